@@ -1,0 +1,240 @@
+"""The configuration tree: every parameter, its default and its range.
+
+The command line is this tree (`--sampling.target-fps 5`), presets are TOML files of the same shape, and a value out of
+range is refused where it is built.
+"""
+
+import math
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from fast_snow.errors import ConfigError
+
+GeometryChoice = Literal["auto", "recorded", "classical"]
+SegmenterChoice = Literal["auto", "recorded", "classical"]
+TrackerChoice = Literal["auto", "recorded", "classical"]
+VlmProvider = Literal["openai", "google"]
+
+
+def between(default: Any, low: float, high: float = math.inf) -> Any:  # noqa: ANN401 (stands for dataclasses.field)
+    """Declare a number and the closed range it may take."""
+    return field(default=default, metadata={"low": low, "high": high})
+
+
+class _Section:
+    """Refuses numbers outside the range their field declares."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, each.name)
+            if "low" not in each.metadata or value is None:
+                continue
+            low, high = each.metadata["low"], each.metadata["high"]
+            if not low <= value <= high:  # also refuses NaN
+                wanted = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
+                raise ConfigError(f"{each.name.replace('_', '-')}: got {value}, expected {wanted}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnginesConfig(_Section):
+    """Which engine serves which slot; `auto` takes the best that is there."""
+
+    geometry: GeometryChoice = "auto"
+    """Depth and camera poses."""
+    segmenter: SegmenterChoice = "auto"
+    """Objects of each frame."""
+    tracker: TrackerChoice = "auto"
+    """Objects through time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingConfig(_Section):
+    """Which frames of the input become the clip."""
+
+    target_fps: float = between(10.0, 1e-3, 1e3)
+    """Clip frames per second; a lower source rate is kept as it is."""
+    max_frames: int | None = between(None, 1)
+    """Cut the clip after so many frames."""
+    max_side: int = between(1280, 0)
+    """Shrink decoded frames so that their longer side has at most so many pixels; 0 keeps the source's size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowConfig(_Section):
+    """How a long clip is cut, so that memory stays flat with its length."""
+
+    length: int = between(120, 2)
+    """Frames that are perceived in one go."""
+    overlap: int = between(12, 1)
+    """Frames that neighbouring windows share; geometry and identities are joined over them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FastSamConfig(_Section):
+    """FastSAM, and the discovery of new objects among detections."""
+
+    model_path: str = "fast_snow/models/fastsam/FastSAM-s.pt"
+    """Weights."""
+    conf_threshold: float = between(0.55, 0, 1)
+    """Detections below this score are dropped."""
+    iou_threshold: float = between(0.9, 0, 1)
+    """Non-maximum suppression above this box IoU."""
+    imgsz: int = between(640, 32)
+    """Longer side of the network's input in pixels."""
+    max_det: int = between(200, 1)
+    """Detections per frame, best first."""
+    discovery_iou_thresh: float = between(0.3, 0, 1)
+    """A detection is a new object where its IoU with every tracked mask is below this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sam3Config(_Section):
+    """SAM3."""
+
+    model_path: str = "fast_snow/models/sam3"
+    """Weights."""
+    score_threshold_detection: float = between(0.3, 0, 1)
+    """Masks that the tracker scores below this are dropped."""
+    offload_state_to_cpu: bool = True
+    """Keep the tracker's memory in host memory."""
+    offload_video_to_cpu: bool = True
+    """Keep the frames in host memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Da3Config(_Section):
+    """Depth Anything 3."""
+
+    model_path: str = "fast_snow/models/da3-small"
+    """Weights."""
+    process_res: int = between(504, 14)
+    """Longer side of the network's input in pixels."""
+    chunk_size: int = between(0, 0)
+    """Frames per forward pass; 0 takes the whole window."""
+    chunk_overlap: int = between(5, 0)
+    """Frames that neighbouring chunks share."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthFilterConfig(_Section):
+    """Which depth is believed, and which objects are kept."""
+
+    conf_thresh: float = between(0.5, 0, 1)
+    """Pixels whose depth confidence is below this are dropped."""
+    min_points: int = between(50, 1)
+    """Objects with fewer usable pixels are dropped from that frame."""
+    max_extent: float = between(30.0, 0)
+    """Objects longer than this along any axis are dropped from that frame, in metres; only where depth is metric."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusionConfig(_Section):
+    """When two masklets are one object, and when an object is gone."""
+
+    cross_run_iou_thresh: float = between(0.5, 0, 1)
+    """Masks of different runs are one object above this IoU."""
+    merge_centroid_dist_m: float = between(2.0, 0)
+    """... and where their centroids are closer than this, in metres; only where depth is metric."""
+    merge_temporal_gap: int = between(2, 0)
+    """... and where the object was last seen at most so many frames ago."""
+    lost_patience: int = between(5, 1)
+    """An object is lost after so many missed frames in a row."""
+    archive_patience: int = between(30, 0)
+    """A lost object is archived after so many further ones: it takes no more part in fusion."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepConfig(_Section):
+    """STEP tokens and the window M_t over them."""
+
+    grid_size: int = between(16, 1, 256)
+    """Tau counts cells of a grid of this many rows and columns."""
+    iou_threshold: float = between(0.5, 0, 1)
+    """A cell is kept where more than this share of its pixels is inside the mask."""
+    max_tau_per_step: int = between(0, 0)
+    """Keep only so many cells per token, those with the highest share; 0 keeps all."""
+    temporal_window: int = between(10, 0)
+    """Frames that the view M_t spans; 0 spans the whole clip."""
+    window_stride: int = between(1, 1)
+    """The view takes every so many-th frame, counted back from t."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VlmConfig(_Section):
+    """The vision-language model that answers questions."""
+
+    provider: VlmProvider = "openai"
+    """Whose API is spoken."""
+    model: str = "gpt-5.2"
+    """Model name."""
+    max_output_tokens: int = between(1024, 1)
+    """Longest answer."""
+    temperature: float = between(1.0, 0, 2)
+    """Sampling temperature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassicalGeometryConfig(_Section):
+    """Structure from motion and optical-flow triangulation, without weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassicalSegmenterConfig(_Section):
+    """Regions from colour, motion and depth edges, without weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassicalTrackerConfig(_Section):
+    """Masks carried by optical flow, without weights."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassicalConfig:
+    """The engines that need no weights."""
+
+    geometry: ClassicalGeometryConfig = ClassicalGeometryConfig()
+    segmenter: ClassicalSegmenterConfig = ClassicalSegmenterConfig()
+    tracker: ClassicalTrackerConfig = ClassicalTrackerConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputConfig(_Section):
+    """What a run writes beside the graph."""
+
+    keyframe_every: int = between(10, 1)
+    """Every so many-th clip frame becomes a keyframe."""
+    jpeg_quality: int = between(90, 1, 100)
+    """JPEG quality of keyframes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeConfig(_Section):
+    """How the work is done; none of it changes the result but the seed."""
+
+    threads: int = between(0, 0)
+    """Threads that kernels and classical engines may use; 0 takes one per core."""
+    seed: int = between(0, 0, 2**31 - 1)
+    """Seed of everything that draws random numbers."""
+    queue_length: int = between(1, 1)
+    """Perceived windows that may wait for folding."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything a run can be told."""
+
+    engines: EnginesConfig = EnginesConfig()
+    sampling: SamplingConfig = SamplingConfig()
+    window: WindowConfig = WindowConfig()
+    fastsam: FastSamConfig = FastSamConfig()
+    sam3: Sam3Config = Sam3Config()
+    da3: Da3Config = Da3Config()
+    depth_filter: DepthFilterConfig = DepthFilterConfig()
+    fusion: FusionConfig = FusionConfig()
+    step: StepConfig = StepConfig()
+    vlm: VlmConfig = VlmConfig()
+    classical: ClassicalConfig = ClassicalConfig()
+    output: OutputConfig = OutputConfig()
+    runtime: RuntimeConfig = RuntimeConfig()

@@ -1,0 +1,39 @@
+"""What can go wrong, and whose doing it is.
+
+Every message is one line that names what came, what was expected and what to do about it. The command line prints it and
+exits with `exit_code`.
+"""
+
+from typing import ClassVar
+
+
+class FastSnowError(Exception):
+    """A failure that is not the user's doing: an engine, a library or the machine."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class EngineError(FastSnowError):
+    """An engine could not be opened or did not answer as its protocol says."""
+
+
+class UserError(FastSnowError):
+    """What the user gave cannot be used; the message says how to mend it."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class InputError(UserError):
+    """A video, recording or document that is missing, damaged or lacks what was asked of it."""
+
+
+class ConfigError(UserError):
+    """A configuration key that does not exist or a value that is out of range."""
+
+
+class OutputError(UserError):
+    """The output folder cannot be written, or already holds a run."""
+
+
+class FastSnowWarning(UserWarning):
+    """Something was worked around; the result stands and `run.json` records it."""

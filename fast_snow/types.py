@@ -1,0 +1,429 @@
+"""Every array alias and every frozen dataclass that crosses a module border.
+
+Conventions: `t` indexes the frames of a clip; `T_a_b` maps homogeneous coordinates of frame `b` to frame `a`; camera axes
+are X right, Y down, Z forward; the world is the camera of the clip's first frame; pixel centres are integers; boxes are
+`(x0, y0, x1, y1)` in pixels of the analysis grid, half-open (`x1` is one past the last column). Arrays are read-only and
+C-contiguous, so that Numba compiles each kernel once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
+
+GridShape = tuple[int, int]
+"""Height and width of a pixel grid."""
+
+ImageStack = UInt8[np.ndarray, "n height width 3"]
+DenseMasks = Bool[np.ndarray, "m h w"]
+Transform = Float64[np.ndarray, "4 4"]
+
+AnyArray = TypeVar("AnyArray", bound=np.ndarray)
+
+
+def readonly(array: AnyArray) -> AnyArray:
+    """Return a read-only, C-contiguous view of `array` (a copy only where it is not contiguous)."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view  # type: ignore[return-value]
+
+
+class _ReadOnlyArrays:
+    """Sets every array field of a frozen dataclass read-only where it is built."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, each.name)
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, each.name, readonly(value))
+
+
+# ------------------------------------------------------------------------------------------------ inputs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Frames(_ReadOnlyArrays):
+    """The images of consecutive clip frames.
+
+    Attributes:
+        image: RGB, as decoded (rotation metadata already applied).
+        t: index in the clip.
+        time_s: presentation time in seconds, relative to the input's first frame.
+        source_frame: index in the input.
+    """
+
+    image: ImageStack
+    t: Int32[np.ndarray, " n"]
+    time_s: Float64[np.ndarray, " n"]
+    source_frame: Int64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Window:
+    """A stretch of a clip that is perceived in one go.
+
+    Attributes:
+        index: position among the clip's windows.
+        frames: the frames of the window.
+        shared: how many leading frames the previous window held too.
+    """
+
+    index: int
+    frames: Frames
+    shared: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GeometryPrior(_ReadOnlyArrays):
+    """What an input already knows of the geometry of some frames; `None` where it knows nothing.
+
+    Attributes:
+        depth: metres along the optical axis; 0 where there is none.
+        T_camera_world: world-to-camera poses.
+        intrinsics: at the size of `depth`, or of the images where there is no depth.
+    """
+
+    depth: Float32[np.ndarray, "n h w"] | None = None
+    T_camera_world: Float64[np.ndarray, "n 4 4"] | None = None
+    intrinsics: Float64[np.ndarray, "n 3 3"] | None = None
+
+
+# ------------------------------------------------------------------------------------------------ perception
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Masks(_ReadOnlyArrays):
+    """A set of `m` masks on one grid, run-length encoded row by row (CSR).
+
+    Runs of one mask are in raster order, never empty, never adjacent within a row and never cross a row.
+
+    Attributes:
+        start: flat index of a run's first pixel.
+        stop: one past the flat index of its last pixel.
+        offset: the runs of mask `i` are `offset[i]:offset[i + 1]`.
+        shape: height and width of the grid.
+    """
+
+    start: Int32[np.ndarray, " r"]
+    stop: Int32[np.ndarray, " r"]
+    offset: Int32[np.ndarray, " m+1"]
+    shape: GridShape
+
+    def __len__(self) -> int:
+        return len(self.offset) - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Detections(_ReadOnlyArrays):
+    """Class-agnostic instance masks of one frame, on the analysis grid.
+
+    Attributes:
+        masks: one mask per detection.
+        box_xyxy: half-open boxes in pixels of the grid.
+        score: confidence in [0, 1].
+    """
+
+    masks: Masks
+    box_xyxy: Float32[np.ndarray, "m 4"]
+    score: Float32[np.ndarray, " m"]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+class DepthOrigin(StrEnum):
+    """Where the depth of a geometry comes from; the value is what the user is told."""
+
+    SENSOR = "measured: depth given with the input"
+    NETWORK = "estimated by a depth network"
+    TRIANGULATED = "triangulated from camera motion (structure from motion and optical flow)"
+    GROUND_PLANE_PRIOR = "assumed: the camera hardly moves, so depth is a ground-plane guess"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Geometry(_ReadOnlyArrays):
+    """Depth and cameras of `n` frames on the analysis grid.
+
+    Attributes:
+        depth: along the optical axis; metres if `metric`, else one unknown scale for all frames. Not positive or not
+            finite where there is none.
+        confidence: in [0, 1].
+        intrinsics: pinhole matrices that refer to the analysis grid.
+        T_camera_world: world-to-camera poses; the world is any fixed frame.
+        metric: whether depth and poses are in metres.
+        origin: where the depth comes from.
+    """
+
+    depth: Float32[np.ndarray, "n h w"]
+    confidence: Float32[np.ndarray, "n h w"]
+    intrinsics: Float64[np.ndarray, "n 3 3"]
+    T_camera_world: Float64[np.ndarray, "n 4 4"]
+    metric: bool
+    origin: DepthOrigin
+
+    def __len__(self) -> int:
+        return len(self.depth)
+
+    @property
+    def grid(self) -> GridShape:
+        """Height and width of the analysis grid."""
+        return self.depth.shape[1], self.depth.shape[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BoxPrompt(_ReadOnlyArrays):
+    """Starts one object from a box; `frame` indexes the frames of the tracking session."""
+
+    frame: int
+    box_xyxy: Float32[np.ndarray, "4"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PointPrompt(_ReadOnlyArrays):
+    """Starts one object from a pixel `(u, v)` inside it; `frame` indexes the frames of the tracking session."""
+
+    frame: int
+    uv: Float32[np.ndarray, "2"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MaskPrompt:
+    """Starts one object from its mask (a set of one); `frame` indexes the frames of the tracking session."""
+
+    frame: int
+    mask: Masks
+
+
+Prompt = BoxPrompt | PointPrompt | MaskPrompt
+"""Starts one object in a tracker at one frame; coordinates are pixels of the analysis grid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackedFrame(_ReadOnlyArrays):
+    """The masklets visible in one frame. A masklet's name is `(run_id, local_id)`.
+
+    Attributes:
+        run_id: which propagation the masklet comes from.
+        local_id: the masklet's number in its tracking session.
+        masks: not empty, on the analysis grid.
+        score: confidence in [0, 1].
+    """
+
+    run_id: Int32[np.ndarray, " m"]
+    local_id: Int32[np.ndarray, " m"]
+    masks: Masks
+    score: Float32[np.ndarray, " m"]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Counts that tell how well a window was perceived and folded; they add up over windows."""
+
+    detections: int = 0
+    first_pass_prompts: int = 0
+    second_pass_prompts: int = 0
+    repeats_dropped: int = 0
+    low_score_dropped: int = 0
+    small_dropped: int = 0
+    oversized_dropped: int = 0
+
+    def __add__(self, other: "Health") -> "Health":
+        return Health(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Perception(_ReadOnlyArrays):
+    """All that the engines say of one window; everything later is a pure function of it.
+
+    Attributes:
+        window: index of the window.
+        shared: how many leading frames the previous window held too.
+        t: index in the clip.
+        time_s: presentation time in seconds.
+        source_frame: index in the input.
+        geometry: depth and cameras.
+        tracked: the masklets of each frame.
+        health: what was counted on the way.
+    """
+
+    window: int
+    shared: int
+    t: Int32[np.ndarray, " n"]
+    time_s: Float64[np.ndarray, " n"]
+    source_frame: Int64[np.ndarray, " n"]
+    geometry: Geometry
+    tracked: tuple[TrackedFrame, ...]
+    health: Health
+
+
+# ------------------------------------------------------------------------------------------------ graph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ObjectStatistics(_ReadOnlyArrays):
+    """Shape statistics of `m` objects in one frame (SNOW, arXiv 2512.16461, section 3: c and s of a STEP token).
+
+    Attributes:
+        count: how many pixels had usable depth.
+        mean: centroid in world coordinates.
+        sigma: population standard deviation per world axis.
+        low: minimum per world axis.
+        high: maximum per world axis.
+
+    All but `count` are NaN where `count` is 0.
+    """
+
+    count: Int32[np.ndarray, " m"]
+    mean: Float64[np.ndarray, "m 3"]
+    sigma: Float64[np.ndarray, "m 3"]
+    low: Float64[np.ndarray, "m 3"]
+    high: Float64[np.ndarray, "m 3"]
+
+    def __len__(self) -> int:
+        return len(self.count)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StepToken(_ReadOnlyArrays):
+    """One object at one `t`: tau, c and s of its STEP token (theta belongs to the track).
+
+    Attributes:
+        t: index in the clip.
+        row: rows of the grid cells the object covers.
+        col: their columns.
+        coverage: share of each cell's pixels inside the mask, in [0, 1].
+        centroid: mean of the object's points in world coordinates.
+        sigma: population standard deviation per world axis.
+        low: minimum per world axis.
+        high: maximum per world axis.
+        num_points: how many pixels had usable depth.
+        score: the tracker's confidence in [0, 1].
+    """
+
+    t: int
+    row: UInt8[np.ndarray, " cells"]
+    col: UInt8[np.ndarray, " cells"]
+    coverage: Float32[np.ndarray, " cells"]
+    centroid: Float32[np.ndarray, "3"]
+    sigma: Float32[np.ndarray, "3"]
+    low: Float32[np.ndarray, "3"]
+    high: Float32[np.ndarray, "3"]
+    num_points: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Track:
+    """The observations of one object in time order (`F_k`)."""
+
+    object_id: int
+    observations: tuple[StepToken, ...]
+
+    @property
+    def theta(self) -> tuple[int, int]:
+        """First and last `t` at which the object was seen."""
+        return self.observations[0].t, self.observations[-1].t
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ego(_ReadOnlyArrays):
+    """The camera's path: position and orientation in the world (`T_world_camera`), and its intrinsics.
+
+    Attributes:
+        t: index in the clip.
+        time_s: presentation time in seconds.
+        source_frame: index in the input.
+        position: camera centre in world coordinates.
+        quaternion_xyzw: rotation from camera to world.
+        intrinsics: fx, fy, cx, cy on the analysis grid.
+    """
+
+    t: Int32[np.ndarray, " n"]
+    time_s: Float64[np.ndarray, " n"]
+    source_frame: Int64[np.ndarray, " n"]
+    position: Float32[np.ndarray, "n 3"]
+    quaternion_xyzw: Float32[np.ndarray, "n 4"]
+    intrinsics: Float32[np.ndarray, "n 4"]
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyframe:
+    """An image that the graph points to, by path relative to the graph's file."""
+
+    t: int
+    source_frame: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """From `t` on, the masklet that had been object `dropped` is object `kept`, and why.
+
+    `dropped` is None where the masklet joined `kept` at first sight, without an identity of its own before.
+    """
+
+    t: int
+    kept: int
+    dropped: int | None
+    iou: float
+    distance: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SceneGraph:
+    """The 4D scene graph: tracks, the camera's path and what is needed to read them.
+
+    Attributes:
+        grid_size: tau counts cells of a `grid_size` × `grid_size` grid.
+        analysis_grid: height and width of the pixel grid that intrinsics and tau refer to.
+        metric: whether lengths are in metres; otherwise they share one unknown scale.
+        depth_origin: where depth comes from, in the order in which the clip's windows met it.
+        ego: the camera's path.
+        tracks: by object id, in the order of first appearance.
+        keyframes: images of the clip.
+        merges: every decision that two masklets are one object.
+    """
+
+    grid_size: int
+    analysis_grid: GridShape
+    metric: bool
+    depth_origin: tuple[DepthOrigin, ...]
+    ego: Ego
+    tracks: Mapping[int, Track] = field(default_factory=lambda: MappingProxyType({}))
+    keyframes: tuple[Keyframe, ...] = ()
+    merges: tuple[Merge, ...] = ()
+
+    @property
+    def num_frames(self) -> int:
+        """How many frames the graph spans."""
+        return len(self.ego)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelledMasks(_ReadOnlyArrays):
+    """The masks of one frame with the objects they belong to: what a picture or a tracking metric needs.
+
+    Attributes:
+        t: index in the clip.
+        object_id: global ids, each at most once.
+        masks: one mask per id, on the analysis grid.
+    """
+
+    t: int
+    object_id: Int32[np.ndarray, " m"]
+    masks: Masks
