@@ -7,13 +7,13 @@ C-contiguous, so that Numba compiles each kernel once.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int, Int32, Int64, UInt8
 
 GridShape = tuple[int, int]
 """Height and width of a pixel grid."""
@@ -235,7 +235,6 @@ class Health:
     first_pass_prompts: int = 0
     second_pass_prompts: int = 0
     repeats_dropped: int = 0
-    low_score_dropped: int = 0
     small_dropped: int = 0
     oversized_dropped: int = 0
 
@@ -326,15 +325,17 @@ class StepToken(_ReadOnlyArrays):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Track:
-    """The observations of one object in time order (`F_k`)."""
+    """One object through time.
+
+    Attributes:
+        object_id: its global id.
+        observations: its STEP tokens in time order (`F_k`), at least one.
+        theta: first and last `t` at which the object was seen; a windowed view keeps the true first.
+    """
 
     object_id: int
     observations: tuple[StepToken, ...]
-
-    @property
-    def theta(self) -> tuple[int, int]:
-        """First and last `t` at which the object was seen."""
-        return self.observations[0].t, self.observations[-1].t
+    theta: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -359,6 +360,10 @@ class Ego(_ReadOnlyArrays):
 
     def __len__(self) -> int:
         return len(self.t)
+
+    def select(self, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "Ego":
+        """Return the path at some of its frames."""
+        return Ego(**{each.name: getattr(self, each.name)[index] for each in fields(self)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -412,6 +417,35 @@ class SceneGraph:
     def num_frames(self) -> int:
         """How many frames the graph spans."""
         return len(self.ego)
+
+    def window(self, *, t: int, length: int, stride: int = 1) -> "SceneGraph":
+        """Return the view `M_t`: what was seen at `t`, `t - stride`, … within the last `length` strides.
+
+        Args:
+            t: index of the view's last frame.
+            length: how many frames the view spans; 0 spans everything up to `t`.
+            stride: distance between the view's frames.
+
+        Reference:
+            SNOW, arXiv 2512.16461, section 3 (the sliding window over the 4DSG).
+        """
+
+        def seen(when: int) -> bool:
+            age = t - when
+            return age >= 0 and age % stride == 0 and (length == 0 or age < length * stride)
+
+        tracks = {}
+        for object_id, track in self.tracks.items():
+            observations = tuple(each for each in track.observations if seen(each.t))
+            if observations:
+                tracks[object_id] = replace(track, observations=observations, theta=(track.theta[0], observations[-1].t))
+        return replace(
+            self,
+            ego=self.ego.select(np.array([seen(int(when)) for when in self.ego.t], dtype=bool)),
+            tracks=MappingProxyType(tracks),
+            keyframes=tuple(each for each in self.keyframes if seen(each.t)),
+            merges=tuple(each for each in self.merges if seen(each.t)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

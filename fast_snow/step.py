@@ -1,0 +1,110 @@
+"""STEP tokens from masks and geometry: tau, c and s of every object of one frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32
+
+from fast_snow.config import DepthFilterConfig, StepConfig
+from fast_snow.kernels.back_projection import object_statistics
+from fast_snow.kernels.grid_coverage import coverage
+from fast_snow.types import Masks, ObjectStatistics, StepToken, Transform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FrameTokens:
+    """The STEP tokens of one frame.
+
+    Attributes:
+        index: which of the frame's masks each token describes.
+        tokens: one per kept mask.
+        small: how many masks were dropped for having too few usable pixels.
+        oversized: how many were dropped for being implausibly large.
+    """
+
+    index: Int32[np.ndarray, " k"]
+    tokens: tuple[StepToken, ...]
+    small: int
+    oversized: int
+
+
+def observe(
+    masks: Masks,
+    score: Float32[np.ndarray, " m"],
+    *,
+    t: int,
+    depth: Float32[np.ndarray, "h w"],
+    confidence: Float32[np.ndarray, "h w"],
+    intrinsics: Float64[np.ndarray, "3 3"],
+    T_camera_world: Transform,
+    metric: bool,
+    depth_filter: DepthFilterConfig = DepthFilterConfig(),  # noqa: B008 (frozen)
+    step: StepConfig = StepConfig(),  # noqa: B008
+) -> FrameTokens:
+    """Describe every object of one frame by its STEP token.
+
+    Args:
+        masks: the objects, on the grid of `depth`.
+        score: the tracker's confidence in each.
+        t: index of the frame in the clip.
+        depth: along the optical axis.
+        confidence: of the depth, in [0, 1].
+        intrinsics: pinhole matrix of the grid.
+        T_camera_world: world-to-camera pose.
+        metric: whether lengths are in metres; the extent limit applies only then.
+        depth_filter: which pixels and objects are kept.
+        step: grid and threshold of tau.
+
+    Returns:
+        The tokens of the objects that are kept, in the order of `masks`.
+
+    Reference:
+        SNOW, arXiv 2512.16461, section 3: S = (tau, c, s, theta).
+    """
+    statistics = object_statistics(
+        masks, depth, confidence, intrinsics, T_camera_world, conf_thresh=depth_filter.conf_thresh
+    )
+    enough = statistics.count >= depth_filter.min_points
+    plausible = _plausible(statistics, depth_filter.max_extent) if metric else np.ones_like(enough)
+    index = np.flatnonzero(enough & plausible).astype(np.int32)
+    cells = coverage(masks, step.grid_size)
+    tokens = tuple(_token(i, t=t, score=score, statistics=statistics, cells=cells[i], step=step) for i in index)
+    return FrameTokens(
+        index=index,
+        tokens=tokens,
+        small=int(np.count_nonzero(~enough)),
+        oversized=int(np.count_nonzero(enough & ~plausible)),
+    )
+
+
+def _plausible(statistics: ObjectStatistics, max_extent: float) -> Bool[np.ndarray, " m"]:
+    extent = np.max(statistics.high - statistics.low, axis=1, initial=0.0)
+    return extent <= max_extent
+
+
+def _token(
+    i: int,
+    *,
+    t: int,
+    score: Float32[np.ndarray, " m"],
+    statistics: ObjectStatistics,
+    cells: Float32[np.ndarray, "g g"],
+    step: StepConfig,
+) -> StepToken:
+    row, col = np.nonzero(cells > step.iou_threshold)
+    share = cells[row, col]
+    if 0 < step.max_tau_per_step < len(share):
+        best = np.sort(np.argsort(-share, kind="stable")[: step.max_tau_per_step])
+        row, col, share = row[best], col[best], share[best]
+    return StepToken(
+        t=t,
+        row=row.astype(np.uint8),
+        col=col.astype(np.uint8),
+        coverage=share,
+        centroid=statistics.mean[i].astype(np.float32),
+        sigma=statistics.sigma[i].astype(np.float32),
+        low=statistics.low[i].astype(np.float32),
+        high=statistics.high[i].astype(np.float32),
+        num_points=int(statistics.count[i]),
+        score=float(score[i]),
+    )
