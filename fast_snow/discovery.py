@@ -1,0 +1,139 @@
+"""Which detections are new objects and how to prompt for them, and which masklets only repeat another."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int
+from scipy.optimize import linear_sum_assignment
+
+from fast_snow.kernels.mask_iou import pairwise_iou
+from fast_snow.kernels.mask_measures import area
+from fast_snow.kernels.masks import select
+from fast_snow.types import Detections, MaskPrompt, Masks, TrackedFrame
+
+
+def prompts_of_frame(detections: Detections, frame: int) -> tuple[MaskPrompt, ...]:
+    """Return one prompt per detection of one frame: the first pass starts from those of the first frame."""
+    return tuple(MaskPrompt(frame=frame, mask=_single(detections.masks, i)) for i in range(len(detections)))
+
+
+class _Sighting(NamedTuple):
+    """One detection of a new object, and how good a prompt it would be."""
+
+    frame: int
+    index: int
+    quality: float
+
+
+def discover(
+    detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, iou_thresh: float
+) -> tuple[MaskPrompt, ...]:
+    """Find the objects that the first pass missed and prompt for each once, at its best frame.
+
+    A detection is new where its IoU with every tracked mask of its frame is below `iou_thresh`. New detections of
+    neighbouring frames that overlap by at least as much are one candidate: without that link an object seen in N frames
+    would be added N times. A candidate's best detection has the highest product of score and root of area.
+
+    Args:
+        detections: of every frame of a window.
+        tracked: the masklets of the first pass in the same frames.
+        iou_thresh: IoU below which a detection is new.
+
+    Returns:
+        One prompt per candidate, ordered by frame.
+    """
+    best: list[_Sighting] = []
+    alive: list[_Sighting] = []
+    masks_before: Masks | None = None
+    for frame, (found, known) in enumerate(zip(detections, tracked, strict=True)):
+        index = np.flatnonzero(is_new(found.masks, known.masks, iou_thresh))
+        masks = select(found.masks, index)
+        quality = found.score[index] * np.sqrt(area(masks))
+        link = {} if masks_before is None else _link(masks_before, masks, iou_thresh)
+        seen = [_Sighting(frame, int(i), float(q)) for i, q in zip(index, quality, strict=True)]
+        best += [each for before, each in enumerate(alive) if before not in link.values()]
+        alive = [
+            max(alive[link[now]], each, key=lambda s: s.quality) if now in link else each
+            for now, each in enumerate(seen)
+        ]
+        masks_before = masks
+    return tuple(
+        MaskPrompt(frame=each.frame, mask=_single(detections[each.frame].masks, each.index))
+        for each in sorted(best + alive)
+    )
+
+
+def is_new(found: Masks, known: Masks, iou_thresh: float) -> Bool[np.ndarray, " m"]:
+    """Tell which masks of one frame overlap every known mask by an IoU below `iou_thresh`."""
+    return pairwise_iou(found, known).max(axis=1, initial=0.0) < iou_thresh
+
+
+def _link(before: Masks, now: Masks, iou_thresh: float) -> dict[int, int]:
+    """Assign masks of one frame to those of the previous one; maps now → before."""
+    iou = pairwise_iou(now, before)
+    rows, cols = linear_sum_assignment(iou, maximize=True)
+    return {int(i): int(j) for i, j in zip(rows, cols, strict=True) if iou[i, j] >= iou_thresh}
+
+
+def _single(masks: Masks, i: int) -> Masks:
+    return select(masks, np.array([i]))
+
+
+def without_repeats(
+    tracked: Sequence[TrackedFrame], *, iou_thresh: float
+) -> tuple[tuple[TrackedFrame, ...], int]:
+    """Drop masklets that repeat an earlier one through the window.
+
+    The overlap of two masklets is the sum of their intersections over the sum of their unions, over the frames in which
+    the later one is visible. Masklets rank by run, then by local id, so that the first pass wins over the second.
+
+    Args:
+        tracked: the masklets of all passes, per frame.
+        iou_thresh: a masklet is dropped above this overlap.
+
+    Returns:
+        The frames without the repeats, and how many masklets were dropped.
+    """
+    names = sorted({name for frame in tracked for name in _names(frame)})
+    column = {name: i for i, name in enumerate(names)}
+    overlap = _overlap_through_time(tracked, column)
+    kept: list[int] = []
+    for i in range(len(names)):
+        if not (overlap[i, kept] > iou_thresh).any():
+            kept.append(i)
+    keep = np.isin(np.arange(len(names)), kept)
+    frames = tuple(_select_frame(frame, keep[[column[name] for name in _names(frame)]]) for frame in tracked)
+    return frames, len(names) - len(kept)
+
+
+def _names(frame: TrackedFrame) -> list[tuple[int, int]]:
+    return list(zip(frame.run_id.tolist(), frame.local_id.tolist(), strict=True))
+
+
+def _overlap_through_time(
+    tracked: Sequence[TrackedFrame], column: dict[tuple[int, int], int]
+) -> Float32[np.ndarray, "k k"]:
+    """Return, for masklets `i` and `j`, their overlap over the frames in which `i` is visible."""
+    intersection = np.zeros((len(column), len(column)))
+    union = np.zeros_like(intersection)
+    for frame in tracked:
+        index = np.array([column[name] for name in _names(frame)], dtype=np.intp)
+        size = np.zeros(len(column))
+        size[index] = area(frame.masks)
+        iou = pairwise_iou(frame.masks, frame.masks).astype(np.float64)
+        both = size[index][:, None] + size[index][None, :]
+        shared = np.zeros((len(index), len(column)))
+        shared[:, index] = iou * both / (1.0 + iou)
+        intersection[index] += shared
+        union[index] += size[index][:, None] + size[None, :] - shared
+    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0).astype(np.float32)
+
+
+def _select_frame(frame: TrackedFrame, keep: Bool[np.ndarray, " m"] | Int[np.ndarray, " k"]) -> TrackedFrame:
+    return TrackedFrame(
+        run_id=frame.run_id[keep],
+        local_id=frame.local_id[keep],
+        masks=select(frame.masks, np.flatnonzero(keep)),
+        score=frame.score[keep],
+    )

@@ -1,0 +1,342 @@
+"""Global object ids: the life cycle of an object, and the fusion of masklets of different runs.
+
+A fold over frames: `assign` names every masklet of one frame and returns the next state. A masklet keeps the id it is
+bound to; masklets of different runs that cover the same pixels at the same place are one object from then on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int32
+
+from fast_snow.config import FusionConfig
+from fast_snow.kernels.mask_iou import pairwise_iou
+from fast_snow.kernels.masks import concatenate, select
+from fast_snow.types import Masks, Merge
+
+MaskletName = tuple[int, int]
+"""`(run_id, local_id)`."""
+
+NOT_KEPT = -1
+"""Stands in place of an object id where the observation yields to a better one of the same object."""
+
+
+class LifeCycle(Enum):
+    """What has become of an object that was seen once."""
+
+    ACTIVE = "seen lately"
+    LOST = "missed for a while; keeps its id if its masklet comes back"
+    ARCHIVED = "gone; a masklet that comes back starts a new object"
+
+
+def life_cycle(last_t: int, t: int, config: FusionConfig) -> LifeCycle:
+    """Tell the state, just before frame `t`, of an object last seen at `last_t`."""
+    missed = t - last_t - 1
+    if missed >= config.lost_patience + config.archive_patience:
+        return LifeCycle.ARCHIVED
+    return LifeCycle.LOST if missed >= config.lost_patience else LifeCycle.ACTIVE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FrameObjects:
+    """The observed masklets of one frame.
+
+    Attributes:
+        t: index in the clip.
+        run_id: which propagation each comes from.
+        local_id: its number in its tracking session.
+        masks: on the analysis grid.
+        score: confidence in [0, 1].
+        centroid: in world coordinates.
+    """
+
+    t: int
+    run_id: Int32[np.ndarray, " m"]
+    local_id: Int32[np.ndarray, " m"]
+    masks: Masks
+    score: Float32[np.ndarray, " m"]
+    centroid: Float32[np.ndarray, "m 3"]
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    def name(self, i: int) -> MaskletName:
+        """Return the name of masklet `i`."""
+        return int(self.run_id[i]), int(self.local_id[i])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LastSeen:
+    """Where an object was when it was last observed."""
+
+    t: int
+    run_id: int
+    mask: Masks
+    centroid: Float32[np.ndarray, "3"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IdentityState:
+    """What the fold remembers between frames; archived objects are forgotten.
+
+    Attributes:
+        next_id: the id that the next new object gets.
+        bound: the object that each masklet is.
+        former: the object that a masklet was before it was merged into another.
+        last_seen: by object id.
+    """
+
+    next_id: int = 0
+    bound: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
+    former: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
+    last_seen: Mapping[int, LastSeen] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Assignment:
+    """The objects of one frame.
+
+    Attributes:
+        object_id: per masklet; `NOT_KEPT` where a better observation of the same object stands in the frame. No other
+            id occurs twice.
+        merges: decisions that were taken in this frame.
+    """
+
+    object_id: Int32[np.ndarray, " m"]
+    merges: tuple[Merge, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Affinity:
+    """How well masklets (rows) agree with other masklets (columns), and where that makes them one object."""
+
+    iou: Float32[np.ndarray, "a b"]
+    distance: Float64[np.ndarray, "a b"]
+    same: np.ndarray
+
+
+def _affinity(
+    frame: FrameObjects,
+    masks: Masks,
+    run_id: Int32[np.ndarray, " b"],
+    centroid: Float32[np.ndarray, "b 3"],
+    *,
+    config: FusionConfig,
+    metric: bool,
+) -> _Affinity:
+    iou = pairwise_iou(frame.masks, masks)
+    difference = frame.centroid[:, None].astype(np.float64) - centroid[None]
+    distance = np.linalg.norm(difference, axis=2)
+    same = (iou > config.cross_run_iou_thresh) & (frame.run_id[:, None] != run_id[None])
+    if metric:
+        same &= distance < config.merge_centroid_dist_m
+    return _Affinity(iou=iou, distance=distance, same=same)
+
+
+def _best_first(frame: FrameObjects) -> list[int]:
+    """Return masklets by falling score; the older run wins a tie, so that the order is fixed."""
+    return np.lexsort((frame.local_id, frame.run_id, -frame.score)).tolist()
+
+
+def assign(
+    state: IdentityState, frame: FrameObjects, *, config: FusionConfig, metric: bool
+) -> tuple[IdentityState, Assignment]:
+    """Give every masklet of one frame its object.
+
+    Masklets that are one object in this frame form a group, whose observation is that of the highest score and whose id
+    is the oldest that any member is bound to. A group without id takes over an object that was last seen where it is
+    now, or is a new object.
+
+    Args:
+        state: what the earlier frames left.
+        frame: the masklets, later than every frame before.
+        config: thresholds of DESIGN's fusion rule and the patience of the life cycle.
+        metric: whether centroids are in metres; the distance limit applies only then.
+
+    Returns:
+        The next state and the objects of the frame.
+    """
+    state = _without_archived(state, frame.t, config)
+    affinity = _affinity(frame, frame.masks, frame.run_id, frame.centroid, config=config, metric=metric)
+    groups = _group(frame, affinity)
+    ids, merges = _claim_bound_ids(state, frame, groups, affinity)
+    taken_over, more = _take_over_absent(state, frame, [g for g in groups if g not in ids], ids, config, metric)
+    ids |= taken_over
+    merges += more
+
+    next_id = state.next_id
+    for leader in groups:
+        if leader not in ids:
+            ids[leader] = next_id
+            next_id += 1
+
+    object_id = np.full(len(frame), NOT_KEPT, dtype=np.int32)
+    for leader, each in ids.items():
+        object_id[leader] = each
+    return _next_state(state, frame, groups, ids, next_id), Assignment(object_id=object_id, merges=tuple(merges))
+
+
+def _without_archived(state: IdentityState, t: int, config: FusionConfig) -> IdentityState:
+    last_seen = {
+        object_id: seen
+        for object_id, seen in state.last_seen.items()
+        if life_cycle(seen.t, t, config) is not LifeCycle.ARCHIVED
+    }
+    return replace(
+        state,
+        last_seen=last_seen,
+        bound={name: object_id for name, object_id in state.bound.items() if object_id in last_seen},
+        former={name: object_id for name, object_id in state.former.items() if object_id in last_seen},
+    )
+
+
+def _group(frame: FrameObjects, affinity: _Affinity) -> dict[int, list[int]]:
+    """Group the masklets that are one object in this frame; maps the best member to all members."""
+    groups: dict[int, list[int]] = {}
+    for i in _best_first(frame):
+        leaders = [leader for leader in groups if affinity.same[i, leader]]
+        if leaders:
+            groups[max(leaders, key=lambda leader: affinity.iou[i, leader])].append(i)
+        else:
+            groups[i] = [i]
+    return groups
+
+
+def _claim_bound_ids(
+    state: IdentityState, frame: FrameObjects, groups: Mapping[int, Sequence[int]], affinity: _Affinity
+) -> tuple[dict[int, int], list[Merge]]:
+    """Let each group, best first, keep the oldest free id its members are or were bound to."""
+    ids: dict[int, int] = {}
+    merges: list[Merge] = []
+    for leader, members in groups.items():
+        names = [frame.name(i) for i in members]
+        free = _free((state.bound.get(name) for name in names), ids) or _free(
+            (state.former.get(name) for name in names), ids
+        )
+        if not free:
+            continue
+        ids[leader] = min(free)
+        merges += [
+            Merge(
+                t=frame.t,
+                kept=ids[leader],
+                dropped=state.bound.get(frame.name(i)),
+                iou=float(affinity.iou[leader, i]),
+                distance=float(affinity.distance[leader, i]),
+            )
+            for i in members
+            if len(members) > 1 and state.bound.get(frame.name(i)) != ids[leader]
+        ]
+    return ids, merges
+
+
+def _free(candidates: Iterable[int | None], taken: Mapping[int, int]) -> set[int]:
+    return {each for each in candidates if each is not None} - set(taken.values())
+
+
+def _take_over_absent(
+    state: IdentityState,
+    frame: FrameObjects,
+    groups: Sequence[int],
+    taken: Mapping[int, int],
+    config: FusionConfig,
+    metric: bool,
+) -> tuple[dict[int, int], list[Merge]]:
+    """Let groups without id, best first, continue objects that another run saw here a moment ago."""
+    absent = [
+        object_id
+        for object_id, seen in state.last_seen.items()
+        if object_id not in taken.values() and frame.t - seen.t <= config.merge_temporal_gap
+    ]
+    if not absent or not groups:
+        return {}, []
+    seen = [state.last_seen[object_id] for object_id in absent]
+    affinity = _affinity(
+        frame,
+        concatenate([each.mask for each in seen], frame.masks.shape),
+        np.array([each.run_id for each in seen], dtype=np.int32),
+        np.stack([each.centroid for each in seen]),
+        config=config,
+        metric=metric,
+    )
+    ids: dict[int, int] = {}
+    merges: list[Merge] = []
+    for leader in groups:
+        fitting = [k for k in np.flatnonzero(affinity.same[leader]) if absent[k] not in ids.values()]
+        if fitting:
+            k = max(fitting, key=lambda k: affinity.iou[leader, k])
+            ids[leader] = absent[k]
+            merges.append(_joined(frame.t, absent[k], affinity, leader, k))
+    return ids, merges
+
+
+def _joined(t: int, kept: int, affinity: _Affinity, i: int, k: int) -> Merge:
+    return Merge(
+        t=t, kept=kept, dropped=None, iou=float(affinity.iou[i, k]), distance=float(affinity.distance[i, k])
+    )
+
+
+def _next_state(
+    state: IdentityState,
+    frame: FrameObjects,
+    groups: Mapping[int, Sequence[int]],
+    ids: Mapping[int, int],
+    next_id: int,
+) -> IdentityState:
+    bound, former, last_seen = dict(state.bound), dict(state.former), dict(state.last_seen)
+    for leader, members in groups.items():
+        for i in members:
+            name = frame.name(i)
+            if bound.get(name, ids[leader]) != ids[leader]:
+                former[name] = bound[name]
+            bound[name] = ids[leader]
+        last_seen[ids[leader]] = LastSeen(
+            t=frame.t,
+            run_id=int(frame.run_id[leader]),
+            mask=select(frame.masks, np.array([leader])),
+            centroid=frame.centroid[leader],
+        )
+    return IdentityState(next_id=next_id, bound=bound, former=former, last_seen=last_seen)
+
+
+def join(
+    state: IdentityState,
+    frame: FrameObjects,
+    known: FrameObjects,
+    known_id: Int32[np.ndarray, " k"],
+    *,
+    config: FusionConfig,
+    metric: bool,
+) -> tuple[IdentityState, tuple[Merge, ...]]:
+    """Bind the masklets of a new window to the objects that the previous window saw in the same frame.
+
+    Args:
+        state: what the earlier frames left.
+        frame: the new window's masklets in a frame that both windows hold.
+        known: the previous window's observations in that frame.
+        known_id: their objects.
+        config: thresholds of the fusion rule.
+        metric: whether centroids are in metres.
+
+    Returns:
+        The next state and the decisions. A masklet that is already bound stays so, and no run has two masklets bound
+        to one object.
+    """
+    affinity = _affinity(frame, known.masks, known.run_id, known.centroid, config=config, metric=metric)
+    bound = dict(state.bound)
+    used = {(run, object_id) for (run, _), object_id in bound.items()}
+    merges: list[Merge] = []
+    for i in _best_first(frame):
+        run = int(frame.run_id[i])
+        fitting = [k for k in np.flatnonzero(affinity.same[i]) if (run, int(known_id[k])) not in used]
+        if frame.name(i) in bound or not fitting:
+            continue
+        k = max(fitting, key=lambda k: affinity.iou[i, k])
+        object_id = int(known_id[k])
+        bound[frame.name(i)] = object_id
+        used.add((run, object_id))
+        merges.append(_joined(frame.t, object_id, affinity, i, k))
+    return replace(state, bound=bound), tuple(merges)

@@ -1,0 +1,142 @@
+"""The three engine phases of one window: geometry, segmentation, tracking in two passes.
+
+The only place that talks to engines. Each phase opens its engine, uses it for the whole window and closes it, so that the
+engines share one GPU in turn.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fast_snow.discovery import discover, prompts_of_frame, without_repeats
+from fast_snow.errors import EngineError
+from fast_snow.kernels.masks import concatenate
+from fast_snow.protocols import (
+    OpenGeometry,
+    OpenSegmenter,
+    OpenTracker,
+    Progress,
+    Tracker,
+    TrackingSession,
+    silent,
+)
+from fast_snow.types import Detections, Frames, GridShape, Health, Perception, Prompt, TrackedFrame, Window
+
+RUNS_PER_WINDOW = 2
+"""One propagation for the first frame's objects, one for those discovered later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engines:
+    """How to open the engine of each slot."""
+
+    geometry: OpenGeometry
+    segmenter: OpenSegmenter
+    tracker: OpenTracker
+
+
+def perceive(
+    window: Window,
+    *,
+    engines: Engines,
+    discovery_iou_thresh: float,
+    repeat_iou_thresh: float,
+    progress: Progress = silent,
+) -> Perception:
+    """Run the engines over one window.
+
+    Args:
+        window: the frames.
+        engines: how to open each engine.
+        discovery_iou_thresh: a detection below this IoU with every tracked mask is a new object.
+        repeat_iou_thresh: a masklet above this overlap with an earlier one is a repeat and dropped.
+        progress: told when each phase begins and ends.
+
+    Returns:
+        Geometry and masklets of every frame; run ids are unique within the clip.
+
+    Raises:
+        EngineError: an engine answered for another number of frames or on another grid.
+    """
+    frames, n = window.frames, len(window.frames)
+    with _phase(progress, "geometry", n), engines.geometry() as estimate:
+        geometry = estimate(frames)
+        _check("geometry", len(geometry), n)
+    with _phase(progress, "segment", n), engines.segmenter() as segment:
+        detections = segment(frames, geometry)
+        _check("segmenter", len(detections), n)
+    with _phase(progress, "track", n), engines.tracker() as tracker:
+        passes = _track_in_two_passes(tracker, frames, geometry.grid, detections, discovery_iou_thresh)
+
+    first_run = window.index * RUNS_PER_WINDOW
+    tracked, repeats = without_repeats(
+        [_join(of_frame, first_run) for of_frame in zip(*(each.frames for each in passes), strict=True)],
+        iou_thresh=repeat_iou_thresh,
+    )
+    return Perception(
+        window=window.index,
+        shared=window.shared,
+        t=frames.t,
+        time_s=frames.time_s,
+        source_frame=frames.source_frame,
+        geometry=geometry,
+        tracked=tracked,
+        health=Health(
+            detections=sum(len(each) for each in detections),
+            first_pass_prompts=passes[0].prompts,
+            second_pass_prompts=passes[1].prompts,
+            repeats_dropped=repeats,
+        ),
+    )
+
+
+@contextmanager
+def _phase(progress: Progress, name: str, total: int) -> Iterator[None]:
+    progress(name, 0, total)
+    yield
+    progress(name, total, total)
+
+
+class _Pass(NamedTuple):
+    """How many objects a pass was asked for, and their masklets per frame."""
+
+    prompts: int
+    frames: Sequence[TrackedFrame]
+
+
+def _track_in_two_passes(
+    tracker: Tracker, frames: Frames, grid: GridShape, detections: Sequence[Detections], discovery_iou_thresh: float
+) -> tuple[_Pass, _Pass]:
+    """Track the first frame's objects, then those that are discovered beside them."""
+    with closing(tracker.start(frames, grid)) as session:
+        first = _propagate(session, prompts_of_frame(detections[0], 0), len(frames), grid)
+        missed = discover(detections, first.frames, iou_thresh=discovery_iou_thresh)
+        return first, _propagate(session, missed, len(frames), grid)
+
+
+def _propagate(session: TrackingSession, prompts: Sequence[Prompt], num_frames: int, grid: GridShape) -> _Pass:
+    session.add(prompts)
+    tracked = session.propagate()
+    _check("tracker", len(tracked), num_frames)
+    for each in tracked:
+        if each.masks.shape != grid:
+            raise EngineError(f"the tracker answered masks of {each.masks.shape}, expected the analysis grid {grid}")
+    return _Pass(len(prompts), tracked)
+
+
+def _check(slot: str, answered: int, expected: int) -> None:
+    if answered != expected:
+        raise EngineError(f"the {slot} engine answered for {answered} frames, expected {expected}")
+
+
+def _join(runs: Sequence[TrackedFrame], first_run: int) -> TrackedFrame:
+    """Put the masklets of all runs in one frame side by side, with run ids that are unique in the clip."""
+    return TrackedFrame(
+        run_id=np.concatenate([each.run_id for each in runs]) + np.int32(first_run),
+        local_id=np.concatenate([each.local_id for each in runs]),
+        masks=concatenate([each.masks for each in runs], runs[0].masks.shape),
+        score=np.concatenate([each.score for each in runs]),
+    )
