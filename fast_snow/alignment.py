@@ -1,0 +1,260 @@
+"""Sim(3): similarities between worlds, how they are estimated and what they do to a geometry.
+
+Each window of a long clip is perceived in a world of its own, which for monocular depth also has a scale of its own.
+The frames that two windows share show the same pixels, so each such pixel gives one point in either world, and the
+similarity between the worlds is what maps one set of points onto the other.
+"""
+
+import math
+import warnings
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from fast_snow.errors import FastSnowError, FastSnowWarning
+from fast_snow.types import Geometry, readonly
+
+MAX_POINTS: Final = 20_000
+"""Pixels that align two windows: the residual of so many is far below that of the depth itself."""
+MIN_POINTS: Final = 100
+"""With fewer shared pixels than this the cameras of the shared frames say more than the points."""
+HUBER_DELTA: Final = 0.1
+"""Residuals above this share of the median one weigh less: close to the least sum of distances, yet smooth at zero."""
+HUBER_ROUNDS: Final = 30
+CONVERGED: Final = 1e-9
+"""Reweighting ends where the residual of no point changes by more than this share of the median one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Similarity:
+    """A Sim(3) transform `p_a = scale · R · p_b + t`; variables that hold one are named `T_a_b`.
+
+    Attributes:
+        scale: length in `a` of one unit of `b`, positive.
+        R: rotation from `b` to `a`.
+        t: the origin of `b` in `a`.
+    """
+
+    scale: float
+    R: Float64[np.ndarray, "3 3"]
+    t: Float64[np.ndarray, "3"]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "R", readonly(self.R))
+        object.__setattr__(self, "t", readonly(self.t))
+
+
+def identity() -> Similarity:
+    """Return the similarity that changes nothing."""
+    return Similarity(scale=1.0, R=np.eye(3), t=np.zeros(3))
+
+
+def compose(T_a_b: Similarity, T_b_c: Similarity) -> Similarity:
+    """Return `T_a_c`: first `T_b_c`, then `T_a_b`."""
+    return Similarity(
+        scale=T_a_b.scale * T_b_c.scale, R=T_a_b.R @ T_b_c.R, t=T_a_b.scale * (T_a_b.R @ T_b_c.t) + T_a_b.t
+    )
+
+
+def inverse(T_a_b: Similarity) -> Similarity:
+    """Return `T_b_a`."""
+    return Similarity(scale=1 / T_a_b.scale, R=T_a_b.R.T, t=-(T_a_b.R.T @ T_a_b.t) / T_a_b.scale)
+
+
+def apply(T_a_b: Similarity, points: Float64[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 3"]:
+    """Map points from `b` to `a`.
+
+    Args:
+        T_a_b: the similarity.
+        points: coordinates in `b`.
+
+    Returns:
+        The same points in coordinates of `a`.
+    """
+    mapped: np.ndarray = T_a_b.scale * (points @ T_a_b.R.T) + T_a_b.t
+    return mapped
+
+
+def estimate(
+    source: Float64[np.ndarray, "n 3"],
+    target: Float64[np.ndarray, "n 3"],
+    weight: Float64[np.ndarray, " n"] | None = None,
+    *,
+    with_scale: bool = True,
+) -> Similarity:
+    """Estimate the similarity that maps `source` onto `target` with the least weighted sum of squared residuals.
+
+    Args:
+        source: points in `b`.
+        target: the same points in `a`.
+        weight: not negative, one per point; all equal where it is not given.
+        with_scale: whether scale is estimated; otherwise it is 1.
+
+    Returns:
+        `T_a_b`.
+
+    Raises:
+        FastSnowError: fewer than three weighted points, or all of them on one line: rotation is then not determined.
+
+    Reference:
+        Umeyama, Least-squares estimation of transformation parameters between two point patterns, TPAMI 1991,
+        equations 40 to 43.
+    """
+    share = np.full(len(source), 1.0) if weight is None else weight
+    total = share.sum()
+    if np.count_nonzero(share) < 3 or not math.isfinite(total):
+        raise FastSnowError(f"similarity: got {np.count_nonzero(share)} usable points, expected at least 3")
+    share = share / total
+    source_mean, target_mean = share @ source, share @ target
+    centred = source - source_mean
+    covariance = (target - target_mean).T @ (share[:, None] * centred)
+    U, strength, Vt = np.linalg.svd(covariance)
+    if not strength[1] > 1e-12 * strength[0]:
+        raise FastSnowError("similarity: all points lie on one line, expected three that do not")
+    sign = np.array([1.0, 1.0, np.sign(np.linalg.det(U) * np.linalg.det(Vt))])
+    R = (U * sign) @ Vt
+    scale = float(strength @ sign / (share @ (centred**2).sum(axis=1))) if with_scale else 1.0
+    return Similarity(scale=scale, R=R, t=target_mean - scale * (R @ source_mean))
+
+
+def estimate_robust(
+    source: Float64[np.ndarray, "n 3"],
+    target: Float64[np.ndarray, "n 3"],
+    weight: Float64[np.ndarray, " n"] | None = None,
+    *,
+    with_scale: bool = True,
+) -> Similarity:
+    """Estimate like `estimate`, but let gross errors in some of the points hardly count (Huber, reweighted).
+
+    Args:
+        source: points in `b`.
+        target: the same points in `a`.
+        weight: not negative, one per point: the inverse variance of its residual, up to a common factor.
+        with_scale: whether scale is estimated; otherwise it is 1.
+
+    Returns:
+        `T_a_b`.
+
+    Raises:
+        FastSnowError: as `estimate`.
+
+    Reference:
+        Holland and Welsch, Robust regression using iteratively reweighted least-squares, 1977.
+    """
+    base = np.ones(len(source)) if weight is None else weight
+    deviation = np.sqrt(base)
+    T_target_source = estimate(source, target, base, with_scale=with_scale)
+    previous = np.full(len(source), np.inf)
+    for _ in range(HUBER_ROUNDS):
+        residual = deviation * np.linalg.norm(target - apply(T_target_source, source), axis=1)
+        median = float(np.median(residual[base > 0]))
+        if median == 0 or np.abs(residual - previous).max() <= CONVERGED * median:
+            break
+        influence = np.minimum(1.0, HUBER_DELTA * median / np.maximum(residual, HUBER_DELTA * median))
+        T_target_source = estimate(source, target, base * influence, with_scale=with_scale)
+        previous = residual
+    return T_target_source
+
+
+def align_geometry(T_a_b: Similarity, geometry: Geometry) -> Geometry:
+    """Carry a geometry from world `b` to world `a`: poses and depths both scale, so points move rigidly together.
+
+    Args:
+        T_a_b: the similarity between the worlds.
+        geometry: in world `b`.
+
+    Returns:
+        The geometry in world `a`; its points are those of `geometry` under `T_a_b`.
+    """
+    T_camera_a = np.tile(np.eye(4), (len(geometry), 1, 1))
+    T_camera_a[:, :3, :3] = geometry.T_camera_world[:, :3, :3] @ T_a_b.R.T
+    T_camera_a[:, :3, 3] = T_a_b.scale * geometry.T_camera_world[:, :3, 3] - T_camera_a[:, :3, :3] @ T_a_b.t
+    return replace(geometry, depth=geometry.depth * np.float32(T_a_b.scale), T_camera_world=T_camera_a)
+
+
+def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_thresh: float) -> Similarity:
+    """Estimate the similarity between the worlds of two neighbouring windows.
+
+    Points are the pixels of the shared frames whose depth both windows trust. A pixel weighs `sqrt(c1 · c2) / d²`: the
+    two confidences, and an error of depth that grows with depth. Scale stays 1 where both windows are metric.
+
+    Args:
+        previous: its last `shared` frames are the first of `current`.
+        current: on the same analysis grid.
+        shared: how many frames both windows hold, at least 1.
+        conf_thresh: pixels whose confidence is below this in either window are left out.
+
+    Returns:
+        `T_previous_current`: maps the world of `current` to that of `previous`.
+
+    Warns:
+        FastSnowWarning: too few pixels are trusted in both; the cameras of the shared frames align the windows instead.
+    """
+    before, after = _part(previous, slice(len(previous) - shared, None)), _part(current, slice(0, shared))
+    with_scale = not (previous.metric and current.metric)
+    both = _measured(before) & _measured(after)
+    lower = np.minimum(before.confidence, after.confidence)
+    trusted = both & (lower >= conf_thresh) & (lower > 0)
+    pixel = np.flatnonzero(trusted)
+    if len(pixel) < MIN_POINTS:
+        warnings.warn(
+            f"windows share {len(pixel)} pixels of trusted depth, fewer than {MIN_POINTS}: aligned by cameras alone",
+            FastSnowWarning,
+            stacklevel=2,
+        )
+        return _align_cameras(before, after, both, with_scale=with_scale)
+    pixel = pixel[np.linspace(0, len(pixel) - 1, min(len(pixel), MAX_POINTS)).astype(np.int64)]
+    depth = before.depth.ravel()[pixel].astype(np.float64)
+    confidence = np.sqrt(before.confidence.ravel()[pixel].astype(np.float64) * after.confidence.ravel()[pixel])
+    return estimate_robust(_points(after, pixel), _points(before, pixel), confidence / depth**2, with_scale=with_scale)
+
+
+def _part(geometry: Geometry, frames: slice) -> Geometry:
+    return replace(
+        geometry,
+        depth=geometry.depth[frames],
+        confidence=geometry.confidence[frames],
+        intrinsics=geometry.intrinsics[frames],
+        T_camera_world=geometry.T_camera_world[frames],
+    )
+
+
+def _measured(geometry: Geometry) -> np.ndarray:
+    measured: np.ndarray = np.isfinite(geometry.depth) & (geometry.depth > 0)
+    return measured
+
+
+def _points(geometry: Geometry, pixel: Int64[np.ndarray, " n"]) -> Float64[np.ndarray, "n 3"]:
+    """Return the world coordinates of pixels given by flat index over frames, rows and columns."""
+    frame, v, u = np.unravel_index(pixel, geometry.depth.shape)
+    K = geometry.intrinsics[frame]
+    x = (u - K[:, 0, 2] - K[:, 0, 1] * (v - K[:, 1, 2]) / K[:, 1, 1]) / K[:, 0, 0]
+    ray = np.stack([x, (v - K[:, 1, 2]) / K[:, 1, 1], np.ones(len(pixel))], axis=1)
+    in_camera = ray * geometry.depth.ravel()[pixel, None]
+    T_camera_world = geometry.T_camera_world[frame]
+    return _rotate_back(T_camera_world, in_camera - T_camera_world[:, :3, 3])
+
+
+def _rotate_back(
+    T_camera_world: Float64[np.ndarray, "n 4 4"], vector: Float64[np.ndarray, "n 3"]
+) -> Float64[np.ndarray, "n 3"]:
+    """Return directions in the world, given in the camera."""
+    rotated: np.ndarray = np.einsum("nji,nj->ni", T_camera_world[:, :3, :3], vector)
+    return rotated
+
+
+def _align_cameras(before: Geometry, after: Geometry, both: np.ndarray, *, with_scale: bool) -> Similarity:
+    """Align by each shared camera's centre and axes, whose length is the median depth that both windows give."""
+    reach_before, reach_after = 1.0, 1.0
+    if both.any() and with_scale:
+        reach_before, reach_after = float(np.median(before.depth[both])), float(np.median(after.depth[both]))
+    return estimate(_frames(after, reach_after), _frames(before, reach_before), with_scale=with_scale)
+
+
+def _frames(geometry: Geometry, reach: float) -> Float64[np.ndarray, "m 3"]:
+    """Return the centre of every camera and the tips of its three axes, `reach` long."""
+    T_camera_world = geometry.T_camera_world
+    centre = -_rotate_back(T_camera_world, T_camera_world[:, :3, 3])
+    return np.concatenate([centre, (centre[:, None] + reach * T_camera_world[:, :3, :3]).reshape(-1, 3)])
