@@ -115,7 +115,7 @@ class Masks(_ReadOnlyArrays):
 
     start: Int32[np.ndarray, " r"]
     stop: Int32[np.ndarray, " r"]
-    offset: Int32[np.ndarray, " m+1"]
+    offset: Int32[np.ndarray, " m_plus_1"]
     shape: GridShape
 
     def __len__(self) -> int:
