@@ -1,0 +1,130 @@
+"""What can be read off masks alone: area, bounding box and a point inside."""
+
+from typing import no_type_check
+
+import numba
+import numpy as np
+from jaxtyping import Float32, Int32
+
+from fast_snow.types import Masks
+
+
+def area(masks: Masks) -> Int32[np.ndarray, " m"]:
+    """Count the pixels of each mask."""
+    total = np.zeros(len(masks), np.int32)
+    _area(masks.start, masks.stop, masks.offset, total)
+    return total
+
+
+def bounding_boxes(masks: Masks) -> Float32[np.ndarray, "m 4"]:
+    """Box each mask.
+
+    Args:
+        masks: `m` masks.
+
+    Returns:
+        `(x0, y0, x1, y1)` in pixels, half-open; zeros for an empty mask.
+    """
+    box = np.zeros((len(masks), 4), np.float32)
+    _boxes(masks.start, masks.stop, masks.offset, masks.shape[1], box)
+    return box
+
+
+def inside_point(masks: Masks) -> Int32[np.ndarray, "m 2"]:
+    """Find a pixel well inside each mask.
+
+    It starts in the middle of the longest run of the row that halves the area, moves to the middle of the column
+    stretch through that pixel, then to the middle of the run there: never outside, however concave the mask.
+
+    Args:
+        masks: `m` masks.
+
+    Returns:
+        Pixels `(u, v)`; `(-1, -1)` for an empty mask.
+    """
+    point = np.full((len(masks), 2), -1, np.int32)
+    _points(masks.start, masks.stop, masks.offset, masks.shape[1], point)
+    return point
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _area(start, stop, offset, total):
+    for mask in range(len(offset) - 1):
+        for run in range(offset[mask], offset[mask + 1]):
+            total[mask] += stop[run] - start[run]
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _boxes(start, stop, offset, width, box):
+    for mask in range(len(offset) - 1):
+        first, last = offset[mask], offset[mask + 1]
+        if first == last:
+            continue
+        left, right = width, 0
+        for run in range(first, last):
+            left = min(left, start[run] % width)
+            right = max(right, (stop[run] - 1) % width + 1)
+        box[mask, 0] = left
+        box[mask, 1] = start[first] // width
+        box[mask, 2] = right
+        box[mask, 3] = start[last - 1] // width + 1
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _points(start, stop, offset, width, point):
+    for mask in range(len(offset) - 1):
+        first, last = offset[mask], offset[mask + 1]
+        if first == last:
+            continue
+        run = _median_run(start, stop, first, last, width)
+        column = (start[run] + stop[run] - 1) // 2 % width
+        run = _middle_of_column(start, stop, first, last, run, column, width)
+        point[mask, 0] = (start[run] + stop[run] - 1) // 2 % width
+        point[mask, 1] = start[run] // width
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _median_run(start, stop, first, last, width):
+    """Return the longest run of the row in which half of the area is reached."""
+    pixels = 0
+    for run in range(first, last):
+        pixels += stop[run] - start[run]
+    seen = 0
+    middle = first
+    while 2 * (seen + stop[middle] - start[middle]) < pixels:
+        seen += stop[middle] - start[middle]
+        middle += 1
+    row = start[middle] // width
+    while middle > first and start[middle - 1] // width == row:
+        middle -= 1
+    longest = middle
+    for run in range(middle, last):
+        if start[run] // width != row:
+            break
+        if stop[run] - start[run] > stop[longest] - start[longest]:
+            longest = run
+    return longest
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _middle_of_column(start, stop, first, last, seed, column, width):
+    """Return the run half way up the unbroken stretch of `column` through the run `seed`."""
+    top = bottom = start[seed] // width
+    for run in range(seed - 1, first - 1, -1):
+        pixel = (top - 1) * width + column
+        if start[run] <= pixel < stop[run]:
+            top -= 1
+    for run in range(seed + 1, last):
+        pixel = (bottom + 1) * width + column
+        if start[run] <= pixel < stop[run]:
+            bottom += 1
+    pixel = (top + bottom) // 2 * width + column
+    run = first
+    while stop[run] <= pixel:
+        run += 1
+    return run

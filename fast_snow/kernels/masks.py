@@ -1,0 +1,235 @@
+"""Masks as runs: from dense arrays and id maps and back, picked, joined and checked."""
+
+from collections.abc import Sequence
+from typing import no_type_check
+
+import numba
+import numpy as np
+from jaxtyping import Bool, Int, Int32
+
+from fast_snow.errors import InputError
+from fast_snow.types import DenseMasks, GridShape, Masks, readonly
+
+LARGEST_INDEX = 2**31 - 1
+
+
+def encode(dense: DenseMasks) -> Masks:
+    """Encode dense masks as runs.
+
+    Args:
+        dense: one mask per object, shape `(m, h, w)`.
+
+    Returns:
+        The same masks, in the same order.
+
+    Raises:
+        InputError: if a grid has more pixels than 32-bit indices can name.
+    """
+    count, height, width = dense.shape
+    shape = _checked((height, width))
+    start, stop, offset = _encode(readonly(dense).reshape(count, height * width), width)
+    return Masks(start=start, stop=stop, offset=offset, shape=shape)
+
+
+def encode_labels(labels: Int32[np.ndarray, "h w"], ids: Int32[np.ndarray, " m"]) -> Masks:
+    """Encode an id map as one mask per id.
+
+    Args:
+        labels: the id of each pixel.
+        ids: the ids to encode, each at most once; one that is not in `labels` gives an empty mask.
+
+    Returns:
+        One mask per entry of `ids`, in that order.
+
+    Raises:
+        InputError: if an id repeats, or the grid has more pixels than 32-bit indices can name.
+    """
+    shape = _checked((labels.shape[0], labels.shape[1]))
+    order = np.argsort(ids, kind="stable")
+    ranked = ids[order]
+    if np.any(ranked[1:] == ranked[:-1]):
+        raise InputError(f"ids: got {ids.tolist()}, expected each id at most once; drop the repeats")
+    start, stop, label = _label_runs(readonly(labels).reshape(-1), shape[1])
+    rank = np.searchsorted(ranked, label)
+    known = rank < len(ids)
+    known[known] = ranked[rank[known]] == label[known]
+    owner = order[rank[known]]
+    by_owner = np.argsort(owner, kind="stable")
+    offset = np.zeros(len(ids) + 1, np.int32)
+    np.cumsum(np.bincount(owner, minlength=len(ids)), out=offset[1:])
+    return Masks(start=start[known][by_owner], stop=stop[known][by_owner], offset=offset, shape=shape)
+
+
+def decode(masks: Masks) -> DenseMasks:
+    """Decode masks to a dense stack.
+
+    Args:
+        masks: `m` masks on an `h × w` grid.
+
+    Returns:
+        Shape `(m, h, w)`.
+    """
+    height, width = masks.shape
+    dense = np.zeros((len(masks), height * width), np.bool_)
+    _paint(masks.start, masks.stop, masks.offset, dense)
+    return dense.reshape(len(masks), height, width)
+
+
+def empty(shape: GridShape) -> Masks:
+    """Return a set of no masks on a grid of `shape`."""
+    none = np.empty(0, np.int32)
+    return Masks(start=none, stop=none, offset=np.zeros(1, np.int32), shape=_checked(shape))
+
+
+def concatenate(parts: Sequence[Masks], shape: GridShape) -> Masks:
+    """Join sets of masks in order.
+
+    Args:
+        parts: sets of masks on one grid; may be empty.
+        shape: height and width of that grid.
+
+    Returns:
+        All masks of all parts.
+
+    Raises:
+        InputError: if a part is on another grid.
+    """
+    for part in parts:
+        if part.shape != shape:
+            raise InputError(f"masks: got a grid of {part.shape}, expected {shape}; resize them first")
+    if not parts:
+        return empty(shape)
+    lengths = np.concatenate([np.diff(part.offset) for part in parts])
+    return Masks(
+        start=np.concatenate([part.start for part in parts]),
+        stop=np.concatenate([part.stop for part in parts]),
+        offset=_offsets(lengths),
+        shape=shape,
+    )
+
+
+def select(masks: Masks, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> Masks:
+    """Pick masks.
+
+    Args:
+        masks: `m` masks.
+        index: which ones, in which order (integers, repeats allowed), or whether to keep each (booleans).
+
+    Returns:
+        The masks picked.
+    """
+    picked = np.arange(len(masks))[index]
+    lengths = np.diff(masks.offset)[picked]
+    offset = _offsets(lengths)
+    run = np.arange(offset[-1]) + np.repeat(masks.offset[picked] - offset[:-1], lengths)
+    return Masks(start=masks.start[run], stop=masks.stop[run], offset=offset, shape=masks.shape)
+
+
+def validate(masks: Masks) -> None:
+    """Check masks that come from outside; what passes is safe to hand to every kernel.
+
+    Args:
+        masks: masks that no function of this module made.
+
+    Raises:
+        InputError: if an index leaves the grid or a run breaks an invariant of `Masks`.
+    """
+    height, width = _checked(masks.shape)
+    start, stop, offset = masks.start, masks.stop, masks.offset
+    if not len(start) == len(stop):
+        raise InputError(f"masks: got {len(start)} starts and {len(stop)} stops, expected as many of both")
+    if len(offset) < 1 or offset[0] != 0 or offset[-1] != len(start) or np.any(offset[1:] < offset[:-1]):
+        raise InputError(f"masks: got offsets that do not rise from 0 to {len(start)} runs; write the file again")
+    inside = (start >= 0) & (start < stop) & (stop <= height * width)
+    if not inside.all():
+        raise InputError(f"masks: got a run that is empty or leaves the {height} × {width} grid; write the file again")
+    if np.any(start // width != (stop - 1) // width):
+        raise InputError("masks: got a run that crosses a row, expected one run per row; encode the masks again")
+    first = np.zeros(len(start) + 1, np.bool_)
+    first[offset] = True
+    apart = (start[1:] > stop[:-1]) | ((start[1:] == stop[:-1]) & (start[1:] % width == 0)) | first[1:-1]
+    if not apart.all():
+        raise InputError("masks: got runs that overlap, touch or are out of order; encode the masks again")
+
+
+def _checked(shape: GridShape) -> GridShape:
+    height, width = shape
+    if height < 0 or width < 0 or height * width > LARGEST_INDEX:
+        raise InputError(f"masks: got a grid of {height} × {width}, expected at most {LARGEST_INDEX} pixels")
+    return height, width
+
+
+def _offsets(lengths: Int[np.ndarray, " m"]) -> Int32[np.ndarray, " m_plus_1"]:
+    offset = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offset[1:])
+    return offset
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _grown(array):
+    larger = np.empty(2 * len(array), array.dtype)
+    larger[: len(array)] = array
+    return larger
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _encode(dense, width):
+    count, pixels = dense.shape
+    start = np.empty(1024, np.int32)
+    stop = np.empty(1024, np.int32)
+    offset = np.zeros(count + 1, np.int32)
+    runs = 0
+    for mask in range(count):
+        for row in range(0, pixels, width):
+            inside = False
+            for pixel in range(row, row + width):
+                if dense[mask, pixel] != inside:
+                    if inside:
+                        stop[runs] = pixel
+                        runs += 1
+                    else:
+                        if runs == len(start):
+                            start = _grown(start)
+                            stop = _grown(stop)
+                        start[runs] = pixel
+                    inside = not inside
+            if inside:
+                stop[runs] = row + width
+                runs += 1
+        offset[mask + 1] = runs
+    return start[:runs].copy(), stop[:runs].copy(), offset
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _label_runs(labels, width):
+    start = np.empty(1024, np.int32)
+    stop = np.empty(1024, np.int32)
+    label = np.empty(1024, np.int32)
+    runs = 0
+    for row in range(0, len(labels), max(width, 1)):
+        begin = row
+        while begin < row + width:
+            end = begin + 1
+            while end < row + width and labels[end] == labels[begin]:
+                end += 1
+            if runs == len(start):
+                start = _grown(start)
+                stop = _grown(stop)
+                label = _grown(label)
+            start[runs] = begin
+            stop[runs] = end
+            label[runs] = labels[begin]
+            runs += 1
+            begin = end
+    return start[:runs].copy(), stop[:runs].copy(), label[:runs].copy()
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _paint(start, stop, offset, dense):
+    for mask in range(len(offset) - 1):
+        for run in range(offset[mask], offset[mask + 1]):
+            dense[mask, start[run] : stop[run]] = True
