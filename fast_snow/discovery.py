@@ -22,7 +22,7 @@ class _Sighting(NamedTuple):
     """One detection of a new object, and how good a prompt it would be."""
 
     frame: int
-    index: int
+    detection: int
     quality: float
 
 
@@ -59,7 +59,7 @@ def discover(
         ]
         masks_before = masks
     return tuple(
-        MaskPrompt(frame=each.frame, mask=_single(detections[each.frame].masks, each.index))
+        MaskPrompt(frame=each.frame, mask=_single(detections[each.frame].masks, each.detection))
         for each in sorted(best + alive)
     )
 
@@ -80,9 +80,7 @@ def _single(masks: Masks, i: int) -> Masks:
     return select(masks, np.array([i]))
 
 
-def without_repeats(
-    tracked: Sequence[TrackedFrame], *, iou_thresh: float
-) -> tuple[tuple[TrackedFrame, ...], int]:
+def without_repeats(tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> tuple[tuple[TrackedFrame, ...], int]:
     """Drop masklets that repeat an earlier one through the window.
 
     The overlap of two masklets is the sum of their intersections over the sum of their unions, over the frames in which

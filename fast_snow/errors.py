@@ -1,7 +1,7 @@
 """What can go wrong, and whose doing it is.
 
-Every message is one line that names what came, what was expected and what to do about it. The command line prints it and
-exits with `exit_code`.
+Every message is one line that names what came, what was expected and what to do about it. The command line prints it
+and exits with `exit_code`.
 """
 
 from typing import ClassVar

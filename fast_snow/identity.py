@@ -265,7 +265,7 @@ def _take_over_absent(
     ids: dict[int, int] = {}
     merges: list[Merge] = []
     for leader in groups:
-        fitting = [k for k in np.flatnonzero(affinity.same[leader]) if absent[k] not in ids.values()]
+        fitting = [k for k in np.flatnonzero(affinity.same[leader]).tolist() if absent[k] not in ids.values()]
         if fitting:
             k = max(fitting, key=lambda k: affinity.iou[leader, k])
             ids[leader] = absent[k]
@@ -274,9 +274,7 @@ def _take_over_absent(
 
 
 def _joined(t: int, kept: int, affinity: _Affinity, i: int, k: int) -> Merge:
-    return Merge(
-        t=t, kept=kept, dropped=None, iou=float(affinity.iou[i, k]), distance=float(affinity.distance[i, k])
-    )
+    return Merge(t=t, kept=kept, dropped=None, iou=float(affinity.iou[i, k]), distance=float(affinity.distance[i, k]))
 
 
 def _next_state(
@@ -331,7 +329,7 @@ def join(
     merges: list[Merge] = []
     for i in _best_first(frame):
         run = int(frame.run_id[i])
-        fitting = [k for k in np.flatnonzero(affinity.same[i]) if (run, int(known_id[k])) not in used]
+        fitting = [k for k in np.flatnonzero(affinity.same[i]).tolist() if (run, int(known_id[k])) not in used]
         if frame.name(i) in bound or not fitting:
             continue
         k = max(fitting, key=lambda k: affinity.iou[i, k])

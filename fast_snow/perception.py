@@ -1,12 +1,13 @@
 """The three engine phases of one window: geometry, segmentation, tracking in two passes.
 
-The only place that talks to engines. Each phase opens its engine, uses it for the whole window and closes it, so that the
-engines share one GPU in turn.
+The only place that talks to engines. Each phase opens its engine, uses it for the whole window and closes it, so that
+the engines share one GPU in turn.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,17 @@ from fast_snow.protocols import (
     TrackingSession,
     silent,
 )
-from fast_snow.types import Detections, Frames, GridShape, Health, Perception, Prompt, TrackedFrame, Window
+from fast_snow.types import (
+    Detections,
+    Frames,
+    GridShape,
+    Health,
+    Perception,
+    Prompt,
+    StageSeconds,
+    TrackedFrame,
+    Window,
+)
 
 RUNS_PER_WINDOW = 2
 """One propagation for the first frame's objects, one for those discovered later."""
@@ -62,20 +73,23 @@ def perceive(
         EngineError: an engine answered for another number of frames or on another grid.
     """
     frames, n = window.frames, len(window.frames)
+    began = perf_counter()
     with _phase(progress, "geometry", n), engines.geometry() as estimate:
         geometry = estimate(frames)
         _check("geometry", len(geometry), n)
+    estimated = perf_counter()
     with _phase(progress, "segment", n), engines.segmenter() as segment:
         detections = segment(frames, geometry)
         _check("segmenter", len(detections), n)
+    segmented = perf_counter()
     with _phase(progress, "track", n), engines.tracker() as tracker:
         passes = _track_in_two_passes(tracker, frames, geometry.grid, detections, discovery_iou_thresh)
-
     first_run = window.index * RUNS_PER_WINDOW
     tracked, repeats = without_repeats(
         [_join(of_frame, first_run) for of_frame in zip(*(each.frames for each in passes), strict=True)],
         iou_thresh=repeat_iou_thresh,
     )
+    tracked_all = perf_counter()
     return Perception(
         window=window.index,
         shared=window.shared,
@@ -90,6 +104,7 @@ def perceive(
             second_pass_prompts=passes[1].prompts,
             repeats_dropped=repeats,
         ),
+        seconds=StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=tracked_all - segmented),
     )
 
 

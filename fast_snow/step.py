@@ -68,7 +68,9 @@ def observe(
     plausible = _plausible(statistics, depth_filter.max_extent) if metric else np.ones_like(enough)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     cells = coverage(masks, step.grid_size)
-    tokens = tuple(_token(i, t=t, score=score, statistics=statistics, cells=cells[i], step=step) for i in index)
+    tokens = tuple(
+        _token(i, t=t, score=score, statistics=statistics, cells=cells[i], step=step) for i in index.tolist()
+    )
     return FrameTokens(
         index=index,
         tokens=tokens,

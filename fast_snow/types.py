@@ -1,16 +1,16 @@
 """Every array alias and every frozen dataclass that crosses a module border.
 
-Conventions: `t` indexes the frames of a clip; `T_a_b` maps homogeneous coordinates of frame `b` to frame `a`; camera axes
-are X right, Y down, Z forward; the world is the camera of the clip's first frame; pixel centres are integers; boxes are
-`(x0, y0, x1, y1)` in pixels of the analysis grid, half-open (`x1` is one past the last column). Arrays are read-only and
-C-contiguous, so that Numba compiles each kernel once.
+Conventions: `t` indexes the frames of a clip; `T_a_b` maps homogeneous coordinates of frame `b` to frame `a`; camera
+axes are X right, Y down, Z forward; the world is the camera of the clip's first frame; pixel centres are integers;
+boxes are `(x0, y0, x1, y1)` in pixels of the analysis grid, half-open (`x1` is one past the last column). Arrays are
+read-only and C-contiguous, so that Numba compiles each kernel once.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int, Int32, Int64, UInt8
@@ -227,9 +227,20 @@ class TrackedFrame(_ReadOnlyArrays):
         return len(self.score)
 
 
+class _Summed:
+    """A frozen dataclass of numbers that add up field by field."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Self) -> Self:
+        return type(self)(
+            **{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """Counts that tell how well a window was perceived and folded; they add up over windows."""
+class Health(_Summed):
+    """Counts that tell how well a clip was perceived and folded."""
 
     detections: int = 0
     first_pass_prompts: int = 0
@@ -238,8 +249,16 @@ class Health:
     small_dropped: int = 0
     oversized_dropped: int = 0
 
-    def __add__(self, other: "Health") -> "Health":
-        return Health(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSeconds(_Summed):
+    """Wall time of each stage; folding runs beside the others."""
+
+    decode: float = 0.0
+    geometry: float = 0.0
+    segment: float = 0.0
+    track: float = 0.0
+    fold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -255,6 +274,7 @@ class Perception(_ReadOnlyArrays):
         geometry: depth and cameras.
         tracked: the masklets of each frame.
         health: what was counted on the way.
+        seconds: wall time of the engine phases.
     """
 
     window: int
@@ -265,6 +285,7 @@ class Perception(_ReadOnlyArrays):
     geometry: Geometry
     tracked: tuple[TrackedFrame, ...]
     health: Health
+    seconds: StageSeconds
 
 
 # ------------------------------------------------------------------------------------------------ graph
@@ -365,6 +386,15 @@ class Ego(_ReadOnlyArrays):
         """Return the path at some of its frames."""
         return Ego(**{each.name: getattr(self, each.name)[index] for each in fields(self)})
 
+    def followed_by(self, later: "Ego") -> "Ego":
+        """Return the path that goes on with `later`."""
+        return Ego(
+            **{
+                each.name: np.concatenate([getattr(self, each.name), getattr(later, each.name)])
+                for each in fields(self)
+            }
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keyframe:
@@ -438,7 +468,9 @@ class SceneGraph:
         for object_id, track in self.tracks.items():
             observations = tuple(each for each in track.observations if seen(each.t))
             if observations:
-                tracks[object_id] = replace(track, observations=observations, theta=(track.theta[0], observations[-1].t))
+                tracks[object_id] = replace(
+                    track, observations=observations, theta=(track.theta[0], observations[-1].t)
+                )
         return replace(
             self,
             ego=self.ego.select(np.array([seen(int(when)) for when in self.ego.t], dtype=bool)),

@@ -1,0 +1,240 @@
+"""The fold that grows a scene graph: one window's perception after the other, in order, without engines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Int32
+from scipy.spatial.transform import Rotation
+
+from fast_snow.alignment import Similarity, align_geometry, align_windows
+from fast_snow.config import Config
+from fast_snow.identity import NOT_KEPT, FrameObjects, IdentityState, assign, join
+from fast_snow.kernels.masks import select
+from fast_snow.keyframes import keyframes
+from fast_snow.step import FrameTokens, observe
+from fast_snow.types import (
+    Ego,
+    Geometry,
+    Health,
+    LabelledMasks,
+    Merge,
+    Perception,
+    SceneGraph,
+    StepToken,
+    Track,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NamedFrame:
+    """The observations of one frame and the objects they are."""
+
+    objects: FrameObjects
+    object_id: Int32[np.ndarray, " m"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Tail:
+    """What the next window shares with this one: the last frames' geometry in the graph's world, and their objects."""
+
+    geometry: Geometry
+    frames: tuple[NamedFrame, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoldState:
+    """The graph so far and what is needed to grow it.
+
+    Attributes:
+        graph: everything folded up to now.
+        identity: which masklet is which object.
+        tail: what the next window may share; None before the first window.
+        labelled: the masks of the frames that the last perception added.
+        health: counts of all windows.
+    """
+
+    graph: SceneGraph
+    identity: IdentityState
+    tail: Tail | None
+    labelled: tuple[LabelledMasks, ...]
+    health: Health
+
+
+def start(config: Config) -> FoldState:
+    """Return the state before the first window: an empty graph."""
+    ego = Ego(
+        t=np.zeros(0, np.int32),
+        time_s=np.zeros(0),
+        source_frame=np.zeros(0, np.int64),
+        position=np.zeros((0, 3), np.float32),
+        quaternion_xyzw=np.zeros((0, 4), np.float32),
+        intrinsics=np.zeros((0, 4), np.float32),
+    )
+    graph = SceneGraph(grid_size=config.step.grid_size, analysis_grid=(0, 0), metric=True, depth_origin=(), ego=ego)
+    return FoldState(graph=graph, identity=IdentityState(), tail=None, labelled=(), health=Health())
+
+
+def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldState:
+    """Grow the graph by one window.
+
+    The window's geometry is carried into the world of the graph (the first frame's camera), over the frames it shares
+    with the window before. In those frames its masklets are joined to known objects; the frames after them are added.
+
+    Args:
+        state: the graph so far.
+        perception: of the next window.
+        config: thresholds of STEP tokens, fusion and the depth filter.
+
+    Returns:
+        The next state; its `labelled` masks belong to the added frames.
+    """
+    shared = perception.shared if state.tail is not None else 0
+    geometry = align_geometry(_to_graph_world(state, perception, shared, config), perception.geometry)
+    known = state.tail.frames[len(state.tail.frames) - shared :] if state.tail is not None else ()
+    identity, health, named, merges = state.identity, state.health + perception.health, [], list(state.graph.merges)
+    tokens: dict[int, list[StepToken]] = {}
+    for i in range(len(geometry)):
+        observed = _observe(perception, geometry, i, config)
+        objects = _objects(perception, i, observed)
+        if i < shared:
+            identity, joined = join(
+                identity,
+                objects,
+                known[i].objects,
+                known[i].object_id,
+                config=config.fusion,
+                metric=geometry.metric,
+            )
+            merges += joined
+            continue
+        identity, assignment = assign(identity, objects, config=config.fusion, metric=geometry.metric)
+        merges += assignment.merges
+        health += Health(small_dropped=observed.small, oversized_dropped=observed.oversized)
+        named.append(_kept(objects, assignment.object_id))
+        for token, object_id in zip(observed.tokens, assignment.object_id.tolist(), strict=True):
+            if object_id != NOT_KEPT:
+                tokens.setdefault(object_id, []).append(token)
+
+    graph = _grown(state.graph, perception, geometry, shared, tokens, merges, config)
+    return FoldState(
+        graph=graph,
+        identity=identity,
+        tail=_tail(geometry, [*known, *named], config.window.overlap),
+        labelled=tuple(
+            LabelledMasks(t=each.objects.t, object_id=each.object_id, masks=each.objects.masks) for each in named
+        ),
+        health=health,
+    )
+
+
+def _to_graph_world(state: FoldState, perception: Perception, shared: int, config: Config) -> Similarity:
+    """Return the map from the window's world to the graph's."""
+    if state.tail is not None and shared > 0:
+        previous = state.tail.geometry
+        return align_windows(previous, perception.geometry, shared, conf_thresh=config.depth_filter.conf_thresh)
+    T_first_world = perception.geometry.T_camera_world[0]
+    return Similarity(scale=1.0, R=T_first_world[:3, :3], t=T_first_world[:3, 3])
+
+
+def _observe(perception: Perception, geometry: Geometry, i: int, config: Config) -> FrameTokens:
+    return observe(
+        perception.tracked[i].masks,
+        perception.tracked[i].score,
+        t=int(perception.t[i]),
+        depth=geometry.depth[i],
+        confidence=geometry.confidence[i],
+        intrinsics=geometry.intrinsics[i],
+        T_camera_world=geometry.T_camera_world[i],
+        metric=geometry.metric,
+        depth_filter=config.depth_filter,
+        step=config.step,
+    )
+
+
+def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObjects:
+    tracked, index = perception.tracked[i], observed.index
+    return FrameObjects(
+        t=int(perception.t[i]),
+        run_id=tracked.run_id[index],
+        local_id=tracked.local_id[index],
+        masks=select(tracked.masks, index),
+        score=tracked.score[index],
+        centroid=np.array([each.centroid for each in observed.tokens], dtype=np.float32).reshape(-1, 3),
+    )
+
+
+def _kept(objects: FrameObjects, object_id: Int32[np.ndarray, " m"]) -> NamedFrame:
+    index = np.flatnonzero(object_id != NOT_KEPT)
+    kept = FrameObjects(
+        t=objects.t,
+        run_id=objects.run_id[index],
+        local_id=objects.local_id[index],
+        masks=select(objects.masks, index),
+        score=objects.score[index],
+        centroid=objects.centroid[index],
+    )
+    return NamedFrame(objects=kept, object_id=object_id[index])
+
+
+def _grown(
+    graph: SceneGraph,
+    perception: Perception,
+    geometry: Geometry,
+    shared: int,
+    tokens: Mapping[int, Sequence[StepToken]],
+    merges: Sequence[Merge],
+    config: Config,
+) -> SceneGraph:
+    tracks = dict(graph.tracks)
+    for object_id, new in sorted(tokens.items()):
+        before = tracks[object_id].observations if object_id in tracks else ()
+        observations = (*before, *new)
+        tracks[object_id] = Track(
+            object_id=object_id, observations=observations, theta=(observations[0].t, observations[-1].t)
+        )
+    added_keyframes = keyframes(
+        perception.t[shared:], perception.source_frame[shared:], every=config.output.keyframe_every
+    )
+    origin = graph.depth_origin if geometry.origin in graph.depth_origin else (*graph.depth_origin, geometry.origin)
+    return replace(
+        graph,
+        analysis_grid=geometry.grid,
+        metric=graph.metric and geometry.metric,
+        depth_origin=origin,
+        ego=_grown_ego(graph.ego, perception, geometry, shared),
+        tracks=MappingProxyType(tracks),
+        keyframes=(*graph.keyframes, *added_keyframes),
+        merges=tuple(merges),
+    )
+
+
+def _grown_ego(ego: Ego, perception: Perception, geometry: Geometry, shared: int) -> Ego:
+    T_world_camera = np.linalg.inv(geometry.T_camera_world[shared:])
+    K = geometry.intrinsics[shared:]
+    rotation = Rotation.from_matrix(T_world_camera[:, :3, :3])
+    added = Ego(
+        t=perception.t[shared:],
+        time_s=perception.time_s[shared:],
+        source_frame=perception.source_frame[shared:],
+        position=T_world_camera[:, :3, 3].astype(np.float32),
+        quaternion_xyzw=rotation.as_quat(canonical=True).astype(np.float32),
+        intrinsics=K[:, [0, 1, 0, 1], [0, 1, 2, 2]].astype(np.float32),
+    )
+    return ego.followed_by(added)
+
+
+def _tail(geometry: Geometry, frames: Sequence[NamedFrame], overlap: int) -> Tail:
+    """Keep the last frames only, copied, so that the window's arrays can be freed."""
+    last = slice(max(len(geometry) - overlap, 0), None)
+    return Tail(
+        geometry=replace(
+            geometry,
+            depth=geometry.depth[last].copy(),
+            confidence=geometry.confidence[last].copy(),
+            intrinsics=geometry.intrinsics[last].copy(),
+            T_camera_world=geometry.T_camera_world[last].copy(),
+        ),
+        frames=tuple(frames[max(len(frames) - overlap, 0) :]),
+    )
