@@ -6,7 +6,7 @@ range is refused where it is built.
 
 import math
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from fast_snow.errors import ConfigError
 
@@ -22,9 +22,14 @@ def between(default: Any, low: float, high: float = math.inf) -> Any:  # noqa: A
 
 
 class _Section:
-    """Refuses numbers outside the range their field declares."""
+    """Refuses numbers outside the range their field declares.
+
+    Attributes:
+        section: where the section stands in the tree, for messages.
+    """
 
     __slots__ = ()
+    section: ClassVar[str]
 
     def __post_init__(self) -> None:
         for each in fields(self):  # type: ignore[arg-type]
@@ -34,13 +39,14 @@ class _Section:
             low, high = each.metadata["low"], each.metadata["high"]
             if not low <= value <= high:  # also refuses NaN
                 wanted = f"at least {low:g}" if math.isinf(high) else f"between {low:g} and {high:g}"
-                raise ConfigError(f"{each.name.replace('_', '-')}: got {value}, expected {wanted}")
+                raise ConfigError(f"{self.section}.{each.name}: got {value}, expected {wanted}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginesConfig(_Section):
     """Which engine serves which slot; `auto` takes the best that is there."""
 
+    section: ClassVar[str] = "engines"
     geometry: GeometryChoice = "auto"
     """Depth and camera poses."""
     segmenter: SegmenterChoice = "auto"
@@ -52,6 +58,8 @@ class EnginesConfig(_Section):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingConfig(_Section):
     """Which frames of the input become the clip."""
+
+    section: ClassVar[str] = "sampling"
 
     target_fps: float = between(10.0, 1e-3, 1e3)
     """Clip frames per second; a lower source rate is kept as it is."""
@@ -65,6 +73,8 @@ class SamplingConfig(_Section):
 class WindowConfig(_Section):
     """How a long clip is cut, so that memory stays flat with its length."""
 
+    section: ClassVar[str] = "window"
+
     length: int = between(120, 2)
     """Frames that are perceived in one go."""
     overlap: int = between(12, 1)
@@ -74,6 +84,8 @@ class WindowConfig(_Section):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastSamConfig(_Section):
     """FastSAM, and the discovery of new objects among detections."""
+
+    section: ClassVar[str] = "fastsam"
 
     model_path: str = "fast_snow/models/fastsam/FastSAM-s.pt"
     """Weights."""
@@ -93,6 +105,8 @@ class FastSamConfig(_Section):
 class Sam3Config(_Section):
     """SAM3."""
 
+    section: ClassVar[str] = "sam3"
+
     model_path: str = "fast_snow/models/sam3"
     """Weights."""
     score_threshold_detection: float = between(0.3, 0, 1)
@@ -106,6 +120,8 @@ class Sam3Config(_Section):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Da3Config(_Section):
     """Depth Anything 3."""
+
+    section: ClassVar[str] = "da3"
 
     model_path: str = "fast_snow/models/da3-small"
     """Weights."""
@@ -121,6 +137,8 @@ class Da3Config(_Section):
 class DepthFilterConfig(_Section):
     """Which depth is believed, and which objects are kept."""
 
+    section: ClassVar[str] = "depth_filter"
+
     conf_thresh: float = between(0.5, 0, 1)
     """Pixels whose depth confidence is below this are dropped."""
     min_points: int = between(50, 1)
@@ -132,6 +150,8 @@ class DepthFilterConfig(_Section):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusionConfig(_Section):
     """When two masklets are one object, and when an object is gone."""
+
+    section: ClassVar[str] = "fusion"
 
     cross_run_iou_thresh: float = between(0.5, 0, 1)
     """Masks of different runs are one object above this IoU."""
@@ -149,6 +169,8 @@ class FusionConfig(_Section):
 class StepConfig(_Section):
     """STEP tokens and the window M_t over them."""
 
+    section: ClassVar[str] = "step"
+
     grid_size: int = between(16, 1, 256)
     """Tau counts cells of a grid of this many rows and columns."""
     iou_threshold: float = between(0.5, 0, 1)
@@ -165,6 +187,8 @@ class StepConfig(_Section):
 class VlmConfig(_Section):
     """The vision-language model that answers questions."""
 
+    section: ClassVar[str] = "vlm"
+
     provider: VlmProvider = "openai"
     """Whose API is spoken."""
     model: str = "gpt-5.2"
@@ -179,15 +203,21 @@ class VlmConfig(_Section):
 class ClassicalGeometryConfig(_Section):
     """Structure from motion and optical-flow triangulation, without weights."""
 
+    section: ClassVar[str] = "classical.geometry"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassicalSegmenterConfig(_Section):
     """Regions from colour, motion and depth edges, without weights."""
 
+    section: ClassVar[str] = "classical.segmenter"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassicalTrackerConfig(_Section):
     """Masks carried by optical flow, without weights."""
+
+    section: ClassVar[str] = "classical.tracker"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +233,8 @@ class ClassicalConfig:
 class OutputConfig(_Section):
     """What a run writes beside the graph."""
 
+    section: ClassVar[str] = "output"
+
     keyframe_every: int = between(10, 1)
     """Every so many-th clip frame becomes a keyframe."""
     jpeg_quality: int = between(90, 1, 100)
@@ -212,6 +244,8 @@ class OutputConfig(_Section):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeConfig(_Section):
     """How the work is done; none of it changes the result but the seed."""
+
+    section: ClassVar[str] = "runtime"
 
     threads: int = between(0, 0)
     """Threads that kernels and classical engines may use; 0 takes one per core."""
