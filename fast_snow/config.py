@@ -80,6 +80,11 @@ class WindowConfig(_Section):
     overlap: int = between(12, 1)
     """Frames that neighbouring windows share; geometry and identities are joined over them."""
 
+    def __post_init__(self) -> None:
+        _Section.__post_init__(self)
+        if self.overlap >= self.length:
+            raise ConfigError(f"window.overlap: got {self.overlap}, expected less than window.length, {self.length}")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastSamConfig(_Section):
