@@ -16,7 +16,7 @@ TrackerChoice = Literal["auto", "recorded", "classical"]
 VlmProvider = Literal["openai", "google"]
 
 
-def between(default: Any, low: float, high: float = math.inf) -> Any:  # noqa: ANN401 (stands for dataclasses.field)
+def between(default: Any, low: int | float, high: int | float = math.inf) -> Any:  # noqa: ANN401 (stands for dataclasses.field)
     """Declare a number and the closed range it may take."""
     return field(default=default, metadata={"low": low, "high": high})
 
@@ -88,7 +88,7 @@ class WindowConfig(_Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastSamConfig(_Section):
-    """FastSAM, and the discovery of new objects among detections."""
+    """FastSAM (not yet an engine of this version) and the discovery of new objects among detections of any engine."""
 
     section: ClassVar[str] = "fastsam"
 
@@ -108,7 +108,7 @@ class FastSamConfig(_Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sam3Config(_Section):
-    """SAM3."""
+    """SAM3 (not yet an engine of this version)."""
 
     section: ClassVar[str] = "sam3"
 
@@ -124,7 +124,7 @@ class Sam3Config(_Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Da3Config(_Section):
-    """Depth Anything 3."""
+    """Depth Anything 3 (not yet an engine of this version)."""
 
     section: ClassVar[str] = "da3"
 
@@ -190,7 +190,7 @@ class StepConfig(_Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VlmConfig(_Section):
-    """The vision-language model that answers questions."""
+    """The vision-language model that answers questions (not yet part of this version)."""
 
     section: ClassVar[str] = "vlm"
 

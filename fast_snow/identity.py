@@ -218,17 +218,12 @@ def _claim_bound_ids(
         )
         if not free:
             continue
-        ids[leader] = min(free)
+        kept = ids[leader] = min(free)
+        owner = next(i for i in members if kept in (state.bound.get(frame.name(i)), state.former.get(frame.name(i))))
         merges += [
-            Merge(
-                t=frame.t,
-                kept=ids[leader],
-                dropped=state.bound.get(frame.name(i)),
-                iou=float(affinity.iou[leader, i]),
-                distance=float(affinity.distance[leader, i]),
-            )
+            _merge(frame.t, kept, affinity, owner, i, dropped=state.bound.get(frame.name(i)))
             for i in members
-            if len(members) > 1 and state.bound.get(frame.name(i)) != ids[leader]
+            if i != owner and state.bound.get(frame.name(i)) != kept
         ]
     return ids, merges
 
@@ -269,12 +264,14 @@ def _take_over_absent(
         if fitting:
             k = max(fitting, key=lambda k: affinity.iou[leader, k])
             ids[leader] = absent[k]
-            merges.append(_joined(frame.t, absent[k], affinity, leader, k))
+            merges.append(_merge(frame.t, absent[k], affinity, leader, k))
     return ids, merges
 
 
-def _joined(t: int, kept: int, affinity: _Affinity, i: int, k: int) -> Merge:
-    return Merge(t=t, kept=kept, dropped=None, iou=float(affinity.iou[i, k]), distance=float(affinity.distance[i, k]))
+def _merge(t: int, kept: int, affinity: _Affinity, i: int, k: int, *, dropped: int | None = None) -> Merge:
+    return Merge(
+        t=t, kept=kept, dropped=dropped, iou=float(affinity.iou[i, k]), distance=float(affinity.distance[i, k])
+    )
 
 
 def _next_state(
@@ -336,5 +333,5 @@ def join(
         object_id = int(known_id[k])
         bound[frame.name(i)] = object_id
         used.add((run, object_id))
-        merges.append(_joined(frame.t, object_id, affinity, i, k))
+        merges.append(_merge(frame.t, object_id, affinity, i, k))
     return replace(state, bound=bound), tuple(merges)

@@ -38,8 +38,8 @@ def observe(
     intrinsics: Float64[np.ndarray, "3 3"],
     T_camera_world: Transform,
     metric: bool,
-    depth_filter: DepthFilterConfig = DepthFilterConfig(),  # noqa: B008 (frozen)
-    step: StepConfig = StepConfig(),  # noqa: B008
+    depth_filter: DepthFilterConfig = DepthFilterConfig(),
+    step: StepConfig = StepConfig(),
 ) -> FrameTokens:
     """Describe every object of one frame by its STEP token.
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int, Int32, Int64, UInt8
@@ -23,6 +23,7 @@ DenseMasks = Bool[np.ndarray, "m h w"]
 Transform = Float64[np.ndarray, "4 4"]
 
 AnyArray = TypeVar("AnyArray", bound=np.ndarray)
+Sums = TypeVar("Sums", bound="_Summed")
 
 
 def readonly(array: AnyArray) -> AnyArray:
@@ -232,7 +233,7 @@ class _Summed:
 
     __slots__ = ()
 
-    def __add__(self, other: Self) -> Self:
+    def __add__(self: Sums, other: Sums) -> Sums:
         return type(self)(
             **{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}  # type: ignore[arg-type]
         )

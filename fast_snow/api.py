@@ -1,0 +1,199 @@
+"""The Python interface: a video or a recording becomes a graph."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TextIO
+
+from fast_snow import document, keyframes, run_folder
+from fast_snow.composition import Composition, compose, own_engines
+from fast_snow.config import Config
+from fast_snow.errors import FastSnowWarning
+from fast_snow.graph import fold, start
+from fast_snow.inputs import Input, open_input
+from fast_snow.keyframes import KeyframeImage
+from fast_snow.perception import Engines, perceive
+from fast_snow.pipeline import Pipeline, Step, run
+from fast_snow.protocols import Progress, silent
+from fast_snow.run_record import RunSummary, record
+from fast_snow.types import LabelledMasks, SceneGraph
+from fast_snow.windows import windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Result:
+    """What a run made.
+
+    Attributes:
+        graph: the 4D scene graph.
+        labelled: the masks of every frame with the objects they belong to.
+        keyframes: the encoded images that the graph points to.
+        record: the content of `run.json`.
+    """
+
+    graph: SceneGraph
+    labelled: tuple[LabelledMasks, ...]
+    keyframes: tuple[KeyframeImage, ...]
+    record: Mapping[str, Any]
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
+        """Write graph, keyframes, masks and record into a folder, complete or not at all.
+
+        Raises:
+            OutputError: the folder cannot be written, or already holds a run and `overwrite` is not given.
+        """
+        with run_folder.create(Path(folder), overwrite=overwrite) as writer:
+            writer.add(0, self.labelled, self.keyframes)
+            writer.finish(self.graph, self.record)
+
+
+def build_graph(
+    source: str | Path | Input,
+    *,
+    config: Config = Config(),
+    engines: Engines | None = None,
+    progress: Progress = silent,
+) -> Result:
+    """Turn a video or a recording into a 4D scene graph.
+
+    Args:
+        source: a video file, a recording folder or an opened input.
+        config: all settings.
+        engines: your own engines, in place of those that the configuration names.
+        progress: told how far the work is.
+
+    Returns:
+        The graph, its masks and keyframes, and the record of the run.
+
+    Raises:
+        UserError: the input or the configuration cannot be used.
+        FastSnowError: an engine failed.
+    """
+    labelled: list[LabelledMasks] = []
+    pictures: list[KeyframeImage] = []
+    began = perf_counter()
+    with collected_warnings(show=True) as noticed:
+        opened = _opened(source, config)
+        composition = _composition(opened, config, engines, progress)
+        summary, graph = RunSummary(), start(config).graph
+        for step in steps(opened, composition, config, progress=progress):
+            labelled += step.state.labelled
+            pictures += step.keyframes
+            summary, graph = summary.after(step), step.state.graph
+    wall_s = perf_counter() - began
+    return Result(
+        graph=graph,
+        labelled=tuple(labelled),
+        keyframes=tuple(pictures),
+        record=record(opened, config, composition.used, summary, wall_s=wall_s, warnings=noticed),
+    )
+
+
+def stream(
+    source: str | Path | Input,
+    *,
+    config: Config = Config(),
+    engines: Engines | None = None,
+    progress: Progress = silent,
+) -> Iterator[SceneGraph]:
+    """Yield the view `M_t` of every frame as the graph grows, window by window.
+
+    Args:
+        source: a video file, a recording folder or an opened input.
+        config: all settings; `step.temporal_window` and `step.window_stride` shape the view.
+        engines: your own engines, in place of those that the configuration names.
+        progress: told how far the work is.
+
+    Yields:
+        One view per clip frame, in order.
+
+    Raises:
+        UserError: the input or the configuration cannot be used.
+        FastSnowError: an engine failed.
+    """
+    opened = _opened(source, config)
+    composition = _composition(opened, config, engines, progress)
+    for step in steps(opened, composition, config, progress=progress):
+        for frame in step.state.labelled:
+            yield step.state.graph.window(
+                t=frame.t, length=config.step.temporal_window, stride=config.step.window_stride
+            )
+
+
+def load(folder: str | Path) -> SceneGraph:
+    """Read the graph of a run.
+
+    Args:
+        folder: of the run, or a `4dsg.json` file.
+
+    Returns:
+        The graph, bit for bit as it was written.
+
+    Raises:
+        InputError: there is none, or it is not valid.
+    """
+    path = Path(folder)
+    return document.read(path / run_folder.GRAPH if path.is_dir() else path)
+
+
+def steps(source: Input, composition: Composition, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
+    """Run the pipeline that a configuration describes; yields the graph after each window."""
+    pipeline = Pipeline(
+        perceive=lambda window, watch: perceive(
+            window,
+            engines=composition.engines,
+            discovery_iou_thresh=config.fastsam.discovery_iou_thresh,
+            repeat_iou_thresh=config.fusion.cross_run_iou_thresh,
+            progress=watch,
+        ),
+        picture=partial(keyframes.encode, every=config.output.keyframe_every, jpeg_quality=config.output.jpeg_quality),
+        fold=partial(fold, config=config),
+        start=start(config),
+        queue_length=config.runtime.queue_length,
+    )
+    return run(pipeline, windows(source, config.window), progress=progress)
+
+
+@contextmanager
+def collected_warnings(*, show: bool) -> Iterator[list[str]]:
+    """Collect what was worked around while the block runs.
+
+    Args:
+        show: whether the warnings are also shown as Python warnings.
+
+    Yields:
+        The messages, each once, in order.
+    """
+    messages: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", FastSnowWarning)
+        shown = warnings.showwarning
+
+        def notice(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            known = issubclass(category, FastSnowWarning)
+            if known and str(message) not in messages:
+                messages.append(str(message))
+            if show or not known:
+                shown(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = notice
+        yield messages
+
+
+def _opened(source: str | Path | Input, config: Config) -> Input:
+    return source if isinstance(source, Input) else open_input(Path(source), config.sampling)
+
+
+def _composition(source: Input, config: Config, engines: Engines | None, progress: Progress) -> Composition:
+    return own_engines(engines) if engines is not None else compose(source, config, progress=progress)

@@ -1,0 +1,96 @@
+"""The command line: `fast-snow infer | view | validate | doctor`."""
+
+import argparse
+import io
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import tyro
+
+from fast_snow.config import Config
+from fast_snow.errors import FastSnowError, UserError
+from fast_snow.options import Command, Doctor, Infer, Validate, View
+from fast_snow.presets import load as load_preset
+
+def _parse(arguments: list[str]) -> Command:
+    """Read the command line; a preset becomes the defaults that its options override."""
+    defaults = Infer(input=tyro.MISSING, config=_preset(arguments))
+    commands = Annotated[Infer, tyro.conf.subcommand("infer", default=defaults)] | View | Validate | Doctor
+    told = io.StringIO()
+    try:
+        with redirect_stderr(told):
+            return tyro.cli(commands, args=arguments, prog="fast-snow", description=__doc__)  # type: ignore[call-overload, no-any-return]
+    except SystemExit as end:
+        if end.code in (None, 0):
+            raise
+        raise UserError(_one_line(told.getvalue())) from None
+
+
+def _preset(arguments: Sequence[str]) -> Config:
+    """Return the configuration of `--preset FILE`, which has to be known before the other options are read."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", type=Path)
+    path = parser.parse_known_args(arguments)[0].preset
+    return Config() if path is None else load_preset(path)
+
+
+def _one_line(boxed: str) -> str:
+    """Return the sentences of tyro's boxed message as one line."""
+    lines = (line.strip("╭╮╰╯│─ ") for line in boxed.splitlines())
+    text = " ".join(line for line in lines if line)
+    return f"{text.partition(' For full helptext')[0]}; see --help"
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 2 a user's mistake, 1 a failure, 130 interrupted."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    sys.exit(_guarded(arguments))
+
+
+def _guarded(arguments: list[str]) -> int:
+    """Run a command; whatever goes wrong becomes one line and an exit code."""
+    debug = "--debug" in arguments
+    try:
+        with _terminable():
+            command = _parse(arguments)
+            from fast_snow import commands  # heavy: not for --help
+
+            return commands.run(command)
+    except FastSnowError as error:
+        return _complain(str(error), error.exit_code, debug=debug)
+    except KeyboardInterrupt:
+        return _complain("interrupted; nothing was written", 130, debug=debug)
+    except BrokenPipeError:  # whoever read the output has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 (the last border: nobody sees a bare traceback)
+        what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+        return _complain(f"failed: {what}; run again with --debug to see where", 1, debug=debug)
+
+
+def _complain(message: str, exit_code: int, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"fast-snow: {' '.join(message.split())}", file=sys.stderr)
+    return exit_code
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let a polite termination clean up like Ctrl-C does."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

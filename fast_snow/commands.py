@@ -1,0 +1,83 @@
+"""What each command of the command line does."""
+
+import webbrowser
+from functools import singledispatch
+from pathlib import Path
+from time import perf_counter
+
+from rich.console import Console
+
+from fast_snow import run_folder
+from fast_snow.api import collected_warnings, load, steps
+from fast_snow.composition import compose
+from fast_snow.graph import start
+from fast_snow.inputs import open_input
+from fast_snow.options import Doctor, Infer, Validate, View
+from fast_snow.run_record import RunSummary, record
+from fast_snow.terminal import print_summary, shown_progress
+
+
+@singledispatch
+def run(command: object) -> int:
+    """Do what a command says and return the exit code."""
+    raise TypeError(f"no such command: {command!r}")
+
+
+@run.register
+def infer(command: Infer) -> int:
+    """Turn an input into a run folder."""
+    folder = command.out or Path("out") / command.input.stem
+    config = command.config
+    began = perf_counter()
+    with collected_warnings(show=False) as noticed, run_folder.create(folder, overwrite=command.overwrite) as writer:
+        source = open_input(command.input, config.sampling)
+        with shown_progress(Console(stderr=True), quiet=command.quiet) as progress:
+            composition = compose(source, config, progress=progress)
+            summary, graph = RunSummary(), start(config).graph
+            for step in steps(source, composition, config, progress=progress):
+                writer.add(step.window, step.state.labelled, step.keyframes)
+                summary, graph = summary.after(step), step.state.graph
+        wall_s = perf_counter() - began
+        writer.finish(
+            graph, record(source, config, composition.used, summary, wall_s=wall_s, warnings=noticed)
+        )
+    print_summary(
+        Console(),
+        name=source.name,
+        folder=folder,
+        graph=graph,
+        used=composition.used,
+        summary=summary,
+        wall_s=wall_s,
+        warnings=noticed,
+    )
+    return 0
+
+
+@run.register
+def view(command: View) -> int:
+    """Write the page that shows a run."""
+    page = command.page or command.out / "view.html"
+    graph, run_record = load(command.out), run_folder.read_record(command.out)
+    write_page(page, graph, run_folder.read_masks(command.out), images_of(command.out, graph, run_record), run_record)
+    print(page)
+    if command.open:
+        webbrowser.open(page.resolve().as_uri())
+    return 0
+
+
+@run.register
+def validate(command: Validate) -> int:
+    """Check a document."""
+    graph = load(command.file)
+    observations = sum(len(track.observations) for track in graph.tracks.values())
+    print(f"valid: {len(graph.tracks)} tracks with {observations} observations in {graph.num_frames} frames")
+    return 0
+
+
+@run.register
+def doctor(command: Doctor) -> int:
+    """Tell what is there and what is missing."""
+    config = Config() if command.preset is None else load_preset(command.preset)
+    print_findings(Console(), examine(config))
+    return 0

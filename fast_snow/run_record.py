@@ -1,0 +1,92 @@
+"""The record of a run: what went in, which engines worked with which settings, how long it took, what was noticed."""
+
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from typing import Any
+
+from fast_snow.composition import EngineUse
+from fast_snow.config import Config
+from fast_snow.inputs import Input
+from fast_snow.pipeline import Step
+from fast_snow.types import Health, StageSeconds
+
+PACKAGES = ("fast-snow", "numpy", "numba", "scipy", "opencv-python-headless", "av", "pycolmap")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What a run has come to so far.
+
+    Attributes:
+        frames: of the clip.
+        tracks: objects.
+        observations: STEP tokens of all objects.
+        windows: how many the clip was cut into.
+        seconds: wall time per stage; folding runs beside the others.
+        health: counts of all windows.
+    """
+
+    frames: int = 0
+    tracks: int = 0
+    observations: int = 0
+    windows: int = 0
+    seconds: StageSeconds = StageSeconds()
+    health: Health = Health()
+
+    def after(self, step: Step) -> "RunSummary":
+        """Return the summary with one more window."""
+        graph = step.state.graph
+        return replace(
+            self,
+            frames=graph.num_frames,
+            tracks=len(graph.tracks),
+            observations=sum(len(track.observations) for track in graph.tracks.values()),
+            windows=self.windows + 1,
+            seconds=self.seconds + step.seconds,
+            health=step.state.health,
+        )
+
+
+def record(
+    source: Input,
+    config: Config,
+    used: Sequence[EngineUse],
+    summary: RunSummary,
+    *,
+    wall_s: float,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """Return the content of `run.json`.
+
+    Args:
+        source: the input.
+        config: all settings.
+        used: the engines.
+        summary: of all windows.
+        wall_s: seconds from the opening of the input to the last fold.
+        warnings: what was worked around.
+    """
+    return {
+        "input": {
+            "path": source.name,
+            "kind": source.kind.value,
+            "height": source.size[0],
+            "width": source.size[1],
+            "source_fps": source.source_fps,
+        },
+        "engines": {use.slot: {"name": use.name, "meaning": use.meaning} for use in used},
+        "frames": summary.frames,
+        "tracks": summary.tracks,
+        "observations": summary.observations,
+        "windows": summary.windows,
+        "seed": config.runtime.seed,
+        "stage_seconds": asdict(summary.seconds),
+        "wall_seconds": wall_s,
+        "health": asdict(summary.health),
+        "warnings": list(warnings),
+        "config": asdict(config),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "platform": platform.platform(),
+    }
