@@ -6,7 +6,7 @@ arguments and never imports an engine.
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from fast_snow.types import Detections, Frames, Geometry, GridShape, Prompt, TrackedFrame
 
@@ -18,6 +18,7 @@ def silent(what: str, done: int, total: int) -> None:
     """Ignore progress."""
 
 
+@runtime_checkable
 class GeometryEngine(Protocol):
     """Estimates depth and cameras of a window; the size at which it answers is the clip's analysis grid."""
 
@@ -26,6 +27,7 @@ class GeometryEngine(Protocol):
         ...
 
 
+@runtime_checkable
 class Segmenter(Protocol):
     """Finds the objects of every frame of a window, without class labels."""
 
@@ -34,6 +36,7 @@ class Segmenter(Protocol):
         ...
 
 
+@runtime_checkable
 class TrackingSession(Protocol):
     """Tracks prompted objects through the frames of one window."""
 
@@ -53,6 +56,7 @@ class TrackingSession(Protocol):
         ...
 
 
+@runtime_checkable
 class Tracker(Protocol):
     """Starts tracking sessions."""
 

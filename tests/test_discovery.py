@@ -1,0 +1,90 @@
+"""New objects among detections, and masklets that repeat others."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fast_snow.discovery import discover, is_new, prompts_of_frame, without_repeats
+from fast_snow.kernels.mask_iou import pairwise_iou
+from fast_snow.kernels.mask_measures import bounding_boxes
+from tests.building import boxes, detections, tracked
+
+LEFT, RIGHT = (2, 2, 10, 10), (20, 2, 28, 10)
+
+
+def prompted(prompts) -> list[tuple[int, list[float]]]:
+    return [(each.frame, bounding_boxes(each.mask)[0].tolist()) for each in prompts]
+
+
+def test_the_first_pass_starts_from_every_detection():
+    assert prompted(prompts_of_frame(detections(LEFT, RIGHT), 3)) == [(3, list(LEFT)), (3, list(RIGHT))]
+
+
+def test_a_tracked_object_is_not_discovered():
+    assert discover([detections(LEFT)] * 3, [tracked((0, 0, LEFT))] * 3, iou_thresh=0.3) == ()
+
+
+def test_one_new_object_in_many_frames_is_prompted_once_at_its_best_frame():
+    moving = [(20 - i, 2, 28 - i, 10) for i in range(5)]
+    found = [detections(box, score=[0.9 if i == 3 else 0.5]) for i, box in enumerate(moving)]
+    prompts = discover(found, [tracked()] * 5, iou_thresh=0.3)
+    assert prompted(prompts) == [(3, list(moving[3]))]
+
+
+def test_a_larger_view_of_equal_score_is_the_better_prompt():
+    found = [detections((20, 2, 26, 10)), detections(RIGHT), detections((21, 2, 28, 10))]
+    assert prompted(discover(found, [tracked()] * 3, iou_thresh=0.3)) == [(1, list(RIGHT))]
+
+
+def test_neighbours_that_do_not_overlap_are_two_objects():
+    found = [detections(LEFT), detections(RIGHT)]
+    assert prompted(discover(found, [tracked()] * 2, iou_thresh=0.3)) == [(0, list(LEFT)), (1, list(RIGHT))]
+
+
+def test_a_gap_ends_a_candidate():
+    found = [detections(LEFT), detections(), detections(LEFT)]
+    assert len(discover(found, [tracked()] * 3, iou_thresh=0.3)) == 2
+
+
+@pytest.mark.parametrize(("known", "expected"), [((2, 2, 10, 4), True), ((2, 2, 10, 5), False)])
+def test_new_is_below_the_threshold(known: tuple[int, int, int, int], expected: bool):
+    assert is_new(boxes(LEFT), boxes(known), 0.3).tolist() == [expected]  # IoU 0.25 and 0.375
+
+
+def test_everything_is_new_where_nothing_is_known():
+    assert is_new(boxes(LEFT, RIGHT), boxes(), 0.3).tolist() == [True, True]
+
+
+def test_a_masklet_that_repeats_an_earlier_run_is_dropped():
+    frames = [tracked((0, 0, LEFT), (1, 0, (3, 2, 11, 10)), (1, 1, RIGHT))] * 4
+    kept, dropped = without_repeats(frames, iou_thresh=0.5)
+    assert dropped == 1
+    assert [list(zip(f.run_id.tolist(), f.local_id.tolist(), strict=True)) for f in kept] == [[(0, 0), (1, 1)]] * 4
+
+
+def test_a_masklet_that_only_crosses_another_stays():
+    frames = [tracked((0, 0, LEFT), (1, 0, (2 + 6 * i, 2, 10 + 6 * i, 10))) for i in range(4)]
+    assert without_repeats(frames, iou_thresh=0.5)[1] == 0
+
+
+def test_no_masklets_at_all():
+    kept, dropped = without_repeats([tracked(), tracked()], iou_thresh=0.5)
+    assert ([len(frame) for frame in kept], dropped) == ([0, 0], 0)
+
+
+corner = st.tuples(st.integers(0, 24), st.integers(0, 16), st.integers(2, 8), st.integers(2, 8)).map(
+    lambda b: (b[0], b[1], b[0] + b[2], b[1] + b[3])
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(corner, max_size=4), min_size=1, max_size=5), st.lists(corner, max_size=3))
+def test_every_new_detection_belongs_to_a_prompted_candidate(clip: list, known: list):
+    found = [detections(*frame) for frame in clip]
+    tracks = [tracked(*((0, i, box) for i, box in enumerate(known)))] * len(clip)
+    prompts = discover(found, tracks, iou_thresh=0.3)
+    new = [np.count_nonzero(is_new(f.masks, t.masks, 0.3)) for f, t in zip(found, tracks, strict=True)]
+    assert max(new) <= len(prompts) <= sum(new)
+    for each in prompts:
+        assert pairwise_iou(each.mask, tracks[each.frame].masks).max(initial=0.0) < 0.3

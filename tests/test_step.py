@@ -1,0 +1,99 @@
+"""STEP tokens of one frame."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from fast_snow.config import DepthFilterConfig, StepConfig
+from fast_snow.step import observe
+from tests.building import GRID, Box, boxes, flat_geometry
+
+GEOMETRY = flat_geometry(1)
+
+
+def observed(
+    *corners: Box,
+    depth: np.ndarray | None = None,
+    confidence: np.ndarray | None = None,
+    metric: bool = True,
+    **settings,
+):
+    return observe(
+        boxes(*corners),
+        np.ones(len(corners), dtype=np.float32),
+        t=7,
+        depth=GEOMETRY.depth[0] if depth is None else depth,
+        confidence=GEOMETRY.confidence[0] if confidence is None else confidence,
+        intrinsics=GEOMETRY.intrinsics[0],
+        T_camera_world=GEOMETRY.T_camera_world[0],
+        metric=metric,
+        **settings,
+    )
+
+
+def test_a_wall_patch_by_hand():
+    (token,) = observed((16, 12, 26, 18)).tokens  # columns 0…9 and rows 0…5 from the principal point, 4 m away, f = 20
+    assert token.t == 7
+    np.testing.assert_allclose(token.centroid, [4.5 * 4 / 20, 2.5 * 4 / 20, 4.0], rtol=1e-6)
+    np.testing.assert_allclose(token.sigma, [0.2 * np.arange(10).std(), 0.2 * np.arange(6).std(), 0.0], atol=1e-6)
+    np.testing.assert_allclose(token.low, [0.0, 0.0, 4.0], atol=1e-6)
+    np.testing.assert_allclose(token.high, [1.8, 1.0, 4.0], rtol=1e-6)
+    assert token.num_points == 60
+
+
+def test_tau_is_the_share_of_each_cell():
+    step = StepConfig(grid_size=4)  # cells of 6 × 8 pixels
+    (token,) = observed((8, 6, 22, 18), step=step).tokens
+    assert list(zip(token.row.tolist(), token.col.tolist(), token.coverage.tolist(), strict=True)) == [
+        (1, 1, 1.0),
+        (1, 2, 0.75),
+        (2, 1, 1.0),
+        (2, 2, 0.75),
+    ]
+
+
+def test_a_cell_needs_more_than_the_threshold():
+    (token,) = observed((8, 6, 20, 18), step=StepConfig(grid_size=4)).tokens  # the right cells are half covered
+    assert token.col.tolist() == [1, 1]
+
+
+def test_max_tau_keeps_the_fullest_cells_in_raster_order():
+    (token,) = observed((8, 6, 22, 18), step=StepConfig(grid_size=4, max_tau_per_step=3)).tokens
+    assert list(zip(token.row.tolist(), token.col.tolist(), strict=True)) == [(1, 1), (1, 2), (2, 1)]
+
+
+def test_objects_with_too_few_usable_pixels_are_dropped():
+    confidence = GEOMETRY.confidence[0].copy()
+    confidence[:, :10] = 0.49
+    result = observed(
+        (0, 0, 12, 20), (14, 0, 24, 20), confidence=confidence, depth_filter=DepthFilterConfig(min_points=50)
+    )
+    assert (result.index.tolist(), result.small, result.oversized) == ([1], 1, 0)
+
+
+@pytest.mark.parametrize(("metric", "kept"), [(True, 0), (False, 1)])
+def test_the_extent_limit_holds_only_in_metres(metric: bool, kept: int):
+    depth = np.linspace(1, 40, GRID[0] * GRID[1], dtype=np.float32).reshape(GRID)
+    result = observed((0, 0, 32, 24), depth=depth, metric=metric)
+    assert (len(result.tokens), result.oversized) == (kept, 1 - kept)
+
+
+def test_no_masks():
+    result = observed()
+    assert (result.tokens, result.small, result.oversized) == ((), 0, 0)
+
+
+def test_tokens_follow_the_masks():
+    corners = [(0, 0, 10, 10), (12, 4, 30, 20), (5, 12, 20, 24)]
+    forwards, backwards = observed(*corners).tokens, observed(*reversed(corners)).tokens
+    for one, other in zip(forwards, reversed(backwards), strict=True):
+        np.testing.assert_array_equal(one.centroid, other.centroid)
+        np.testing.assert_array_equal(one.coverage, other.coverage)
+
+
+def test_a_token_of_a_mask_does_not_depend_on_its_neighbours():
+    alone = observed((12, 4, 30, 20)).tokens[0]
+    together = observed((0, 0, 10, 10), (12, 4, 30, 20)).tokens[1]
+    assert replace(alone, t=0).num_points == together.num_points
+    np.testing.assert_array_equal(alone.sigma, together.sigma)
