@@ -1,0 +1,214 @@
+"""Engines that answer from what a recording holds: sensor depth, given poses, given masks and identities."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int32
+
+from fast_snow.errors import InputError
+from fast_snow.kernels.mask_iou import pairwise_iou
+from fast_snow.kernels.mask_measures import area, bounding_boxes
+from fast_snow.kernels.mask_resize import resize
+from fast_snow.kernels.masks import encode_labels, select
+from fast_snow.protocols import GeometryEngine, Segmenter, Tracker, TrackingSession
+from fast_snow.recording import Recording
+from fast_snow.types import (
+    BoxPrompt,
+    DepthOrigin,
+    Detections,
+    Frames,
+    Geometry,
+    GridShape,
+    MaskPrompt,
+    Masks,
+    PointPrompt,
+    Prompt,
+    TrackedFrame,
+)
+
+Ids = Int32[np.ndarray, " m"]
+
+
+@contextmanager
+def open_geometry(recording: Recording) -> Iterator[GeometryEngine]:
+    """Open an engine that answers with the depth and poses of a recording.
+
+    The analysis grid is the size of the depth images; the world is that of the poses.
+
+    Args:
+        recording: what the frames come from.
+
+    Yields:
+        The engine.
+
+    Raises:
+        InputError: the recording lacks depth or poses.
+    """
+    if not (recording.has_depth and recording.has_poses):
+        lacking = " and ".join(["depth"] * (not recording.has_depth) + ["poses"] * (not recording.has_poses))
+        raise _lacks(recording, "geometry", lacking)
+
+    def answer(frames: Frames) -> Geometry:
+        prior = recording.prior(frames)
+        assert prior.depth is not None  # as checked on entering
+        assert prior.T_camera_world is not None
+        assert prior.intrinsics is not None
+        return Geometry(
+            depth=prior.depth,
+            confidence=(prior.depth > 0).astype(np.float32),
+            intrinsics=prior.intrinsics,
+            T_camera_world=prior.T_camera_world,
+            metric=True,
+            origin=DepthOrigin.SENSOR,
+        )
+
+    yield answer
+
+
+@contextmanager
+def open_segmenter(recording: Recording) -> Iterator[Segmenter]:
+    """Open an engine that answers with the id maps of a recording, every id a detection of score 1.
+
+    Args:
+        recording: what the frames come from.
+
+    Yields:
+        The engine.
+
+    Raises:
+        InputError: the recording lacks masks.
+    """
+    _require_masks(recording, "segmenter")
+
+    def answer(frames: Frames, geometry: Geometry) -> Sequence[Detections]:
+        return [_detections(masks) for _, masks in _objects(recording, frames, geometry.grid)]
+
+    yield answer
+
+
+@contextmanager
+def open_tracker(recording: Recording) -> Iterator[Tracker]:
+    """Open an engine that follows the identities of a recording.
+
+    A prompt picks the id that explains it best in its frame: the one under a point, or the one whose box or mask has
+    the highest IoU with that of the prompt. Where none does, the object has no masks.
+
+    Args:
+        recording: what the frames come from.
+
+    Yields:
+        The engine.
+
+    Raises:
+        InputError: the recording lacks masks.
+    """
+    _require_masks(recording, "tracker")
+    yield _RecordedTracker(recording)
+
+
+class _RecordedTracker:
+    def __init__(self, recording: Recording) -> None:
+        self._recording = recording
+
+    def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
+        return _Session(_objects(self._recording, frames, grid))
+
+
+class _Session:
+    """Follows ids through the frames of one window."""
+
+    def __init__(self, objects: Sequence[tuple[Ids, Masks]]) -> None:
+        self._objects = objects
+        self._prompts: list[Prompt] = []
+        self._first_local_id = 0
+        self._run_id = 0
+
+    def add(self, prompts: Sequence[Prompt]) -> None:
+        self._prompts += prompts
+
+    def propagate(self) -> Sequence[TrackedFrame]:
+        chosen = np.array([_choose(prompt, *self._objects[prompt.frame]) for prompt in self._prompts], dtype=np.int32)
+        tracked = [self._frame(ids, masks, chosen) for ids, masks in self._objects]
+        self._first_local_id += len(self._prompts)
+        self._run_id += 1
+        self._prompts = []
+        return tracked
+
+    def close(self) -> None:
+        self._objects = ()
+
+    def _frame(self, ids: Ids, masks: Masks, chosen: Ids) -> TrackedFrame:
+        """Return the masks of the chosen ids that are visible in one frame."""
+        local, index = np.nonzero(chosen[:, None] == ids[None, :])
+        return TrackedFrame(
+            run_id=np.full(len(local), self._run_id, dtype=np.int32),
+            local_id=(self._first_local_id + local).astype(np.int32),
+            masks=select(masks, index),
+            score=np.ones(len(local), dtype=np.float32),
+        )
+
+
+def _objects(recording: Recording, frames: Frames, grid: GridShape) -> list[tuple[Ids, Masks]]:
+    """Return per frame the ids that are visible on the grid, ascending, and their masks."""
+    found = []
+    for labels in recording.id_maps(frames):
+        ids = np.unique(labels)
+        ids = ids[ids > 0].astype(np.int32)
+        masks = resize(encode_labels(labels, ids), grid)
+        visible = area(masks) > 0
+        found.append((ids[visible], select(masks, visible)))
+    return found
+
+
+def _detections(masks: Masks) -> Detections:
+    return Detections(masks=masks, box_xyxy=bounding_boxes(masks), score=np.ones(len(masks), dtype=np.float32))
+
+
+_NO_ID = 0
+
+
+def _choose(prompt: Prompt, ids: Ids, masks: Masks) -> int:
+    """Return the id that explains a prompt best in its frame, or 0."""
+    if not len(ids):
+        return _NO_ID
+    match prompt:
+        case MaskPrompt(mask=mask):
+            fit = pairwise_iou(mask, masks)[0]
+        case BoxPrompt(box_xyxy=box):
+            fit = _box_iou(box, bounding_boxes(masks))
+        case PointPrompt(uv=uv):
+            fit = _under_point(uv, masks)
+    best = int(np.argmax(fit))
+    return int(ids[best]) if fit[best] > 0 else _NO_ID
+
+
+def _under_point(uv: Float32[np.ndarray, "2"], masks: Masks) -> Bool[np.ndarray, " m"]:
+    """Tell which masks hold the pixel nearest to a point."""
+    column, row = np.rint(uv).astype(np.int64)
+    if not (0 <= column < masks.shape[1] and 0 <= row < masks.shape[0]):
+        return np.zeros(len(masks), dtype=bool)
+    pixel = row * masks.shape[1] + column
+    owner = np.repeat(np.arange(len(masks)), np.diff(masks.offset))
+    hit = owner[(masks.start <= pixel) & (pixel < masks.stop)]
+    return np.isin(np.arange(len(masks)), hit)
+
+
+def _box_iou(box: Float32[np.ndarray, "4"], boxes: Float32[np.ndarray, "m 4"]) -> Float32[np.ndarray, " m"]:
+    low = np.maximum(box[:2], boxes[:, :2])
+    high = np.minimum(box[2:], boxes[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    size = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) + np.prod(box[2:] - box[:2])
+    return shared / (size - shared)
+
+
+def _require_masks(recording: Recording, slot: str) -> None:
+    if not recording.has_masks:
+        raise _lacks(recording, slot, "masks")
+
+
+def _lacks(recording: Recording, slot: str, what: str) -> InputError:
+    return InputError(
+        f"{recording.name}: no {what} for the recorded {slot}; expected {what} beside the images: add them or choose"
+        f" another {slot}"
+    )
