@@ -89,7 +89,15 @@ def build_graph(
         graph=graph,
         labelled=tuple(labelled),
         keyframes=tuple(pictures),
-        record=record(opened, config, composition.used, summary, wall_s=wall_s, warnings=noticed),
+        record=record(
+            opened,
+            config,
+            composition.used,
+            summary,
+            wall_s=wall_s,
+            warnings=noticed,
+            path=None if isinstance(source, Input) else Path(source),
+        ),
     )
 
 

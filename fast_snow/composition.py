@@ -35,6 +35,14 @@ class Composition:
     used: tuple[EngineUse, ...]
 
 
+def reads(composition: Composition, setting: str) -> bool:
+    """Tell whether anything in a run reads a setting, given by its dotted name."""
+    section, _, rest = setting.partition(".")
+    if section == "classical":
+        return any(use.slot == rest.partition(".")[0] and use.name == "classical" for use in composition.used)
+    return section not in ("fastsam", "sam3", "da3", "vlm") or setting == "fastsam.discovery_iou_thresh"
+
+
 MEANING = {
     ("geometry", "recorded"): "depth and poses as given with the input, in metres",
     ("geometry", "classical"): (

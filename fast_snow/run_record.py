@@ -4,6 +4,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from fast_snow.composition import EngineUse
@@ -57,6 +58,7 @@ def record(
     *,
     wall_s: float,
     warnings: Sequence[str],
+    path: Path | None,
 ) -> dict[str, Any]:
     """Return the content of `run.json`.
 
@@ -67,10 +69,12 @@ def record(
         summary: of all windows.
         wall_s: seconds from the opening of the input to the last fold.
         warnings: what was worked around.
+        path: where the input is, if it is a file or folder.
     """
     return {
         "input": {
-            "path": source.name,
+            "name": source.name,
+            "path": None if path is None else str(path.resolve()),
             "kind": source.kind.value,
             "height": source.size[0],
             "width": source.size[1],

@@ -1,4 +1,4 @@
-"""The command line: `fast-snow infer | view | validate | doctor`."""
+"""Turn videos into 4D scene graphs, look at them and check them."""
 
 import argparse
 import io
@@ -9,15 +9,15 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import tyro
 
+from fast_snow.cli.options import Command, Doctor, Infer, Validate, View
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
-from fast_snow.options import Command, Doctor, Infer, Validate, View
 from fast_snow.presets import load as load_preset
+
 
 def _parse(arguments: list[str]) -> Command:
     """Read the command line; a preset becomes the defaults that its options override."""
@@ -60,7 +60,7 @@ def _guarded(arguments: list[str]) -> int:
     try:
         with _terminable():
             command = _parse(arguments)
-            from fast_snow import commands  # heavy: not for --help
+            from fast_snow.cli import commands  # heavy: not for --help
 
             return commands.run(command)
     except FastSnowError as error:
@@ -86,7 +86,7 @@ def _complain(message: str, exit_code: int, *, debug: bool) -> int:
 def _terminable() -> Iterator[None]:
     """Let a polite termination clean up like Ctrl-C does."""
 
-    def interrupt(signum: int, frame: FrameType | None) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGTERM, interrupt)

@@ -1,5 +1,6 @@
 """What each command of the command line does."""
 
+import warnings
 import webbrowser
 from functools import singledispatch
 from pathlib import Path
@@ -9,12 +10,18 @@ from rich.console import Console
 
 from fast_snow import run_folder
 from fast_snow.api import collected_warnings, load, steps
-from fast_snow.composition import compose
+from fast_snow.cli.clip_images import clip_images
+from fast_snow.cli.doctor import examine, print_findings
+from fast_snow.cli.options import Doctor, Infer, Validate, View
+from fast_snow.cli.terminal import print_summary, shown_progress
+from fast_snow.composition import Composition, compose, reads
+from fast_snow.config import Config
+from fast_snow.errors import FastSnowWarning
 from fast_snow.graph import start
 from fast_snow.inputs import open_input
-from fast_snow.options import Doctor, Infer, Validate, View
+from fast_snow.presets import changed
+from fast_snow.presets import load as load_preset
 from fast_snow.run_record import RunSummary, record
-from fast_snow.terminal import print_summary, shown_progress
 
 
 @singledispatch
@@ -33,13 +40,15 @@ def infer(command: Infer) -> int:
         source = open_input(command.input, config.sampling)
         with shown_progress(Console(stderr=True), quiet=command.quiet) as progress:
             composition = compose(source, config, progress=progress)
+            _warn_of_idle_settings(config, composition)
             summary, graph = RunSummary(), start(config).graph
             for step in steps(source, composition, config, progress=progress):
                 writer.add(step.window, step.state.labelled, step.keyframes)
                 summary, graph = summary.after(step), step.state.graph
         wall_s = perf_counter() - began
         writer.finish(
-            graph, record(source, config, composition.used, summary, wall_s=wall_s, warnings=noticed)
+            graph,
+            record(source, config, composition.used, summary, wall_s=wall_s, warnings=noticed, path=command.input),
         )
     print_summary(
         Console(),
@@ -54,12 +63,19 @@ def infer(command: Infer) -> int:
     return 0
 
 
+def _warn_of_idle_settings(config: Config, composition: Composition) -> None:
+    """Tell of settings that were changed but that nothing in this run reads."""
+    idle = [name for name in changed(config) if not reads(composition, name)]
+    if idle:
+        warnings.warn(f"no engine of this run reads {', '.join(idle)}", FastSnowWarning, stacklevel=2)
+
+
 @run.register
 def view(command: View) -> int:
     """Write the page that shows a run."""
     page = command.page or command.out / "view.html"
     graph, run_record = load(command.out), run_folder.read_record(command.out)
-    write_page(page, graph, run_folder.read_masks(command.out), images_of(command.out, graph, run_record), run_record)
+    html.write(page, graph, run_folder.read_masks(command.out), clip_images(command.out, graph, run_record), run_record)
     print(page)
     if command.open:
         webbrowser.open(page.resolve().as_uri())
