@@ -75,7 +75,7 @@ def create(folder: Path, *, overwrite: bool = False) -> Iterator[RunWriter]:
         staging.chmod(0o755)  # mkdtemp's folder is the user's alone
         _put_in_place(staging, folder)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise OutputError(f"{folder}: no space left; free some or choose another folder with -o") from error
         raise
     finally:

@@ -19,7 +19,7 @@ from fast_snow.types import SceneGraph
 
 @contextmanager
 def shown_progress(console: Console, *, quiet: bool = False) -> Iterator[Progress]:
-    """Show a bar per stage on a terminal, and a line per finished stage elsewhere.
+    """Show a bar per stage on a terminal, and a line when a stage begins and ends elsewhere.
 
     Args:
         console: where to; standard error, so that results can be piped.
@@ -60,7 +60,7 @@ def _bars(bars: Bars) -> Progress:
 
 def _lines(console: Console) -> Progress:
     def report(what: str, done: int, total: int) -> None:
-        if total and done >= total:
+        if done == 0 or done >= total:
             console.print(f"{what}: {done} of {total}", markup=False, highlight=False)
 
     return report
