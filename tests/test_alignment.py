@@ -61,6 +61,7 @@ def changed(geometry, **fields):
 
 
 @given(SEEDS)
+@settings(deadline=None)
 def test_inverse_undoes(seed):
     T_a_b = random_similarity(np.random.default_rng(seed))
     assert_same(alignment.compose(T_a_b, alignment.inverse(T_a_b)), alignment.identity())
@@ -69,6 +70,7 @@ def test_inverse_undoes(seed):
 
 
 @given(SEEDS)
+@settings(deadline=None)
 def test_composition_is_associative_and_acts_on_points(seed):
     rng = np.random.default_rng(seed)
     a, b, c = (random_similarity(rng) for _ in range(3))
@@ -82,6 +84,7 @@ def test_composition_is_associative_and_acts_on_points(seed):
 
 
 @given(SEEDS)
+@settings(deadline=None)
 def test_identity_is_neutral(seed):
     rng = np.random.default_rng(seed)
     T_a_b = random_similarity(rng)
@@ -92,6 +95,7 @@ def test_identity_is_neutral(seed):
 
 
 @given(SEEDS, st.sampled_from([3, 4, 50]), st.booleans())
+@settings(deadline=None)
 def test_estimate_recovers_a_similarity_even_from_a_plane(seed, count, flat):
     rng = np.random.default_rng(seed)
     T_a_b = random_similarity(rng)
@@ -145,7 +149,7 @@ def test_undetermined_rotation_is_refused(source, estimate):
 
 
 @given(SEEDS, st.booleans())
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_robust_estimate_survives_a_third_of_gross_errors(seed, coherent):
     rng = np.random.default_rng(seed)
     T_a_b = random_similarity(rng)
@@ -160,7 +164,7 @@ def test_robust_estimate_survives_a_third_of_gross_errors(seed, coherent):
 
 
 @given(SEEDS)
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_aligned_geometry_moves_its_points_rigidly(seed):
     rng = np.random.default_rng(seed)
     T_a_b, geometry = random_similarity(rng), random_geometry(rng)
@@ -181,7 +185,7 @@ def test_alignment_keeps_missing_depth_missing():
 
 
 @given(SEEDS, st.booleans())
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 def test_windows_align_over_their_shared_frames(seed, metric):
     rng = np.random.default_rng(seed)
     whole = random_geometry(rng, n=6, metric=metric)

@@ -1,0 +1,154 @@
+"""A document's text as a scene graph."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import numpy as np
+
+from fast_snow.document.checking import check_meaning, grid_size_of
+from fast_snow.document.columns import Columns, columns_of
+from fast_snow.document.conformance import require_conformance, short
+from fast_snow.document.migration import migrate
+from fast_snow.errors import InputError
+from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
+
+MAX_BYTES: Final = 2**32
+"""Larger files are refused: an hour of video at 10 Hz with 100 objects in every frame is well below."""
+
+
+def read(path: Path) -> SceneGraph:
+    """Read a graph that `write` wrote, or a document of another program.
+
+    Args:
+        path: the document, usually `OUT/4dsg.json`.
+
+    Returns:
+        The graph; of a document that `write` wrote, the same bit for bit.
+
+    Raises:
+        InputError: the file is missing, no JSON, or not a scene graph; one line names the place.
+
+    Warns:
+        FastSnowWarning: the document is the paper's plain one, which leaves much unknown.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise InputError(f"{path}: has {size} bytes, expected at most {MAX_BYTES}")
+        return loads(path.read_text(encoding="utf-8"))
+    except InputError as error:
+        raise error if str(error).startswith(str(path)) else InputError(f"{path}: {error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8, expected the JSON of a scene graph") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a 4dsg.json") from error
+
+
+def loads(text: str) -> SceneGraph:
+    """Return the graph of a document's text; raises as `read`."""
+    document = migrate(_parse(text))
+    require_conformance(document)
+    columns = columns_of(document)
+    check_meaning(document, columns)
+    return _graph(document, columns)
+
+
+def _parse(text: str) -> object:
+    try:
+        parsed: object = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        raise InputError(f"line {error.lineno}, column {error.colno}: {error.msg}, expected JSON") from None
+    except RecursionError:
+        raise InputError("nested too deeply, expected the JSON of a scene graph") from None
+    except ValueError:  # the interpreter's limit on the digits of an integer
+        raise InputError("holds an integer of thousands of digits, expected the JSON of a scene graph") from None
+    return parsed
+
+
+def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(members)
+    if len(built) != len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"an object has two members {short(twice)}, expected each name once")
+    return built
+
+
+def _refuse_constant(name: str) -> float:
+    raise InputError(f"holds {name}, expected finite numbers")
+
+
+def _graph(document: Mapping[str, Any], columns: Columns) -> SceneGraph:
+    metadata = document["metadata"]
+    height, width = metadata.get("analysis_grid", (0, 0))
+    tokens = _tokens(columns)
+    bounds = columns.observation_offset.tolist()
+    spans = columns.theta[columns.observation_offset[:-1]].tolist()
+    return SceneGraph(
+        grid_size=grid_size_of(metadata),
+        analysis_grid=(int(height), int(width)),
+        metric=metadata["metric"],
+        depth_origin=tuple(DepthOrigin[name.upper()] for name in metadata["depth_origin"]),
+        ego=_ego(columns),
+        tracks=MappingProxyType(
+            {
+                int(track["object_id"]): Track(
+                    object_id=int(track["object_id"]),
+                    observations=tuple(tokens[bounds[k] : bounds[k + 1]]),
+                    theta=(first, last),
+                )
+                for k, (track, (first, last)) in enumerate(zip(document["tracks"], spans, strict=True))
+            }
+        ),
+        keyframes=tuple(
+            Keyframe(t=int(each["t"]), source_frame=int(each["frame_idx"]), path=each["path"])
+            for each in metadata["visual_anchor"]
+        ),
+        merges=tuple(_merge(each) for each in metadata["merges"]),
+    )
+
+
+def _ego(columns: Columns) -> Ego:
+    return Ego(
+        t=columns.ego_t.astype(np.int32),
+        time_s=columns.time_s,
+        source_frame=columns.source_frame,
+        position=columns.position,
+        quaternion_xyzw=columns.quaternion_xyzw,
+        intrinsics=columns.intrinsics,
+    )
+
+
+def _merge(merge: Mapping[str, Any]) -> Merge:
+    return Merge(
+        t=int(merge["t"]),
+        kept=int(merge["kept"]),
+        dropped=None if merge["dropped"] is None else int(merge["dropped"]),
+        iou=float(merge.get("iou", np.nan)),
+        distance=float(merge.get("distance", np.nan)),
+    )
+
+
+def _tokens(columns: Columns) -> Sequence[StepToken]:
+    row, col = columns.row.astype(np.uint8), columns.col.astype(np.uint8)
+    _, sigma, low, high = (np.ascontiguousarray(columns.spread[:, :, i]) for i in range(4))
+    t, num_points, score = columns.t.tolist(), columns.num_points.tolist(), columns.score.tolist()
+    bounds = columns.cell_offset.tolist()
+    return [
+        StepToken(
+            t=t[i],
+            row=row[bounds[i] : bounds[i + 1]],
+            col=col[bounds[i] : bounds[i + 1]],
+            coverage=columns.coverage[bounds[i] : bounds[i + 1]],
+            centroid=columns.centroid[i],
+            sigma=sigma[i],
+            low=low[i],
+            high=high[i],
+            num_points=num_points[i],
+            score=score[i],
+        )
+        for i in range(len(t))
+    ]

@@ -1,0 +1,43 @@
+"""Files that are complete or absent."""
+
+import os
+import secrets
+from pathlib import Path
+
+from fast_snow.errors import OutputError
+
+
+def store(path: Path, data: bytes) -> None:
+    """Write a file so that `path` never holds half of it: under a temporary name beside it, flushed, then renamed.
+
+    Args:
+        path: where the file shall be; one that is there is replaced.
+        data: the whole content.
+
+    Raises:
+        OutputError: the folder is missing, full or not writable.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise OutputError(
+            f"{path}: cannot be written ({error.strerror}), expected an existing folder with room that you may write to"
+        ) from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename outlive a power cut, where the system can open folders at all."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
