@@ -1,11 +1,13 @@
-"""Which engine serves which slot: what the input brings, what the user asks for, what is there."""
+"""Which engine serves which slot: what the input brings, what the user asks for, what is there.
+
+Engines are imported where they are chosen: what a run does not use, it does not load.
+"""
 
 from dataclasses import dataclass
 from functools import partial
 
 from fast_snow.config import Config
 from fast_snow.engines import recorded
-from fast_snow.engines.classical import geometry, segmenter, tracker
 from fast_snow.errors import InputError
 from fast_snow.inputs import Input
 from fast_snow.perception import Engines
@@ -93,9 +95,11 @@ def _geometry(source: Input, config: Config, progress: Progress) -> tuple[OpenGe
         raise _lacks(source, "geometry", " and ".join(missing))
     if choice != "classical" and recording is not None and not missing:
         return partial(recorded.open_geometry, recording), _use("geometry", "recorded")
+    from fast_snow.engines.classical.geometry import open_geometry
+
     prior = recording.prior if choice == "auto" and recording is not None else None
     open_classical = partial(
-        geometry.open_geometry,
+        open_geometry,
         config.classical.geometry,
         **_runtime(config),
         prior=prior,
@@ -108,7 +112,9 @@ def _geometry(source: Input, config: Config, progress: Progress) -> tuple[OpenGe
 def _segmenter(source: Input, config: Config, progress: Progress) -> tuple[OpenSegmenter, EngineUse]:
     if _serves_masks(source, config.engines.segmenter, "segmenter"):
         return partial(recorded.open_segmenter, source.recording), _use("segmenter", "recorded")
-    return partial(segmenter.open_segmenter, config.classical.segmenter, **_runtime(config), progress=progress), _use(
+    from fast_snow.engines.classical.segmenter import open_segmenter
+
+    return partial(open_segmenter, config.classical.segmenter, **_runtime(config), progress=progress), _use(
         "segmenter", "classical"
     )
 
@@ -116,7 +122,9 @@ def _segmenter(source: Input, config: Config, progress: Progress) -> tuple[OpenS
 def _tracker(source: Input, config: Config, progress: Progress) -> tuple[OpenTracker, EngineUse]:
     if _serves_masks(source, config.engines.tracker, "tracker"):
         return partial(recorded.open_tracker, source.recording), _use("tracker", "recorded")
-    return partial(tracker.open_tracker, config.classical.tracker, **_runtime(config), progress=progress), _use(
+    from fast_snow.engines.classical.tracker import open_tracker
+
+    return partial(open_tracker, config.classical.tracker, **_runtime(config), progress=progress), _use(
         "tracker", "classical"
     )
 
