@@ -107,13 +107,13 @@ def recording_from_arrays(
     image: ImageStack,
     fps: float,
     *,
-    depth: Float32[np.ndarray, "n h w"] | None = None,
-    ids: Int32[np.ndarray, "n p q"] | None = None,
-    T_world_camera: Float64[np.ndarray, "n 4 4"] | None = None,
+    depth: Float32[np.ndarray, "_ h w"] | None = None,
+    ids: Int32[np.ndarray, "_ p q"] | None = None,
+    T_world_camera: Float64[np.ndarray, "_ 4 4"] | None = None,
     intrinsics: Intrinsics | None = None,
     name: str = "arrays",
 ) -> Recording:
-    """Return arrays in memory as a recording.
+    """Return arrays in memory as a recording; of whatever is given there is one per image.
 
     Args:
         image: RGB frames.
@@ -125,7 +125,7 @@ def recording_from_arrays(
         name: what the user calls them.
 
     Raises:
-        InputError: no frame, depth without intrinsics, or poses and sizes that cannot be.
+        InputError: no image, other counts than images, depth without intrinsics, or poses and sizes that cannot be.
     """
     color_size = (image.shape[1], image.shape[2])
     size = color_size if depth is None else (depth.shape[1], depth.shape[2])

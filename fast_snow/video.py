@@ -1,15 +1,16 @@
 """Video files: frames in presentation order, upright, with square pixels, decoded as they are needed."""
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.buffer import Buffer
 from av.container import InputContainer
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from jaxtyping import UInt8
@@ -134,10 +135,9 @@ def _frames(path: Path, container: InputContainer, stream: VideoStream) -> Itera
     """Decode up to the end or the first damage, and warn of damage after the last good frame."""
     count = 0
     try:
-        for packet in _packets(container, stream):
-            for frame in packet.decode():
-                count += 1
-                yield frame
+        for frame in _whole_frames(container, stream):
+            count += 1
+            yield frame
     except (av.FFmpegError, EOFError) as error:
         for frame in _rest(stream):
             count += 1
@@ -147,8 +147,8 @@ def _frames(path: Path, container: InputContainer, stream: VideoStream) -> Itera
             warnings.warn(f"{path}: {message}", FastSnowWarning, stacklevel=2)
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
-    """Yield the encoded frames; EOFError where the file ends before it should."""
+def _whole_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield frames; EOFError where the file ends before it should."""
     announced = len(stream.index_entries) or stream.frames
     count = 0
     for packet in container.demux(stream):
@@ -156,7 +156,7 @@ def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]
         if packet.is_corrupt and announced:
             raise EOFError("the file ends inside a frame")
         count += packet.size > 0
-        yield packet
+        yield from packet.decode()
     if count < announced:
         raise EOFError(f"{announced} frames were announced")
 
@@ -192,7 +192,8 @@ def _timed(path: Path, frames: Iterable[VideoFrame], interval: Fraction) -> Iter
 
 
 def _orientation(path: Path, frame: VideoFrame) -> Orientation:
-    matrix = frame.side_data.get("DISPLAYMATRIX")
+    # The type stub of PyAV knows of motion vectors alone.
+    matrix = cast("Mapping[str, Buffer]", frame.side_data).get("DISPLAYMATRIX")
     if matrix is None:
         return Orientation()
     orientation = from_display_matrix(bytes(matrix))

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from fast_snow.config import WindowConfig
-from fast_snow.errors import ConfigError
 from fast_snow.inputs import Input, SampledFrame
 from fast_snow.types import Frames, Window
 
@@ -22,17 +21,8 @@ def windows(source: Input, config: WindowConfig) -> Iterator[Window]:
         config: length and overlap in frames.
 
     Raises:
-        ConfigError: the overlap leaves no room for new frames.
         InputError: the input is found damaged while it is read.
     """
-    if config.overlap >= config.length:
-        raise ConfigError(
-            f"window.overlap: got {config.overlap} of window.length {config.length} frames, expected fewer: lower it"
-        )
-    return _windows(source, config)
-
-
-def _windows(source: Input, config: WindowConfig) -> Iterator[Window]:
     pending: deque[SampledFrame] = deque()
     index = first = shared = 0
     for frame in source.read():

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
@@ -27,7 +28,13 @@ from fast_snow.types import (
     TrackedFrame,
 )
 
-Ids = Int32[np.ndarray, " m"]
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _VisibleObjects:
+    """The ids that are visible in one frame, ascending, and their masks."""
+
+    ids: Int32[np.ndarray, " m"]
+    masks: Masks
 
 
 @contextmanager
@@ -82,7 +89,7 @@ def open_segmenter(recording: Recording) -> Iterator[Segmenter]:
     _require_masks(recording, "segmenter")
 
     def answer(frames: Frames, geometry: Geometry) -> Sequence[Detections]:
-        return [_detections(masks) for _, masks in _objects(recording, frames, geometry.grid)]
+        return [_detections(visible.masks) for visible in _objects(recording, frames, geometry.grid)]
 
     yield answer
 
@@ -118,7 +125,7 @@ class _RecordedTracker:
 class _Session:
     """Follows ids through the frames of one window."""
 
-    def __init__(self, objects: Sequence[tuple[Ids, Masks]]) -> None:
+    def __init__(self, objects: Sequence[_VisibleObjects]) -> None:
         self._objects = objects
         self._prompts: list[Prompt] = []
         self._first_local_id = 0
@@ -128,8 +135,8 @@ class _Session:
         self._prompts += prompts
 
     def propagate(self) -> Sequence[TrackedFrame]:
-        chosen = np.array([_choose(prompt, *self._objects[prompt.frame]) for prompt in self._prompts], dtype=np.int32)
-        tracked = [self._frame(ids, masks, chosen) for ids, masks in self._objects]
+        chosen = np.array([_choose(prompt, self._objects[prompt.frame]) for prompt in self._prompts], dtype=np.int32)
+        tracked = [self._frame(visible, chosen) for visible in self._objects]
         self._first_local_id += len(self._prompts)
         self._run_id += 1
         self._prompts = []
@@ -138,26 +145,26 @@ class _Session:
     def close(self) -> None:
         self._objects = ()
 
-    def _frame(self, ids: Ids, masks: Masks, chosen: Ids) -> TrackedFrame:
+    def _frame(self, visible: _VisibleObjects, chosen: Int32[np.ndarray, " prompts"]) -> TrackedFrame:
         """Return the masks of the chosen ids that are visible in one frame."""
-        local, index = np.nonzero(chosen[:, None] == ids[None, :])
+        local, index = np.nonzero(chosen[:, None] == visible.ids[None, :])
         return TrackedFrame(
             run_id=np.full(len(local), self._run_id, dtype=np.int32),
             local_id=(self._first_local_id + local).astype(np.int32),
-            masks=select(masks, index),
+            masks=select(visible.masks, index),
             score=np.ones(len(local), dtype=np.float32),
         )
 
 
-def _objects(recording: Recording, frames: Frames, grid: GridShape) -> list[tuple[Ids, Masks]]:
-    """Return per frame the ids that are visible on the grid, ascending, and their masks."""
+def _objects(recording: Recording, frames: Frames, grid: GridShape) -> list[_VisibleObjects]:
+    """Return what is visible in each frame on the grid."""
     found = []
     for labels in recording.id_maps(frames):
         ids = np.unique(labels)
         ids = ids[ids > 0].astype(np.int32)
         masks = resize(encode_labels(labels, ids), grid)
         visible = area(masks) > 0
-        found.append((ids[visible], select(masks, visible)))
+        found.append(_VisibleObjects(ids=ids[visible], masks=select(masks, visible)))
     return found
 
 
@@ -168,8 +175,9 @@ def _detections(masks: Masks) -> Detections:
 _NO_ID = 0
 
 
-def _choose(prompt: Prompt, ids: Ids, masks: Masks) -> int:
+def _choose(prompt: Prompt, visible: _VisibleObjects) -> int:
     """Return the id that explains a prompt best in its frame, or 0."""
+    ids, masks = visible.ids, visible.masks
     if not len(ids):
         return _NO_ID
     match prompt:
