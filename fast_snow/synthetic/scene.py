@@ -1,0 +1,174 @@
+"""What is in the synthetic scene: its objects, how they look and where they go."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fast_snow.errors import ConfigError
+from fast_snow.types import GridShape
+
+Color = tuple[float, float, float]
+"""Red, green, blue in [0, 1], as displayed."""
+Waypoint = tuple[float, float, float, float]
+"""Phase in [0, 1] of the clip, then x, y, z of a centre in metres; z points up from the floor."""
+
+_LARGEST_ID = 254  # 255 stands for "ignore" in 8-bit id maps
+
+
+class Shape(StrEnum):
+    """What an object is."""
+
+    BOX = "box"
+    SPHERE = "sphere"
+
+
+class Pattern(StrEnum):
+    """What a surface looks like."""
+
+    CRATE = "crate"
+    STRIPES = "stripes"
+    DOTS = "dots"
+    CHECKER = "checker"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneObject:
+    """A box or a ball that rests, drives (boxes face their way) or rolls.
+
+    Attributes:
+        object_id: its value in the id maps, from 1 to 254.
+        shape: what it is.
+        half_size: half its extent along its own axes in metres; three times the radius for a ball.
+        pattern: what its surface looks like.
+        color: of the surface.
+        accent: of the pattern on it.
+        path: where its centre is and when; it rests where there is one waypoint.
+        yaw: heading in radians of a box that rests.
+    """
+
+    object_id: int
+    shape: Shape
+    half_size: tuple[float, float, float]
+    pattern: Pattern
+    color: Color
+    accent: Color
+    path: tuple[Waypoint, ...]
+    yaw: float = 0.0
+
+
+CRATE = SceneObject(
+    object_id=1,
+    shape=Shape.BOX,
+    half_size=(0.36, 0.36, 0.30),
+    pattern=Pattern.CRATE,
+    color=(0.87, 0.56, 0.27),
+    accent=(0.62, 0.36, 0.15),
+    path=((0.0, -0.95, 0.75, 0.30),),
+    yaw=0.45,
+)
+CABINET = SceneObject(
+    object_id=2,
+    shape=Shape.BOX,
+    half_size=(0.34, 0.26, 0.62),
+    pattern=Pattern.STRIPES,
+    color=(0.16, 0.52, 0.55),
+    accent=(0.80, 0.91, 0.86),
+    path=((0.0, 0.75, 0.80, 0.62),),
+    yaw=-0.25,
+)
+ROLLING_BALL = SceneObject(  # passes behind the cabinet
+    object_id=3,
+    shape=Shape.SPHERE,
+    half_size=(0.26, 0.26, 0.26),
+    pattern=Pattern.CHECKER,
+    color=(0.98, 0.80, 0.25),
+    accent=(0.93, 0.45, 0.20),
+    path=((0.0, -1.9, 1.95, 0.26), (1.0, 2.6, 1.75, 0.26)),
+)
+ROBOT = SceneObject(  # drives a loop in the foreground
+    object_id=4,
+    shape=Shape.BOX,
+    half_size=(0.22, 0.15, 0.13),
+    pattern=Pattern.CHECKER,
+    color=(0.82, 0.22, 0.26),
+    accent=(0.96, 0.90, 0.86),
+    path=(
+        (0.0, -0.75, -0.75, 0.13),
+        (0.2, -0.15, -1.00, 0.13),
+        (0.4, 0.45, -0.70, 0.13),
+        (0.6, 0.35, -0.20, 0.13),
+        (0.8, -0.20, -0.05, 0.13),
+        (1.0, -0.60, -0.35, 0.13),
+    ),
+)
+LATECOMER = SceneObject(  # enters from the right in the second half
+    object_id=5,
+    shape=Shape.BOX,
+    half_size=(0.28, 0.20, 0.24),
+    pattern=Pattern.DOTS,
+    color=(0.24, 0.40, 0.76),
+    accent=(0.78, 0.87, 0.98),
+    path=((0.0, 3.6, -0.55, 0.24), (0.3, 3.5, -0.55, 0.24), (0.75, 1.45, -0.35, 0.24), (1.0, 1.35, -0.33, 0.24)),
+)
+APPLE = SceneObject(  # rests on the crate
+    object_id=6,
+    shape=Shape.SPHERE,
+    half_size=(0.17, 0.17, 0.17),
+    pattern=Pattern.DOTS,
+    color=(0.47, 0.71, 0.32),
+    accent=(0.90, 0.94, 0.68),
+    path=((0.0, -0.90, 0.72, 0.77),),
+)
+PARCEL = SceneObject(
+    object_id=7,
+    shape=Shape.BOX,
+    half_size=(0.20, 0.24, 0.16),
+    pattern=Pattern.STRIPES,
+    color=(0.62, 0.38, 0.66),
+    accent=(0.95, 0.80, 0.55),
+    path=((0.0, -1.75, 0.05, 0.16),),
+    yaw=0.9,
+)
+RETURNING_BALL = SceneObject(  # leaves on the left and comes back
+    object_id=8,
+    shape=Shape.SPHERE,
+    half_size=(0.20, 0.20, 0.20),
+    pattern=Pattern.STRIPES,
+    color=(0.93, 0.93, 0.95),
+    accent=(0.88, 0.33, 0.42),
+    path=((0.0, -1.5, -0.75, 0.2), (0.35, -3.3, -0.4, 0.2), (0.45, -3.3, -0.4, 0.2), (1.0, -0.9, -0.9, 0.2)),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneConfig:
+    """What is rendered.
+
+    Attributes:
+        size: height and width of the images.
+        frames: how many images.
+        fps: images per second.
+        seed: of the textures.
+        objects: what is in the room.
+    """
+
+    size: GridShape = (480, 640)
+    frames: int = 60
+    fps: float = 10.0
+    seed: int = 0
+    objects: tuple[SceneObject, ...] = (
+        CRATE,
+        CABINET,
+        ROLLING_BALL,
+        ROBOT,
+        LATECOMER,
+        APPLE,
+        PARCEL,
+        RETURNING_BALL,
+    )
+
+    def __post_init__(self) -> None:
+        if min(*self.size, self.frames) < 1 or not self.fps > 0:
+            raise ConfigError(f"scene: {self.frames} frames of {self.size} at {self.fps:g} fps; expected all above 0")
+        ids = [each.object_id for each in self.objects]
+        if len(set(ids)) < len(ids) or not all(0 < number <= _LARGEST_ID for number in ids):
+            raise ConfigError(f"scene: object ids {ids}; expected each from 1 to {_LARGEST_ID}, at most once")
