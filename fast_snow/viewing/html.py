@@ -1,0 +1,115 @@
+"""The page that shows a run: one file without scripts, styles or pictures from elsewhere."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import UInt8
+
+from fast_snow.document import store
+from fast_snow.types import GridShape, LabelledMasks, SceneGraph
+from fast_snow.viewing.frames import MAX_FRAMES, MAX_SIDE, Picture, outline_shapes, pictures
+from fast_snow.viewing.palette import PALETTE, ink_on
+from fast_snow.viewing.plan import plan
+from fast_snow.viewing.text import facts, headline, table
+
+GRAIN: Final = 2
+"""Outlines are drawn to this part of a picture's pixel."""
+
+Images = Iterable[tuple[int, UInt8[np.ndarray, "height width 3"]]]
+
+
+def write(
+    path: Path, graph: SceneGraph, masks: Iterable[LabelledMasks], images: Images, run: Mapping[str, Any]
+) -> None:
+    """Write the page of a run to a file, which is complete or absent at any time.
+
+    Args:
+        path: the page.
+        graph: as `render`.
+        masks: as `render`.
+        images: as `render`.
+        run: as `render`.
+
+    Raises:
+        OutputError: the folder is missing, full or not writable.
+    """
+    store(path, render(graph, masks, images, run).encode())
+
+
+def render(graph: SceneGraph, masks: Iterable[LabelledMasks], images: Images, run: Mapping[str, Any]) -> str:
+    """Return the page of a run: its frames with outlined objects, the scene from above, and a table of its tracks.
+
+    Args:
+        graph: the scene graph.
+        masks: the objects of each frame; read once.
+        images: `(t, RGB image)` of some or all frames; read once. Without any, outlines stand on an empty ground.
+        run: the record of the run (`run.json`); what it lacks is left out.
+
+    Returns:
+        HTML that needs nothing else; at most `MAX_FRAMES` frames, evenly thinned.
+    """
+    known = set(graph.ego.t.tolist())
+    shots = [picture for picture in pictures(images) if picture.t in known]
+    shown = [picture.t for picture in shots] or _thinned(graph.ego.t.tolist())
+    height, width = shots[0].size if shots else _empty_size(graph.analysis_grid)
+    view = (GRAIN * height, GRAIN * width)
+    data = {
+        "view": view,
+        "frames": _frames(graph, shown, shots, outline_shapes(masks, shown, view)),
+        "plan": plan(graph, shown),
+        "palette": [{"fill": color, "ink": ink_on(i)} for i, color in enumerate(PALETTE)],
+        "unit": "m" if graph.metric else "u",
+    }
+    return _fill(
+        _part("page.html"),
+        {
+            "TITLE": escape(headline(run)),
+            "STYLE": _part("page.css"),
+            "FACTS": facts(graph, run, len(shown)),
+            "TABLE": table(graph),
+            "DATA": _embedded(data),
+            "SCRIPT": _part("page.js"),
+        },
+    )
+
+
+def _frames(
+    graph: SceneGraph, shown: list[int], shots: list[Picture], shapes: list[list[dict[str, Any]]]
+) -> list[dict[str, Any]]:
+    time_s = dict(zip(graph.ego.t.tolist(), graph.ego.time_s.tolist(), strict=True))
+    image = {picture.t: picture.data_uri() for picture in shots}
+    return [
+        {"t": t, "time": time_s[t] if np.isfinite(time_s[t]) else None, "image": image.get(t), "shapes": there}
+        for t, there in zip(shown, shapes, strict=True)
+    ]
+
+
+def _thinned(t: list[int]) -> list[int]:
+    return t[:: -(-len(t) // MAX_FRAMES) or 1]
+
+
+def _empty_size(grid: GridShape) -> GridShape:
+    """Return the size of a frame without picture: the shape of the analysis grid."""
+    height, width = grid if min(grid) > 0 else (3, 4)
+    scale = MAX_SIDE / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _part(name: str) -> str:
+    return resources.files("fast_snow.viewing").joinpath("page", name).read_text(encoding="utf-8")
+
+
+def _fill(template: str, parts: Mapping[str, str]) -> str:
+    """Put the parts in place of their marks, in one pass: a mark inside a part is left alone."""
+    return re.sub(r"<!--([A-Z]+)-->", lambda mark: parts[mark[1]], template)
+
+
+def _embedded(data: object) -> str:
+    """Return JSON that cannot end the script element it stands in."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,0 +1,278 @@
+"""The page of a run: complete, bounded, safe against what files hold."""
+
+import base64
+import json
+import math
+import re
+from html.parser import HTMLParser
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+import pytest
+
+from fast_snow.errors import OutputError
+from fast_snow.kernels.masks import encode
+from fast_snow.types import DepthOrigin, Ego, LabelledMasks, SceneGraph, StepToken, Track
+from fast_snow.viewing import html
+from fast_snow.viewing.frames import MAX_FRAMES
+from fast_snow.viewing.text import number
+
+GRID = (36, 48)
+RUN = {
+    "input": {"name": "walk.mp4", "kind": "video"},
+    "engines": {"geometry": {"name": "recorded", "meaning": "depth as given"}},
+    "stage_seconds": {"geometry": 1.23, "fold": 0.0},
+    "warnings": ["something was worked around"],
+}
+
+
+def token(t, x, z, size=0.5):
+    centroid = np.array([x, 0.1, z], np.float32)
+    half = np.float32(size / 2)
+    return StepToken(
+        t=t,
+        row=np.zeros(0, np.uint8),
+        col=np.zeros(0, np.uint8),
+        coverage=np.zeros(0, np.float32),
+        centroid=centroid,
+        sigma=np.full(3, 0.1, np.float32),
+        low=centroid - half,
+        high=centroid + half,
+        num_points=60,
+        score=1.0,
+    )
+
+
+def scene(n=4, *, metric=True, known=True):
+    """A camera that turns to the right as it moves ahead, one object at rest and one that moves along x."""
+    angle = np.linspace(0, math.pi / 2, n)
+    unknown = np.full((n, 4), np.nan, np.float32)
+    turned = np.stack([0 * angle, np.sin(angle / 2), 0 * angle, np.cos(angle / 2)], axis=1).astype(np.float32)
+    tracks = {
+        5: Track(object_id=5, observations=tuple(token(t, 1, 3) for t in range(n)), theta=(0, n - 1)),
+        12: Track(object_id=12, observations=tuple(token(t, t, 2) for t in range(1, n)), theta=(1, n - 1)),
+    }
+    return SceneGraph(
+        grid_size=16,
+        analysis_grid=GRID if known else (0, 0),
+        metric=metric,
+        depth_origin=(DepthOrigin.SENSOR,),
+        ego=Ego(
+            t=np.arange(n, dtype=np.int32),
+            time_s=np.arange(n) / 10 if known else np.full(n, np.nan),
+            source_frame=np.arange(n),
+            position=np.stack([np.zeros(n), np.zeros(n), np.arange(n)], axis=1).astype(np.float32),
+            quaternion_xyzw=turned if known else unknown,
+            intrinsics=np.tile(np.array([24, 24, 23.5, 17.5], np.float32), (n, 1)) if known else unknown,
+        ),
+        tracks=MappingProxyType({i: track for i, track in tracks.items() if track.observations}),
+    )
+
+
+def masks(n=4):
+    for t in range(n):
+        dense = np.zeros((2, *GRID), bool)
+        dense[0, 10:20, 10:30] = True
+        dense[1, 5:9, 2 + t : 6 + t] = t > 0
+        yield LabelledMasks(t=t, object_id=np.array([5, 12], np.int32), masks=encode(dense))
+
+
+def images(n=4, size=(72, 96)):
+    return ((t, np.full((*size, 3), 10 * t % 250, np.uint8)) for t in range(n))
+
+
+def data_of(page):
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.DOTALL)[1])
+
+
+class Outline(HTMLParser):
+    """Collects the elements of a page and what they refer to, and checks that they nest."""
+
+    VOID = frozenset({"meta", "img", "input", "path"})
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.links, self.text = [], [], [], []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href", "action")]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+        assert attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("script", "style"):
+            self.text.append(data)
+
+
+def test_page_shows_frames_outlines_and_tracks():
+    page = html.render(scene(), masks(), images(), RUN)
+    data = data_of(page)
+    assert [frame["t"] for frame in data["frames"]] == [0, 1, 2, 3]
+    assert [frame["time"] for frame in data["frames"]] == pytest.approx([0, 0.1, 0.2, 0.3])
+    assert [[shape["id"] for shape in frame["shapes"]] for frame in data["frames"]] == [[5], [5, 12], [5, 12], [5, 12]]
+    jpeg = base64.b64decode(data["frames"][2]["image"].removeprefix("data:image/jpeg;base64,"))
+    assert cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape == (72, 96, 3)
+    # Pixel 10 of 48 begins at 10/48 of the picture, which is drawn 192 units wide; corners are pixel centres.
+    assert data["frames"][0]["shapes"][0]["d"] == "M42 42l0 36 76 0 0 -36z"
+    text = " ".join(Outline(page).text)
+    for fact in ("walk.mp4", "4 frames, 0.3 s, 2 objects, 7 observations", "recorded", "depth as given", "in metres"):
+        assert fact in text
+    assert "geometry 1.2 s" in text
+    assert "something was worked around" in text
+
+
+def test_plan_is_the_world_from_above():
+    plan = data_of(html.render(scene(), masks(), images(), RUN))["plan"]
+    assert plan["ego"]["z"] == [0, 1, 2, 3]
+    assert plan["ego"]["heading"] == pytest.approx([0, math.pi / 6, math.pi / 3, math.pi / 2], abs=1e-4)
+    assert plan["ego"]["half_view"] == pytest.approx(math.pi / 4)
+    assert [(track["id"], track["at"], track["x"], track["z"]) for track in plan["tracks"]] == [
+        (5, [0, 1, 2, 3], [1, 1, 1, 1], [3, 3, 3, 3]),
+        (12, [1, 2, 3], [1, 2, 3], [2, 2, 2]),
+    ]
+    assert plan["tracks"][0]["box"][0] == [0.75, 1.25, 2.75, 3.25]
+    x0, x1, z0, z1 = plan["bounds"]
+    assert x0 < 0
+    assert x1 > 3
+    assert z0 < 0
+    assert z1 > 3
+
+
+def test_table_tells_what_moves():
+    text = re.sub(r"<[^>]*>", "|", html.render(scene(11), masks(11), images(11), RUN))
+    still, moving = re.findall(r"\|(?:5|12)\|[^\n]*?m/s", text)
+    assert "0.00 m|" in still
+    # The medians of the first and last five places, 3 and 8 tenths of a second, are 5 m apart.
+    assert "5.00 m|" in moving
+    assert "10.00 m/s" in moving
+    assert "0.50 \N{MULTIPLICATION SIGN} 0.50 \N{MULTIPLICATION SIGN} 0.50 m" in moving
+
+
+def test_page_needs_nothing_else():
+    page = html.render(scene(), masks(), images(), RUN)
+    parsed = Outline(page)
+    assert parsed.links == []
+    assert not {"link", "iframe", "object", "embed"} & set(parsed.tags)
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org/2000/svg", "")
+    assert "default-src 'none'" in page
+
+
+def test_page_is_the_same_every_time():
+    assert html.render(scene(), masks(), images(), RUN) == html.render(scene(), masks(), images(), RUN)
+
+
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'<!--DATA--><!--"
+
+
+def test_hostile_names_stay_text():
+    run = {
+        "input": {"name": HOSTILE},
+        "engines": {HOSTILE: {"name": HOSTILE, "meaning": HOSTILE}},
+        "stage_seconds": {HOSTILE: 1.0},
+        "warnings": [HOSTILE],
+    }
+    plain = Outline(html.render(scene(), masks(), images(), RUN))
+    page = html.render(scene(), masks(), images(), run)
+    hostile = Outline(page)
+    assert hostile.tags == plain.tags
+    assert hostile.links == []
+    assert data_of(page)["unit"] == "m"
+    assert "".join(hostile.text).count(HOSTILE) == 6
+
+
+@pytest.mark.parametrize(
+    "run", [{}, {"input": None, "engines": [], "warnings": "x"}, {"engines": {"a": 1}, "stage_seconds": {"b": "c"}}]
+)
+def test_damaged_record_leaves_the_graph_to_be_seen(run):
+    assert len(data_of(html.render(scene(), masks(), images(), run))["frames"]) == 4
+
+
+def test_unknown_scale_is_never_called_metres():
+    page = html.render(scene(metric=False), masks(), images(), RUN)
+    assert data_of(page)["unit"] == "u"
+    assert "in metres" not in page
+    assert "one unknown scale" in page
+    assert not re.search(r"\d m[</ ]", page)
+
+
+def test_unknown_orientation_and_time_are_left_out():
+    page = html.render(scene(known=False), masks(), images(), RUN)
+    data = data_of(page)
+    assert data["plan"]["ego"]["heading"] == [None] * 4
+    assert [frame["time"] for frame in data["frames"]] == [None] * 4
+    assert "nan" not in page[page.index("<tbody>") : page.index("</dl>")]
+
+
+def test_keyframes_alone_make_a_page():
+    few = ((t, image) for t, image in images(40) if t % 10 == 0)
+    page = html.render(scene(40), masks(40), few, RUN)
+    assert [frame["t"] for frame in data_of(page)["frames"]] == [0, 10, 20, 30]
+    assert "4 frames shown, evenly spread" in page
+
+
+def test_without_pictures_outlines_stand_alone():
+    data = data_of(html.render(scene(), masks(), (), RUN))
+    assert [frame["image"] for frame in data["frames"]] == [None] * 4
+    assert data["view"] == [960, 1280]
+    assert data["frames"][1]["shapes"]
+
+
+def test_empty_graph_has_a_page():
+    graph = SceneGraph(
+        grid_size=16,
+        analysis_grid=GRID,
+        metric=False,
+        depth_origin=(),
+        ego=scene().ego.select(np.zeros(4, bool)),
+    )
+    page = html.render(graph, (), (), {})
+    assert data_of(page)["frames"] == []
+    assert all(math.isfinite(edge) for edge in data_of(page)["plan"]["bounds"])
+
+
+def test_long_clip_is_thinned_and_says_so():
+    n = 2 * MAX_FRAMES + 5
+    page = html.render(scene(n), masks(n), images(n, size=(24, 32)), RUN)
+    t = [frame["t"] for frame in data_of(page)["frames"]]
+    assert MAX_FRAMES / 2 <= len(t) <= MAX_FRAMES
+    assert set(np.diff(t)) == {t[1]}
+    assert f"{len(t)} frames shown, evenly spread" in page
+    assert len(data_of(page)["plan"]["tracks"][0]["at"]) == len(t)
+    assert len(data_of(html.render(scene(n), masks(n), (), RUN))["frames"]) <= MAX_FRAMES
+
+
+def test_large_images_are_shrunk():
+    data = data_of(html.render(scene(1), masks(1), images(1, size=(1080, 1920)), RUN))
+    assert data["view"] == [720, 1280]
+
+
+def test_images_of_other_frames_are_left_out():
+    data = data_of(html.render(scene(), masks(), images(9), RUN))
+    assert [frame["t"] for frame in data["frames"]] == [0, 1, 2, 3]
+
+
+def test_page_is_written_whole(tmp_path):
+    path = tmp_path / "view.html"
+    html.write(path, scene(), masks(), images(), RUN)
+    assert path.read_text(encoding="utf-8") == html.render(scene(), masks(), images(), RUN)
+    with pytest.raises(OutputError, match="cannot be written"):
+        html.write(tmp_path / "none" / "view.html", scene(), masks(), images(), RUN)
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [(1.005, 1, "1.0"), (-0.001, 2, "0.00"), (-2.5, 1, "\N{MINUS SIGN}2.5"), (3.0, 0, "3")],
+)
+def test_numbers(value, decimals, text):
+    assert number(value, decimals) == text
