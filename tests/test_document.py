@@ -538,3 +538,12 @@ def test_full_disk_leaves_the_old_document(tmp_path, monkeypatch):
         document.write(small_graph(metric=True), path)
     assert list(tmp_path.iterdir()) == [path]
     assert not document.read(path).metric
+
+
+def test_example_of_the_reference_is_valid():
+    page = (Path(__file__).parents[1] / "docs" / "reference" / "4dsg.md").read_text(encoding="utf-8")
+    example = json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])
+    document.validate(example)
+    for schema in (document.schema()["properties"]["metadata"], document.schema()["$defs"]["observation"]):
+        for name in schema["properties"]:
+            assert f"`{name}`" in page

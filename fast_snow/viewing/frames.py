@@ -14,7 +14,7 @@ from fast_snow.viewing.outlines import outlines
 
 MAX_FRAMES: Final = 300
 MAX_SIDE: Final = 640
-JPEG_QUALITY: Final = 72
+JPEG_QUALITY: Final = 65
 
 Image = UInt8[np.ndarray, "height width 3"]
 
