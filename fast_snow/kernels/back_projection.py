@@ -1,13 +1,22 @@
-"""Where objects are in the world: statistics of the back-projected pixels of masks, without a point cloud."""
+"""Where objects are in the world: statistics of the back-projected pixels of masks, without a point cloud.
+
+A point is linear in `h = d · [x, y, 1]`, so its mean and covariance follow from the first and second moments of `h`,
+which are summed in float64 along each run and need no pose. Only the extremes look at points, in float32.
+"""
 
 from typing import no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.errors import InputError
+from fast_snow.kernels.extremes import greatest, least
+from fast_snow.kernels.mask_measures import area
+from fast_snow.kernels.threads import over_masks
 from fast_snow.types import Masks, ObjectStatistics, readonly
+
+FARTHEST = np.float32(np.finfo(np.float32).max)
 
 
 def object_statistics(
@@ -43,53 +52,150 @@ def object_statistics(
     """
     if masks.shape != depth.shape:
         raise InputError(f"masks: got a grid of {masks.shape}, expected that of the depth, {depth.shape}; resize them")
+    height, width = masks.shape
     rotation = T_camera_world[:3, :3].T
     translation = -rotation @ T_camera_world[:3, 3]
-    rays = readonly(rotation @ np.linalg.inv(intrinsics))
-    count, mean, sigma, low, high = _statistics(
-        masks.start,
-        masks.stop,
-        masks.offset,
-        readonly(depth).reshape(-1),
-        readonly(confidence).reshape(-1),
-        depth.shape[1],
-        rays,
-        np.float32(conf_thresh),
-    )
+    # Columns and rows are counted from the middle of the grid: smaller numbers lose less in the moments.
+    to_middle = np.array([[1.0, 0.0, width // 2], [0.0, 1.0, height // 2], [0.0, 0.0, 1.0]])
+    rays = readonly(rotation @ np.linalg.inv(intrinsics) @ to_middle)
+    count = np.zeros(len(masks), np.int32)
+    moments = np.zeros((len(masks), 9))
+    extremes = np.full((len(masks), 6), np.nan, np.float32)
+    runs = masks.start, masks.stop, masks.offset
+    pixels = readonly(depth).reshape(-1), readonly(confidence).reshape(-1)
+    threshold = np.float32(conf_thresh)
+
+    def measure(first: int, last: int) -> None:
+        _measure(*runs, first, last, *pixels, height, width, rays, threshold, count, moments, extremes)
+
+    over_masks(measure, area(masks).astype(np.int64))
+    mean, sigma = _mean_and_sigma(count, moments, rays)
     return ObjectStatistics(
-        count=count, mean=mean + translation, sigma=sigma, low=low + translation, high=high + translation
+        count=count,
+        mean=mean + translation,
+        sigma=sigma,
+        low=extremes[:, :3] + translation,
+        high=extremes[:, 3:] + translation,
     )
+
+
+def _mean_and_sigma(
+    count: Int32[np.ndarray, " m"], moments: Float64[np.ndarray, "m 9"], rays: Float64[np.ndarray, "3 3"]
+) -> tuple[Float64[np.ndarray, "m 3"], Float64[np.ndarray, "m 3"]]:
+    """Turn moments of `h = d · [x, y, 1]` into mean and sigma of the points `rays · h`, NaN where there are none."""
+    mean_moments = moments / np.where(count > 0, count, np.nan)[:, None]
+    dx, dy, d, xx, xy, x, yy, y, one = mean_moments.T
+    first = np.stack([dx, dy, d], axis=1)
+    second = np.stack([xx, xy, x, xy, yy, y, x, y, one], axis=1).reshape(-1, 3, 3)
+    covariance = second - first[:, :, None] * first[:, None, :]
+    variance = np.einsum("ai,mij,aj->ma", rays, covariance, rays)
+    return first @ rays.T, np.sqrt(np.maximum(variance, 0.0))
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _statistics(start, stop, offset, depth, confidence, width, rays, conf_thresh):
-    m = len(offset) - 1
-    count = np.zeros(m, np.int32)
-    mean = np.full((m, 3), np.nan)
-    sigma = np.full((m, 3), np.nan)
-    low = np.full((m, 3), np.nan)
-    high = np.full((m, 3), np.nan)
-    for mask in range(m):
-        total, squares = np.zeros(3), np.zeros(3)
-        least, most = np.full(3, np.inf), np.full(3, -np.inf)
-        n = 0
+def _measure(
+    start: np.ndarray,
+    stop: np.ndarray,
+    offset: np.ndarray,
+    first: int,
+    last: int,
+    depth: np.ndarray,
+    confidence: np.ndarray,
+    height: int,
+    width: int,
+    rays: np.ndarray,
+    threshold: np.float32,
+    count: np.ndarray,
+    moments: np.ndarray,
+    extremes: np.ndarray,
+) -> None:
+    """Add up the runs of masks `first:last`."""
+    step = np.float32(rays[0, 0]), np.float32(rays[1, 0]), np.float32(rays[2, 0])
+    for mask in range(first, last):
+        total = moments[mask]
+        low = np.full(3, FARTHEST)
+        high = np.full(3, -FARTHEST)
         for run in range(offset[mask], offset[mask + 1]):
             v = start[run] // width
-            for pixel in range(start[run], stop[run]):
-                d = depth[pixel]
-                if confidence[pixel] >= conf_thresh and d > 0 and d < np.inf:
-                    n += 1
-                    for axis in range(3):
-                        p = d * (rays[axis, 0] * (pixel - v * width) + rays[axis, 1] * v + rays[axis, 2])
-                        total[axis] += p
-                        squares[axis] += p * p
-                        least[axis] = min(least[axis], p)
-                        most[axis] = max(most[axis], p)
-        count[mask] = n
-        if n > 0:
-            mean[mask] = total / n
-            sigma[mask] = np.sqrt(np.maximum(squares / n - mean[mask] ** 2, 0.0))
-            low[mask] = least
-            high[mask] = most
-    return count, mean, sigma, low, high
+            x = np.float32(start[run] - v * width - width // 2)
+            y = v - height // 2
+            ray = (
+                np.float32(rays[0, 1] * y + rays[0, 2]),
+                np.float32(rays[1, 1] * y + rays[1, 2]),
+                np.float32(rays[2, 1] * y + rays[2, 2]),
+            )
+            here = slice(start[run], stop[run])
+            n, sums, near, far = _measure_run(depth[here], confidence[here], threshold, x, ray, step)
+            count[mask] += n
+            _add_row(total, sums, y)
+            for axis in range(3):
+                low[axis] = min(low[axis], near[axis])
+                high[axis] = max(high[axis], far[axis])
+        if count[mask] > 0:
+            extremes[mask, :3] = low
+            extremes[mask, 3:] = high
+
+
+@numba.njit(cache=True, nogil=True, forceinline=True)
+@no_type_check
+def _add_row(total: np.ndarray, sums: tuple[float, ...], y: int) -> None:
+    """Add the sums of one run of row `y` to the moments of `h = d · [x, y, 1]`."""
+    d, dx, dd, ddx, ddxx = sums
+    total[0] += dx
+    total[1] += d * y
+    total[2] += d
+    total[3] += ddxx
+    total[4] += ddx * y
+    total[5] += ddx
+    total[6] += dd * y * y
+    total[7] += dd * y
+    total[8] += dd
+
+
+# Compiled without the promises of `_measure_run`: here NaN may come.
+@numba.njit(cache=True, nogil=True, forceinline=True)
+@no_type_check
+def _usable(depth: np.float32, confidence: np.float32, threshold: np.float32) -> bool:
+    return (confidence >= threshold) & (depth > np.float32(0)) & (depth < np.float32(np.inf))
+
+
+# Sums may be reassociated into SIMD lanes: in float64 that moves them by parts in 1e16.
+@numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
+@no_type_check
+def _measure_run(
+    depth: np.ndarray,
+    confidence: np.ndarray,
+    threshold: np.float32,
+    x: np.float32,
+    ray: tuple[np.float32, np.float32, np.float32],
+    step: tuple[np.float32, np.float32, np.float32],
+) -> tuple[int, tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+    """Measure the pixels of one run: how many count, sums of d, dx, d², d²x and d²x², least and greatest points."""
+    n = np.int32(0)
+    d_sum = dx_sum = dd_sum = ddx_sum = ddxx_sum = 0.0
+    x_low = y_low = z_low = FARTHEST
+    x_high = y_high = z_high = -FARTHEST
+    for i in range(len(depth)):
+        usable = _usable(depth[i], confidence[i], threshold)
+        d = depth[i] if usable else np.float32(0)
+        column = np.float32(np.int32(i)) + x
+        n += np.int32(usable)
+        wide_d = np.float64(d)
+        dx = wide_d * np.float64(column)
+        d_sum += wide_d
+        dx_sum += dx
+        dd_sum += wide_d * wide_d
+        ddx_sum += wide_d * dx
+        ddxx_sum += dx * dx
+        p = d * (ray[0] + step[0] * column)
+        x_low = least(x_low, p if usable else FARTHEST)
+        x_high = greatest(x_high, p if usable else -FARTHEST)
+        p = d * (ray[1] + step[1] * column)
+        y_low = least(y_low, p if usable else FARTHEST)
+        y_high = greatest(y_high, p if usable else -FARTHEST)
+        p = d * (ray[2] + step[2] * column)
+        z_low = least(z_low, p if usable else FARTHEST)
+        z_high = greatest(z_high, p if usable else -FARTHEST)
+    sums = d_sum, dx_sum, dd_sum, ddx_sum, ddxx_sum
+    return n, sums, (x_low, y_low, z_low), (x_high, y_high, z_high)

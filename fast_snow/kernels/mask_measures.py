@@ -49,7 +49,7 @@ def inside_point(masks: Masks) -> Int32[np.ndarray, "m 2"]:
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _area(start, stop, offset, total):
+def _area(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, total: np.ndarray) -> None:
     for mask in range(len(offset) - 1):
         for run in range(offset[mask], offset[mask + 1]):
             total[mask] += stop[run] - start[run]
@@ -57,7 +57,7 @@ def _area(start, stop, offset, total):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _boxes(start, stop, offset, width, box):
+def _boxes(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, box: np.ndarray) -> None:
     for mask in range(len(offset) - 1):
         first, last = offset[mask], offset[mask + 1]
         if first == last:
@@ -74,7 +74,7 @@ def _boxes(start, stop, offset, width, box):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _points(start, stop, offset, width, point):
+def _points(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, point: np.ndarray) -> None:
     for mask in range(len(offset) - 1):
         first, last = offset[mask], offset[mask + 1]
         if first == last:
@@ -88,7 +88,7 @@ def _points(start, stop, offset, width, point):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _median_run(start, stop, first, last, width):
+def _median_run(start: np.ndarray, stop: np.ndarray, first: int, last: int, width: int) -> int:
     """Return the longest run of the row in which half of the area is reached."""
     pixels = 0
     for run in range(first, last):
@@ -112,7 +112,9 @@ def _median_run(start, stop, first, last, width):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _middle_of_column(start, stop, first, last, seed, column, width):
+def _middle_of_column(
+    start: np.ndarray, stop: np.ndarray, first: int, last: int, seed: int, column: int, width: int
+) -> int:
     """Return the run half way up the unbroken stretch of `column` through the run `seed`."""
     top = bottom = start[seed] // width
     for run in range(seed - 1, first - 1, -1):

@@ -5,6 +5,7 @@ from typing import no_type_check
 import numba
 import numpy as np
 
+from fast_snow.kernels.growth import grown
 from fast_snow.types import GridShape, Masks
 
 
@@ -33,43 +34,61 @@ def resize(masks: Masks, shape: GridShape) -> Masks:
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _resize(start, stop, offset, source_row, first_column, width):
-    source_width = len(first_column) - 1
-    height = len(source_row)
-    count = len(offset) - 1
+def _resize(
+    start: np.ndarray,
+    stop: np.ndarray,
+    offset: np.ndarray,
+    source_row: np.ndarray,
+    first_column: np.ndarray,
+    width: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Write the runs of each output row from those of its source row; `first_column` maps run bounds."""
+    source_width, height, count = len(first_column) - 1, len(source_row), len(offset) - 1
     out_offset = np.zeros(count + 1, np.int32)
-    most = 0
-    for mask in range(count):
-        first = offset[mask]
-        for row in range(height):
-            while first < offset[mask + 1] and start[first] < source_row[row] * source_width:
-                first += 1
-            run = first
-            while run < offset[mask + 1] and start[run] < (source_row[row] + 1) * source_width:
-                run += 1
-            most += run - first
-    out_start = np.empty(most, np.int32)
-    out_stop = np.empty(most, np.int32)
+    out_start = np.empty(2 * len(start) + 16, np.int32)
+    out_stop = np.empty(2 * len(start) + 16, np.int32)
     runs = 0
     for mask in range(count):
-        first = offset[mask]
+        first, last = offset[mask], offset[mask]
         for row in range(height):
             origin = source_row[row] * source_width
             while first < offset[mask + 1] and start[first] < origin:
                 first += 1
-            run = first
-            end = -1
-            while run < offset[mask + 1] and start[run] < origin + source_width:
-                left = first_column[start[run] - origin]
-                right = first_column[stop[run] - origin]
-                if left < right:
-                    if left == end:
-                        out_stop[runs - 1] = row * width + right
-                    else:
-                        out_start[runs] = row * width + left
-                        out_stop[runs] = row * width + right
-                        runs += 1
-                    end = right
-                run += 1
+            last = max(first, last)
+            while last < offset[mask + 1] and start[last] < origin + source_width:
+                last += 1
+            while runs + last - first > len(out_start):
+                out_start = grown(out_start)
+                out_stop = grown(out_stop)
+            to = slice(runs, runs + last - first)
+            runs += _resize_row(start[first:last], stop[first:last], origin, first_column, out_start[to], out_stop[to])
+            for run in range(to.start, runs):
+                out_start[run] += row * width
+                out_stop[run] += row * width
         out_offset[mask + 1] = runs
     return out_start[:runs].copy(), out_stop[:runs].copy(), out_offset
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _resize_row(
+    start: np.ndarray,
+    stop: np.ndarray,
+    origin: int,
+    first_column: np.ndarray,
+    out_start: np.ndarray,
+    out_stop: np.ndarray,
+) -> int:
+    """Write the runs of one row in output columns and return how many are left."""
+    runs = 0
+    for run in range(len(start)):
+        left, right = first_column[start[run] - origin], first_column[stop[run] - origin]
+        if left == right:
+            continue
+        if runs > 0 and out_stop[runs - 1] == left:
+            out_stop[runs - 1] = right
+        else:
+            out_start[runs] = left
+            out_stop[runs] = right
+            runs += 1
+    return runs

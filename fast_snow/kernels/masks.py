@@ -1,13 +1,13 @@
 """Masks as runs: from dense arrays and id maps and back, picked, joined and checked."""
 
 from collections.abc import Sequence
-from typing import no_type_check
 
-import numba
 import numpy as np
 from jaxtyping import Bool, Int, Int32
 
 from fast_snow.errors import InputError
+from fast_snow.kernels import mask_encoding
+from fast_snow.kernels.threads import over_masks
 from fast_snow.types import DenseMasks, GridShape, Masks, readonly
 
 LARGEST_INDEX = 2**31 - 1
@@ -27,8 +27,16 @@ def encode(dense: DenseMasks) -> Masks:
     """
     count, height, width = dense.shape
     shape = _checked((height, width))
-    start, stop, offset = _encode(readonly(dense).reshape(count, height * width), width)
-    return Masks(start=start, stop=stop, offset=offset, shape=shape)
+    pixels = readonly(dense).reshape(-1).view(np.uint8)
+    words = pixels[: len(pixels) // mask_encoding.WORD * mask_encoding.WORD].view(np.uint64)
+
+    def piece(first: int, last: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return mask_encoding.encode(pixels, words, height * width, width, first, last)
+
+    start, stop, lengths = zip(*over_masks(piece, np.full(count, height * width // mask_encoding.WORD)), strict=True)
+    return Masks(
+        start=np.concatenate(start), stop=np.concatenate(stop), offset=_offsets(np.concatenate(lengths)), shape=shape
+    )
 
 
 def encode_labels(labels: Int32[np.ndarray, "h w"], ids: Int32[np.ndarray, " m"]) -> Masks:
@@ -49,14 +57,13 @@ def encode_labels(labels: Int32[np.ndarray, "h w"], ids: Int32[np.ndarray, " m"]
     ranked = ids[order]
     if np.any(ranked[1:] == ranked[:-1]):
         raise InputError(f"ids: got {ids.tolist()}, expected each id at most once; drop the repeats")
-    start, stop, label = _label_runs(readonly(labels).reshape(-1), shape[1])
+    start, stop, label = mask_encoding.label_runs(readonly(labels))
     rank = np.searchsorted(ranked, label)
     known = rank < len(ids)
     known[known] = ranked[rank[known]] == label[known]
     owner = order[rank[known]]
     by_owner = np.argsort(owner, kind="stable")
-    offset = np.zeros(len(ids) + 1, np.int32)
-    np.cumsum(np.bincount(owner, minlength=len(ids)), out=offset[1:])
+    offset = _offsets(np.bincount(owner, minlength=len(ids)))
     return Masks(start=start[known][by_owner], stop=stop[known][by_owner], offset=offset, shape=shape)
 
 
@@ -71,7 +78,7 @@ def decode(masks: Masks) -> DenseMasks:
     """
     height, width = masks.shape
     dense = np.zeros((len(masks), height * width), np.bool_)
-    _paint(masks.start, masks.stop, masks.offset, dense)
+    mask_encoding.paint(masks.start, masks.stop, masks.offset, dense)
     return dense.reshape(len(masks), height, width)
 
 
@@ -142,7 +149,7 @@ def validate(masks: Masks) -> None:
         raise InputError(f"masks: got offsets that do not rise from 0 to {len(start)} runs; write the file again")
     inside = (start >= 0) & (start < stop) & (stop <= height * width)
     if not inside.all():
-        raise InputError(f"masks: got a run that is empty or leaves the {height} × {width} grid; write the file again")
+        raise InputError(f"masks: got a run that is empty or leaves the {height} x {width} grid; write the file again")
     if np.any(start // width != (stop - 1) // width):
         raise InputError("masks: got a run that crosses a row, expected one run per row; encode the masks again")
     first = np.zeros(len(start) + 1, np.bool_)
@@ -155,7 +162,7 @@ def validate(masks: Masks) -> None:
 def _checked(shape: GridShape) -> GridShape:
     height, width = shape
     if height < 0 or width < 0 or height * width > LARGEST_INDEX:
-        raise InputError(f"masks: got a grid of {height} × {width}, expected at most {LARGEST_INDEX} pixels")
+        raise InputError(f"masks: got a grid of {height} x {width}, expected at most {LARGEST_INDEX} pixels")
     return height, width
 
 
@@ -163,73 +170,3 @@ def _offsets(lengths: Int[np.ndarray, " m"]) -> Int32[np.ndarray, " m_plus_1"]:
     offset = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offset[1:])
     return offset
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _grown(array):
-    larger = np.empty(2 * len(array), array.dtype)
-    larger[: len(array)] = array
-    return larger
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _encode(dense, width):
-    count, pixels = dense.shape
-    start = np.empty(1024, np.int32)
-    stop = np.empty(1024, np.int32)
-    offset = np.zeros(count + 1, np.int32)
-    runs = 0
-    for mask in range(count):
-        for row in range(0, pixels, width):
-            inside = False
-            for pixel in range(row, row + width):
-                if dense[mask, pixel] != inside:
-                    if inside:
-                        stop[runs] = pixel
-                        runs += 1
-                    else:
-                        if runs == len(start):
-                            start = _grown(start)
-                            stop = _grown(stop)
-                        start[runs] = pixel
-                    inside = not inside
-            if inside:
-                stop[runs] = row + width
-                runs += 1
-        offset[mask + 1] = runs
-    return start[:runs].copy(), stop[:runs].copy(), offset
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _label_runs(labels, width):
-    start = np.empty(1024, np.int32)
-    stop = np.empty(1024, np.int32)
-    label = np.empty(1024, np.int32)
-    runs = 0
-    for row in range(0, len(labels), max(width, 1)):
-        begin = row
-        while begin < row + width:
-            end = begin + 1
-            while end < row + width and labels[end] == labels[begin]:
-                end += 1
-            if runs == len(start):
-                start = _grown(start)
-                stop = _grown(stop)
-                label = _grown(label)
-            start[runs] = begin
-            stop[runs] = end
-            label[runs] = labels[begin]
-            runs += 1
-            begin = end
-    return start[:runs].copy(), stop[:runs].copy(), label[:runs].copy()
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _paint(start, stop, offset, dense):
-    for mask in range(len(offset) - 1):
-        for run in range(offset[mask], offset[mask + 1]):
-            dense[mask, start[run] : stop[run]] = True
