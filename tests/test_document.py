@@ -141,7 +141,7 @@ def parts(draw):
         seen = sorted(draw(st.sets(st.sampled_from(frames), min_size=1)))
         theta = (draw(st.integers(0, seen[0])), seen[-1])
         tracks.append({"object_id": object_id, "observations": tuple(draw(tokens(t)) for t in seen), "theta": theta})
-    times = st.floats(allow_infinity=False) | st.just(math.nan)
+    times = st.floats(allow_infinity=False, allow_nan=False) | st.just(math.nan)
     known = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool)[:, None]
     return tracks, {
         "analysis_grid": draw(st.just((0, 0)) | st.tuples(st.integers(1, 9999), st.integers(1, 9999))),
