@@ -1,8 +1,8 @@
 """Intersection over union of masks.
 
-Almost every mask has few runs per row. Such a mask is laid out as a few *layers*: its first run of every row, its
-second, and so on. The overlap of two layers is a loop over their common rows without a branch: it runs in SIMD lanes;
-the overlap of two masks is the sum over pairs of layers. A mask with many runs in some row is merged run by run.
+Each mask is packed, 64 pixels of a row to a word, inside its own bounding box, one column of words after the other. The
+overlap of two masks is then the bits that are set in both over the rows and word columns they share: a loop without a
+branch over consecutive words, which costs the same however ragged the masks are.
 """
 
 from typing import NamedTuple, no_type_check
@@ -12,33 +12,28 @@ import numpy as np
 from jaxtyping import Float32
 
 from fast_snow.errors import InputError
+from fast_snow.kernels.intrinsics import set_bits
 from fast_snow.kernels.threads import over_masks
 from fast_snow.types import Masks
 
-MOST_LAYERS = 16
-"""With more runs than this in one row, layers cost more than merging."""
+BITS = 64
+ALL_BITS = np.uint64(2**64 - 1)
 
 
-class _Layers(NamedTuple):
-    """Masks as layers.
+class _Packed(NamedTuple):
+    """Masks as bits.
 
     Attributes:
-        area: pixels of each mask.
-        layers: of each mask, shape `(m,)`; 0 where there are too many.
-        first_row: first row of each mask.
-        box: rows and columns of each layer, `(y0, y1, x0, x1)` half-open, shape `(m, MOST_LAYERS, 4)`.
-        origin: where the table of each mask begins; one layer after the other, one entry per row.
-        left: first column of the run; 0 in a row without one.
-        right: one past its last column; 0 in a row without one.
+        area: pixels of each mask, shape `(m,)`.
+        box: rows and word columns of each mask, `(y0, y1, x0, x1)` half-open, shape `(m, 4)`.
+        origin: the words of mask `i` are `origin[i]:origin[i + 1]`.
+        words: columns of the boxes, from top to bottom.
     """
 
     area: np.ndarray
-    layers: np.ndarray
-    first_row: np.ndarray
     box: np.ndarray
     origin: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
+    words: np.ndarray
 
 
 def pairwise_iou(a: Masks, b: Masks) -> Float32[np.ndarray, "a b"]:
@@ -57,143 +52,101 @@ def pairwise_iou(a: Masks, b: Masks) -> Float32[np.ndarray, "a b"]:
     if a.shape != b.shape:
         raise InputError(f"masks: got grids of {a.shape} and {b.shape}, expected one grid; resize one of them")
     iou = np.zeros((len(a), len(b)), np.float32)
-    a_runs, b_runs = (a.start, a.stop, a.offset), (b.start, b.stop, b.offset)
-    a_layers, b_layers = _Layers(*_layers(*a_runs, a.shape[1])), _Layers(*_layers(*b_runs, b.shape[1]))
+    packed, others = _packed(a), _packed(b)
 
     def compare(first: int, last: int) -> None:
-        _compare(first, last, a_runs, a_layers, b_runs, b_layers, iou)
+        _compare(first, last, packed, others, iou)
 
-    over_masks(compare, np.diff(a.offset).astype(np.int64) * len(b))
+    over_masks(compare, np.diff(packed.origin) * len(b))
     return iou
 
 
+def _packed(masks: Masks) -> _Packed:
+    area = np.zeros(len(masks), np.int64)
+    box = np.zeros((len(masks), 4), np.int64)
+    _box(masks.start, masks.stop, masks.offset, masks.shape[1], area, box)
+    origin = np.zeros(len(masks) + 1, np.int64)
+    np.cumsum((box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2]), out=origin[1:])
+    words = np.zeros(origin[-1], np.uint64)
+    _pack(masks.start, masks.stop, masks.offset, masks.shape[1], box, origin, words)
+    return _Packed(area=area, box=box, origin=origin, words=words)
+
+
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _layers(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int) -> tuple[np.ndarray, ...]:
-    """Lay masks out; see `_Layers` for what is returned."""
-    m = len(offset) - 1
-    area = np.zeros(m, np.int64)
-    count = np.zeros(m, np.int64)
-    first_row = np.zeros(m, np.int64)
-    box = np.zeros((m, MOST_LAYERS, 4), np.int64)
-    origin = np.zeros(m + 1, np.int64)
-    for mask in range(m):
+def _box(
+    start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, area: np.ndarray, box: np.ndarray
+) -> None:
+    for mask in range(len(offset) - 1):
         first, last = offset[mask], offset[mask + 1]
+        if first == last:
+            continue
+        left, right = width, 0
         for run in range(first, last):
             area[mask] += stop[run] - start[run]
-        origin[mask + 1] = origin[mask]
-        if first < last:
-            first_row[mask] = start[first] // width
-            count[mask] = _box_layers(start[first:last], stop[first:last], width, box[mask])
-            origin[mask + 1] += count[mask] * (start[last - 1] // width + 1 - first_row[mask])
-    left = np.zeros(origin[m], np.int32)
-    right = np.zeros(origin[m], np.int32)
-    for mask in range(m):
-        if count[mask] > 0:
-            runs = slice(offset[mask], offset[mask + 1])
-            table = slice(origin[mask], origin[mask + 1])
-            _fill(start[runs], stop[runs], width, first_row[mask], count[mask], left[table], right[table])
-    return area, count, first_row, box, origin, left, right
+            column = start[run] % width
+            left = min(left, column)
+            right = max(right, column + stop[run] - start[run])
+        box[mask, 0] = start[first] // width
+        box[mask, 1] = start[last - 1] // width + 1
+        box[mask, 2] = left // BITS
+        box[mask, 3] = (right - 1) // BITS + 1
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _box_layers(start: np.ndarray, stop: np.ndarray, width: int, box: np.ndarray) -> int:
-    """Box the layers of one mask and return how many there are, 0 where they are too many."""
-    layer, layers, row = -1, 0, -1
-    for run in range(len(start)):
-        v = start[run] // width
-        layer = layer + 1 if v == row else 0
-        row = v
-        if layer == MOST_LAYERS:
-            return 0
-        left, right = start[run] - row * width, stop[run] - row * width
-        if layer == layers:
-            layers += 1
-            box[layer] = row, row + 1, left, right
-        else:
-            box[layer, 1] = row + 1
-            box[layer, 2] = min(box[layer, 2], left)
-            box[layer, 3] = max(box[layer, 3], right)
-    return layers
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _fill(
-    start: np.ndarray, stop: np.ndarray, width: int, first_row: int, count: int, left: np.ndarray, right: np.ndarray
+def _pack(
+    start: np.ndarray,
+    stop: np.ndarray,
+    offset: np.ndarray,
+    width: int,
+    box: np.ndarray,
+    origin: np.ndarray,
+    words: np.ndarray,
 ) -> None:
-    rows = len(left) // count
-    layer, row = 0, -1
-    for run in range(len(start)):
-        v = start[run] // width
-        layer = layer + 1 if v == row else 0
-        row = v
-        left[layer * rows + row - first_row] = start[run] - row * width
-        right[layer * rows + row - first_row] = stop[run] - row * width
+    for mask in range(len(offset) - 1):
+        rows = box[mask, 1] - box[mask, 0]
+        for run in range(offset[mask], offset[mask + 1]):
+            row = start[run] // width
+            left, right = start[run] - row * width, stop[run] - row * width
+            for column in range(left // BITS, (right - 1) // BITS + 1):
+                low, high = max(left - column * BITS, 0), min(right - column * BITS, BITS)
+                bits = (ALL_BITS >> np.uint64(BITS - (high - low))) << np.uint64(low)
+                words[origin[mask] + (column - box[mask, 2]) * rows + row - box[mask, 0]] |= bits
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _compare(
-    first: int,
-    last: int,
-    a_runs: tuple[np.ndarray, ...],
-    a: _Layers,
-    b_runs: tuple[np.ndarray, ...],
-    b: _Layers,
-    iou: np.ndarray,
-) -> None:
+def _compare(first: int, last: int, a: _Packed, b: _Packed, iou: np.ndarray) -> None:
     """Write rows `first:last` of the matrix."""
     for i in range(first, last):
-        for j in range(len(b.layers)):
-            if a.area[i] == 0 or b.area[j] == 0:
-                continue
-            both = _overlap_of_layers(a, i, b, j) if a.layers[i] * b.layers[j] > 0 else _merged(a_runs, i, b_runs, j)
-            iou[i, j] = both / (a.area[i] + b.area[j] - both)
+        for j in range(len(b.area)):
+            union = a.area[i] + b.area[j]
+            if union > 0:
+                both = _common(a, i, b, j)
+                iou[i, j] = both / (union - both)
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _overlap_of_layers(a: _Layers, i: int, b: _Layers, j: int) -> int:
-    """Count the pixels in mask `i` of `a` and mask `j` of `b`."""
-    a_rows = (a.origin[i + 1] - a.origin[i]) // a.layers[i]
-    b_rows = (b.origin[j + 1] - b.origin[j]) // b.layers[j]
+def _common(a: _Packed, i: int, b: _Packed, j: int) -> int:
+    """Count the pixels in both mask `i` of `a` and mask `j` of `b`."""
+    one, other = a.box[i], b.box[j]
+    top, bottom = max(one[0], other[0]), min(one[1], other[1])
     both = 0
-    for k in range(a.layers[i]):
-        for n in range(b.layers[j]):
-            one, other = a.box[i, k], b.box[j, n]
-            top, bottom = max(one[0], other[0]), min(one[1], other[1])
-            if top < bottom and one[2] < other[3] and other[2] < one[3]:
-                here = a.origin[i] + k * a_rows + top - a.first_row[i]
-                there = b.origin[j] + n * b_rows + top - b.first_row[j]
-                a_part, b_part = slice(here, here + bottom - top), slice(there, there + bottom - top)
-                both += _overlap(a.left[a_part], a.right[a_part], b.left[b_part], b.right[b_part])
+    if top >= bottom:
+        return both
+    for column in range(max(one[2], other[2]), min(one[3], other[3])):
+        here = a.origin[i] + (column - one[2]) * (one[1] - one[0]) + top - one[0]
+        there = b.origin[j] + (column - other[2]) * (other[1] - other[0]) + top - other[0]
+        both += _common_bits(a.words[here : here + bottom - top], b.words[there : there + bottom - top])
     return both
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _overlap(a_left: np.ndarray, a_right: np.ndarray, b_left: np.ndarray, b_right: np.ndarray) -> int:
-    """Add up the overlaps of two runs per row."""
-    both = np.int32(0)
-    for row in range(len(a_left)):
-        both += max(np.int32(0), min(a_right[row], b_right[row]) - max(a_left[row], b_left[row]))
-    return np.int64(both)
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _merged(a_runs: tuple[np.ndarray, ...], i: int, b_runs: tuple[np.ndarray, ...], j: int) -> int:
-    """Count the pixels in mask `i` of `a` and mask `j` of `b`, run by run."""
-    a_start, a_stop, a_offset = a_runs
-    b_start, b_stop, b_offset = b_runs
-    run, other = a_offset[i], b_offset[j]
+def _common_bits(a: np.ndarray, b: np.ndarray) -> int:
     both = 0
-    while run < a_offset[i + 1] and other < b_offset[j + 1]:
-        both += max(0, min(a_stop[run], b_stop[other]) - max(a_start[run], b_start[other]))
-        if a_stop[run] <= b_stop[other]:
-            run += 1
-        else:
-            other += 1
+    for i in range(len(a)):
+        both += np.int64(set_bits(a[i] & b[i]))
     return both

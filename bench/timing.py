@@ -1,0 +1,83 @@
+"""Timing that can be compared: warm-up, several runs, median and spread, and the machine it was measured on."""
+
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Run times of one function in seconds."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle run."""
+        return statistics.median(self.seconds)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        """The fastest and the slowest run."""
+        return min(self.seconds), max(self.seconds)
+
+    def as_json(self) -> dict[str, object]:
+        """Return median, spread and every run."""
+        return {"median_s": self.median, "spread_s": self.spread, "runs_s": self.seconds}
+
+    def __str__(self) -> str:
+        low, high = self.spread
+        return f"{1e3 * self.median:9.2f} ms ({1e3 * low:.2f} to {1e3 * high:.2f})"
+
+
+def measure(functions: Mapping[str, Callable[[], object]], runs: int) -> dict[str, Timing]:
+    """Time functions side by side.
+
+    Args:
+        functions: by name; each is called once to warm up.
+        runs: rounds; every round calls each function once, so that all see the same state of the machine.
+
+    Returns:
+        The timing of each function.
+    """
+    for function in functions.values():
+        function()
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    for _ in range(runs):
+        for name, function in functions.items():
+            begin = time.perf_counter()
+            function()
+            seconds[name].append(time.perf_counter() - begin)
+    return {name: Timing(seconds=tuple(each)) for name, each in seconds.items()}
+
+
+def copy_bandwidth(runs: int) -> float:
+    """Measure how fast one thread copies memory, in bytes read and written per second."""
+    source = np.ones(2**25)
+    target = np.empty_like(source)
+    timing = measure({"copy": lambda: np.copyto(target, source)}, runs)["copy"]
+    return 2 * source.nbytes / timing.median
+
+
+def hardware(*packages: str) -> dict[str, str]:
+    """Describe the machine and the versions of Python and `packages`."""
+    info = Path("/proc/cpuinfo")
+    names = (
+        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        if (info.exists())
+        else []
+    )
+    return {
+        "processor": names[0] if names else platform.processor(),
+        "cores": str(os.cpu_count()),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
