@@ -7,11 +7,13 @@ similarity between the worlds is what maps one set of points onto the other.
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from fast_snow.errors import FastSnowError, FastSnowWarning
 from fast_snow.types import Geometry, readonly
@@ -22,9 +24,13 @@ MIN_POINTS: Final = 100
 """With fewer shared pixels than this the cameras of the shared frames say more than the points."""
 HUBER_DELTA: Final = 0.1
 """Residuals above this share of the median one weigh less: close to the least sum of distances, yet smooth at zero."""
-HUBER_ROUNDS: Final = 30
-CONVERGED: Final = 1e-9
+MAX_ROUNDS: Final = 100
+"""Errors may shrink by as little as a quarter per round: five rounds can leave scale 30 % off."""
+CONVERGED: Final = 1e-4
 """Reweighting ends where the residual of no point changes by more than this share of the median one."""
+
+Influence = Callable[[Float64[np.ndarray, " n"]], Float64[np.ndarray, " n"]]
+"""Maps residuals, in units of their median, to the factors by which points then weigh less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,14 +131,20 @@ def estimate_robust(
     weight: Float64[np.ndarray, " n"] | None = None,
     *,
     with_scale: bool = True,
+    start: Similarity | None = None,
 ) -> Similarity:
-    """Estimate like `estimate`, but let gross errors in some of the points hardly count (Huber, reweighted).
+    """Estimate like `estimate`, but let gross errors in some of the points hardly count.
+
+    Points are reweighted by the influence function of Geman and McClure, which forgets far points but finds only the
+    optimum that is near: it starts from `start`, or from a Huber estimate, which has one optimum but is drawn towards
+    gross errors of the source.
 
     Args:
         source: points in `b`.
         target: the same points in `a`.
         weight: not negative, one per point: the inverse variance of its residual, up to a common factor.
         with_scale: whether scale is estimated; otherwise it is 1.
+        start: a guess of `T_a_b`.
 
     Returns:
         `T_a_b`.
@@ -141,21 +153,43 @@ def estimate_robust(
         FastSnowError: as `estimate`.
 
     Reference:
-        Holland and Welsch, Robust regression using iteratively reweighted least-squares, 1977.
+        Geman and McClure, Bayesian image analysis: an application to single photon emission tomography, 1985; Holland
+        and Welsch, Robust regression using iteratively reweighted least-squares, 1977.
     """
     base = np.ones(len(source)) if weight is None else weight
+    fit = partial(estimate, source, target, with_scale=with_scale)
+    if start is None:
+        start = _reweighted(fit(base), fit, source, target, base, _huber)
+    return _reweighted(start, fit, source, target, base, _geman_mcclure)
+
+
+def _reweighted(
+    T_target_source: Similarity,
+    fit: Callable[[Float64[np.ndarray, " n"]], Similarity],
+    source: Float64[np.ndarray, "n 3"],
+    target: Float64[np.ndarray, "n 3"],
+    base: Float64[np.ndarray, " n"],
+    influence: Influence,
+) -> Similarity:
     deviation = np.sqrt(base)
-    T_target_source = estimate(source, target, base, with_scale=with_scale)
     previous = np.full(len(source), np.inf)
-    for _ in range(HUBER_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         residual = deviation * np.linalg.norm(target - apply(T_target_source, source), axis=1)
         median = float(np.median(residual[base > 0]))
         if median == 0 or np.abs(residual - previous).max() <= CONVERGED * median:
             break
-        influence = np.minimum(1.0, HUBER_DELTA * median / np.maximum(residual, HUBER_DELTA * median))
-        T_target_source = estimate(source, target, base * influence, with_scale=with_scale)
+        T_target_source = fit(base * influence(residual / median))
         previous = residual
     return T_target_source
+
+
+def _huber(residual: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    return HUBER_DELTA / np.maximum(residual, HUBER_DELTA)
+
+
+def _geman_mcclure(residual: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, " n"]:
+    factor: np.ndarray = 1 / (1 + residual**2) ** 2
+    return factor
 
 
 def align_geometry(T_a_b: Similarity, geometry: Geometry) -> Geometry:
@@ -177,8 +211,9 @@ def align_geometry(T_a_b: Similarity, geometry: Geometry) -> Geometry:
 def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_thresh: float) -> Similarity:
     """Estimate the similarity between the worlds of two neighbouring windows.
 
-    Points are the pixels of the shared frames whose depth both windows trust. A pixel weighs `sqrt(c1 · c2) / d²`: the
-    two confidences, and an error of depth that grows with depth. Scale stays 1 where both windows are metric.
+    The cameras of the shared frames and the median ratio of their depths give a first guess; the points of the pixels
+    whose depth both windows trust refine it. A pixel weighs `sqrt(c1 · c2) / d²`: the two confidences, and an error of
+    depth that grows with depth. Scale stays 1 where both windows are metric.
 
     Args:
         previous: its last `shared` frames are the first of `current`.
@@ -198,17 +233,24 @@ def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_th
     lower = np.minimum(before.confidence, after.confidence)
     trusted = both & (lower >= conf_thresh) & (lower > 0)
     pixel = np.flatnonzero(trusted)
+    T_previous_current = _align_cameras(before, after, both, with_scale=with_scale)
     if len(pixel) < MIN_POINTS:
         warnings.warn(
             f"windows share {len(pixel)} pixels of trusted depth, fewer than {MIN_POINTS}: aligned by cameras alone",
             FastSnowWarning,
             stacklevel=2,
         )
-        return _align_cameras(before, after, both, with_scale=with_scale)
+        return T_previous_current
     pixel = pixel[np.linspace(0, len(pixel) - 1, min(len(pixel), MAX_POINTS)).astype(np.int64)]
     depth = before.depth.ravel()[pixel].astype(np.float64)
     confidence = np.sqrt(before.confidence.ravel()[pixel].astype(np.float64) * after.confidence.ravel()[pixel])
-    return estimate_robust(_points(after, pixel), _points(before, pixel), confidence / depth**2, with_scale=with_scale)
+    return estimate_robust(
+        _points(after, pixel),
+        _points(before, pixel),
+        confidence / depth**2,
+        with_scale=with_scale,
+        start=T_previous_current,
+    )
 
 
 def _part(geometry: Geometry, frames: slice) -> Geometry:
@@ -221,7 +263,7 @@ def _part(geometry: Geometry, frames: slice) -> Geometry:
     )
 
 
-def _measured(geometry: Geometry) -> np.ndarray:
+def _measured(geometry: Geometry) -> Bool[np.ndarray, "n h w"]:
     measured: np.ndarray = np.isfinite(geometry.depth) & (geometry.depth > 0)
     return measured
 
@@ -245,12 +287,15 @@ def _rotate_back(
     return rotated
 
 
-def _align_cameras(before: Geometry, after: Geometry, both: np.ndarray, *, with_scale: bool) -> Similarity:
-    """Align by each shared camera's centre and axes, whose length is the median depth that both windows give."""
-    reach_before, reach_after = 1.0, 1.0
+def _align_cameras(
+    before: Geometry, after: Geometry, both: Bool[np.ndarray, "n h w"], *, with_scale: bool
+) -> Similarity:
+    """Align by each shared camera's centre and axes, whose lengths are as the depths that both windows give."""
+    reach, ratio = 1.0, 1.0
     if both.any() and with_scale:
-        reach_before, reach_after = float(np.median(before.depth[both])), float(np.median(after.depth[both]))
-    return estimate(_frames(after, reach_after), _frames(before, reach_before), with_scale=with_scale)
+        reach = float(np.median(after.depth[both]))
+        ratio = float(np.median(before.depth[both] / after.depth[both]))
+    return estimate(_frames(after, reach), _frames(before, reach * ratio), with_scale=with_scale)
 
 
 def _frames(geometry: Geometry, reach: float) -> Float64[np.ndarray, "m 3"]:

@@ -194,7 +194,7 @@ def test_windows_align_over_their_shared_frames(seed, metric):
     previous = _slice(whole, slice(0, 4))
     current = alignment.align_geometry(alignment.inverse(T_previous_current), _slice(whole, slice(1, 6)))
     depth, confidence = current.depth.copy(), current.confidence.copy()
-    wrong = rng.random(depth.shape) < 0.15
+    wrong = rng.random(depth.shape) < 0.3
     depth[wrong] *= 3
     depth[:, 0, :2] = [np.nan, 0]
     confidence[:, 1] = 0.1
@@ -202,6 +202,20 @@ def test_windows_align_over_their_shared_frames(seed, metric):
     current = changed(current, depth=depth, confidence=confidence)
     estimated = alignment.align_windows(previous, current, shared, conf_thresh=0.5)
     assert_same(estimated, T_previous_current, tolerance=1e-4)
+
+
+@given(SEEDS, st.sampled_from([0.4, 1.5, 3.0]))
+@settings(max_examples=20, deadline=None)
+def test_noisy_windows_with_wrong_regions_align(seed, factor):
+    rng = np.random.default_rng(seed)
+    whole = random_geometry(rng, n=3, shape=(40, 60))
+    T_previous_current = random_similarity(rng)
+    current = alignment.align_geometry(alignment.inverse(T_previous_current), whole)
+    depth = (current.depth * np.exp(rng.normal(size=current.depth.shape) * 0.02)).astype(np.float32)
+    depth[:, :12] *= np.float32(factor)
+    estimated = alignment.align_windows(whole, changed(current, depth=depth), 3, conf_thresh=0.5)
+    assert estimated.scale == pytest.approx(T_previous_current.scale, rel=5e-3)
+    np.testing.assert_allclose(estimated.R, T_previous_current.R, atol=5e-3)
 
 
 def test_metric_windows_keep_their_scale():
