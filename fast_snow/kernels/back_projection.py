@@ -153,15 +153,15 @@ def _add_row(total: np.ndarray, sums: tuple[float, ...], y: int) -> None:
     total[8] += dd
 
 
-# Compiled without the promises of `_measure_run`: here NaN may come.
 @numba.njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
 def _usable(depth: np.float32, confidence: np.float32, threshold: np.float32) -> bool:
     return (confidence >= threshold) & (depth > np.float32(0)) & (depth < np.float32(np.inf))
 
 
-# Sums may be reassociated into SIMD lanes: in float64 that moves them by parts in 1e16.
-@numba.njit(cache=True, nogil=True, fastmath={"nnan", "nsz", "reassoc", "contract"})
+# Sums may be reassociated into SIMD lanes: in float64 that moves them by parts in 1e16. Never promise that there is no
+# NaN here (`nnan`, `fast`): Numba hands the promise on to `_usable`, which then lets NaN through (tried).
+@numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 @no_type_check
 def _measure_run(
     depth: np.ndarray,

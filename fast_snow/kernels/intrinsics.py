@@ -6,24 +6,27 @@ LLVM's intrinsics; elsewhere they are plain Python.
 """
 
 from collections.abc import Callable
-from typing import Any, no_type_check
+from typing import Any, TypeVar, no_type_check
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba.extending import intrinsic, overload
 
+Real = TypeVar("Real", float, np.float32)
 
-def least(a: float, b: float) -> float:
+
+def least(a: Real, b: Real) -> Real:
     """Return the smaller number; neither may be NaN."""
     return a if a < b else b
 
 
-def greatest(a: float, b: float) -> float:
+def greatest(a: Real, b: Real) -> Real:
     """Return the larger number; neither may be NaN."""
     return a if a > b else b
 
 
-def set_bits(word: int) -> int:
-    """Count the bits of an unsigned 64-bit word that are set."""
+def set_bits(word: np.uint64) -> int:
+    """Count the bits that are set."""
     return int(word).bit_count()
 
 

@@ -24,7 +24,7 @@ def resize(dense: np.ndarray, shape: GridShape) -> np.ndarray:
 
 def pairwise_iou(a: np.ndarray, b: np.ndarray, block: int = 2**16) -> np.ndarray:
     """Multiply the stacks as float32 matrices, a block of pixels at a time; exact up to 2**24 pixels."""
-    a, b = a.reshape(len(a), -1), b.reshape(len(b), -1)
+    a, b = (each.reshape(len(each), each.shape[1] * each.shape[2]) for each in (a, b))
     both = np.zeros((len(a), len(b)), np.float32)
     for begin in range(0, a.shape[1], block):
         pixels = slice(begin, begin + block)
