@@ -521,9 +521,12 @@ def test_folder_in_place_of_the_document_is_named(tmp_path):
         document.read(tmp_path)
 
 
-def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(OutputError, match=r"missing.4dsg\.json: cannot be written"):
-        document.write(small_graph(), tmp_path / "missing" / "4dsg.json")
+@pytest.mark.parametrize("occupied", [False, True], ids=["missing", "a file"])
+def test_place_that_is_no_folder_is_named(tmp_path, occupied):
+    if occupied:
+        (tmp_path / "place").touch()
+    with pytest.raises(OutputError, match=r"place.4dsg\.json: cannot be written"):
+        document.write(small_graph(), tmp_path / "place" / "4dsg.json")
 
 
 def test_full_disk_leaves_the_old_document(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from fast_snow.document.conformance import require_conformance, short
 from fast_snow.errors import InputError
 
 TOLERANCE: Final = 1e-4
-"""By which share of the largest coordinate of an observation its mean may lie outside its minimum and maximum."""
+"""By which share of the largest number along an axis the mean may lie outside its minimum and maximum."""
 MAX_GRID: Final = 256
 
 Locate = Callable[[int], str]
@@ -72,7 +72,7 @@ def _check_metadata(metadata: Mapping[str, Any], frames: int, tracks: int) -> No
 
 def _check_ego(columns: Columns) -> None:
     t = columns.ego_t
-    _refuse(np.diff(t, prepend=-1) <= 0, lambda i: f"ego[{i}].t", t, "more than the one before")
+    _refuse(np.diff(t, prepend=-1) <= 0, _member("ego[{}]", "t"), t, "more than the one before")
     for name, numbers in (("xyz", columns.position), ("q", columns.quaternion_xyzw), ("K", columns.intrinsics)):
         unknown = np.isnan(numbers).all(axis=1) & (name != "xyz")
         _refuse(_not_finite(numbers) & ~unknown, _member("ego[{}]", name), numbers, "finite numbers")
@@ -91,8 +91,8 @@ def _check_times(columns: Columns) -> None:
     step = np.diff(t, prepend=-1)
     step[offset[:-1]] = 1
     at = _observation(columns)
-    _refuse(step <= 0, lambda i: f"{at(i)}.t", t, "more than the one before")
-    _refuse(~np.isin(t, columns.ego_t), lambda i: f"{at(i)}.t", t, "a t that ego has")
+    _refuse(step <= 0, _member(at, "t"), t, "more than the one before")
+    _refuse(~np.isin(t, columns.ego_t), _member(at, "t"), t, "a t that ego has")
     first, last = columns.theta.T
     _refuse((first > t) | (last < t), _member(at, "theta"), columns.theta, "first and last t of the track")
     track = np.repeat(np.arange(len(offset) - 1), np.diff(offset))
@@ -108,8 +108,8 @@ def _check_cells(columns: Columns, grid_size: int) -> None:
         return f"{at(int(owner[i]))}.tau[{i - columns.cell_offset[owner[i]]}]"
 
     for name, place in (("row", columns.row), ("col", columns.col)):
-        _refuse(place >= grid_size, lambda i, name=name: f"{cell(i)}.{name}", place, f"less than {grid_size}")  # type: ignore[misc]
-    _refuse(~np.isfinite(columns.coverage), lambda i: f"{cell(i)}.iou", columns.coverage, "a finite number")
+        _refuse(place >= grid_size, _member(cell, name), place, f"less than {grid_size}")
+    _refuse(~np.isfinite(columns.coverage), _member(cell, "iou"), columns.coverage, "a finite number")
     key = (owner * MAX_GRID + columns.row) * MAX_GRID + columns.col
     order = np.argsort(key, kind="stable")
     repeated = np.zeros(len(key), bool)
@@ -124,7 +124,7 @@ def _check_positions(columns: Columns) -> None:
     for k, axis in enumerate("xyz"):
         spread = columns.spread[:, k].astype(np.float64)
         mu, _, low, high = spread.T
-        slack = TOLERANCE * (1 + np.abs(spread).max(axis=1, initial=0))
+        slack = TOLERANCE * np.abs(spread).max(axis=1)
         here = _member(at, f"s.{axis}")
         _refuse(_not_finite(spread), here, columns.spread[:, k], "finite numbers")
         _refuse(

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from fast_snow.errors import OutputError
@@ -26,7 +27,8 @@ def store(path: Path, data: bytes) -> None:
         part.replace(path)
         _flush_folder(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         raise OutputError(
             f"{path}: cannot be written ({error.strerror}), expected an existing folder with room that you may write to"
         ) from error
