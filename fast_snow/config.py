@@ -210,6 +210,21 @@ class ClassicalGeometryConfig(_Section):
 
     section: ClassVar[str] = "classical.geometry"
 
+    process_res: int = between(504, 14)
+    """Longer side of the analysis grid in pixels; never more than the image's."""
+    sfm_res: int = between(640, 64)
+    """Longer side of the images in which points are followed for the camera's path."""
+    max_points: int = between(500, 50, 10_000)
+    """Points that are followed at once."""
+    max_gap: int = between(12, 1)
+    """Depth is triangulated between frames at most so many apart."""
+    min_registered: float = between(0.8, 0, 1)
+    """Structure from motion counts only where it places at least this share of the frames."""
+    min_baseline: float = between(0.1, 0)
+    """... where the camera moves by this share of the typical depth ..."""
+    min_measured: float = between(0.2, 0, 1)
+    """... and where this share of the pixels gets a depth that can be trusted; else depth is a ground-plane guess."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassicalSegmenterConfig(_Section):
@@ -217,12 +232,24 @@ class ClassicalSegmenterConfig(_Section):
 
     section: ClassVar[str] = "classical.segmenter"
 
+    max_regions: int = between(30, 1)
+    """Detections per frame, best first."""
+    min_score: float = between(0.25, 0, 1)
+    """Regions that look less like an object are dropped."""
+    min_area: float = between(0.0025, 0, 1)
+    """Regions smaller than this share of the frame are dropped."""
+    max_area: float = between(0.4, 0, 1)
+    """Regions larger than this share of the frame are background."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassicalTrackerConfig(_Section):
     """Masks carried by optical flow, without weights."""
 
     section: ClassVar[str] = "classical.tracker"
+
+    min_resemblance: float = between(0.3, 0, 1)
+    """A masklet ends where its colours resemble those prompted less than this (Bhattacharyya coefficient)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

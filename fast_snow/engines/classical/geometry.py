@@ -1,0 +1,209 @@
+"""Depth and poses from colour alone: structure from motion, then triangulated optical flow.
+
+Where the camera does not move enough for that, depth is a ground-plane guess and the geometry says so.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from fast_snow.calibration import rescale
+from fast_snow.config import ClassicalGeometryConfig
+from fast_snow.engines.classical.camera_path import CameraPath, given_path, reconstructed_path, turning_path
+from fast_snow.engines.classical.depth_completion import ASSUMED, complete
+from fast_snow.engines.classical.flow import gray, workers
+from fast_snow.engines.classical.ground_plane import ground_depth
+from fast_snow.engines.classical.point_tracks import TrackedPoints, track_points
+from fast_snow.engines.classical.structure_from_motion import Reconstruction, guessed_intrinsics
+from fast_snow.engines.classical.triangulation import triangulate
+from fast_snow.errors import FastSnowWarning
+from fast_snow.protocols import GeometryEngine, Progress, silent
+from fast_snow.sampling import shrunk_size
+from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior, GridShape
+
+Prior = Callable[[Frames], GeometryPrior]
+_MIN_RATIOS = 20
+"""Points with given depth that fix the scale of a reconstruction."""
+
+
+@contextmanager
+def open_geometry(
+    config: ClassicalGeometryConfig,
+    *,
+    seed: int,
+    threads: int,
+    prior: Prior | None = None,
+    progress: Progress = silent,
+) -> Iterator[GeometryEngine]:
+    """Open the engine that estimates depth and poses without weights.
+
+    Args:
+        config: sizes and limits.
+        seed: of random samples; one seed, one result.
+        threads: how many may be used; 0 takes one per core.
+        prior: tells what the input already knows; given poses or depth make the answer metric.
+        progress: told how far the work is.
+
+    Yields:
+        The engine. Its answers own their arrays; the world is any fixed frame.
+    """
+    with workers(threads) as pool:
+        yield _Engine(config=config, seed=seed, prior=prior, progress=progress, pool=pool)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Engine:
+    config: ClassicalGeometryConfig
+    seed: int
+    prior: Prior | None
+    progress: Progress
+    pool: Executor
+
+    def __call__(self, frames: Frames) -> Geometry:
+        known = GeometryPrior() if self.prior is None else self.prior(frames)
+        size = frames.image.shape[1:3]
+        sfm_shape = shrunk_size(size, self.config.sfm_res)
+        points = self._follow(frames, sfm_shape)
+        K = _known_intrinsics(known, size, sfm_shape)
+        if known.T_camera_world is not None:
+            return self._with_given_poses(frames, points, known.T_camera_world, K, sfm_shape)
+        found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+        if known.depth is not None:
+            return _with_given_depth(known, found, points, K, sfm_shape)
+        answer = None if found is None else self._triangulate(frames, found[0], sfm_shape, metric=False)
+        if answer is None or _measured_share(answer) < self.config.min_measured:
+            return self._guess(frames, turning_path(points, sfm_shape, K), sfm_shape)
+        return answer
+
+    def _follow(self, frames: Frames, shape: GridShape) -> list[TrackedPoints]:
+        points = []
+        for each in track_points(gray(frames.image, shape), max_points=self.config.max_points):
+            points.append(each)
+            self.progress("geometry: points", len(points), len(frames))
+        return points
+
+    def _with_given_poses(
+        self,
+        frames: Frames,
+        points: list[TrackedPoints],
+        T_camera_world: Float64[np.ndarray, "n 4 4"],
+        K: Float64[np.ndarray, "3 3"] | None,
+        shape: GridShape,
+    ) -> Geometry:
+        if K is None:
+            warnings.warn("poses came without intrinsics; a usual lens is assumed", FastSnowWarning, stacklevel=3)
+            K = guessed_intrinsics(shape)
+        path = given_path(points, T_camera_world, K, self.config.max_gap)
+        if path.moves(self.config.min_baseline):
+            return self._triangulate(frames, path, shape, metric=True)
+        return self._guess(frames, path, shape)
+
+    def _triangulate(self, frames: Frames, path: CameraPath, shape: GridShape, *, metric: bool) -> Geometry:
+        grid = shrunk_size(frames.image.shape[1:3], self.config.process_res)
+        K = np.tile(rescale(path.intrinsics, shape, grid), (len(frames), 1, 1))
+        typical = np.where(np.isfinite(path.typical_depth), path.typical_depth, np.nanmedian(path.typical_depth))
+        depth = np.empty((len(frames), *grid), np.float32)
+        confidence = np.empty_like(depth)
+        for i, measured in enumerate(
+            triangulate(
+                gray(frames.image, grid),
+                K,
+                path.T_camera_world,
+                typical,
+                max_gap=self.config.max_gap,
+                pool=self.pool,
+                report=lambda done, total: self.progress("geometry: depth", done, total),
+            )
+        ):
+            depth[i], confidence[i] = complete(measured)
+        return Geometry(
+            depth=depth,
+            confidence=confidence,
+            intrinsics=K,
+            T_camera_world=path.T_camera_world,
+            metric=metric,
+            origin=DepthOrigin.TRIANGULATED,
+        )
+
+    def _guess(self, frames: Frames, path: CameraPath, shape: GridShape) -> Geometry:
+        """Answer with the ground plane; poses that move mean nothing in its unit, so only rotations are kept."""
+        grid = shrunk_size(frames.image.shape[1:3], self.config.process_res)
+        K = rescale(path.intrinsics, shape, grid)
+        T_camera_world = path.T_camera_world.copy()
+        T_camera_world[:, :3, 3] = 0.0
+        depth = ground_depth(K, T_camera_world[:, :3, :3], grid)
+        return Geometry(
+            depth=depth,
+            confidence=np.full_like(depth, ASSUMED),
+            intrinsics=np.tile(K, (len(frames), 1, 1)),
+            T_camera_world=T_camera_world,
+            metric=False,
+            origin=DepthOrigin.GROUND_PLANE_PRIOR,
+        )
+
+
+def _measured_share(geometry: Geometry) -> float:
+    """Return the share of pixels whose depth was measured: a path that fits few is that of something which moves."""
+    return float((geometry.confidence > ASSUMED).mean())
+
+
+def _known_intrinsics(known: GeometryPrior, size: GridShape, shape: GridShape) -> Float64[np.ndarray, "3 3"] | None:
+    """Return the given pinhole matrix for images of `shape`."""
+    if known.intrinsics is None:
+        return None
+    given_for = size if known.depth is None else (known.depth.shape[1], known.depth.shape[2])
+    return rescale(known.intrinsics[0], given_for, shape)
+
+
+def _with_given_depth(
+    known: GeometryPrior,
+    found: tuple[CameraPath, Reconstruction] | None,
+    points: list[TrackedPoints],
+    K: Float64[np.ndarray, "3 3"] | None,
+    shape: GridShape,
+) -> Geometry:
+    """Answer with the given depth and the path that fits it."""
+    assert known.depth is not None
+    grid = (known.depth.shape[1], known.depth.shape[2])
+    scale = None if found is None else _scale_to(known.depth, found, shape)
+    if found is None or scale is None:
+        warnings.warn(
+            "the camera's path could not be estimated; it is taken to stand in one place", FastSnowWarning, stacklevel=3
+        )
+        path = turning_path(points, shape, K)
+    else:
+        path = found[0]
+    T_camera_world = path.T_camera_world.copy()
+    T_camera_world[:, :3, 3] *= 1.0 if scale is None else scale
+    return Geometry(
+        depth=known.depth,
+        confidence=(known.depth > 0).astype(np.float32),
+        intrinsics=np.tile(rescale(path.intrinsics, shape, grid), (len(known.depth), 1, 1)),
+        T_camera_world=T_camera_world,
+        metric=True,
+        origin=DepthOrigin.SENSOR,
+    )
+
+
+def _scale_to(
+    depth: Float32[np.ndarray, "n h w"], found: tuple[CameraPath, Reconstruction], shape: GridShape
+) -> float | None:
+    """Return the length in metres of one unit of a reconstruction: the median ratio of depths at its points."""
+    path, model = found
+    grid = (depth.shape[1], depth.shape[2])
+    K = rescale(path.intrinsics, shape, grid)
+    ratios = []
+    for i in np.flatnonzero(model.registered):
+        in_camera = model.points @ path.T_camera_world[i, :3, :3].T + path.T_camera_world[i, :3, 3]
+        in_camera = in_camera[in_camera[:, 2] > 0]
+        u, v = np.rint((in_camera @ K.T)[:, :2] / in_camera[:, 2:]).astype(int).T
+        inside = (u >= 0) & (u < grid[1]) & (v >= 0) & (v < grid[0])
+        given = depth[i, v[inside], u[inside]]
+        ratios.append((given / in_camera[inside, 2])[given > 0])
+    together = np.concatenate(ratios)
+    return float(np.median(together)) if len(together) >= _MIN_RATIOS else None

@@ -1,0 +1,85 @@
+"""Depth and rotation of a camera that hardly moves: a guess that says so.
+
+Nothing in the images tells depth then. Most cameras stand level on the ground and see it in the lower part of the
+image, so depth is that of a level plane one camera height below, up to a distance, with the horizon above the middle.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from jaxtyping import Float32, Float64
+from scipy.spatial.transform import Rotation
+
+from fast_snow.engines.classical.point_tracks import TrackedPoints, common
+from fast_snow.types import GridShape
+
+CAMERA_HEIGHT = 1.5
+"""About that of a hand-held camera in metres, though nothing here is metric."""
+FARTHEST = 15.0
+"""In camera heights; what is seen above the horizon is taken to be there."""
+HORIZON = 0.4
+"""Row of the horizon in the first image, as a share of its height."""
+_STILL = 0.3
+"""Pixels; points that move less show a camera at rest."""
+_MIN_POINTS = 8
+_ROUNDS = 5
+
+Rotations = Float64[np.ndarray, "n 3 3"]
+
+
+def ground_depth(
+    intrinsics: Float64[np.ndarray, "3 3"], R_camera_world: Rotations, shape: GridShape
+) -> Float32[np.ndarray, "n h w"]:
+    """Return the depth at which each pixel's ray meets the ground.
+
+    Args:
+        intrinsics: pinhole matrix of the grid.
+        R_camera_world: rotation of each camera; the first one stands level but for the tilt that its horizon tells.
+        shape: height and width of the grid.
+
+    Returns:
+        Positive depth along the optical axis.
+    """
+    tilt = np.arctan2(intrinsics[1, 2] - HORIZON * shape[0], intrinsics[1, 1])
+    down_world = R_camera_world[0].T @ np.array([0.0, np.cos(tilt), np.sin(tilt)])
+    v, u = np.indices(shape, dtype=np.float64)
+    rays = np.stack([u, v, np.ones(shape)], axis=-1) @ np.linalg.inv(intrinsics).T
+    drop = np.stack([rays @ (R @ down_world) for R in R_camera_world])
+    return (CAMERA_HEIGHT / np.maximum(drop, 1.0 / FARTHEST)).astype(np.float32)
+
+
+def rotations(points: Sequence[TrackedPoints], intrinsics: Float64[np.ndarray, "3 3"]) -> Rotations:
+    """Estimate how a camera that stays in place turns, from points tracked through its images.
+
+    Args:
+        points: of each image.
+        intrinsics: pinhole matrix of the images.
+
+    Returns:
+        `R_camera_world` of each image; the world is the first camera.
+    """
+    R_camera_world = [np.eye(3)]
+    for before, now in pairwise(points):
+        a, b = common(before, now)
+        moved = np.linalg.norm(b - a, axis=1)
+        still = len(a) < _MIN_POINTS or np.median(moved) < _STILL
+        R_now_before = np.eye(3) if still else _turn(_rays(a, intrinsics), _rays(b, intrinsics))
+        R_camera_world.append(R_now_before @ R_camera_world[-1])
+    return np.stack(R_camera_world)
+
+
+def _rays(uv: Float64[np.ndarray, "k 2"], intrinsics: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "k 3"]:
+    rays = np.column_stack([uv, np.ones(len(uv))]) @ np.linalg.inv(intrinsics).T
+    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+
+
+def _turn(before: Float64[np.ndarray, "k 3"], now: Float64[np.ndarray, "k 3"]) -> Float64[np.ndarray, "3 3"]:
+    """Return the rotation that carries most rays along; what moves by itself counts ever less."""
+    weight = np.ones(len(before))
+    turn = Rotation.identity()
+    for _ in range(_ROUNDS):
+        turn, _ = Rotation.align_vectors(now, before, weights=weight)
+        residual = np.linalg.norm(now - turn.apply(before), axis=1)
+        weight = 1.0 / np.maximum(residual, 1e-6)
+    return turn.as_matrix()
