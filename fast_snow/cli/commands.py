@@ -22,6 +22,7 @@ from fast_snow.inputs import open_input
 from fast_snow.presets import changed
 from fast_snow.presets import load as load_preset
 from fast_snow.run_record import RunSummary, record
+from fast_snow.viewing import html
 
 
 @singledispatch
