@@ -68,7 +68,11 @@ def _packed(masks: Masks) -> _Packed:
     origin = np.zeros(len(masks) + 1, np.int64)
     np.cumsum((box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2]), out=origin[1:])
     words = np.zeros(origin[-1], np.uint64)
-    _pack(masks.start, masks.stop, masks.offset, masks.shape[1], box, origin, words)
+
+    def pack(first: int, last: int) -> None:
+        _pack(masks.start, masks.stop, masks.offset, first, last, masks.shape[1], box, origin, words)
+
+    over_masks(pack, np.diff(origin) * BITS)
     return _Packed(area=area, box=box, origin=origin, words=words)
 
 
@@ -99,20 +103,27 @@ def _pack(
     start: np.ndarray,
     stop: np.ndarray,
     offset: np.ndarray,
+    first: int,
+    last: int,
     width: int,
     box: np.ndarray,
     origin: np.ndarray,
     words: np.ndarray,
 ) -> None:
-    for mask in range(len(offset) - 1):
+    for mask in range(first, last):
         rows = box[mask, 1] - box[mask, 0]
         for run in range(offset[mask], offset[mask + 1]):
             row = start[run] // width
             left, right = start[run] - row * width, stop[run] - row * width
-            for column in range(left // BITS, (right - 1) // BITS + 1):
-                low, high = max(left - column * BITS, 0), min(right - column * BITS, BITS)
-                bits = (ALL_BITS >> np.uint64(BITS - (high - low))) << np.uint64(low)
-                words[origin[mask] + (column - box[mask, 2]) * rows + row - box[mask, 0]] |= bits
+            column, tail = left // BITS, (right - 1) // BITS
+            word = origin[mask] + (column - box[mask, 2]) * rows + row - box[mask, 0]
+            bits = ALL_BITS << np.uint64(left - column * BITS)
+            while column < tail:
+                words[word] |= bits
+                bits = ALL_BITS
+                word += rows
+                column += 1
+            words[word] |= bits & (ALL_BITS >> np.uint64((tail + 1) * BITS - right))
 
 
 @numba.njit(cache=True, nogil=True)
