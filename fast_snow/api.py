@@ -15,13 +15,13 @@ from fast_snow.config import Config
 from fast_snow.errors import FastSnowWarning
 from fast_snow.graph import fold, start
 from fast_snow.inputs import Input, open_input
+from fast_snow.inputs.windows import windows
 from fast_snow.keyframes import KeyframeImage
 from fast_snow.perception import Engines, perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary, record
 from fast_snow.types import LabelledMasks, SceneGraph
-from fast_snow.windows import windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -13,7 +13,7 @@ from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.mask_resize import resize
 from fast_snow.kernels.masks import encode_labels, select
 from fast_snow.protocols import GeometryEngine, Segmenter, Tracker, TrackingSession
-from fast_snow.recording import Recording
+from fast_snow.inputs.recording import Recording
 from fast_snow.types import (
     BoxPrompt,
     DepthOrigin,

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt
 
 from fast_snow.errors import OutputError
-from fast_snow.sampling import exact
+from fast_snow.inputs.sampling import exact
 from fast_snow.synthetic.render import SyntheticScene
 
 DEPTH_SCALE = 5000.0

@@ -6,8 +6,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
 
-from fast_snow.calibration import Intrinsics, pinhole
-from fast_snow.recording import Recording, recording_from_arrays
+from fast_snow.inputs.calibration import Intrinsics, pinhole
+from fast_snow.inputs.recording import Recording, recording_from_arrays
 from fast_snow.synthetic.motion import camera_poses, object_poses, phases
 from fast_snow.synthetic.room import furnish, shadows
 from fast_snow.synthetic.scene import SceneConfig, Shape

@@ -1,0 +1,71 @@
+"""Checks and conversions of the cameras that an input brings along."""
+
+import numpy as np
+from jaxtyping import Float64
+
+from fast_snow.errors import InputError
+from fast_snow.types import GridShape, Transform
+
+Intrinsics = Float64[np.ndarray, "3 3"]
+
+# Poses are often written with six or seven digits; a scale or a shear is larger than that.
+_RIGID_TOLERANCE = 1e-3
+
+
+def pinhole(fx: float, fy: float, cx: float, cy: float) -> Intrinsics:
+    """Return the matrix of a pinhole camera from focal lengths and principal point in pixels."""
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=np.float64)
+
+
+def check_intrinsics(intrinsics: Intrinsics, size: GridShape, *, where: str) -> None:
+    """Refuse a matrix that is no pinhole camera, or one that was made for another image size.
+
+    Args:
+        intrinsics: the matrix.
+        size: height and width of the images it is for.
+        where: what the error message points to.
+
+    Raises:
+        InputError: a number is not finite, a focal length is not positive, or the principal point is outside the image.
+    """
+    fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
+    numbers = f"{where}: intrinsics fx {fx:g}, fy {fy:g}, cx {cx:g}, cy {cy:g}"
+    if not np.isfinite(intrinsics).all() or fx <= 0 or fy <= 0:
+        raise InputError(f"{numbers}; expected finite numbers and positive focal lengths in pixels: correct them")
+    if not (0 <= cx < size[1] and 0 <= cy < size[0]):
+        raise InputError(
+            f"{numbers} with the principal point outside the {size[1]}x{size[0]} images; expected intrinsics for the"
+            " size of the depth images, or of the colour images where there is no depth: rescale them"
+        )
+
+
+def check_rigid(T_world_camera: Transform, *, where: str) -> None:
+    """Refuse a pose that is not a rotation and a translation.
+
+    Raises:
+        InputError: a number is not finite, the last row is not 0 0 0 1, or the rotation scales, shears or mirrors.
+    """
+    if not np.isfinite(T_world_camera).all():
+        raise InputError(
+            f"{where}: the pose holds NaN or infinity; expected finite numbers: drop that frame or mend it"
+        )
+    rotation = T_world_camera[:3, :3]
+    skew = np.abs(rotation @ rotation.T - np.eye(3)).max()
+    tilt = np.abs(T_world_camera[3] - (0, 0, 0, 1)).max()
+    if skew > _RIGID_TOLERANCE or tilt > _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:
+        raise InputError(
+            f"{where}: not a rigid pose; expected a camera-to-world matrix of a rotation and a translation with last"
+            " row 0 0 0 1: remove scale, shear or mirroring"
+        )
+
+
+def rescale(intrinsics: Intrinsics, old: GridShape, new: GridShape) -> Intrinsics:
+    """Return the intrinsics of the same camera for images of another size (height, width).
+
+    Pixel centres are integers, so the image spans -0.5 … width - 0.5 and the principal point moves by half pixels.
+    """
+    along_u, along_v = new[1] / old[1], new[0] / old[0]
+    fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
+    return np.array(
+        [[fx * along_u, 0, (cx + 0.5) * along_u - 0.5], [0, fy * along_v, (cy + 0.5) * along_v - 0.5], [0, 0, 1]]
+    )

@@ -1,0 +1,133 @@
+"""What an input is: images with times, read one by one, and what is already known of them."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from functools import partial
+from math import ceil
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+
+from fast_snow.config import SamplingConfig
+from fast_snow.errors import InputError
+from fast_snow.inputs.recording import Recording
+from fast_snow.inputs.recording_folder import read_recording_folder
+from fast_snow.inputs.sampling import exact, select, shrink, shrunk_size
+from fast_snow.inputs.tum import read_tum_folder
+from fast_snow.inputs.video import Video, decode, open_video, picture
+from fast_snow.types import GridShape
+
+Image = UInt8[np.ndarray, "height width 3"]
+Item = TypeVar("Item")
+
+
+class InputKind(StrEnum):
+    """What the frames come from."""
+
+    VIDEO = "video"
+    RECORDING = "recording"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SampledFrame:
+    """One frame of the clip as it comes out of an input.
+
+    Attributes:
+        image: RGB, upright, of the input's `size`.
+        time_s: presentation time in seconds, relative to the input's first frame.
+        source_frame: index in the input.
+    """
+
+    image: Image
+    time_s: float
+    source_frame: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Input:
+    """An opened input; its frames are read only when they are asked for.
+
+    Attributes:
+        name: what the user calls it.
+        kind: what the frames come from.
+        size: height and width of the frames.
+        source_fps: frames per second of the source on average, where it says so.
+        expected_frames: how many frames the clip will have by what the source says of itself, which may be off; `None`
+            where it does not say.
+        read: starts an iteration over the clip's frames; each call begins anew.
+        recording: what is known of depth, poses and masks.
+    """
+
+    name: str
+    kind: InputKind
+    size: GridShape
+    source_fps: float | None
+    expected_frames: int | None
+    read: Callable[[], Iterator[SampledFrame]]
+    recording: Recording | None = None
+
+
+def open_input(path: Path, sampling: SamplingConfig) -> Input:
+    """Open a video file, a recording folder or a TUM RGB-D folder, by what is there.
+
+    Args:
+        path: of the file or folder.
+        sampling: which of its frames become the clip, and at what size.
+
+    Raises:
+        InputError: there is nothing, or nothing that can be used.
+    """
+    if not path.is_dir():
+        return from_video(open_video(path, max_side=sampling.max_side), sampling)
+    if (path / "rgb.txt").is_file():
+        return from_recording(read_tum_folder(path), sampling)
+    if (path / "color").is_dir():
+        return from_recording(read_recording_folder(path), sampling)
+    raise InputError(
+        f"{path}: a folder without color/ or rgb.txt; expected a video file, a recording folder or a TUM RGB-D folder:"
+        " name the file itself or complete the folder"
+    )
+
+
+def from_video(video: Video, sampling: SamplingConfig) -> Input:
+    """Return an opened video as an input."""
+    bounds = [video.num_frames, sampling.max_frames]
+    if video.duration_s is not None:
+        bounds.append(max(1, ceil(video.duration_s * exact(sampling.target_fps))))
+    known = video.num_frames is not None or video.duration_s is not None
+    return Input(
+        name=video.path.name,
+        kind=InputKind.VIDEO,
+        size=video.size,
+        source_fps=None if video.fps is None else float(video.fps),
+        expected_frames=min(bound for bound in bounds if bound is not None) if known else None,
+        read=lambda: _sampled(decode(video), partial(picture, video), sampling),
+    )
+
+
+def from_recording(recording: Recording, sampling: SamplingConfig) -> Input:
+    """Return a recording as an input; `recording_from_arrays` makes one of arrays in memory."""
+    size = shrunk_size(recording.color_size, sampling.max_side)
+    timed = tuple((time, index) for index, time in enumerate(recording.time))
+    span = recording.time[-1]
+    return Input(
+        name=recording.name,
+        kind=InputKind.RECORDING,
+        size=size,
+        source_fps=float((len(recording) - 1) / span) if span else None,
+        expected_frames=sum(1 for _ in select(timed, target_fps=sampling.target_fps, max_frames=sampling.max_frames)),
+        read=lambda: _sampled(timed, lambda index: shrink(recording.read_color(index), size), sampling),
+        recording=recording,
+    )
+
+
+def _sampled(
+    timed: Iterable[tuple[Fraction, Item]], image: Callable[[Item], Image], sampling: SamplingConfig
+) -> Iterator[SampledFrame]:
+    picks = select(timed, target_fps=sampling.target_fps, max_frames=sampling.max_frames)
+    for source_frame, time, item in picks:
+        yield SampledFrame(image=image(item), time_s=float(time), source_frame=source_frame)
