@@ -1,0 +1,165 @@
+"""How clearly each pixel moves against the still scene, from the flow to both neighbouring frames."""
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from fast_snow.engines.classical.camera_motion import (
+    camera_homography,
+    homography_flow,
+    rigid_flow,
+    stabilised_flow,
+)
+from fast_snow.engines.classical.flow import consistency
+from fast_snow.engines.classical.flow_trust import trust
+from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
+from fast_snow.types import DepthOrigin, Geometry, GridShape
+
+Lab = UInt8[np.ndarray, "h w 3"]
+FullFlow = Float32[np.ndarray, "rows columns 2"]
+
+_LOST = 1e3
+_COLOUR_ERROR = 40.0  # L*a*b* levels, summed over the channels
+_LEAST_MOTION = 1.0  # pixels of the grid
+_OVER_MEDIAN = 2.0
+_OVER_PEAK = 0.45
+_PEAK = 98.0
+_MEMORY = 0.9
+
+
+class NeighbourMotion(NamedTuple):
+    """What one neighbouring frame tells of the pixels of a frame, on the working grid.
+
+    Attributes:
+        flow: to the neighbour, in working pixels.
+        relative: the part of the flow that the camera does not explain, in pixels of the analysis grid.
+        trust: in [0, 1], by flow consistency and by colour.
+    """
+
+    flow: Flow
+    relative: Flow
+    trust: Float32[np.ndarray, "h w"]
+
+
+class Links(NamedTuple):
+    """What the neighbours tell of one frame; `None` before the first and after the last frame."""
+
+    before: NeighbourMotion | None
+    after: NeighbourMotion | None
+
+    def all(self) -> list[NeighbourMotion]:
+        """Return the neighbours that exist."""
+        return [each for each in self if each is not None]
+
+
+def link_neighbours(
+    gray: UInt8[np.ndarray, "n rows columns"], lab: list[Lab], geometry: Geometry, seed: int, pool: Executor
+) -> list[Links]:
+    """Measure the motion between all neighbouring frames.
+
+    Args:
+        gray: frames on the analysis grid.
+        lab: the same frames on the working grid.
+        geometry: depth and poses; used where depth was measured, which says what moves by itself.
+        seed: of the random sampling.
+        pool: runs pairs of frames side by side.
+
+    Returns:
+        Per frame, what its neighbours tell.
+    """
+    pairs = list(pool.map(lambda a: _pair(gray, lab, geometry, a, seed), range(len(gray) - 1)))
+    after = [forward for forward, _ in pairs] + [None]
+    before = [None] + [backward for _, backward in pairs]
+    return [Links(*both) for both in zip(before, after, strict=True)]
+
+
+def _pair(
+    gray: UInt8[np.ndarray, "n rows columns"], lab: list[Lab], geometry: Geometry, a: int, seed: int
+) -> tuple[NeighbourMotion, NeighbourMotion]:
+    b = a + 1
+    H_b_a = camera_homography(gray[a], gray[b], seed)
+    H_a_b = np.linalg.inv(H_b_a)
+    flow = stabilised_flow(gray[a], gray[b], H_b_a), stabilised_flow(gray[b], gray[a], H_a_b)
+    camera = [homography_flow(each, *gray.shape[1:]) for each in (H_b_a, H_a_b)]
+    if geometry.origin is DepthOrigin.SENSOR:
+        camera = [rigid_flow(geometry, a, b, camera[0]), rigid_flow(geometry, b, a, camera[1])]
+    return (
+        _neighbour(flow[0], flow[1], camera[0], lab[a], lab[b]),
+        _neighbour(flow[1], flow[0], camera[1], lab[b], lab[a]),
+    )
+
+
+def _neighbour(flow: FullFlow, back: FullFlow, camera: FullFlow, here: Lab, there: Lab) -> NeighbourMotion:
+    shape = here.shape[:2]
+    distance = _resized(np.minimum(consistency(flow, back), _LOST), shape)
+    small = _resized(flow, shape) * np.array([shape[1] / flow.shape[1], shape[0] / flow.shape[0]], np.float32)
+    return NeighbourMotion(small, _resized(flow - camera, shape), trust(distance, small, here, there, _COLOUR_ERROR))
+
+
+def _resized(image: Float32[np.ndarray, "..."], shape: GridShape) -> Float32[np.ndarray, "..."]:
+    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_AREA)
+
+
+def motion_evidence(links: Links, shape: GridShape) -> Float32[np.ndarray, "h w"]:
+    """Combine what the neighbours tell of one frame.
+
+    A pixel moves if it moves towards both neighbours: the ground that an object has just uncovered, or will cover next,
+    seems to move towards one of them only.
+
+    Args:
+        links: of the frame.
+        shape: of the working grid.
+
+    Returns:
+        Evidence in [-2, 2]: positive moves, negative is still; -1 everywhere in a single frame.
+    """
+    seen = links.all()
+    if not seen:
+        return np.full(shape, -1.0, np.float32)
+    residual = np.minimum.reduce([np.linalg.norm(each.relative, axis=-1) for each in seen])
+    trust = np.maximum.reduce([each.trust for each in seen])
+    threshold = max(_LEAST_MOTION, _OVER_MEDIAN * np.median(residual), _OVER_PEAK * np.percentile(residual, _PEAK))
+    evidence = np.clip((residual - threshold) / (0.5 * threshold), -2.0, 2.0)
+    return np.where(evidence < 0, evidence, trust * evidence).astype(np.float32)
+
+
+def through_time(
+    evidence: Sequence[Float32[np.ndarray, "h w"]], links: Sequence[Links]
+) -> list[Float32[np.ndarray, "h w"]]:
+    """Average evidence along the flow over neighbouring frames, so that one misjudged frame is outvoted.
+
+    Args:
+        evidence: of every frame.
+        links: of every frame.
+
+    Returns:
+        Evidence of every frame, with a memory that fades by `_MEMORY` per frame in both directions.
+    """
+    past = _carried(evidence, [each.before for each in links if each.before is not None])
+    future = _carried(evidence[::-1], [each.after for each in links[::-1] if each.after is not None])[::-1]
+    return [
+        (now + a.total + b.total) / (1 + a.weight + b.weight) for now, a, b in zip(evidence, past, future, strict=True)
+    ]
+
+
+class _Memory(NamedTuple):
+    """Faded evidence and the weight it has kept."""
+
+    total: Float32[np.ndarray, "h w"]
+    weight: Float32[np.ndarray, "h w"]
+
+
+def _carried(evidence: Sequence[Float32[np.ndarray, "h w"]], towards: Sequence[NeighbourMotion]) -> list[_Memory]:
+    """Bring the evidence of all earlier frames to each frame; `towards` leads from each frame to the one before."""
+    nothing = np.zeros_like(evidence[0])
+    memory = [_Memory(nothing, nothing)]
+    for before, motion in zip(evidence[:-1], towards, strict=True):
+        where = pixel_grid(*nothing.shape) + motion.flow
+        fade = _MEMORY * motion.trust
+        total = fade * fetch(memory[-1].total + before, where)
+        memory.append(_Memory(total, fade * fetch(memory[-1].weight + 1, where)))
+    return memory

@@ -1,0 +1,192 @@
+"""A tree of regions: neighbouring superpixels merged pair by pair, the most alike first.
+
+Every object that stands out from its surroundings is likely to be one node of the tree.
+
+Reference: J. Uijlings et al. Selective Search for Object Recognition. IJCV 104(2), 2013, section 3.1.
+"""
+
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
+
+from typing import NamedTuple, no_type_check
+
+import numba
+import numpy as np
+from jaxtyping import Bool, Float32, Int32
+
+from fast_snow.engines.classical.superpixels import Edges
+from fast_snow.types import readonly
+
+_SMALL_FIRST = 0.2  # exponent of the smaller region's share of the image in the order of merging
+
+
+class RegionTree(NamedTuple):
+    """A forest of regions; leaves come first, parents after their children.
+
+    Attributes:
+        leaf: the leaf of each pixel.
+        parent: of each region; -1 for the last.
+        height: how unlike the two parts of a region are; 0 for a leaf.
+        area: pixels.
+        box: x0, y0, x1, y1, half-open.
+        perimeter: length of the border to other regions, in pixels.
+        contrast: mean edge strength along that border.
+        at_border: how many of its pixels' sides lie on the image border.
+    """
+
+    leaf: Int32[np.ndarray, "h w"]
+    parent: Int32[np.ndarray, " k"]
+    height: Float32[np.ndarray, " k"]
+    area: Float32[np.ndarray, " k"]
+    box: Int32[np.ndarray, "k 4"]
+    perimeter: Float32[np.ndarray, " k"]
+    contrast: Float32[np.ndarray, " k"]
+    at_border: Float32[np.ndarray, " k"]
+
+    def members(self) -> Bool[np.ndarray, "k leaves"]:
+        """Tell which leaves lie in which region."""
+        count = len(self.parent)
+        inside = np.eye(count, int(self.leaf.max()) + 1, dtype=np.bool_)
+        for child, parent in enumerate(self.parent):
+            if parent >= 0:
+                inside[parent] |= inside[child]
+        return inside
+
+
+def region_tree(leaf: Int32[np.ndarray, "h w"], features: Float32[np.ndarray, "h w c"], edges: Edges) -> RegionTree:
+    """Merge superpixels into a tree.
+
+    Args:
+        leaf: superpixels, numbered from 0.
+        features: what alike regions share, such as colour and motion.
+        edges: strength of the edges between pixels.
+
+    Returns:
+        All superpixels and all regions merged from them.
+    """
+    arrays = (leaf, features, *edges)
+    parent, height, area, box, perimeter, strength, at_border = _merge(
+        *(readonly(each) for each in arrays), int(leaf.max()) + 1
+    )
+    contrast = strength / np.maximum(perimeter, 1)
+    return RegionTree(leaf, parent, height, area, box, perimeter, contrast, at_border)
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _measure(leaf, features, right, below, count):
+    """Return area, box, mean features, sides on the image border, and length and strength of shared borders."""
+    height, width, channels = features.shape
+    nodes = 2 * count - 1
+    area, at_border = np.zeros((2, nodes), np.float32)
+    mean = np.zeros((nodes, channels), np.float64)
+    box = np.empty((nodes, 4), np.int32)
+    box[:, :2] = max(height, width)
+    box[:, 2:] = 0
+    length, strength = np.zeros((2, nodes, nodes), np.float32)
+    for y in range(height):
+        for x in range(width):
+            a = leaf[y, x]
+            area[a] += 1
+            mean[a] += features[y, x]
+            box[a, 0], box[a, 1] = min(box[a, 0], x), min(box[a, 1], y)
+            box[a, 2], box[a, 3] = max(box[a, 2], x + 1), max(box[a, 3], y + 1)
+            at_border[a] += (x == 0) + (x == width - 1) + (y == 0) + (y == height - 1)
+            if x + 1 < width and leaf[y, x + 1] != a:
+                b = leaf[y, x + 1]
+                length[min(a, b), max(a, b)] += 1
+                strength[min(a, b), max(a, b)] += right[y, x]
+            if y + 1 < height and leaf[y + 1, x] != a:
+                b = leaf[y + 1, x]
+                length[min(a, b), max(a, b)] += 1
+                strength[min(a, b), max(a, b)] += below[y, x]
+    for a in range(count):
+        mean[a] /= area[a]
+    return area, box, mean, at_border, length + length.T, strength + strength.T
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _unlikeness(a, b, area, mean, length, strength, total):
+    distance = np.sqrt(np.sum((mean[a] - mean[b]) ** 2)) + strength[a, b] / length[a, b]
+    return distance * (min(area[a], area[b]) / total) ** _SMALL_FIRST
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _nearest(cost, node, stop):
+    best = -1
+    for other in range(stop):
+        if cost[node, other] < np.inf and (best < 0 or cost[node, other] < cost[node, best]):
+            best = other
+    return best
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _cheapest(cost, nearest, stop):
+    best = -1
+    for node in range(stop):
+        if nearest[node] >= 0 and (best < 0 or cost[node, nearest[node]] < cost[best, nearest[best]]):
+            best = node
+    return best
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _inherit(new, a, b, cost, parent, area, mean, length, strength, total):
+    """Give the region merged from `a` and `b` their borders to the regions that are left."""
+    for other in range(new):
+        touches = length[a, other] + length[b, other]
+        cost[a, other], cost[other, a], cost[b, other], cost[other, b] = np.inf, np.inf, np.inf, np.inf
+        if parent[other] < 0 and touches > 0:
+            length[new, other], length[other, new] = touches, touches
+            strength[new, other] = strength[a, other] + strength[b, other]
+            strength[other, new] = strength[new, other]
+            cost[new, other] = _unlikeness(new, other, area, mean, length, strength, total)
+            cost[other, new] = cost[new, other]
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _look_again(new, a, b, cost, nearest):
+    """Find the nearest region anew where it was `a` or `b`, or may be the one merged from them."""
+    nearest[a], nearest[b] = -1, -1
+    for other in range(new):
+        if cost[other, new] < np.inf:
+            if nearest[other] == a or nearest[other] == b:
+                nearest[other] = _nearest(cost, other, new + 1)
+            elif cost[other, new] < cost[other, nearest[other]]:
+                nearest[other] = new
+    nearest[new] = _nearest(cost, new, new)
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _merge(leaf, features, right, below, count):
+    area, box, mean, at_border, length, strength = _measure(leaf, features, right, below, count)
+    nodes = len(area)
+    perimeter, border = length.sum(axis=1), strength.sum(axis=1)
+    parent = np.full(nodes, -1, np.int32)
+    height = np.zeros(nodes, np.float32)
+    cost = np.full((nodes, nodes), np.inf, np.float32)
+    nearest = np.full(nodes, -1, np.int32)
+    for a in range(count):
+        for b in range(count):
+            if length[a, b] > 0:
+                cost[a, b] = _unlikeness(a, b, area, mean, length, strength, leaf.size)
+        nearest[a] = _nearest(cost, a, count)
+    for new in range(count, nodes):
+        a = _cheapest(cost, nearest, new)
+        b = nearest[a]
+        height[new] = max(cost[a, b], height[a], height[b])
+        parent[a], parent[b] = new, new
+        area[new] = area[a] + area[b]
+        at_border[new] = at_border[a] + at_border[b]
+        mean[new] = (mean[a] * area[a] + mean[b] * area[b]) / area[new]
+        box[new, :2] = np.minimum(box[a, :2], box[b, :2])
+        box[new, 2:] = np.maximum(box[a, 2:], box[b, 2:])
+        perimeter[new] = perimeter[a] + perimeter[b] - 2 * length[a, b]
+        border[new] = border[a] + border[b] - 2 * strength[a, b]
+        _inherit(new, a, b, cost, parent, area, mean, length, strength, leaf.size)
+        _look_again(new, a, b, cost, nearest)
+    return parent, height, area, box, perimeter, border, at_border

@@ -1,0 +1,155 @@
+"""Objects of every frame without class labels or weights: what moves by itself, and what stands out by colour.
+
+Works on a coarser grid than the analysis grid; only outlines are brought back to it. Returned detections own their
+buffers.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float32, UInt8
+
+from fast_snow.config import ClassicalSegmenterConfig
+from fast_snow.engines.classical.appearance import FINE, colour_bins, to_lab
+from fast_snow.engines.classical.depth_edges import with_depth_edges
+from fast_snow.engines.classical.edge_aware import affinity
+from fast_snow.engines.classical.flow import gray, workers
+from fast_snow.engines.classical.motion_evidence import Links, link_neighbours, motion_evidence, through_time
+from fast_snow.engines.classical.moving_objects import View, border_contrast, moving_labels, moving_probability
+from fast_snow.engines.classical.objectness import objectness
+from fast_snow.engines.classical.region_chains import Regions, best_outlined, lasting_scores
+from fast_snow.engines.classical.region_choice import choose, joint_labels
+from fast_snow.engines.classical.region_tree import RegionTree, region_tree
+from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
+from fast_snow.kernels.mask_measures import bounding_boxes
+from fast_snow.kernels.masks import encode
+from fast_snow.protocols import Progress, Segmenter, silent
+from fast_snow.types import Detections, Frames, Geometry, GridShape
+
+_WORKING_SIDE = 256
+_SIGMA = 14.0
+_MOTION_FEATURE = 0.6  # L*a*b* units per pixel of relative motion
+_LARGEST_MOTION = 20.0
+
+
+@contextmanager
+def open_segmenter(
+    config: ClassicalSegmenterConfig, *, seed: int, threads: int, progress: Progress = silent
+) -> Iterator[Segmenter]:
+    """Open the classical segmenter.
+
+    Args:
+        config: its parameters.
+        seed: of the random sampling in estimating the camera's motion.
+        threads: how many frames are worked on at once; 0 takes one per core.
+        progress: told how many frames are segmented.
+
+    Yields:
+        The segmenter.
+    """
+    with workers(threads) as pool:
+        yield _ClassicalSegmenter(config, seed, pool, progress)
+
+
+class _Candidates(NamedTuple):
+    """Regions of one frame before the choice: those that move by themselves, and those that stand out."""
+
+    probability: Float32[np.ndarray, "h w"]
+    moving: Regions
+    still: Regions
+
+
+@dataclass(frozen=True, slots=True)
+class _ClassicalSegmenter:
+    config: ClassicalSegmenterConfig
+    seed: int
+    pool: Executor
+    progress: Progress
+
+    def __call__(self, frames: Frames, geometry: Geometry) -> Sequence[Detections]:
+        shape = _working_shape(geometry.grid)
+        lab = list(self.pool.map(lambda image: to_lab(image, shape), frames.image))
+        links = link_neighbours(gray(frames.image, geometry.grid), lab, geometry, self.seed, self.pool)
+        evidence = through_time([motion_evidence(each, shape) for each in links], links)
+        views = list(self.pool.map(lambda each: View(colour_bins(each, FINE), affinity(each, _SIGMA)), lab))
+        probability = moving_probability(views, evidence, self.pool)
+
+        def candidates(frame: int) -> _Candidates:
+            moving = self._moving(probability[frame], evidence[frame])
+            return _Candidates(probability[frame], moving, self._still(lab[frame], links[frame], geometry, frame))
+
+        found = list(self.pool.map(candidates, range(len(frames))))
+        flow = [each.after.flow for each in links if each.after is not None]
+        moving_score = best_outlined([each.moving for each in found], flow)
+        still_score = lasting_scores([each.still for each in found], flow)
+        detections = []
+        for each in zip(found, moving_score, still_score, strict=True):
+            detections.append(self._detect(*each, geometry.grid))
+            self.progress("segment", len(detections), len(frames))
+        return detections
+
+    def _moving(self, probability: Float32[np.ndarray, "h w"], evidence: Float32[np.ndarray, "h w"]) -> Regions:
+        least, most = self._sizes(probability.size)
+        label = moving_labels(probability, evidence, least=least, most=most)
+        members = np.eye(int(label.max()) + 1, dtype=np.bool_)[1:]
+        return Regions(label, members, border_contrast(label, probability))
+
+    def _still(self, lab: UInt8[np.ndarray, "h w 3"], links: Links, geometry: Geometry, frame: int) -> Regions:
+        tree = _tree(lab, links, geometry, frame)
+        least, most = self._sizes(tree.leaf.size)
+        score = np.where((tree.area >= least) & (tree.area <= most), objectness(tree), np.float32(0.0))
+        return Regions(tree.leaf, tree.members(), score)
+
+    def _sizes(self, pixels: int) -> tuple[int, int]:
+        return max(1, int(self.config.min_area * pixels)), int(self.config.max_area * pixels)
+
+    def _detect(
+        self,
+        found: _Candidates,
+        moving_score: Float32[np.ndarray, " m"],
+        still_score: Float32[np.ndarray, " k"],
+        grid: GridShape,
+    ) -> Detections:
+        label, leaf, area = joint_labels(found.moving.label, found.still.label)
+        members = np.concatenate([found.moving.members[:, label], found.still.members[:, leaf]])
+        still_score = np.where(still_score >= self.config.min_score, still_score, np.float32(0.0))
+        score = np.concatenate([moving_score, still_score])
+        moves = np.arange(len(score)) < len(moving_score)
+        chosen = choose(members, area, score, moves, self.config.max_regions)
+        masks = [_outline(found, int(i), grid) for i in chosen]
+        return _detections(masks, score[chosen], grid)
+
+
+def _working_shape(grid: GridShape) -> GridShape:
+    shrink = max(1, round(max(grid) / _WORKING_SIDE))
+    return max(1, grid[0] // shrink), max(1, grid[1] // shrink)
+
+
+def _tree(lab: UInt8[np.ndarray, "h w 3"], links: Links, geometry: Geometry, frame: int) -> RegionTree:
+    colours = even_colours(lab)
+    edges = with_depth_edges(edges_of(colours), geometry, frame)
+    motion = [np.clip(each.relative, -_LARGEST_MOTION, _LARGEST_MOTION) for each in links.all()[-1:]]
+    features = np.concatenate([colours, *(_MOTION_FEATURE * each for each in motion)], axis=-1)
+    return region_tree(superpixels(edges), features, edges)
+
+
+def _outline(found: _Candidates, i: int, grid: GridShape) -> Bool[np.ndarray, "h w"]:
+    """Return the mask of a candidate on the analysis grid; moving ones come before still ones."""
+    moving = len(found.moving.members)
+    if i < moving:
+        soft = np.where(found.moving.label == i + 1, found.probability, np.float32(0.0))
+    else:
+        soft = found.still.members[i - moving].astype(np.float32)[found.still.label]
+    return cv2.resize(soft, grid[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
+
+
+def _detections(masks: list[Bool[np.ndarray, "h w"]], score: Float32[np.ndarray, " m"], grid: GridShape) -> Detections:
+    visible = [i for i, each in enumerate(masks) if each.any()]
+    dense = np.stack([masks[i] for i in visible]) if visible else np.zeros((0, *grid), np.bool_)
+    encoded = encode(dense)
+    return Detections(masks=encoded, box_xyxy=bounding_boxes(encoded), score=score[visible])

@@ -1,0 +1,209 @@
+"""Tracks prompted objects through a window by optical flow and by their looks, without weights.
+
+Returned masks own their buffers. Each object is carried by itself: masks of different objects may overlap.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float16, UInt8
+
+from fast_snow.config import ClassicalTrackerConfig
+from fast_snow.engines.classical.appearance import to_lab
+from fast_snow.engines.classical.flow import consistency, flow_between, gray, workers
+from fast_snow.engines.classical.flow_trust import trust
+from fast_snow.engines.classical.mask_propagation import Carried, Step, begin, carry, overlap
+from fast_snow.engines.classical.object_model import view_of
+from fast_snow.engines.classical.prompting import prompted_mask
+from fast_snow.errors import InputError
+from fast_snow.kernels.masks import concatenate, encode, select
+from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
+from fast_snow.types import Frames, GridShape, Masks, Prompt, TrackedFrame
+
+_COLOUR_ERROR = 25.0  # L*a*b* levels, summed over the channels
+_LEAST_TRUST = 0.1
+_SAME = 0.5  # IoU of a prompt with an object that was carried to it
+
+
+@contextmanager
+def open_tracker(
+    config: ClassicalTrackerConfig, *, seed: int, threads: int, progress: Progress = silent
+) -> Iterator[Tracker]:
+    """Open the classical tracker.
+
+    Args:
+        config: its parameters.
+        seed: of the random sampling in estimating objects' motion.
+        threads: how many frames or objects are worked on at once; 0 takes one per core.
+        progress: told how many frames are done.
+
+    Yields:
+        The tracker.
+    """
+    with workers(threads) as pool:
+        yield _ClassicalTracker(_Work(config, seed, pool, progress))
+
+
+class _Work(NamedTuple):
+    """How the tracker works."""
+
+    config: ClassicalTrackerConfig
+    seed: int
+    pool: Executor
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class _ClassicalTracker:
+    work: _Work
+
+    def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
+        lab = list(self.work.pool.map(lambda image: to_lab(image, grid), frames.image))
+        return _Session(self.work, lab, gray(frames.image, grid))
+
+
+class _Flows(NamedTuple):
+    """Flow between two neighbouring frames and the trust in it, small enough to keep for a whole window."""
+
+    forward: Float16[np.ndarray, "h w 2"]
+    backward: Float16[np.ndarray, "h w 2"]
+    forward_trust: Float16[np.ndarray, "h w"]
+    backward_trust: Float16[np.ndarray, "h w"]
+
+    def step(self, *, reverse: bool) -> Step:
+        """Return the motion in the direction of propagation."""
+        forward, backward, forward_trust, backward_trust = (each.astype(np.float32) for each in self)
+        if reverse:
+            return Step(backward, forward, backward_trust, forward_trust)
+        return Step(forward, backward, forward_trust, backward_trust)
+
+
+class _Started(NamedTuple):
+    local_id: int
+    prompt: Prompt
+
+
+class _Seen(NamedTuple):
+    """Objects in one frame."""
+
+    local_id: list[int]
+    masks: Masks
+    score: list[float]
+
+
+class _Session:
+    """The objects of one window; flow is computed once, at the first propagation."""
+
+    def __init__(
+        self, work: _Work, lab: Sequence[UInt8[np.ndarray, "h w 3"]], grays: UInt8[np.ndarray, "n h w"]
+    ) -> None:
+        self._work = work
+        self._lab = lab
+        self._gray = grays
+        self._flows: Sequence[_Flows] | None = None
+        self._pending: list[_Started] = []
+        self._added = 0
+        self._runs = 0
+
+    def add(self, prompts: Sequence[Prompt]) -> None:
+        for prompt in prompts:
+            if not 0 <= prompt.frame < len(self._lab):
+                raise InputError(f"prompt: got frame {prompt.frame}, expected 0 to {len(self._lab) - 1} in this window")
+            self._pending.append(_Started(self._added, prompt))
+            self._added += 1
+
+    def propagate(self) -> Sequence[TrackedFrame]:
+        run, self._runs = self._runs, self._runs + 1
+        objects, self._pending = self._pending, []
+        seen: list[list[_Seen]] = [[] for _ in self._lab]
+        if objects:
+            if self._flows is None:
+                self._flows = list(self._work.pool.map(self._flows_after, range(len(self._lab) - 1)))
+            repeats = self._sweep(objects, self._flows, seen, reverse=False)
+            self._sweep([each for each in objects if each.local_id not in repeats], self._flows, seen, reverse=True)
+        return [_tracked(each, run, self._gray.shape[1:]) for each in seen]
+
+    def close(self) -> None:
+        self._flows = None
+        self._pending = []
+
+    def _flows_after(self, a: int) -> _Flows:
+        b = a + 1
+        forward = flow_between(self._gray[a], self._gray[b])
+        backward = flow_between(self._gray[b], self._gray[a])
+        both = (
+            trust(consistency(forward, backward), forward, self._lab[a], self._lab[b], _COLOUR_ERROR),
+            trust(consistency(backward, forward), backward, self._lab[b], self._lab[a], _COLOUR_ERROR),
+        )
+        trusts = (_LEAST_TRUST + (1 - _LEAST_TRUST) * each for each in both)
+        return _Flows(*(each.astype(np.float16) for each in (forward, backward, *trusts)))
+
+    def _sweep(
+        self, objects: Sequence[_Started], flows: Sequence[_Flows], seen: list[list[_Seen]], *, reverse: bool
+    ) -> set[int]:
+        """Carry all objects from their prompts to one end of the window; adds to what is seen in each frame.
+
+        Returns:
+            The objects left out because their prompt shows one that was carried there from an earlier frame.
+        """
+        active: dict[int, Carried] = {}
+        repeats: set[int] = set()
+        order = range(len(self._lab))
+        for done, frame in enumerate(reversed(order) if reverse else order):
+            if active:
+                active = self._carried(active, flows[frame if reverse else frame - 1].step(reverse=reverse), frame)
+            if not reverse:  # a prompt's own frame belongs to the forward sweep
+                begun = self._begun(objects, frame)
+                repeats |= {i for i, state in begun.items() if _repeats(state, active.values())}
+                active |= {i: state for i, state in begun.items() if i not in repeats}
+            seen[frame].append(_seen(active, self._gray.shape[1:]))
+            if reverse:
+                active |= self._begun(objects, frame)
+            self._work.progress("track", done + 1 + reverse * len(order), 2 * len(order))
+        return repeats
+
+    def _begun(self, objects: Sequence[_Started], frame: int) -> dict[int, Carried]:
+        here = [each for each in objects if each.prompt.frame == frame]
+        if not here:
+            return {}
+        view = view_of(self._lab[frame])
+        begun = self._work.pool.map(lambda each: begin(prompted_mask(each.prompt, self._lab[frame]), view), here)
+        return {each.local_id: state for each, state in zip(here, begun, strict=True) if state is not None}
+
+    def _carried(self, active: dict[int, Carried], step: Step, frame: int) -> dict[int, Carried]:
+        view = view_of(self._lab[frame])
+
+        def carry_one(local_id: int) -> Carried | None:
+            rng = np.random.default_rng([self._work.seed, frame, local_id])
+            least = self._work.config.min_resemblance
+            return carry(active[local_id], view, step, min_resemblance=least, rng=rng)
+
+        carried = zip(active, self._work.pool.map(carry_one, active), strict=True)
+        return {local_id: state for local_id, state in carried if state is not None}
+
+
+def _repeats(state: Carried, active: Iterable[Carried]) -> bool:
+    return any(overlap(state, other) > _SAME for other in active)
+
+
+def _seen(active: dict[int, Carried], grid: GridShape) -> _Seen:
+    dense = np.zeros((len(active), *grid), np.bool_)
+    for mask, state in zip(dense, active.values(), strict=True):
+        mask[state.window] = state.soft > 0.5
+    return _Seen(list(active), encode(dense), [state.score for state in active.values()])
+
+
+def _tracked(seen: Sequence[_Seen], run: int, grid: GridShape) -> TrackedFrame:
+    local_id = np.array([i for each in seen for i in each.local_id], np.int32)
+    order = np.argsort(local_id)
+    score = np.array([s for each in seen for s in each.score], np.float32)
+    return TrackedFrame(
+        run_id=np.full(len(order), run, np.int32),
+        local_id=local_id[order],
+        masks=select(concatenate([each.masks for each in seen], grid), order),
+        score=score[order],
+    )
