@@ -16,6 +16,7 @@ from fast_snow.errors import FastSnowWarning
 from fast_snow.graph import fold, start
 from fast_snow.inputs import Input, open_input
 from fast_snow.inputs.windows import windows
+from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
 from fast_snow.perception import Engines, perceive
 from fast_snow.pipeline import Pipeline, Step, run
@@ -150,6 +151,7 @@ def load(folder: str | Path) -> SceneGraph:
 
 def steps(source: Input, composition: Composition, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
     """Run the pipeline that a configuration describes; yields the graph after each window."""
+    threads.limit(config.runtime.threads)
     pipeline = Pipeline(
         perceive=lambda window, watch: perceive(
             window,

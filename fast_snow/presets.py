@@ -103,6 +103,18 @@ def changed(config: Config) -> dict[str, tuple[object, object]]:
     return dict(_changed(asdict(config), asdict(Config()), ""))
 
 
+def as_options(config: Config) -> list[str]:
+    """Return the command-line options that make `config` of the defaults."""
+    options: list[str] = []
+    for name, (value, _) in changed(config).items():
+        section, _, setting = name.replace("_", "-").rpartition(".")
+        if isinstance(value, bool):
+            options.append(f"--{section}.{'' if value else 'no-'}{setting}")
+        else:
+            options += [f"--{section}.{setting}", str(value)]
+    return options
+
+
 def _changed(
     values: Mapping[str, Any], defaults: Mapping[str, Any], where: str
 ) -> list[tuple[str, tuple[object, object]]]:

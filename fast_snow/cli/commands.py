@@ -6,14 +6,12 @@ from functools import singledispatch
 from pathlib import Path
 from time import perf_counter
 
-from rich.console import Console
-
 from fast_snow import run_folder
 from fast_snow.api import collected_warnings, load, steps
 from fast_snow.cli.clip_images import clip_images
 from fast_snow.cli.doctor import examine, print_findings
 from fast_snow.cli.options import Doctor, Infer, Validate, View
-from fast_snow.cli.terminal import print_summary, shown_progress
+from fast_snow.cli.terminal import console, print_summary, shown_progress, terminable
 from fast_snow.composition import Composition, compose, reads
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowWarning
@@ -37,22 +35,21 @@ def infer(command: Infer) -> int:
     folder = command.out or Path("out") / command.input.stem
     config = command.config
     began = perf_counter()
-    with collected_warnings(show=False) as noticed, run_folder.create(folder, overwrite=command.overwrite) as writer:
+    with collected_warnings(show=False) as noticed, shown_progress(quiet=command.quiet) as progress:
         source = open_input(command.input, config.sampling)
-        with shown_progress(Console(stderr=True), quiet=command.quiet) as progress:
-            composition = compose(source, config, progress=progress)
-            _warn_of_idle_settings(config, composition)
+        composition = compose(source, config, progress=progress)
+        _warn_of_idle_settings(config, composition)
+        with terminable(), run_folder.create(folder, overwrite=command.overwrite) as writer:
             summary, graph = RunSummary(), start(config).graph
             for step in steps(source, composition, config, progress=progress):
                 writer.add(step.window, step.state.labelled, step.keyframes)
                 summary, graph = summary.after(step), step.state.graph
-        wall_s = perf_counter() - began
-        writer.finish(
-            graph,
-            record(source, config, composition.used, summary, wall_s=wall_s, warnings=noticed, path=command.input),
-        )
+            wall_s = perf_counter() - began
+            noted = record(
+                source, config, composition.used, summary, wall_s=wall_s, warnings=noticed, path=command.input
+            )
+            writer.finish(graph, noted)
     print_summary(
-        Console(),
         name=source.name,
         folder=folder,
         graph=graph,
@@ -96,5 +93,5 @@ def validate(command: Validate) -> int:
 def doctor(command: Doctor) -> int:
     """Tell what is there and what is missing."""
     config = Config() if command.preset is None else load_preset(command.preset)
-    print_findings(Console(), examine(config))
+    print_findings(console(), examine(config))
     return 0

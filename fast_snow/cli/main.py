@@ -3,42 +3,41 @@
 import argparse
 import io
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from collections.abc import Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import NoReturn
 
 import tyro
 
-from fast_snow.cli.options import Command, Doctor, Infer, Validate, View
-from fast_snow.config import Config
+from fast_snow.cli.options import Command
 from fast_snow.errors import FastSnowError, UserError
+from fast_snow.presets import as_options
 from fast_snow.presets import load as load_preset
 
 
 def _parse(arguments: list[str]) -> Command:
-    """Read the command line; a preset becomes the defaults that its options override."""
-    defaults = Infer(input=tyro.MISSING, config=_preset(arguments))
-    commands = Annotated[Infer, tyro.conf.subcommand("infer", default=defaults)] | View | Validate | Doctor
+    """Read the command line."""
     told = io.StringIO()
     try:
         with redirect_stderr(told):
-            return tyro.cli(commands, args=arguments, prog="fast-snow", description=__doc__)  # type: ignore[call-overload, no-any-return]
+            return tyro.cli(Command, args=_with_preset(arguments), prog="fast-snow", description=__doc__)
     except SystemExit as end:
         if end.code in (None, 0):
             raise
         raise UserError(_one_line(told.getvalue())) from None
 
 
-def _preset(arguments: Sequence[str]) -> Config:
-    """Return the configuration of `--preset FILE`, which has to be known before the other options are read."""
+def _with_preset(arguments: list[str]) -> list[str]:
+    """Put the settings of `--preset FILE` before the other options, which thus win over it."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", type=Path)
     path = parser.parse_known_args(arguments)[0].preset
-    return Config() if path is None else load_preset(path)
+    if path is None or arguments[0] != "infer":
+        return arguments
+    return [arguments[0], *as_options(load_preset(path)), *arguments[1:]]
 
 
 def _one_line(boxed: str) -> str:
@@ -58,11 +57,10 @@ def _guarded(arguments: list[str]) -> int:
     """Run a command; whatever goes wrong becomes one line and an exit code."""
     debug = "--debug" in arguments
     try:
-        with _terminable():
-            command = _parse(arguments)
-            from fast_snow.cli import commands  # heavy: not for --help
+        command = _parse(arguments)
+        from fast_snow.cli import commands  # heavy: not for --help
 
-            return commands.run(command)
+        return commands.run(command)
     except FastSnowError as error:
         return _complain(str(error), error.exit_code, debug=debug)
     except KeyboardInterrupt:
@@ -80,17 +78,3 @@ def _complain(message: str, exit_code: int, *, debug: bool) -> int:
         traceback.print_exc()
     print(f"fast-snow: {' '.join(message.split())}", file=sys.stderr)
     return exit_code
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let a polite termination clean up like Ctrl-C does."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

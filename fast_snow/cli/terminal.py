@@ -1,5 +1,6 @@
 """What a person sees in the terminal: progress while a run works, and its summary."""
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.table import Table
 
@@ -16,37 +17,46 @@ from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
 from fast_snow.types import SceneGraph
 
+_WIDTH_OF_FILES = 160
+"""Columns where the output does not go to a terminal."""
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that fits the terminal, or has room where there is none."""
+    found = Console(stderr=stderr)
+    return found if found.is_terminal else Console(stderr=stderr, width=_WIDTH_OF_FILES)
+
 
 @contextmanager
-def shown_progress(console: Console, *, quiet: bool = False) -> Iterator[Progress]:
-    """Show a bar per stage on a terminal, and a line when a stage begins and ends elsewhere.
+def shown_progress(*, quiet: bool = False) -> Iterator[Progress]:
+    """Show, on standard error, a bar per stage on a terminal, and a line when a stage begins and ends elsewhere.
 
     Args:
-        console: where to; standard error, so that results can be piped.
         quiet: show nothing.
 
     Yields:
         What the stages report to.
     """
+    err = console(stderr=True)
     if quiet:
         yield silent
-    elif console.is_terminal:
+    elif err.is_terminal:
         with Bars(
             SpinnerColumn(),
             TextColumn("{task.description:<28}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            console=console,
+            console=err,
             transient=True,
         ) as bars:
             yield _bars(bars)
     else:
-        yield _lines(console)
+        yield _lines(err)
 
 
 def _bars(bars: Bars) -> Progress:
-    tasks: dict[str, int] = {}
+    tasks: dict[str, TaskID] = {}
 
     def report(what: str, done: int, total: int) -> None:
         if what not in tasks:
@@ -67,7 +77,6 @@ def _lines(console: Console) -> Progress:
 
 
 def print_summary(
-    console: Console,
     *,
     name: str,
     folder: Path,
@@ -78,20 +87,38 @@ def print_summary(
     warnings: Sequence[str],
 ) -> None:
     """Tell what a run made, how long each stage took and what the engines mean for accuracy."""
+    out = console()
     rate = summary.frames / wall_s
-    console.print(
+    out.print(
         f"[bold]{escape(name)}[/]: {summary.tracks} tracks with {summary.observations} observations in"
         f" {summary.frames} frames; {wall_s:.1f} s, {rate:.1f} frames per second"
     )
     stages = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in asdict(summary.seconds).items())
-    console.print(f"stages   {stages}", highlight=False)
+    out.print(f"stages   {stages}", highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for use in used:
         table.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
-    console.print(table)
-    console.print(f"lengths  {'metres' if graph.metric else 'one unknown scale, the same for the whole clip'}")
-    console.print(f"depth    {'; '.join(graph.depth_origin)}", highlight=False)
+    out.print(table)
+    out.print(f"lengths  {'metres' if graph.metric else 'one unknown scale, the same for the whole clip'}")
+    out.print(f"depth    {'; '.join(graph.depth_origin)}", highlight=False)
     for warning in warnings:
-        console.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
-    console.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
-    console.print(f"look     fast-snow view {escape(str(folder))}", highlight=False)
+        out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
+    out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
+    out.print(f"look     fast-snow view {escape(str(folder))}", highlight=False)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let a polite termination clean up like Ctrl-C does.
+
+    To be entered once the engines are loaded: pycolmap's logging library puts in a handler of its own, which kills.
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

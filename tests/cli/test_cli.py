@@ -11,9 +11,11 @@ import pytest
 import fast_snow
 from fast_snow import run_folder
 from fast_snow.cli.main import main
-from fast_snow.synthetic import SceneConfig, render, write_recording, write_video
+from fast_snow.synthetic.files import write_recording, write_video
+from fast_snow.synthetic.render import render
+from fast_snow.synthetic.scene import SceneConfig
 
-SCENE = SceneConfig(num_frames=8)
+SCENE = SceneConfig(size=(120, 160), frames=8)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +60,7 @@ def test_infer_writes_a_valid_graph_with_everything_it_points_to(finished: Path,
     assert command("validate", finished) == 0
     assert "valid" in capsys.readouterr().out
     document = json.loads((finished / "4dsg.json").read_text())
-    assert document["metadata"]["num_frames"] == SCENE.num_frames
+    assert document["metadata"]["num_frames"] == SCENE.frames
     for anchor in document["metadata"]["visual_anchor"]:
         assert (finished / anchor["path"]).read_bytes()[:2] == b"\xff\xd8"
     record = run_folder.read_record(finished)
@@ -67,9 +69,9 @@ def test_infer_writes_a_valid_graph_with_everything_it_points_to(finished: Path,
         "segmenter": "recorded",
         "tracker": "recorded",
     }
-    assert record["frames"] == SCENE.num_frames
+    assert record["frames"] == SCENE.frames
     masks = list(run_folder.read_masks(finished))
-    assert [each.t for each in masks] == list(range(SCENE.num_frames))
+    assert [each.t for each in masks] == list(range(SCENE.frames))
 
 
 def test_the_python_interface_makes_the_same_graph(finished: Path, recording: Path, tmp_path: Path):
@@ -91,7 +93,9 @@ def test_view_writes_one_page(finished: Path, capsys: pytest.CaptureFixture[str]
     assert "http://" not in text.replace("http://www.w3.org", "")
 
 
-def test_doctor_tells_what_is_there_and_never_shows_a_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+def test_doctor_tells_what_is_there_and_never_shows_a_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     assert command("doctor") == 0
     told = capsys.readouterr().out
@@ -117,7 +121,9 @@ def test_help(arguments: list[str], capsys: pytest.CaptureFixture[str]):
         (["--preset", "nowhere.toml"], "nowhere.toml: No such file"),
     ],
 )
-def test_wrong_options(options: list[str], expected: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_wrong_options(
+    options: list[str], expected: str, video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     assert expected in refused(capsys, "infer", video, "-o", tmp_path / "out", *options)
     assert list(tmp_path.iterdir()) == []
 
@@ -187,7 +193,10 @@ def test_a_failure_is_one_line_too(
 
     monkeypatch.setattr(run_folder.document, "write", breaks)
     assert command("infer", recording, "-o", tmp_path / "out", "--quiet") == 1
-    assert capsys.readouterr().err.strip() == "fast-snow: failed: RuntimeError: first line; run again with --debug to see where"
+    assert (
+        capsys.readouterr().err.strip()
+        == "fast-snow: failed: RuntimeError: first line; run again with --debug to see where"
+    )
     assert list(tmp_path.iterdir()) == []
     assert command("infer", recording, "-o", tmp_path / "out", "--quiet", "--debug") == 1
     assert "Traceback" in capsys.readouterr().err
@@ -220,7 +229,7 @@ def test_no_space_left(recording: Path, tmp_path: Path):
         import resource
 
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 
     with run_in_shell("infer", recording, "-o", tmp_path / "out", preexec_fn=limit) as process:
         _, told = process.communicate(timeout=120)
