@@ -3,11 +3,16 @@
 Colours are CIE L*a*b* in OpenCV's 8 bit coding, counted in bins.
 """
 
-import cv2
-import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
+from typing import no_type_check
 
-from fast_snow.types import GridShape
+import cv2
+import numba
+import numpy as np
+from jaxtyping import Float, Float32, Int, Int32, UInt8
+
+from fast_snow.types import GridShape, readonly
+
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
 
 FINE = 16
 """Bins per channel of a colour model."""
@@ -31,27 +36,50 @@ def colour_bins(lab: UInt8[np.ndarray, "h w 3"], per_channel: int) -> Int32[np.n
     table = np.arange(256)
     light = table * per_channel // 256
     chroma = np.clip((table - _NEUTRAL) * per_channel // _CHROMA_SPAN + per_channel // 2, 0, per_channel - 1)
-    light, chroma = light.astype(np.int32), chroma.astype(np.int32)
-    return (light[lab[..., 0]] * per_channel + chroma[lab[..., 1]]) * per_channel + chroma[lab[..., 2]]
+    place = np.array([light * per_channel**2, chroma * per_channel, chroma], np.int32)
+    return _looked_up(readonly(lab), readonly(place))
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _looked_up(lab, place):
+    height, width, _ = lab.shape
+    bins = np.empty((height, width), np.int32)
+    for y in range(height):
+        for x in range(width):
+            bins[y, x] = place[0, lab[y, x, 0]] + place[1, lab[y, x, 1]] + place[2, lab[y, x, 2]]
+    return bins
 
 
 def histogram(bins: Int[np.ndarray, "h w"], weight: Float[np.ndarray, "h w"]) -> Float32[np.ndarray, " bins"]:
     """Count fine colour bins, each pixel by its weight, with a little spill into neighbouring bins."""
     count = np.bincount(bins.ravel(), weight.ravel(), FINE**3).reshape(FINE, FINE, FINE)
-    return blurred(count).ravel().astype(np.float32)
+    return blurred(count.astype(np.float32)).ravel()
 
 
-def blurred(count: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
-    """Blur an array with [1, 2, 1] / 4 along every axis."""
-    for axis in range(count.ndim):
-        low = [slice(None)] * count.ndim
-        high = low.copy()
-        low[axis], high[axis] = slice(0, -1), slice(1, None)
-        out = 0.5 * count
-        out[tuple(high)] += 0.25 * count[tuple(low)]
-        out[tuple(low)] += 0.25 * count[tuple(high)]
-        count = out
-    return count
+def blurred(count: Float32[np.ndarray, "*axes"]) -> Float32[np.ndarray, "*axes"]:
+    """Blur an array with [1, 2, 1] / 4 along every axis; what would spill over an end is lost."""
+    out = count
+    for axis, size in enumerate(count.shape):
+        lines = out.reshape(int(np.prod(count.shape[:axis])), size, -1)
+        out = _blurred_lines(readonly(lines)).reshape(count.shape)
+    return out
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _blurred_lines(lines):
+    outer, size, inner = lines.shape
+    out = np.empty(lines.shape, np.float32)
+    for i in range(outer):
+        for j in range(size):
+            low, high = max(j - 1, 0), min(j + 1, size - 1)
+            low_weight, high_weight = np.float32(0.25 * (j > 0)), np.float32(0.25 * (j < size - 1))
+            for k in range(inner):
+                out[i, j, k] = (
+                    np.float32(0.5) * lines[i, j, k] + low_weight * lines[i, low, k] + high_weight * lines[i, high, k]
+                )
+    return out
 
 
 def log_odds(
@@ -66,23 +94,3 @@ def log_odds(
 def sigmoid(x: Float32[np.ndarray, "*shape"]) -> Float32[np.ndarray, "*shape"]:
     """Return the logistic function."""
     return 1.0 / (1.0 + np.exp(-x))
-
-
-def discrimination(
-    log_odds: Float32[np.ndarray, "h w"], inside: Bool[np.ndarray, "h w"], trust: Float32[np.ndarray, "h w"]
-) -> float:
-    """Tell how well log-odds separate inside from outside: 0 not at all, 1 perfectly.
-
-    Args:
-        log_odds: of each pixel.
-        inside: the pixels that are believed to be inside.
-        trust: weight of that belief.
-
-    Returns:
-        Balanced accuracy, scaled from [0.5, 1] to [0, 1].
-    """
-    right = sigmoid(log_odds)
-    weight_in, weight_out = trust * inside, trust * ~inside
-    hit = float((right * weight_in).sum()) / max(float(weight_in.sum()), 1e-6)
-    reject = float(((1.0 - right) * weight_out).sum()) / max(float(weight_out.sum()), 1e-6)
-    return max(0.0, hit + reject - 1.0)

@@ -170,7 +170,9 @@ def _next_window(
     start: Float32[np.ndarray, "p 2"], flow: Float32[np.ndarray, "p 2"], motion: Similarity, shape: GridShape
 ) -> Crop | None:
     """Return where in the next frame to look for an object; `None` if that is outside."""
-    as_whole = motion.gain * (start.astype(np.float64) @ (1, 1j)) + motion.shift
+    left, top, right, bottom = (float(each) for each in (*start.min(axis=0), *start.max(axis=0)))
+    corners = np.array([complex(u, v) for u in (left, right) for v in (top, bottom)])
+    as_whole = motion.gain * corners + motion.shift
     most = np.percentile(start + flow, (2, 98), axis=0)
     u, v = np.append(as_whole.real, most[:, 0]), np.append(as_whole.imag, most[:, 1])
     outside = u.max() < 0 or v.max() < 0 or u.min() > shape[1] - 1 or v.min() > shape[0] - 1
