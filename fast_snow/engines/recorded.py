@@ -8,12 +8,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from fast_snow.errors import InputError
+from fast_snow.inputs.recording import Recording
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.mask_resize import resize
 from fast_snow.kernels.masks import encode_labels, select
 from fast_snow.protocols import GeometryEngine, Segmenter, Tracker, TrackingSession
-from fast_snow.inputs.recording import Recording
 from fast_snow.types import (
     BoxPrompt,
     DepthOrigin,

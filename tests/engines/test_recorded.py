@@ -5,8 +5,8 @@ import pytest
 
 from fast_snow.engines.recorded import open_geometry, open_segmenter, open_tracker
 from fast_snow.errors import InputError
-from fast_snow.kernels.masks import concatenate, decode, empty, encode
 from fast_snow.inputs.recording import IGNORE, recording_from_arrays
+from fast_snow.kernels.masks import concatenate, decode, empty, encode
 from fast_snow.types import BoxPrompt, DepthOrigin, Frames, MaskPrompt, PointPrompt
 
 GRID = (12, 16)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from fast_snow.inputs.calibration import rescale
 from fast_snow.config import ClassicalGeometryConfig
 from fast_snow.engines.classical.camera_path import CameraPath, given_path, reconstructed_path, turning_path
 from fast_snow.engines.classical.depth_completion import ASSUMED, complete
@@ -22,8 +21,9 @@ from fast_snow.engines.classical.point_tracks import TrackedPoints, track_points
 from fast_snow.engines.classical.structure_from_motion import Reconstruction, guessed_intrinsics
 from fast_snow.engines.classical.triangulation import triangulate
 from fast_snow.errors import FastSnowWarning
-from fast_snow.protocols import GeometryEngine, Progress, silent
+from fast_snow.inputs.calibration import rescale
 from fast_snow.inputs.sampling import shrunk_size
+from fast_snow.protocols import GeometryEngine, Progress, silent
 from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior, GridShape
 
 Prior = Callable[[Frames], GeometryPrior]

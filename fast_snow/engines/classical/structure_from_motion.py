@@ -21,6 +21,8 @@ Intrinsics = Float64[np.ndarray, "3 3"]
 PAIR_GAPS = (1, 2, 4, 8)
 """Image pairs whose relative pose is estimated, by their distance in frames."""
 _MIN_MATCHES = 30
+_MIN_POINTS = 30
+"""A pose that fewer points carry is chance: images of noise get a dozen."""
 _MAX_EPIPOLAR_ERROR = 2.0
 """Pixels."""
 _MAX_TRIALS = 300
@@ -40,7 +42,7 @@ class Reconstruction:
     """A reconstruction of a static scene, up to a similarity.
 
     Attributes:
-        registered: which images have a pose.
+        registered: which images have a pose that rests on enough points.
         T_camera_world: world-to-camera poses; identity where there is none.
         intrinsics: one pinhole matrix for all images.
         points: in world coordinates.
@@ -57,10 +59,10 @@ class Reconstruction:
 
     @property
     def typical_depth(self) -> Float64[np.ndarray, " n"]:
-        """Median depth of the points in front of each camera; NaN where there are none."""
+        """Median depth of the points in front of each registered camera; NaN where there are none."""
         depth = self.points @ self.T_camera_world[:, 2, :3].T + self.T_camera_world[:, 2, 3]
         in_front = np.where(depth > 0, depth, np.nan)
-        seen = np.isfinite(in_front).any(axis=0)
+        seen = self.registered & np.isfinite(in_front).any(axis=0)
         typical = np.full(len(self.registered), np.nan)
         typical[seen] = np.nanmedian(in_front[:, seen], axis=0)
         return typical
@@ -104,7 +106,8 @@ def reconstruct(
     largest = max(models.values(), key=lambda model: (model.num_reg_images(), model.num_points3D()))
     if intrinsics is None:
         largest = _with_refined_focal(largest, max(shape))
-    return _reconstruction(largest, len(points), intrinsics)
+    found = _reconstruction(largest, len(points), intrinsics)
+    return found if found.registered.any() else None
 
 
 def _with_refined_focal(model: pycolmap.Reconstruction, longer_side: int) -> pycolmap.Reconstruction:
@@ -214,7 +217,7 @@ def _reconstruction(model: pycolmap.Reconstruction, num_images: int, known: Intr
     registered = np.zeros(num_images, dtype=bool)
     T_camera_world = np.tile(np.eye(4), (num_images, 1, 1))
     for image in model.images.values():
-        if image.has_pose:
+        if image.has_pose and image.num_points3D >= _MIN_POINTS:
             i = int(image.name)
             registered[i] = True
             T_camera_world[i, :3] = image.cam_from_world().matrix()
