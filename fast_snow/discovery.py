@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float32, Int
 from scipy.optimize import linear_sum_assignment
 
 from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.kernels.mask_measures import area
+from fast_snow.kernels.mask_measures import area, bounding_boxes
+from fast_snow.kernels.mask_shift import shift
 from fast_snow.kernels.masks import select
 from fast_snow.types import Detections, MaskPrompt, Masks, TrackedFrame
 
@@ -32,8 +33,9 @@ def discover(
     """Find the objects that the first pass missed and prompt for each once, at its best frame.
 
     A detection is new where its IoU with every tracked mask of its frame is below `iou_thresh`. New detections of
-    neighbouring frames that overlap by at least as much are one candidate: without that link an object seen in N frames
-    would be added N times. A candidate's best detection has the highest product of score and root of area.
+    neighbouring frames that overlap by at least as much, once the image's common motion is taken out, are one
+    candidate: without that link an object seen in N frames would be added N times. A candidate's best detection has the
+    highest product of score and root of area.
 
     Args:
         detections: of every frame of a window.
@@ -50,7 +52,9 @@ def discover(
         index = np.flatnonzero(is_new(found.masks, known.masks, iou_thresh))
         masks = select(found.masks, index)
         quality = found.score[index] * np.sqrt(area(masks))
-        link = {} if masks_before is None else _link(masks_before, masks, iou_thresh)
+        link = {}
+        if masks_before is not None:
+            link = _link(shift(masks_before, *_common_motion(tracked[frame - 1], known)), masks, iou_thresh)
         seen = [_Sighting(frame, int(i), float(q)) for i, q in zip(index, quality, strict=True)]
         best += [each for before, each in enumerate(alive) if before not in link.values()]
         alive = [
@@ -67,6 +71,16 @@ def discover(
 def is_new(found: Masks, known: Masks, iou_thresh: float) -> Bool[np.ndarray, " m"]:
     """Tell which masks of one frame overlap every known mask by an IoU below `iou_thresh`."""
     return pairwise_iou(found, known).max(axis=1, initial=0.0) < iou_thresh
+
+
+def _common_motion(before: TrackedFrame, now: TrackedFrame) -> tuple[int, int]:
+    """Return the median shift in pixels of what is tracked in both frames: mostly the camera's motion."""
+    shared = sorted(set(_names(before)) & set(_names(now)))
+    if not shared:
+        return 0, 0
+    corners = [bounding_boxes(frame.masks)[[_names(frame).index(name) for name in shared]] for frame in (before, now)]
+    du, dv = np.rint(np.median((corners[1] - corners[0]).reshape(-1, 2, 2).mean(axis=1), axis=0))
+    return int(du), int(dv)
 
 
 def _link(before: Masks, now: Masks, iou_thresh: float) -> dict[int, int]:

@@ -42,6 +42,13 @@ def test_neighbours_that_do_not_overlap_are_two_objects():
     assert prompted(discover(found, [tracked()] * 2, iou_thresh=0.3)) == [(0, list(LEFT)), (1, list(RIGHT))]
 
 
+def test_small_objects_are_linked_under_a_moving_camera():
+    """Everything shifts by eight pixels a frame, more than the new object is wide."""
+    found = [detections((2 + 8 * i, 18, 6 + 8 * i, 22)) for i in range(3)]
+    known = [tracked((0, 0, (4 + 8 * i, 2, 12 + 8 * i, 10))) for i in range(3)]
+    assert len(discover(found, known, iou_thresh=0.3)) == 1
+
+
 def test_a_gap_ends_a_candidate():
     found = [detections(LEFT), detections(), detections(LEFT)]
     assert len(discover(found, [tracked()] * 3, iou_thresh=0.3)) == 2
