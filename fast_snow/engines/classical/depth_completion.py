@@ -46,7 +46,7 @@ def complete(measured: TriangulatedDepth) -> tuple[Map, Map]:
 def _interpolated(values: Map, weight: Map) -> Map:
     """Fill by normalised averages over ever larger neighbourhoods (a Gaussian pyramid)."""
     sums, weights = [values * weight], [weight]
-    while min(sums[-1].shape) > 2:
+    while max(sums[-1].shape) > 2:
         sums.append(cv2.pyrDown(sums[-1]))
         weights.append(cv2.pyrDown(weights[-1]))
     filled = sums[-1] / np.maximum(weights[-1], 1e-12)
