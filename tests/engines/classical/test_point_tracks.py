@@ -1,0 +1,66 @@
+"""Tracked points: they follow an image that is shifted, keep their names, and are replaced where they are lost."""
+
+import numpy as np
+import pytest
+
+from fast_snow.engines.classical.point_tracks import TrackedPoints, common, track_points
+from tests.engines.classical.cameras import sampled, texture
+
+SHIFT = np.array([2.3, -1.6])
+"""Pixels per image."""
+
+
+def shifted(count, height=150, width=200):
+    """A texture that moves by `SHIFT` from image to image."""
+    paint = texture(height + 80, width + 80)
+    v, u = np.indices((height, width))
+    return np.stack([sampled(paint, v + 40 - k * SHIFT[1], u + 40 - k * SHIFT[0]) for k in range(count)])
+
+
+def test_points_follow_a_shift():
+    points = list(track_points(shifted(8), max_points=200))
+    for step in (1, 5):
+        for i in range(8 - step):
+            a, b = common(points[i], points[i + step])
+            assert len(a) > 100
+            whole = (np.minimum(a, b).min(axis=1) > 12) & (np.maximum(a, b) < (187, 137)).all(axis=1)
+            error = np.linalg.norm(b - a - step * SHIFT, axis=1)
+            assert np.median(error) < 0.02
+            assert np.quantile(error[whole], 0.99) < 0.1  # at the border half of a point's surroundings are unseen
+
+
+def test_names_ascend_and_places_are_inside():
+    points = list(track_points(shifted(8), max_points=200))
+    for each in points:
+        assert 0 < len(each.point_id) <= 200
+        assert (np.diff(each.point_id) > 0).all()
+        assert (each.uv >= 0).all()
+        assert (each.uv <= (199, 149)).all()
+    assert points[-1].point_id.max() > points[0].point_id.max()  # new corners for those that left
+
+
+def test_a_cut_loses_all_points():
+    images = shifted(2)
+    images[1] = images[1, ::-1, ::-1]
+    first, second = track_points(images, max_points=200)
+    a, _ = common(first, second)
+    assert len(a) < 0.3 * len(first.point_id)
+    assert len(second.point_id) > 100
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (8, 100), (31, 300)])
+def test_small_images_hold_no_points(shape):
+    assert [len(each.point_id) for each in track_points(shifted(3, *shape), max_points=100)] == [0, 0, 0]
+
+
+def test_plain_images_hold_no_points():
+    plain = np.full((3, 60, 80), 128, np.uint8)
+    assert [len(each.point_id) for each in track_points(plain, max_points=100)] == [0, 0, 0]
+
+
+def test_common_points_are_matched_by_name():
+    a = TrackedPoints(point_id=np.array([1, 4, 7]), uv=np.array([[1, 1], [4, 4], [7, 7]], np.float32))
+    b = TrackedPoints(point_id=np.array([4, 5, 7]), uv=np.array([[40, 0], [50, 0], [70, 0]], np.float32))
+    here, there = common(a, b)
+    np.testing.assert_array_equal(here, [[4, 4], [7, 7]])
+    np.testing.assert_array_equal(there, [[40, 0], [70, 0]])
