@@ -23,7 +23,7 @@ HORIZON = 0.4
 _STILL = 0.3
 """Pixels; points that move less show a camera at rest."""
 _MIN_POINTS = 8
-_ROUNDS = 5
+_ROUNDS = 8
 
 Rotations = Float64[np.ndarray, "n 3 3"]
 
@@ -81,5 +81,5 @@ def _turn(before: Float64[np.ndarray, "k 3"], now: Float64[np.ndarray, "k 3"]) -
     for _ in range(_ROUNDS):
         turn, _ = Rotation.align_vectors(now, before, weights=weight)
         residual = np.linalg.norm(now - turn.apply(before), axis=1)
-        weight = 1.0 / np.maximum(residual, 1e-6)
+        weight = 1.0 / (1.0 + (residual / max(np.median(residual), 1e-6)) ** 2) ** 2
     return turn.as_matrix()
