@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64
@@ -46,6 +46,12 @@ class CameraPath:
         known = self.typical_depth[np.isfinite(self.typical_depth)]
         return len(known) > 0 and bool(reach >= min_baseline * np.median(known))
 
+    def scaled(self, scale: float) -> "CameraPath":
+        """Return the path in a unit of which one old unit holds `scale`."""
+        T_camera_world = self.T_camera_world.copy()
+        T_camera_world[:, :3, 3] *= scale
+        return replace(self, T_camera_world=T_camera_world, typical_depth=scale * self.typical_depth)
+
 
 def reconstructed_path(
     points: Sequence[TrackedPoints],
@@ -73,7 +79,7 @@ def reconstructed_path(
     if _at_rest(points):
         return None
     model = reconstruct(points, shape, intrinsics=intrinsics, seed=seed)
-    if model is None or model.registered.mean() < config.min_registered or len(model.points) == 0:
+    if model is None or model.registered.mean() < config.min_registered:
         return None
     path = CameraPath(
         T_camera_world=_interpolated(model.T_camera_world, model.registered),

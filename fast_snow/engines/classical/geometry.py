@@ -71,10 +71,11 @@ class _Engine:
         points = self._follow(frames, sfm_shape)
         K = _known_intrinsics(known, size, sfm_shape)
         if known.T_camera_world is not None:
-            return self._with_given_poses(frames, points, known.T_camera_world, K, sfm_shape)
+            path = self._given_path(points, known.T_camera_world, K, sfm_shape)
+            return self._along_given_path(frames, path, known.depth, sfm_shape)
         found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
         if known.depth is not None:
-            return _with_given_depth(known, found, points, K, sfm_shape)
+            return _with_given_depth(known.depth, _path_in_metres(known.depth, found, points, K, sfm_shape), sfm_shape)
         answer = None if found is None else self._triangulate(frames, found[0], sfm_shape, metric=False)
         if answer is None or _measured_share(answer) < self.config.min_measured:
             return self._guess(frames, turning_path(points, sfm_shape, K), sfm_shape)
@@ -87,18 +88,23 @@ class _Engine:
             self.progress("geometry: points", len(points), len(frames))
         return points
 
-    def _with_given_poses(
+    def _given_path(
         self,
-        frames: Frames,
         points: list[TrackedPoints],
         T_camera_world: Float64[np.ndarray, "n 4 4"],
         K: Float64[np.ndarray, "3 3"] | None,
         shape: GridShape,
-    ) -> Geometry:
+    ) -> CameraPath:
         if K is None:
             warnings.warn("poses came without intrinsics; a usual lens is assumed", FastSnowWarning, stacklevel=3)
             K = guessed_intrinsics(shape)
-        path = given_path(points, T_camera_world, K, self.config.max_gap)
+        return given_path(points, T_camera_world, K, self.config.max_gap)
+
+    def _along_given_path(
+        self, frames: Frames, path: CameraPath, depth: Float32[np.ndarray, "n h w"] | None, shape: GridShape
+    ) -> Geometry:
+        if depth is not None:
+            return _with_given_depth(depth, path, shape)
         if path.moves(self.config.min_baseline):
             return self._triangulate(frames, path, shape, metric=True)
         return self._guess(frames, path, shape)
@@ -160,34 +166,34 @@ def _known_intrinsics(known: GeometryPrior, size: GridShape, shape: GridShape) -
     return rescale(known.intrinsics[0], given_for, shape)
 
 
-def _with_given_depth(
-    known: GeometryPrior,
+def _with_given_depth(depth: Float32[np.ndarray, "n h w"], path: CameraPath, shape: GridShape) -> Geometry:
+    """Answer with the given depth and a path in metres."""
+    grid = (depth.shape[1], depth.shape[2])
+    return Geometry(
+        depth=depth,
+        confidence=(depth > 0).astype(np.float32),
+        intrinsics=np.tile(rescale(path.intrinsics, shape, grid), (len(depth), 1, 1)),
+        T_camera_world=path.T_camera_world,
+        metric=True,
+        origin=DepthOrigin.SENSOR,
+    )
+
+
+def _path_in_metres(
+    depth: Float32[np.ndarray, "n h w"],
     found: tuple[CameraPath, Reconstruction] | None,
     points: list[TrackedPoints],
     K: Float64[np.ndarray, "3 3"] | None,
     shape: GridShape,
-) -> Geometry:
-    """Answer with the given depth and the path that fits it."""
-    assert known.depth is not None
-    grid = (known.depth.shape[1], known.depth.shape[2])
-    scale = None if found is None else _scale_to(known.depth, found, shape)
+) -> CameraPath:
+    """Return the reconstructed path in the unit of the given depth; one that stands in place where there is none."""
+    scale = None if found is None else _scale_to(depth, found, shape)
     if found is None or scale is None:
         warnings.warn(
             "the camera's path could not be estimated; it is taken to stand in one place", FastSnowWarning, stacklevel=3
         )
-        path = turning_path(points, shape, K)
-    else:
-        path = found[0]
-    T_camera_world = path.T_camera_world.copy()
-    T_camera_world[:, :3, 3] *= 1.0 if scale is None else scale
-    return Geometry(
-        depth=known.depth,
-        confidence=(known.depth > 0).astype(np.float32),
-        intrinsics=np.tile(rescale(path.intrinsics, shape, grid), (len(known.depth), 1, 1)),
-        T_camera_world=T_camera_world,
-        metric=True,
-        origin=DepthOrigin.SENSOR,
-    )
+        return turning_path(points, shape, K)
+    return found[0].scaled(scale)
 
 
 def _scale_to(
