@@ -10,6 +10,7 @@ from fast_snow.config import Config
 from fast_snow.engines import recorded
 from fast_snow.errors import InputError
 from fast_snow.inputs import Input
+from fast_snow.inputs.recording import Recording
 from fast_snow.perception import Engines
 from fast_snow.protocols import OpenGeometry, OpenSegmenter, OpenTracker, Progress, silent
 
@@ -110,31 +111,33 @@ def _geometry(source: Input, config: Config, progress: Progress) -> tuple[OpenGe
 
 
 def _segmenter(source: Input, config: Config, progress: Progress) -> tuple[OpenSegmenter, EngineUse]:
-    if _serves_masks(source, config.engines.segmenter, "segmenter"):
-        return partial(recorded.open_segmenter, source.recording), _use("segmenter", "recorded")
+    recording = _holding_masks(source, config.engines.segmenter, "segmenter")
+    if recording is not None:
+        return partial(recorded.open_segmenter, recording), _use("segmenter", "recorded")
     from fast_snow.engines.classical.segmenter import open_segmenter
 
-    return partial(open_segmenter, config.classical.segmenter, **_runtime(config), progress=progress), _use(
-        "segmenter", "classical"
-    )
+    opener = partial(open_segmenter, config.classical.segmenter, **_runtime(config), progress=progress)
+    return opener, _use("segmenter", "classical")
 
 
 def _tracker(source: Input, config: Config, progress: Progress) -> tuple[OpenTracker, EngineUse]:
-    if _serves_masks(source, config.engines.tracker, "tracker"):
-        return partial(recorded.open_tracker, source.recording), _use("tracker", "recorded")
+    recording = _holding_masks(source, config.engines.tracker, "tracker")
+    if recording is not None:
+        return partial(recorded.open_tracker, recording), _use("tracker", "recorded")
     from fast_snow.engines.classical.tracker import open_tracker
 
-    return partial(open_tracker, config.classical.tracker, **_runtime(config), progress=progress), _use(
-        "tracker", "classical"
-    )
+    opener = partial(open_tracker, config.classical.tracker, **_runtime(config), progress=progress)
+    return opener, _use("tracker", "classical")
 
 
-def _serves_masks(source: Input, choice: str, slot: str) -> bool:
-    """Tell whether the recording's masks serve a slot."""
-    held = source.recording is not None and source.recording.has_masks
-    if choice == "recorded" and not held:
+def _holding_masks(source: Input, choice: str, slot: str) -> Recording | None:
+    """Return the recording whose masks serve a slot; None where the classical engine does."""
+    recording = source.recording
+    if recording is not None and recording.has_masks:
+        return None if choice == "classical" else recording
+    if choice == "recorded":
         raise _lacks(source, slot, "masks")
-    return held and choice != "classical"
+    return None
 
 
 def _runtime(config: Config) -> dict[str, int]:
