@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
@@ -45,22 +44,22 @@ class Finding:
 @dataclass(frozen=True, slots=True)
 class _Package:
     name: str
-    module: str
-    install: str
     licence: str
+    needed: bool = False
 
 
 PACKAGES = (
-    _Package("pycolmap", "pycolmap", "pip install fast-snow", "BSD-3-Clause"),
-    _Package("opencv-python-headless", "cv2", "pip install fast-snow", "Apache-2.0"),
-    _Package("torch", "torch", "pip install 'fast-snow[models]'", "BSD-3-Clause"),
-    _Package("ultralytics", "ultralytics", "pip install 'fast-snow[models]'", "AGPL-3.0"),
-    _Package("depth-anything-3", "depth_anything_3", "pip install 'fast-snow[models]'", "Apache-2.0"),
-    _Package("sam3", "sam3", "pip install 'fast-snow[models]'", "SAM License"),
-    _Package("onnxruntime", "onnxruntime", "pip install 'fast-snow[onnx]'", "MIT"),
-    _Package("tensorrt", "tensorrt", "pip install 'fast-snow[gpu]'", "NVIDIA licence"),
-    _Package("rerun-sdk", "rerun", "pip install 'fast-snow[view]'", "MIT or Apache-2.0"),
+    _Package("pycolmap", "BSD-3-Clause", needed=True),
+    _Package("opencv-python-headless", "Apache-2.0", needed=True),
+    _Package("torch", "BSD-3-Clause"),
+    _Package("ultralytics", "AGPL-3.0"),
+    _Package("depth-anything-3", "Apache-2.0"),
+    _Package("sam3", "SAM License"),
+    _Package("onnxruntime", "MIT"),
+    _Package("tensorrt", "NVIDIA licence"),
+    _Package("rerun-sdk", "MIT or Apache-2.0"),
 )
+"""What the engines need; those that no engine of this version needs yet are told of for their licences."""
 
 
 def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
@@ -107,8 +106,8 @@ def _weights(config: Config) -> tuple[Finding, ...]:
         Finding(
             topic="weights",
             name=name,
-            state=State.READY if Path(path).exists() else State.MISSING,
-            detail=path if Path(path).exists() else f"nothing at {path}; not needed by the engines of this version",
+            state=State.READY if Path(path).exists() else State.LATER,
+            detail=path if Path(path).exists() else f"not needed by this version; looked for at {path}",
             licence=licence,
         )
         for name, path, licence in places
@@ -116,19 +115,14 @@ def _weights(config: Config) -> tuple[Finding, ...]:
 
 
 def _package(package: _Package) -> Finding:
-    if find_spec(package.module) is None:
-        return Finding(
-            topic="packages",
-            name=package.name,
-            state=State.MISSING,
-            detail=f"optional: {package.install}",
-            licence=package.licence,
-        )
     try:
-        found = version(package.name)
+        state, detail = State.READY, version(package.name)
     except PackageNotFoundError:
-        found = "version unknown"
-    return Finding(topic="packages", name=package.name, state=State.READY, detail=found, licence=package.licence)
+        if package.needed:
+            state, detail = State.MISSING, f"pip install {package.name}"
+        else:
+            state, detail = State.LATER, "not needed by the engines of this version"
+    return Finding(topic="packages", name=package.name, state=state, detail=detail, licence=package.licence)
 
 
 def _keys(environment: Mapping[str, str]) -> tuple[Finding, ...]:

@@ -90,9 +90,11 @@ def print_summary(
     out = console()
     rate = summary.frames / wall_s
     out.print(
-        f"[bold]{escape(name)}[/]: {summary.tracks} tracks with {summary.observations} observations in"
-        f" {summary.frames} frames; {wall_s:.1f} s, {rate:.1f} frames per second"
+        f"[bold]{escape(name)}[/]: {_count(summary.tracks, 'track')} with {_count(summary.observations, 'observation')}"
+        f" in {_count(summary.frames, 'frame')}; {wall_s:.1f} s, {rate:.1f} frames per second"
     )
+    if summary.tracks == 0:
+        out.print("[yellow]nothing found[/]  that looks like an object; the graph holds the camera's path alone")
     stages = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in asdict(summary.seconds).items())
     out.print(f"stages   {stages}", highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -105,6 +107,10 @@ def print_summary(
         out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
     out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
     out.print(f"look     fast-snow view {escape(str(folder))}", highlight=False)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @contextmanager
