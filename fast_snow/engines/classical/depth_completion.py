@@ -49,10 +49,10 @@ def _interpolated(values: Map, weight: Map) -> Map:
     while max(sums[-1].shape) > 2:
         sums.append(cv2.pyrDown(sums[-1]))
         weights.append(cv2.pyrDown(weights[-1]))
-    filled = sums[-1] / np.maximum(weights[-1], 1e-12)
+    mean = np.float32(sums[0].sum(dtype=np.float64) / weight.sum(dtype=np.float64))
+    filled = sums[-1] + (1 - weights[-1]) * mean
     for total, share in zip(sums[-2::-1], weights[-2::-1], strict=True):
-        coarse = cv2.pyrUp(filled, dstsize=total.shape[::-1])
-        filled = share * (total / np.maximum(share, 1e-12)) + (1 - share) * coarse
+        filled = total + (1 - share) * cv2.pyrUp(filled, dstsize=total.shape[::-1])
     return filled
 
 

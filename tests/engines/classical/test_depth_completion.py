@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fast_snow.engines.classical.depth_completion import ASSUMED, complete
@@ -85,6 +85,7 @@ def test_where_nothing_is_trusted_nothing_is_said():
 
 
 @settings(deadline=None)
+@example(1, 16, 0.875, 0.0, 183630)  # all that is trusted stands at one end
 @given(st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.floats(0, 1), st.integers(0, 2**32 - 1))
 def test_every_pixel_gets_positive_depth_within_what_was_trusted(height, width, untrusted, moving, seed):
     random = np.random.default_rng(seed)
