@@ -96,7 +96,7 @@ def _geometry(source: Input, config: Config, progress: Progress) -> tuple[OpenGe
         raise _lacks(source, "geometry", " and ".join(missing))
     if choice != "classical" and recording is not None and not missing:
         return partial(recorded.open_geometry, recording), _use("geometry", "recorded")
-    from fast_snow.engines.classical.geometry import open_geometry
+    from fast_snow.engines.classical.geometry.estimator import open_geometry
 
     prior = recording.prior if choice == "auto" and recording is not None else None
     open_classical = partial(
@@ -114,7 +114,7 @@ def _segmenter(source: Input, config: Config, progress: Progress) -> tuple[OpenS
     recording = _holding_masks(source, config.engines.segmenter, "segmenter")
     if recording is not None:
         return partial(recorded.open_segmenter, recording), _use("segmenter", "recorded")
-    from fast_snow.engines.classical.segmenter import open_segmenter
+    from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 
     opener = partial(open_segmenter, config.classical.segmenter, **_runtime(config), progress=progress)
     return opener, _use("segmenter", "classical")
@@ -124,7 +124,7 @@ def _tracker(source: Input, config: Config, progress: Progress) -> tuple[OpenTra
     recording = _holding_masks(source, config.engines.tracker, "tracker")
     if recording is not None:
         return partial(recorded.open_tracker, recording), _use("tracker", "recorded")
-    from fast_snow.engines.classical.tracker import open_tracker
+    from fast_snow.engines.classical.tracking.tracker import open_tracker
 
     opener = partial(open_tracker, config.classical.tracker, **_runtime(config), progress=progress)
     return opener, _use("tracker", "classical")

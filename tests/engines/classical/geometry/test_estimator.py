@@ -11,7 +11,7 @@ import pytest
 
 from fast_snow.alignment import apply, estimate
 from fast_snow.config import ClassicalGeometryConfig, SamplingConfig
-from fast_snow.engines.classical.geometry import open_geometry
+from fast_snow.engines.classical.geometry.estimator import open_geometry
 from fast_snow.errors import FastSnowWarning
 from fast_snow.inputs.opening import open_input
 from fast_snow.inputs.recording import Recording
@@ -20,7 +20,7 @@ from fast_snow.protocols import silent
 from fast_snow.synthetic.render import as_recording, render
 from fast_snow.synthetic.scene import SceneConfig
 from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior
-from tests.engines.classical.cameras import SHAPE, pictures, poses, turned
+from tests.engines.classical.geometry.cameras import SHAPE, pictures, poses, turned
 
 COUNT = 12
 DEFAULT = ClassicalGeometryConfig()

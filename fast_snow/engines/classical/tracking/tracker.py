@@ -16,9 +16,9 @@ from fast_snow.config import ClassicalTrackerConfig
 from fast_snow.engines.classical.appearance import to_lab
 from fast_snow.engines.classical.flow import consistency, flow_between, gray, workers
 from fast_snow.engines.classical.flow_trust import trust
-from fast_snow.engines.classical.mask_propagation import Carried, Step, begin, carry, overlap
-from fast_snow.engines.classical.object_model import view_of
-from fast_snow.engines.classical.prompting import prompted_mask
+from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
+from fast_snow.engines.classical.tracking.object_model import view_of
+from fast_snow.engines.classical.tracking.prompting import prompted_mask
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import concatenate, encode, select
 from fast_snow.protocols import Progress, Tracker, TrackingSession, silent

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from fast_snow.engines.classical.triangulation import TriangulatedDepth
+from fast_snow.engines.classical.geometry.triangulation import TriangulatedDepth
 
 ASSUMED = np.float32(0.5)
 """Confidence of a depth that is argued for, not measured: it just passes the default filter."""

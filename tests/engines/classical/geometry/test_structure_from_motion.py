@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fast_snow.alignment import apply, estimate
-from fast_snow.engines.classical.point_tracks import TrackedPoints
-from fast_snow.engines.classical.structure_from_motion import guessed_intrinsics, reconstruct
-from tests.engines.classical.cameras import SHAPE, K, arc, cloud, nothing, poses, seen, turned
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
+from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics, reconstruct
+from tests.engines.classical.geometry.cameras import SHAPE, K, arc, cloud, nothing, poses, seen, turned
 
 N = 10
 T_CAMERA_WORLD = arc(N)

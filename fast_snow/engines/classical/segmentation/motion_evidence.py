@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from fast_snow.engines.classical.camera_motion import (
+from fast_snow.engines.classical.flow import consistency
+from fast_snow.engines.classical.flow_trust import trust
+from fast_snow.engines.classical.segmentation.camera_motion import (
     camera_homography,
     homography_flow,
     rigid_flow,
     stabilised_flow,
 )
-from fast_snow.engines.classical.flow import consistency
-from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
 from fast_snow.types import DepthOrigin, Geometry, GridShape
 

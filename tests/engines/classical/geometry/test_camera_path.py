@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from fast_snow.config import ClassicalGeometryConfig
-from fast_snow.engines.classical.camera_path import given_path, reconstructed_path, turning_path
+from fast_snow.engines.classical.geometry.camera_path import given_path, reconstructed_path, turning_path
 from fast_snow.errors import FastSnowWarning
-from tests.engines.classical.cameras import SHAPE, K, arc, cloud, nothing, poses, seen, turned
+from tests.engines.classical.geometry.cameras import SHAPE, K, arc, cloud, nothing, poses, seen, turned
 
 N = 12
 CONFIG = ClassicalGeometryConfig()

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Shaped
 
 from fast_snow.engines.classical.edge_aware import Crop, smooth
-from fast_snow.engines.classical.object_model import (
+from fast_snow.engines.classical.tracking.object_model import (
     ObjectModel,
     Soft,
     Square,
@@ -21,7 +21,7 @@ from fast_snow.engines.classical.object_model import (
     resemblance,
     square_around,
 )
-from fast_snow.engines.classical.object_motion import Similarity, object_motion
+from fast_snow.engines.classical.tracking.object_motion import Similarity, object_motion
 from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
 from fast_snow.types import GridShape, readonly
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fast_snow.engines.classical.depth_completion import ASSUMED, complete
-from fast_snow.engines.classical.triangulation import TriangulatedDepth
+from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, complete
+from fast_snow.engines.classical.geometry.triangulation import TriangulatedDepth
 
 SHAPE = (60, 80)
 

@@ -13,13 +13,13 @@ import numpy as np
 from jaxtyping import Float32, Float64
 
 from fast_snow.config import ClassicalGeometryConfig
-from fast_snow.engines.classical.camera_path import CameraPath, given_path, reconstructed_path, turning_path
-from fast_snow.engines.classical.depth_completion import ASSUMED, complete
 from fast_snow.engines.classical.flow import gray, workers
-from fast_snow.engines.classical.ground_plane import ground_depth
-from fast_snow.engines.classical.point_tracks import TrackedPoints, track_points
-from fast_snow.engines.classical.structure_from_motion import Reconstruction, guessed_intrinsics
-from fast_snow.engines.classical.triangulation import triangulate
+from fast_snow.engines.classical.geometry.camera_path import CameraPath, given_path, reconstructed_path, turning_path
+from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, complete
+from fast_snow.engines.classical.geometry.ground_plane import ground_depth
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, track_points
+from fast_snow.engines.classical.geometry.structure_from_motion import Reconstruction, guessed_intrinsics
+from fast_snow.engines.classical.geometry.triangulation import triangulate
 from fast_snow.errors import FastSnowWarning
 from fast_snow.inputs.calibration import rescale
 from fast_snow.inputs.sampling import shrunk_size

@@ -7,10 +7,10 @@ from jaxtyping import Bool, Float32, UInt8
 
 from fast_snow.engines.classical.appearance import histogram, log_odds, sigmoid
 from fast_snow.engines.classical.edge_aware import Crop, smooth
-from fast_snow.engines.classical.object_model import View, view_of
 from fast_snow.engines.classical.objectness import objectness
 from fast_snow.engines.classical.region_tree import region_tree
 from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
+from fast_snow.engines.classical.tracking.object_model import View, view_of
 from fast_snow.kernels.masks import decode
 from fast_snow.types import BoxPrompt, GridShape, MaskPrompt, PointPrompt, Prompt
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from fast_snow.engines.classical.point_tracks import TrackedPoints
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
 from fast_snow.inputs.calibration import pinhole
 
 SHAPE = (180, 240)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.spatial.transform import Rotation
 
-from fast_snow.engines.classical.point_tracks import TrackedPoints, common
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
 from fast_snow.types import GridShape
 
 CAMERA_HEIGHT = 1.5

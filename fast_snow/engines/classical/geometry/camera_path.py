@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float64
 from scipy.spatial.transform import Rotation, Slerp
 
 from fast_snow.config import ClassicalGeometryConfig
-from fast_snow.engines.classical.ground_plane import rotations
-from fast_snow.engines.classical.point_tracks import TrackedPoints, common
-from fast_snow.engines.classical.structure_from_motion import Reconstruction, guessed_intrinsics, reconstruct
+from fast_snow.engines.classical.geometry.ground_plane import rotations
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
+from fast_snow.engines.classical.geometry.structure_from_motion import Reconstruction, guessed_intrinsics, reconstruct
 from fast_snow.errors import FastSnowWarning
 from fast_snow.types import GridShape, readonly
 

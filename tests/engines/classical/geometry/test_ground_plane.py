@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from fast_snow.engines.classical.ground_plane import CAMERA_HEIGHT, FARTHEST, HORIZON, ground_depth, rotations
-from fast_snow.engines.classical.point_tracks import TrackedPoints
-from tests.engines.classical.cameras import SHAPE, K, cloud, nothing, poses, seen, turned
+from fast_snow.engines.classical.geometry.ground_plane import CAMERA_HEIGHT, FARTHEST, HORIZON, ground_depth, rotations
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
+from tests.engines.classical.geometry.cameras import SHAPE, K, cloud, nothing, poses, seen, turned
 
 LEVEL = np.eye(3)[None]
 

@@ -13,7 +13,7 @@ import numpy as np
 import pycolmap
 from jaxtyping import Bool, Float64
 
-from fast_snow.engines.classical.point_tracks import TrackedPoints
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
 from fast_snow.types import GridShape, readonly
 
 Intrinsics = Float64[np.ndarray, "3 3"]

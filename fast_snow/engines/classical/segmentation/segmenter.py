@@ -16,15 +16,25 @@ from jaxtyping import Bool, Float32, UInt8
 
 from fast_snow.config import ClassicalSegmenterConfig
 from fast_snow.engines.classical.appearance import FINE, colour_bins, to_lab
-from fast_snow.engines.classical.depth_edges import with_depth_edges
 from fast_snow.engines.classical.edge_aware import affinity
 from fast_snow.engines.classical.flow import gray, workers
-from fast_snow.engines.classical.motion_evidence import Links, link_neighbours, motion_evidence, through_time
-from fast_snow.engines.classical.moving_objects import View, border_contrast, moving_labels, moving_probability
 from fast_snow.engines.classical.objectness import objectness
-from fast_snow.engines.classical.region_chains import Regions, best_outlined, lasting_scores
-from fast_snow.engines.classical.region_choice import choose, joint_labels
 from fast_snow.engines.classical.region_tree import RegionTree, region_tree
+from fast_snow.engines.classical.segmentation.depth_edges import with_depth_edges
+from fast_snow.engines.classical.segmentation.motion_evidence import (
+    Links,
+    link_neighbours,
+    motion_evidence,
+    through_time,
+)
+from fast_snow.engines.classical.segmentation.moving_objects import (
+    View,
+    border_contrast,
+    moving_labels,
+    moving_probability,
+)
+from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
+from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
 from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode

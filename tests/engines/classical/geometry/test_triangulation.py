@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fast_snow.engines.classical.flow import workers
-from fast_snow.engines.classical.triangulation import triangulate
-from tests.engines.classical.cameras import SHAPE, K, arc, pictures, poses, turned
+from fast_snow.engines.classical.geometry.triangulation import triangulate
+from tests.engines.classical.geometry.cameras import SHAPE, K, arc, pictures, poses, turned
 
 LENGTH = 1.2
 TYPICAL = 4.0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fast_snow.config import ClassicalSegmenterConfig
-from fast_snow.engines.classical.segmenter import open_segmenter
+from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.masks import decode
 from fast_snow.types import DepthOrigin, Geometry

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fast_snow.engines.classical.point_tracks import TrackedPoints, common, track_points
-from tests.engines.classical.cameras import sampled, texture
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common, track_points
+from tests.engines.classical.geometry.cameras import sampled, texture
 
 SHIFT = np.array([2.3, -1.6])
 """Pixels per image."""
