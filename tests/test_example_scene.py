@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from fast_snow.api import Result, build_graph
-from fast_snow.config import Config, DepthFilterConfig, WindowConfig
+from fast_snow.config import Config, DepthFilterConfig, RuntimeConfig, WindowConfig
+from fast_snow.document import dumps
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import Recording, recording_from_arrays
 from fast_snow.kernels.masks import decode
-from fast_snow.synthetic.files import write_recording
+from fast_snow.synthetic.files import write_recording, write_video
 from fast_snow.synthetic.render import SyntheticScene, as_recording, render
 from fast_snow.synthetic.scene import RETURNING_BALL, SceneConfig
 from tests.reference.back_projection import object_statistics
@@ -126,3 +127,14 @@ def test_means_and_sigmas_are_those_of_a_double_precision_reference(scene: Synth
             assert token.num_points == reference.count[row]
             checked += 1
     assert checked >= 5 * 5
+
+
+def test_colour_alone_gives_the_same_graph_whatever_the_number_of_threads(tmp_path: Path):
+    scene = render(SceneConfig(size=(240, 320), frames=12))
+    write_video(scene, tmp_path / "scene.mp4")
+    written = []
+    for threads in (1, 2):
+        config = Config(runtime=RuntimeConfig(threads=threads))
+        written.append(dumps(build_graph(tmp_path / "scene.mp4", config=config).graph))
+    assert written[0] == written[1]
+    assert '"object_id"' in written[0]
