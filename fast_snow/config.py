@@ -220,7 +220,7 @@ class ClassicalGeometryConfig(_Section):
     """Depth is triangulated between frames at most so many apart."""
     min_registered: float = between(0.8, 0, 1)
     """Structure from motion counts only where it places at least this share of the frames."""
-    min_baseline: float = between(0.1, 0)
+    min_baseline: float = between(0.15, 0)
     """... where the camera moves by this share of the typical depth ..."""
     min_measured: float = between(0.2, 0, 1)
     """... and where this share of the pixels gets a depth that can be trusted; else depth is a ground-plane guess."""
