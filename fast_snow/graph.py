@@ -1,6 +1,6 @@
 """The fold that grows a scene graph: one window's perception after the other, in order, without engines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -32,6 +32,7 @@ class NamedFrame:
     """The observations of one frame and the objects they are."""
 
     objects: FrameObjects
+    tokens: tuple[StepToken, ...]
     object_id: Int32[np.ndarray, " m"]
 
 
@@ -90,43 +91,37 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     Returns:
         The next state; its `labelled` masks belong to the added frames.
     """
-    shared = perception.shared if state.tail is not None else 0
+    known = () if state.tail is None else state.tail.frames[len(state.tail.frames) - perception.shared :]
+    shared = len(known)
     geometry = align_geometry(_to_graph_world(state, perception, shared, config), perception.geometry)
-    known = state.tail.frames[len(state.tail.frames) - shared :] if state.tail is not None else ()
-    identity, health, named, merges = state.identity, state.health + perception.health, [], list(state.graph.merges)
-    tokens: dict[int, list[StepToken]] = {}
-    for i in range(len(geometry)):
-        observed = _observe(perception, geometry, i, config)
-        objects = _objects(perception, i, observed)
-        if i < shared:
-            identity, joined = join(
-                identity,
-                objects,
-                known[i].objects,
-                known[i].object_id,
-                config=config.fusion,
-                metric=geometry.metric,
-            )
-            merges += joined
-            continue
-        identity, assignment = assign(identity, objects, config=config.fusion, metric=geometry.metric)
-        merges += assignment.merges
-        health += Health(small_dropped=observed.small, oversized_dropped=observed.oversized)
-        named.append(_kept(objects, assignment.object_id))
-        for token, object_id in zip(observed.tokens, assignment.object_id.tolist(), strict=True):
-            if object_id != NOT_KEPT:
-                tokens.setdefault(object_id, []).append(token)
+    observed = [_observe(perception, geometry, i, config) for i in range(len(geometry))]
+    objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
 
-    graph = _grown(state.graph, perception, geometry, shared, tokens, merges, config)
+    identity, merges = state.identity, list(state.graph.merges)
+    for here, before in zip(objects[:shared], known, strict=True):
+        identity, joined = join(
+            identity, here, before.objects, before.object_id, config=config.fusion, metric=geometry.metric
+        )
+        merges += joined
+    named: list[NamedFrame] = []
+    for here, seen in zip(objects[shared:], observed[shared:], strict=True):
+        identity, assignment = assign(identity, here, config=config.fusion, metric=geometry.metric)
+        merges += assignment.merges
+        named.append(_kept(here, seen.tokens, assignment.object_id))
+
     return FoldState(
-        graph=graph,
+        graph=_grown(state.graph, perception, geometry, shared, named, merges, config),
         identity=identity,
         tail=_tail(geometry, [*known, *named], config.window.overlap),
         labelled=tuple(
             LabelledMasks(t=each.objects.t, object_id=each.object_id, masks=each.objects.masks) for each in named
         ),
-        health=health,
+        health=sum((_dropped(each) for each in observed[shared:]), state.health + perception.health),
     )
+
+
+def _dropped(observed: FrameTokens) -> Health:
+    return Health(small_dropped=observed.small, oversized_dropped=observed.oversized)
 
 
 def _to_graph_world(state: FoldState, perception: Perception, shared: int, config: Config) -> Similarity:
@@ -165,7 +160,7 @@ def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObje
     )
 
 
-def _kept(objects: FrameObjects, object_id: Int32[np.ndarray, " m"]) -> NamedFrame:
+def _kept(objects: FrameObjects, tokens: Sequence[StepToken], object_id: Int32[np.ndarray, " m"]) -> NamedFrame:
     index = np.flatnonzero(object_id != NOT_KEPT)
     kept = FrameObjects(
         t=objects.t,
@@ -175,7 +170,7 @@ def _kept(objects: FrameObjects, object_id: Int32[np.ndarray, " m"]) -> NamedFra
         score=objects.score[index],
         centroid=objects.centroid[index],
     )
-    return NamedFrame(objects=kept, object_id=object_id[index])
+    return NamedFrame(objects=kept, tokens=tuple(tokens[i] for i in index.tolist()), object_id=object_id[index])
 
 
 def _grown(
@@ -183,12 +178,16 @@ def _grown(
     perception: Perception,
     geometry: Geometry,
     shared: int,
-    tokens: Mapping[int, Sequence[StepToken]],
+    named: Sequence[NamedFrame],
     merges: Sequence[Merge],
     config: Config,
 ) -> SceneGraph:
+    added: dict[int, list[StepToken]] = {}
+    for frame in named:
+        for object_id, token in zip(frame.object_id.tolist(), frame.tokens, strict=True):
+            added.setdefault(object_id, []).append(token)
     tracks = dict(graph.tracks)
-    for object_id, new in sorted(tokens.items()):
+    for object_id, new in sorted(added.items()):
         before = tracks[object_id].observations if object_id in tracks else ()
         observations = (*before, *new)
         tracks[object_id] = Track(
