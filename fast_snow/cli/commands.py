@@ -44,6 +44,7 @@ def infer(command: Infer) -> int:
             for step in steps(source, composition, config, progress=progress):
                 writer.add(step.window, step.state.labelled, step.keyframes)
                 summary, graph = summary.after(step), step.state.graph
+                progress("clip", graph.num_frames, source.expected_frames or 0)
             wall_s = perf_counter() - began
             noted = record(
                 source, config, composition.used, summary, wall_s=wall_s, warnings=noticed, path=command.input
