@@ -103,8 +103,13 @@ def _put_in_place(staging: Path, folder: Path) -> None:
         return
     replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     folder.rename(replaced / "run")
-    staging.rename(folder)
-    shutil.rmtree(replaced)
+    try:
+        staging.rename(folder)
+    except OSError:
+        (replaced / "run").rename(folder)
+        raise
+    finally:
+        shutil.rmtree(replaced, ignore_errors=True)
 
 
 def _mask_arrays(labelled: list[LabelledMasks]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ boxes are `(x0, y0, x1, y1)` in pixels of the analysis grid, half-open (`x1` is 
 read-only and C-contiguous, so that Numba compiles each kernel once.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
@@ -462,19 +463,22 @@ class SceneGraph:
         """
 
         def seen(when: int) -> bool:
-            age = t - when
-            return age >= 0 and age % stride == 0 and (length == 0 or age < length * stride)
+            return oldest <= when <= t and (t - when) % stride == 0
 
+        oldest = t - length * stride + 1 if length else 0
         tracks = {}
         for object_id, track in self.tracks.items():
-            observations = tuple(each for each in track.observations if seen(each.t))
+            # Observations are in time order: a live view must not walk through all that was ever seen.
+            first = bisect_left(track.observations, oldest, key=lambda each: each.t)
+            last = bisect_right(track.observations, t, key=lambda each: each.t)
+            observations = tuple(each for each in track.observations[first:last] if seen(each.t))
             if observations:
                 tracks[object_id] = replace(
                     track, observations=observations, theta=(track.theta[0], observations[-1].t)
                 )
         return replace(
             self,
-            ego=self.ego.select(np.array([seen(int(when)) for when in self.ego.t], dtype=bool)),
+            ego=self.ego.select((self.ego.t >= oldest) & (self.ego.t <= t) & ((t - self.ego.t) % stride == 0)),
             tracks=MappingProxyType(tracks),
             keyframes=tuple(each for each in self.keyframes if seen(each.t)),
             merges=tuple(each for each in self.merges if seen(each.t)),

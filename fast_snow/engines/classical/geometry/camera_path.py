@@ -11,7 +11,12 @@ from scipy.spatial.transform import Rotation, Slerp
 from fast_snow.config import ClassicalGeometryConfig
 from fast_snow.engines.classical.geometry.ground_plane import rotations
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
-from fast_snow.engines.classical.geometry.structure_from_motion import Reconstruction, guessed_intrinsics, reconstruct
+from fast_snow.engines.classical.geometry.structure_from_motion import (
+    PAIR_GAPS,
+    Reconstruction,
+    guessed_intrinsics,
+    reconstruct,
+)
 from fast_snow.errors import FastSnowWarning
 from fast_snow.types import GridShape, readonly
 
@@ -121,7 +126,7 @@ def _at_rest(points: Sequence[TrackedPoints]) -> bool:
     """Tell whether points hardly move over the clip: most of those seen first and last in a stretch stay put."""
     moved = [0.0]
     for i in range(len(points)):
-        a, b = common(points[i], points[min(i + 8, len(points) - 1)])
+        a, b = common(points[i], points[min(i + PAIR_GAPS[-1], len(points) - 1)])
         if len(a) > 0:
             moved.append(float(np.median(np.linalg.norm(b - a, axis=1))))
     return max(moved) < _STILL

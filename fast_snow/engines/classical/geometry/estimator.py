@@ -107,6 +107,12 @@ class _Engine:
             return _with_given_depth(depth, path, shape)
         if path.moves(self.config.min_baseline):
             return self._triangulate(frames, path, shape, metric=True)
+        warnings.warn(
+            "the given poses move too little to triangulate depth; it is a ground-plane guess, and of the poses only"
+            " the rotations are kept",
+            FastSnowWarning,
+            stacklevel=3,
+        )
         return self._guess(frames, path, shape)
 
     def _triangulate(self, frames: Frames, path: CameraPath, shape: GridShape, *, metric: bool) -> Geometry:

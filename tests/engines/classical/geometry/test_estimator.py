@@ -281,10 +281,14 @@ def test_given_poses_never_fail(name, degenerate, known):
     prior = GeometryPrior(
         T_camera_world=known.T_camera_world[: len(images)], intrinsics=known.intrinsics[: len(images)]
     )
-    geometry = estimate_geometry(images, prior=prior)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        geometry = estimate_geometry(images, prior=prior)
     assert np.isfinite(geometry.depth).all()
     assert (geometry.depth > 0).all()
     assert np.isfinite(geometry.confidence).all()
+    guessed = geometry.origin is DepthOrigin.GROUND_PLANE_PRIOR
+    assert [each.category for each in told] == [FastSnowWarning] * guessed
 
 
 @pytest.mark.parametrize("name", DEGENERATE)

@@ -1,0 +1,25 @@
+"""Putting a run folder in place: the old run stays where the new one cannot take its place."""
+
+from pathlib import Path
+
+import pytest
+
+from fast_snow import run_folder
+
+
+def test_a_run_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / run_folder.GRAPH).write_text("old")
+    rename = Path.rename
+
+    def refused(path: Path, target: Path) -> Path:
+        if target == out and path.name != "run":
+            raise PermissionError(13, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(PermissionError), run_folder.create(out, overwrite=True):
+        pass
+    assert (out / run_folder.GRAPH).read_text() == "old"
+    assert list(tmp_path.iterdir()) == [out]
