@@ -10,9 +10,15 @@ from typing import Any, ClassVar, Literal
 
 from fast_snow.errors import ConfigError
 
-GeometryChoice = Literal["auto", "recorded", "classical"]
-SegmenterChoice = Literal["auto", "recorded", "classical"]
-TrackerChoice = Literal["auto", "recorded", "classical"]
+GeometryChoice = Literal["auto", "recorded", "da3", "da3-torch", "da3-onnx", "da3-tensorrt", "classical"]
+SegmenterChoice = Literal[
+    "auto", "recorded", "fastsam", "fastsam-torch", "fastsam-onnx", "fastsam-tensorrt", "classical"
+]
+TrackerChoice = Literal["auto", "recorded", "sam3", "sam3-hf", "classical"]
+PromptKind = Literal["box", "point", "mask"]
+Precision = Literal["auto", "bf16", "fp16", "fp32"]
+FeatureStore = Literal["auto", "device", "host", "recompute"]
+Residency = Literal["auto", "resident", "phased"]
 VlmProvider = Literal["openai", "google"]
 
 
@@ -44,7 +50,10 @@ class _Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginesConfig(_Section):
-    """Which engine serves which slot; `auto` takes the best that is there."""
+    """Which engine serves which slot; `auto` takes the best that is there.
+
+    A model's name alone (`da3`) takes its fastest backend that is there: TensorRT, ONNX Runtime, torch.
+    """
 
     section: ClassVar[str] = "engines"
     geometry: GeometryChoice = "auto"
@@ -53,6 +62,8 @@ class EnginesConfig(_Section):
     """Objects of each frame."""
     tracker: TrackerChoice = "auto"
     """Objects through time."""
+    compiled_path: str = "fast_snow/models/compiled"
+    """Folder of the networks that `fast-snow export-engines` compiled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +99,7 @@ class WindowConfig(_Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastSamConfig(_Section):
-    """FastSAM (not yet an engine of this version) and the discovery of new objects among detections of any engine."""
+    """FastSAM, and the discovery of new objects among detections of any engine."""
 
     section: ClassVar[str] = "fastsam"
 
@@ -102,18 +113,30 @@ class FastSamConfig(_Section):
     """Longer side of the network's input in pixels."""
     max_det: int = between(200, 1)
     """Detections per frame, best first."""
+    batch_size: int = between(16, 1)
+    """Frames per forward pass; halved where memory does not suffice."""
     discovery_iou_thresh: float = between(0.3, 0, 1)
     """A detection is a new object where its IoU with every tracked mask is below this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sam3Config(_Section):
-    """SAM3 (not yet an engine of this version)."""
+    """SAM3, as the tracker of prompted objects."""
 
     section: ClassVar[str] = "sam3"
 
     model_path: str = "fast_snow/models/sam3"
-    """Weights."""
+    """Folder of the weights: `sam3.pt` for `sam3`, `model.safetensors` and `config.json` for `sam3-hf`."""
+    first_prompt: PromptKind = "box"
+    """How the objects of the first pass are started."""
+    discovery_prompt: PromptKind = "point"
+    """How the objects that are discovered later are started."""
+    precision: Precision = "auto"
+    """Arithmetic of the network; `auto` takes bf16 on GPUs that have it, else fp16, and fp32 without a GPU."""
+    object_batch: int = between(0, 0)
+    """Objects that are tracked at once; 0 takes what fits."""
+    features: FeatureStore = "auto"
+    """Where image features wait for the second pass: GPU memory, pinned host memory, or computed again."""
     score_threshold_detection: float = between(0.3, 0, 1)
     """Masks that the tracker scores below this are dropped."""
     offload_state_to_cpu: bool = True
@@ -124,12 +147,12 @@ class Sam3Config(_Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Da3Config(_Section):
-    """Depth Anything 3 (not yet an engine of this version)."""
+    """Depth Anything 3."""
 
     section: ClassVar[str] = "da3"
 
     model_path: str = "fast_snow/models/da3-small"
-    """Weights."""
+    """Folder of the weights (`config.json`, `model.safetensors`), or a variant's name: `da3-base`, `da3-large` …"""
     process_res: int = between(504, 14)
     """Longer side of the network's input in pixels."""
     chunk_size: int = between(0, 0)
@@ -275,9 +298,14 @@ class OutputConfig(_Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeConfig(_Section):
-    """How the work is done; none of it changes the result but the seed."""
+    """How the work is done."""
 
     section: ClassVar[str] = "runtime"
+
+    device: str = "auto"
+    """Where torch and ONNX Runtime compute: `auto`, `cpu`, `cuda` or `cuda:N`; `auto` takes the first GPU if any."""
+    residency: Residency = "auto"
+    """Whether engines stay loaded between windows; `auto` keeps them on GPUs of 24 GB and more, and on CPUs."""
 
     threads: int = between(0, 0)
     """Threads that kernels and classical engines may use; 0 takes one per core."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-settings.register_profile("repeatable", derandomize=True, database=None)
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)  # kernels compile first
 settings.load_profile("repeatable")
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"

@@ -1,0 +1,62 @@
+"""What a model brings to be exported: its network in torch, how to write it as ONNX, and what it must agree to."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fast_snow.engines.compiled.network import Arrays, Network
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShapeProfile:
+    """The sizes of one input that a TensorRT engine is tuned for."""
+
+    smallest: Shape
+    usual: Shape
+    largest: Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSpec:
+    """What is fixed about an exported network before it is written.
+
+    Attributes:
+        model: `fastsam` or `da3`.
+        variant: like `FastSAM-s` or `da3-small`.
+        precision: `fp32` or `fp16`; half precision is in the ONNX graph.
+        frame: height and width of the network's input.
+        opset: of ONNX.
+        profiles: sizes by input name.
+        tolerance: the largest absolute difference from torch, by output name.
+        weights_sha256: of the file of the weights.
+        packages: versions of the packages that made the network, by name.
+    """
+
+    model: str
+    variant: str
+    precision: str
+    frame: tuple[int, int]
+    opset: int
+    profiles: Mapping[str, ShapeProfile]
+    tolerance: Mapping[str, float]
+    weights_sha256: str
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exportable:
+    """A loaded model, ready to be exported.
+
+    Attributes:
+        spec: what is fixed.
+        write: writes the ONNX file to a path (and its external data, if any, beside it).
+        reference: the network in torch at fp32, on the same named arrays.
+        sample: repeatable inputs of natural range for a number of frames.
+    """
+
+    spec: ExportSpec
+    write: Callable[[Path], None]
+    reference: Network
+    sample: Callable[[int], Arrays]
