@@ -1,0 +1,63 @@
+"""Where weights are on disk, by the configuration."""
+
+from pathlib import Path
+
+from fast_snow.config import Config, Da3Config
+from fast_snow.weights.catalogue import CATALOGUE, Model, Weights, known, named
+
+MODELS: tuple[Model, ...] = ("fastsam", "da3", "sam3", "sam3-hf")
+
+
+def configured_folder(config: Config, model: Model) -> Path:
+    """Return the folder in which an engine looks for its weights."""
+    match model:
+        case "fastsam":
+            return Path(config.fastsam.model_path).parent
+        case "da3":
+            return _da3_folder(config.da3.model_path)
+        case _:
+            return Path(config.sam3.model_path)
+
+
+def configured_weights(config: Config, model: Model) -> Weights | None:
+    """Return the weights that the configuration names for an engine; None where it names the user's own."""
+    match model:
+        case "fastsam":
+            found = known(Path(config.fastsam.model_path).stem)
+        case "da3":
+            found = known(configured_folder(config, model).name)
+        case _:
+            return named(model)
+    return found if found is not None and found.model == model else None
+
+
+def configured_files(config: Config, model: Model) -> tuple[str, ...]:
+    """Return the names of the files that an engine reads."""
+    if model == "fastsam":
+        return (Path(config.fastsam.model_path).name,)
+    if model == "da3":
+        return "config.json", "model.safetensors"
+    return tuple(each.name for each in named(model).files)
+
+
+def folder_for(weights: Weights, config: Config) -> Path:
+    """Return where weights belong: where the configuration looks for them, or beside what it names instead."""
+    folder = configured_folder(config, weights.model)
+    if weights.model != "da3" or configured_weights(config, "da3") == weights:
+        return folder
+    return folder.parent / weights.name
+
+
+def wanted(config: Config) -> tuple[Weights, ...]:
+    """Return the weights that a configuration names, for every slot; SAM3 in the format of the chosen tracker."""
+    tracker: Model = "sam3-hf" if config.engines.tracker == "sam3-hf" else "sam3"
+    models: tuple[Model, ...] = ("fastsam", "da3", tracker)
+    found = (configured_weights(config, each) for each in models)
+    return tuple(each for each in found if each is not None)
+
+
+def _da3_folder(model_path: str) -> Path:
+    """Return the folder of DA3's weights: a variant's name alone means the folder of that name beside the default."""
+    if model_path in {each.name for each in CATALOGUE if each.model == "da3"}:
+        return Path(Da3Config().model_path).parent / model_path
+    return Path(model_path)
