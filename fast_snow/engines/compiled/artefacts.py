@@ -1,0 +1,205 @@
+"""Which compiled network serves here, and why one that lies there does not."""
+
+import re
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from fast_snow.engines import hardware
+from fast_snow.engines.compiled import manifest as manifests
+from fast_snow.engines.compiled.manifest import FileRecord, Manifest
+from fast_snow.errors import EngineError
+
+_SUFFIXES = {"onnx": ".onnx", "tensorrt": ".engine"}
+_DISTRIBUTIONS = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12")
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a TensorRT engine is bound to.
+
+    Attributes:
+        gpu: name of the GPU.
+        compute_capability: like `9.0`.
+        tensorrt: version; None where it is not installed.
+    """
+
+    gpu: str
+    compute_capability: str
+    tensorrt: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A compiled network that may be loaded; `check` it before."""
+
+    path: Path
+    manifest: Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Why no compiled network can be loaded, and the command that makes one."""
+
+    reason: str
+
+
+def tensorrt_version() -> str | None:
+    """Return the version of the installed TensorRT without importing it; None where there is none."""
+    for name in _DISTRIBUTIONS:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def this_machine(index: int = 0) -> Machine | None:
+    """Return what engines are bound to on a GPU of this machine; None where there is no such GPU."""
+    found = hardware.gpus()
+    if index >= len(found):
+        return None
+    gpu = found[index]
+    return Machine(gpu=gpu.name, compute_capability=gpu.compute_capability, tensorrt=tensorrt_version())
+
+
+def path_of(folder: Path, variant: str, frame: tuple[int, int], precision: str, target: str) -> Path:
+    """Return where a compiled network stands.
+
+    Args:
+        folder: of compiled networks.
+        variant: like `da3-small`.
+        frame: height and width of the network's input.
+        precision: `fp32` or `fp16`.
+        target: `onnx` or `tensorrt`.
+
+    Returns:
+        A path like `folder/da3-small_280x504_fp16.onnx`.
+    """
+    height, width = frame
+    name = _NOT_IN_A_NAME.sub("-", variant)
+    return folder / f"{name}_{height}x{width}_{precision}{_SUFFIXES[target]}"
+
+
+def command(model: str, target: str, frame: tuple[int, int], precision: str | None = None) -> str:
+    """Return the command that makes a compiled network."""
+    wanted = "" if precision is None else f" --precision {precision}"
+    return f"fast-snow export-engines --model {model} --target {target} --shape {frame[0]}x{frame[1]}{wanted}"
+
+
+def find(
+    folder: Path,
+    model: str,
+    variant: str,
+    frame: tuple[int, int],
+    target: str,
+    weights_sha256: str | None,
+    here: Machine | None,
+) -> Found | Refused:
+    """Find the compiled network that serves best here.
+
+    Half precision comes first on a GPU, full precision on a CPU. Files are compared by size only; `check` compares
+    their content.
+
+    Args:
+        folder: of compiled networks.
+        model: `fastsam` or `da3`.
+        variant: like `FastSAM-s` or `da3-small`.
+        frame: height and width of the network's input.
+        target: `onnx` or `tensorrt`.
+        weights_sha256: of the weights that would be loaded otherwise; None if there are none to compare with.
+        here: this machine; None to run on a CPU.
+
+    Returns:
+        The network, or why there is none.
+    """
+    if target == "tensorrt" and (here is None or here.tensorrt is None):
+        lacks = "no NVIDIA GPU is here" if here is None else 'TensorRT is not installed: pip install "fast-snow[gpu]"'
+        return Refused(reason=lacks)
+    reasons = []
+    for precision in ("fp16", "fp32") if here else ("fp32", "fp16"):
+        path = path_of(folder, variant, frame, precision, target)
+        if not path.exists() and not manifests.path_beside(path).exists():
+            continue
+        try:
+            manifest = manifests.read(manifests.path_beside(path))
+            _refuse_other(manifest, path, model, target, frame, precision)
+            _refuse_stale(manifest, path, weights_sha256)
+            _refuse_foreign(manifest, path, here)
+            _refuse_resized(manifest, path)
+        except EngineError as error:
+            reasons.append(f"{error}; rebuild it: {command(model, target, frame, precision)} --force")
+            continue
+        return Found(path=path, manifest=manifest)
+    if reasons:
+        return Refused(reason="; ".join(reasons))
+    height, width = frame
+    return Refused(
+        reason=f"no {target} network of {variant} for {height}x{width} in {folder}: {command(model, target, frame)}"
+    )
+
+
+def check(found: Found) -> None:
+    """Compare the content of a found network with what its manifest recorded.
+
+    Args:
+        found: what `find` returned.
+
+    Raises:
+        EngineError: a file is missing or has changed.
+    """
+    manifest = found.manifest
+    again = f"{command(manifest.model, manifest.target, manifest.frame, manifest.precision)} --force"
+    for record in (manifest.artefact, *manifest.external):
+        path = found.path.with_name(record.name)
+        try:
+            now = manifests.record_of(path)
+        except OSError as error:
+            raise EngineError(f"{path}: {error.strerror}; rebuild it: {again}") from None
+        if now != record:
+            raise EngineError(f"{path}: damaged, its SHA-256 is not the one of its manifest; rebuild it: {again}")
+
+
+def _refuse_other(
+    manifest: Manifest, path: Path, model: str, target: str, frame: tuple[int, int], precision: str
+) -> None:
+    got = (manifest.model, manifest.target, manifest.frame, manifest.precision)
+    if got != (model, target, frame, precision) or manifest.artefact.name != path.name:
+        raise EngineError(f"{path}: its manifest is of another network, {manifest.artefact.name}")
+
+
+def _refuse_stale(manifest: Manifest, path: Path, weights_sha256: str | None) -> None:
+    if weights_sha256 is not None and manifest.weights_sha256 != weights_sha256:
+        raise EngineError(
+            f"{path}: made from other weights ({manifest.weights_sha256[:12]}, these are {weights_sha256[:12]})"
+        )
+
+
+def _refuse_foreign(manifest: Manifest, path: Path, here: Machine | None) -> None:
+    if manifest.target != "tensorrt" or here is None:
+        return
+    origin = manifest.origin
+    if origin is None:
+        raise EngineError(f"{path}: its manifest does not say for which GPU it was built")
+    if origin.compute_capability != here.compute_capability:
+        raise EngineError(
+            f"{path}: built for {origin.gpu} (compute capability {origin.compute_capability}),"
+            f" this is {here.gpu} ({here.compute_capability})"
+        )
+    if origin.tensorrt != here.tensorrt:
+        raise EngineError(f"{path}: built by TensorRT {origin.tensorrt}, here is {here.tensorrt}")
+
+
+def _refuse_resized(manifest: Manifest, path: Path) -> None:
+    for record in (manifest.artefact, *manifest.external):
+        _refuse_other_size(path.with_name(record.name), record)
+
+
+def _refuse_other_size(path: Path, record: FileRecord) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise EngineError(f"{path}: {error.strerror}") from None
+    if size != record.size_bytes:
+        raise EngineError(f"{path}: damaged, {size} bytes where its manifest records {record.size_bytes}")

@@ -1,0 +1,130 @@
+"""The few things TensorRT needs of CUDA, by way of torch: a stream, graphs captured on it, pinned memory."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+from fast_snow.engines.torch_runtime import devices
+from fast_snow.errors import ConfigError
+
+Replay = Callable[[], None]
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """A queue of work on a device."""
+
+    @property
+    def handle(self) -> int:
+        """The stream as a CUDA handle."""
+        ...
+
+    def ordered(self) -> AbstractContextManager[None]:
+        """Put torch's work on the stream: after what the caller has queued, and before what the caller queues next."""
+        ...
+
+    def capture(self, work: Callable[[], None]) -> Replay:
+        """Record work as a CUDA graph without doing it, and return what does it; `ordered` says on which stream.
+
+        Raises:
+            RuntimeError: the work cannot be captured.
+        """
+        ...
+
+    def synchronize(self) -> None:
+        """Wait until the stream's work is done."""
+        ...
+
+
+@runtime_checkable
+class Cuda(Protocol):
+    """What depends on there being a GPU."""
+
+    def device(self, name: str) -> torch.device:
+        """Return the GPU that a setting names."""
+        ...
+
+    def stream(self, device: torch.device) -> Stream:
+        """Return a new stream."""
+        ...
+
+    def pinned(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """Return uninitialised host memory that the device can read and write by itself."""
+        ...
+
+
+class TorchCuda:
+    """CUDA as torch has it."""
+
+    __slots__ = ()
+
+    def device(self, name: str) -> torch.device:
+        """Return the GPU that a setting names.
+
+        Args:
+            name: `auto`, `cuda` or `cuda:N`.
+
+        Returns:
+            The GPU.
+
+        Raises:
+            ConfigError: it is not a GPU, or not there.
+        """
+        device = devices.choose(name)
+        if device.type != "cuda":
+            raise ConfigError(
+                f"runtime.device: got {name!r}, but TensorRT needs an NVIDIA GPU and torch sees"
+                f" {torch.cuda.device_count()}; take the torch or onnx backend"
+            )
+        return device
+
+    def stream(self, device: torch.device) -> Stream:
+        """Return a new stream."""
+        return _TorchStream(device)
+
+    def pinned(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+        """Return pinned host memory; torch keeps what is given back for the next call."""
+        return torch.empty(shape, dtype=dtype, pin_memory=True)
+
+
+class _TorchStream:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+    @property
+    def handle(self) -> int:
+        return int(self._stream.cuda_stream)
+
+    @contextmanager
+    def ordered(self) -> Iterator[None]:
+        caller = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(caller)
+        with torch.cuda.stream(self._stream):
+            yield
+        caller.wait_stream(self._stream)
+
+    def capture(self, work: Callable[[], None]) -> Replay:
+        graph = torch.cuda.CUDAGraph()
+        # thread_local: other engines' threads may allocate while this one captures.
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            work()
+        return graph.replay
+
+    def synchronize(self) -> None:
+        self._stream.synchronize()
+
+
+def to_device(array: np.ndarray, cuda: Cuda, device: torch.device) -> torch.Tensor:
+    """Copy an array to the device by way of pinned memory, on the current stream."""
+    staged = cuda.pinned(array.shape, torch.from_numpy(np.empty(0, array.dtype)).dtype)
+    staged.numpy()[...] = array
+    return staged.to(device, non_blocking=True)
+
+
+def to_host(tensor: torch.Tensor, cuda: Cuda) -> torch.Tensor:
+    """Begin to copy a tensor to pinned memory, on the current stream; it is there once the stream is synchronised."""
+    return cuda.pinned(tuple(tensor.shape), tensor.dtype).copy_(tensor, non_blocking=True)

@@ -1,0 +1,223 @@
+"""Compiles networks: ONNX, and TensorRT engines from it; each is checked against torch before it counts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from fast_snow.engines.compiled import artefacts, onnx_runtime
+from fast_snow.engines.compiled import manifest as manifests
+from fast_snow.engines.compiled.manifest import EngineOrigin, Manifest, Profile, TensorRecord
+from fast_snow.engines.compiled.network import Network
+from fast_snow.errors import EngineError
+from fast_snow.export import parity
+from fast_snow.export.exportable import Exportable, ExportSpec
+from fast_snow.export.parity import Parity
+from fast_snow.export.staging import put_in_place, staging
+from fast_snow.export.tensorrt_engine import TensorRt
+from fast_snow.protocols import Progress, silent
+
+_TIMING_CACHE = "tensorrt_timing.cache"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """A compiled network that is in its place.
+
+    Attributes:
+        path: of the artefact; its manifest is beside it.
+        manifest: what it was made from and how well it agrees with torch.
+        up_to_date: it was there already and nothing had to be done.
+    """
+
+    path: Path
+    manifest: Manifest
+    up_to_date: bool
+
+
+def export_engines(
+    exportables: Iterable[Exportable],
+    folder: Path,
+    *,
+    tensorrt: TensorRt | None = None,
+    force: bool = False,
+    frames: Sequence[int] = (1, 2),
+    progress: Progress = silent,
+) -> tuple[Exported, ...]:
+    """Compile networks; each artefact is complete or, where anything fails, as it was before.
+
+    Args:
+        exportables: loaded models; taken one after the other, so that a generator holds one at a time.
+        folder: where artefacts go.
+        tensorrt: builds an engine from each ONNX file as well; None makes ONNX only.
+        force: make even what is up to date.
+        frames: numbers of frames at which answers are compared with torch, of which those count that the network's
+            profiles take.
+        progress: told what is being made.
+
+    Returns:
+        The artefacts, ONNX before the engine that was built from it.
+
+    Raises:
+        EngineError: a network could not be written, or differs too much from torch.
+        OutputError: the folder cannot be written.
+    """
+    exported: list[Exported] = []
+    for model in exportables:
+        graph = _export_onnx(model, folder, force, frames, progress)
+        exported.append(graph)
+        if tensorrt is not None:
+            exported.append(_export_engine(model, graph, tensorrt, force, frames, progress))
+    return tuple(exported)
+
+
+def _export_onnx(model: Exportable, folder: Path, force: bool, frames: Sequence[int], progress: Progress) -> Exported:
+    spec = model.spec
+    path = artefacts.path_of(folder, spec.variant, spec.frame, spec.precision, "onnx")
+    found = None if force else _up_to_date(path, spec)
+    if found is not None:
+        return Exported(path=path, manifest=found, up_to_date=True)
+    with staging(folder) as temporary:
+        staged = temporary / path.name
+        progress(f"writing {path.name}", 0, 3)
+        model.write(staged)
+        _check_graph(staged)
+        progress(f"comparing {path.name} with torch", 1, 3)
+        with onnx_runtime.open_network(staged) as network:
+            measured = _compare(network, model, path.name, frames)
+        progress(f"recording {path.name}", 2, 3)
+        files = [staged, *sorted(each for each in temporary.iterdir() if each != staged)]
+        manifest = _manifest(spec, files, measured, _tensors(staged), target="onnx", origin=None)
+        put_in_place(files, manifest, folder)
+    progress(f"wrote {path.name}", 3, 3)
+    return Exported(path=path, manifest=manifest, up_to_date=False)
+
+
+def _export_engine(
+    model: Exportable, graph: Exported, tensorrt: TensorRt, force: bool, frames: Sequence[int], progress: Progress
+) -> Exported:
+    spec, folder, machine = model.spec, graph.path.parent, tensorrt.machine
+    path = artefacts.path_of(folder, spec.variant, spec.frame, spec.precision, "tensorrt")
+    origin = EngineOrigin(
+        gpu=machine.gpu,
+        compute_capability=machine.compute_capability,
+        tensorrt=machine.tensorrt or "unknown",
+        onnx=graph.manifest.artefact,
+    )
+    found = None if force else _up_to_date(path, spec)
+    if found is not None and found.origin == origin:
+        return Exported(path=path, manifest=found, up_to_date=True)
+    with staging(folder) as temporary:
+        staged = temporary / path.name
+        tensorrt.build(graph.path, staged, spec.profiles, folder / _TIMING_CACHE, progress)
+        progress(f"comparing {path.name} with torch", 0, 1)
+        with tensorrt.open_network(staged) as network:
+            measured = _compare(network, model, path.name, frames)
+        tensors = (graph.manifest.inputs, graph.manifest.outputs)
+        manifest = _manifest(spec, [staged], measured, tensors, target="tensorrt", origin=origin)
+        put_in_place([staged], manifest, folder)
+    progress(f"wrote {path.name}", 1, 1)
+    return Exported(path=path, manifest=manifest, up_to_date=False)
+
+
+def _up_to_date(path: Path, spec: ExportSpec) -> Manifest | None:
+    """Return the manifest of what is there, if it is whole and was made from the same; None otherwise."""
+    try:
+        manifest = manifests.read(manifests.path_beside(path))
+        artefacts.check(artefacts.Found(path=path, manifest=manifest))
+    except EngineError:
+        return None
+    made = (manifest.model, manifest.variant, manifest.precision, manifest.frame, manifest.opset)
+    wanted = (spec.model, spec.variant, spec.precision, spec.frame, spec.opset)
+    same = made == wanted and manifest.weights_sha256 == spec.weights_sha256
+    same = same and dict(manifest.packages) == dict(spec.packages) and dict(manifest.tolerance) == dict(spec.tolerance)
+    return manifest if same and dict(manifest.profiles) == _profiles(spec) else None
+
+
+def _check_graph(path: Path) -> None:
+    if not path.is_file():
+        raise EngineError(f"{path.name}: the exporter wrote no file")
+    try:
+        onnx.checker.check_model(str(path))
+    except onnx.checker.ValidationError as error:
+        raise EngineError(
+            f"{path.name}: the exporter wrote invalid ONNX ({' '.join(str(error).split())[:300]})"
+        ) from None
+
+
+def _compare(network: Network, model: Exportable, name: str, frames: Sequence[int]) -> Parity:
+    counts = [each for each in frames if _within_profiles(model, each)]
+    if not counts:
+        raise EngineError(f"{name}: its profiles take none of {', '.join(map(str, frames))} frames: nothing to compare")
+    try:
+        measured = parity.compare(network, model.reference, model.sample, counts)
+    except EngineError as error:
+        raise EngineError(f"{name}: {error}") from None
+    except MemoryError as error:
+        raise EngineError(f"{name}: cannot be compared with torch: {error}") from None
+    parity.require(measured, model.spec.tolerance, name)
+    return measured
+
+
+def _within_profiles(model: Exportable, count: int) -> bool:
+    inputs = model.sample(count)
+    return all(
+        low <= size <= high
+        for name, profile in model.spec.profiles.items()
+        for low, size, high in zip(profile.smallest, inputs[name].shape, profile.largest, strict=True)
+    )
+
+
+def _tensors(path: Path) -> tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
+    graph = onnx.load(str(path), load_external_data=False).graph
+    constant = {each.name for each in graph.initializer}
+    inputs = tuple(_tensor(each) for each in graph.input if each.name not in constant)
+    return inputs, tuple(_tensor(each) for each in graph.output)
+
+
+def _tensor(value: Any) -> TensorRecord:  # noqa: ANN401 (protobuf)
+    kind = value.type.tensor_type
+    return TensorRecord(
+        name=value.name,
+        dtype=onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type).name,
+        shape=tuple(
+            each.dim_value if each.HasField("dim_value") else each.dim_param or f"axis_{i}"
+            for i, each in enumerate(kind.shape.dim)
+        ),
+    )
+
+
+def _manifest(
+    spec: ExportSpec,
+    files: Sequence[Path],
+    measured: Parity,
+    tensors: tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]],
+    *,
+    target: str,
+    origin: EngineOrigin | None,
+) -> Manifest:
+    artefact, *external = (manifests.record_of(each) for each in files)
+    return Manifest(
+        model=spec.model,
+        variant=spec.variant,
+        target=target,
+        precision=spec.precision,
+        frame=spec.frame,
+        opset=spec.opset,
+        inputs=tensors[0],
+        outputs=tensors[1],
+        profiles=_profiles(spec),
+        weights_sha256=spec.weights_sha256,
+        packages=dict(spec.packages),
+        tolerance={name: float(value) for name, value in spec.tolerance.items()},
+        parity=dict(measured.outputs),
+        artefact=artefact,
+        external=tuple(external),
+        origin=origin,
+    )
+
+
+def _profiles(spec: ExportSpec) -> Mapping[str, Profile]:
+    return {name: (each.smallest, each.usual, each.largest) for name, each in spec.profiles.items()}

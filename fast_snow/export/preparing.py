@@ -1,0 +1,124 @@
+"""Which networks to compile, from what the user asked for."""
+
+import warnings
+from pathlib import Path
+from typing import Literal
+
+from fast_snow import weights
+from fast_snow.config import Config
+from fast_snow.engines import hardware
+from fast_snow.errors import ConfigError, FastSnowWarning
+from fast_snow.export.exportable import Exportable
+from fast_snow.export.exporting import Exported, export_engines
+from fast_snow.protocols import Progress, silent
+from fast_snow.types import GridShape
+
+CompiledModel = Literal["fastsam", "da3"]
+MODELS: tuple[CompiledModel, ...] = ("fastsam", "da3")
+_PRECISIONS = ("auto", "fp32", "fp16")
+_TARGETS = ("onnx", "tensorrt")
+_SMALLEST_SIDE = 16
+
+
+def run(
+    config: Config,
+    *,
+    model: str = "all",
+    precision: str = "auto",
+    shape: tuple[int, int] = (720, 1280),
+    target: str = "onnx",
+    force: bool = False,
+    progress: Progress = silent,
+) -> tuple[Exported, ...]:
+    """Compile networks for videos of one frame size.
+
+    Args:
+        config: says where weights are, where compiled networks go, and at what size networks see a frame.
+        model: `fastsam`, `da3` or `all`, which takes those whose weights are there.
+        precision: `fp32`, `fp16` or `auto`: fp16 where there is a GPU, else fp32.
+        shape: height and width of the video's frames; a network's own input size stands for itself.
+        target: `onnx`, or `tensorrt` for both.
+        force: make even what is up to date.
+        progress: told what is being made.
+
+    Returns:
+        The artefacts.
+
+    Raises:
+        ConfigError: a word that is none of these, no TensorRT or GPU, or no weights.
+        EngineError: a network could not be compiled, or differs too much from torch; what was there stays.
+    """
+    _check(model, precision, shape, target)
+    on_gpu = target == "tensorrt" or (config.runtime.device != "cpu" and hardware.gpu_count() > 0)
+    chosen = precision if precision != "auto" else ("fp16" if on_gpu else "fp32")
+    models = _with_weights(config, model)
+    tensorrt = None
+    if target == "tensorrt":
+        from fast_snow.export import tensorrt_engine
+
+        tensorrt = tensorrt_engine.here(config.runtime.device)
+    return export_engines(
+        (_prepare(config, each, chosen, shape) for each in models),
+        Path(config.engines.compiled_path),
+        tensorrt=tensorrt,
+        force=force,
+        progress=progress,
+    )
+
+
+def network_size(config: Config, model: CompiledModel, shape: tuple[int, int]) -> GridShape:
+    """Return height and width at which a network sees frames of a video.
+
+    Args:
+        config: the networks' longer sides.
+        model: which network.
+        shape: height and width of the video's frames.
+    """
+    if model == "fastsam":
+        from fast_snow.engines.fastsam import preprocessing as fastsam
+
+        return fastsam.network_size(*shape, config.fastsam.imgsz)
+    from fast_snow.engines.da3 import preprocessing as da3
+
+    return da3.network_size(*shape, config.da3.process_res)
+
+
+def _check(model: str, precision: str, shape: tuple[int, int], target: str) -> None:
+    for name, got, allowed in (
+        ("model", model, (*MODELS, "all")),
+        ("precision", precision, _PRECISIONS),
+        ("target", target, _TARGETS),
+    ):
+        if got not in allowed:
+            raise ConfigError(f"--{name}: got {got!r}, expected {', '.join(allowed)}")
+    if min(shape) < _SMALLEST_SIDE:
+        raise ConfigError(f"--shape: got {shape[0]}x{shape[1]}, expected height x width of a video like 720x1280")
+
+
+def _with_weights(config: Config, model: str) -> tuple[CompiledModel, ...]:
+    wanted = MODELS if model == "all" else tuple(each for each in MODELS if each == model)
+    located = {each: weights.locate(config, each) for each in wanted}
+    lacking = {
+        each: f"{each}: no weights in {found.folder}, where {' and '.join(found.problems)}: {found.remedy}"
+        for each, found in located.items()
+        if not found.complete
+    }
+    if len(lacking) == len(wanted):
+        raise ConfigError("; ".join(lacking.values()))
+    for each in lacking.values():
+        warnings.warn(f"{each}; it is left out", FastSnowWarning, stacklevel=2)
+    return tuple(each for each in wanted if each not in lacking)
+
+
+def _prepare(config: Config, model: CompiledModel, precision: str, shape: tuple[int, int]) -> Exportable:
+    frame = network_size(config, model, shape)
+    located = weights.locate(config, model)
+    if model == "fastsam":
+        from fast_snow.export import fastsam
+
+        return fastsam.prepare(
+            located.folder / located.files[0], precision=precision, config=config.fastsam, frame=frame
+        )
+    from fast_snow.export import da3
+
+    return da3.prepare(located.folder, precision=precision, config=config.da3, frame=frame)

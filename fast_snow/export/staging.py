@@ -1,0 +1,75 @@
+"""Files that are complete or absent: made in a folder of their own, then moved to their place."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from fast_snow.engines.compiled import manifest as manifests
+from fast_snow.engines.compiled.manifest import Manifest
+from fast_snow.errors import OutputError
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder on the same disk as `folder`; whatever happens, it is gone afterwards.
+
+    Args:
+        folder: where files are to go in the end; it is created.
+
+    Yields:
+        The temporary folder.
+
+    Raises:
+        OutputError: `folder` cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(dir=folder, prefix=".export-")
+    except OSError as error:
+        raise OutputError(
+            f"engines.compiled_path: {folder} cannot be written ({error.strerror}); choose another"
+        ) from None
+    with temporary as name:
+        yield Path(name)
+
+
+def put_in_place(staged: Sequence[Path], manifest: Manifest, folder: Path) -> Path:
+    """Move the files of an artefact to their place, its manifest last: without one an artefact counts as absent.
+
+    Args:
+        staged: the artefact's file first, then those of its weights.
+        manifest: of the artefact.
+        folder: where they go.
+
+    Returns:
+        Where the artefact is.
+    """
+    places = [folder / each.name for each in staged]
+    beside = manifests.path_beside(places[0])
+    beside.unlink(missing_ok=True)
+    try:
+        for source, place in zip(staged, places, strict=True):
+            source.replace(place)
+        manifests.write(manifest, beside)
+    except BaseException:
+        for place in (*places, beside):
+            place.unlink(missing_ok=True)
+        raise
+    return places[0]
+
+
+def replace_file(path: Path, content: bytes | memoryview) -> None:
+    """Write a file: it is complete or as it was before.
+
+    Args:
+        path: of the file.
+        content: all of it.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
