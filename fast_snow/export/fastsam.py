@@ -1,0 +1,184 @@
+"""FastSAM for export: one ONNX file for every batch, height and width that its stride divides."""
+
+import copy
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from fast_snow.config import FastSamConfig
+from fast_snow.engines.compiled.network import Arrays
+from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES
+from fast_snow.engines.fastsam.preprocessing import IMAGES, STRIDE
+from fast_snow.engines.fastsam.weights import load
+from fast_snow.errors import ConfigError
+from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile
+from fast_snow.types import GridShape
+from fast_snow.weights.record import sha256_of
+
+_OPSET = 17
+_OUTPUTS = (BOXES, SCORES, COEFFICIENTS, PROTOTYPES)
+_SAMPLE_SEED = 0
+_SAMPLE_COLOUR = 0.2
+_TRACED = (2, 3, 64, 96)  # small, and no two sizes alike
+_SCORE_CHANNEL = 4
+
+_TOLERANCE: Mapping[str, Mapping[str, float]] = {
+    "fp32": {BOXES: 0.25, SCORES: 1e-3, COEFFICIENTS: 1e-2, PROTOTYPES: 1e-2},
+    "fp16": {BOXES: 8.0, SCORES: 0.05, COEFFICIENTS: 0.25, PROTOTYPES: 0.25},
+}
+"""Largest difference over all anchors, most of which stand for nothing and are the least certain.
+
+Boxes are in pixels: an edge is the mean of 16 bins of up to 32 pixels each, so that 1 % of error in a logit moves it by
+pixels where the bins disagree. On the sample, random networks of scales n and s stayed below a tenth of these values;
+trained weights were not at hand. TF32 has the mantissa of fp16: engines of fp32 must not use it.
+"""
+
+
+def prepare(weights: Path, *, precision: str, config: FastSamConfig, frame: GridShape) -> Exportable:
+    """Load FastSAM for export.
+
+    Args:
+        weights: a `.pt` file of ultralytics.
+        precision: `fp32` or `fp16`; inputs and outputs are float32 in both.
+        config: says how many frames go through at once.
+        frame: height and width of the network's input that an engine is tuned for.
+
+    Returns:
+        The network; its input is `images`, its outputs are `boxes`, `scores`, `coefficients` and `prototypes`.
+
+    Raises:
+        ConfigError: no such precision, or a frame that the network's stride does not divide.
+        InputError: weights that are missing, damaged or of something else.
+    """
+    if precision not in _TOLERANCE:
+        raise ConfigError(f"precision: got {precision!r}, expected {' or '.join(_TOLERANCE)}")
+    if any(side < STRIDE or side % STRIDE for side in frame):
+        raise ConfigError(f"frame: got {frame[0]} x {frame[1]}, expected multiples of {STRIDE} pixels")
+    loaded = load(weights)
+    exact = _Outputs(_exportable(loaded.network)).eval()
+    written = exact if precision == "fp32" else _Half(copy.deepcopy(exact)).eval()
+    largest = (config.batch_size, 3, *frame)
+    spec = ExportSpec(
+        model="fastsam",
+        variant=weights.stem,
+        precision=precision,
+        frame=frame,
+        opset=_OPSET,
+        profiles={IMAGES: ShapeProfile(smallest=(1, 3, *frame), usual=largest, largest=largest)},
+        tolerance=_TOLERANCE[precision],
+        weights_sha256=sha256_of(weights),
+        packages={name: version(name) for name in ("torch", "ultralytics", "onnx")},
+    )
+    return Exportable(spec=spec, write=_Writer(written), reference=_Reference(exact), sample=_Sample(frame))
+
+
+class _Outputs(torch.nn.Module):
+    """Answers with one tensor per meaning, so that each has a tolerance in its own unit."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        predictions, prototypes = self.network(images)
+        coefficients = predictions[:, _SCORE_CHANNEL + 1 :]
+        return predictions[:, :_SCORE_CHANNEL], predictions[:, _SCORE_CHANNEL], coefficients, prototypes
+
+
+class _Half(torch.nn.Module):
+    """Convolves in fp16 and decodes in fp32: fp16 names pixels beyond 512 only to the half."""
+
+    def __init__(self, outputs: _Outputs) -> None:
+        super().__init__()
+        self.outputs = outputs.half()
+        head = _head(outputs.network)
+        head.dfl.float()
+        for branch in (*head.cv2, *head.cv3, *head.cv4, head.proto):
+            branch.register_forward_hook(_as_float)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outputs: tuple[torch.Tensor, ...] = self.outputs(images.half())
+        return outputs
+
+
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    network: torch.nn.Module
+
+    def __call__(self, path: Path) -> None:
+        with warnings.catch_warnings():
+            # The exporter that replaces it needs onnxscript, which is no dependency.
+            warnings.filterwarnings(
+                "ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning
+            )
+            warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
+            torch.onnx.export(
+                self.network,
+                (torch.zeros(_TRACED),),
+                str(path),
+                opset_version=_OPSET,
+                dynamo=False,
+                input_names=[IMAGES],
+                output_names=list(_OUTPUTS),
+                dynamic_axes={
+                    IMAGES: {0: "batch", 2: "height", 3: "width"},
+                    BOXES: {0: "batch", 2: "anchors"},
+                    SCORES: {0: "batch", 1: "anchors"},
+                    COEFFICIENTS: {0: "batch", 2: "anchors"},
+                    PROTOTYPES: {0: "batch", 2: "prototype_height", 3: "prototype_width"},
+                },
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    network: torch.nn.Module
+
+    def __call__(self, inputs: Arrays) -> Arrays:
+        with torch.inference_mode():
+            outputs = self.network(torch.from_numpy(inputs[IMAGES]))
+        return {name: output.numpy() for name, output in zip(_OUTPUTS, outputs, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    frame: GridShape
+
+    def __call__(self, count: int) -> Arrays:
+        """Return images like photographs: large areas of one brightness, with a little colour in smaller ones."""
+        generator = np.random.default_rng(_SAMPLE_SEED)
+        bright = self._noise(generator, (count, 6, 10, 1))
+        colour = self._noise(generator, (count, 24, 40, 3))
+        images = (1 - _SAMPLE_COLOUR) * bright + _SAMPLE_COLOUR * colour
+        return {IMAGES: np.ascontiguousarray(images.transpose(0, 3, 1, 2))}
+
+    def _noise(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Float32[np.ndarray, "n h w c"]:
+        height, width = self.frame
+        coarse = generator.random(shape, np.float32)
+        fine = [cv2.resize(each, (width, height), interpolation=cv2.INTER_LINEAR) for each in coarse]
+        return np.stack(fine).reshape(shape[0], height, width, shape[3])
+
+
+def _exportable(network: torch.nn.Module) -> torch.nn.Module:
+    """Fold normalisation into the convolutions, and let the head make its anchors from the size of its input."""
+    fused: torch.nn.Module = network.fuse(verbose=False)  # type: ignore[operator]
+    head = _head(fused)
+    head.export = True
+    head.dynamic = True
+    return fused
+
+
+def _head(network: torch.nn.Module) -> Any:  # noqa: ANN401 (a class of ultralytics, which has no types)
+    return network.model[-1]  # type: ignore[index]
+
+
+def _as_float(_: torch.nn.Module, __: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+    return output.float()
