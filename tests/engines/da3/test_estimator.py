@@ -1,0 +1,158 @@
+"""The geometry engine: chunks come together in one world, confidence is a share, and memory that runs out is met."""
+
+import itertools
+from functools import partial
+
+import numpy as np
+import pytest
+
+from fast_snow.config import Da3Config
+from fast_snow.engines.da3.chunks import spans
+from fast_snow.engines.da3.estimator import open_geometry
+from fast_snow.engines.da3.poses import world_to_camera
+from fast_snow.engines.da3.variants import VARIANTS
+from fast_snow.errors import ConfigError, EngineError, FastSnowWarning
+from fast_snow.types import DepthOrigin
+from tests.engines.da3 import box_room
+from tests.engines.da3.box_room import COUNT, GRID, RoomNetwork, frames, opened
+
+
+def estimate(network, *, count=COUNT, variant="da3-small", most_frames=0, progress=None, **config):
+    told = {} if progress is None else {"progress": progress}
+    with open_geometry(
+        Da3Config(process_res=max(GRID), **config),
+        open_network=partial(opened, network),
+        variant=VARIANTS[variant],
+        most_frames=most_frames,
+        **told,
+    ) as engine:
+        return engine(frames(count))
+
+
+def assert_is_the_room(geometry, atol):
+    """The cameras relative to the first, and depth, are the truth in the scale of the first chunk."""
+    count = len(geometry)
+    scale = np.median(geometry.depth[0] / box_room.depths()[0])
+    np.testing.assert_allclose(geometry.depth / scale, box_room.depths()[:count], rtol=atol)
+    wanted = world_to_camera(box_room.encodings()[:count].astype(np.float32))
+    wanted = wanted @ np.linalg.inv(wanted[0])
+    found = geometry.T_camera_world @ np.linalg.inv(geometry.T_camera_world[0])
+    found[:, :3, 3] /= scale
+    np.testing.assert_allclose(found, wanted, atol=atol)
+
+
+def test_a_window_in_one_chunk():
+    network = RoomNetwork()
+    geometry = estimate(network)
+    assert network.asked == [list(range(COUNT))]
+    assert (geometry.grid, geometry.metric, geometry.origin) == (GRID, False, DepthOrigin.NETWORK)
+    np.testing.assert_allclose(geometry.confidence, 1 - 1 / 3, rtol=1e-6)
+    assert_is_the_room(geometry, 1e-5)
+
+
+@pytest.mark.parametrize(("size", "overlap"), [(8, 3), (6, 1), (22, 5), (3, 2), (2, 1)])
+def test_chunks_of_any_world_and_scale_come_together(size, overlap):
+    network = RoomNetwork()
+    geometry = estimate(network, chunk_size=size, chunk_overlap=overlap)
+    assert len(network.asked) > 1
+    assert {len(each) for each in network.asked} == {size}
+    assert_is_the_room(geometry, 1e-3)
+
+
+def test_one_frame():
+    assert_is_the_room(estimate(RoomNetwork(), count=1, chunk_size=4, chunk_overlap=2), 1e-5)
+
+
+def test_metric_chunks_keep_their_scale():
+    network = RoomNetwork(scales=(0.9, 1.1))
+    geometry = estimate(network, variant="da3nested-giant-large", chunk_size=15, chunk_overlap=5)
+    assert geometry.metric
+    ratio = np.median(geometry.depth / box_room.depths(), axis=(1, 2))
+    assert len(set(ratio.round(4))) == 2, "each chunk has the scale that the network gave it"
+    assert_is_the_room(
+        estimate(RoomNetwork(scales=(1.0, 1.0)), variant="da3nested-giant-large", chunk_size=8, chunk_overlap=3), 1e-3
+    )
+
+
+def test_a_network_compiled_for_few_frames_gets_few():
+    network = RoomNetwork()
+    assert_is_the_room(estimate(network, most_frames=10), 1e-3)
+    assert {len(each) for each in network.asked} == {10}
+
+
+def test_tells_how_far_it_is():
+    told = []
+    estimate(RoomNetwork(), chunk_size=12, chunk_overlap=2, progress=lambda *each: told.append(each))
+    assert told == [("geometry: depth", done, COUNT) for done in (12, 22, 23)]
+
+
+def test_confidence_is_a_share_whatever_the_network_says():
+    class Odd(RoomNetwork):
+        def __call__(self, inputs):
+            answer = super().__call__(inputs)
+            answer["confidence"][:, 0, :5] = [1.0, np.inf, np.nan, 0.0, 2.0]
+            return answer
+
+    confidence = estimate(Odd(), count=2).confidence
+    np.testing.assert_allclose(confidence[0, 0, :5], [0, 1, 0, 0, 0.5])
+    assert confidence.min() >= 0
+    assert confidence.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["torch", "compiled"])
+def test_smaller_chunks_where_memory_runs_out(name):
+    torch = pytest.importorskip("torch")
+    failure = {
+        "torch": torch.OutOfMemoryError("CUDA out of memory"),
+        "compiled": MemoryError("da3-small.onnx: out of memory in ONNX Runtime"),
+    }[name]
+    network = RoomNetwork(fits=5, failure=failure)
+    with pytest.warns(FastSnowWarning, match=r"frames per chunk: memory ran out, went on with \d+") as warned:
+        geometry = estimate(network)
+    assert [str(each.message).rsplit(" ", 1)[1] for each in warned] == ["11", "5"]
+    assert_is_the_room(geometry, 1e-3)
+
+
+def test_memory_that_holds_no_chunk_is_an_error():
+    torch = pytest.importorskip("torch")
+    network = RoomNetwork(fits=1, failure=torch.OutOfMemoryError("CUDA out of memory"))
+    with (
+        pytest.warns(FastSnowWarning, match="memory ran out"),
+        pytest.raises(EngineError, match=r"2 did not fit.*--da3\.process-res"),
+    ):
+        estimate(network)
+    assert len(network.asked[-1]) == 2, "chunks of one frame cannot be aligned"
+
+
+def test_other_failures_are_not_hidden():
+    with pytest.raises(ValueError, match="something else"):
+        estimate(RoomNetwork(fits=3, failure=ValueError("something else")))
+
+
+def test_poses_that_are_no_poses_are_an_error():
+    class Broken(RoomNetwork):
+        def __call__(self, inputs):
+            return {**super().__call__(inputs), "pose": np.full((len(inputs["images"]), 9), np.nan, np.float32)}
+
+    with pytest.raises(EngineError, match="poses of frames 0 to 22 are not finite"):
+        estimate(Broken())
+
+
+@pytest.mark.parametrize("overlap", [0, 4, 9])
+def test_chunks_that_cannot_be_aligned_are_refused(overlap):
+    with pytest.raises(ConfigError, match=rf"chunk_overlap: got {overlap}, expected at least 1 and less than"):
+        estimate(RoomNetwork(), chunk_size=4, chunk_overlap=overlap)
+
+
+def test_spans_hold_every_frame():
+    assert spans(5, 8, 3) == (range(5),)
+    assert spans(1, 1, 0) == (range(1),)
+    assert spans(10, 4, 1) == (range(4), range(3, 7), range(6, 10))
+    assert spans(9, 4, 1) == (range(4), range(3, 7), range(5, 9)), "the last shares more rather than be shorter"
+    for count in range(1, 30):
+        for size in range(2, 10):
+            for overlap in range(1, size):
+                each = spans(count, size, overlap)
+                assert sorted({t for span in each for t in span}) == list(range(count))
+                assert all(a.stop - b.start >= overlap for a, b in itertools.pairwise(each))
+                assert all(a.stop < b.stop and len(b) == min(size, count) for a, b in itertools.pairwise(each))
