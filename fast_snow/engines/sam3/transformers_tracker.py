@@ -1,0 +1,73 @@
+"""SAM3 in torch, as transformers builds it: tracks prompted objects through a window.
+
+Objects are carried one after the other, as transformers does; image features, most of the cost, are shared by all of
+them and by both passes. Returned masks own their buffers.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from weakref import WeakSet
+
+from fast_snow.config import Sam3Config
+from fast_snow.engines.sam3 import transformers_weights
+from fast_snow.engines.sam3.transformers_masklets import Network
+from fast_snow.engines.sam3.transformers_session import TransformersSession
+from fast_snow.engines.torch_runtime import devices, memory
+from fast_snow.errors import EngineError
+from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
+from fast_snow.types import Frames, GridShape
+
+
+@contextmanager
+def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent) -> Iterator[Tracker]:
+    """Load SAM3's tracker; leaving frees its memory and closes its sessions, whoever still holds them.
+
+    Args:
+        config: its parameters.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        progress: told how many frames are done.
+
+    Yields:
+        The tracker.
+
+    Raises:
+        ConfigError: no such device, or `sam3.model_path` holds no such network or damaged files.
+    """
+    place = devices.choose(device)
+    precision = devices.precision(config.precision, place)
+    network = Network(
+        module=transformers_weights.load(Path(config.model_path), place, precision),
+        device=place,
+        precision=precision,
+        state_on_host=config.offload_state_to_cpu,
+    )
+    tracker = _TransformersTracker(network, config, progress)
+    del network
+    try:
+        yield tracker
+    finally:
+        tracker.close()
+        memory.release(place)
+
+
+class _TransformersTracker:
+    """Starts sessions, any number at a time."""
+
+    def __init__(self, network: Network, config: Sam3Config, progress: Progress) -> None:
+        self._network: Network | None = network
+        self._config = config
+        self._progress = progress
+        self._sessions: WeakSet[TransformersSession] = WeakSet()
+
+    def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
+        if self._network is None:
+            raise EngineError("SAM3: the tracker was used after it was closed; open another")
+        session = TransformersSession(self._network, frames, grid, config=self._config, progress=self._progress)
+        self._sessions.add(session)
+        return session
+
+    def close(self) -> None:
+        self._network = None
+        for session in list(self._sessions):
+            session.close()
