@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from fast_snow.keyframes import KeyframeImage
 from fast_snow.perception import Engines, perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
+from fast_snow.residency import resident
 from fast_snow.run_record import RunSummary, record
 from fast_snow.types import LabelledMasks, SceneGraph
 
@@ -152,20 +153,23 @@ def load(folder: str | Path) -> SceneGraph:
 def steps(source: Input, composition: Composition, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
     """Run the pipeline that a configuration describes; yields the graph after each window."""
     threads.limit(config.runtime.threads)
-    pipeline = Pipeline(
-        perceive=lambda window, watch: perceive(
-            window,
-            engines=composition.engines,
-            discovery_iou_thresh=config.fastsam.discovery_iou_thresh,
-            repeat_iou_thresh=config.fusion.cross_run_iou_thresh,
-            progress=watch,
-        ),
-        picture=partial(keyframes.encode, every=config.output.keyframe_every, jpeg_quality=config.output.jpeg_quality),
-        fold=partial(fold, config=config),
-        start=start(config),
-        queue_length=config.runtime.queue_length,
-    )
-    return run(pipeline, windows(source, config.window), progress=progress)
+    with resident(composition.engines) if composition.resident else nullcontext(composition.engines) as engines:
+        pipeline = Pipeline(
+            perceive=lambda window, watch: perceive(
+                window,
+                engines=engines,
+                discovery_iou_thresh=config.fastsam.discovery_iou_thresh,
+                repeat_iou_thresh=config.fusion.cross_run_iou_thresh,
+                progress=watch,
+            ),
+            picture=partial(
+                keyframes.encode, every=config.output.keyframe_every, jpeg_quality=config.output.jpeg_quality
+            ),
+            fold=partial(fold, config=config),
+            start=start(config),
+            queue_length=config.runtime.queue_length,
+        )
+        yield from run(pipeline, windows(source, config.window), progress=progress)
 
 
 @contextmanager
@@ -206,4 +210,4 @@ def _opened(source: str | Path | Input, config: Config) -> Input:
 
 
 def _composition(source: Input, config: Config, engines: Engines | None, progress: Progress) -> Composition:
-    return own_engines(engines) if engines is not None else compose(source, config, progress=progress)
+    return own_engines(engines, config) if engines is not None else compose(source, config, progress=progress)

@@ -80,7 +80,14 @@ def record(
             "width": source.size[1],
             "source_fps": source.source_fps,
         },
-        "engines": {use.slot: {"name": use.name, "meaning": use.meaning} for use in used},
+        "engines": {
+            use.slot: {
+                "name": use.name,
+                "meaning": use.meaning,
+                "passed_over": {each.name: each.why for each in use.passed_over},
+            }
+            for use in used
+        },
         "frames": summary.frames,
         "tracks": summary.tracks,
         "observations": summary.observations,

@@ -47,12 +47,7 @@ SPECIFIED = {
     "vlm.temperature": 1.0,
 }
 
-AWAITING_ENGINES = {
-    *(f"fastsam.{name}" for name in ("conf_threshold", "iou_threshold", "imgsz", "max_det")),
-    *(f"sam3.{name}" for name in ("score_threshold_detection", "offload_state_to_cpu", "offload_video_to_cpu")),
-    *(f"da3.{name}" for name in ("process_res", "chunk_size", "chunk_overlap")),
-    *(f"vlm.{name}" for name in ("provider", "model", "max_output_tokens", "temperature")),
-}
+AWAITING_ENGINES = {f"vlm.{name}" for name in ("provider", "model", "max_output_tokens", "temperature")}
 """Settings of engines that are not part of this version."""
 
 

@@ -10,16 +10,26 @@ from fast_snow import run_folder
 from fast_snow.api import collected_warnings, load, steps
 from fast_snow.cli.clip_images import clip_images
 from fast_snow.cli.doctor import examine, print_findings
-from fast_snow.cli.options import Doctor, Infer, Validate, View
-from fast_snow.cli.terminal import console, print_summary, shown_progress, terminable
+from fast_snow.cli.options import Doctor, ExportEngines, FetchModels, Infer, Validate, View
+from fast_snow.cli.terminal import (
+    console,
+    print_exported,
+    print_fetched,
+    print_summary,
+    shown_progress,
+    terminable,
+)
 from fast_snow.composition import Composition, compose, reads
 from fast_snow.config import Config
-from fast_snow.errors import FastSnowWarning
+from fast_snow.engines.compiled.artefacts import this_machine
+from fast_snow.errors import ConfigError, FastSnowWarning
+from fast_snow.fetching import fetch
 from fast_snow.graph import start
 from fast_snow.inputs import open_input
 from fast_snow.presets import changed
 from fast_snow.presets import load as load_preset
 from fast_snow.run_record import RunSummary, record
+from fast_snow.types import GridShape
 from fast_snow.viewing import html
 
 
@@ -67,6 +77,51 @@ def _warn_of_idle_settings(config: Config, composition: Composition) -> None:
     idle = [name for name in changed(config) if not reads(composition, name)]
     if idle:
         warnings.warn(f"no engine of this run reads {', '.join(idle)}", FastSnowWarning, stacklevel=2)
+
+
+@run.register
+def fetch_models(command: FetchModels) -> int:
+    """Download weights."""
+    with shown_progress(quiet=command.quiet) as progress, terminable():
+        fetched = fetch(command.names, command.config, force=command.force, progress=progress)
+    print_fetched(fetched)
+    return 0
+
+
+@run.register
+def export_engines(command: ExportEngines) -> int:
+    """Compile networks."""
+    from fast_snow.export import preparing
+
+    config = command.config
+    with collected_warnings(show=False) as noticed, shown_progress(quiet=command.quiet) as progress, terminable():
+        exported = preparing.run(
+            config,
+            model=command.model,
+            precision=command.precision,
+            shape=_frame_shape(command),
+            target=_target(command),
+            force=command.force,
+            progress=progress,
+        )
+    print_exported(exported, noticed)
+    return 0
+
+
+def _frame_shape(command: ExportEngines) -> GridShape:
+    if command.like is not None:
+        return open_input(command.like, command.config.sampling).size
+    height, by, width = command.shape.partition("x")
+    if not (by and height.isdecimal() and width.isdecimal()):
+        raise ConfigError(f"--shape: got {command.shape!r}, expected height x width in pixels, like 720x1280")
+    return int(height), int(width)
+
+
+def _target(command: ExportEngines) -> str:
+    if command.target != "auto":
+        return command.target
+    machine = None if command.config.runtime.device == "cpu" else this_machine()
+    return "onnx" if machine is None or machine.tensorrt is None else "tensorrt"
 
 
 @run.register

@@ -1,25 +1,30 @@
 """What this machine has for Fast-SNOW, what is missing and what to do about it."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fast_snow import weights
+from fast_snow.composition import geometry, segmenter, tracker
+from fast_snow.composition.candidates import Candidate
 from fast_snow.config import Config
+from fast_snow.engines.hardware import gpus
+from fast_snow.protocols import silent
 
 
 class State(Enum):
     """Whether something can be used."""
 
     READY = "ready"
+    ON_REQUEST = "on request"
     MISSING = "missing"
-    LATER = "not yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,7 @@ class Finding:
     """One thing that was looked at.
 
     Attributes:
-        topic: engines, weights, packages or keys.
+        topic: machine, a slot of the pipeline, weights, packages or keys.
         name: what was looked at.
         state: whether it can be used.
         detail: what was found, what it means or what to do.
@@ -41,25 +46,31 @@ class Finding:
     licence: str = ""
 
 
+USUAL_FRAME = 720, 1280
+"""Compiled networks are for one size of frames; without an input, they are looked for at this one."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Package:
     name: str
     licence: str
-    needed: bool = False
+    extra: str = ""
+    instead: str = ""
 
 
 PACKAGES = (
-    _Package("pycolmap", "BSD-3-Clause", needed=True),
-    _Package("opencv-python-headless", "Apache-2.0", needed=True),
-    _Package("torch", "BSD-3-Clause"),
-    _Package("ultralytics", "AGPL-3.0"),
-    _Package("depth-anything-3", "Apache-2.0"),
-    _Package("sam3", "SAM License"),
-    _Package("onnxruntime", "MIT"),
-    _Package("tensorrt", "NVIDIA licence"),
-    _Package("rerun-sdk", "MIT or Apache-2.0"),
+    _Package("pycolmap", "BSD-3-Clause"),
+    _Package("opencv-python-headless", "Apache-2.0"),
+    _Package("torch", "BSD-3-Clause", extra="models"),
+    _Package("ultralytics", "AGPL-3.0", extra="models"),
+    _Package("depth-anything-3", "Apache-2.0", extra="models"),
+    _Package("sam3", "SAM License", extra="models"),
+    _Package("transformers", "Apache-2.0", extra="models"),
+    _Package("onnx", "Apache-2.0", extra="onnx"),
+    _Package("onnxruntime", "MIT", extra="onnx", instead="onnxruntime-gpu"),
+    _Package("tensorrt", "NVIDIA licence", extra="gpu"),
 )
-"""What the engines need; those that no engine of this version needs yet are told of for their licences."""
+"""What the engines are built on, and the extra of this package that brings it."""
 
 
 def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
@@ -73,56 +84,73 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tupl
         What was found.
     """
     return (
-        *_engines(),
+        *_machine(),
+        *_engines(config),
         *_weights(config),
         *(_package(each) for each in PACKAGES),
         *_keys(environment),
     )
 
 
-def _engines() -> tuple[Finding, ...]:
-    neural = "planned; until then the classical engines do this work"
-    return (
-        Finding(topic="engines", name="recorded", state=State.READY, detail="depth, poses and masks from a recording"),
+def _machine() -> tuple[Finding, ...]:
+    found = gpus()
+    if not found:
+        detail = "none that the CUDA driver offers: trained models run slowly and only on request"
+        return (Finding(topic="machine", name="GPU", state=State.MISSING, detail=detail),)
+    return tuple(
         Finding(
-            topic="engines",
-            name="classical",
+            topic="machine",
+            name="GPU",
             state=State.READY,
-            detail="all three slots on any CPU; rough outlines, no metric scale",
-        ),
-        Finding(topic="engines", name="fastsam", state=State.LATER, detail=neural),
-        Finding(topic="engines", name="da3", state=State.LATER, detail=neural),
-        Finding(topic="engines", name="sam3", state=State.LATER, detail=neural),
+            detail=f"{each.name}, {each.memory_bytes / 2**30:.0f} GiB, compute capability {each.compute_capability}",
+        )
+        for each in found
     )
+
+
+def _engines(config: Config) -> tuple[Finding, ...]:
+    """Return what each slot could be served by, the best first."""
+    slots: tuple[tuple[str, Sequence[Candidate[Any]]], ...] = (
+        ("geometry", geometry.candidates(config, None, USUAL_FRAME, silent)),
+        ("segmenter", segmenter.candidates(config, None, USUAL_FRAME, silent)),
+        ("tracker", tracker.candidates(config, None, silent)),
+    )
+    return tuple(_engine(slot, each) for slot, candidates in slots for each in candidates)
+
+
+def _engine(slot: str, candidate: Candidate[Any]) -> Finding:
+    if candidate.name == "recorded":
+        return Finding(topic=slot, name="recorded", state=State.ON_REQUEST, detail="where the input brings it")
+    if candidate.obstacles:
+        return Finding(topic=slot, name=candidate.name, state=State.MISSING, detail=", and ".join(candidate.obstacles))
+    if candidate.reservations:
+        detail = ", and ".join(candidate.reservations)
+        return Finding(topic=slot, name=candidate.name, state=State.ON_REQUEST, detail=detail)
+    return Finding(topic=slot, name=candidate.name, state=State.READY, detail=candidate.meaning)
 
 
 def _weights(config: Config) -> tuple[Finding, ...]:
-    places = (
-        ("FastSAM", config.fastsam.model_path, "AGPL-3.0"),
-        ("Depth Anything 3", config.da3.model_path, "Apache-2.0 (small, base); CC BY-NC 4.0 (large, giant)"),
-        ("SAM3", config.sam3.model_path, "SAM License; access on request"),
-    )
     return tuple(
         Finding(
             topic="weights",
-            name=name,
-            state=State.READY if Path(path).exists() else State.LATER,
-            detail=path if Path(path).exists() else f"not needed by this version; looked for at {path}",
-            licence=licence,
+            name=each.model if each.weights is None else each.weights.name,
+            state=State.READY if each.complete else State.MISSING,
+            detail=str(each.folder) if each.complete else f"{each.folder}: {'; '.join(each.problems)}; {each.remedy}",
+            licence="" if each.weights is None else each.weights.licence,
         )
-        for name, path, licence in places
+        for each in weights.find(config)
     )
 
 
 def _package(package: _Package) -> Finding:
-    try:
-        state, detail = State.READY, version(package.name)
-    except PackageNotFoundError:
-        if package.needed:
-            state, detail = State.MISSING, f"pip install {package.name}"
-        else:
-            state, detail = State.LATER, "not needed by the engines of this version"
-    return Finding(topic="packages", name=package.name, state=state, detail=detail, licence=package.licence)
+    for name in filter(None, (package.name, package.instead)):
+        try:
+            detail = f"{version(name)}{'' if name == package.name else f' ({name})'}"
+        except PackageNotFoundError:
+            continue
+        return Finding(topic="packages", name=package.name, state=State.READY, detail=detail, licence=package.licence)
+    detail = f'pip install "fast-snow[{package.extra}]"' if package.extra else f"pip install {package.name}"
+    return Finding(topic="packages", name=package.name, state=State.MISSING, detail=detail, licence=package.licence)
 
 
 def _keys(environment: Mapping[str, str]) -> tuple[Finding, ...]:
@@ -139,7 +167,7 @@ def _keys(environment: Mapping[str, str]) -> tuple[Finding, ...]:
 
 def print_findings(console: Console, findings: tuple[Finding, ...]) -> None:
     """Show findings as one table per topic."""
-    colour = {State.READY: "green", State.MISSING: "yellow", State.LATER: "dim"}
+    colour = {State.READY: "green", State.ON_REQUEST: "cyan", State.MISSING: "yellow"}
     table = Table(box=None, padding=(0, 2, 0, 0))
     for column in ("", "", "", "", "licence"):
         table.add_column(column)

@@ -35,7 +35,7 @@ def _with_preset(arguments: list[str]) -> list[str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", type=Path)
     path = parser.parse_known_args(arguments)[0].preset
-    if path is None or arguments[0] != "infer":
+    if path is None or arguments[0] not in ("infer", "fetch-models", "export-engines"):
         return arguments
     return [arguments[0], *as_options(load_preset(path)), *arguments[1:]]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,9 +14,13 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from fast_snow.composition import EngineUse
+from fast_snow.fetching import Fetched
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
 from fast_snow.types import SceneGraph
+
+if TYPE_CHECKING:
+    from fast_snow.export.exporting import Exported
 
 _WIDTH_OF_FILES = 160
 """Columns where the output does not go to a terminal."""
@@ -101,12 +106,46 @@ def print_summary(
     for use in used:
         table.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
     out.print(table)
+    for why, names in _reasons(used).items():
+        out.print(f"better   {escape(', '.join(names))}: {escape(why)}", style="dim", highlight=False)
     out.print(f"lengths  {'metres' if graph.metric else 'one unknown scale, the same for the whole clip'}")
     out.print(f"depth    {'; '.join(graph.depth_origin)}", highlight=False)
     for warning in warnings:
         out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
     out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
     out.print(f"look     fast-snow view {escape(str(folder))}", highlight=False)
+
+
+def _reasons(used: Sequence[EngineUse]) -> dict[str, list[str]]:
+    """Return the better engines that do not run, by the reason."""
+    names: dict[str, list[str]] = {}
+    for each in (passed for use in used for passed in use.passed_over):
+        names.setdefault(each.why, []).append(each.name)
+    return names
+
+
+def print_fetched(fetched: Sequence[Fetched]) -> None:
+    """Tell which weights are in place, where, and under which licence they may be used."""
+    out = console()
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for each in fetched:
+        checked = "verified" if all(file.verified for file in each.files) else "the source states no checksum"
+        state = "downloaded" if each.downloaded else "already there"
+        table.add_row(f"[bold]{each.weights.name}[/]", state, checked, escape(str(each.folder)), each.weights.licence)
+    out.print(table)
+
+
+def print_exported(exported: "Sequence[Exported]", warnings: Sequence[str]) -> None:
+    """Tell which compiled networks are in place, and how far they are from torch."""
+    out = console()
+    for each in exported:
+        state = "up to date" if each.up_to_date else "built"
+        out.print(f"[bold]{escape(str(each.path))}[/]  {state}", highlight=False)
+        for name, agreement in each.manifest.parity.items():
+            allowed = each.manifest.tolerance[name]
+            out.print(f"    {name}: within {agreement.largest:.2g} of torch, {allowed:.2g} allowed", highlight=False)
+    for warning in warnings:
+        out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
 
 
 def _count(number: int, what: str) -> str:

@@ -1,74 +1,22 @@
-"""What an input is: images with times, read one by one, and what is already known of them."""
+"""Opens inputs: what lies at a path, and how its frames become those of a clip."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from functools import partial
 from math import ceil
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-from jaxtyping import UInt8
-
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_folder import read_recording_folder
+from fast_snow.inputs.sampled import Image, Input, InputKind, SampledFrame
 from fast_snow.inputs.sampling import exact, select, shrink, shrunk_size
 from fast_snow.inputs.tum import read_tum_folder
 from fast_snow.inputs.video import Video, decode, open_video, picture
-from fast_snow.types import GridShape
 
-Image = UInt8[np.ndarray, "height width 3"]
 Item = TypeVar("Item")
-
-
-class InputKind(StrEnum):
-    """What the frames come from."""
-
-    VIDEO = "video"
-    RECORDING = "recording"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SampledFrame:
-    """One frame of the clip as it comes out of an input.
-
-    Attributes:
-        image: RGB, upright, of the input's `size`.
-        time_s: presentation time in seconds, relative to the input's first frame.
-        source_frame: index in the input.
-    """
-
-    image: Image
-    time_s: float
-    source_frame: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Input:
-    """An opened input; its frames are read only when they are asked for.
-
-    Attributes:
-        name: what the user calls it.
-        kind: what the frames come from.
-        size: height and width of the frames.
-        source_fps: frames per second of the source on average, where it says so.
-        expected_frames: how many frames the clip will have by what the source says of itself, which may be off; `None`
-            where it does not say.
-        read: starts an iteration over the clip's frames; each call begins anew.
-        recording: what is known of depth, poses and masks.
-    """
-
-    name: str
-    kind: InputKind
-    size: GridShape
-    source_fps: float | None
-    expected_frames: int | None
-    read: Callable[[], Iterator[SampledFrame]]
-    recording: Recording | None = None
 
 
 def open_input(path: Path, sampling: SamplingConfig) -> Input:

@@ -1,0 +1,159 @@
+"""The engines that could give depth and camera poses."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from fast_snow.composition.candidates import Candidate
+from fast_snow.composition.requirements import Target, artefact, installed, lacks, no_gpu, runtime, weights_there
+from fast_snow.config import Config
+from fast_snow.engines import recorded
+from fast_snow.engines.compiled.network import OpenNetwork
+from fast_snow.engines.da3.preprocessing import network_size
+from fast_snow.engines.da3.variants import Variant, folder_of, variant_of
+from fast_snow.errors import ConfigError
+from fast_snow.inputs.recording import Recording
+from fast_snow.protocols import OpenGeometry, Progress
+from fast_snow.types import GridShape
+
+_ESTIMATED = "depth and poses estimated by Depth Anything 3"
+_CLASSICAL = (
+    "structure from motion and optical flow; lengths share one unknown scale; a ground-plane guess where the camera"
+    " hardly moves"
+)
+_ONNX_FRAMES = 12
+"""ONNX Runtime holds all scores of an attention at once: 2.2 GiB for 8 frames of da3-small at 504, 4.2 GiB for 12."""
+_HELPED = "what the input gives of depth and poses, in metres; the rest from structure from motion and optical flow"
+
+
+def candidates(
+    config: Config, recording: Recording | None, frame: GridShape, progress: Progress
+) -> Sequence[Candidate[OpenGeometry]]:
+    """Return the engines for depth and poses, the best first.
+
+    Args:
+        config: the engines' parameters.
+        recording: what the input brings.
+        frame: height and width of the input's frames.
+        progress: told how far the engine is.
+    """
+    reservations = no_gpu(config)
+    if recording is not None and (recording.has_depth or recording.has_poses):
+        reservations += ("it would not use the depth or poses that the input brings",)
+    return (
+        _recorded(recording),
+        *_networks(config, frame, reservations, progress),
+        _classical(config, recording, progress),
+    )
+
+
+def _recorded(recording: Recording | None) -> Candidate[OpenGeometry]:
+    missing = ["depth"] * (recording is None or not recording.has_depth)
+    missing += ["poses"] * (recording is None or not recording.has_poses)
+
+    def opener() -> OpenGeometry:
+        assert recording is not None
+        return partial(recorded.open_geometry, recording)
+
+    return Candidate(
+        name="recorded",
+        family="recorded",
+        meaning="depth and poses as given with the input, in metres",
+        opener=opener,
+        obstacles=(lacks(" and ".join(missing)),) if missing else (),
+    )
+
+
+def _networks(
+    config: Config, frame: GridShape, reservations: tuple[str, ...], progress: Progress
+) -> tuple[Candidate[OpenGeometry], ...]:
+    """Return DA3 on each backend, the fastest first; none where the settings do not say which variant it is."""
+    try:
+        variant = variant_of(config.da3.model_path)
+    except ConfigError as error:
+        unknown = f"cannot be loaded: {error}"
+        return tuple(
+            Candidate(name=name, family="da3", meaning=_ESTIMATED, opener=_never, obstacles=(unknown,))
+            for name in ("da3-tensorrt", "da3-onnx", "da3-torch")
+        )
+    return (
+        _compiled("tensorrt", config, variant, frame, reservations, progress),
+        _compiled("onnx", config, variant, frame, reservations, progress),
+        Candidate(
+            name="da3-torch",
+            family="da3",
+            meaning=f"{_meaning(variant)}, in torch",
+            opener=lambda: _in_torch(config, variant, progress),
+            obstacles=installed("torch", "depth_anything_3") + weights_there(config, "da3"),
+            reservations=reservations,
+        ),
+    )
+
+
+def _compiled(
+    target: Target,
+    config: Config,
+    variant: Variant,
+    frame: GridShape,
+    reservations: tuple[str, ...],
+    progress: Progress,
+) -> Candidate[OpenGeometry]:
+    size = network_size(*frame, config.da3.process_res)
+    found = artefact(config, model="da3", variant=variant.name, frame=size, target=target)
+    return Candidate(
+        name=f"da3-{target}",
+        family="da3",
+        meaning=f"{_meaning(variant)}, on {found.backend}",
+        opener=lambda: _around(
+            found.open, config, variant, progress, most_frames=_ONNX_FRAMES if target == "onnx" else found.most_frames
+        ),
+        obstacles=found.obstacles,
+        reservations=reservations + found.reservations,
+    )
+
+
+def _in_torch(config: Config, variant: Variant, progress: Progress) -> OpenGeometry:
+    from fast_snow.engines.da3.torch_network import open_network
+
+    folder = folder_of(config.da3.model_path)
+    return _around(partial(open_network, folder, device=config.runtime.device), config, variant, progress)
+
+
+def _around(
+    open_network: OpenNetwork, config: Config, variant: Variant, progress: Progress, *, most_frames: int = 0
+) -> OpenGeometry:
+    from fast_snow.engines.da3.estimator import open_geometry
+
+    return partial(
+        open_geometry,
+        config.da3,
+        open_network=open_network,
+        variant=variant,
+        most_frames=most_frames,
+        progress=progress,
+    )
+
+
+def _meaning(variant: Variant) -> str:
+    return f"{_ESTIMATED} ({variant.name}), {'in metres' if variant.metric else 'lengths share one unknown scale'}"
+
+
+def _never() -> OpenGeometry:
+    raise AssertionError("an engine with obstacles is never opened")
+
+
+def _classical(config: Config, recording: Recording | None, progress: Progress) -> Candidate[OpenGeometry]:
+    helped = recording is not None and (recording.has_depth or recording.has_poses)
+    use_prior = helped and config.engines.geometry == "auto"
+
+    def opener() -> OpenGeometry:
+        from fast_snow.engines.classical.geometry.estimator import open_geometry
+
+        return partial(
+            open_geometry,
+            config.classical.geometry,
+            **runtime(config),
+            prior=recording.prior if recording is not None and use_prior else None,
+            progress=progress,
+        )
+
+    return Candidate(name="classical", family="classical", meaning=_HELPED if use_prior else _CLASSICAL, opener=opener)

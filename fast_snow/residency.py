@@ -1,0 +1,41 @@
+"""Which engines stay loaded between the phases and windows of a run."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar
+
+from fast_snow.perception import Engines
+
+Engine = TypeVar("Engine")
+
+
+@contextmanager
+def resident(engines: Engines) -> Iterator[Engines]:
+    """Keep engines open from their first use until the block is left, the last opened first.
+
+    Args:
+        engines: how to open each engine; opened anew for every window, they would load their weights every time.
+
+    Yields:
+        Openers that open once.
+    """
+    with ExitStack() as stack:
+        yield Engines(
+            geometry=_opened_once(engines.geometry, stack),
+            segmenter=_opened_once(engines.segmenter, stack),
+            tracker=_opened_once(engines.tracker, stack),
+        )
+
+
+def _opened_once(
+    open_engine: Callable[[], AbstractContextManager[Engine]], stack: ExitStack
+) -> Callable[[], AbstractContextManager[Engine]]:
+    opened: list[Engine] = []
+
+    @contextmanager
+    def use() -> Iterator[Engine]:
+        if not opened:
+            opened.append(stack.enter_context(open_engine()))
+        yield opened[0]
+
+    return use

@@ -1,0 +1,125 @@
+"""Which engine serves a slot, and what is said of those that do not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fast_snow.composition import PassedOver, compose, reads
+from fast_snow.composition.candidates import Candidate, choose
+from fast_snow.config import Config, Da3Config, EnginesConfig, RuntimeConfig
+from fast_snow.engines.hardware import gpus
+from fast_snow.errors import ConfigError
+from fast_snow.inputs import from_recording
+from fast_snow.inputs.recording import recording_from_arrays
+
+COUNT, GRID = 3, (24, 32)
+
+
+def candidate(name: str, family: str = "", **lacking: tuple[str, ...]) -> Candidate[str]:
+    return Candidate(name=name, family=family or name, meaning="", opener=lambda: name, **lacking)
+
+
+TENSORRT = candidate("net-tensorrt", "net", obstacles=("needs TensorRT",), reservations=("no GPU",))
+ONNX = candidate("net-onnx", "net", reservations=("no GPU",))
+TORCH = candidate("net-torch", "net", obstacles=("needs weights",))
+PLAIN = candidate("plain")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "candidates", "chosen", "passed_over"),
+    [
+        ("auto", [TENSORRT, ONNX, PLAIN], "plain", {"net-tensorrt": "no GPU", "net-onnx": "no GPU"}),
+        ("auto", [TORCH, PLAIN], "plain", {"net-torch": "needs weights"}),
+        ("auto", [candidate("net-torch", "net"), PLAIN], "net-torch", {}),
+        ("net", [TENSORRT, ONNX, TORCH, PLAIN], "net-onnx", {"net-tensorrt": "no GPU"}),
+        ("net", [ONNX, candidate("net-torch", "net"), PLAIN], "net-torch", {"net-onnx": "no GPU"}),
+        ("net-onnx", [TENSORRT, ONNX, PLAIN], "net-onnx", {}),
+        ("plain", [ONNX, PLAIN], "plain", {}),
+    ],
+)
+def test_the_best_that_can_run_serves(wanted: str, candidates, chosen: str, passed_over: dict[str, str]):
+    choice = choose("geometry", wanted, candidates)
+    assert choice.candidate.name == chosen
+    assert choice.passed_over == tuple(PassedOver(name=name, why=why) for name, why in passed_over.items())
+
+
+def test_what_cannot_run_is_refused_with_what_it_needs():
+    with pytest.raises(ConfigError) as refused:
+        choose("geometry", "net", [TENSORRT, TORCH, PLAIN])
+    assert str(refused.value) == (
+        "--engines.geometry net-tensorrt needs TensorRT; --engines.geometry net-torch needs weights;"
+        " or choose --engines.geometry plain"
+    )
+
+
+def source(*, depth: bool = True, poses: bool = True, masks: bool = True):
+    return from_recording(
+        recording_from_arrays(
+            np.zeros((COUNT, *GRID, 3), np.uint8),
+            10.0,
+            depth=np.ones((COUNT, *GRID), np.float32) if depth else None,
+            ids=np.ones((COUNT, *GRID), np.int32) if masks else None,
+            T_world_camera=np.repeat(np.eye(4)[None], COUNT, axis=0) if poses else None,
+            intrinsics=np.array([[20.0, 0, 16], [0, 20, 12], [0, 0, 1]]),
+        ),
+        Config().sampling,
+    )
+
+
+def names(composition) -> dict[str, str]:
+    return {use.slot: use.name for use in composition.used}
+
+
+def test_what_the_input_brings_comes_first():
+    assert set(names(compose(source(), Config())).values()) == {"recorded"}
+    mixed = compose(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
+    assert names(mixed) == {"geometry": "recorded", "segmenter": "classical", "tracker": "classical"}
+    assert not mixed.used[0].passed_over
+    assert {each.name for each in mixed.used[2].passed_over} == {"sam3", "sam3-hf"}
+
+
+@pytest.mark.parametrize(
+    ("slot", "name", "lacking"),
+    [("geometry", "recorded", "needs poses"), ("segmenter", "recorded", "needs masks"), ("tracker", "sam3", "sam3.pt")],
+)
+def test_an_engine_that_is_asked_for_and_cannot_run(slot: str, name: str, lacking: str, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = Config(engines=EnginesConfig(**{slot: name}))
+    with pytest.raises(ConfigError, match=lacking) as refused:
+        compose(source(poses=False, masks=False), config)
+    assert "\n" not in str(refused.value)
+    assert f"choose --engines.{slot} classical" in str(refused.value)
+
+
+def test_a_model_that_cannot_be_told_stops_only_those_who_ask_for_it():
+    config = Config(da3=Da3Config(model_path="nowhere/unheard-of"))
+    assert names(compose(source(), config))["geometry"] == "recorded"
+    with pytest.raises(ConfigError, match="unheard-of does not say which variant"):
+        compose(source(), Config(da3=config.da3, engines=EnginesConfig(geometry="da3")))
+
+
+def test_settings_are_read_by_the_engines_they_belong_to():
+    composition = compose(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
+    assert reads(composition, "classical.tracker.min_resemblance")
+    assert not reads(composition, "classical.geometry.max_gap")
+    assert not reads(composition, "sam3.precision")
+    assert reads(composition, "fastsam.discovery_iou_thresh")
+
+
+@pytest.mark.parametrize(("residency", "resident"), [("resident", True), ("phased", False)])
+def test_residency_as_asked_for(residency: str, resident: bool):
+    assert compose(source(), Config(runtime=RuntimeConfig(residency=residency))).resident is resident
+
+
+def test_without_a_gpu_engines_stay_loaded():
+    assert compose(source(), Config(runtime=RuntimeConfig(device="cpu"))).resident
+
+
+def test_gpus_are_those_of_the_driver():
+    if not Path("/proc/driver/nvidia").exists():
+        assert gpus() == ()
+    for each in gpus():
+        assert each.name
+        assert each.memory_bytes > 2**30
+        assert float(each.compute_capability) >= 3
