@@ -12,9 +12,10 @@ from jaxtyping import Bool, Float, UInt8
 
 from fast_snow.config import FastSamConfig
 from fast_snow.engines.fastsam.weights import load
+from fast_snow.engines.smaller_pieces import in_smaller_pieces
 from fast_snow.engines.torch_runtime import mask_runs
 from fast_snow.engines.torch_runtime.devices import choose
-from fast_snow.engines.torch_runtime.memory import in_smaller_pieces, release
+from fast_snow.engines.torch_runtime.memory import release
 from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.mask_resize import resize
 from fast_snow.kernels.masks import empty, select
@@ -104,8 +105,7 @@ class _TorchSegmenter:
             in_batches,
             self.config.batch_size,
             what="FastSAM: frames per batch",
-            advice="set fastsam.imgsz or fastsam.max_det lower",
-            device=self.device,
+            advice="set a smaller --fastsam.imgsz or --fastsam.max-det",
         )
 
 
