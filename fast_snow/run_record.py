@@ -2,18 +2,31 @@
 
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from fast_snow.composition import EngineUse
 from fast_snow.config import Config
+from fast_snow.engines.hardware import gpus
 from fast_snow.inputs import Input
 from fast_snow.pipeline import Step
 from fast_snow.types import Health, StageSeconds
 
 PACKAGES = ("fast-snow", "numpy", "numba", "scipy", "opencv-python-headless", "av", "pycolmap")
+ENGINE_PACKAGES = {
+    "da3-torch": ("torch", "depth-anything-3"),
+    "da3-onnx": ("onnxruntime", "onnxruntime-gpu"),
+    "da3-tensorrt": ("torch", "tensorrt"),
+    "fastsam-torch": ("torch", "ultralytics"),
+    "fastsam-onnx": ("onnxruntime", "onnxruntime-gpu"),
+    "fastsam-tensorrt": ("torch", "tensorrt"),
+    "sam3": ("torch", "sam3"),
+    "sam3-hf": ("torch", "transformers"),
+}
+"""What decides on the numbers of an engine, beside those that every run needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +111,17 @@ def record(
         "health": asdict(summary.health),
         "warnings": list(warnings),
         "config": asdict(config),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **_versions(used)},
         "platform": platform.platform(),
+        "gpus": [each.name for each in gpus()],
     }
+
+
+def _versions(used: Sequence[EngineUse]) -> dict[str, str]:
+    """Return the versions of the packages that a run needs; of two builds of one package there is but one."""
+    names = dict.fromkeys([*PACKAGES, *(name for use in used for name in ENGINE_PACKAGES.get(use.name, ()))])
+    found = {}
+    for name in names:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

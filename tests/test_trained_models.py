@@ -78,6 +78,7 @@ def test_compiled_networks_and_sam3_from_the_command_line(
         "fastsam-onnx",
         "sam3-hf",
     ]
+    assert {"onnxruntime", "torch", "transformers"} <= set(record["versions"])
     document = json.loads((tmp_path / "out/4dsg.json").read_text())
     assert document["metadata"]["num_frames"] == SCENE.frames
     assert document["tracks"]
