@@ -28,6 +28,7 @@ from fast_snow.protocols import TrackingSession, silent
 from fast_snow.types import BoxPrompt, DepthOrigin, Frames, Geometry, GridShape
 
 Engine = Any
+MODELS = ("fastsam", "da3", "sam3", "sam3-hf")
 PACKAGES = (
     "torch",
     "torchvision",
@@ -47,7 +48,8 @@ class Plan:
     Attributes:
         frame: heights and widths of the video's frames.
         chunk: frames per forward pass of DA3.
-        objects: how many SAM3 tracks.
+        objects: how many objects SAM3 tracks.
+        objects_in_turn: the same where it takes one after the other.
         window: frames of a window.
         runs: windows that are timed, after one that is not.
     """
@@ -55,11 +57,12 @@ class Plan:
     frame: tuple[GridShape, ...] = ((480, 854), (720, 1280), (1080, 1920))
     chunk: tuple[int, ...] = (4, 16)
     objects: tuple[int, ...] = (1, 16, 64, 128)
+    objects_in_turn: tuple[int, ...] = (1, 16)
     window: int = 16
     runs: int = 5
 
 
-TRIAL = Plan(frame=((48, 64),), chunk=(2,), objects=(1, 3), window=3, runs=2)
+TRIAL = Plan(frame=((48, 64),), chunk=(2,), objects=(1, 3), objects_in_turn=(1,), window=3, runs=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +98,12 @@ def measure(models: Models, plan: Plan) -> Iterator[Measured]:
     """Measure every engine that is there, one setting after the other."""
     for name, reason in models.left_out.items():
         yield Measured(engine=name, setting={}, skipped=reason)
-    for frame in plan.frame:
+    for frame in plan.frame if "fastsam" not in models.left_out else ():
         yield from _segmenters(models.config, plan, frame)
-    for chunk in plan.chunk:
+    for chunk in plan.chunk if "da3" not in models.left_out else ():
         yield from _geometries(models.config, plan, plan.frame[-1], chunk)
     for name, opened in _trackers(models).items():
-        for count in plan.objects:
+        for count in plan.objects if name == "sam3" else plan.objects_in_turn:
             yield _measured_tracker(name, opened, plan, count)
 
 
@@ -326,12 +329,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--json", type=Path, help="where the figures go")
+    parser.add_argument("--only", nargs="+", choices=MODELS, default=MODELS, help="models to measure")
     parser.add_argument("--tiny", action="store_true", help="small networks and few frames, to try the script")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, (tiny if told.tiny else full)(Path(folder), told.device) as models:
         models = replace(
             models, config=replace(models.config, runtime=replace(models.config.runtime, device=told.device))
         )
+        others = {name: "not asked for" for name in MODELS if name not in told.only}
+        models = replace(models, left_out={**models.left_out, **others})
         plan = TRIAL if told.tiny else Plan()
         parity = export(models, plan)
         figures = []

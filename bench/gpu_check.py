@@ -79,7 +79,7 @@ def matrix_rate(side: int) -> float | None:
 
 def floors(figures: Sequence[Mapping[str, Any]], rate: float | None) -> list[dict[str, Any]]:
     """Set SAM3's time per frame beside the least that its arithmetic takes at the measured rate."""
-    if rate is None:
+    if not isinstance(rate, float):
         return []
     return [
         {
@@ -180,31 +180,35 @@ def attempted(what: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 (whate
         return {"failed": f"{type(error).__name__}: {error}"}
 
 
-def check(models: Models, plan: Plan, clip: Clip) -> dict[str, Any]:
-    """Do every part and return the whole report."""
+def check(models: Models, plan: Plan, clip: Clip, save: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
+    """Do every part and return the whole report; what is done is saved as it comes."""
 
     def engines() -> list[dict[str, Any]]:
-        figures = []
+        figures: list[dict[str, Any]] = []
         for each in measure(models, plan):
             show(each)
             figures.append(asdict(each))
+            save(report | {"engines": figures})
         return figures
 
-    rate = attempted("matrix product", lambda: matrix_rate(8192))
-    parity = attempted("compile and compare with torch", lambda: export(models, plan))
-    figures = attempted("engines", engines)
-    return {
+    parts: dict[str, Callable[[], Any]] = {
+        "bf16_matrix_tflop_per_s": lambda: matrix_rate(8192),
+        "parity_with_torch": lambda: export(models, plan),
+        "sam3_precision": lambda: agreement(models, plan),
+        "end_to_end": lambda: end_to_end(models, clip),
+        "engines": engines,
+        "sam3_floors": lambda: floors(report["engines"], report["bf16_matrix_tflop_per_s"]),
+    }
+    report: dict[str, Any] = {
         "weights": "random",
         "hardware": hardware(*PACKAGES) | {f"gpu {i}": each.name for i, each in enumerate(gpus())},
         "left_out": dict(models.left_out),
-        "bf16_matrix_tflop_per_s": rate,
-        "parity_with_torch": parity,
-        "engines": figures,
-        "sam3_floors": floors(figures, rate) if isinstance(figures, list) and isinstance(rate, float) else [],
         "sam3_published_fps": PUBLISHED_FPS,
-        "sam3_precision": attempted("SAM3: automatic precision against fp32", lambda: agreement(models, plan)),
-        "end_to_end": attempted("end to end", lambda: end_to_end(models, clip)),
     }
+    for name, work in parts.items():
+        report[name] = attempted(name, work)
+        save(report)
+    return report
 
 
 def main() -> None:
@@ -217,11 +221,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, (tiny if told.tiny else full)(Path(folder), told.device) as models:
         runtime = replace(models.config.runtime, device=told.device)
         models = replace(models, config=replace(models.config, runtime=runtime))
-        report = check(models, TRIAL if told.tiny else Plan(), TRIAL_CLIP if told.tiny else Clip())
-    text = json.dumps(report | {"size": "tiny" if told.tiny else "full"}, indent=2) + "\n"
-    if told.json is not None:
-        told.json.parent.mkdir(parents=True, exist_ok=True)
-        told.json.write_text(text)
+
+        def save(report: Mapping[str, Any]) -> None:
+            if told.json is not None:
+                told.json.parent.mkdir(parents=True, exist_ok=True)
+                text = json.dumps({**report, "size": "tiny" if told.tiny else "full"}, indent=2)
+                told.json.write_text(f"{text}\n")
+
+        report = check(models, TRIAL if told.tiny else Plan(), TRIAL_CLIP if told.tiny else Clip(), save)
     print(json.dumps({key: report[key] for key in ("sam3_floors", "sam3_precision", "end_to_end")}, indent=2))
 
 
