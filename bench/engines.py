@@ -118,12 +118,11 @@ def _segmenters(config: Config, plan: Plan, frame: GridShape) -> Iterator[Measur
 
 def _geometries(config: Config, plan: Plan, frame: GridShape, chunk: int) -> Iterator[Measured]:
     window = moving_noise(plan.window, frame)
-    overlap = min(config.da3.chunk_overlap, chunk - 1)
-    chunked = replace(config, da3=replace(config.da3, chunk_size=chunk, chunk_overlap=overlap))
+    chunked = replace(config, da3=replace(config.da3, chunk_size=chunk, chunk_overlap=1))
     for each in geometry.candidates(chunked, None, frame, silent):
         if each.family == "da3":
             size = network_size(*frame, config.da3.process_res)
-            setting = {"network": f"{size[0]}x{size[1]}", "chunk": chunk, "overlap": overlap}
+            setting = {"network": f"{size[0]}x{size[1]}", "chunk": chunk, "overlap": 1}
             yield _measured(each.name, setting, each.obstacles, each.opener, lambda engine: engine(window), plan)
 
 
