@@ -5,6 +5,7 @@ range is refused where it is built.
 """
 
 import math
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -205,6 +206,8 @@ class StepConfig(_Section):
     """A cell is kept where more than this share of its pixels is inside the mask."""
     max_tau_per_step: int = between(0, 0)
     """Keep only so many cells per token, those with the highest share; 0 keeps all."""
+    mask_margin: int = between(2, 0, 16)
+    """Take c and s from the pixels further than this from the mask's border; 0 takes all."""
     temporal_window: int = between(10, 0)
     """Frames that the view M_t spans; 0 spans the whole clip."""
     window_stride: int = between(1, 1)
@@ -313,6 +316,11 @@ class RuntimeConfig(_Section):
     """Seed of everything that draws random numbers."""
     queue_length: int = between(1, 1)
     """Perceived windows that may wait for folding."""
+
+    def __post_init__(self) -> None:
+        _Section.__post_init__(self)
+        if re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is None:
+            raise ConfigError(f"runtime.device: got {self.device!r}, expected auto, cpu, cuda or cuda:N")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,7 @@ def test_settings_are_read_by_the_engines_they_belong_to():
     assert reads(composition, "classical.tracker.min_resemblance")
     assert not reads(composition, "classical.geometry.max_gap")
     assert not reads(composition, "sam3.precision")
+    assert not reads(composition, "runtime.device")
     assert reads(composition, "fastsam.discovery_iou_thresh")
 
 

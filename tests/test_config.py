@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fast_snow.config import Config, FusionConfig, SamplingConfig, StepConfig, WindowConfig
+from fast_snow.config import Config, FusionConfig, RuntimeConfig, SamplingConfig, StepConfig, WindowConfig
 from fast_snow.errors import ConfigError
 from fast_snow.presets import apply, changed, load
 
@@ -99,6 +99,10 @@ def test_every_setting_is_explained():
         (
             lambda: SamplingConfig(target_fps=float("nan")),
             "sampling.target_fps: got nan, expected between 0.001 and 1000",
+        ),
+        (
+            lambda: RuntimeConfig(device="cuda:x"),
+            "runtime.device: got 'cuda:x', expected auto, cpu, cuda or cuda:N",
         ),
         (lambda: WindowConfig(length=5, overlap=5), "window.overlap: got 5, expected less than window.length, 5"),
     ],

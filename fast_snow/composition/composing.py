@@ -102,8 +102,11 @@ def reads(composition: Composition, setting: str) -> bool:
     names = {use.slot: use.name for use in composition.used}
     if section == "classical":
         return names.get(rest.partition(".")[0]) == "classical"
+    trained = {name.partition("-")[0] for name in names.values()} & {"fastsam", "da3", "sam3"}
+    if setting in ("runtime.device", "engines.compiled_path"):
+        return bool(trained)
     if section in ("fastsam", "da3", "sam3") and setting != "fastsam.discovery_iou_thresh":
-        return any(name.partition("-")[0] == section for name in names.values())
+        return section in trained
     return section != "vlm"
 
 
