@@ -220,7 +220,7 @@ def main(
     clips: Path | None = None,
     json_path: Annotated[Path | None, tyro.conf.arg(name="json")] = None,
     frames: int = 20,
-    every: int = 5,
+    every: int = 3,
     seed: int = 0,
 ) -> None:
     """Measure and print, margins of 0 to 4 from left to right; write everything to `json_path`, if given."""

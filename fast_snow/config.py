@@ -207,7 +207,7 @@ class StepConfig(_Section):
     max_tau_per_step: int = between(0, 0)
     """Keep only so many cells per token, those with the highest share; 0 keeps all."""
     mask_margin: int = between(2, 0, 16)
-    """Take c and s from the pixels further than this from the mask's border; 0 takes all."""
+    """Take c and s from pixels more than so many inside the mask, of the analysis grid; 0 takes all."""
     temporal_window: int = between(10, 0)
     """Frames that the view M_t spans; 0 spans the whole clip."""
     window_stride: int = between(1, 1)

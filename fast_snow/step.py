@@ -1,6 +1,7 @@
 """STEP tokens from masks and geometry: tau, c and s of every object of one frame."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
@@ -8,6 +9,8 @@ from jaxtyping import Bool, Float32, Float64, Int32
 from fast_snow.config import DepthFilterConfig, StepConfig
 from fast_snow.kernels.back_projection import object_statistics
 from fast_snow.kernels.grid_coverage import coverage
+from fast_snow.kernels.mask_erosion import erode
+from fast_snow.kernels.masks import select
 from fast_snow.types import Masks, ObjectStatistics, StepToken, Transform
 
 
@@ -43,6 +46,10 @@ def observe(
 ) -> FrameTokens:
     """Describe every object of one frame by its STEP token.
 
+    Tau is that of the masks as they are. With `step.mask_margin`, c and s are those of the pixels inside the margin,
+    because depth near a mask's border is often that of what lies behind. Where fewer than `depth_filter.min_points`
+    would stay, the margin is as wide as leaves so many, if need be 0: no object is dropped for its margin.
+
     Args:
         masks: the objects, on the grid of `depth`.
         score: the tracker's confidence in each.
@@ -53,7 +60,7 @@ def observe(
         T_camera_world: world-to-camera pose.
         metric: whether lengths are in metres; the extent limit applies only then.
         depth_filter: which pixels and objects are kept.
-        step: grid and threshold of tau.
+        step: grid and threshold of tau, and the margin.
 
     Returns:
         The tokens of the objects that are kept, in the order of `masks`.
@@ -61,9 +68,13 @@ def observe(
     Reference:
         SNOW, arXiv 2512.16461, section 3: S = (tau, c, s, theta).
     """
-    statistics = object_statistics(
-        masks, depth, confidence, intrinsics, T_camera_world, conf_thresh=depth_filter.conf_thresh
-    )
+
+    def measure(some: Masks) -> ObjectStatistics:
+        return object_statistics(
+            some, depth, confidence, intrinsics, T_camera_world, conf_thresh=depth_filter.conf_thresh
+        )
+
+    statistics = _inside_margin(masks, measure, margin=step.mask_margin, min_points=depth_filter.min_points)
     enough = statistics.count >= depth_filter.min_points
     plausible = _plausible(statistics, depth_filter.max_extent) if metric else np.ones_like(enough)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
@@ -77,6 +88,22 @@ def observe(
         small=int(np.count_nonzero(~enough)),
         oversized=int(np.count_nonzero(enough & ~plausible)),
     )
+
+
+def _inside_margin(
+    masks: Masks, measure: Callable[[Masks], ObjectStatistics], *, margin: int, min_points: int
+) -> ObjectStatistics:
+    """Measure masks without their borders; one of which too little would stay loses a narrower border, or none."""
+    found = measure(erode(masks, margin))
+    values = {each.name: getattr(found, each.name).copy() for each in fields(ObjectStatistics)}
+    for narrower in reversed(range(margin)):
+        short = np.flatnonzero(values["count"] < min_points)
+        if len(short) == 0:
+            break
+        again = measure(erode(select(masks, short), narrower))
+        for name, value in values.items():
+            value[short] = getattr(again, name)
+    return ObjectStatistics(**values)
 
 
 def _plausible(statistics: ObjectStatistics, max_extent: float) -> Bool[np.ndarray, " m"]:

@@ -326,11 +326,11 @@ class StepToken(_ReadOnlyArrays):
         row: rows of the grid cells the object covers.
         col: their columns.
         coverage: share of each cell's pixels inside the mask, in [0, 1].
-        centroid: mean of the object's points in world coordinates.
+        centroid: mean of the object's measured points in world coordinates.
         sigma: population standard deviation per world axis.
         low: minimum per world axis.
         high: maximum per world axis.
-        num_points: how many pixels had usable depth.
+        num_points: how many pixels with usable depth were measured (those inside `step.mask_margin`).
         score: the tracker's confidence in [0, 1].
     """
 

@@ -97,3 +97,58 @@ def test_a_token_of_a_mask_does_not_depend_on_its_neighbours():
     together = observed((0, 0, 10, 10), (12, 4, 30, 20)).tokens[1]
     assert replace(alone, t=0).num_points == together.num_points
     np.testing.assert_array_equal(alone.sigma, together.sigma)
+
+
+def bled(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
+    """A near object's depth of 4 m before a wall at 10 m, where the object is a pixel smaller than the box."""
+    depth = np.full(GRID, 10.0, dtype=np.float32)
+    depth[y0 + 1 : y1 - 1, x0 + 1 : x1 - 1] = 4.0
+    return depth
+
+
+def test_a_margin_leaves_out_the_background_that_a_mask_takes_in():
+    box = (4, 4, 20, 18)
+    plain = observed(box, depth=bled(*box), step=StepConfig(mask_margin=0)).tokens[0]
+    inside = observed(box, depth=bled(*box), step=StepConfig(mask_margin=1)).tokens[0]
+    alone = observed((5, 5, 19, 17), depth=bled(*box), step=StepConfig(mask_margin=0)).tokens[0]
+    assert plain.centroid[2] > 5.0
+    assert inside.num_points == alone.num_points == 14 * 12
+    for name in ("centroid", "sigma", "low", "high"):
+        np.testing.assert_array_equal(getattr(inside, name), getattr(alone, name))
+
+
+def test_tau_is_that_of_the_whole_mask_whatever_the_margin():
+    plain, inside = (observed((3, 2, 21, 19), step=StepConfig(mask_margin=margin)).tokens[0] for margin in (0, 3))
+    for name in ("row", "col", "coverage"):
+        np.testing.assert_array_equal(getattr(inside, name), getattr(plain, name))
+
+
+def test_a_small_object_has_the_widest_margin_that_leaves_enough():
+    settings = {"depth_filter": DepthFilterConfig(min_points=50)}
+    points = [
+        observed((8, 4, 20, 16), step=StepConfig(mask_margin=margin), **settings).tokens[0].num_points
+        for margin in range(6)
+    ]
+    assert points == [144, 100, 64, 64, 64, 64]
+
+
+def test_what_cannot_lose_its_border_is_measured_whole():
+    large, small, thin = (0, 0, 14, 14), (16, 0, 25, 8), (2, 20, 32, 22)
+    settings = {"depth_filter": DepthFilterConfig(min_points=50)}
+    plain = observed(large, small, thin, step=StepConfig(mask_margin=0), **settings)
+    inside = observed(large, small, thin, step=StepConfig(mask_margin=1), **settings)
+    assert [each.num_points for each in plain.tokens] == [196, 72, 60]
+    assert [each.num_points for each in inside.tokens] == [13 * 13, 72, 60]
+    for one, other in zip(plain.tokens[1:], inside.tokens[1:], strict=True):
+        np.testing.assert_array_equal(one.centroid, other.centroid)
+        np.testing.assert_array_equal(one.high, other.high)
+
+
+def test_a_margin_drops_no_object():
+    corners = [(0, 0, 10, 5), (12, 4, 20, 12), (5, 14, 13, 21)]
+    kept = [
+        observed(*corners, step=StepConfig(mask_margin=margin), depth_filter=DepthFilterConfig(min_points=51))
+        for margin in (0, 1, 2, 16)
+    ]
+    assert [each.index.tolist() for each in kept] == [[1, 2]] * 4
+    assert {each.small for each in kept} == {1}
