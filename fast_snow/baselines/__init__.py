@@ -1,0 +1,1 @@
+"""Systems that Fast-SNOW is compared with."""

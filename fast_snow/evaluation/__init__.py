@@ -1,0 +1,1 @@
+"""How good and how fast a system is: ground truth, metrics, runs over a manifest, comparisons."""
