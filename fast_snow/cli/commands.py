@@ -10,6 +10,7 @@ from fast_snow import run_folder
 from fast_snow.api import collected_warnings, load, steps
 from fast_snow.cli.clip_images import clip_images
 from fast_snow.cli.doctor import examine, print_findings
+from fast_snow.cli.eval_options import Eval
 from fast_snow.cli.options import Doctor, ExportEngines, FetchModels, Infer, Validate, View
 from fast_snow.cli.terminal import (
     console,
@@ -143,6 +144,14 @@ def validate(command: Validate) -> int:
     observations = sum(len(track.observations) for track in graph.tracks.values())
     print(f"valid: {len(graph.tracks)} tracks with {observations} observations in {graph.num_frames} frames")
     return 0
+
+
+@run.register
+def evaluate(command: Eval) -> int:
+    """Check a manifest, run systems over it, or compare results."""
+    from fast_snow.cli import eval_commands  # heavy: not for the other commands
+
+    return eval_commands.run(command.action)
 
 
 @run.register

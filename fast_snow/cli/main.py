@@ -17,6 +17,8 @@ from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import as_options
 from fast_snow.presets import load as load_preset
 
+_WITH_PRESET = (["infer"], ["fetch-models"], ["export-engines"], ["eval", "run"])
+
 
 def _parse(arguments: list[str]) -> Command:
     """Read the command line."""
@@ -35,9 +37,10 @@ def _with_preset(arguments: list[str]) -> list[str]:
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", type=Path)
     path = parser.parse_known_args(arguments)[0].preset
-    if path is None or arguments[0] not in ("infer", "fetch-models", "export-engines"):
+    command = 2 if arguments[:2] == ["eval", "run"] else 1
+    if path is None or arguments[:command] not in _WITH_PRESET:
         return arguments
-    return [arguments[0], *as_options(load_preset(path)), *arguments[1:]]
+    return [*arguments[:command], *as_options(load_preset(path)), *arguments[command:]]
 
 
 def _one_line(boxed: str) -> str:

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fast_snow.cli.eval_options import Eval
 from fast_snow.config import Config
 
 DebugFlag = Annotated[bool, tyro.conf.arg(help="On an error, show where in the code it arose.")]
@@ -112,4 +113,4 @@ class ExportEngines:
     config: Annotated[Config, tyro.conf.arg(name="")] = Config()
 
 
-Command = Infer | FetchModels | ExportEngines | View | Validate | Doctor
+Command = Infer | FetchModels | ExportEngines | View | Validate | Eval | Doctor

@@ -1,114 +1,178 @@
-"""How far estimated depth is from measured depth, as it is and after what its kind leaves open is taken out."""
+"""How far depth is off: AbsRel, RMSE and delta < 1.25, as it is or after scale, or scale and shift, are fitted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.truth import DepthReader
-from fast_snow.types import Geometry
+from fast_snow.types import readonly
 
-DepthAlignment = Literal["none", "scale", "scale and shift"]
-_CLOSE = 1.25
+DepthAlignment = Literal["none", "scale", "scale_shift"]
+
+DELTA: Final = 1.25
+"""A depth within this factor of the truth is called right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DepthPairs:
+    """The depths of the pixels that both the truth and the estimate know.
+
+    Attributes:
+        truth: metres.
+        found: in the estimate's unit.
+        known: how many pixels the truth knows, whether or not the estimate does.
+    """
+
+    truth: Float64[np.ndarray, " n"]
+    found: Float64[np.ndarray, " n"]
+    known: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "truth", readonly(self.truth))
+        object.__setattr__(self, "found", readonly(self.found))
+
+    def __len__(self) -> int:
+        return len(self.truth)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthError:
-    """Errors over all pixels that both sides know.
+    """Errors of depth, over the pixels that both know.
 
     Attributes:
-        abs_rel: mean of |found - true| / true.
-        rmse: root of the mean square difference, in metres.
-        close: share of pixels whose ratio to the truth is below 1.25, either way.
-        scale: what the found depth was multiplied by.
-        shift: what was then added, in metres.
-        pixels: how many were compared.
-        share: of the pixels that the truth knows, how many the result knows.
+        abs_rel: mean of `|d − d*| / d*`, `d*` being the truth.
+        rmse: root of the mean of `(d − d*)²`, in the unit of the truth.
+        delta: share of pixels with `max(d / d*, d* / d) < 1.25`; a depth that the alignment made negative is none.
+        scale: by which the estimate was multiplied.
+        shift: that was then added, in the unit of the truth.
+        coverage: share of the pixels known to the truth that were compared.
+        pixels: how many that are.
 
     Reference:
-        Eigen et al., Depth map prediction from a single image using a multi-scale deep network, NeurIPS 2014.
+        Eigen et al., Depth map prediction from a single image using a multi-scale deep network, NIPS 2014, section 4.
     """
 
     abs_rel: float
     rmse: float
-    close: float
+    delta: float
     scale: float
     shift: float
+    coverage: float
     pixels: int
-    share: float
 
 
-def compare(
-    read_truth: DepthReader,
-    source_frame: np.ndarray,
-    found: Geometry,
-    alignment: DepthAlignment = "scale",
-    conf_thresh: float = 0.0,
-) -> DepthError:
-    """Compare the depth of a window with what was measured; one scale (and shift) for all its frames.
+def pair(
+    truth: Float32[np.ndarray, "h w"],
+    found: Float32[np.ndarray, "found_h found_w"],
+    confidence: Float32[np.ndarray, "found_h found_w"] | None = None,
+    *,
+    conf: float = 0.0,
+    every: int = 1,
+) -> DepthPairs:
+    """Bring an estimate to the truth's grid, by nearest pixel centre, and keep what both know.
 
     Args:
-        read_truth: metres of a frame by its index in the input, 0 where there is none.
-        source_frame: index in the input of each frame of `found`.
-        found: the geometry in question; each true pixel is compared with the found pixel whose centre is nearest.
-        alignment: what may be taken out first: the ratio of medians, or the line of least squares.
-        conf_thresh: found pixels of less confidence do not count.
+        truth: true depth; not positive or not finite where there is none.
+        found: estimated depth, of the same field of view; the same where there is none.
+        confidence: of the estimate, in [0, 1]; all count where it is not given.
+        conf: least confidence of a pixel that counts.
+        every: take only every so many rows and columns of the truth, for clips that would not fit into memory.
 
     Raises:
-        InputError: no pixel is known on both sides.
+        InputError: an empty image, or steps of less than one pixel.
     """
-    true, estimate, known = [], [], 0
-    for index, frame in enumerate(source_frame.tolist()):
-        depth = read_truth(frame)
-        believed = np.isfinite(found.depth[index]) & (found.depth[index] > 0) & (found.confidence[index] >= conf_thresh)
-        on_truth = _nearest(np.where(believed, found.depth[index], 0), depth.shape)
-        measured = np.isfinite(depth) & (depth > 0)
-        known += int(measured.sum())
-        both: Bool[np.ndarray, "h w"] = measured & (on_truth > 0)
-        true.append(depth[both].astype(np.float64))
-        estimate.append(on_truth[both].astype(np.float64))
-    truth, depths = np.concatenate(true), np.concatenate(estimate)
-    if not len(truth):
+    if every < 1 or 0 in truth.shape + found.shape:
+        raise InputError(f"depth: got {truth.shape} and {found.shape} pixels, every {every}; expected at least 1 each")
+    height, width = truth.shape
+    at = np.ix_(_nearest(height, found.shape[0])[::every], _nearest(width, found.shape[1])[::every])
+    true_depth, depth = truth[::every, ::every], found[at]
+    known = _measured(true_depth)
+    counts = known & _measured(depth)
+    if confidence is not None:
+        counts &= confidence[at] >= conf  # NaN is no confidence
+    return DepthPairs(
+        truth=true_depth[counts].astype(np.float64),
+        found=depth[counts].astype(np.float64),
+        known=int(np.count_nonzero(known)),
+    )
+
+
+def pool(frames: Sequence[DepthPairs]) -> DepthPairs:
+    """Put the pixels of frames together, to be scored under one alignment: each pixel weighs the same."""
+    return DepthPairs(
+        truth=np.concatenate([np.zeros(0), *(each.truth for each in frames)]),
+        found=np.concatenate([np.zeros(0), *(each.found for each in frames)]),
+        known=sum(each.known for each in frames),
+    )
+
+
+def score(pairs: DepthPairs, alignment: DepthAlignment = "none") -> DepthError:
+    """Measure the error of one frame, or of frames that were pooled.
+
+    Args:
+        pairs: depths that belong together.
+        alignment: `none` for metric depth; `scale` by the ratio of medians (Zhou et al., Unsupervised learning of depth
+            and ego-motion from video, CVPR 2017, section 4.1); `scale_shift` by least squares in depth (Ranftl et al.,
+            Towards robust monocular depth estimation, TPAMI 2022, equation 4, there in disparity).
+
+    Raises:
+        InputError: no pixel that both know.
+    """
+    if len(pairs) == 0:
         raise InputError(
-            f"depth: of {known} measured pixels none has a found depth; check confidence and frame numbers"
+            f"depth: of the {pairs.known} pixels with true depth none has an estimate; compare the same frames, or "
+            "lower the least confidence"
         )
-    scale, shift = _aligned(truth, depths, alignment)
-    return _errors(truth, scale * depths + shift, scale, shift, known)
-
-
-def _nearest(image: Float32[np.ndarray, "h w"], shape: tuple[int, ...]) -> Float32[np.ndarray, "p q"]:
-    (height, width), (source_height, source_width) = shape, image.shape
-    row = (2 * np.arange(height) + 1) * source_height // (2 * height)
-    column = (2 * np.arange(width) + 1) * source_width // (2 * width)
-    nearest: np.ndarray = image[row[:, None], column]
-    return nearest
-
-
-def _aligned(
-    truth: Float64[np.ndarray, " n"], found: Float64[np.ndarray, " n"], alignment: DepthAlignment
-) -> tuple[float, float]:
-    if alignment == "scale":
-        return float(np.median(truth) / np.median(found)), 0.0
-    if alignment == "scale and shift":
-        scale, shift = np.linalg.lstsq(np.stack([found, np.ones_like(found)], axis=1), truth, rcond=None)[0]
-        return float(scale), float(shift)
-    return 1.0, 0.0
-
-
-def _errors(
-    truth: Float64[np.ndarray, " n"], found: Float64[np.ndarray, " n"], scale: float, shift: float, known: int
-) -> DepthError:
-    difference = found - truth
-    with np.errstate(divide="ignore"):
-        ratio = np.maximum(found / truth, np.divide(truth, found, out=np.full_like(truth, np.inf), where=found > 0))
+    scale, shift = _fit(pairs, alignment)
+    depth, truth = scale * pairs.found + shift, pairs.truth
+    off = depth - truth
+    ratio = np.maximum(depth, truth) / np.maximum(np.minimum(depth, truth), np.finfo(np.float64).tiny)
     return DepthError(
-        abs_rel=float(np.mean(np.abs(difference) / truth)),
-        rmse=float(np.sqrt(np.mean(difference**2))),
-        close=float(np.mean(ratio < _CLOSE)),
+        abs_rel=float(np.mean(np.abs(off) / truth)),
+        rmse=float(np.sqrt(np.mean(off**2))),
+        delta=float(np.mean(ratio < DELTA)),
         scale=scale,
         shift=shift,
-        pixels=len(truth),
-        share=len(truth) / known,
+        coverage=len(pairs) / pairs.known,
+        pixels=len(pairs),
     )
+
+
+def average(frames: Sequence[DepthError]) -> DepthError:
+    """Average the errors of frames that were each scored under an alignment of their own: each frame weighs the same.
+
+    Raises:
+        InputError: there are none.
+    """
+    if not frames:
+        raise InputError("depth: no frame to average over; give at least one")
+    means = {
+        name: float(np.mean([getattr(each, name) for each in frames]))
+        for name in ("abs_rel", "rmse", "delta", "scale", "shift", "coverage")
+    }
+    return DepthError(**means, pixels=sum(each.pixels for each in frames))
+
+
+def _measured(depth: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    measured: np.ndarray = np.isfinite(depth) & (depth > 0)
+    return measured
+
+
+def _nearest(length: int, source: int) -> np.ndarray:
+    """Return for each output pixel the source pixel under its centre, as `kernels.mask_resize` does."""
+    return (2 * np.arange(length) + 1) * source // (2 * length)
+
+
+def _fit(pairs: DepthPairs, alignment: DepthAlignment) -> tuple[float, float]:
+    """Return scale and shift; where depth does not vary, least squares have no scale of their own: the shift is 0."""
+    if alignment == "none":
+        return 1.0, 0.0
+    if alignment == "scale" or np.ptp(pairs.found) == 0:
+        return float(np.median(pairs.truth) / np.median(pairs.found)), 0.0
+    mean, true_mean = pairs.found.mean(), pairs.truth.mean()
+    centred = pairs.found - mean
+    scale = float(centred @ (pairs.truth - true_mean) / (centred @ centred))
+    return scale, float(true_mean - scale * mean)

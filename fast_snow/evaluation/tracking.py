@@ -1,55 +1,60 @@
-"""How well objects are found and keep their identity: IDF1, switches, fragmentations, MOTA, HOTA.
-
-The metrics are those of two established tools, fed with our overlaps: py-motmetrics (MOTA, IDF1, switches,
-fragmentations) and TrackEval (HOTA).
-"""
+"""How well objects keep their identity: IDF1, switches, fragmentations, MOTA and HOTA, as the reference tools count."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.overlap import Region, counted, keep, similarity
+from fast_snow.evaluation.association import Association, associate
+from fast_snow.evaluation.metric_packages import load
+from fast_snow.evaluation.overlap import By
 from fast_snow.evaluation.truth import ObjectsInFrame
-from fast_snow.kernels.mask_measures import bounding_boxes
+from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.mask_resize import resize
+from fast_snow.kernels.masks import select
 from fast_snow.types import GridShape, LabelledMasks
 
-_COUNTS = ("num_objects", "num_predictions", "num_matches", "num_misses", "num_false_positives")
-_METRICS = ("idf1", "idp", "idr", "mota", "motp", "num_switches", "num_fragmentations", *_COUNTS)
+_COUNTED = (
+    *("idf1", "idp", "idr", "idtp", "mota", "motp"),
+    *("num_switches", "num_fragmentations", "num_objects", "num_predictions"),
+    *("num_detections", "num_misses", "num_false_positives"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackingScores:
-    """Tracking quality over annotated frames.
+    """Tracking metrics of one clip.
 
     Attributes:
-        frames: how many were compared.
-        idf1: F1 of detections under the one-to-one map of identities that agrees most (Ristani et al., 2016).
-        idp: its precision.
-        idr: its recall.
-        mota: 1 - (misses + false positives + switches) / true objects (CLEAR MOT, 2008); has no lower bound.
-        motp: mean of 1 - IoU over matches: less is better; NaN without a match.
-        hota: mean over thresholds 0.05 to 0.95 of the root of detection times association accuracy (Luiten et al.,
-            2021).
-        deta: its detection accuracy.
-        assa: its association accuracy.
-        switches: a true object is matched by another identity than the last time.
-        fragmentations: a true object goes from tracked to untracked and is tracked again later (py-motmetrics).
-        switches_per_1000: per 1000 frames.
-        fragmentations_per_1000: per 1000 frames.
-        true_objects: observations in the truth.
-        found_objects: observations in the result, without those in ignored pixels.
-        matches: of true objects, switches not counted among them.
-        misses: true objects that nothing matches.
-        false_positives: found objects that match nothing.
-        outside: found observations in frames without annotation, which do not count.
+        idf1: `2 IDTP / (2 IDTP + IDFP + IDFN)` under the one pairing of true and found ids that is best for the clip.
+        idp: `IDTP / (IDTP + IDFP)`; 0 where nothing was found.
+        idr: `IDTP / (IDTP + IDFN)`.
+        mota: `1 − (misses + false positives + switches) / objects`; below 0 where errors outnumber objects.
+        motp: mean of `1 − IoU` over matches, so less is better; NaN where nothing matched.
+        hota: mean over IoU thresholds of 0.05 to 0.95 of `sqrt(DetA · AssA)` at each.
+        deta: mean over the same thresholds of `TP / (TP + FN + FP)`.
+        assa: the same of the mean association accuracy of true positives.
+        loca: the same of the mean IoU of true positives.
+        switches: a true object is matched to another id than the last that it was matched to, however long ago.
+        fragmentations: a true object goes from tracked to missed and is tracked again later, under whichever id;
+            frames in which the truth does not have it do not interrupt it.
+        frames: of the truth.
+        objects: true objects, summed over frames.
+        found: found objects that count, summed over frames.
+        id_matches: IDTP, to pool clips: IDFP is `found − IDTP`, IDFN is `objects − IDTP`.
+        matches: true objects that were found, switches included.
+        misses: true objects that were not.
+        false_positives: found objects that match no true one.
+        ignored: found objects that do not count, because they are in regions to be ignored.
+        frames_outside: frames of what was found that the truth does not have; they do not count.
+
+    Reference:
+        IDF1: Ristani et al., ECCVW 2016. MOTA, switches: Bernardin and Stiefelhagen, EURASIP JIVP 2008, as counted by
+        py-motmetrics 1.4.0, `metrics.py`. HOTA: Luiten et al., IJCV 2021, TrackEval 1.3.0, `metrics/hota.py`.
     """
 
-    frames: int
     idf1: float
     idp: float
     idr: float
@@ -58,133 +63,134 @@ class TrackingScores:
     hota: float
     deta: float
     assa: float
+    loca: float
     switches: int
     fragmentations: int
-    switches_per_1000: float
-    fragmentations_per_1000: float
-    true_objects: int
-    found_objects: int
+    frames: int
+    objects: int
+    found: int
+    id_matches: int
     matches: int
     misses: int
     false_positives: int
-    outside: int
+    ignored: int
+    frames_outside: int
 
+    @property
+    def switches_per_1000(self) -> float:
+        """Identity switches per 1000 frames of the truth."""
+        return 1000 * self.switches / self.frames
 
-class _Compared(NamedTuple):
-    """One frame: identities on both sides and their IoU."""
-
-    true_id: Int64[np.ndarray, " t"]
-    found_id: Int64[np.ndarray, " f"]
-    iou: Float64[np.ndarray, "t f"]
+    @property
+    def fragmentations_per_1000(self) -> float:
+        """Fragmentations per 1000 frames of the truth."""
+        return 1000 * self.fragmentations / self.frames
 
 
 def score(
-    truth: Sequence[ObjectsInFrame], found: Sequence[ObjectsInFrame], *, by: Region, iou_threshold: float = 0.5
+    truth: Sequence[ObjectsInFrame], found: Sequence[ObjectsInFrame], *, by: By, iou_threshold: float = 0.5
 ) -> TrackingScores:
-    """Compare tracks with the truth.
+    """Compare what was found with the truth.
 
-    Every annotated frame counts; one in which nothing was found is all misses.
+    The frames of the truth count, no others; in one that `found` lacks, all is missed. Found objects with more than
+    half of their pixels in the truth's `ignore` count neither way unless they match a true object.
 
     Args:
-        truth: annotated frames.
-        found: frames of a result.
-        by: whether masks or boxes are compared.
-        iou_threshold: a match has at least this IoU (HOTA goes through all thresholds).
-
-    Returns:
-        The scores.
+        truth: each frame at most once, each id at most once per frame.
+        found: the same, with masks of the truth's size where masks are compared.
+        by: what overlaps.
+        iou_threshold: from this IoU on objects match, in all metrics but HOTA, which goes through thresholds.
 
     Raises:
-        InputError: no frame in common, an identity twice in a frame, or masks of different size.
+        InputError: a frame or an id twice, no frame in common, no true object at all, masks that are missing or of
+            another size.
+        EngineError: the packages of the extra `eval` are not installed.
     """
-    results = {each.frame: each for each in found}
-    annotated = {each.frame for each in truth}
-    if not annotated & set(results):
-        raise InputError(f"no frame in common: the truth has {_span(annotated)}, the result {_span(set(results))}")
-    frames = [_compare(each, results.get(each.frame), by) for each in truth]
-    summary = _motmetrics(frames, iou_threshold)
-    hota = _hota(frames)
-    per_1000 = 1000 / len(frames)
+    if not 0 < iou_threshold <= 1:
+        raise InputError(f"IoU threshold: got {iou_threshold}, expected more than 0 and at most 1")
+    association = associate(truth, found, by=by, iou_threshold=iou_threshold)
+    counted = _motmetrics(association, iou_threshold)
+    hota = _trackeval(association)
     return TrackingScores(
-        frames=len(frames),
-        **{name: float(summary[name]) for name in ("idf1", "idp", "idr", "mota", "motp")},
-        **hota,
-        switches=int(summary["num_switches"]),
-        fragmentations=int(summary["num_fragmentations"]),
-        switches_per_1000=float(summary["num_switches"]) * per_1000,
-        fragmentations_per_1000=float(summary["num_fragmentations"]) * per_1000,
-        true_objects=int(summary["num_objects"]),
-        found_objects=int(summary["num_predictions"]),
-        matches=int(summary["num_matches"]),
-        misses=int(summary["num_misses"]),
-        false_positives=int(summary["num_false_positives"]),
-        outside=sum(len(each) for each in found if each.frame not in annotated),
+        idf1=counted["idf1"],
+        idp=counted["idp"] if counted["num_predictions"] else 0.0,
+        idr=counted["idr"],
+        mota=counted["mota"],
+        motp=counted["motp"],
+        hota=hota["HOTA"],
+        deta=hota["DetA"],
+        assa=hota["AssA"],
+        loca=hota["LocA"],
+        switches=int(counted["num_switches"]),
+        fragmentations=int(counted["num_fragmentations"]),
+        frames=len(association.frames),
+        objects=int(counted["num_objects"]),
+        found=int(counted["num_predictions"]),
+        id_matches=int(counted["idtp"]),
+        matches=int(counted["num_detections"]),
+        misses=int(counted["num_misses"]),
+        false_positives=int(counted["num_false_positives"]),
+        ignored=association.ignored,
+        frames_outside=association.frames_outside,
     )
 
 
 def as_objects(
     labelled: Sequence[LabelledMasks], source_frame: Int64[np.ndarray, " n"], size: GridShape
 ) -> tuple[ObjectsInFrame, ...]:
-    """Bring the masks of a run to the annotated size.
+    """Bring a system's masks to the size and the frame numbers of the truth.
 
     Args:
-        labelled: of a run, on its analysis grid.
-        source_frame: index in the input by index in the clip.
+        labelled: the masks of frames, on the analysis grid.
+        source_frame: for each `t`, the frame's index in the input.
         size: height and width of the annotated images.
+
+    Returns:
+        One entry per frame. A mask that is too small to hold a pixel at that size is left out.
+
+    Raises:
+        InputError: a frame's `t` is not among those of `source_frame`.
     """
-    objects = []
+    found = []
     for each in labelled:
+        if not 0 <= each.t < len(source_frame):
+            raise InputError(f"frame t={each.t}: the clip has {len(source_frame)} frames; give those of this clip")
         masks = resize(each.masks, size)
-        objects.append(
+        there = np.flatnonzero(area(masks)).astype(np.int32)
+        masks = select(masks, there)
+        found.append(
             ObjectsInFrame(
                 frame=int(source_frame[each.t]),
-                object_id=each.object_id.astype(np.int64),
+                object_id=each.object_id[there].astype(np.int64),
                 box_xyxy=bounding_boxes(masks),
                 masks=masks,
             )
         )
-    return tuple(objects)
+    return tuple(found)
 
 
-def _compare(truth: ObjectsInFrame, found: ObjectsInFrame | None, by: Region) -> _Compared:
-    if found is None:
-        return _Compared(truth.object_id, np.zeros(0, np.int64), np.zeros((len(truth), 0)))
-    for each, whose in ((truth, "truth"), (found, "result")):
-        if len(np.unique(each.object_id)) < len(each):
-            raise InputError(f"frame {each.frame}: the {whose} has an identity twice; an object is in a frame once")
-    which = counted(truth, found, similarity(truth, found, by))
-    kept = keep(found, which)
-    return _Compared(truth.object_id, kept.object_id, similarity(truth, kept, by))
+def _motmetrics(association: Association, iou_threshold: float) -> dict[str, float]:
+    """Count with py-motmetrics."""
+    motmetrics = load("motmetrics")
+    events = motmetrics.MOTAccumulator()
+    for index, frame in enumerate(association.frames):
+        distance = np.where(frame.iou >= iou_threshold, 1 - frame.iou, np.nan)
+        events.update(frame.true, frame.found, distance, frameid=index)
+    counted = motmetrics.metrics.create().compute(events, metrics=list(_COUNTED), return_dataframe=False)
+    return {name: float(counted[name]) for name in _COUNTED}
 
 
-def _motmetrics(frames: Sequence[_Compared], iou_threshold: float) -> dict[str, Any]:
-    import motmetrics
-
-    accumulator = motmetrics.MOTAccumulator(auto_id=True)
-    for each in frames:
-        distance = np.where(each.iou >= iou_threshold, 1 - each.iou, np.nan)
-        accumulator.update(each.true_id, each.found_id, distance)
-    table = motmetrics.metrics.create().compute(accumulator, metrics=list(_METRICS), return_dataframe=False)
-    return dict(table)
-
-
-def _hota(frames: Sequence[_Compared]) -> dict[str, float]:
-    from trackeval.metrics import HOTA
-
-    true_ids = np.unique(np.concatenate([each.true_id for each in frames]))
-    found_ids = np.unique(np.concatenate([each.found_id for each in frames]))
+def _trackeval(association: Association) -> dict[str, float]:
+    """Compute HOTA and its parts with TrackEval."""
+    frames = association.frames
     data = {
-        "num_gt_ids": len(true_ids),
-        "num_tracker_ids": len(found_ids),
-        "num_gt_dets": sum(len(each.true_id) for each in frames),
-        "num_tracker_dets": sum(len(each.found_id) for each in frames),
-        "gt_ids": [np.searchsorted(true_ids, each.true_id) for each in frames],
-        "tracker_ids": [np.searchsorted(found_ids, each.found_id) for each in frames],
+        "gt_ids": [each.true for each in frames],
+        "tracker_ids": [each.found for each in frames],
         "similarity_scores": [each.iou for each in frames],
+        "num_gt_ids": association.true_ids,
+        "num_tracker_ids": association.found_ids,
+        "num_gt_dets": sum(len(each.true) for each in frames),
+        "num_tracker_dets": sum(len(each.found) for each in frames),
     }
-    result = HOTA().eval_sequence(data)
-    return {name.lower(): float(np.mean(result[name])) for name in ("HOTA", "DetA", "AssA")}
-
-
-def _span(frames: set[int]) -> str:
-    return f"frames {min(frames)} to {max(frames)}" if frames else "none"
+    by_threshold = load("trackeval.metrics").HOTA().eval_sequence(data)
+    return {name: float(np.mean(by_threshold[name])) for name in ("HOTA", "DetA", "AssA", "LocA")}

@@ -1,67 +1,153 @@
-"""Errors of depth against hand-made truth."""
+"""Depth errors: a plain reference, laws, and pixels that do not count."""
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.depth import compare
-from fast_snow.types import DepthOrigin, Geometry
-
-SHAPE = (12, 16)
-
-
-def geometry(depth: np.ndarray, confidence: float = 1.0) -> Geometry:
-    count = len(depth)
-    return Geometry(
-        depth=depth.astype(np.float32),
-        confidence=np.full(depth.shape, confidence, np.float32),
-        intrinsics=np.repeat(np.eye(3)[None], count, axis=0),
-        T_camera_world=np.repeat(np.eye(4)[None], count, axis=0),
-        metric=False,
-        origin=DepthOrigin.NETWORK,
-    )
+from fast_snow.evaluation.depth import average, pair, pool, score
+from fast_snow.kernels.mask_resize import resize
+from fast_snow.kernels.masks import decode, encode
 
 
-TRUTH = np.random.default_rng(0).uniform(1, 5, (2, *SHAPE)).astype(np.float32)
-FRAMES = np.array([3, 7])
+def depths(seed: int, shape=(12, 16), nothing: float = 0.2) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    depth = random.uniform(0.5, 8, shape).astype(np.float32)
+    depth[random.random(shape) < nothing] = 0
+    return depth
 
 
-def read(frame: int) -> np.ndarray:
-    return TRUTH[FRAMES.tolist().index(frame)]
+def plain(truth: np.ndarray, found: np.ndarray, confidence: np.ndarray, conf: float) -> tuple[float, float, float, int]:
+    """Compute AbsRel, RMSE and delta < 1.25 pixel by pixel, on one grid."""
+    relative, squared, right, pixels = 0.0, 0.0, 0, 0
+    for d, f, c in zip(truth.ravel().tolist(), found.ravel().tolist(), confidence.ravel().tolist(), strict=True):
+        if d > 0 and f > 0 and np.isfinite(f) and c >= conf:
+            pixels += 1
+            relative += abs(f - d) / d
+            squared += (f - d) ** 2
+            right += max(f / d, d / f) < 1.25
+    return relative / pixels, (squared / pixels) ** 0.5, right / pixels, pixels
 
 
-def test_exact_depth_has_no_error():
-    found = compare(read, FRAMES, geometry(TRUTH), "none")
-    assert (found.abs_rel, found.rmse, found.close, found.share) == (0, 0, 1, 1)
-    assert found.pixels == TRUTH.size
+@given(seed=st.integers(0, 2**32 - 1), conf=st.floats(0, 0.8))
+def test_equals_the_plain_reference(seed: int, conf: float):
+    truth, found = depths(seed), depths(seed + 1)
+    found[0, :3] = np.nan, np.inf, -1
+    confidence = np.random.default_rng(seed).random(truth.shape).astype(np.float32)
+    error = score(pair(truth, found, confidence, conf=conf))
+    expected = plain(truth, found, confidence, conf)
+    assert (error.abs_rel, error.rmse, error.delta, error.pixels) == pytest.approx(expected)
+    assert error.coverage == pytest.approx(expected[-1] / np.count_nonzero(truth))
 
 
-def test_alignment_takes_out_scale_and_shift():
-    assert compare(read, FRAMES, geometry(2 * TRUTH), "none").abs_rel == pytest.approx(1)
-    scaled = compare(read, FRAMES, geometry(2 * TRUTH), "scale")
-    assert (scaled.abs_rel, scaled.scale) == pytest.approx((0, 0.5), abs=1e-6)
-    shifted = compare(read, FRAMES, geometry(2 * TRUTH + 1), "scale and shift")
-    assert (shifted.rmse, shifted.scale, shifted.shift) == pytest.approx((0, 0.5, -0.5), abs=1e-5)
+def test_by_hand():
+    error = score(pair(np.array([[1, 2, 4, 0]], np.float32), np.array([[1, 3, 4, 9]], np.float32)))
+    assert error.abs_rel == pytest.approx(0.5 / 3)
+    assert error.rmse == pytest.approx((1 / 3) ** 0.5)
+    assert error.delta == pytest.approx(2 / 3)
+    assert (error.pixels, error.coverage, error.scale, error.shift) == (3, 1, 1, 0)
 
 
-def test_only_pixels_that_both_know_count():
-    half = TRUTH.copy()
-    half[:, :, ::2] = 0
-    half[:, 0, 1] = np.nan
-    found = compare(read, FRAMES, geometry(half), "none")
-    assert found.pixels == TRUTH.size // 2 - 2
-    assert found.share == pytest.approx(found.pixels / TRUTH.size)
-    assert found.rmse == 0
+def test_a_factor_of_exactly_five_quarters_is_wrong():
+    both = np.array([[1, 4]], np.float32), np.array([[1.25, 5]], np.float32)
+    assert score(pair(*both)).delta == score(pair(*both[::-1])).delta == 0
 
 
-def test_another_size_is_compared_by_nearest_pixel():
-    large = TRUTH.repeat(2, axis=1).repeat(2, axis=2)
-    assert compare(read, FRAMES, geometry(large), "none").abs_rel < 0.5
-    coarse = compare(lambda frame: read(frame).repeat(2, axis=0).repeat(2, axis=1), FRAMES, geometry(TRUTH), "none")
-    assert coarse.rmse == 0
-    assert coarse.pixels == 4 * TRUTH.size
+@given(seed=st.integers(0, 2**32 - 1), scale=st.floats(0.1, 10), shift=st.floats(0, 3))
+def test_what_the_alignment_may_change_is_no_error(seed: int, scale: float, shift: float):
+    truth = depths(seed)
+    scaled = score(pair(truth, truth * np.float32(scale)), "scale")
+    assert (scaled.abs_rel, scaled.rmse, scaled.delta) == pytest.approx((0, 0, 1), abs=1e-5)
+    assert scaled.scale == pytest.approx(1 / scale, rel=1e-5)
+    moved = np.where(truth > 0, truth * np.float32(scale) + np.float32(shift), 0).astype(np.float32)
+    shifted = score(pair(truth, moved), "scale_shift")
+    assert (shifted.abs_rel, shifted.rmse, shifted.delta) == pytest.approx((0, 0, 1), abs=1e-4)
+    assert (shifted.scale, shifted.shift) == pytest.approx((1 / scale, -shift / scale), rel=1e-3, abs=1e-3)
 
 
-def test_nothing_to_compare_is_one_line():
-    with pytest.raises(InputError, match=r"of 384 measured pixels none has a found depth"):
-        compare(read, FRAMES, geometry(TRUTH, confidence=0.1), conf_thresh=0.5)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_scale_and_shift_are_those_of_least_squares(seed: int):
+    pairs = pair(depths(seed), depths(seed + 1))
+    error = score(pairs, "scale_shift")
+    design = np.stack([pairs.found, np.ones(len(pairs))], axis=1)
+    expected, *_ = np.linalg.lstsq(design, pairs.truth, rcond=None)
+    assert (error.scale, error.shift) == pytest.approx(tuple(expected))
+    assert error.rmse <= min(score(pairs).rmse, score(pairs, "scale").rmse) + 1e-12
+
+
+def test_a_depth_below_0_after_alignment_is_not_right():
+    pairs = pair(np.array([[1, 1, 1, 20]], np.float32), np.array([[1, 2, 3, 4]], np.float32))
+    error = score(pairs, "scale_shift")
+    aligned = error.scale * pairs.found + error.shift
+    assert aligned[0] < 0
+    assert error.delta == 0
+    assert error.abs_rel == pytest.approx(np.mean(np.abs(aligned - pairs.truth) / pairs.truth))
+
+
+def test_flat_depth_is_scaled():
+    flat = np.full((2, 2), 2, np.float32)
+    error = score(pair(np.array([[3, 3], [4, 5]], np.float32), flat), "scale_shift")
+    assert (error.scale, error.shift) == (3.5 / 2, 0)
+
+
+def test_the_grid_of_the_truth_is_taken_as_masks_take_it():
+    found = (np.arange(1, 7 * 9 + 1).reshape(7, 9)).astype(np.float32)
+    pairs = pair(np.ones((10, 5), np.float32), found)
+    picked = resize(encode(np.stack([found == value for value in found.ravel()])), (10, 5))
+    expected = np.tensordot(found.ravel(), decode(picked), axes=1)
+    np.testing.assert_array_equal(pairs.found.reshape(10, 5), expected)
+
+
+def test_every_second_pixel():
+    truth, found = depths(0, nothing=0), depths(1, nothing=0)
+    pairs = pair(truth, found, every=2)
+    np.testing.assert_array_equal(pairs.truth, truth[::2, ::2].ravel())
+    np.testing.assert_array_equal(pairs.found, found[::2, ::2].ravel())
+
+
+def test_pooled_frames_share_an_alignment_and_averaged_ones_do_not():
+    truth = depths(0)
+    frames = [pair(truth, truth * 2), pair(truth, truth * 4)]
+    assert average([score(each, "scale") for each in frames]).abs_rel == pytest.approx(0, abs=1e-6)
+    pooled = score(pool(frames), "scale")
+    assert pooled.abs_rel > 0.2
+    assert pooled.pixels == sum(map(len, frames))
+    assert pooled.coverage == 1
+
+
+def test_without_alignment_and_with_equal_pixels_pooled_abs_rel_is_the_average():
+    frames = [pair(depths(i, nothing=0), depths(i + 9, nothing=0)) for i in range(3)]
+    errors = [score(each) for each in frames]
+    assert score(pool(frames)).abs_rel == pytest.approx(average(errors).abs_rel)
+    assert score(pool(frames)).rmse == pytest.approx(np.sqrt(np.mean([each.rmse**2 for each in errors])))
+
+
+def test_nothing_in_common_is_one_line():
+    truth = depths(0)
+    with pytest.raises(InputError, match=rf"of the {np.count_nonzero(truth)} pixels with true depth none"):
+        score(pair(truth, truth, np.zeros_like(truth), conf=0.5))
+    with pytest.raises(InputError, match="of the 0 pixels"):
+        score(pool([]))
+    with pytest.raises(InputError, match="no frame to average over"):
+        average([])
+    with pytest.raises(InputError, match="every 0"):
+        pair(truth, truth, every=0)
+
+
+def test_nan_confidence_does_not_count():
+    flat = np.ones((1, 2), np.float32)
+    assert len(pair(flat, flat, np.array([[np.nan, 1]], np.float32))) == 1
+
+
+def test_sensor_depth_at_half_the_size_is_close_to_itself(clips: Path):
+    folder = clips / "redkitchen_dev" / "depth"
+    raw = cv2.imread(str(min(folder.glob("*.png"))), cv2.IMREAD_UNCHANGED)
+    truth = (raw / 1000).astype(np.float32)
+    error = score(pair(truth, np.ascontiguousarray(truth[::2, ::2])))
+    assert error.delta > 0.99
+    assert 0 < error.abs_rel < 0.01
+    assert error.coverage > 0.95

@@ -1,72 +1,186 @@
-"""Errors of camera paths: reference values and laws."""
+"""Trajectory errors: the reference values, evo's own alignment, laws, and what cannot be compared."""
 
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 pytest.importorskip("evo")
+
+from evo.core import metrics
+from evo.core.trajectory import PoseTrajectory3D
+
+from fast_snow.alignment import apply
 from fast_snow.errors import InputError
-from fast_snow.evaluation.trajectory import compare
+from fast_snow.evaluation.trajectory import align, compare, compare_motion
 from fast_snow.evaluation.truth import Trajectory
 
-NAMES = {"none": "none", "se3": "rigid", "sim3": "similarity"}
+
+def path(position, rotation: Rotation | None = None, time_s=None) -> Trajectory:
+    position = np.asarray(position, np.float64)
+    T_world_camera = np.tile(np.eye(4), (len(position), 1, 1))
+    T_world_camera[:, :3, 3] = position
+    if rotation is not None:
+        T_world_camera[:, :3, :3] = rotation.as_matrix()
+    return Trajectory(
+        time_s=np.arange(len(position)) / 10 if time_s is None else np.asarray(time_s, np.float64),
+        T_world_camera=T_world_camera,
+    )
 
 
-def tum(path: Path) -> Trajectory:
-    rows = np.loadtxt(path)
-    T_world_camera = np.tile(np.eye(4), (len(rows), 1, 1))
-    T_world_camera[:, :3, 3] = rows[:, 1:4]
-    T_world_camera[:, :3, :3] = Rotation.from_quat(rows[:, 4:]).as_matrix()
-    return Trajectory(time_s=rows[:, 0], T_world_camera=T_world_camera)
+def walk(seed: int, n: int = 30) -> Trajectory:
+    random = np.random.default_rng(seed)
+    return path(random.normal(size=(n, 3)).cumsum(axis=0), Rotation.random(n, random_state=seed))
 
 
-def test_reference_errors(clips: Path):
-    folder = clips / "trajectories/fr1_xyz"
-    reference = json.loads((folder / "reference.json").read_text())
-    truth = tum(folder / reference["ground_truth"])
-    assert len(reference["estimates"]) == 2
-    for name, expected in reference["estimates"].items():
-        for kind, errors in expected["ape_translation_m"].items():
-            found = compare(truth, tum(folder / name), NAMES[kind])
-            assert found.matched == expected["pairs"]
-            for field, value in (("rmse", found.rmse), ("mean", found.mean), ("median", found.median)):
-                assert value == pytest.approx(errors[field], abs=1e-5), (name, kind, field)
-            assert found.largest == pytest.approx(errors["max"], abs=1e-5)
-            assert found.scale == pytest.approx(errors["scale"], abs=1e-5)
+def moved(known: Trajectory, scale: float, R: np.ndarray, t: np.ndarray) -> Trajectory:
+    T_world_camera = known.T_world_camera.copy()
+    T_world_camera[:, :3, :3] = R @ T_world_camera[:, :3, :3]
+    T_world_camera[:, :3, 3] = scale * T_world_camera[:, :3, 3] @ R.T + t
+    return Trajectory(time_s=known.time_s, T_world_camera=T_world_camera)
 
 
-def walk(count: int = 20) -> Trajectory:
-    random = np.random.default_rng(0)
-    T_world_camera = np.tile(np.eye(4), (count, 1, 1))
-    T_world_camera[:, :3, :3] = Rotation.random(count, random_state=1).as_matrix()
-    T_world_camera[:, :3, 3] = np.cumsum(random.normal(size=(count, 3)), axis=0)
-    return Trajectory(time_s=np.arange(count) / 10, T_world_camera=T_world_camera)
+def noisy(known: Trajectory, seed: int, size: float = 0.1) -> Trajectory:
+    T_world_camera = known.T_world_camera.copy()
+    T_world_camera[:, :3, 3] += np.random.default_rng(seed).normal(scale=size, size=(len(known), 3))
+    return Trajectory(time_s=known.time_s, T_world_camera=T_world_camera)
 
 
-def moved(path: Trajectory, scale: float) -> Trajectory:
-    turn = Rotation.from_rotvec([0.3, -0.2, 0.5]).as_matrix()
-    T_world_camera = path.T_world_camera.copy()
-    T_world_camera[:, :3, :3] = turn @ T_world_camera[:, :3, :3]
-    T_world_camera[:, :3, 3] = scale * T_world_camera[:, :3, 3] @ turn.T + [1.0, 2.0, 3.0]
-    return Trajectory(time_s=path.time_s, T_world_camera=T_world_camera)
+def read_tum(file: Path) -> Trajectory:
+    """Read `time x y z qx qy qz qw`."""
+    rows = np.loadtxt(file)
+    return path(rows[:, 1:4], Rotation.from_quat(rows[:, 4:]), rows[:, 0])
 
 
-def test_alignment_takes_out_what_its_kind_allows():
-    path = walk()
-    assert compare(path, path, "none").rmse == 0
-    assert compare(path, moved(path, 1.0), "none").rmse > 0.5
-    assert compare(path, moved(path, 1.0), "rigid").rmse == pytest.approx(0, abs=1e-9)
-    assert compare(path, moved(path, 0.5), "rigid").rmse > 0.5
-    similar = compare(path, moved(path, 0.5), "similarity")
-    assert similar.rmse == pytest.approx(0, abs=1e-9)
-    assert similar.scale == pytest.approx(2)
+@pytest.mark.parametrize("name", ["freiburg1_xyz-rgbdslam.txt", "freiburg1_xyz-ORB_kf_mono.txt"])
+def test_reference_values(clips: Path, name: str):
+    folder = clips / "trajectories" / "fr1_xyz"
+    expected = json.loads((folder / "reference.json").read_text())
+    truth, found = read_tum(folder / expected["ground_truth"]), read_tum(folder / name)
+    reference = expected["estimates"][name]
+    for theirs, alignment in (("none", "none"), ("se3", "rigid"), ("sim3", "similarity")):
+        error = compare(truth, found, alignment, max_gap_s=0.01)
+        assert error.matched == reference["pairs"]
+        for figure, value in reference["ape_translation_m"][theirs].items():
+            assert getattr(error, figure) == pytest.approx(value, abs=1e-5)
 
 
-def test_no_common_time_is_one_line():
-    path = walk()
-    late = Trajectory(time_s=path.time_s + 100, T_world_camera=path.T_world_camera)
-    with pytest.raises(InputError, match=r"no time in common within 0.01 s: the truth spans 0.000 to 1.900 s"):
-        compare(path, late)
+@given(seed=st.integers(0, 2**32 - 1), scale=st.floats(0.1, 10))
+def test_a_path_moved_by_a_similarity_has_no_error_after_one(seed: int, scale: float):
+    truth = walk(seed)
+    random = np.random.default_rng(seed)
+    found = moved(truth, scale, Rotation.random(random_state=seed).as_matrix(), random.normal(size=3))
+    error = compare(truth, found, "similarity")
+    assert error.rmse == pytest.approx(0, abs=1e-9)
+    assert error.scale == pytest.approx(1 / scale)
+    assert compare(truth, moved(found, 1 / scale, np.eye(3), np.zeros(3)), "rigid").rmse == pytest.approx(0, abs=1e-9)
+    motion = compare_motion(truth, found, "similarity")
+    assert motion.translation_rmse == pytest.approx(0, abs=1e-9)
+    assert motion.rotation_rmse_deg == pytest.approx(0, abs=1e-4)
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+def test_more_freedom_never_costs(seed: int):
+    truth = walk(seed)
+    found = noisy(moved(truth, 1.3, Rotation.random(random_state=seed).as_matrix(), np.ones(3)), seed)
+    none, rigid, similarity = (compare(truth, found, each).rmse for each in ("none", "rigid", "similarity"))
+    assert similarity <= rigid + 1e-9 <= none + 2e-9
+
+
+@pytest.mark.parametrize("with_scale", [False, True])
+def test_alignment_is_that_of_evo(with_scale: bool):
+    for seed in range(20):
+        truth = walk(seed)
+        found = noisy(walk(seed + 100), seed)  # paths that have nothing in common: reflections come up
+        theirs = PoseTrajectory3D(poses_se3=list(found.T_world_camera), timestamps=found.time_s)
+        reference = PoseTrajectory3D(poses_se3=list(truth.T_world_camera), timestamps=truth.time_s)
+        R, t, scale = theirs.align(reference, correct_scale=with_scale)
+        ours = align(truth, found, "similarity" if with_scale else "rigid")
+        np.testing.assert_allclose(ours.R, R, atol=1e-9)
+        np.testing.assert_allclose(ours.t, t, atol=1e-9)
+        assert ours.scale == pytest.approx(scale)
+
+
+def test_motion_errors_are_those_of_evo():
+    truth, found = walk(1), noisy(walk(2), 3)
+    pair = [PoseTrajectory3D(poses_se3=list(each.T_world_camera), timestamps=each.time_s) for each in (truth, found)]
+    for step in (1, 4):
+        error = metrics.RPE(metrics.PoseRelation.translation_part, delta=step)
+        error.process_data(pair)
+        ours = compare_motion(truth, found, step=step)
+        assert ours.translation_rmse == pytest.approx(error.get_statistic(metrics.StatisticsType.rmse))
+        assert ours.pairs == len(error.error)
+
+
+def test_motion_errors_by_hand():
+    truth = path([[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0]])
+    turned = Rotation.from_euler("y", [[0], [10], [20], [30]], degrees=True)
+    found = path([[0, 0, 0], [1, 0, 0], [2.3, 0, 0], [3.3, 0, 0]])
+    assert compare_motion(truth, found).translation_rmse == pytest.approx(0.3 / np.sqrt(3))
+    assert compare_motion(truth, found).translation_median == pytest.approx(0, abs=1e-12)
+    assert compare_motion(truth, path([[0, 0, 0]] * 4, turned)).rotation_rmse_deg == pytest.approx(10)
+    assert compare_motion(truth, found, step=3).pairs == 1
+
+
+def test_figures_by_hand():
+    truth = path([[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0]])
+    error = compare(truth, path([[0, 0, 0], [1, 1, 0], [2, 2, 0], [3, 3, 0]]))
+    assert (error.mean, error.median, error.max) == (1.5, 1.5, 3)
+    assert error.rmse == pytest.approx(np.sqrt(14 / 4))
+    assert (error.scale, error.matched) == (1, 4)
+
+
+@pytest.mark.parametrize("alignment", ["rigid", "similarity"])
+def test_a_still_path_is_off_by_the_spread_of_the_truth(alignment: str):
+    truth = walk(0)
+    position = truth.T_world_camera[:, :3, 3]
+    error = compare(truth, path(np.full((30, 3), 5.0)), alignment)
+    assert error.rmse == pytest.approx(np.sqrt(((position - position.mean(axis=0)) ** 2).sum(axis=1).mean()))
+    assert error.scale == 1
+
+
+def test_straight_paths_have_an_error():
+    along = np.outer(np.arange(5), [1.0, 0, 0])
+    away = np.outer(2 * np.arange(5), [0, 0, 1.0]) + np.array([0, 3, 0])
+    error = compare(path(along), path(away), "similarity")
+    assert error.rmse == pytest.approx(0, abs=1e-12)
+    assert error.scale == pytest.approx(0.5)
+    assert compare(path(along), path(away), "rigid").rmse == pytest.approx(np.sqrt(2))
+    T_truth_found = align(path(along), path(away), "similarity")
+    np.testing.assert_allclose(apply(T_truth_found, away), along, atol=1e-12)
+    assert np.linalg.det(T_truth_found.R) == pytest.approx(1)
+
+
+def test_only_poses_of_one_moment_are_compared():
+    truth = path(np.arange(30).reshape(10, 3), time_s=np.arange(10))
+    found = path(np.arange(9).reshape(3, 3), time_s=[0.015, 1.015, 2.5])
+    assert compare(truth, found).matched == 2
+    assert compare(truth, found, max_gap_s=0.6).matched == 3
+    assert compare(found, truth).matched == 2
+
+
+def test_clocks_that_differ_are_one_line():
+    with pytest.raises(InputError, match=r"within 0\.02 s .* of 0\.000 to 2\.900 s, .* 100\.000 to 102\.900 s; bring"):
+        compare(walk(0), Trajectory(time_s=walk(0).time_s + 100, T_world_camera=walk(0).T_world_camera))
+
+
+def test_what_cannot_be_compared_is_one_line():
+    with pytest.raises(InputError, match="share 2 poses, expected at least 3"):
+        compare(walk(0), path(np.zeros((2, 3))), "rigid")
+    with pytest.raises(InputError, match="the found one 0: nothing to compare"):
+        compare(walk(0), path(np.zeros((0, 3))))
+    with pytest.raises(InputError, match="the found path has poses or times that are not finite"):
+        compare(walk(0), path(np.full((4, 3), np.nan)))
+    with pytest.raises(InputError, match="motion over 4 poses: the paths share 4, expected 1 to 3"):
+        compare_motion(walk(0), path(np.zeros((4, 3))), step=4)
+
+
+def test_what_is_given_stays_as_it_is():
+    truth, found = walk(0), walk(1)
+    before = found.T_world_camera.copy()
+    compare(truth, found, "similarity")
+    np.testing.assert_array_equal(found.T_world_camera, before)

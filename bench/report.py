@@ -1,0 +1,183 @@
+"""`docs/benchmarks.md`, made of the results that are committed: no figure in it is typed by hand.
+
+Run from the root of the repository after results changed: `python -m bench.report`; `--check` only tells whether the
+page is what the results say. The table of commands is `bench/commands.md`.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path("bench/results")
+COMMANDS = Path("bench/commands.md")
+PAGE = Path("docs/benchmarks.md")
+Results = Mapping[str, Any]
+
+
+def page(root: Path) -> str:
+    """Return the page of a repository's committed results.
+
+    Args:
+        root: of the repository.
+
+    Raises:
+        ValueError: there are results that this script cannot show.
+    """
+    parts = [(root / COMMANDS).read_text(encoding="utf-8").rstrip()]
+    for file in sorted((root / RESULTS).glob("*.json")):
+        if file.stem not in SECTIONS:
+            raise ValueError(f"{file}: nothing shows it; add its section to bench/report.py")
+        title, section = SECTIONS[file.stem]
+        results = json.loads(file.read_text(encoding="utf-8"))
+        parts.append("\n\n".join([f"## {title}", _origin(file.name, results), *section(results)]))
+    return "\n\n".join(parts) + "\n"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; its first column is text, the others are figures."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def _origin(name: str, results: Results) -> str:
+    """Tell where the figures come from: the file, the machine, the versions."""
+    about = results.get("about", results)
+    hardware = dict(about.get("hardware", {}))
+    machine = f"{hardware.pop('processor', 'unknown processor')}, {hardware.pop('cores', '?')} cores"
+    if gpus := hardware.pop("gpus", None):
+        machine += f", {', '.join(gpus)}"
+    for known in ("system", "memory_gib"):
+        hardware.pop(known, None)
+    versions = about.get("versions", hardware)
+    listed = ", ".join(f"{package} {number}" for package, number in versions.items() if number != "not installed")
+    return f"[`{name}`](../bench/results/{name}): {machine}; {listed}."
+
+
+def kernels(results: Results) -> list[str]:
+    """Each kernel beside its reference."""
+    rows = [
+        [
+            name,
+            f"{each['ratio']:.0f}x",
+            _ms(each["kernel"]["median_s"]),
+            _span(each["kernel"]["spread_s"]),
+            _ms(each["reference"]["median_s"]),
+            f"{each['bytes_touched'] / each['kernel']['median_s'] / 1e9:.1f}",
+        ]
+        for name, each in results["results"].items()
+    ]
+    first = results["first_calls"]
+    return [
+        table(["1920x1080", "faster by", "kernel ms", "least to most", "NumPy ms", "GB/s"], rows),
+        f"One thread copies {results['copy_bytes_per_s'] / 1e9:.1f} GB/s. The first call of all kernels takes"
+        f" {first['compile_s']:.1f} s, and {first['load_compiled_s']:.1f} s once they are compiled on disk.",
+    ]
+
+
+def latency(results: Results) -> list[str]:
+    """Fast-SNOW from end to end over length and objects."""
+    stages = list(results["results"][0]["stage_s"])
+    rows = [
+        [
+            f"{each['engines']}, {each['frames']} frames, {each['objects']} objects",
+            f"{each['frames_per_second']:.1f}",
+            _ms(each["frame_p50_s"]),
+            _ms(each["frame_p95_s"]),
+            *(_ms(each["stage_s"][stage]) for stage in stages),
+            f"{each['peak_bytes'] / 2**20:.0f}",
+        ]
+        for each in results["results"]
+    ]
+    head = ["320x240", "frames/s", "p50 ms", "p95 ms", *(f"{stage} ms" for stage in stages), "peak MiB"]
+    return [
+        table(head, rows),
+        "Milliseconds per frame. The frames of one window are done together and share its time, so p50 and p95 differ"
+        " only where a clip has several windows or runs differ. Folding runs beside the other stages. Memory is the"
+        " whole process's.",
+    ]
+
+
+def engines(results: Results) -> list[str]:
+    """Each engine of trained models in each setting."""
+    rows = [
+        [
+            each["engine"],
+            " ".join(f"{name} {value}" for name, value in each["setting"].items()),
+            _ms(each["frame_p50_s"]),
+            _ms(each["frame_p95_s"]),
+            f"{each['frames_per_second']:.2f}",
+            f"{each['peak_bytes'] / 2**30:.2f}",
+        ]
+        for each in results.get("engines", ())
+        if each["frame_p50_s"] is not None
+    ]
+    head = ["engine", "setting", "p50 ms", "p95 ms", "frames/s", "peak GiB"]
+    return [f"Weights are {results.get('weights', 'unknown')}.", *([table(head, rows)] if rows else [])]
+
+
+def mask_margin(results: Results) -> list[str]:
+    """Where the masks' margin is argued for."""
+    shown = ", ".join(str(name) for name in results["results"])
+    return [f"What the figures mean and decide is in [ADR 4](adr/004-mask-margin.md) ({shown})."]
+
+
+def evaluation(results: Results) -> list[str]:
+    """Both systems on every clip (`report.json` of `fast-snow eval run`)."""
+    shown = ("fps", "p50_s", "p95_s", "idf1", "idr", "hota", "switches_per_1000", "fragmentations_per_1000")
+    heads = ["frames/s", "p50 ms", "p95 ms", "IDF1", "IDR", "HOTA", "switches/1000", "fragm./1000"]
+    rows = [
+        [f"{row['clip']}, {row['system']}", *(_measure(name, row["values"].get(name)) for name in shown)]
+        for row in (*results["rows"], *results["totals"])
+    ]
+    about = results["about"]
+    return [
+        table(["clip, system", *heads], rows),
+        f"{about['repeat']} repeats with seed {about['seed']} on {about['manifest']['name']}, commit"
+        f" {about['git_commit']}; {about['warm_up']}. What the columns are: [evaluation.md](evaluation.md).",
+    ]
+
+
+def _measure(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return _ms(value) if name.endswith("_s") else f"{value:.{1 if name.endswith('1000') else 3}f}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{1e3 * seconds:.2f}"
+
+
+def _span(seconds: Sequence[float]) -> str:
+    return f"{_ms(seconds[0])} to {_ms(seconds[1])}"
+
+
+SECTIONS: Mapping[str, tuple[str, Callable[[Results], list[str]]]] = {
+    "engines": ("Engines of trained models", engines),
+    "evaluation": ("Fast-SNOW beside SNOW", evaluation),
+    "gpu_check": ("On a GPU machine", engines),
+    "kernels": ("Kernels", kernels),
+    "latency": ("From end to end", latency),
+    "mask_margin": ("Mask margin", mask_margin),
+}
+
+
+def main() -> int:
+    """Write the page, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where the page is out of date")
+    told = parser.parse_args()
+    made = page(Path())
+    if not told.check:
+        PAGE.write_text(made, encoding="utf-8")
+        return 0
+    if PAGE.read_text(encoding="utf-8") == made:
+        return 0
+    print(f"{PAGE} is not what {RESULTS} says: run `python -m bench.report`", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""SNOW as its paper describes it, over the geometry engine that Fast-SNOW has: the baseline it is compared with.
+
+Reference: SNOW: Spatio-Temporal Scene Understanding with World Knowledge for Open-World Embodied Reasoning, arXiv
+2512.16461. What the paper leaves open, and where this differs from it: docs/reference/snow-baseline.md.
+"""
+
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Float64
+
+from fast_snow.baselines.association import Associated, Known, associate
+from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose, own
+from fast_snow.baselines.proposals import FrameObjects, objects_of_frame
+from fast_snow.baselines.relations import Relations, relations
+from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
+from fast_snow.composition import Composition, EngineUse, compose
+from fast_snow.config import Config, WindowConfig
+from fast_snow.graph import FoldState, fold, start
+from fast_snow.inputs import Input
+from fast_snow.inputs.windows import windows
+from fast_snow.kernels import threads
+from fast_snow.kernels.masks import empty
+from fast_snow.protocols import OpenGeometry, Progress, silent
+from fast_snow.residency import resident
+from fast_snow.types import (
+    Geometry,
+    Health,
+    LabelledMasks,
+    Perception,
+    SceneGraph,
+    StageSeconds,
+    StepToken,
+    Track,
+    TrackedFrame,
+    Window,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SnowRun:
+    """What SNOW made of a clip.
+
+    Attributes:
+        graph: the 4D scene graph; every observation of the clip, of which the paper's M_t is a view.
+        labelled: the masks of every frame with the objects they belong to.
+        relations: the edges of every frame, which the graph's document has no place for.
+        engines: what gave geometry and masks.
+        seconds: wall time; `segment` is clustering, prompting, masks and STEP tokens, `track` is association.
+        wall_s: from the first frame asked for to the finished graph.
+        frame_s: how long each frame took: its own time and an equal share of what its window took as a whole.
+        peak_bytes: the most memory of the process in its life.
+    """
+
+    graph: SceneGraph
+    labelled: tuple[LabelledMasks, ...]
+    relations: tuple[Relations, ...]
+    engines: tuple[EngineUse, ...]
+    seconds: StageSeconds
+    wall_s: float
+    frame_s: Float64[np.ndarray, " n"]
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _State:
+    """What has become of the clip so far.
+
+    Attributes:
+        world: camera path, keyframes and the last window's geometry, grown as Fast-SNOW grows them; without objects.
+        known: the objects that may be seen again.
+        frames: per frame, its objects and their ids.
+        relations: per frame, its edges.
+        seconds: wall time of the stages.
+        frame_s: of each frame.
+    """
+
+    world: FoldState
+    known: Known = field(default_factory=Known)
+    frames: tuple[tuple[FrameObjects, Associated], ...] = ()
+    relations: tuple[Relations, ...] = ()
+    seconds: StageSeconds = field(default_factory=StageSeconds)
+    frame_s: tuple[float, ...] = ()
+
+
+def snow(
+    source: Input,
+    config: Config,
+    *,
+    settings: SnowConfig = DEFAULT,
+    masks: OpenMasks | None = None,
+    progress: Progress = silent,
+) -> SnowRun:
+    """Run SNOW over an input.
+
+    Args:
+        source: the opened input.
+        config: all settings that SNOW shares with Fast-SNOW; which geometry engine, windows, depth filter, tau, seed.
+        settings: SNOW's own.
+        masks: your own masks from points, in place of those that the settings name.
+        progress: told how many frames are done.
+
+    Returns:
+        What it made; the same each time for the same engines and seed.
+
+    Raises:
+        UserError: the input or the configuration cannot be used.
+        FastSnowError: an engine failed.
+    """
+    composition = _geometry_of(source, config, progress)
+    open_masks, masks_use = choose(config, settings) if masks is None else (masks, own(masks))
+    threads.limit(config.runtime.threads)
+    state, began = _State(world=start(config)), perf_counter()
+    with ExitStack() as stack:
+        open_geometry = composition.engines.geometry
+        if composition.resident:
+            open_geometry = stack.enter_context(resident(composition.engines)).geometry
+            look = stack.enter_context(open_masks())
+            open_masks = lambda: nullcontext(look)  # noqa: E731
+        for window, decode_s in _timed(windows(source, config.window)):
+            stages = _Stages(config, settings, open_geometry, open_masks, progress, source.expected_frames or 0)
+            state = stages.advance(state, window, decode_s)
+    graph = replace(state.world.graph, tracks=MappingProxyType(_tracks(state.frames)))
+    return SnowRun(
+        graph=graph,
+        labelled=tuple(
+            LabelledMasks(t=t, object_id=named.object_id, masks=objects.masks)
+            for t, (objects, named) in zip(graph.ego.t.tolist(), state.frames, strict=True)
+        ),
+        relations=state.relations,
+        engines=(*(use for use in composition.used if use.slot == "geometry"), masks_use),
+        seconds=state.seconds,
+        wall_s=perf_counter() - began,
+        frame_s=np.array(state.frame_s, np.float64),
+        peak_bytes=_peak_bytes(),
+    )
+
+
+def _geometry_of(source: Input, config: Config, progress: Progress) -> Composition:
+    """Choose the geometry engine that Fast-SNOW would have; SNOW has no use for its other ones."""
+    engines = replace(config.engines, segmenter="classical", tracker="classical")
+    return compose(source, replace(config, engines=engines), progress=progress)
+
+
+def _timed(each_window: Iterator[Window]) -> Iterator[tuple[Window, float]]:
+    began = perf_counter()
+    for window in each_window:
+        yield window, perf_counter() - began
+        began = perf_counter()
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """The stages of SNOW over one window."""
+
+    config: Config
+    settings: SnowConfig
+    open_geometry: OpenGeometry
+    open_masks: OpenMasks
+    progress: Progress
+    expected: int
+
+    def advance(self, state: _State, window: Window, decode_s: float) -> _State:
+        """Add the frames of a window that the one before it did not have."""
+        began = perf_counter()
+        with self.open_geometry() as estimate:
+            geometry = estimate(window.frames)
+        estimated = perf_counter()
+        world = _grown(state.world, window, geometry, self.config)
+        assert world.tail is not None
+        grown = perf_counter()
+        seconds = StageSeconds(decode=decode_s, geometry=estimated - began, fold=grown - estimated)
+        state = replace(state, world=world, seconds=state.seconds + seconds)
+        share = (decode_s + grown - began) / (len(window.frames) - window.shared)
+        with self.open_masks() as look:
+            for i in range(window.shared, len(window.frames)):
+                state = self._add(state, window, world.tail.geometry, i, look, share)
+                self.progress("SNOW", len(state.frames), max(self.expected, len(state.frames)))
+        return state
+
+    def _add(self, state: _State, window: Window, geometry: Geometry, i: int, look: LookAt, share: float) -> _State:
+        """Add one frame; `share` is its part of what the window took as a whole."""
+        began = perf_counter()
+        t = int(window.frames.t[i])
+        masks_of = look(window.frames.image[i], geometry.grid)
+        objects = objects_of_frame(masks_of, geometry, i, t=t, config=self.config, settings=self.settings)
+        described = perf_counter()
+        named = associate(
+            state.known,
+            objects.tokens,
+            t=t,
+            time_s=float(window.frames.time_s[i]),
+            grid_size=self.config.step.grid_size,
+            reach=reach(geometry, i, self.settings),
+            metric=geometry.metric,
+            settings=self.settings,
+        )
+        edges = relations(
+            objects.tokens, named.object_id, geometry.T_camera_world[i], t=t, neighbours=self.settings.neighbours
+        )
+        done = perf_counter()
+        return replace(
+            state,
+            known=named.known,
+            frames=(*state.frames, (objects, named)),
+            relations=(*state.relations, edges),
+            seconds=state.seconds + StageSeconds(segment=described - began, track=done - described),
+            frame_s=(*state.frame_s, share + done - began),
+        )
+
+
+def reach(geometry: Geometry, i: int, settings: SnowConfig) -> float:
+    """Return the distance from which on an object of frame `i` counts as far, in the unit of its depth."""
+    if geometry.metric:
+        return settings.reach_m
+    depth = geometry.depth[i]
+    usable = depth[np.isfinite(depth) & (depth > 0)]
+    return settings.reach_share * float(np.median(usable)) if len(usable) else 1.0
+
+
+def _grown(world: FoldState, window: Window, geometry: Geometry, config: Config) -> FoldState:
+    """Carry a window's geometry into the graph's world and add its cameras, by Fast-SNOW's own fold without objects."""
+    frames = window.frames
+    nothing = TrackedFrame(
+        run_id=np.zeros(0, np.int32),
+        local_id=np.zeros(0, np.int32),
+        masks=empty(geometry.grid),
+        score=np.zeros(0, np.float32),
+    )
+    perception = Perception(
+        window=window.index,
+        shared=window.shared,
+        t=frames.t,
+        time_s=frames.time_s,
+        source_frame=frames.source_frame,
+        geometry=geometry,
+        tracked=(nothing,) * len(frames),
+        health=Health(),
+        seconds=StageSeconds(),
+    )
+    # What the fold keeps for the next window is here the whole window, because all of its geometry is needed.
+    whole = WindowConfig(length=len(frames) + 1, overlap=len(frames))
+    return fold(world, perception, config=replace(config, window=whole))
+
+
+def _tracks(frames: Sequence[tuple[FrameObjects, Associated]]) -> dict[int, Track]:
+    observations: dict[int, list[StepToken]] = {}
+    for objects, named in frames:
+        for object_id, token in zip(named.object_id.tolist(), objects.tokens, strict=True):
+            observations.setdefault(object_id, []).append(token)
+    return {
+        object_id: Track(object_id=object_id, observations=tuple(seen), theta=(seen[0].t, seen[-1].t))
+        for object_id, seen in sorted(observations.items())
+    }
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,51 @@
+"""The most memory that a piece of work needs."""
+
+import resource
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+_FORGET: Final = Path("/proc/self/clear_refs")
+_STATUS: Final = Path("/proc/self/status")
+_PEAK_RESIDENT = "5"  # proc(5): "reset the peak resident set size"
+
+
+def forget_peak() -> bool:
+    """Begin to watch memory anew.
+
+    Returns:
+        Whether that could be done; where not (outside Linux), `peak_bytes` tells of the whole life of the process.
+    """
+    torch = _torch_on_gpu()
+    if torch is not None:
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        _FORGET.write_text(_PEAK_RESIDENT)
+    except OSError:
+        return False
+    return True
+
+
+def peak_bytes() -> int:
+    """Return the most resident memory of the process since it was forgotten, what it held before included."""
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def peak_gpu_bytes() -> int:
+    """Return the most GPU memory that torch has held since it was forgotten; 0 without a GPU in use."""
+    torch = _torch_on_gpu()
+    return 0 if torch is None else int(torch.cuda.max_memory_allocated())
+
+
+def _torch_on_gpu() -> Any:  # noqa: ANN401 (a module that may not be there)
+    """Return torch where an engine has loaded it and computes on a GPU; never loads it."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and torch.cuda.is_available() else None

@@ -1,0 +1,141 @@
+"""What came of running a system over a clip once, and of all such runs; both live as JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from fast_snow.document import store
+from fast_snow.errors import InputError
+
+EVALUATION = "evaluation.json"
+SCHEMA_VERSION = 1
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One system, run over one clip once.
+
+    Attributes:
+        clip: its name.
+        system: its name.
+        repeat: which of the repeats, from 0.
+        error: why the run or its scoring failed, in one line; empty where it did not.
+        frames: of the clip, after sampling.
+        tracks: objects in the graph.
+        observations: STEP tokens in the graph.
+        wall_s: from the first frame asked for to the finished graph.
+        frame_s: for each frame, how long after the frame before it was done.
+        stage_s: wall time per stage.
+        peak_bytes: the most resident memory while it ran, what the process held before included.
+        peak_gpu_bytes: the most GPU memory that torch held; 0 without one.
+        graph_sha256: of the graph's document: repeats with the same are the same, bit for bit.
+        engines: by slot.
+        metrics: by the names of `measures.MEASURES`; those that the clip's truth allows.
+        notes: what was worked around, and why a metric is not there.
+    """
+
+    clip: str
+    system: str
+    repeat: int
+    error: str = ""
+    frames: int = 0
+    tracks: int = 0
+    observations: int = 0
+    wall_s: float = 0.0
+    frame_s: tuple[float, ...] = ()
+    stage_s: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    peak_bytes: int = 0
+    peak_gpu_bytes: int = 0
+    graph_sha256: str = ""
+    engines: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+    metrics: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the outcome as JSON's own types."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Every run over a manifest.
+
+    Attributes:
+        about: manifest, systems, repeats, configuration, versions, hardware, git commit (see `machine.about`).
+        outcomes: by repeat, clip and system, in the order in which they ran.
+    """
+
+    about: Mapping[str, Any]
+    outcomes: tuple[Outcome, ...]
+
+
+def as_outcome(values: Mapping[str, Any], where: Path) -> Outcome:
+    """Read an outcome back.
+
+    Args:
+        values: as `Outcome.as_json` returns them.
+        where: the file they come from, for the message.
+
+    Raises:
+        InputError: they are not an outcome's.
+    """
+    try:
+        taken = dict(values)
+        taken["frame_s"] = tuple(float(each) for each in taken["frame_s"])
+        taken["notes"] = tuple(taken["notes"])
+        taken["wall_s"] = float(taken["wall_s"])
+        return Outcome(**taken)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{where}: not a result of this version ({error}); run the evaluation again") from error
+
+
+def write(evaluation: Evaluation, path: Path) -> None:
+    """Write all results to a file, which is complete or absent at any time.
+
+    Raises:
+        OutputError: the folder is missing, full or not writable.
+    """
+    values = {"about": dict(evaluation.about), "outcomes": [each.as_json() for each in evaluation.outcomes]}
+    store_json(path, {"schema_version": SCHEMA_VERSION, **values})
+
+
+def read(path: Path) -> Evaluation:
+    """Read the results of an evaluation.
+
+    Args:
+        path: its folder, or its `evaluation.json`.
+
+    Raises:
+        InputError: there are none, or they are damaged.
+    """
+    file = path / EVALUATION if path.is_dir() else path
+    values = load_json(file)
+    if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
+        raise InputError(f"{file}: not the results of `fast-snow eval run` of this version; run the evaluation again")
+    if not isinstance(values.get("about"), dict) or not isinstance(values.get("outcomes"), list):
+        raise InputError(f"{file}: lacks `about` or `outcomes`; run the evaluation again")
+    return Evaluation(about=values["about"], outcomes=tuple(as_outcome(each, file) for each in values["outcomes"]))
+
+
+def store_json(path: Path, values: object) -> None:
+    """Write JSON to a file, which is complete or absent at any time."""
+    store(path, (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def load_json(path: Path) -> Any:  # noqa: ANN401 (whatever the file holds)
+    """Read JSON.
+
+    Raises:
+        InputError: the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; expected the results of `fast-snow eval run`") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: damaged ({error}); delete it and run the evaluation again") from error

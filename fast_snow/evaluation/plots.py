@@ -1,0 +1,196 @@
+"""The plots of the report as SVG: text in the page's own font, colours that hold on light and dark ground."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+from fast_snow.viewing.palette import color_of, ink_on
+
+WIDTH: Final = 640
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 18, 14, 40
+_LABELS: Final = 150
+"""Room for the names of rows."""
+_ROW: Final = 26
+_FEWEST_TICKS: Final = 4
+_LETTER: Final = 6.6
+"""Width of a letter at the plots' size."""
+
+
+Pixels = int | float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One point of a scatter plot.
+
+    Attributes:
+        x: greater than 0.
+        y: in [0, 1].
+        series: index of its colour.
+        label: shown where the pointer rests.
+        large: a total, not a clip.
+    """
+
+    x: float
+    y: float
+    series: int
+    label: str
+    large: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One row of parts that add up; parts in the order of the plot's legend."""
+
+    label: str
+    parts: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """One row from a usual to a slow value."""
+
+    label: str
+    usual: float
+    slow: float
+    series: int
+
+
+def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
+    """Draw points over a logarithmic x axis and a y axis from 0 to 1."""
+    height = 320
+    ticks = log_ticks(min(p.x for p in points), max(p.x for p in points))
+    low, high = math.log(ticks[0]), math.log(ticks[-1])
+
+    def across(x: float) -> float:
+        return _LEFT + (WIDTH - _LEFT - _RIGHT) * (math.log(x) - low) / (high - low)
+
+    def up(y: float) -> float:
+        return height - _BOTTOM - (height - _TOP - _BOTTOM) * min(max(y, 0.0), 1.0)
+
+    parts = [_vertical(across(x), height, f"{x:g}") for x in ticks]
+    parts += [_horizontal(up(k / 5), f"{k / 5:.1f}") for k in range(6)]
+    parts += [
+        _text((_LEFT + WIDTH - _RIGHT) / 2, height - 6, x_label, "middle"),
+        f'<text class="axis" text-anchor="middle" transform="translate(13 {(height - _BOTTOM + _TOP) / 2:g}) '
+        f'rotate(-90)">{escape(y_label)}</text>',
+    ]
+    for p in sorted(points, key=lambda each: each.large):
+        radius, opacity, kind = (9, 1.0, "total") if p.large else (4.5, 0.6, "clip")
+        parts.append(
+            f'<circle cx="{across(p.x):.1f}" cy="{up(p.y):.1f}" r="{radius}" fill="{color_of(p.series)}" '
+            f'fill-opacity="{opacity}" class="{kind}"><title>{escape(p.label)}</title></circle>'
+        )
+    return _svg(height, parts, f"{y_label} over {x_label}")
+
+
+def stacked(bars: Sequence[Bar], *, x_label: str) -> str:
+    """Draw rows of parts that add up, from 0."""
+    height = _TOP + _ROW * len(bars) + _BOTTOM
+    across, parts = _linear(max(sum(bar.parts.values()) for bar in bars), height, x_label)
+    names = list(dict.fromkeys(name for bar in bars for name in bar.parts))
+    for row, bar in enumerate(bars):
+        y, begin = _TOP + _ROW * row, 0.0
+        parts.append(_text(_LABELS - 8, y + _ROW / 2 + 4, shortened(bar.label), "end", "name"))
+        for name, value in bar.parts.items():
+            series, width = names.index(name), across(value) - across(0.0)
+            parts.append(
+                f'<rect x="{across(begin):.1f}" y="{y + 3}" width="{width:.1f}" height="{_ROW - 6}" '
+                f'fill="{color_of(series)}"><title>{escape(f"{bar.label}: {name} {value:.4g}")}</title></rect>'
+            )
+            if width > _LETTER * (len(name) + 1):
+                parts.append(_inside(across(begin) + width / 2, y + _ROW / 2 + 4, name, series))
+            begin += value
+    return _svg(height, parts, x_label)
+
+
+def spans(rows: Sequence[Span], *, x_label: str) -> str:
+    """Draw rows from a filled dot, the usual value, to an open one, the slow value."""
+    height = _TOP + _ROW * len(rows) + _BOTTOM
+    across, parts = _linear(max(row.slow for row in rows), height, x_label)
+    for k, row in enumerate(rows):
+        y, ink = _TOP + _ROW * (k + 0.5), color_of(row.series)
+        parts += [
+            _text(_LABELS - 8, y + 4, shortened(row.label), "end", "name"),
+            f'<line x1="{across(row.usual):.1f}" x2="{across(row.slow):.1f}" y1="{y:g}" y2="{y:g}" stroke="{ink}" '
+            'stroke-width="3"/>',
+            f'<circle cx="{across(row.slow):.1f}" cy="{y:g}" r="5" stroke="{ink}" class="slow">'
+            f"<title>{escape(f'{row.label}: p95 {row.slow:.4g}')}</title></circle>",
+            f'<circle cx="{across(row.usual):.1f}" cy="{y:g}" r="5" fill="{ink}">'
+            f"<title>{escape(f'{row.label}: p50 {row.usual:.4g}')}</title></circle>",
+        ]
+    return _svg(height, parts, x_label)
+
+
+def legend(names: Sequence[str]) -> str:
+    """Return the names of series beside their colours."""
+    items = (f'<li><span style="background:{color_of(k)}"></span>{escape(name)}</li>' for k, name in enumerate(names))
+    return f'<ul class="legend">{"".join(items)}</ul>'
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return ticks 1, 2, 5, 10 … (or decades alone) that enclose a range above 0."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    fine = [factor * 10.0**power for power in range(first, last + 1) for factor in (1, 2, 5)]
+    decades = [10.0**power for power in range(first, max(last, first + 1) + 1)]
+    ticks = fine if last - first <= _FEWEST_TICKS else decades
+    begin = max((k for k, tick in enumerate(ticks) if tick <= low), default=0)
+    end = min((k for k, tick in enumerate(ticks) if tick >= high), default=len(ticks) - 1)
+    return ticks[begin : max(end, begin + 1) + 1]
+
+
+def linear_ticks(high: float) -> list[float]:
+    """Return about five round ticks from 0 to at least `high`."""
+    if high <= 0:
+        return [0.0, 1.0]
+    step = 10.0 ** math.floor(math.log10(high / 5))
+    step *= next(factor for factor in (1, 2, 5, 10) if high / (factor * step) <= 5)
+    return [step * k for k in range(math.ceil(high / step - 1e-9) + 1)]
+
+
+def shortened(name: str) -> str:
+    """Return a name that fits beside its row."""
+    room = int(_LABELS / _LETTER) - 1
+    return name if len(name) <= room else f"{name[: room // 2]}…{name[-(room - room // 2 - 1) :]}"
+
+
+class _Across:
+    """Places values on a linear x axis."""
+
+    def __init__(self, top: float) -> None:
+        self.scale = (WIDTH - _LABELS - _RIGHT) / top
+
+    def __call__(self, value: float) -> float:
+        return _LABELS + self.scale * value
+
+
+def _linear(high: float, height: int, label: str) -> tuple[_Across, list[str]]:
+    ticks = linear_ticks(high)
+    across = _Across(ticks[-1])
+    parts = [_vertical(across(tick), height, f"{tick:g}") for tick in ticks]
+    return across, [*parts, _text((_LABELS + WIDTH - _RIGHT) / 2, height - 6, label, "middle")]
+
+
+def _vertical(x: Pixels, height: int, label: str) -> str:
+    line = f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{height - _BOTTOM}"/>'
+    return line + _text(x, height - _BOTTOM + 14, label, "middle")
+
+
+def _horizontal(y: Pixels, label: str) -> str:
+    line = f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+    return line + _text(_LEFT - 6, y + 4, label, "end")
+
+
+def _text(x: Pixels, y: Pixels, text: str, anchor: str, kind: str = "axis") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+
+
+def _inside(x: Pixels, y: Pixels, text: str, series: int) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" fill="{ink_on(series)}">{escape(text)}</text>'
+
+
+def _svg(height: int, parts: Sequence[str], title: str) -> str:
+    label = escape(title, quote=True)
+    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">{"".join(parts)}</svg>'

@@ -1,0 +1,129 @@
+"""All that is known of a clip, read by the reader of each format."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from fast_snow.errors import InputError
+from fast_snow.evaluation.readers import (
+    depth_maps,
+    id_maps,
+    kitti,
+    motchallenge,
+    mots_text,
+    trajectories,
+    youtube_vis,
+)
+from fast_snow.evaluation.readers.paths import locate
+from fast_snow.evaluation.readers.source import Kind, TruthSource
+from fast_snow.evaluation.truth import ObjectsInFrame, Truth
+from fast_snow.types import GridShape
+
+UNKNOWN: Final[GridShape] = (0, 0)
+"""The size of images of which nothing says it."""
+
+_MASKS: Final[Mapping[str, Callable[[Path, TruthSource], tuple[ObjectsInFrame, ...]]]] = {
+    "davis": id_maps.read_davis,
+    "mots-png": id_maps.read_mots_png,
+    "mots-text": mots_text.read_mots_text,
+    "youtube-vis": youtube_vis.read_youtube_vis,
+}
+_LABELS: Final[Mapping[str, Callable[[Path, TruthSource], kitti.Labels]]] = {
+    "kitti-text": kitti.read_text,
+    "kitti-tracks": kitti.read_tracks,
+}
+_DEPTH: Final[Mapping[str, Callable[[Path, TruthSource], depth_maps.DepthImages]]] = {
+    "png": depth_maps.read_depth_folder,
+    "7-scenes": depth_maps.read_7_scenes_depth,
+}
+
+FORMATS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
+    {
+        Kind.MASKS: tuple(_MASKS),
+        Kind.BOXES: ("motchallenge", *_LABELS),
+        Kind.BOXES_3D: tuple(_LABELS),
+        Kind.POSES: ("tum", "poses-c2w", "7-scenes"),
+        Kind.DEPTH: tuple(_DEPTH),
+        Kind.QUESTIONS: ("vlm4d", "openeqa", "vsi-objects", "answer-tails"),
+    }
+)
+"""The formats of each kind; questions are listed by a manifest and read by those who ask them."""
+
+FORMATS_WITH_RATE: Final = frozenset({"poses-c2w", "7-scenes"})
+"""Poses that are numbered: their times need the clip's frames per second."""
+
+
+def read_truth(sources: Sequence[TruthSource], root: Path, *, size: GridShape | None, fps: float | None) -> Truth:
+    """Read all ground truth of a clip; depth is read later, frame by frame.
+
+    Args:
+        sources: each kind at most once, and not both masks and boxes; questions are passed over.
+        root: the data root that their paths are relative to.
+        size: height and width of the annotated images, where they are known; boxes need it.
+        fps: of the input; numbered poses need it.
+
+    Returns:
+        What is known; its `size` is that of masks or depth, else `size`, else `UNKNOWN`.
+
+    Raises:
+        InputError: a file is missing, damaged, or of another size than `size` or than the other files.
+    """
+    truth = Truth(size=UNKNOWN if size is None else size)
+    for source in sources:
+        if source.kind is not Kind.QUESTIONS:
+            truth = _READERS[source.kind](truth, locate(root, source.path), source, fps)
+    return truth
+
+
+def _with_masks(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
+    objects = _MASKS[source.format](path, source)
+    first = objects[0].masks
+    assert first is not None  # readers of masks answer with masks, and never with no frame
+    return replace(_sized(truth, first.shape, path), objects=objects)
+
+
+def _with_boxes(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
+    if truth.size == UNKNOWN:
+        raise InputError(f'{path}: boxes tell no image size, expected the clip to have one; add "size"')
+    if source.format == "motchallenge":
+        return replace(truth, objects=motchallenge.read_boxes(path, source))
+    return replace(truth, objects=kitti.objects_of(_LABELS[source.format](path, source), truth.size))
+
+
+def _with_boxes_in_space(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
+    return replace(truth, boxes=kitti.boxes_of(_LABELS[source.format](path, source)))
+
+
+def _with_poses(truth: Truth, path: Path, source: TruthSource, fps: float | None) -> Truth:
+    if source.format == "tum":
+        return replace(truth, trajectory=trajectories.read_tum(path, source))
+    if fps is None:
+        raise InputError(f'{path}: numbered poses have no times, expected the clip to have a rate; add "fps"')
+    read = trajectories.read_poses_c2w if source.format == "poses-c2w" else trajectories.read_7_scenes
+    return replace(truth, trajectory=read(path, source, fps))
+
+
+def _with_depth(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
+    images = _DEPTH[source.format](path, source)
+    return replace(_sized(truth, images.size, path), read_depth=images)
+
+
+def _sized(truth: Truth, size: GridShape, path: Path) -> Truth:
+    """Refuse another size than what is known; what is not known becomes known."""
+    if truth.size not in (UNKNOWN, size):
+        raise InputError(
+            f"{path}: annotations of {size[1]}x{size[0]} pixels, expected {truth.size[1]}x{truth.size[0]} like the"
+            " clip's; bring them to one size"
+        )
+    return replace(truth, size=size)
+
+
+_READERS: Final[Mapping[Kind, Callable[[Truth, Path, TruthSource, float | None], Truth]]] = {
+    Kind.MASKS: _with_masks,
+    Kind.BOXES: _with_boxes,
+    Kind.BOXES_3D: _with_boxes_in_space,
+    Kind.POSES: _with_poses,
+    Kind.DEPTH: _with_depth,
+}

@@ -1,0 +1,192 @@
+"""KITTI tracking labels: boxes in the image and in space, as the benchmark's text or as one JSON file of tracks.
+
+The text has `frame track class truncated occluded alpha left top right bottom height width length x y z yaw` per line,
+counts frames from 0, and places a box by the middle of its bottom in the frame of the rectified reference camera. Boxes
+in the image are taken as half-open: the benchmark measures them as right less left.
+
+Reference:
+    A. Geiger, P. Lenz, R. Urtasun, Are we ready for Autonomous Driving?, CVPR 2012, and the readme of the tracking
+    benchmark's development kit.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from fast_snow.errors import InputError
+from fast_snow.evaluation.readers.json_fields import array, integer, member, number, numbers
+from fast_snow.evaluation.readers.json_text import load_json
+from fast_snow.evaluation.readers.objects import every_frame, painted, refuse_repeats
+from fast_snow.evaluation.readers.source import TruthSource
+from fast_snow.evaluation.readers.text_rows import Row, rows
+from fast_snow.evaluation.truth import BoxesInSpace, ObjectsInFrame
+from fast_snow.types import GridShape
+
+IGNORED: Final = "DontCare"
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """One object of one frame.
+
+    Attributes:
+        object_id: of its track.
+        category: name of its class; that of a region to ignore is `IGNORED`.
+        box_xyxy: half-open, in pixels.
+        centre: of the box in space, in the frame of the image's camera, metres; None where it is not known.
+        size: length, height, width in metres.
+        yaw: about the camera's y axis, radians.
+        where: for messages.
+    """
+
+    object_id: int
+    category: str
+    box_xyxy: Numbers
+    centre: Numbers | None
+    size: Numbers
+    yaw: float
+    where: str
+
+
+Labels = Mapping[int, list[Label]]
+"""By index in the input."""
+
+
+def read_text(path: Path, source: TruthSource) -> Labels:
+    """Read the benchmark's text.
+
+    Args:
+        path: of the text.
+        source: what is known of it; its `camera_offset_m` takes positions from the reference camera to the image's.
+
+    Raises:
+        InputError: a line is damaged, or there is none of the clip's frames.
+    """
+    found = ((row.whole(0, "frame"), _from_row(row, source)) for row in rows(path, columns=17))
+    return _by_frame(path, source, found)
+
+
+def _from_row(row: Row, source: TruthSource) -> Label:
+    height, width, length, x, y, z, yaw = row.numbers(10, 17, "box in space")
+    centre = np.array([x, y - height / 2, z]) + source.camera_offset_m
+    known = row.words[2] != IGNORED and min(height, width, length) > 0
+    return Label(
+        object_id=row.whole(1, "track"),
+        category=row.words[2],
+        box_xyxy=row.numbers(6, 10, "box"),
+        centre=tuple(centre.tolist()) if known else None,
+        size=(length, height, width),
+        yaw=yaw,
+        where=row.where,
+    )
+
+
+def read_tracks(path: Path, source: TruthSource) -> Labels:
+    """Read one JSON file of tracks, which has centres and its own offset between the cameras.
+
+    Args:
+        path: of the file.
+        source: what is known of it; its `camera_offset_m` comes on top.
+
+    Raises:
+        InputError: the file is damaged, or has nothing of the clip's frames.
+    """
+    content = load_json(path)
+    where = str(path)
+    offset = np.array(numbers(content, "p2_offset_m", 3, where)) + source.camera_offset_m
+    tracks = member(content, "tracks", dict, where)
+    found = []
+    for name, track in tracks.items():
+        at = f"{path}: tracks.{name[:40]}"
+        if not name.isdecimal() or len(name) > 15:
+            raise InputError(f"{at}: expected a track's number as its name")
+        category = member(track, "category", str, at)
+        for i, entry in enumerate(array(track, "obs", at)):
+            label = _from_entry(entry, int(name), category, offset, f"{at}.obs[{i}]")
+            found.append((integer(entry, "frame", label.where), label))
+    return _by_frame(path, source, found)
+
+
+def _from_entry(entry: Any, track: int, category: str, offset: np.ndarray, where: str) -> Label:  # noqa: ANN401 (JSON)
+    centre = np.array(numbers(entry, "centre_cam", 3, where)) + offset
+    length, width, height = numbers(entry, "size_lwh", 3, where)
+    if min(length, height, width) <= 0:
+        raise InputError(f"{where}: a size of {length:g} x {height:g} x {width:g} m, expected more than 0")
+    return Label(
+        object_id=track,
+        category=category,
+        box_xyxy=numbers(entry, "box2d", 4, where),
+        centre=tuple(centre.tolist()),
+        size=(length, height, width),
+        yaw=number(entry, "yaw", where),
+        where=where,
+    )
+
+
+def _by_frame(path: Path, source: TruthSource, found: Iterable[tuple[int, Label]]) -> Labels:
+    labels: dict[int, list[Label]] = defaultdict(list)
+    for frame, label in found:
+        index = source.index(frame, custom=0)
+        if index is not None and (label.category == IGNORED or source.counts(label.category)):
+            labels[index].append(label)
+    if not labels:
+        raise InputError(f"{path}: no object of the clip's frames and classes, expected some")
+    for each in labels.values():
+        refuse_repeats((label.object_id, label.where) for label in each if label.category != IGNORED)
+    return {index: sorted(labels[index], key=lambda label: label.object_id) for index in every_frame(labels, source)}
+
+
+def objects_of(labels: Labels, shape: GridShape) -> tuple[ObjectsInFrame, ...]:
+    """Return the boxes in the image; regions to ignore become masks.
+
+    Args:
+        labels: what was read.
+        shape: height and width of the images.
+    """
+    return tuple(_objects(index, each, shape) for index, each in labels.items())
+
+
+def _objects(index: int, labels: list[Label], shape: GridShape) -> ObjectsInFrame:
+    ignored = [label for label in labels if label.category == IGNORED]
+    named = [label for label in labels if label.category != IGNORED]
+    for label in named:
+        x0, y0, x1, y1 = label.box_xyxy
+        if not (x0 < x1 and y0 < y1):
+            raise InputError(f"{label.where}: a box from {x0:g}, {y0:g} to {x1:g}, {y1:g}; expected left < right …")
+    return ObjectsInFrame(
+        frame=index,
+        object_id=_ids(named),
+        box_xyxy=_boxes(named),
+        ignore=painted(_boxes(ignored), shape) if ignored else None,
+    )
+
+
+def boxes_of(labels: Labels) -> tuple[BoxesInSpace, ...]:
+    """Return the boxes in space, of objects for which there is one."""
+    return tuple(
+        _boxes_in_space(index, [label for label in each if label.centre is not None and label.category != IGNORED])
+        for index, each in labels.items()
+    )
+
+
+def _boxes_in_space(index: int, labels: list[Label]) -> BoxesInSpace:
+    return BoxesInSpace(
+        frame=index,
+        object_id=_ids(labels),
+        centre=np.array([label.centre for label in labels], dtype=np.float64).reshape(-1, 3),
+        size=np.array([label.size for label in labels], dtype=np.float64).reshape(-1, 3),
+        yaw=np.array([label.yaw for label in labels], dtype=np.float64),
+    )
+
+
+def _ids(labels: list[Label]) -> np.ndarray:
+    return np.array([label.object_id for label in labels], dtype=np.int64)
+
+
+def _boxes(labels: list[Label]) -> np.ndarray:
+    return np.array([label.box_xyxy for label in labels], dtype=np.float32).reshape(-1, 4)

@@ -1,0 +1,82 @@
+"""Tables of text: one row per line, words with blanks or commas between them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fast_snow.errors import InputError
+
+_LARGEST_INTEGER: Final = 2**53
+"""Larger whole numbers are not exact where they are written like 1.0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A line that is not empty and no comment.
+
+    Attributes:
+        where: file and line, for messages.
+        words: what stands between the separators.
+    """
+
+    where: str
+    words: tuple[str, ...]
+
+    def number(self, column: int, what: str) -> float:
+        """Return a finite number.
+
+        Raises:
+            InputError: the word is none.
+        """
+        word = self.words[column]
+        try:
+            value = float(word)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise InputError(f"{self.where}: {what} is {word[:40]!r}, expected a finite number")
+        return value
+
+    def numbers(self, first: int, last: int, what: str) -> tuple[float, ...]:
+        """Return the finite numbers in columns `first` to `last - 1`; raises as `number`."""
+        return tuple(self.number(column, what) for column in range(first, last))
+
+    def whole(self, column: int, what: str) -> int:
+        """Return a whole number, be it written like 1 or 1.0.
+
+        Raises:
+            InputError: the word is none.
+        """
+        value = self.number(column, what)
+        if not value.is_integer() or abs(value) > _LARGEST_INTEGER:
+            raise InputError(f"{self.where}: {what} is {self.words[column][:40]!r}, expected a whole number")
+        return int(value)
+
+
+def rows(path: Path, *, columns: int, separator: str | None = None) -> Iterator[Row]:
+    """Yield the rows of a table.
+
+    Args:
+        path: a text file; lines that begin with `#` are comments.
+        columns: how many words a row has at least.
+        separator: between words; None is any blanks.
+
+    Raises:
+        InputError: the file cannot be read, or a row is too short.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a text file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: byte {error.start} is not UTF-8, expected a text file") from None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        words = tuple(word.strip() for word in line.split(separator))
+        where = f"{path} line {number}"
+        if len(words) < columns:
+            raise InputError(f"{where}: got {len(words)} words, expected at least {columns}")
+        yield Row(where=where, words=words)

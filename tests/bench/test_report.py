@@ -1,0 +1,72 @@
+"""The page of benchmarks says what the committed results say."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench.report import COMMANDS, PAGE, RESULTS, SECTIONS, page, table
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_committed_page_is_what_the_results_say():
+    assert (ROOT / PAGE).read_text(encoding="utf-8") == page(ROOT), "run `python -m bench.report`"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / RESULTS).mkdir(parents=True)
+    shutil.copy(ROOT / COMMANDS, tmp_path / COMMANDS)
+    return tmp_path
+
+
+def test_a_changed_figure_changes_the_page(root: Path):
+    results = json.loads((ROOT / RESULTS / "kernels.json").read_text())
+    for each in results["results"].values():
+        each["ratio"] = 12345.0
+    (root / RESULTS / "kernels.json").write_text(json.dumps(results))
+    assert page(root).count("| 12345x |") == len(results["results"])
+    assert results["hardware"]["processor"] in page(root)
+
+
+def test_results_that_nothing_shows_are_refused(root: Path):
+    (root / RESULTS / "unheard_of.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"unheard_of\.json: nothing shows it"):
+        page(root)
+
+
+def test_an_evaluation_is_shown(root: Path):
+    pytest.importorskip("scipy")
+    from fast_snow.evaluation.outcome import store_json
+    from fast_snow.evaluation.report import as_tables, tabulate
+    from tests.evaluation.made_up import evaluation, result
+
+    made = evaluation(result("x", "fast-snow", idf1=0.75), result("x", "snow", idf1=None))
+    store_json(root / RESULTS / "evaluation.json", as_tables(tabulate(made)))
+    shown = page(root)
+    assert "| x, fast-snow | 10.000 | 55.56 |" in shown
+    assert "0.750" in shown
+    assert "2 repeats with seed 0" in shown
+
+
+def test_engines_of_a_gpu_machine_are_shown(root: Path):
+    figures = {"engine": "sam3", "setting": {"objects": 16}, "frame_p50_s": 0.1, "frame_p95_s": 0.2}
+    skipped = {"engine": "da3-onnx", "setting": {}, "frame_p50_s": None, "frame_p95_s": None}
+    results = {
+        "hardware": {"processor": "some", "cores": "2"},
+        "weights": "random",
+        "engines": [figures | {"frames_per_second": 10.0, "peak_bytes": 2**30}, skipped],
+    }
+    (root / RESULTS / "gpu_check.json").write_text(json.dumps(results))
+    assert "| sam3 | objects 16 | 100.00 | 200.00 | 10.00 | 1.00 |" in page(root)
+
+
+def test_every_section_has_its_own_title():
+    titles = [title for title, _ in SECTIONS.values()]
+    assert len(set(titles)) == len(titles)
+
+
+def test_tables_are_markdown():
+    assert table(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"

@@ -1,0 +1,74 @@
+"""A rendered clip with its truth, a case that never opens, and systems that can be told what to do."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from fast_snow.config import Config, DepthFilterConfig, SamplingConfig
+from fast_snow.errors import InputError
+from fast_snow.evaluation.running import Case
+from fast_snow.evaluation.systems import SystemRun
+from fast_snow.evaluation.truth import ObjectsInFrame, Trajectory, Truth
+from fast_snow.inputs import Input, from_recording
+from fast_snow.kernels.mask_measures import bounding_boxes
+from fast_snow.kernels.masks import encode_labels
+from fast_snow.synthetic.render import SyntheticScene, as_recording, render
+from fast_snow.synthetic.scene import CABINET, CRATE, SceneConfig
+
+CONFIG = Config(depth_filter=DepthFilterConfig(min_points=1))
+FRAMES = 5
+MANIFEST = {"name": "small", "sha256": "0" * 64}
+
+
+@cache
+def scene(frames: int = FRAMES) -> SyntheticScene:
+    return render(SceneConfig(size=(48, 64), frames=frames, objects=(CRATE, CABINET)))
+
+
+def truth_of(rendered: SyntheticScene) -> Truth:
+    """Return the masks and the path of a scene."""
+    objects = []
+    for frame, ids in enumerate(rendered.ids):
+        known = np.unique(ids[ids > 0]).astype(np.int32)
+        masks = encode_labels(ids.astype(np.int32), known)
+        objects.append(
+            ObjectsInFrame(
+                frame=frame,
+                object_id=known.astype(np.int64),
+                box_xyxy=bounding_boxes(masks).astype(np.float32),
+                masks=masks,
+            )
+        )
+    time_s = np.arange(len(rendered)) / rendered.fps
+    path = Trajectory(time_s=time_s, T_world_camera=rendered.T_world_camera)
+    return Truth(size=rendered.ids.shape[1:], objects=tuple(objects), trajectory=path)
+
+
+def case(name: str = "room") -> Case:
+    rendered = scene()
+
+    def opened(sampling: SamplingConfig) -> Input:
+        return from_recording(as_recording(rendered), sampling)
+
+    return Case(name=name, open=opened, truth=lambda: truth_of(rendered))
+
+
+def missing(name: str = "gone") -> Case:
+    def opened(sampling: SamplingConfig) -> Input:
+        raise InputError(f"{name}.mp4: not there\nat all; fetch it")
+
+    return Case(name=name, open=opened, truth=lambda: Truth(size=(1, 1)))
+
+
+class Counted:
+    """A system that counts its runs, and may be interrupted."""
+
+    def __init__(self, system: Callable[[Input, Config], SystemRun], *, stop_at: int | None = None) -> None:
+        self.system, self.stop_at, self.lengths = system, stop_at, []
+
+    def __call__(self, source: Input, config: Config) -> SystemRun:
+        if len(self.lengths) == self.stop_at:
+            raise KeyboardInterrupt
+        self.lengths.append(source.expected_frames)
+        return self.system(source, config)

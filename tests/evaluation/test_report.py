@@ -1,0 +1,175 @@
+"""Tables and the page of an evaluation."""
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from fast_snow.evaluation import outcome, page
+from fast_snow.evaluation.measures import MEASURES
+from fast_snow.evaluation.plots import Point, linear_ticks, log_ticks, scatter, shortened
+from fast_snow.evaluation.report import TOTAL, as_csv, tabulate, write
+from tests.evaluation.made_up import evaluation, result
+
+
+def both(clip: str, **more):
+    return [result(clip, system, repeat, **more) for repeat in range(2) for system in ("fast-snow", "snow")]
+
+
+def test_a_row_is_the_mean_of_its_repeats_and_their_spread():
+    made = evaluation(result("x", "fast-snow", 0, seconds=1.0), result("x", "fast-snow", 1, seconds=2.0))
+    (row,) = tabulate(made).rows
+    assert row.runs == 2
+    assert (row.low["fps"], row.values["fps"], row.high["fps"]) == (5.0, 7.5, 10.0)
+    assert row.values["idf1"] == row.low["idf1"] == row.high["idf1"] == 0.5
+    assert row.identical is True
+    assert row.stage_s == pytest.approx({"decode": 0.75 / 20, "track": 1.5 / 20}, rel=1)
+
+
+def test_stage_seconds_are_per_frame():
+    (row,) = tabulate(evaluation(result("x", "snow", seconds=2.0))).rows
+    assert row.stage_s == pytest.approx({"decode": 0.05, "track": 0.1})
+
+
+def test_repeats_that_differ_are_told():
+    made = evaluation(result("x", "snow", 0), result("x", "snow", 1, graph_sha256="other"), result("y", "snow", 0))
+    report = tabulate(made)
+    assert [row.identical for row in report.rows] == [False, None]
+    assert report.totals[0].identical is False
+
+
+def test_totals_pool_time_and_average_quality():
+    made = evaluation(result("x", "snow", seconds=1.0, idf1=0.2), result("y", "snow", seconds=3.0, idf1=0.6))
+    (total,) = tabulate(made).totals
+    assert (total.clip, total.clips, total.frames) == (TOTAL, 2, 20)
+    assert total.values["fps"] == 5.0
+    assert total.values["idf1"] == pytest.approx(0.4)
+    assert total.values["p50_s"] == pytest.approx(3 / 18)  # of 20 frames, 9 took 1/18 s, the next 9 three times that
+
+
+def test_totals_are_over_what_every_system_finished():
+    made = evaluation(*both("x"), result("y", "fast-snow", idf1=1.0), result("y", "snow", error="out of luck"))
+    report = tabulate(made)
+    assert report.compared == ("x",)
+    assert [row.values["idf1"] for row in report.totals] == [0.5, 0.5]
+    assert [row.clip for row in report.rows] == ["x", "x", "y"]
+    assert [each.error for each in report.failures] == ["out of luck"]
+
+
+def test_a_measure_that_some_clips_lack_is_the_mean_of_the_others():
+    made = evaluation(result("x", "snow", idf1=0.2), result("y", "snow", idf1=None))
+    assert tabulate(made).totals[0].values["idf1"] == pytest.approx(0.2)
+
+
+def test_csv_has_a_line_per_clip_and_system_and_totals():
+    lines = list(csv.DictReader(io.StringIO(as_csv(tabulate(evaluation(*both("x, y"), *both("z")))))))
+    assert [(line["clip"], line["system"]) for line in lines] == [
+        ("x, y", "fast-snow"), ("x, y", "snow"), ("z", "fast-snow"), ("z", "snow"),
+        (TOTAL, "fast-snow"), (TOTAL, "snow"),
+    ]  # fmt: skip
+    assert float(lines[0]["idf1"]) == 0.5
+    assert lines[0]["hota"] == ""
+    assert set(lines[0]) >= {each.name for each in MEASURES}
+
+
+def test_files_are_written_and_read_back(tmp_path: Path):
+    made = evaluation(*both("x"), result("y", "snow", error="no"))
+    outcome.write(made, tmp_path / outcome.EVALUATION)
+    assert outcome.read(tmp_path) == made
+    files = write(tabulate(made), tmp_path, made)
+    assert [file.name for file in files] == ["report.json", "report.csv", "report.html"]
+    tables = json.loads(files[0].read_text())
+    assert tables["about"]["seed"] == 0
+    assert tables["totals"][0]["values"]["fps"] == 10
+    assert tables["failures"] == [{"clip": "y", "system": "snow", "repeat": 0, "error": "no"}]
+
+
+class Reading(HTMLParser):
+    """Collects what a page would fetch and what it shows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags, self.fetched, self.text = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.fetched += [value for name, value in attrs if name in ("src", "href", "srcset", "data")]
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def read(text: str) -> Reading:
+    reading = Reading()
+    reading.feed(text)
+    return reading
+
+
+def test_the_page_needs_nothing_else():
+    made = evaluation(*both("x"), *both("<b>bold</b>", notes=("a <note>",)), result("y", "snow", error="no & never"))
+    text = page.render(tabulate(made), made)
+    reading = read(text)
+    assert reading.fetched == []
+    assert not {"script", "link", "img", "iframe", "b"} & set(reading.tags)
+    assert "url(" not in text
+    assert reading.tags.count("svg") == 3
+    shown = " ".join(reading.text)
+    for expected in ("small & <odd>", "<b>bold</b>", "a <note>", "no & never", "not run from a clone", "0.500"):
+        assert expected in shown
+    for drawing in text.split("<svg")[1:]:
+        ElementTree.fromstring("<svg" + drawing.partition("</svg>")[0] + "</svg>")
+
+
+def test_the_better_figure_stands_out():
+    made = evaluation(result("x", "fast-snow", seconds=1.0), result("x", "snow", seconds=2.0))
+    text = page.render(tabulate(made), made)
+    assert '<td class="best">10.00</td>' in text
+    assert "<td>5.00</td>" in text
+    assert "<td>0.500</td>" in text  # equal figures: none is better
+
+
+def test_a_page_without_truth_or_without_any_run_is_still_one():
+    alone = evaluation(result("x", "snow", idf1=None))
+    assert read(page.render(tabulate(alone), alone)).tags.count("svg") == 2
+    failed = evaluation(result("x", "snow", error="no"))
+    assert "No clip was finished by every system." in page.render(tabulate(failed), failed)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.3, 40.0), (1.0, 1.0), (7.0, 7.0), (1e-3, 1e4), (0.2, 0.2), (5.0, 10.0)])
+def test_logarithmic_ticks_enclose_their_range(low, high):
+    ticks = log_ticks(low, high)
+    assert ticks == sorted(ticks)
+    assert len(ticks) >= 2
+    assert ticks[0] <= low * (1 + 1e-9)
+    assert ticks[-1] >= high * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("high", [0.0, 1e-6, 0.3, 1.0, 7.3, 999.0, 1e9])
+def test_linear_ticks_enclose_their_range(high):
+    ticks = linear_ticks(high)
+    assert ticks[0] == 0
+    assert ticks[-1] >= high
+    assert 2 <= len(ticks) <= 7
+
+
+def test_points_stay_inside_the_plot():
+    drawing = ElementTree.fromstring(
+        scatter([Point(x=1.0, y=-0.5, series=0, label="below"), Point(x=9.0, y=1.0, series=1, label="top")],
+                x_label="x", y_label="y")
+    )  # fmt: skip
+    width, height = (float(each) for each in drawing.attrib["viewBox"].split()[2:])
+    circles = drawing.findall("circle")
+    assert len(circles) == 2
+    assert all(0 < float(c.attrib["cx"]) < width and 0 < float(c.attrib["cy"]) < height for c in circles)
+
+
+def test_long_names_keep_both_ends():
+    assert shortened("davis/blackswan") == "davis/blackswan"
+    short = shortened("a" * 20 + "/" + "b" * 20)
+    assert short.startswith("aaa")
+    assert short.endswith("bbb")
+    assert len(short) < 30
