@@ -45,9 +45,14 @@ def box_points(prompts: Sequence[BoxPrompt], grid: GridShape, side: int) -> Poin
 
 
 def single_points(prompts: Sequence[PointPrompt], grid: GridShape, side: int) -> Points:
-    """Return pixels of the analysis grid, by their centres, in pixels of a square network input of `side` pixels."""
+    """Return pixels of the analysis grid, by their centres, in pixels of a square network input of `side` pixels.
+
+    SAM counts pixels by index and adds the half that leads to their centres itself.
+    """
     uv = np.array([each.uv for each in prompts], np.float32).reshape(-1, 1, 2)
-    return Points((uv + np.float32(0.5)) * _scale(grid, side), np.full((len(uv), 1), INSIDE, np.int32))
+    return Points(
+        (uv + np.float32(0.5)) * _scale(grid, side) - np.float32(0.5), np.full((len(uv), 1), INSIDE, np.int32)
+    )
 
 
 def _scale(grid: GridShape, side: int) -> Float32[np.ndarray, "2"]:

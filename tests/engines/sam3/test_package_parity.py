@@ -78,7 +78,8 @@ def _add(tracker: Any, state: Any, i: int, prompt: Prompt) -> None:
             relative = (prompt.box_xyxy.reshape(2, 2) / size).reshape(4)
             tracker.add_new_points_or_box(state, prompt.frame, i, box=torch.from_numpy(relative))
         case PointPrompt():
-            relative = torch.from_numpy((prompt.uv + np.float32(0.5)) / size)[None]
+            centre = (prompt.uv + np.float32(0.5)) / size
+            relative = torch.from_numpy(centre - np.float32(0.5 / SIDE))[None]
             tracker.add_new_points_or_box(
                 state, prompt.frame, i, points=relative, labels=torch.ones(1, dtype=torch.int32)
             )

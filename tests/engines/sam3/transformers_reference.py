@@ -45,9 +45,12 @@ def tracked(module: Sam3TrackerVideoModel, frames: Frames, prompts: Sequence[Pro
 
 def _inputs(prompt: Prompt, frames: Frames) -> dict[str, object]:
     """Say a prompt in pixels of the video, as lists per image, object and point."""
-    scale = np.array(frames.image.shape[2:0:-1]) / np.array(GRID[::-1])
+    size = np.array(frames.image.shape[2:0:-1])
+    scale = size / np.array(GRID[::-1])
     if isinstance(prompt, BoxPrompt):
         return {"input_boxes": [[(prompt.box_xyxy.reshape(2, 2) * scale).ravel().tolist()]]}
     if isinstance(prompt, PointPrompt):
-        return {"input_points": [[[((prompt.uv + 0.5) * scale).tolist()]]], "input_labels": [[[1]]]}
+        half_a_pixel_of_the_network = 0.5 * size / SIDE  # its encoder adds that again
+        centre = (prompt.uv + 0.5) * scale - half_a_pixel_of_the_network
+        return {"input_points": [[[centre.tolist()]]], "input_labels": [[[1]]]}
     return {"input_masks": decode(prompt.mask)[0]}
