@@ -21,6 +21,7 @@ Precision = Literal["auto", "bf16", "fp16", "fp32"]
 FeatureStore = Literal["auto", "device", "host", "recompute"]
 Residency = Literal["auto", "resident", "phased"]
 VlmProvider = Literal["openai", "google"]
+OpenAiApi = Literal["auto", "responses", "chat"]
 
 
 def between(default: Any, low: int | float, high: int | float = math.inf) -> Any:  # noqa: ANN401 (stands for dataclasses.field)
@@ -216,18 +217,34 @@ class StepConfig(_Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VlmConfig(_Section):
-    """The vision-language model that answers questions (not yet part of this version)."""
+    """The vision-language model that answers questions."""
 
     section: ClassVar[str] = "vlm"
 
     provider: VlmProvider = "openai"
-    """Whose API is spoken."""
+    """Whose API is spoken; `openai` is also that of vLLM, Ollama, llama.cpp and others."""
     model: str = "gpt-5.2"
     """Model name."""
+    base_url: str | None = None
+    """Address of a server that speaks the provider's API, like http://localhost:8000/v1; None takes the provider's."""
+    api: OpenAiApi = "auto"
+    """Which of OpenAI's two interfaces; `auto` takes responses, and chat where `base_url` is given."""
     max_output_tokens: int = between(1024, 1)
-    """Longest answer."""
+    """Longest answer, thinking included."""
     temperature: float = between(1.0, 0, 2)
-    """Sampling temperature."""
+    """Sampling temperature; 1 is not sent to a provider's own server, whose default it is."""
+    timeout_s: float = between(120.0, 0.1)
+    """Longest wait for one answer in seconds."""
+    max_retries: int = between(4, 0)
+    """A request that the server could not serve is sent again so often, with growing pauses."""
+    tools: bool = True
+    """Offer the spatial tools to the model."""
+    max_rounds: int = between(8, 1)
+    """Tool calls may go to and fro so often before the model must answer."""
+    prompt_budget: int = between(200_000, 1000)
+    """Longest prompt in tokens; of a larger graph something is left out, and the answer says what."""
+    max_keyframes: int = between(16, 0)
+    """Images that go along, evenly chosen among the run's keyframes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,7 +47,7 @@ SPECIFIED = {
     "vlm.temperature": 1.0,
 }
 
-AWAITING_ENGINES = {f"vlm.{name}" for name in ("provider", "model", "max_output_tokens", "temperature")}
+AWAITING_ENGINES: set[str] = set()
 """Settings of engines that are not part of this version."""
 
 

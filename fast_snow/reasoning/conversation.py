@@ -1,0 +1,171 @@
+"""What is said between us and a vision-language model, in no provider's own form."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """A piece of plain text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """An image.
+
+    Attributes:
+        jpeg: the encoded image.
+        name: what the text around it calls it.
+    """
+
+    jpeg: bytes
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserTurn:
+    """What we say: text and pictures in reading order."""
+
+    parts: tuple[Text | Picture, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A tool that the model wants to use.
+
+    Attributes:
+        call_id: the model's name for this call; the outcome carries it back.
+        name: of the tool.
+        arguments: JSON text as it came, not checked.
+    """
+
+    call_id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelTurn:
+    """What the model says.
+
+    Attributes:
+        text: its words; empty where it only calls tools.
+        calls: the tools it wants to use.
+        native: the turn in the provider's own form, which the same provider needs back in later requests (thoughts are
+            signed); None where a turn did not come from a provider.
+    """
+
+    text: str
+    calls: tuple[ToolCall, ...] = ()
+    native: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolOutcome:
+    """What a tool answered, or why it did not.
+
+    Attributes:
+        call_id: of the call it answers.
+        name: of the tool.
+        content: JSON text.
+        failed: whether `content` is the message of an error.
+    """
+
+    call_id: str
+    name: str
+    content: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolTurn:
+    """The outcomes of all calls of the model's last turn, in its order."""
+
+    outcomes: tuple[ToolOutcome, ...]
+
+
+Turn = UserTurn | ModelTurn | ToolTurn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolDeclaration:
+    """A tool as it is offered to a model.
+
+    Attributes:
+        name: letters, digits and underscores.
+        description: what it answers, in which units and frame.
+        parameters: JSON Schema of an object; every property is required, one that may be left out also takes null, and
+            no others are allowed, which is what strict tool calling of all providers accepts.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What was consumed, as the provider counts it.
+
+    Attributes:
+        requests: how many were answered.
+        retries: how many were sent again.
+        input_tokens: of all requests together.
+        cached_tokens: the part of them that the provider had seen before.
+        output_tokens: thoughts included.
+        thought_tokens: the part of them that nobody sees.
+    """
+
+    requests: int = 0
+    retries: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    thought_tokens: int = 0
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            requests=self.requests + other.requests,
+            retries=self.retries + other.retries,
+            input_tokens=self.input_tokens + other.input_tokens,
+            cached_tokens=self.cached_tokens + other.cached_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            thought_tokens=self.thought_tokens + other.thought_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One answer of a model.
+
+    Attributes:
+        turn: what it said.
+        usage: what this answer consumed.
+        cut_off: whether it ended at `vlm.max_output_tokens` in the middle.
+    """
+
+    turn: ModelTurn
+    usage: Usage
+    cut_off: bool = False
+
+
+@runtime_checkable
+class VisionLanguageModel(Protocol):
+    """Answers a conversation. It is opened by a context manager, and holds its settings and its connection."""
+
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> Reply:
+        """Return the model's next turn.
+
+        Args:
+            instructions: what the model is told about its role (the system prompt).
+            turns: the conversation so far; it begins with a user turn and does not end with a model turn.
+            tools: the tools that the model may call.
+
+        Raises:
+            UserError: no key, no such model, the prompt is too long, the provider refuses the content.
+            EngineError: the server cannot be reached, does not answer in time or not as its protocol says.
+        """
+        ...
