@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from fast_snow.errors import FastSnowError, FastSnowWarning
-from fast_snow.types import Geometry, readonly
+from fast_snow.types import Geometry, ReadOnlyArrays
 
 MAX_POINTS: Final = 20_000
 """Pixels that align two windows: the residual of so many is far below that of the depth itself."""
@@ -34,7 +34,7 @@ Influence = Callable[[Float64[np.ndarray, " n"]], Float64[np.ndarray, " n"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Similarity:
+class Similarity(ReadOnlyArrays):
     """A Sim(3) transform `p_a = scale · R · p_b + t`; variables that hold one are named `T_a_b`.
 
     Attributes:
@@ -46,10 +46,6 @@ class Similarity:
     scale: float
     R: Float64[np.ndarray, "3 3"]
     t: Float64[np.ndarray, "3"]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "R", readonly(self.R))
-        object.__setattr__(self, "t", readonly(self.t))
 
 
 def identity() -> Similarity:

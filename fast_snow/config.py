@@ -29,7 +29,7 @@ def between(default: Any, low: int | float, high: int | float = math.inf) -> Any
     return field(default=default, metadata={"low": low, "high": high})
 
 
-class _Section:
+class Section:
     """Refuses numbers outside the range their field declares.
 
     Attributes:
@@ -51,7 +51,7 @@ class _Section:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EnginesConfig(_Section):
+class EnginesConfig(Section):
     """Which engine serves which slot; `auto` takes the best that is there.
 
     A model's name alone (`da3`) takes its fastest backend that is there: TensorRT, ONNX Runtime, torch.
@@ -69,7 +69,7 @@ class EnginesConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingConfig(_Section):
+class SamplingConfig(Section):
     """Which frames of the input become the clip."""
 
     section: ClassVar[str] = "sampling"
@@ -83,7 +83,7 @@ class SamplingConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WindowConfig(_Section):
+class WindowConfig(Section):
     """How a long clip is cut, so that memory stays flat with its length."""
 
     section: ClassVar[str] = "window"
@@ -94,13 +94,13 @@ class WindowConfig(_Section):
     """Frames that neighbouring windows share; geometry and identities are joined over them."""
 
     def __post_init__(self) -> None:
-        _Section.__post_init__(self)
+        Section.__post_init__(self)
         if self.overlap >= self.length:
             raise ConfigError(f"window.overlap: got {self.overlap}, expected less than window.length, {self.length}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FastSamConfig(_Section):
+class FastSamConfig(Section):
     """FastSAM, and the discovery of new objects among detections of any engine."""
 
     section: ClassVar[str] = "fastsam"
@@ -122,7 +122,7 @@ class FastSamConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sam3Config(_Section):
+class Sam3Config(Section):
     """SAM3, as the tracker of prompted objects."""
 
     section: ClassVar[str] = "sam3"
@@ -148,7 +148,7 @@ class Sam3Config(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Da3Config(_Section):
+class Da3Config(Section):
     """Depth Anything 3."""
 
     section: ClassVar[str] = "da3"
@@ -164,7 +164,7 @@ class Da3Config(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DepthFilterConfig(_Section):
+class DepthFilterConfig(Section):
     """Which depth is believed, and which objects are kept."""
 
     section: ClassVar[str] = "depth_filter"
@@ -178,7 +178,7 @@ class DepthFilterConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FusionConfig(_Section):
+class FusionConfig(Section):
     """When two masklets are one object, and when an object is gone."""
 
     section: ClassVar[str] = "fusion"
@@ -196,7 +196,7 @@ class FusionConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StepConfig(_Section):
+class StepConfig(Section):
     """STEP tokens and the window M_t over them."""
 
     section: ClassVar[str] = "step"
@@ -216,7 +216,7 @@ class StepConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VlmConfig(_Section):
+class VlmConfig(Section):
     """The vision-language model that answers questions."""
 
     section: ClassVar[str] = "vlm"
@@ -248,7 +248,7 @@ class VlmConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassicalGeometryConfig(_Section):
+class ClassicalGeometryConfig(Section):
     """Structure from motion and optical-flow triangulation, without weights."""
 
     section: ClassVar[str] = "classical.geometry"
@@ -270,7 +270,7 @@ class ClassicalGeometryConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassicalSegmenterConfig(_Section):
+class ClassicalSegmenterConfig(Section):
     """Regions from colour, motion and depth edges, without weights."""
 
     section: ClassVar[str] = "classical.segmenter"
@@ -286,7 +286,7 @@ class ClassicalSegmenterConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClassicalTrackerConfig(_Section):
+class ClassicalTrackerConfig(Section):
     """Masks carried by optical flow, without weights."""
 
     section: ClassVar[str] = "classical.tracker"
@@ -305,7 +305,7 @@ class ClassicalConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutputConfig(_Section):
+class OutputConfig(Section):
     """What a run writes beside the graph."""
 
     section: ClassVar[str] = "output"
@@ -317,7 +317,7 @@ class OutputConfig(_Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeConfig(_Section):
+class RuntimeConfig(Section):
     """How the work is done."""
 
     section: ClassVar[str] = "runtime"
@@ -335,7 +335,7 @@ class RuntimeConfig(_Section):
     """Perceived windows that may wait for folding."""
 
     def __post_init__(self) -> None:
-        _Section.__post_init__(self)
+        Section.__post_init__(self)
         if re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device) is None:
             raise ConfigError(f"runtime.device: got {self.device!r}, expected auto, cpu, cuda or cuda:N")
 

@@ -34,7 +34,7 @@ def readonly(array: AnyArray) -> AnyArray:
     return view  # type: ignore[return-value]
 
 
-class _ReadOnlyArrays:
+class ReadOnlyArrays:
     """Sets every array field of a frozen dataclass read-only where it is built."""
 
     __slots__ = ()
@@ -50,7 +50,7 @@ class _ReadOnlyArrays:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Frames(_ReadOnlyArrays):
+class Frames(ReadOnlyArrays):
     """The images of consecutive clip frames.
 
     Attributes:
@@ -85,7 +85,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class GeometryPrior(_ReadOnlyArrays):
+class GeometryPrior(ReadOnlyArrays):
     """What an input already knows of the geometry of some frames; `None` where it knows nothing.
 
     Attributes:
@@ -103,7 +103,7 @@ class GeometryPrior(_ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Masks(_ReadOnlyArrays):
+class Masks(ReadOnlyArrays):
     """A set of `m` masks on one grid, run-length encoded row by row (CSR).
 
     Runs of one mask are in raster order, never empty, never adjacent within a row and never cross a row.
@@ -125,7 +125,7 @@ class Masks(_ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Detections(_ReadOnlyArrays):
+class Detections(ReadOnlyArrays):
     """Class-agnostic instance masks of one frame, on the analysis grid.
 
     Attributes:
@@ -152,7 +152,7 @@ class DepthOrigin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Geometry(_ReadOnlyArrays):
+class Geometry(ReadOnlyArrays):
     """Depth and cameras of `n` frames on the analysis grid.
 
     Attributes:
@@ -182,7 +182,7 @@ class Geometry(_ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BoxPrompt(_ReadOnlyArrays):
+class BoxPrompt(ReadOnlyArrays):
     """Starts one object from a box; `frame` indexes the frames of the tracking session."""
 
     frame: int
@@ -190,7 +190,7 @@ class BoxPrompt(_ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PointPrompt(_ReadOnlyArrays):
+class PointPrompt(ReadOnlyArrays):
     """Starts one object from a pixel `(u, v)` inside it; `frame` indexes the frames of the tracking session."""
 
     frame: int
@@ -210,7 +210,7 @@ Prompt = BoxPrompt | PointPrompt | MaskPrompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrackedFrame(_ReadOnlyArrays):
+class TrackedFrame(ReadOnlyArrays):
     """The masklets visible in one frame. A masklet's name is `(run_id, local_id)`.
 
     Attributes:
@@ -264,7 +264,7 @@ class StageSeconds(_Summed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Perception(_ReadOnlyArrays):
+class Perception(ReadOnlyArrays):
     """All that the engines say of one window; everything later is a pure function of it.
 
     Attributes:
@@ -294,7 +294,7 @@ class Perception(_ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ObjectStatistics(_ReadOnlyArrays):
+class ObjectStatistics(ReadOnlyArrays):
     """Shape statistics of `m` objects in one frame (SNOW, arXiv 2512.16461, section 3: c and s of a STEP token).
 
     Attributes:
@@ -318,7 +318,7 @@ class ObjectStatistics(_ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class StepToken(_ReadOnlyArrays):
+class StepToken(ReadOnlyArrays):
     """One object at one `t`: tau, c and s of its STEP token (theta belongs to the track).
 
     Attributes:
@@ -362,7 +362,7 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Ego(_ReadOnlyArrays):
+class Ego(ReadOnlyArrays):
     """The camera's path: position and orientation in the world (`T_world_camera`), and its intrinsics.
 
     Attributes:
@@ -486,7 +486,7 @@ class SceneGraph:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LabelledMasks(_ReadOnlyArrays):
+class LabelledMasks(ReadOnlyArrays):
     """The masks of one frame with the objects they belong to: what a picture or a tracking metric needs.
 
     Attributes:

@@ -14,6 +14,7 @@ import pytest
 
 from fast_snow import weights
 from fast_snow.config import Config, Da3Config, EnginesConfig, FastSamConfig, Sam3Config
+from fast_snow.engines.da3.variants import VARIANTS
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.weights.record import Recorded, as_bytes, sha256_of
 
@@ -59,13 +60,13 @@ def test_every_network_of_the_package_can_be_fetched():
     assert networks == {each.name for each in weights.CATALOGUE if each.model == "da3"}
 
 
-def test_engine_and_catalogue_mean_the_same_by_a_variant():
-    variants = pytest.importorskip("fast_snow.engines.da3.variants")
-    for each in variants.VARIANTS.values():
-        entry = weights.named(each.name)
-        assert entry.source.repository == each.repository
-        assert each.licence.startswith(entry.licence)
-        assert variants.folder_of(each.name) == weights.folder_for(entry, da3_in(Path(each.name)))
+def test_every_variant_that_the_engine_knows_can_be_fetched():
+    assert set(VARIANTS) == {each.name for each in weights.CATALOGUE if each.model == "da3"}
+
+
+def test_a_name_stands_for_its_usual_folder():
+    assert weights.da3_folder("da3-large") == Path("fast_snow/models/da3-large")
+    assert weights.da3_folder("elsewhere/da3-large") == Path("elsewhere/da3-large")
 
 
 def test_weights_belong_where_the_configuration_looks_for_them():
@@ -111,7 +112,7 @@ def test_complete_weights_are_found(tmp_path: Path):
         sam3=Sam3Config(model_path=str(tmp_path / "da3-base")),  # same names, other weights
     )
     states = {each.model: each.complete for each in weights.find(config)}
-    assert states == {"fastsam": True, "da3": True, "sam3": False, "sam3-hf": True}
+    assert states == {"fastsam": True, "da3": True, "sam3": False, "sam3-hf": True, "sam2": False}
 
 
 @pytest.mark.parametrize(

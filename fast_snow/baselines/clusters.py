@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from fast_snow.types import readonly
+from fast_snow.types import ReadOnlyArrays
 
 NOISE = -1
 """Label of points that belong to no cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cloud:
+class Cloud(ReadOnlyArrays):
     """Back-projected pixels of one frame.
 
     Attributes:
@@ -22,10 +22,6 @@ class Cloud:
 
     uv: Int64[np.ndarray, "n 2"]
     xyz: Float64[np.ndarray, "n 3"]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "uv", readonly(self.uv))
-        object.__setattr__(self, "xyz", readonly(self.xyz))
 
     def __len__(self) -> int:
         return len(self.uv)

@@ -70,8 +70,7 @@ def _obstacles(settings: SnowConfig) -> tuple[str, ...]:
         return missing
     return (
         *missing,
-        f"needs weights in {folder}, where {' and '.join(problems)}: put {' and '.join(WEIGHTS)} of SAM2 there"
-        " (facebook/sam2.1-hiera-large)",
+        f"needs weights in {folder}, where {' and '.join(problems)}: run fast-snow fetch-models sam2",
     )
 
 

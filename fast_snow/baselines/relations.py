@@ -7,11 +7,11 @@ import numpy as np
 from jaxtyping import Float32, Int32
 
 from fast_snow.baselines.plausibility import centroids, distances
-from fast_snow.types import StepToken, Transform, readonly
+from fast_snow.types import ReadOnlyArrays, StepToken, Transform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Relations:
+class Relations(ReadOnlyArrays):
     """The edges `E_t` of one frame.
 
     Attributes:
@@ -27,10 +27,6 @@ class Relations:
     target: Int32[np.ndarray, " e"]
     distance: Float32[np.ndarray, " e"]
     direction: Float32[np.ndarray, "e 3"]
-
-    def __post_init__(self) -> None:
-        for name in ("source", "target", "distance", "direction"):
-            object.__setattr__(self, name, readonly(getattr(self, name)))
 
     def __len__(self) -> int:
         return len(self.source)

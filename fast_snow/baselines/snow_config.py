@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fast_snow.config import Precision, _Section, between
+from fast_snow.config import Precision, Section, between
+from fast_snow.weights import SAM2_FOLDER
 
 MasksChoice = Literal["auto", "sam2", "classical"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SnowConfig(_Section):
+class SnowConfig(Section):
     """SNOW; what it shares with Fast-SNOW (geometry, depth confidence, the grid of tau) is in `Config`.
 
     Reference:
@@ -20,7 +21,7 @@ class SnowConfig(_Section):
 
     masks: MasksChoice = "auto"
     """What turns points into masks; `auto` takes SAM2 where there is a GPU and its weights, else colour regions."""
-    model_path: str = "fast_snow/models/sam2"
+    model_path: str = str(SAM2_FOLDER)
     """Folder of SAM2's weights (`config.json`, `model.safetensors`); the paper takes Hiera Large."""
     precision: Precision = "auto"
     """Arithmetic of SAM2; `auto` takes bf16 on GPUs that have it, else fp16, and fp32 without a GPU."""

@@ -67,7 +67,7 @@ def _guarded(arguments: list[str]) -> int:
     except FastSnowError as error:
         return _complain(str(error), error.exit_code, debug=debug)
     except KeyboardInterrupt:
-        return _complain("interrupted; nothing was written", 130, debug=debug)
+        return _complain("interrupted", 130, debug=debug)
     except BrokenPipeError:  # whoever read the output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

@@ -9,11 +9,12 @@ from fast_snow.config import Config
 from fast_snow.engines import recorded
 from fast_snow.engines.compiled.network import OpenNetwork
 from fast_snow.engines.da3.preprocessing import network_size
-from fast_snow.engines.da3.variants import Variant, folder_of, variant_of
+from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.errors import ConfigError
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenGeometry, Progress
 from fast_snow.types import GridShape
+from fast_snow.weights import da3_folder
 
 _ESTIMATED = "depth and poses estimated by Depth Anything 3"
 _CLASSICAL = (
@@ -114,7 +115,7 @@ def _compiled(
 def _in_torch(config: Config, variant: Variant, progress: Progress) -> OpenGeometry:
     from fast_snow.engines.da3.torch_network import open_network
 
-    folder = folder_of(config.da3.model_path)
+    folder = da3_folder(config.da3.model_path)
     return _around(partial(open_network, folder, device=config.runtime.device), config, variant, progress)
 
 

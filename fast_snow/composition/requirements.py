@@ -135,7 +135,8 @@ def _none() -> AbstractContextManager[Network]:
 
 def _sha256(config: Config, model: weights.Model) -> str | None:
     """Return the checksum that the weights had when they were fetched; None where nobody recorded it."""
-    recorded = weights.read(_weights_file(config, model).parent).get(_weights_file(config, model).name)
+    path = _weights_file(config, model)
+    recorded = weights.read(path.parent).get(path.name)
     return None if recorded is None else recorded.sha256
 
 

@@ -10,7 +10,7 @@ from jaxtyping import Float32, Float64, Int32, UInt8
 from fast_snow.errors import InputError
 from fast_snow.inputs.calibration import Intrinsics, check_intrinsics, check_rigid, rescale
 from fast_snow.inputs.sampling import exact
-from fast_snow.types import Frames, GeometryPrior, GridShape, ImageStack, readonly
+from fast_snow.types import Frames, GeometryPrior, GridShape, ImageStack, ReadOnlyArrays
 
 IGNORE = -1
 """In an id map: pixels that belong to no known object and to no background either."""
@@ -21,7 +21,7 @@ IdReader = Callable[[int], Int32[np.ndarray, "h w"]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Recording:
+class Recording(ReadOnlyArrays):
     """Images with times and what is known of them; `None` where nothing is. Readers take the index of a frame.
 
     Attributes:
@@ -43,11 +43,6 @@ class Recording:
     read_ids: IdReader | None = None
     T_world_camera: Float64[np.ndarray, "n 4 4"] | None = None
     intrinsics: Intrinsics | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("T_world_camera", "intrinsics"):
-            value = getattr(self, name)
-            object.__setattr__(self, name, None if value is None else readonly(value))
 
     def __len__(self) -> int:
         return len(self.time)

@@ -1,7 +1,7 @@
 """Renders the synthetic scene: images with exact depth, poses, masks and identities."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
@@ -13,7 +13,7 @@ from fast_snow.synthetic.room import furnish, shadows
 from fast_snow.synthetic.scene import SceneConfig, Shape
 from fast_snow.synthetic.textures import displayed, surface
 from fast_snow.synthetic.view import PARTS, PlacedObject, Seen, View, look
-from fast_snow.types import GridShape, ImageStack, readonly
+from fast_snow.types import GridShape, ImageStack, ReadOnlyArrays
 
 _FOCAL_PER_WIDTH = 0.9
 # A rotated square: no two samples share a row or a column.
@@ -21,7 +21,7 @@ _SUBPIXELS = np.array([(-0.375, -0.125), (-0.125, 0.375), (0.125, -0.375), (0.37
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SyntheticScene:
+class SyntheticScene(ReadOnlyArrays):
     """A rendered scene and all that is true of it.
 
     Attributes:
@@ -45,12 +45,6 @@ class SyntheticScene:
     object_id: Int32[np.ndarray, " k"]
     centroid: Float64[np.ndarray, "n k 3"]
     visible: Int64[np.ndarray, "n k"]
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, each.name, readonly(value))
 
     def __len__(self) -> int:
         return len(self.image)

@@ -21,9 +21,11 @@ from fast_snow.weights.catalogue import (
 from fast_snow.weights.condition import damage
 from fast_snow.weights.places import (
     MODELS,
+    SAM2_FOLDER,
     configured_files,
     configured_folder,
     configured_weights,
+    da3_folder,
     folder_for,
     wanted,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "CATALOGUE",
     "MODELS",
     "RECORD",
+    "SAM2_FOLDER",
     "GitHubRelease",
     "HuggingFace",
     "Located",
@@ -42,6 +45,7 @@ __all__ = [
     "WeightFile",
     "Weights",
     "check",
+    "da3_folder",
     "damage",
     "find",
     "folder_for",
@@ -92,7 +96,7 @@ def find(config: Config) -> tuple[Located, ...]:
         config: says where weights are.
 
     Returns:
-        What was found for FastSAM, Depth Anything 3, and SAM3 in either format.
+        What was found for FastSAM, Depth Anything 3, SAM3 in either format, and SAM2.
     """
     return tuple(locate(config, each) for each in MODELS)
 

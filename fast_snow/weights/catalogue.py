@@ -6,7 +6,7 @@ from typing import Literal
 
 from fast_snow.errors import ConfigError
 
-Model = Literal["fastsam", "da3", "sam3", "sam3-hf"]
+Model = Literal["fastsam", "da3", "sam3", "sam3-hf", "sam2"]
 
 APACHE = "Apache-2.0"
 NON_COMMERCIAL = "CC BY-NC 4.0"
@@ -140,8 +140,18 @@ CATALOGUE = (
     _da3("da3mono-large", APACHE),
     _sam3("sam3", "sam3.pt"),
     _sam3("sam3-hf", "config.json", "model.safetensors"),
+    Weights(
+        name="sam2",
+        model="sam2",
+        source=HuggingFace(repository="facebook/sam2.1-hiera-large"),
+        files=_files("config.json", "model.safetensors"),
+        licence=APACHE,
+    ),
 )
-"""All weights that are known by name; `sam3` and `sam3-hf` are one model in the formats of two packages."""
+"""All weights that are known by name.
+
+`sam3` and `sam3-hf` are one model in the formats of two packages; `sam2` serves SNOW, the baseline.
+"""
 
 
 def known(name: str) -> Weights | None:

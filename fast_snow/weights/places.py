@@ -5,7 +5,9 @@ from pathlib import Path
 from fast_snow.config import Config, Da3Config
 from fast_snow.weights.catalogue import CATALOGUE, Model, Weights, known, named
 
-MODELS: tuple[Model, ...] = ("fastsam", "da3", "sam3", "sam3-hf")
+MODELS: tuple[Model, ...] = ("fastsam", "da3", "sam3", "sam3-hf", "sam2")
+SAM2_FOLDER = Path("fast_snow/models/sam2")
+"""Of SAM2, which only the baseline uses: no setting of a run names it."""
 
 
 def configured_folder(config: Config, model: Model) -> Path:
@@ -14,7 +16,9 @@ def configured_folder(config: Config, model: Model) -> Path:
         case "fastsam":
             return Path(config.fastsam.model_path).parent
         case "da3":
-            return _da3_folder(config.da3.model_path)
+            return da3_folder(config.da3.model_path)
+        case "sam2":
+            return SAM2_FOLDER
         case _:
             return Path(config.sam3.model_path)
 
@@ -56,8 +60,8 @@ def wanted(config: Config) -> tuple[Weights, ...]:
     return tuple(each for each in found if each is not None)
 
 
-def _da3_folder(model_path: str) -> Path:
-    """Return the folder of DA3's weights: a variant's name alone means the folder of that name beside the default."""
+def da3_folder(model_path: str) -> Path:
+    """Return the folder that `da3.model_path` means: a variant's name stands for its folder beside the default one."""
     if model_path in {each.name for each in CATALOGUE if each.model == "da3"}:
         return Path(Da3Config().model_path).parent / model_path
     return Path(model_path)

@@ -16,6 +16,7 @@ from fast_snow.engines.da3.upstream import MODEL_REGISTRY, create_object, load_c
 from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.engines.torch_runtime import devices, memory
 from fast_snow.errors import ConfigError, EngineError
+from fast_snow.weights import named
 
 SADDLE_BALANCED: Final = "saddle_balanced"
 """Upstream's default: the frame whose features are the most ordinary becomes the one that the others refer to."""
@@ -134,14 +135,14 @@ class TorchNetwork:
 def _read(path: Path, variant: Variant) -> Mapping[str, torch.Tensor]:
     if not path.is_file():
         raise ConfigError(
-            f"da3.model_path: {path.parent} holds no {path.name}; download {variant.repository} from Hugging Face into"
-            f" it (weights under {variant.licence})"
+            f"da3.model_path: {path.parent} holds no {path.name}; run fast-snow fetch-models {variant.name}"
+            f" (weights under {named(variant.name).licence})"
         )
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise ConfigError(
-            f"da3.model_path: {path} is damaged or cut short ({error}); download {variant.repository} again"
+            f"da3.model_path: {path} is damaged or cut short ({error}); run fast-snow fetch-models {variant.name}"
         ) from error
 
 
@@ -149,22 +150,22 @@ def _fill(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], folder: 
     """Load weights strictly; only the parts that are not built may be left over."""
     branch = "da3." if variant.nested else ""
     unused = tuple(f"{branch}{each}." for each in _UNUSED)
-    named = {name.removeprefix("model."): value for name, value in weights.items()}
+    held = {name.removeprefix("model."): value for name, value in weights.items()}
     wanted = module.state_dict(keep_vars=True)
-    there = {id(wanted[name]) for name in wanted.keys() & named.keys()}
+    there = {id(wanted[name]) for name in wanted.keys() & held.keys()}
     missing = sorted(name for name in wanted if id(wanted[name]) not in there)
-    foreign = sorted(name for name in named.keys() - wanted.keys() if not name.startswith(unused))
-    misshapen = sorted(name for name in wanted.keys() & named.keys() if wanted[name].shape != named[name].shape)
+    foreign = sorted(name for name in held.keys() - wanted.keys() if not name.startswith(unused))
+    misshapen = sorted(name for name in wanted.keys() & held.keys() if wanted[name].shape != held[name].shape)
     if missing or foreign or misshapen:
         example = (missing + foreign + misshapen)[0]
         raise ConfigError(
             f"da3.model_path: {folder / _WEIGHTS} does not fit {variant.name}: {len(missing)} tensors are missing,"
-            f" {len(foreign)} unknown and {len(misshapen)} of another shape, like {example}; put the weights of"
-            f" {variant.repository} there, or name the variant that it is in config.json"
+            f" {len(foreign)} unknown and {len(misshapen)} of another shape, like {example}; run"
+            f" fast-snow fetch-models {variant.name}, or name the variant that it is in config.json"
         )
     # not strict: of tensors that the network shares (the heads' normalisation), a file holds one
-    held = {name: named[name].float() for name in wanted.keys() & named.keys()}
-    module.load_state_dict(held, strict=False, assign=True)
+    filling = {name: held[name].float() for name in wanted.keys() & held.keys()}
+    module.load_state_dict(filling, strict=False, assign=True)
 
 
 class _ScheduleOnCpu(TorchFunctionMode):

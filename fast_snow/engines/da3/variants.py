@@ -1,4 +1,4 @@
-"""The variants of Depth Anything 3: which there are, what they answer and under which licence their weights are."""
+"""The variants of Depth Anything 3: which there are and what they answer."""
 
 import json
 from collections.abc import Mapping
@@ -8,11 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from fast_snow.errors import ConfigError
-
-MODELS: Final = Path("fast_snow/models")
-"""Where a variant that is given by name alone has its folder."""
-_APACHE: Final = "Apache-2.0"
-_NON_COMMERCIAL: Final = "CC BY-NC 4.0 (no commercial use)"
+from fast_snow.weights import da3_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,50 +20,29 @@ class Variant:
         metric: whether depth and poses are in metres.
         poses: whether it answers camera poses, which a geometry engine needs.
         nested: whether it is two networks, one of which tells the other's scale.
-        licence: of the weights.
-        repository: of the weights, on Hugging Face.
     """
 
     name: str
     metric: bool = False
     poses: bool = True
     nested: bool = False
-    licence: str
-    repository: str
 
 
 VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
     {
         each.name: each
         for each in (
-            Variant(name="da3-small", licence=_APACHE, repository="depth-anything/DA3-SMALL"),
-            Variant(name="da3-base", licence=_APACHE, repository="depth-anything/DA3-BASE"),
-            Variant(name="da3-large", licence=_NON_COMMERCIAL, repository="depth-anything/DA3-LARGE-1.1"),
-            Variant(name="da3-giant", licence=_NON_COMMERCIAL, repository="depth-anything/DA3-GIANT-1.1"),
-            Variant(
-                name="da3nested-giant-large",
-                metric=True,
-                nested=True,
-                licence=_NON_COMMERCIAL,
-                repository="depth-anything/DA3NESTED-GIANT-LARGE-1.1",
-            ),
-            Variant(
-                name="da3metric-large",
-                metric=True,
-                poses=False,
-                licence=_APACHE,
-                repository="depth-anything/DA3METRIC-LARGE",
-            ),
-            Variant(name="da3mono-large", poses=False, licence=_APACHE, repository="depth-anything/DA3MONO-LARGE"),
+            Variant(name="da3-small"),
+            Variant(name="da3-base"),
+            Variant(name="da3-large"),
+            Variant(name="da3-giant"),
+            Variant(name="da3nested-giant-large", metric=True, nested=True),
+            Variant(name="da3metric-large", metric=True, poses=False),
+            Variant(name="da3mono-large", poses=False),
         )
     }
 )
-"""By name. Upstream retrained large, giant and nested as 1.1, the same networks with better weights."""
-
-
-def folder_of(model_path: str) -> Path:
-    """Return the folder of the weights that `da3.model_path` means: a variant's name stands for its usual folder."""
-    return MODELS / model_path if model_path in VARIANTS else Path(model_path)
+"""By name."""
 
 
 def variant_of(model_path: str) -> Variant:
@@ -83,7 +58,7 @@ def variant_of(model_path: str) -> Variant:
     Raises:
         ConfigError: no such variant, a `config.json` that cannot be read, or a variant without camera poses.
     """
-    folder = folder_of(model_path)
+    folder = da3_folder(model_path)
     named = _named_in(folder / "config.json") or folder.name
     variant = VARIANTS.get(named.lower().removesuffix("-1.1"))
     usable = ", ".join(each.name for each in VARIANTS.values() if each.poses)

@@ -123,9 +123,7 @@ def test_weights_that_were_saved_in_half_precision_compute_in_fp32(folders, tmp_
 
 def test_missing_weights_say_where_they_are_to_be_had(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_name": "da3-large"}))
-    with pytest.raises(
-        ConfigError, match=r"holds no model\.safetensors; download depth-anything/DA3-LARGE-1\.1.*BY-NC"
-    ):
+    with pytest.raises(ConfigError, match=r"holds no model\.safetensors; run fast-snow fetch-models da3-large.*BY-NC"):
         load(tmp_path)
 
 

@@ -1,22 +1,16 @@
 """Which variant a path means."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-from fast_snow.engines.da3.variants import VARIANTS, folder_of, variant_of
+from fast_snow.engines.da3.variants import VARIANTS, variant_of
 from fast_snow.errors import ConfigError
 
 
 def test_every_variant_of_upstream_is_known():
     registry = pytest.importorskip("depth_anything_3.registry")
     assert set(VARIANTS) == set(registry.MODEL_REGISTRY)
-
-
-def test_a_name_stands_for_its_usual_folder():
-    assert folder_of("da3-large") == Path("fast_snow/models/da3-large")
-    assert folder_of("elsewhere/da3-large") == Path("elsewhere/da3-large")
 
 
 @pytest.mark.parametrize(

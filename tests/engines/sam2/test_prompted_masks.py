@@ -147,7 +147,7 @@ def test_what_cannot_be_loaded_is_one_clear_line(module, tmp_path: Path, harm, m
     with pytest.raises(ConfigError, match=message) as raised, opened(folder):
         pass
     assert "\n" not in str(raised.value)
-    assert "facebook/sam2.1-hiera-large" in str(raised.value)
+    assert "fast-snow fetch-models sam2" in str(raised.value)
 
 
 def test_weights_of_another_size_are_refused(module, tmp_path: Path):

@@ -18,7 +18,7 @@ from fast_snow.engines.classical.geometry.structure_from_motion import (
     reconstruct,
 )
 from fast_snow.errors import FastSnowWarning
-from fast_snow.types import GridShape, readonly
+from fast_snow.types import GridShape, ReadOnlyArrays
 
 Poses = Float64[np.ndarray, "n 4 4"]
 
@@ -27,7 +27,7 @@ _STILL = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CameraPath:
+class CameraPath(ReadOnlyArrays):
     """Cameras of consecutive images.
 
     Attributes:
@@ -39,10 +39,6 @@ class CameraPath:
     T_camera_world: Poses
     intrinsics: Float64[np.ndarray, "3 3"]
     typical_depth: Float64[np.ndarray, " n"]
-
-    def __post_init__(self) -> None:
-        for name in ("T_camera_world", "intrinsics", "typical_depth"):
-            object.__setattr__(self, name, readonly(getattr(self, name)))
 
     def moves(self, min_baseline: float) -> bool:
         """Tell whether two cameras are at least `min_baseline` typical depths apart."""

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, Int64, UInt8
 
-from fast_snow.types import readonly
+from fast_snow.types import ReadOnlyArrays
 
 _CORNER_QUALITY = 0.005
 _MAX_RETURN_ERROR = 0.5
@@ -21,7 +21,7 @@ GrayStack = UInt8[np.ndarray, "n h w"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrackedPoints:
+class TrackedPoints(ReadOnlyArrays):
     """The points seen in one image.
 
     Attributes:
@@ -31,10 +31,6 @@ class TrackedPoints:
 
     point_id: Int64[np.ndarray, " p"]
     uv: Float32[np.ndarray, "p 2"]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "point_id", readonly(self.point_id))
-        object.__setattr__(self, "uv", readonly(self.uv))
 
 
 def track_points(gray: GrayStack, *, max_points: int) -> Iterator[TrackedPoints]:

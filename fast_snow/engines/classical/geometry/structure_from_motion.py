@@ -14,7 +14,7 @@ import pycolmap
 from jaxtyping import Bool, Float64
 
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
-from fast_snow.types import GridShape, readonly
+from fast_snow.types import GridShape, ReadOnlyArrays
 
 Intrinsics = Float64[np.ndarray, "3 3"]
 
@@ -38,7 +38,7 @@ pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reconstruction:
+class Reconstruction(ReadOnlyArrays):
     """A reconstruction of a static scene, up to a similarity.
 
     Attributes:
@@ -52,10 +52,6 @@ class Reconstruction:
     T_camera_world: Float64[np.ndarray, "n 4 4"]
     intrinsics: Intrinsics
     points: Float64[np.ndarray, "p 3"]
-
-    def __post_init__(self) -> None:
-        for name in ("registered", "T_camera_world", "intrinsics", "points"):
-            object.__setattr__(self, name, readonly(getattr(self, name)))
 
     @property
     def typical_depth(self) -> Float64[np.ndarray, " n"]:

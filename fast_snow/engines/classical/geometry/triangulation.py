@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
 from fast_snow.engines.classical.flow import consistency, flow_between
-from fast_snow.types import readonly
+from fast_snow.types import ReadOnlyArrays
 
 FLOW_SIGMA = 0.5
 """Pixels; the error of DIS flow where it comes back to where it started."""
@@ -26,7 +26,7 @@ Map = Float32[np.ndarray, "h w"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TriangulatedDepth:
+class TriangulatedDepth(ReadOnlyArrays):
     """What motion says of one image.
 
     Attributes:
@@ -38,10 +38,6 @@ class TriangulatedDepth:
     depth: Map
     confidence: Map
     inconsistent: Bool[np.ndarray, "h w"]
-
-    def __post_init__(self) -> None:
-        for name in ("depth", "confidence", "inconsistent"):
-            object.__setattr__(self, name, readonly(getattr(self, name)))
 
 
 def triangulate(

@@ -1,0 +1,122 @@
+"""A network that transformers builds from a folder on disk; nothing is fetched and nothing in it is executed."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
+from transformers.utils import logging
+
+from fast_snow.errors import ConfigError
+from fast_snow.weights import damage
+
+_CONFIG: Final = "config.json"
+_WEIGHTS: Final = "model.safetensors"
+_UNREADABLE: Final = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    SafetensorError,
+    StrictDataclassError,
+)
+"""What transformers was seen to raise where the files are whole but do not belong together."""
+_REPORTING: Any = logging  # partly typed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a folder should hold, and how messages speak of it.
+
+    Attributes:
+        setting: that names the folder.
+        network: what messages call it.
+        kinds: what `config.json` may say it describes.
+        remedy: what the user can do where the folder does not hold it.
+    """
+
+    setting: str
+    network: str
+    kinds: tuple[str, ...]
+    remedy: str
+
+
+def load(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: ANN401 (transformers is not typed)
+    """Load a network in fp32 on the CPU, without gradients and in evaluation mode.
+
+    Args:
+        architecture: transformers' class.
+        folder: `config.json` and `model.safetensors`.
+        expected: what the folder should hold.
+
+    Returns:
+        The network; attention never holds its whole score matrix.
+
+    Raises:
+        ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
+    """
+    for name in (_CONFIG, _WEIGHTS):
+        problem = damage(folder / name)
+        if problem is not None:
+            raise _unusable(expected, f"{folder / name} {problem}")
+    kind = _kind(folder / _CONFIG)
+    if kind not in expected.kinds:
+        wanted = " or ".join(expected.kinds)
+        raise _unusable(expected, f"{folder / _CONFIG} describes {kind or 'no known network'}, expected {wanted}")
+    network, told = _read(architecture, folder, expected)
+    missing, misshapen = sorted(told["missing_keys"]), sorted(name for name, *_ in told["mismatched_keys"])
+    if missing or misshapen:
+        raise _unusable(
+            expected,
+            f"{folder / _WEIGHTS} does not fit {_CONFIG}: {len(missing)} tensors are missing and"
+            f" {len(misshapen)} of another shape, like {(missing + misshapen)[0]}",
+        )
+    return network.eval().requires_grad_(False)
+
+
+def _kind(path: Path) -> Any:  # noqa: ANN401 (whatever the file says)
+    described: Any = json.loads(path.read_bytes())
+    return described.get("model_type") if isinstance(described, dict) else None
+
+
+def _read(architecture: Any, folder: Path, expected: Expected) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401
+    try:
+        with _silence():
+            read: tuple[Any, dict[str, Any]] = architecture.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                attn_implementation="sdpa",
+                dtype=torch.float32,
+                ignore_mismatched_sizes=True,  # refused by the caller, by name
+                output_loading_info=True,
+            )
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise _unusable(expected, f"{folder} cannot be loaded as {expected.network} ({reason})") from error
+    return read
+
+
+def _unusable(expected: Expected, what: str) -> ConfigError:
+    return ConfigError(f"{expected.setting}: {what}; {expected.remedy}")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep transformers from drawing progress bars and from logging what is checked here; leave it as it was."""
+    bars, level = _REPORTING.is_progress_bar_enabled(), _REPORTING.get_verbosity()
+    _REPORTING.disable_progress_bar()
+    _REPORTING.set_verbosity(_REPORTING.CRITICAL)
+    try:
+        yield
+    finally:
+        _REPORTING.set_verbosity(level)
+        if bars:
+            _REPORTING.enable_progress_bar()
