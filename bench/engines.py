@@ -7,10 +7,7 @@ skipped by name. Times of a frame are those of a whole window divided by its fra
 
 import argparse
 import json
-import resource
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
@@ -19,16 +16,17 @@ from typing import Any
 
 import numpy as np
 
-from bench.random_models import Models, full, tiny
-from bench.timing import hardware
+from bench.random_models import MODELS, Models, full, tiny
+from bench.timing import Timing, hardware, now
+from bench.timing import measure as timed
 from fast_snow.composition import geometry, segmenter
 from fast_snow.config import Config
 from fast_snow.engines.da3.preprocessing import network_size
+from fast_snow.evaluation.memory import forget_peak, peak_bytes, peak_gpu_bytes
 from fast_snow.protocols import TrackingSession, silent
 from fast_snow.types import BoxPrompt, DepthOrigin, Frames, Geometry, GridShape
 
 Engine = Any
-MODELS = ("fastsam", "da3", "sam3", "sam3-hf")
 PACKAGES = (
     "torch",
     "torchvision",
@@ -78,7 +76,7 @@ class Measured:
         frame_p50_s: seconds per frame of the median window.
         frame_p95_s: of a slow one.
         frames_per_second: of the median window.
-        peak_bytes: of GPU memory that torch held; without a GPU, of the process since it began.
+        peak_bytes: of GPU memory that torch held; without a GPU, of the process while the engine was open.
         more: figures of this engine alone.
     """
 
@@ -147,11 +145,11 @@ def _measured(
     if obstacles:
         return Measured(engine=name, setting=setting, skipped="; ".join(obstacles))
     forget_peak()
-    began = time.perf_counter()
+    began = now()
     with opener()() as engine:
-        load_s = _since(began)
-        first_s, seconds = _timed(lambda: work(engine), plan.runs)
-    return _summary(name, setting, load_s, first_s, seconds, plan.window, None)
+        load_s = now() - began
+        timing = timed({name: lambda: work(engine)}, plan.runs)[name]
+    return _summary(name, setting, load_s, timing, plan.window, None)
 
 
 def _measured_tracker(
@@ -161,98 +159,52 @@ def _measured_tracker(
     frame, grid = plan.frame[-1], network_size(*plan.frame[-1], 504)
     window, boxes = moving_noise(plan.window, frame), prompts(count, grid)
     forget_peak()
-    began = time.perf_counter()
+    began = now()
     with open_tracker() as tracker:
-        load_s = _since(began)
+        load_s = now() - began
         tracked_alone: list[float] = []
 
         def work() -> None:
             session: TrackingSession = tracker.start(window, grid)
             session.add(boxes)
             session.propagate()
-            begin = time.perf_counter()
+            begin = now()
             session.add(boxes)
             session.propagate()
-            tracked_alone.append(_since(begin))
+            tracked_alone.append(now() - begin)
             session.close()
 
-        first_s, both = _timed(work, plan.runs)
+        both = timed({name: work}, plan.runs)[name]
     alone = tracked_alone[1:]
-    seconds = [all_ - second for all_, second in zip(both, alone, strict=True)]
+    seconds = tuple(all_ - second for all_, second in zip(both.seconds, alone, strict=True))
     per_frame = float(np.median(alone)) / plan.window
     more = {
         "tracking_alone_frame_s": per_frame,
         "features_frame_s": float(np.median(seconds)) / plan.window - per_frame,
     }
-    return _summary(name, {"objects": count}, load_s, first_s, seconds, plan.window, more)
-
-
-def _timed(work: Callable[[], object], runs: int) -> tuple[float, list[float]]:
-    begin = time.perf_counter()
-    work()
-    first_s = _since(begin)
-    seconds = []
-    for _ in range(runs):
-        begin = time.perf_counter()
-        work()
-        seconds.append(_since(begin))
-    return first_s, seconds
+    return _summary(name, {"objects": count}, load_s, replace(both, seconds=seconds), plan.window, more)
 
 
 def _summary(
     name: str,
     setting: Mapping[str, Any],
     load_s: float,
-    first_s: float,
-    seconds: Sequence[float],
+    timing: Timing,
     frames: int,
     more: Mapping[str, Any] | None,
 ) -> Measured:
-    p50, p95 = (float(np.percentile(seconds, q)) / frames for q in (50, 95))
+    p50, p95 = (float(np.percentile(timing.seconds, q)) / frames for q in (50, 95))
     return Measured(
         engine=name,
         setting=setting,
         load_s=load_s,
-        first_s=first_s,
+        first_s=timing.warm_up_s,
         frame_p50_s=p50,
         frame_p95_s=p95,
         frames_per_second=1 / p50,
-        peak_bytes=peak_bytes(),
+        peak_bytes=peak_gpu_bytes() or peak_bytes(),
         more=more,
     )
-
-
-def _since(began: float) -> float:
-    if _torch_on_gpu():
-        import torch
-
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
-
-
-def forget_peak() -> None:
-    """Begin to watch memory anew, where that can be done."""
-    if _torch_on_gpu():
-        import torch
-
-        torch.cuda.reset_peak_memory_stats()
-
-
-def peak_bytes() -> int:
-    """Return the most GPU memory that torch has held; without a GPU, the most memory of the process."""
-    if _torch_on_gpu():
-        import torch
-
-        return int(torch.cuda.max_memory_allocated())
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _torch_on_gpu() -> bool:
-    if "torch" not in sys.modules:
-        return False
-    import torch
-
-    return bool(torch.cuda.is_available())
 
 
 def moving_noise(count: int, size: GridShape) -> Frames:
@@ -331,12 +283,11 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=MODELS, default=MODELS, help="models to measure")
     parser.add_argument("--tiny", action="store_true", help="small networks and few frames, to try the script")
     told = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, (tiny if told.tiny else full)(Path(folder), told.device) as models:
+    write = tiny if told.tiny else full
+    with tempfile.TemporaryDirectory() as folder, write(Path(folder), told.device, told.only) as models:
         models = replace(
             models, config=replace(models.config, runtime=replace(models.config.runtime, device=told.device))
         )
-        others = {name: "not asked for" for name in MODELS if name not in told.only}
-        models = replace(models, left_out={**models.left_out, **others})
         plan = TRIAL if told.tiny else Plan()
         parity = export(models, plan)
         figures = []

@@ -9,7 +9,6 @@ machine without a GPU it runs as well, on the CPU; `--tiny` tries it in a minute
 import argparse
 import json
 import tempfile
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +21,7 @@ import numpy as np
 from bench.engines import PACKAGES, TRIAL, Plan, export, measure, moving_noise, prompts, show
 from bench.random_models import Models, full, tiny
 from bench.timing import hardware
+from bench.timing import measure as timed
 from fast_snow import keyframes
 from fast_snow.composition import geometry, segmenter
 from fast_snow.composition.candidates import choose
@@ -31,7 +31,7 @@ from fast_snow.graph import fold, start
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.masks import select
 from fast_snow.perception import Engines, perceive
-from fast_snow.pipeline import Pipeline, run
+from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import silent
 from fast_snow.residency import resident
 from fast_snow.types import TrackedFrame, Window
@@ -67,14 +67,8 @@ def matrix_rate(side: int) -> float | None:
     if not torch.cuda.is_available():
         return None
     a, b = (torch.randn(side, side, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    seconds = []
-    for _ in range(8):
-        torch.cuda.synchronize()
-        begin = time.perf_counter()
-        torch.matmul(a, b)
-        torch.cuda.synchronize()
-        seconds.append(time.perf_counter() - begin)
-    return 2 * side**3 / float(np.median(seconds[3:])) / 1e12
+    product = timed({"product": lambda: torch.matmul(a, b)}, 8)["product"]
+    return 2 * side**3 / product.median / 1e12
 
 
 def floors(figures: Sequence[Mapping[str, Any]], rate: float | None) -> list[dict[str, Any]]:
@@ -148,12 +142,9 @@ def end_to_end(models: Models, clip: Clip) -> dict[str, Any]:
             start=start(config),
             queue_length=1,
         )
-        runs = []
-        for _ in range(3):
-            begin = time.perf_counter()
-            (step,) = run(pipeline, [window])
-            runs.append((time.perf_counter() - begin, step))
-    wall_s, step = min(runs[1:], key=lambda each: each[0])
+        steps: list[Step] = []
+        timing = timed({"clip": lambda: steps.extend(run(pipeline, [window]))}, 2)["clip"]
+    wall_s, step = min(zip(timing.seconds, steps[1:], strict=True), key=lambda each: each[0])
     return {
         "engines": [for_geometry.candidate.name, for_segmenter.candidate.name, "sam3"],
         "frames": clip.frames,

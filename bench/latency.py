@@ -18,7 +18,7 @@ import tyro
 from bench.timing import Timing, hardware, measure
 from fast_snow.config import Config, DepthFilterConfig, EnginesConfig
 from fast_snow.evaluation.fast_snow_system import fast_snow
-from fast_snow.evaluation.memory import forget_peak
+from fast_snow.evaluation.memory import forget_peak, peak_bytes
 from fast_snow.evaluation.systems import SystemRun
 from fast_snow.inputs import Input, from_recording
 from fast_snow.synthetic.render import as_recording, render
@@ -92,7 +92,7 @@ def clip(setting: Setting, config: Config) -> Input:
     return source if setting.engines == "recorded" else replace(source, recording=None)
 
 
-def figures(setting: Setting, timing: Timing, made: Sequence[SystemRun]) -> dict[str, Any]:
+def figures(setting: Setting, timing: Timing, made: Sequence[SystemRun], peak: int) -> dict[str, Any]:
     """Return what is kept of the measured runs of one setting; stages are seconds per frame."""
     frame_s = np.concatenate([run.frame_s for run in made])
     stages = [asdict(run.seconds) for run in made]
@@ -105,13 +105,14 @@ def figures(setting: Setting, timing: Timing, made: Sequence[SystemRun]) -> dict
         "frame_p50_s": float(np.percentile(frame_s, 50)),
         "frame_p95_s": float(np.percentile(frame_s, 95)),
         "stage_s": {name: float(np.median([each[name] for each in stages])) / setting.frames for name in stages[0]},
-        "peak_bytes": max(run.peak_bytes for run in made),
+        "peak_bytes": peak,
     }
 
 
 def measured(chosen: Sequence[Setting], runs: int) -> list[dict[str, Any]]:
     """Measure settings side by side."""
     made: dict[Setting, list[SystemRun]] = {each: [] for each in chosen}
+    peaks: dict[Setting, list[int]] = {each: [] for each in chosen}
 
     def work(setting: Setting) -> Callable[[], None]:
         config = CONFIGS[setting.engines]
@@ -120,11 +121,12 @@ def measured(chosen: Sequence[Setting], runs: int) -> list[dict[str, Any]]:
         def once() -> None:
             forget_peak()
             made[setting].append(fast_snow(source, config))
+            peaks[setting].append(peak_bytes())
 
         return once
 
     timing = measure({str(k): work(each) for k, each in enumerate(chosen)}, runs)
-    return [figures(each, timing[str(k)], made[each][1:]) for k, each in enumerate(chosen)]
+    return [figures(each, timing[str(k)], made[each][1:], max(peaks[each][1:])) for k, each in enumerate(chosen)]
 
 
 def main(

@@ -4,8 +4,8 @@
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from fast_snow.config import Config, Sam3Config
 from fast_snow.protocols import Tracker
 
 SEED = 0
+MODELS = ("fastsam", "da3", "sam3", "sam3-hf")
 OpenSam3 = Callable[[Sam3Config], AbstractContextManager[Tracker]]
 
 
@@ -33,32 +34,35 @@ class Models:
 
 
 @contextmanager
-def full(folder: Path, device: str) -> Iterator[Models]:
+def full(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Models]:
     """Write FastSAM-s, DA3-small and SAM3 at their published sizes.
 
     Args:
-        folder: where the files go; about 4 GB.
+        folder: where the files go; about 4 GB, all but a little of it SAM3's.
         device: where the tracker will compute.
+        only: which of `MODELS` to write.
     """
     config = _placed(folder, fastsam="FastSAM-s")
     writers = {"fastsam": _fastsam, "da3": _da3, "sam3": _sam3, "sam3-hf": _sam3_hf}
-    yield Models(config=config, open_sam3=partial(_open_sam3, device), left_out=_written(writers, config))
+    yield Models(config=config, open_sam3=partial(_open_sam3, device), left_out=_written(writers, config, only))
 
 
 @contextmanager
-def tiny(folder: Path, device: str) -> Iterator[Models]:  # noqa: ARG001 (the tests' networks are on the CPU)
+def tiny(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Models]:  # noqa: ARG001 (the tests' networks are on the CPU)
     """Write the small networks of the tests; they can be loaded as long as the block lasts."""
     config = _placed(folder, fastsam="FastSAM-n")
     config = replace(config, fastsam=replace(config.fastsam, imgsz=64), da3=replace(config.da3, process_res=56))
     writers = {"fastsam": _tiny_fastsam, "sam3": _tiny_sam3, "sam3-hf": _tiny_sam3_hf}
-    left_out = _written(writers, config)
-    try:
-        from tests.engines.da3.tiny import save_random, tiny_variants
-    except ImportError as error:
-        yield Models(config=config, open_sam3=_open_tiny_sam3, left_out=left_out | {"da3": _missing(error)})
-        return
-    with tiny_variants(folder):
-        save_random(Path(config.da3.model_path), "da3-small", SEED)
+    left_out = _written(writers, config, only)
+    with ExitStack() as stack:
+        if "da3" in only:
+            try:
+                from tests.engines.da3.tiny import save_random, tiny_variants
+            except ImportError as error:
+                left_out["da3"] = _missing(error)
+            else:
+                stack.enter_context(tiny_variants(folder))
+                save_random(Path(config.da3.model_path), "da3-small", SEED)
         yield Models(config=config, open_sam3=_open_tiny_sam3, left_out=left_out)
 
 
@@ -74,9 +78,11 @@ def _placed(folder: Path, *, fastsam: str) -> Config:
     )
 
 
-def _written(writers: Mapping[str, Callable[[Config], None]], config: Config) -> dict[str, str]:
-    left_out = {}
+def _written(writers: Mapping[str, Callable[[Config], None]], config: Config, only: Sequence[str]) -> dict[str, str]:
+    left_out = {name: "not asked for" for name in MODELS if name not in only}
     for name, write in writers.items():
+        if name in left_out:
+            continue
         try:
             write(config)
         except ImportError as error:

@@ -126,18 +126,40 @@ def mask_margin(results: Results) -> list[str]:
 
 def evaluation(results: Results) -> list[str]:
     """Both systems on every clip (`report.json` of `fast-snow eval run`)."""
-    shown = ("fps", "p50_s", "p95_s", "idf1", "idr", "hota", "switches_per_1000", "fragmentations_per_1000")
-    heads = ["frames/s", "p50 ms", "p95 ms", "IDF1", "IDR", "HOTA", "switches/1000", "fragm./1000"]
-    rows = [
+    rows = (*results["rows"], *results["totals"])
+    shown = {name: head for name, head in _EVALUATED.items() if any(name in row["values"] for row in rows)}
+    cells = [
         [f"{row['clip']}, {row['system']}", *(_measure(name, row["values"].get(name)) for name in shown)]
-        for row in (*results["rows"], *results["totals"])
+        for row in rows
     ]
     about = results["about"]
-    return [
-        table(["clip, system", *heads], rows),
+    said = (
         f"{about['repeat']} repeats with seed {about['seed']} on {about['manifest']['name']}, commit"
-        f" {about['git_commit']}; {about['warm_up']}. What the columns are: [evaluation.md](evaluation.md).",
-    ]
+        f" {about['git_commit']}; {about['warm_up']}. What the columns are: [evaluation.md](evaluation.md)."
+    )
+    if any(row.get("exhaustive") is False for row in rows):
+        said += (
+            " Some truths annotate only some objects: what is found beside them counts as wrong in IDF1 and HOTA, and"
+            " not in IDR."
+        )
+    return [table(["clip, system", *shown.values()], cells), said]
+
+
+_EVALUATED: Mapping[str, str] = {
+    "fps": "frames/s",
+    "p50_s": "p50 ms",
+    "p95_s": "p95 ms",
+    "idr": "IDR",
+    "switches_per_1000": "switches/1000",
+    "fragmentations_per_1000": "fragm./1000",
+    "idf1": "IDF1",
+    "hota": "HOTA",
+    "trajectory_similarity_m": "path Sim(3) m",
+    "depth_scaled_abs_rel": "AbsRel scaled",
+    "centroid_m": "centroid m",
+    "own_centroid_m": "own centroid m",
+    "spread_m": "spread m",
+}
 
 
 def _measure(name: str, value: float | None) -> str:

@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,9 +15,15 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Run times of one function in seconds."""
+    """Run times of one function.
+
+    Attributes:
+        seconds: of each run that counts.
+        warm_up_s: of the run before, which does not.
+    """
 
     seconds: tuple[float, ...]
+    warm_up_s: float
 
     @property
     def median(self) -> float:
@@ -37,6 +44,14 @@ class Timing:
         return f"{1e3 * self.median:9.2f} ms ({1e3 * low:.2f} to {1e3 * high:.2f})"
 
 
+def now() -> float:
+    """Return the time in seconds, once a GPU has done what it was given."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def measure(functions: Mapping[str, Callable[[], object]], runs: int) -> dict[str, Timing]:
     """Time functions side by side.
 
@@ -47,15 +62,13 @@ def measure(functions: Mapping[str, Callable[[], object]], runs: int) -> dict[st
     Returns:
         The timing of each function.
     """
-    for function in functions.values():
-        function()
     seconds: dict[str, list[float]] = {name: [] for name in functions}
-    for _ in range(runs):
+    for _ in range(1 + runs):
         for name, function in functions.items():
-            begin = time.perf_counter()
+            begin = now()
             function()
-            seconds[name].append(time.perf_counter() - begin)
-    return {name: Timing(seconds=tuple(each)) for name, each in seconds.items()}
+            seconds[name].append(now() - begin)
+    return {name: Timing(warm_up_s=each[0], seconds=tuple(each[1:])) for name, each in seconds.items()}
 
 
 def copy_bandwidth(runs: int) -> float:

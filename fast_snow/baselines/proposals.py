@@ -113,7 +113,7 @@ def _encoded(
         T_camera_world=geometry.T_camera_world[i],
         metric=False,  # the limit of length is SNOW's own
         depth_filter=config.depth_filter,
-        step=_plain(config.step),
+        step=plain(config.step),
     )
     plausible = np.flatnonzero(plausible_shape(observed.tokens, metric=geometry.metric, settings=settings))
     return FrameObjects(
@@ -121,7 +121,7 @@ def _encoded(
     )
 
 
-def _plain(step: StepConfig) -> StepConfig:
+def plain(step: StepConfig) -> StepConfig:
     """Return the settings by which all points in a mask count: the margin is Fast-SNOW's."""
     return replace(step, mask_margin=0)
 

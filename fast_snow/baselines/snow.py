@@ -4,9 +4,7 @@ Reference: SNOW: Spatio-Temporal Scene Understanding with World Knowledge for Op
 2512.16461. What the paper leaves open, and where this differs from it: docs/reference/snow-baseline.md.
 """
 
-import resource
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -30,6 +28,7 @@ from fast_snow.kernels.masks import empty
 from fast_snow.protocols import OpenGeometry, Progress, silent
 from fast_snow.residency import resident
 from fast_snow.types import (
+    Frames,
     Geometry,
     Health,
     LabelledMasks,
@@ -55,7 +54,6 @@ class SnowRun:
         seconds: wall time; `segment` is clustering, prompting, masks and STEP tokens, `track` is association.
         wall_s: from the first frame asked for to the finished graph.
         frame_s: how long each frame took: its own time and an equal share of what its window took as a whole.
-        peak_bytes: the most memory of the process in its life.
     """
 
     graph: SceneGraph
@@ -65,7 +63,6 @@ class SnowRun:
     seconds: StageSeconds
     wall_s: float
     frame_s: Float64[np.ndarray, " n"]
-    peak_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,6 +92,7 @@ def snow(
     *,
     settings: SnowConfig = DEFAULT,
     masks: OpenMasks | None = None,
+    watch: Callable[[Frames, Geometry], None] | None = None,
     progress: Progress = silent,
 ) -> SnowRun:
     """Run SNOW over an input.
@@ -104,6 +102,7 @@ def snow(
         config: all settings that SNOW shares with Fast-SNOW; which geometry engine, windows, depth filter, tau, seed.
         settings: SNOW's own.
         masks: your own masks from points, in place of those that the settings name.
+        watch: told what the geometry engine says of each window, before it is carried into the graph's world.
         progress: told how many frames are done.
 
     Returns:
@@ -124,7 +123,7 @@ def snow(
             look = stack.enter_context(open_masks())
             open_masks = lambda: nullcontext(look)  # noqa: E731
         for window, decode_s in _timed(windows(source, config.window)):
-            stages = _Stages(config, settings, open_geometry, open_masks, progress, source.expected_frames or 0)
+            stages = _Stages(config, settings, open_geometry, open_masks, watch, progress, source.expected_frames or 0)
             state = stages.advance(state, window, decode_s)
     graph = replace(state.world.graph, tracks=MappingProxyType(_tracks(state.frames)))
     return SnowRun(
@@ -138,7 +137,6 @@ def snow(
         seconds=state.seconds,
         wall_s=perf_counter() - began,
         frame_s=np.array(state.frame_s, np.float64),
-        peak_bytes=_peak_bytes(),
     )
 
 
@@ -163,6 +161,7 @@ class _Stages:
     settings: SnowConfig
     open_geometry: OpenGeometry
     open_masks: OpenMasks
+    watch: Callable[[Frames, Geometry], None] | None
     progress: Progress
     expected: int
 
@@ -171,6 +170,8 @@ class _Stages:
         began = perf_counter()
         with self.open_geometry() as estimate:
             geometry = estimate(window.frames)
+        if self.watch is not None:
+            self.watch(window.frames, geometry)
         estimated = perf_counter()
         world = _grown(state.world, window, geometry, self.config)
         assert world.tail is not None
@@ -258,8 +259,3 @@ def _tracks(frames: Sequence[tuple[FrameObjects, Associated]]) -> dict[int, Trac
         object_id: Track(object_id=object_id, observations=tuple(seen), theta=(seen[0].t, seen[-1].t))
         for object_id, seen in sorted(observations.items())
     }
-
-
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

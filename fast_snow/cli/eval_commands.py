@@ -12,12 +12,13 @@ from fast_snow.cli.eval_options import EvalCheck, EvalCompare, EvalRun
 from fast_snow.cli.terminal import console, shown_progress, terminable
 from fast_snow.errors import ConfigError
 from fast_snow.evaluation import manifest as manifests
-from fast_snow.evaluation import report as reports
 from fast_snow.evaluation.cases import cases_of, identity
 from fast_snow.evaluation.comparison import Comparison, Difference, compare, sides
 from fast_snow.evaluation.known_systems import named
-from fast_snow.evaluation.measures import MEASURES, NONE
-from fast_snow.evaluation.report import Report, Row
+from fast_snow.evaluation.measures import MEASURES, NONE, Measure
+from fast_snow.evaluation.page import PARTIAL
+from fast_snow.evaluation.report import Report, Row, says_little, tabulate
+from fast_snow.evaluation.report_files import write
 from fast_snow.evaluation.running import ABOUT, RUNS, evaluate
 
 INCOMPLETE = 1
@@ -25,7 +26,10 @@ INCOMPLETE = 1
 
 
 INTERRUPTED = 130
-IN_TERMINAL = ("fps", "p50_s", "p95_s", "peak_bytes", "idf1", "idr", "hota", "mota", "trajectory_similarity_m")
+IN_TERMINAL = (
+    *("fps", "p50_s", "peak_bytes", "idr", "idf1", "hota"),
+    *("trajectory_similarity_m", "depth_scaled_abs_rel", "centroid_m", "spread_m"),
+)
 """The measures that fit a terminal; the report has all."""
 
 
@@ -77,8 +81,8 @@ def run_systems(action: EvalRun) -> int:
     except KeyboardInterrupt:
         print("fast-snow: interrupted; what is done is kept, and the same command goes on", file=sys.stderr)
         return INTERRUPTED
-    report = reports.tabulate(evaluation)
-    files = reports.write(report, action.out, evaluation)
+    report = tabulate(evaluation)
+    files = write(report, action.out, evaluation)
     print_report(report)
     print(files[-1])
     return INCOMPLETE if report.failures else 0
@@ -113,13 +117,18 @@ def print_report(report: Report) -> None:
     for name in ("same", *(each.label for each in shown)):
         table.add_column(name, justify="right")
     for row in (*report.rows, *report.totals):
-        table.add_row(
-            escape(row.clip), escape(row.system), _same(row), *(each.show(row.values.get(each.name)) for each in shown)
-        )
+        table.add_row(escape(row.clip), escape(row.system), _same(row), *(_figure(row, each) for each in shown))
     out.print(table)
+    if any("*" in _figure(row, each) for row in report.rows for each in shown):
+        out.print(escape(PARTIAL), highlight=False)
     for each in report.failures:
         where = escape(f"{each.clip}, {each.system}, repeat {each.repeat}: {each.error}")
         out.print(f"[red]failed[/]  {where}", highlight=False)
+
+
+def _figure(row: Row, measure: Measure) -> str:
+    value = row.values.get(measure.name)
+    return measure.show(value) + ("*" if value is not None and says_little(row, measure) else "")
 
 
 def _same(row: Row) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64, Int32, Int64
 from scipy.optimize import linear_sum_assignment
 
 from fast_snow.errors import InputError
@@ -116,9 +116,13 @@ def match(ratio: Float64[np.ndarray, "a b"], iou_threshold: float) -> Int64[np.n
     return np.stack([row, column], axis=1).astype(np.int64)[allowed[row, column]]
 
 
-def duplicate_ids(frames: Iterable[ObjectsInFrame]) -> int:
-    """Count the ids that name more than one object of a frame, once for each object beyond the first."""
-    return sum(len(each.object_id) - len(np.unique(each.object_id)) for each in frames)
+def duplicate_ids(frames: Iterable[Int32[np.ndarray, " _m"] | Int64[np.ndarray, " _m"]]) -> int:
+    """Count the ids that name more than one object of a frame, once for each object beyond the first.
+
+    Args:
+        frames: the ids of each frame's objects.
+    """
+    return sum(len(ids) - len(np.unique(ids)) for ids in frames)
 
 
 def _unmatched(ratio: Float64[np.ndarray, "a b"], iou_threshold: float) -> Bool[np.ndarray, " b"]:
@@ -132,7 +136,7 @@ def _by_frame(entries: Sequence[ObjectsInFrame], whose: str) -> dict[int, Object
     for each in entries:
         if each.frame in by_frame:
             raise InputError(f"{whose}: frame {each.frame} comes twice, expected each frame at most once")
-        if duplicate_ids([each]):
+        if duplicate_ids([each.object_id]):
             ids, count = np.unique(each.object_id, return_counts=True)
             raise InputError(
                 f"{whose}: frame {each.frame} has object {ids[count > 1][0]} twice, expected each id at most once"

@@ -152,7 +152,7 @@ def compare(a: Side, b: Side, *, seed: int = 0) -> Comparison:
             for each in MEASURES
             if (pairs := _pairs(each.name, [clips_a[c] for c in shared], [clips_b[c] for c in shared])).size
         ),
-        remarks=_remarks(a.evaluation, b.evaluation),
+        remarks=_remarks(a, b, shared),
     )
 
 
@@ -208,11 +208,21 @@ def interval(differences: Float64[np.ndarray, " clips"], *, seed: int = 0) -> tu
     return low, high
 
 
-def _remarks(a: Evaluation, b: Evaluation) -> tuple[str, ...]:
-    """Tell what else differs: then speed, at least, is not the systems' alone."""
+def _remarks(a: Side, b: Side, clips: Sequence[str]) -> tuple[str, ...]:
+    """Tell what else differs, for then speed, at least, is not the systems' alone; and where figures say little."""
     names = {
         "hardware": "the hardware differs",
         "config": "the configuration differs",
         "versions": "versions of packages differ",
     }
-    return tuple(words for key, words in names.items() if a.about.get(key) != b.about.get(key))
+    about, other = a.evaluation.about, b.evaluation.about
+    differing = tuple(words for key, words in names.items() if about.get(key) != other.get(key))
+    partial = {each.clip for each in a.evaluation.outcomes if each.exhaustive is False} & set(clips)
+    if not partial:
+        return differing
+    little = ", ".join(each.label for each in MEASURES if each.needs_all)
+    return (
+        *differing,
+        f"the truth of {', '.join(sorted(partial))} annotates only some objects: {little} count whatever else is found"
+        " as wrong, so B may be worse there for finding more",
+    )

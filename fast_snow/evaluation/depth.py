@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, Int64
 
 from fast_snow.errors import InputError
-from fast_snow.types import readonly
+from fast_snow.types import ReadOnlyArrays
 
 DepthAlignment = Literal["none", "scale", "scale_shift"]
 
@@ -17,7 +17,7 @@ DELTA: Final = 1.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DepthPairs:
+class DepthPairs(ReadOnlyArrays):
     """The depths of the pixels that both the truth and the estimate know.
 
     Attributes:
@@ -29,10 +29,6 @@ class DepthPairs:
     truth: Float64[np.ndarray, " n"]
     found: Float64[np.ndarray, " n"]
     known: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "truth", readonly(self.truth))
-        object.__setattr__(self, "found", readonly(self.found))
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -70,7 +66,6 @@ def pair(
     confidence: Float32[np.ndarray, "found_h found_w"] | None = None,
     *,
     conf: float = 0.0,
-    every: int = 1,
 ) -> DepthPairs:
     """Bring an estimate to the truth's grid, by nearest pixel centre, and keep what both know.
 
@@ -79,25 +74,29 @@ def pair(
         found: estimated depth, of the same field of view; the same where there is none.
         confidence: of the estimate, in [0, 1]; all count where it is not given.
         conf: least confidence of a pixel that counts.
-        every: take only every so many rows and columns of the truth, for clips that would not fit into memory.
 
     Raises:
-        InputError: an empty image, or steps of less than one pixel.
+        InputError: an empty image.
     """
-    if every < 1 or 0 in truth.shape + found.shape:
-        raise InputError(f"depth: got {truth.shape} and {found.shape} pixels, every {every}; expected at least 1 each")
+    if 0 in truth.shape + found.shape:
+        raise InputError(f"depth: got {truth.shape} and {found.shape} pixels; expected at least 1 each")
     height, width = truth.shape
-    at = np.ix_(_nearest(height, found.shape[0])[::every], _nearest(width, found.shape[1])[::every])
-    true_depth, depth = truth[::every, ::every], found[at]
-    known = _measured(true_depth)
+    at = np.ix_(nearest(height, found.shape[0]), nearest(width, found.shape[1]))
+    depth = found[at]
+    known = _measured(truth)
     counts = known & _measured(depth)
     if confidence is not None:
         counts &= confidence[at] >= conf  # NaN is no confidence
     return DepthPairs(
-        truth=true_depth[counts].astype(np.float64),
+        truth=truth[counts].astype(np.float64),
         found=depth[counts].astype(np.float64),
         known=int(np.count_nonzero(known)),
     )
+
+
+def nearest(length: int, source: int) -> Int64[np.ndarray, " length"]:
+    """Return for each of `length` output pixels the one of `source` pixels under its centre, as masks are resized."""
+    return (2 * np.arange(length) + 1) * source // (2 * length)
 
 
 def pool(frames: Sequence[DepthPairs]) -> DepthPairs:
@@ -141,29 +140,9 @@ def score(pairs: DepthPairs, alignment: DepthAlignment = "none") -> DepthError:
     )
 
 
-def average(frames: Sequence[DepthError]) -> DepthError:
-    """Average the errors of frames that were each scored under an alignment of their own: each frame weighs the same.
-
-    Raises:
-        InputError: there are none.
-    """
-    if not frames:
-        raise InputError("depth: no frame to average over; give at least one")
-    means = {
-        name: float(np.mean([getattr(each, name) for each in frames]))
-        for name in ("abs_rel", "rmse", "delta", "scale", "shift", "coverage")
-    }
-    return DepthError(**means, pixels=sum(each.pixels for each in frames))
-
-
 def _measured(depth: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     measured: np.ndarray = np.isfinite(depth) & (depth > 0)
     return measured
-
-
-def _nearest(length: int, source: int) -> np.ndarray:
-    """Return for each output pixel the source pixel under its centre, as `kernels.mask_resize` does."""
-    return (2 * np.arange(length) + 1) * source // (2 * length)
 
 
 def _fit(pairs: DepthPairs, alignment: DepthAlignment) -> tuple[float, float]:

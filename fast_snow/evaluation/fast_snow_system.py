@@ -9,7 +9,7 @@ import numpy as np
 from fast_snow.api import steps
 from fast_snow.composition import compose
 from fast_snow.config import Config
-from fast_snow.evaluation.memory import peak_bytes
+from fast_snow.evaluation.depth_samples import DepthWatch
 from fast_snow.evaluation.systems import SystemRun
 from fast_snow.graph import start
 from fast_snow.inputs import Input, SampledFrame
@@ -32,12 +32,13 @@ def fast_snow(source: Input, config: Config, *, progress: Progress = silent) -> 
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    composition = compose(source, config, progress=progress)
+    composition, watch = compose(source, config, progress=progress), DepthWatch(config.depth_filter.conf_thresh)
+    watched = replace(composition.engines, geometry=watch.over(composition.engines.geometry))
     clock = _Clock()
     labelled: list[LabelledMasks] = []
     frame_s: list[float] = []
     seconds, graph = StageSeconds(), start(config).graph
-    for step in steps(clock.watching(source), composition, config, progress=progress):
+    for step in steps(clock.watching(source), replace(composition, engines=watched), config, progress=progress):
         added = len(step.state.labelled)
         frame_s += [clock.lap() / added] * added if added else []
         labelled += step.state.labelled
@@ -49,7 +50,8 @@ def fast_snow(source: Input, config: Config, *, progress: Progress = silent) -> 
         seconds=seconds,
         wall_s=clock.total(),
         frame_s=np.array(frame_s, dtype=np.float64),
-        peak_bytes=peak_bytes(),
+        depth=watch.samples,
+        config=config,
     )
 
 

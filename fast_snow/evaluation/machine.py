@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import fast_snow
+from fast_snow.baselines.snow_config import DEFAULT as SNOW
+from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.run_record import ENGINE_PACKAGES, PACKAGES
@@ -36,7 +38,7 @@ def about(
 
     Args:
         manifest: its name and digest.
-        config: all settings.
+        config: all settings; those of SNOW, which it always has, are told with them.
         systems: their names.
         repeat: how often each clip is run.
         warm_up_frames: of the run before the first that counts.
@@ -49,7 +51,7 @@ def about(
         "seed": config.runtime.seed,
         "warm_up": f"each system ran {warm_up_frames} frames of its first clip beforehand, which do not count",
         "peak_memory": _peak(fresh_peaks=fresh_peaks),
-        "config": json.loads(json.dumps(asdict(config))),
+        "config": json.loads(json.dumps(asdict(config) | {SnowConfig.section: asdict(SNOW)})),
         "versions": versions(),
         "hardware": hardware(),
         "git_commit": git_commit(),

@@ -6,7 +6,7 @@ A manifest is JSON and is not trusted: its paths stay below the data root, which
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from fast_snow.types import GridShape
 
 MAX_BYTES: Final = 2**28
 _WHOLE: Final = ("first_frame", "frames", "video")
+_MEANT_FOR: Final = {"exhaustive": (Kind.MASKS, Kind.BOXES), "intrinsics": (Kind.DEPTH,)}
 _RATE_TOLERANCE: Final = 0.01
 """Rates of containers are rounded: 23.976 is written 24."""
 
@@ -48,6 +49,7 @@ class Clip:
         input: its images; None where there are none.
         fps: frames per second of its input.
         size: height and width of the annotated images, where it is said.
+        static: whether nothing moves but the camera.
         truth: its ground truth.
         note: what to know of it.
     """
@@ -57,6 +59,7 @@ class Clip:
     input: ClipInput | None = None
     fps: float | None = None
     size: GridShape | None = None
+    static: bool = False
     truth: tuple[TruthSource, ...] = ()
     note: str = ""
 
@@ -121,6 +124,8 @@ def _source(content: Mapping[str, Any]) -> TruthSource:
             given[name] = number(given[name])  # JSON's 1.0 is a whole number too
     if "classes" in given:
         given["classes"] = tuple(given["classes"])
+    if "intrinsics" in given:
+        given["intrinsics"] = tuple(float(given["intrinsics"][name]) for name in ("fx", "fy", "cx", "cy"))
     if "camera_offset_m" in given:
         given["camera_offset_m"] = tuple(map(float, given["camera_offset_m"]))
     return TruthSource(**given)
@@ -135,6 +140,7 @@ def _contradictions(clips: tuple[Clip, ...]) -> Iterator[tuple[str, str]]:
             yield f"{at}.name", f"{short(clip.name)} comes {names[clip.name]} times, expected each name once"
         yield from _bad_paths(clip, at)
         yield from _bad_truth(clip, at)
+        yield from _out_of_place(clip, at)
 
 
 def _bad_paths(clip: Clip, at: str) -> Iterator[tuple[str, str]]:
@@ -164,6 +170,14 @@ def _bad_truth(clip: Clip, at: str) -> Iterator[tuple[str, str]]:
             yield at, f'{each.format} poses without "fps", expected the rate that numbers them'
 
 
+def _out_of_place(clip: Clip, at: str) -> Iterator[tuple[str, str]]:
+    for i, each in enumerate(clip.truth):
+        for name, kinds in _MEANT_FOR.items():
+            if getattr(each, name) and each.kind not in kinds:
+                expected = f"it for {' or '.join(kinds)} alone"
+                yield f"{at}.truth[{i}].{name}", f"got it for {each.kind.value}, expected {expected}"
+
+
 def open_clip(clip: Clip, root: Path, sampling: SamplingConfig) -> Input:
     """Open a clip's images.
 
@@ -182,7 +196,7 @@ def open_clip(clip: Clip, root: Path, sampling: SamplingConfig) -> Input:
 
 def truth_of(clip: Clip, root: Path) -> Truth:
     """Read what is known of a clip; its size is (0, 0) where nothing tells it. Raises as `clip_truth.read_truth`."""
-    return read_truth(clip.truth, root, size=clip.size, fps=clip.fps)
+    return replace(read_truth(clip.truth, root, size=clip.size, fps=clip.fps), static=clip.static)
 
 
 def check(manifest: Manifest, root: Path, progress: Progress = silent) -> tuple[Problem, ...]:

@@ -1,7 +1,8 @@
 """What is measured, in words: the columns of tables, the axes of plots, the lines of comparisons."""
 
 from dataclasses import dataclass
-from typing import Literal
+from types import MappingProxyType
+from typing import Final, Literal
 
 NONE = "\N{EN DASH}"
 """Stands where there is no figure."""
@@ -20,6 +21,8 @@ class Measure:
         digits: after the point, for people.
         scale: people see the figure times this.
         meaning: in one sentence.
+        needs_all: whether it counts as wrong what is found and not annotated, so that it says little where a truth
+            annotates only some objects.
     """
 
     name: str
@@ -28,6 +31,7 @@ class Measure:
     digits: int
     meaning: str
     scale: float = 1.0
+    needs_all: bool = False
 
     def show(self, value: float | None) -> str:
         """Return the figure for people; a dash where there is none."""
@@ -36,7 +40,15 @@ class Measure:
         return f"{round(self.scale * value, self.digits) + 0.0:.{self.digits}f}"  # + 0.0: never "-0"
 
 
-_SPEED = (
+def _share(name: str, label: str, meaning: str, *, needs_all: bool = False) -> Measure:
+    return Measure(name=name, label=label, better="more", digits=3, meaning=meaning, needs_all=needs_all)
+
+
+def _error(name: str, label: str, meaning: str, *, digits: int = 3) -> Measure:
+    return Measure(name=name, label=label, better="less", digits=digits, meaning=meaning)
+
+
+_RUN = (
     Measure(name="fps", label="frames/s", better="more", digits=2, meaning="clip frames per second of wall time"),
     Measure(name="p50_s", label="p50 ms", better="less", digits=1, scale=1e3, meaning="latency of the median frame"),
     Measure(name="p95_s", label="p95 ms", better="less", digits=1, scale=1e3, meaning="latency of a slow frame"),
@@ -48,53 +60,60 @@ _SPEED = (
         scale=2**-20,
         meaning="most resident memory of the process during a run",
     ),
+    _error("duplicate_ids", "duplicate ids", "ids that name more than one object of a frame; must be 0", digits=0),
 )
 _TRACKING = (
-    Measure(name="idf1", label="IDF1", better="more", digits=3, meaning="share of correctly identified detections"),
-    Measure(name="idp", label="IDP", better="more", digits=3, meaning="of what was found, the share with the right id"),
-    Measure(name="idr", label="IDR", better="more", digits=3, meaning="of what is there, the share with the right id"),
-    Measure(name="hota", label="HOTA", better="more", digits=3, meaning="mean of detection and association accuracy"),
-    Measure(name="deta", label="DetA", better="more", digits=3, meaning="detection accuracy of HOTA"),
-    Measure(name="assa", label="AssA", better="more", digits=3, meaning="association accuracy of HOTA"),
-    Measure(name="mota", label="MOTA", better="more", digits=3, meaning="1 less misses, false positives and switches"),
-    Measure(
-        name="switches_per_1000",
-        label="switches/1000",
-        better="less",
+    _share("idr", "IDR", "of what is annotated, the share with the right id"),
+    _share("recall", "recall", "of what is annotated, the share that was found, under whichever id"),
+    _error("switches_per_1000", "switches/1000", "identity switches per 1000 frames", digits=1),
+    _error(
+        "fragmentations_per_1000",
+        "fragm./1000",
+        "interruptions of a true object's track per 1000 frames",
         digits=1,
-        meaning="identity switches per 1000 frames",
     ),
-    Measure(
-        name="fragmentations_per_1000",
-        label="fragm./1000",
-        better="less",
-        digits=1,
-        meaning="interruptions of a true object's track per 1000 frames",
-    ),
-    Measure(
-        name="duplicate_ids",
-        label="duplicate ids",
-        better="less",
-        digits=0,
-        meaning="ids that name more than one object of a frame; must be 0",
-    ),
+    _share("assa", "AssA", "association accuracy of HOTA"),
+    _share("idf1", "IDF1", "share of correctly identified detections", needs_all=True),
+    _share("idp", "IDP", "of what was found, the share with the right id", needs_all=True),
+    _share("hota", "HOTA", "mean of detection and association accuracy", needs_all=True),
+    _share("deta", "DetA", "detection accuracy of HOTA", needs_all=True),
+    _share("mota", "MOTA", "1 less misses, false positives and switches", needs_all=True),
 )
-_GEOMETRY = (
-    Measure(
-        name="trajectory_rigid_m",
-        label="path rigid m",
-        better="less",
+_CAMERA = (
+    _error(
+        "trajectory_rigid_m",
+        "path rigid m",
+        "rms error of the camera's path after rigid alignment, where lengths are metric",
         digits=4,
-        meaning="rms error of the camera's path after rigid alignment, where lengths are metric",
     ),
-    Measure(
-        name="trajectory_similarity_m",
-        label="path Sim(3) m",
-        better="less",
+    _error(
+        "trajectory_similarity_m",
+        "path Sim(3) m",
+        "rms error of the camera's path after similarity alignment",
         digits=4,
-        meaning="rms error of the camera's path after similarity alignment",
     ),
+    _error("depth_abs_rel", "AbsRel", "mean of |d - d*| / d* of metric depth, as it is"),
+    _error("depth_rmse_m", "RMSE m", "rms error of metric depth, as it is"),
+    _share("depth_delta", "within 1.25", "share of metric depth within a factor of 1.25, as it is"),
+    _error("depth_scaled_abs_rel", "AbsRel scaled", "mean of |d - d*| / d* after one scale per window"),
+    _error("depth_scaled_rmse_m", "RMSE scaled m", "rms error of depth after one scale per window"),
+    _share("depth_scaled_delta", "within 1.25 scaled", "share within a factor of 1.25 after one scale per window"),
+    _share("depth_coverage", "depth known", "share of the pixels with true depth that have depth that counts"),
+)
+_PLACES = (
+    _share("placed", "placed", "of annotated objects with a true place, the share that was found and placed"),
+    _error("centroid_m", "centroid m", "distance of found from true centroids, median"),
+    _error("centroid_p90_m", "centroid p90 m", "the same, 90th percentile"),
+    _error("extent_m", "extent m", "error of the extent, mean over three axes, median"),
+    _error("own_centroid_m", "own centroid m", "distance from the centroid of true depth in the same mask, median"),
+    _error("own_centroid_p90_m", "own centroid p90 m", "the same, 90th percentile"),
+    _error("own_extent_m", "own extent m", "error of the extent against true depth in the same mask, median"),
+    _error("spread_m", "spread m", "rms distance of a resting object's centroids from their mean, median"),
+    _error("spread_p90_m", "spread p90 m", "the same, 90th percentile"),
 )
 
-MEASURES = (*_SPEED, *_TRACKING, *_GEOMETRY)
-SPEED = frozenset(each.name for each in _SPEED)
+GROUPS: Final = MappingProxyType(
+    {"Run": _RUN, "Tracking": _TRACKING, "Camera and depth": _CAMERA, "Objects in space": _PLACES}
+)
+"""The measures of one table each."""
+MEASURES: Final = tuple(each for group in GROUPS.values() for each in group)

@@ -35,6 +35,7 @@ class Outcome:
         graph_sha256: of the graph's document: repeats with the same are the same, bit for bit.
         engines: by slot.
         metrics: by the names of `measures.MEASURES`; those that the clip's truth allows.
+        exhaustive: whether the truth has every object; None where it has no objects.
         notes: what was worked around, and why a metric is not there.
     """
 
@@ -53,6 +54,7 @@ class Outcome:
     graph_sha256: str = ""
     engines: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     metrics: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    exhaustive: bool | None = None
     notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from fast_snow.evaluation.measures import MEASURES, NONE, Measure
+from fast_snow.evaluation.measures import GROUPS, MEASURES, NONE, Measure
 from fast_snow.evaluation.outcome import Evaluation
 from fast_snow.evaluation.plots import Bar, Point, Span, legend, scatter, spans, stacked
-from fast_snow.evaluation.report import Report, Row
+from fast_snow.evaluation.report import Report, Row, says_little
+
+NAMED = {each.name: each for each in MEASURES}
 
 
 def render(report: Report, evaluation: Evaluation) -> str:
@@ -33,9 +35,9 @@ def render(report: Report, evaluation: Evaluation) -> str:
             "LEAD": escape(f"{_count(about['repeat'], 'repeat')} with seed {about['seed']}; {about['warm_up']}."),
             "FAILURES": _failures(report),
             "COMPARED": escape(_compared(report)),
-            "TOTALS": _table(report.totals, shown),
+            "TOTALS": _tables(report.totals),
             "PLOTS": _plots(report),
-            "ROWS": _table(report.rows, shown),
+            "ROWS": _tables(report.rows),
             "MEANINGS": _definitions((each.label, each.meaning) for each in shown),
             "NOTES": _notes(evaluation),
             "ABOUT": _about(about),
@@ -57,10 +59,31 @@ def _compared(report: Report) -> str:
     )
 
 
-def _table(rows: Sequence[Row], shown: Sequence[Measure]) -> str:
+PARTIAL = (
+    "*: the truth annotates only some objects, and counts as wrong whatever else a system finds. These figures are low"
+    " for every system; read IDR and recall."
+)
+
+
+def _tables(rows: Sequence[Row]) -> str:
+    """Return a table for each group of measures of which there are some."""
     if not rows:
         return "<p>none</p>"
-    names = ("clip", "system", "frames", "identical", *(each.label for each in shown))
+    parts = []
+    for title, group in GROUPS.items():
+        there = [row for row in rows if any(each.name in row.values for each in group)]
+        shown = [each for each in group if any(each.name in row.values for row in there)]
+        if shown:
+            run = group is GROUPS["Run"]
+            parts.append(f'<h3>{escape(title)}</h3><div class="wide">{_table(there, shown, run=run)}</div>')
+            if any(says_little(row, each) for row in there for each in shown if each.name in row.values):
+                parts.append(f'<p class="soft">{escape(PARTIAL)}</p>')
+    return "".join(parts)
+
+
+def _table(rows: Sequence[Row], shown: Sequence[Measure], *, run: bool) -> str:
+    """Return a table; that of the runs tells how many frames they had and whether repeats were the same."""
+    names = ("clip", "system", *(("frames", "identical") if run else ()), *(each.label for each in shown))
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body, before = [], ""
     for row in rows:
@@ -68,18 +91,21 @@ def _table(rows: Sequence[Row], shown: Sequence[Measure]) -> str:
         cells = "".join(_cell(row, each, best=each.name in best) for each in shown)
         kind = ' class="first"' if row.clip != before else ""
         identical = {None: NONE, True: "yes", False: "no"}[row.identical]
+        ran = f"<td>{row.frames}</td><td>{identical}</td>" if run else ""
         body.append(
             f"<tr{kind}><th>{escape(row.clip) if row.clip != before else ''}</th><td>{escape(row.system)}</td>"
-            f"<td>{row.frames}</td><td>{identical}</td>{cells}</tr>"
+            f"{ran}{cells}</tr>"
         )
         before = row.clip
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
 
 def _best(rivals: Sequence[Row], row: Row, shown: Sequence[Measure]) -> set[str]:
-    """Return the measures in which a row is better than all its rivals, as far as people are shown."""
+    """Return the measures in which a row is better than all its rivals, as far as people are shown and truth tells."""
     best = set()
     for each in shown:
+        if says_little(row, each):
+            continue
         others = [rival.values[each.name] for rival in rivals if rival is not row and each.name in rival.values]
         if not others or each.name not in row.values or each.better == "neither":
             continue
@@ -93,8 +119,9 @@ def _best(rivals: Sequence[Row], row: Row, shown: Sequence[Measure]) -> set[str]
 def _cell(row: Row, measure: Measure, *, best: bool) -> str:
     value, low, high = (measure.show(of.get(measure.name)) for of in (row.values, row.low, row.high))
     spread = f"<small>{low} to {high}</small>" if low != high else ""
-    kind = ' class="best"' if best else ""
-    return f"<td{kind}>{value}{spread}</td>"
+    little = measure.name in row.values and says_little(row, measure)
+    kind = ' class="best"' if best else ' class="little"' if little else ""
+    return f"<td{kind}>{value}{'*' if little else ''}{spread}</td>"
 
 
 def _plots(report: Report) -> str:
@@ -102,7 +129,18 @@ def _plots(report: Report) -> str:
     drawn = [
         ("Speed and identity", _speed_and_identity(report, systems), systems),
         ("Seconds per frame, by stage", _stages(report), _stage_names(report)),
-        ("Latency per frame: p50 (filled) to p95 (open)", _latencies(report, systems), systems),
+        *(
+            (title, _spans(report, systems, usual, bad, unit), systems)
+            for title, usual, bad, unit in (
+                ("Latency per frame: p50 (filled) to p95 (open)", "p50_s", "p95_s", "milliseconds"),
+                ("Error of centroids: median (filled) to p90 (open)", "centroid_m", "centroid_p90_m", "metres"),
+                (
+                    "Error of centroids in their own masks: median (filled) to p90 (open)",
+                    *("own_centroid_m", "own_centroid_p90_m", "metres"),
+                ),
+                ("Spread of resting objects: median (filled) to p90 (open)", "spread_m", "spread_p90_m", "metres"),
+            )
+        ),
     ]
     return "".join(
         f"<section><h2>{escape(title)}</h2>{drawing}{legend(names)}</section>"
@@ -112,18 +150,22 @@ def _plots(report: Report) -> str:
 
 
 def _speed_and_identity(report: Report, systems: Sequence[str]) -> str:
+    """Draw IDF1 over speed; IDR in its place where that says little of any clip."""
+    rows = (*report.rows, *report.totals)
+    name = "idr" if any(row.exhaustive is False for row in rows) else "idf1"
+    label = NAMED[name].label
     points = [
         Point(
             x=row.values["fps"],
-            y=row.values["idf1"],
+            y=row.values[name],
             series=systems.index(row.system),
-            label=f"{row.system}, {row.clip}: IDF1 {row.values['idf1']:.3f} at {row.values['fps']:.2f} frames/s",
+            label=f"{row.system}, {row.clip}: {label} {row.values[name]:.3f} at {row.values['fps']:.2f} frames/s",
             large=row in report.totals,
         )
-        for row in (*report.rows, *report.totals)
-        if row.values.get("fps", 0) > 0 and "idf1" in row.values
+        for row in rows
+        if row.values.get("fps", 0) > 0 and name in row.values
     ]
-    return scatter(points, x_label="frames per second", y_label="IDF1") if points else ""
+    return scatter(points, x_label="frames per second", y_label=label) if points else ""
 
 
 def _stages(report: Report) -> str:
@@ -137,18 +179,19 @@ def _stage_names(report: Report) -> list[str]:
     return list(dict.fromkeys(name for row in report.rows for name in row.stage_s))
 
 
-def _latencies(report: Report, systems: Sequence[str]) -> str:
+def _spans(report: Report, systems: Sequence[str], usual: str, bad: str, unit: str) -> str:
+    """Draw a usual and a bad value of every row that has both."""
     rows = [
         Span(
             label=row.clip,
-            usual=1e3 * row.values["p50_s"],
-            slow=1e3 * row.values["p95_s"],
+            usual=NAMED[usual].scale * row.values[usual],
+            bad=NAMED[bad].scale * row.values[bad],
             series=systems.index(row.system),
         )
         for row in (*report.totals, *report.rows)
-        if "p50_s" in row.values
+        if usual in row.values and bad in row.values
     ]
-    return spans(rows, x_label="milliseconds") if rows else ""
+    return spans(rows, x_label=unit) if rows else ""
 
 
 def _failures(report: Report) -> str:

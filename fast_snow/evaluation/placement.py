@@ -5,23 +5,28 @@ survive a rotation, so it is the truth that is turned: its pixels are measured a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from fast_snow.alignment import Similarity, identity
+from fast_snow.config import DepthFilterConfig, StepConfig
 from fast_snow.errors import InputError
 from fast_snow.evaluation.association import match
 from fast_snow.evaluation.overlap import iou
 from fast_snow.evaluation.truth import ObjectsInFrame
-from fast_snow.kernels.back_projection import object_statistics
 from fast_snow.kernels.mask_resize import resize
-from fast_snow.types import SceneGraph, Transform, readonly
+from fast_snow.step import observe
+from fast_snow.types import ReadOnlyArrays, SceneGraph, Transform
+
+PLAIN: Final = StepConfig(mask_margin=0)
+ALL: Final = DepthFilterConfig(min_points=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PlacedObjects:
+class PlacedObjects(ReadOnlyArrays):
     """Where the objects of one frame are, along the axes of the graph's world, in the truth's unit.
 
     Attributes:
@@ -36,18 +41,12 @@ class PlacedObjects:
     centroid: Float64[np.ndarray, "m 3"]
     extent: Float64[np.ndarray, "m 3"]
 
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, each.name, readonly(value))
-
     def __len__(self) -> int:
         return len(self.object_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PlacementErrors:
+class PlacementErrors(ReadOnlyArrays):
     """Errors of every found object that matches a true one and that both place, over all frames.
 
     Attributes:
@@ -68,12 +67,6 @@ class PlacementErrors:
     unmatched: int
     unplaced: int
 
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, each.name, readonly(value))
-
     def __len__(self) -> int:
         return len(self.frame)
 
@@ -91,12 +84,19 @@ class PlacementErrors:
         }
 
 
-def anchored(T_world_camera: Transform) -> Similarity:
-    """Return `T_truth_found` of a metric graph by the true pose of the clip's first frame, which is the graph's world.
+def anchored(T_truth_camera: Transform, T_found_camera: Transform | None = None, *, scale: float = 1.0) -> Similarity:
+    """Return `T_truth_found` by one camera whose pose is known in both worlds.
 
-    For a graph without metric scale, or one whose path drifts, take `trajectory.align`.
+    `trajectory.align` says less of places: around a path that is nearly straight it leaves all turned.
+
+    Args:
+        T_truth_camera: its true pose.
+        T_found_camera: its pose in the graph's world; None for the clip's first camera, which is that world.
+        scale: the truth's length of one of the graph's.
     """
-    return Similarity(scale=1.0, R=T_world_camera[:3, :3], t=T_world_camera[:3, 3])
+    T_found = np.eye(4) if T_found_camera is None else T_found_camera
+    R = T_truth_camera[:3, :3] @ T_found[:3, :3].T
+    return Similarity(scale=scale, R=R, t=T_truth_camera[:3, 3] - scale * (R @ T_found[:3, 3]))
 
 
 def placed(
@@ -106,6 +106,8 @@ def placed(
     intrinsics: Float64[np.ndarray, "3 3"],
     T_world_camera: Transform,
     T_truth_found: Similarity | None = None,
+    step: StepConfig = PLAIN,
+    depth_filter: DepthFilterConfig = ALL,
 ) -> PlacedObjects:
     """Place the true objects of a frame by their masks, true depth and true camera.
 
@@ -114,7 +116,9 @@ def placed(
         depth: along the optical axis; not positive or not finite where there is none.
         intrinsics: of that grid.
         T_world_camera: the camera in the truth's world.
-        T_truth_found: from the graph's world to the truth's (`anchored`, `trajectory.align`); None where they are one.
+        T_truth_found: from the graph's world to the truth's (`anchored`); None where they are one.
+        step: which pixels of a mask are measured; all, unless the graph's own margin is asked for.
+        depth_filter: how few pixels are an object; one is enough, unless the graph's own limit is asked for.
 
     Returns:
         The objects that have depth.
@@ -127,20 +131,23 @@ def placed(
     to_truth = T_truth_found or identity()
     T_truth_axes = np.eye(4)
     T_truth_axes[:3, :3], T_truth_axes[:3, 3] = to_truth.R, to_truth.t
-    measured = object_statistics(
+    measured = observe(
         resize(objects.masks, (depth.shape[0], depth.shape[1])),
-        depth,
-        np.ones_like(depth),
-        intrinsics,
-        np.linalg.inv(T_world_camera) @ T_truth_axes,
-        conf_thresh=0.0,
+        np.ones(len(objects), np.float32),
+        t=0,
+        depth=depth,
+        confidence=np.ones_like(depth),
+        intrinsics=intrinsics,
+        T_camera_world=np.linalg.inv(T_world_camera) @ T_truth_axes,
+        metric=False,  # no object is too long to be true
+        depth_filter=depth_filter,
+        step=step,
     )
-    there = measured.count > 0
     return PlacedObjects(
         frame=objects.frame,
-        object_id=objects.object_id[there],
-        centroid=measured.mean[there],
-        extent=(measured.high - measured.low)[there],
+        object_id=objects.object_id[measured.index],
+        centroid=np.array([each.centroid for each in measured.tokens], np.float64).reshape(-1, 3),
+        extent=np.array([each.high - each.low for each in measured.tokens], np.float64).reshape(-1, 3),
     )
 
 

@@ -50,11 +50,11 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """One row from a usual to a slow value."""
+    """One row from a usual to a bad value."""
 
     label: str
     usual: float
-    slow: float
+    bad: float
     series: int
 
 
@@ -107,19 +107,19 @@ def stacked(bars: Sequence[Bar], *, x_label: str) -> str:
 
 
 def spans(rows: Sequence[Span], *, x_label: str) -> str:
-    """Draw rows from a filled dot, the usual value, to an open one, the slow value."""
+    """Draw rows from a filled dot, the usual value, to an open one, the bad value."""
     height = _TOP + _ROW * len(rows) + _BOTTOM
-    across, parts = _linear(max(row.slow for row in rows), height, x_label)
+    across, parts = _linear(max(row.bad for row in rows), height, x_label)
     for k, row in enumerate(rows):
         y, ink = _TOP + _ROW * (k + 0.5), color_of(row.series)
         parts += [
             _text(_LABELS - 8, y + 4, shortened(row.label), "end", "name"),
-            f'<line x1="{across(row.usual):.1f}" x2="{across(row.slow):.1f}" y1="{y:g}" y2="{y:g}" stroke="{ink}" '
+            f'<line x1="{across(row.usual):.1f}" x2="{across(row.bad):.1f}" y1="{y:g}" y2="{y:g}" stroke="{ink}" '
             'stroke-width="3"/>',
-            f'<circle cx="{across(row.slow):.1f}" cy="{y:g}" r="5" stroke="{ink}" class="slow">'
-            f"<title>{escape(f'{row.label}: p95 {row.slow:.4g}')}</title></circle>",
+            f'<circle cx="{across(row.bad):.1f}" cy="{y:g}" r="5" stroke="{ink}" class="bad">'
+            f"<title>{escape(f'{row.label}: {row.bad:.4g}')}</title></circle>",
             f'<circle cx="{across(row.usual):.1f}" cy="{y:g}" r="5" fill="{ink}">'
-            f"<title>{escape(f'{row.label}: p50 {row.usual:.4g}')}</title></circle>",
+            f"<title>{escape(f'{row.label}: {row.usual:.4g}')}</title></circle>",
         ]
     return _svg(height, parts, x_label)
 

@@ -1,17 +1,13 @@
-"""Results as tables: one row per clip and system over its repeats, totals per system; as JSON, CSV and a page."""
+"""Results as tables: one row per clip and system over its repeats, totals per system."""
 
-import csv
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fast_snow.document import store
-from fast_snow.evaluation.measures import MEASURES
-from fast_snow.evaluation.outcome import Evaluation, Outcome, store_json
+from fast_snow.evaluation.measures import Measure
+from fast_snow.evaluation.outcome import Evaluation, Outcome
 
 TOTAL = "total"
 
@@ -27,6 +23,7 @@ class Row:
         frames: of the clip, or of all.
         clips: how many clips the row stands for.
         identical: whether all repeats gave the same graph, bit for bit; None where there was one repeat.
+        exhaustive: whether truth has every object; of a total, of all clips with objects; None where none has any.
         values: by measure; the mean over repeats. Of a total: frames per second are all frames over all seconds,
             latencies are percentiles of all frames, memory is the largest, every other measure is the mean over the
             clips that have it, each counting the same.
@@ -41,10 +38,16 @@ class Row:
     frames: int
     clips: int
     identical: bool | None
+    exhaustive: bool | None
     values: Mapping[str, float]
     low: Mapping[str, float]
     high: Mapping[str, float]
     stage_s: Mapping[str, float]
+
+
+def says_little(row: Row, measure: Measure) -> bool:
+    """Return whether a measure counts as wrong what a row's truth, which has only some objects, may not tell of."""
+    return measure.needs_all and row.exhaustive is False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,50 +83,6 @@ def tabulate(evaluation: Evaluation) -> Report:
         compared=compared,
         failures=tuple(each for each in evaluation.outcomes if each.error),
     )
-
-
-def write(report: Report, folder: Path, evaluation: Evaluation) -> tuple[Path, ...]:
-    """Write `report.json` (tables), `report.csv` and `report.html` into a folder; returns the files.
-
-    Raises:
-        OutputError: the folder is missing, full or not writable.
-    """
-    from fast_snow.evaluation import page
-
-    files = tuple(folder / f"report.{kind}" for kind in ("json", "csv", "html"))
-    store_json(files[0], as_tables(report))
-    store(files[1], as_csv(report).encode())
-    store(files[2], page.render(report, evaluation).encode())
-    return files
-
-
-def as_tables(report: Report) -> dict[str, Any]:
-    """Return the tables as JSON's own types."""
-    failures = [
-        {"clip": each.clip, "system": each.system, "repeat": each.repeat, "error": each.error}
-        for each in report.failures
-    ]
-    return {
-        "about": dict(report.about),
-        "rows": [_as_json(row) for row in report.rows],
-        "totals": [_as_json(row) for row in report.totals],
-        "clips_of_totals": list(report.compared),
-        "failures": failures,
-    }
-
-
-def as_csv(report: Report) -> str:
-    """Return the tables as CSV: one line per clip and system, then the totals; empty where there is no figure."""
-    text = io.StringIO()
-    names = [each.name for each in MEASURES]
-    table = csv.writer(text, lineterminator="\n")
-    spread = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    table.writerow(["clip", "system", "runs", "clips", "frames", "identical", *spread])
-    for row in (*report.rows, *report.totals):
-        numbers = [each.get(name, "") for name in names for each in (row.values, row.low, row.high)]
-        identical = "" if row.identical is None else row.identical
-        table.writerow([row.clip, row.system, row.runs, row.clips, row.frames, identical, *numbers])
-    return text.getvalue()
 
 
 def figures(runs: Sequence[Outcome]) -> dict[str, float]:
@@ -162,6 +121,7 @@ def _summed(clip: str, rounds: Sequence[Sequence[Outcome]], *, identical: bool |
     each = [figures(runs) for runs in rounds]
     names = [name for name in each[0] if all(name in values for values in each)]
     all_runs = [run for runs in rounds for run in runs]
+    complete = {run.exhaustive for run in all_runs} - {None}
     frames = sum(run.frames for run in all_runs)
     stages = dict.fromkeys(name for run in all_runs for name in run.stage_s)
     return Row(
@@ -171,14 +131,9 @@ def _summed(clip: str, rounds: Sequence[Sequence[Outcome]], *, identical: bool |
         frames=sum(run.frames for run in rounds[0]),
         clips=len(rounds[0]),
         identical=identical,
+        exhaustive=all(complete) if complete else None,
         values={name: float(np.mean([values[name] for values in each])) for name in names},
         low={name: min(values[name] for values in each) for name in names},
         high={name: max(values[name] for values in each) for name in names},
         stage_s={name: sum(run.stage_s.get(name, 0.0) for run in all_runs) / max(frames, 1) for name in stages},
     )
-
-
-def _as_json(row: Row) -> dict[str, Any]:
-    plain = ("clip", "system", "runs", "clips", "frames", "identical")
-    mapped = ("values", "low", "high", "stage_s")
-    return {name: getattr(row, name) for name in plain} | {name: dict(getattr(row, name)) for name in mapped}

@@ -166,7 +166,11 @@ def _run(trial: Trial, systems: Mapping[str, System], config: Config, warm: set[
     except Exception as error:  # noqa: BLE001
         return replace(measured, error=_one_line(error), notes=tuple(noticed))
     return replace(
-        measured, error="; ".join(scores.problems), metrics=dict(scores.metrics), notes=(*scores.notes, *noticed)
+        measured,
+        error="; ".join(scores.problems),
+        metrics=dict(scores.metrics),
+        exhaustive=scores.exhaustive,
+        notes=(*scores.notes, *noticed),
     )
 
 

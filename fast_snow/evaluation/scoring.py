@@ -1,19 +1,18 @@
 """The metrics that a clip's truth allows, of what a system made of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from fast_snow.errors import FastSnowError, InputError
-from fast_snow.evaluation import tracking, trajectory
+from fast_snow.evaluation import geometry_scores, tracking
+from fast_snow.evaluation.association import duplicate_ids
 from fast_snow.evaluation.systems import SystemRun
-from fast_snow.evaluation.truth import ObjectsInFrame, Trajectory, Truth
-from fast_snow.types import Ego, LabelledMasks
+from fast_snow.evaluation.truth import ObjectsInFrame, Truth
 
-FEWEST_POSES = 3
-"""A path of fewer has no alignment."""
+Part = Callable[[Truth, SystemRun], Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +21,13 @@ class Scores:
 
     Attributes:
         metrics: by the names of `measures.MEASURES`.
+        exhaustive: whether the truth has every object; None where it has no objects.
         notes: what to know when reading them.
         problems: metrics that should be there and are not, and why.
     """
 
     metrics: Mapping[str, float]
+    exhaustive: bool | None = None
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -43,37 +44,49 @@ def score(truth: Truth, run: SystemRun) -> Scores:
     Returns:
         All metrics that the truth allows; one that cannot be had is a problem, and the others stand.
     """
-    metrics: dict[str, float] = {"duplicate_ids": float(duplicate_ids(run.labelled))}
-    problems = []
-    for name, known, measured in (
-        ("tracking", bool(truth.objects), _tracking),
-        ("trajectory", truth.trajectory is not None, _trajectory),
-    ):
-        if not known:
-            continue
+    metrics = {"duplicate_ids": float(duplicate_ids(each.object_id for each in run.labelled))}
+    problems: dict[str, str] = {}
+    for name, measured in _parts(truth, run):
         try:
             metrics |= measured(truth, run)
         except FastSnowError as error:
-            problems.append(f"{name}: {error}")
+            problems.setdefault(str(error), name)
     defined = {name: value for name, value in metrics.items() if np.isfinite(value)}
     undefined = tuple(f"{name} is not defined here" for name in metrics if name not in defined)
-    return Scores(metrics=defined, notes=(*_notes(truth, run), *undefined), problems=tuple(problems))
+    return Scores(
+        metrics=defined,
+        exhaustive=truth.exhaustive if truth.objects else None,
+        notes=(*_notes(truth, run), *undefined),
+        problems=tuple(f"{name}: {error}" for error, name in problems.items()),
+    )
 
 
-def duplicate_ids(labelled: Sequence[LabelledMasks]) -> int:
-    """Count the ids that name more than one object of a frame."""
-    return sum(len(each.object_id) - len(np.unique(each.object_id)) for each in labelled)
+def _parts(truth: Truth, run: SystemRun) -> Iterator[tuple[str, Part]]:
+    """Yield what can be measured, in words and as a function."""
+    posed = truth.trajectory is not None
+    if truth.objects:
+        yield "tracking", _tracking
+    if posed:
+        yield "trajectory", geometry_scores.path_errors
+    if truth.read_depth is not None:
+        yield "depth", geometry_scores.depth_errors
+    if posed and truth.read_depth is not None and truth.intrinsics is not None:
+        if _have_masks(truth.objects):
+            yield "placement", geometry_scores.annotated_placement
+        yield "placement", geometry_scores.own_placement
+    if truth.static and (posed or run.graph.metric):
+        yield "stability", geometry_scores.spread
 
 
-def _notes(truth: Truth, run: SystemRun) -> tuple[str, ...]:
+def _notes(truth: Truth, run: SystemRun) -> Iterator[str]:
     """Tell where a figure says less than it seems to."""
     recorded = {use.slot for use in run.engines if use.name == "recorded"}
-    notes = []
     if truth.trajectory is not None and "geometry" in recorded:
-        notes.append("the path is the input's own, so its error tells of reading and writing alone")
+        yield "the path is the input's own, so its error tells of reading and writing alone"
+    if truth.read_depth is not None and "geometry" in recorded:
+        yield "depth is the input's own, so its errors and those of places in own masks tell of reading alone"
     if truth.objects and recorded & {"segmenter", "tracker"}:
-        notes.append("masks are the input's own, so tracking tells of the graph's bookkeeping alone")
-    return tuple(notes)
+        yield "masks are the input's own, so tracking tells of the graph's bookkeeping alone"
 
 
 def _tracking(truth: Truth, run: SystemRun) -> dict[str, float]:
@@ -84,44 +97,14 @@ def _tracking(truth: Truth, run: SystemRun) -> dict[str, float]:
     if not objects:
         raise InputError("none of the annotated frames was sampled; check the clip's frame numbers and its rate")
     scores = tracking.score(objects, found, by="mask" if _have_masks(objects) else "box")
-    return {name: float(getattr(scores, field)) for name, field in _FIELDS.items()}
+    return {name: float(getattr(scores, name)) for name in _TRACKED}
 
 
-def _have_masks(objects: Sequence[ObjectsInFrame]) -> bool:
+def _have_masks(objects: tuple[ObjectsInFrame, ...]) -> bool:
     return any(each.masks is not None for each in objects)
 
 
-_FIELDS = {
-    "idf1": "idf1",
-    "idp": "idp",
-    "idr": "idr",
-    "hota": "hota",
-    "deta": "deta",
-    "assa": "assa",
-    "mota": "mota",
-    "switches_per_1000": "switches_per_1000",
-    "fragmentations_per_1000": "fragmentations_per_1000",
-}
-
-
-def _trajectory(truth: Truth, run: SystemRun) -> dict[str, float]:
-    assert truth.trajectory is not None
-    found = path_of(run.graph.ego)
-    if len(found) < FEWEST_POSES:
-        raise InputError(f"a path of {len(found)} poses cannot be aligned; expected at least {FEWEST_POSES}")
-    similarity = trajectory.compare(truth.trajectory, found, alignment="similarity")
-    errors = {"trajectory_similarity_m": float(similarity.rmse)}
-    if run.graph.metric:
-        rigid = trajectory.compare(truth.trajectory, found, alignment="rigid")
-        errors["trajectory_rigid_m"] = float(rigid.rmse)
-    return errors
-
-
-def path_of(ego: Ego) -> Trajectory:
-    """Return the camera's path of a graph, of the frames whose time is known."""
-    timed = np.isfinite(ego.time_s)
-    T_world_camera = np.tile(np.eye(4), (int(timed.sum()), 1, 1))
-    if len(T_world_camera):
-        T_world_camera[:, :3, :3] = Rotation.from_quat(ego.quaternion_xyzw[timed].astype(np.float64)).as_matrix()
-        T_world_camera[:, :3, 3] = ego.position[timed]
-    return Trajectory(time_s=ego.time_s[timed], T_world_camera=T_world_camera)
+_TRACKED: Final = (
+    *("idr", "recall", "idf1", "idp", "hota", "deta", "assa", "mota"),
+    *("switches_per_1000", "fragmentations_per_1000"),
+)

@@ -1,17 +1,17 @@
 """How still objects that do not move stay in the world: what depth, masks and poses add to a place that is one."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from fast_snow.errors import InputError
-from fast_snow.types import SceneGraph, Track, readonly
+from fast_snow.types import ReadOnlyArrays, SceneGraph, Track
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Stability:
+class Stability(ReadOnlyArrays):
     """The spread of the places of objects that do not move.
 
     Attributes:
@@ -23,10 +23,6 @@ class Stability:
     object_id: Int64[np.ndarray, " k"]
     spread: Float64[np.ndarray, " k"]
     observations: Int64[np.ndarray, " k"]
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            object.__setattr__(self, each.name, readonly(getattr(self, each.name)))
 
     def __len__(self) -> int:
         return len(self.object_id)

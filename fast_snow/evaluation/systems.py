@@ -8,6 +8,7 @@ from jaxtyping import Float64
 
 from fast_snow.composition import EngineUse
 from fast_snow.config import Config
+from fast_snow.evaluation.depth_samples import DepthSamples
 from fast_snow.inputs import Input
 from fast_snow.types import LabelledMasks, SceneGraph, StageSeconds
 
@@ -24,7 +25,8 @@ class SystemRun:
         wall_s: from the first frame asked for to the finished graph.
         frame_s: for each frame, how long after the frame before it was done: window time shared evenly among the
             frames of a window where a system answers window by window.
-        peak_bytes: the most memory of the process while it ran.
+        depth: samples of what its geometry engine answered.
+        config: all settings, as it took them.
     """
 
     graph: SceneGraph
@@ -33,7 +35,8 @@ class SystemRun:
     seconds: StageSeconds
     wall_s: float
     frame_s: Float64[np.ndarray, " n"]
-    peak_bytes: int
+    depth: DepthSamples
+    config: Config
 
 
 System = Callable[[Input, Config], SystemRun]

@@ -77,6 +77,11 @@ class TrackingScores:
     frames_outside: int
 
     @property
+    def recall(self) -> float:
+        """Share of true objects, over all frames, that were found, under whichever id."""
+        return self.matches / self.objects
+
+    @property
     def switches_per_1000(self) -> float:
         """Identity switches per 1000 frames of the truth."""
         return 1000 * self.switches / self.frames

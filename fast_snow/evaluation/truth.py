@@ -1,28 +1,17 @@
 """Ground truth, and what a system says, in the terms that the metrics compare."""
 
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from fast_snow.types import GridShape, Masks, readonly
-
-
-class _ReadOnly:
-    """Sets every array field of a frozen dataclass read-only where it is built."""
-
-    __slots__ = ()
-
-    def __post_init__(self) -> None:
-        for name in self.__dataclass_fields__:  # type: ignore[attr-defined]
-            value = getattr(self, name)
-            if isinstance(value, np.ndarray):
-                object.__setattr__(self, name, readonly(value))
+from fast_snow.types import GridShape, Masks, ReadOnlyArrays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ObjectsInFrame(_ReadOnly):
+class ObjectsInFrame(ReadOnlyArrays):
     """The objects of one frame, as an annotator or a system has them.
 
     Attributes:
@@ -44,7 +33,7 @@ class ObjectsInFrame(_ReadOnly):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trajectory(_ReadOnly):
+class Trajectory(ReadOnlyArrays):
     """A camera's path: `T_world_camera` at times in seconds, ascending."""
 
     time_s: Float64[np.ndarray, " n"]
@@ -55,7 +44,7 @@ class Trajectory(_ReadOnly):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BoxesInSpace(_ReadOnly):
+class BoxesInSpace(ReadOnlyArrays):
     """The 3D boxes of one frame.
 
     Attributes:
@@ -73,7 +62,16 @@ class BoxesInSpace(_ReadOnly):
     yaw: Float64[np.ndarray, " m"]
 
 
-DepthReader = Callable[[int], Float32[np.ndarray, "h w"]]
+@runtime_checkable
+class DepthReader(Protocol):
+    """Reads metres along the optical axis, 0 where there is none, of a frame by its index in the input."""
+
+    @property
+    def frames(self) -> Collection[int]:
+        """Which frames have depth."""
+
+    def __call__(self, index: int) -> Float32[np.ndarray, "h w"]:
+        """Return the depth of one of `frames`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,13 +81,19 @@ class Truth:
     Attributes:
         size: height and width of the annotated images.
         objects: one entry per annotated frame, in order; a frame without objects has an empty entry.
+        exhaustive: whether every object is annotated; else something found that is not may still be there.
         boxes: 3D boxes per annotated frame.
         trajectory: the camera's path in metres.
-        read_depth: metres of a frame by its index in the input, 0 where there is none.
+        read_depth: true depth.
+        intrinsics: of the depth.
+        static: whether nothing moves but the camera.
     """
 
     size: GridShape
     objects: tuple[ObjectsInFrame, ...] = ()
+    exhaustive: bool = False
     boxes: tuple[BoxesInSpace, ...] = ()
     trajectory: Trajectory | None = None
     read_depth: DepthReader | None = None
+    intrinsics: Float64[np.ndarray, "3 3"] | None = None
+    static: bool = False

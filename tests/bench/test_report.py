@@ -40,15 +40,18 @@ def test_results_that_nothing_shows_are_refused(root: Path):
 def test_an_evaluation_is_shown(root: Path):
     pytest.importorskip("scipy")
     from fast_snow.evaluation.outcome import store_json
-    from fast_snow.evaluation.report import as_tables, tabulate
+    from fast_snow.evaluation.report import tabulate
+    from fast_snow.evaluation.report_files import as_tables
     from tests.evaluation.made_up import evaluation, result
 
-    made = evaluation(result("x", "fast-snow", idf1=0.75), result("x", "snow", idf1=None))
+    made = evaluation(result("x", "fast-snow", idf1=0.75, exhaustive=False), result("x", "snow", idf1=None))
     store_json(root / RESULTS / "evaluation.json", as_tables(tabulate(made)))
     shown = page(root)
     assert "| x, fast-snow | 10.000 | 55.56 |" in shown
     assert "0.750" in shown
     assert "2 repeats with seed 0" in shown
+    assert "annotate only some objects" in shown
+    assert "spread m" not in shown  # no run has it
 
 
 def test_engines_of_a_gpu_machine_are_shown(root: Path):

@@ -95,6 +95,15 @@ def test_what_else_differs_is_remarked():
     assert found.remarks == ("the hardware differs",)
 
 
+def test_a_truth_of_some_objects_is_remarked():
+    some = evaluation(result("x", "a", exhaustive=False), result("y", "a", exhaustive=True), result("z", "a"))
+    others = evaluation(*(result(clip, "b", exhaustive=clip != "x") for clip in "xy"))
+    (remark,) = compare(
+        Side(label="a", evaluation=some, system="a"), Side(label="b", evaluation=others, system="b")
+    ).remarks
+    assert remark.startswith("the truth of x annotates only some objects: IDF1, IDP, HOTA, DetA, MOTA count whatever")
+
+
 @pytest.fixture
 def stored(tmp_path: Path) -> Path:
     for name in ("one", "two"):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.depth import average, pair, pool, score
+from fast_snow.evaluation.depth import pair, pool, score
 from fast_snow.kernels.mask_resize import resize
 from fast_snow.kernels.masks import decode, encode
 
@@ -102,28 +102,14 @@ def test_the_grid_of_the_truth_is_taken_as_masks_take_it():
     np.testing.assert_array_equal(pairs.found.reshape(10, 5), expected)
 
 
-def test_every_second_pixel():
-    truth, found = depths(0, nothing=0), depths(1, nothing=0)
-    pairs = pair(truth, found, every=2)
-    np.testing.assert_array_equal(pairs.truth, truth[::2, ::2].ravel())
-    np.testing.assert_array_equal(pairs.found, found[::2, ::2].ravel())
-
-
-def test_pooled_frames_share_an_alignment_and_averaged_ones_do_not():
+def test_pooled_frames_share_an_alignment():
     truth = depths(0)
     frames = [pair(truth, truth * 2), pair(truth, truth * 4)]
-    assert average([score(each, "scale") for each in frames]).abs_rel == pytest.approx(0, abs=1e-6)
+    assert [score(each, "scale").abs_rel for each in frames] == pytest.approx([0, 0], abs=1e-6)
     pooled = score(pool(frames), "scale")
     assert pooled.abs_rel > 0.2
     assert pooled.pixels == sum(map(len, frames))
     assert pooled.coverage == 1
-
-
-def test_without_alignment_and_with_equal_pixels_pooled_abs_rel_is_the_average():
-    frames = [pair(depths(i, nothing=0), depths(i + 9, nothing=0)) for i in range(3)]
-    errors = [score(each) for each in frames]
-    assert score(pool(frames)).abs_rel == pytest.approx(average(errors).abs_rel)
-    assert score(pool(frames)).rmse == pytest.approx(np.sqrt(np.mean([each.rmse**2 for each in errors])))
 
 
 def test_nothing_in_common_is_one_line():
@@ -132,10 +118,6 @@ def test_nothing_in_common_is_one_line():
         score(pair(truth, truth, np.zeros_like(truth), conf=0.5))
     with pytest.raises(InputError, match="of the 0 pixels"):
         score(pool([]))
-    with pytest.raises(InputError, match="no frame to average over"):
-        average([])
-    with pytest.raises(InputError, match="every 0"):
-        pair(truth, truth, every=0)
 
 
 def test_nan_confidence_does_not_count():

@@ -34,6 +34,17 @@ def test_a_report_is_printed(capsys):
     assert "failed  y, snow, repeat 0: [red]no" in shown
 
 
+def test_figures_that_say_little_are_marked(capsys):
+    made = evaluation(result("x", "snow", exhaustive=False, metrics={"idf1": 0.125, "idr": 0.5}))
+    eval_commands.print_report(tabulate(made))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "0.125*" in shown
+    assert "0.500 " in shown
+    assert "annotates only some objects" in shown
+    eval_commands.print_report(tabulate(evaluation(result("x", "snow", exhaustive=True))))
+    assert "*" not in capsys.readouterr().out
+
+
 def test_better_and_worse_need_the_whole_interval(tmp_path: Path, capsys):
     a = [result(f"clip {k}", "snow", seconds=2.0, idf1=0.2 + 0.1 * k) for k in range(4)]
     b = [result(f"clip {k}", "fast-snow", seconds=1.0, idf1=0.1 + 0.2 * k) for k in range(4)]

@@ -53,11 +53,24 @@ def content(root):
                 "licence": "none",
                 "note": "made up",
                 "fps": 5,
+                "static": True,
                 "input": {"path": "room", "sha256": sha256_of(root / "room")},
                 "truth": [
-                    {"kind": "masks", "format": "davis", "path": "gt", "sha256": sha256_of(root / "gt")},
+                    {
+                        "kind": "masks",
+                        "format": "davis",
+                        "path": "gt",
+                        "sha256": sha256_of(root / "gt"),
+                        "exhaustive": True,
+                    },
                     {"kind": "poses", "format": "poses-c2w", "path": "poses_c2w.txt"},
-                    {"kind": "depth", "format": "png", "path": "room/depth", "depth_scale": 1000},
+                    {
+                        "kind": "depth",
+                        "format": "png",
+                        "path": "room/depth",
+                        "depth_scale": 1000,
+                        "intrinsics": {"fx": 5, "fy": 6.5, "cx": 4, "cy": 3},
+                    },
                     {"kind": "questions", "format": "vlm4d", "path": "questions.json"},
                     {"kind": "questions", "format": "openeqa", "path": "questions.json"},
                 ],
@@ -93,8 +106,14 @@ def test_a_manifest_says_where_things_are_and_what_they_hold(root):
     assert [each.frame for each in truth.objects] == [0, 1, 2]
     assert truth.trajectory.time_s.tolist() == [0.0, 0.2, 0.4]
     assert truth.read_depth(2)[0, 0] == np.float32(1.002)
+    assert sorted(truth.read_depth.frames) == [0, 1, 2]
+    np.testing.assert_array_equal(truth.intrinsics, [[5, 0, 4], [0, 6.5, 3], [0, 0, 1]])
+    assert truth.exhaustive
+    assert truth.static
     truth = manifests.truth_of(boxes, root)
     assert (truth.size, len(truth.objects)) == ((6, 8), 2)
+    assert not truth.exhaustive
+    assert not truth.static
     source = manifests.open_clip(room, root, SamplingConfig(target_fps=5.0))
     assert (source.kind, source.size, len(list(source.read()))) == (InputKind.RECORDING, (6, 8), 3)
     with pytest.raises(InputError, match="boxes: has no images, only ground truth"):
@@ -137,6 +156,17 @@ def at(changed, *steps):
         (("clips", 0, "truth", 0, "format"), "tum", 'got "tum", expected one of davis, mots-png'),
         (("clips", 0, "truth", 0, "first_frame"), 1.5, "first_frame: got 1.5, expected integer"),
         (("clips", 0, "truth", 0, "frames"), 10**400, "expected at most 1000000"),
+        (("clips", 0, "static"), 1, r"clips\[0\].static: got 1, expected boolean"),
+        (("clips", 0, "truth", 0, "exhaustive"), "yes", r'exhaustive: got "yes", expected boolean'),
+        (("clips", 0, "truth", 1, "exhaustive"), True, "exhaustive: got it for poses, expected it for masks or boxes"),
+        (("clips", 0, "truth", 0, "intrinsics"), {"fx": 5}, "intrinsics: has no 'fy', expected one"),
+        (
+            ("clips", 0, "truth", 1, "intrinsics"),
+            {"fx": 5, "fy": 5, "cx": 4, "cy": 3},
+            "intrinsics: got it for poses, expected it for depth alone",
+        ),
+        (("clips", 0, "truth", 2, "intrinsics", "fx"), 0, "intrinsics.fx: got 0, expected more than 0"),
+        (("clips", 0, "truth", 2, "intrinsics", "skew"), 0, 'has "skew"'),
         (("clips", 0, "truth", 2, "depth_scale"), 0, "depth_scale: got 0, expected more than 0"),
         (("clips", 0, "truth", 4, "kind"), "masks", 'masks twice|got "openeqa"'),
         (("clips", 1, "truth", 0, "kind"), "poses", 'got "motchallenge", expected one of tum'),
@@ -223,6 +253,7 @@ def test_files_that_differ_are_told_with_both_sums(root):
         (("clips", 0, "fps"), 10, "5 frames per second, expected 10"),
         (("clips", 0, "size"), [8, 6], "annotations of 8x6 pixels, expected 6x8"),
         (("clips", 0, "truth", 0, "format"), "mots-text", "cannot be read"),
+        (("clips", 0, "truth", 2, "intrinsics", "cx"), 9, "principal point outside the 8x6 images"),
         (("clips", 0, "truth", 0, "first_frame"), 3, "no file of the clip's frames"),
         (("clips", 1, "truth", 0, "classes"), ["x"], "no box in the clip's frames"),
     ],
@@ -284,6 +315,7 @@ def test_sums_of_folders_are_those_of_a_shell(tmp_path):
 def test_the_shipped_manifest_is_true_of_the_clips(clips):
     manifest = manifests.load(SHIPPED, clips)
     assert manifests.check(manifest, clips) == ()
+    assert {clip.name for clip in manifest.clips if clip.static} == {"redkitchen_dev", "icl_livingroom5"}
     for clip in manifest.clips:
         assert all(each.sha256 for each in (*clip.truth, *([clip.input] if clip.input else [])))
     named = {path for clip in manifest.clips for path in files_of(clip)}

@@ -10,9 +10,10 @@ from xml.etree import ElementTree
 import pytest
 
 from fast_snow.evaluation import outcome, page
-from fast_snow.evaluation.measures import MEASURES
+from fast_snow.evaluation.measures import GROUPS, MEASURES
 from fast_snow.evaluation.plots import Point, linear_ticks, log_ticks, scatter, shortened
-from fast_snow.evaluation.report import TOTAL, as_csv, tabulate, write
+from fast_snow.evaluation.report import TOTAL, tabulate
+from fast_snow.evaluation.report_files import as_csv, write
 from tests.evaluation.made_up import evaluation, result
 
 
@@ -130,6 +131,41 @@ def test_the_better_figure_stands_out():
     assert '<td class="best">10.00</td>' in text
     assert "<td>5.00</td>" in text
     assert "<td>0.500</td>" in text  # equal figures: none is better
+
+
+def test_where_only_some_objects_are_annotated_recall_leads_and_no_idf1_is_best():
+    some = evaluation(*both("x", idf1=0.2, exhaustive=False), result("y", "snow", exhaustive=True))
+    report = tabulate(some)
+    assert [row.exhaustive for row in report.rows] == [False, False, True]
+    assert [row.exhaustive for row in report.totals] == [False, False]
+    assert [each.name for each in GROUPS["Tracking"]][:2] == ["idr", "recall"]
+    better = evaluation(
+        result("x", "fast-snow", exhaustive=False, metrics={"idf1": 0.9, "idr": 0.9}),
+        result("x", "snow", exhaustive=False, metrics={"idf1": 0.1, "idr": 0.1}),
+    )
+    text = page.render(tabulate(better), better)
+    assert '<td class="little">0.900*</td>' in text
+    assert '<td class="best">0.900</td>' in text  # IDR
+    assert text.count("annotates only some objects") == 2  # below both tracking tables
+    assert ">IDR</text>" in text  # what the plot shows over speed
+    everything = evaluation(*both("x", exhaustive=True))
+    assert "annotates only some objects" not in page.render(tabulate(everything), everything)
+    assert ">IDF1</text>" in page.render(tabulate(everything), everything)
+
+
+def test_places_have_tables_and_plots_of_their_own():
+    metrics = {"centroid_m": 0.1, "centroid_p90_m": 0.5, "spread_m": 0.02, "spread_p90_m": 0.04, "depth_abs_rel": 0.1}
+    made = evaluation(*both("x", metrics=metrics), *both("y", idf1=None))
+    text = page.render(tabulate(made), made)
+    for title in ("Run", "Camera and depth", "Objects in space"):
+        assert text.count(f"<h3>{title}</h3>") == 2  # totals and clips
+    assert "<h3>Tracking</h3>" not in text
+    places = text.split("<h3>Objects in space</h3>")[2].partition("</table>")[0]
+    assert ">x<" in places
+    assert ">y<" not in places  # has no such figure
+    assert "Error of centroids: median" in text
+    assert "Spread of resting objects" in text
+    assert "own masks: median" not in text
 
 
 def test_a_page_without_truth_or_without_any_run_is_still_one():

@@ -1,7 +1,7 @@
 """Running systems over clips: what is measured, what fails alone, what is not run twice."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,14 +12,13 @@ pytest.importorskip("motmetrics")
 pytest.importorskip("trackeval")
 pytest.importorskip("evo")
 
+from fast_snow.baselines.snow_config import DEFAULT as SNOW
 from fast_snow.errors import InputError, OutputError
-from fast_snow.evaluation import machine, outcome, running, scoring
+from fast_snow.evaluation import geometry_scores, machine, outcome, running
 from fast_snow.evaluation.fast_snow_system import fast_snow
 from fast_snow.evaluation.outcome import Evaluation
 from fast_snow.evaluation.running import WARM_UP_FRAMES, evaluate
-from fast_snow.evaluation.scoring import duplicate_ids, path_of, score
-from fast_snow.types import LabelledMasks
-from tests.building import boxes
+from fast_snow.evaluation.scoring import score
 from tests.evaluation.small_cases import CONFIG, FRAMES, MANIFEST, Counted, case, missing, scene, truth_of
 
 
@@ -36,6 +35,7 @@ def test_given_masks_and_poses_score_perfectly(tmp_path: Path):
     assert found.metrics["switches_per_1000"] == found.metrics["duplicate_ids"] == 0
     assert found.metrics["trajectory_rigid_m"] == pytest.approx(0, abs=1e-5)
     assert found.engines == {"geometry": "recorded", "segmenter": "recorded", "tracker": "recorded"}
+    assert found.exhaustive is False
     assert len(found.notes) == 2  # that path and masks are the input's own
 
 
@@ -91,6 +91,12 @@ def test_a_failing_system_does_not_lose_the_other(tmp_path: Path):
     assert [each.error for each in found] == ["ValueError: two lines", ""]
 
 
+def test_the_settings_of_the_baseline_are_recorded(tmp_path: Path):
+    about = run(tmp_path, case()).about
+    assert about["config"]["snow"] == asdict(SNOW)
+    assert about["config"]["runtime"]["seed"] == 0
+
+
 def test_a_truth_of_another_clip_is_an_error_and_times_stay(tmp_path: Path):
     shifted = case()
     known = shifted.truth()
@@ -142,13 +148,6 @@ def test_names_of_clips_cannot_leave_the_folder(tmp_path: Path):
     assert len(list((tmp_path / "out/runs").iterdir())) == 1
 
 
-def test_duplicate_ids_are_counted():
-    frame = LabelledMasks(
-        t=0, object_id=np.array([1, 1, 2], np.int32), masks=boxes((0, 0, 2, 2), (2, 2, 4, 4), (5, 5, 7, 7))
-    )
-    assert duplicate_ids([frame]) == 1
-
-
 def test_only_frames_that_were_given_count():
     """At half the rate, the frames between are nobody's misses."""
     config = replace(CONFIG, sampling=replace(CONFIG.sampling, target_fps=5.0))
@@ -159,17 +158,10 @@ def test_only_frames_that_were_given_count():
 
 def test_what_is_not_defined_is_left_out_and_told(tmp_path: Path, monkeypatch):
     """A path of three poses on one spot has no scale."""
-    monkeypatch.setattr(scoring.trajectory, "compare", lambda *_, **__: SimpleNamespace(rmse=float("nan")))
+    monkeypatch.setattr(geometry_scores.trajectory, "compare", lambda *_, **__: SimpleNamespace(rmse=float("nan")))
     (found,) = run(tmp_path, case()).outcomes
     assert "trajectory_similarity_m" not in found.metrics
     assert "trajectory_similarity_m is not defined here" in found.notes
-
-
-def test_the_path_of_a_graph_is_the_camera_s():
-    made = fast_snow(case().open(CONFIG.sampling), CONFIG)
-    poses = scene().T_world_camera
-    relative = np.linalg.inv(poses[0]) @ poses
-    np.testing.assert_allclose(path_of(made.graph.ego).T_world_camera, relative, atol=1e-5)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema_version": 1, "about": {}, "outcomes": [{}]}'])

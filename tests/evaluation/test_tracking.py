@@ -87,6 +87,7 @@ def test_published_values(clips: Path):
 def test_perfect(by: str):
     found = score(clip(*TWO), clip(*TWO), by=by)
     assert found.idf1 == found.idp == found.idr == found.mota == found.hota == found.deta == found.assa == 1
+    assert found.recall == 1
     assert found.motp == found.switches == found.fragmentations == found.misses == found.false_positives == 0
     assert (found.frames, found.objects, found.found, found.matches, found.id_matches) == (6, 12, 12, 12, 12)
 
@@ -146,6 +147,7 @@ def test_coming_back_as_another_is_a_switch_and_a_fragmentation():
 def test_nothing_found():
     found = score(clip(*TWO), clip(*[{}] * 6), by="mask")
     assert found.idf1 == found.idp == found.idr == found.mota == found.hota == found.deta == found.assa == 0
+    assert found.recall == 0
     assert (found.misses, found.matches, found.found) == (12, 0, 0)
     assert math.isnan(found.motp)
 
@@ -246,7 +248,7 @@ def test_frames_and_ids_come_once():
     with pytest.raises(InputError, match="found: frame 3 comes twice"):
         score([twice], [twice, twice], by="box")
     doubled = ObjectsInFrame(frame=3, object_id=np.array([4, 4]), box_xyxy=np.zeros((2, 4), np.float32))
-    assert duplicate_ids([twice, doubled, doubled]) == 2
+    assert duplicate_ids(each.object_id for each in (twice, doubled, doubled)) == 2
     with pytest.raises(InputError, match="found: frame 3 has object 4 twice"):
         score([twice], [doubled], by="box")
 

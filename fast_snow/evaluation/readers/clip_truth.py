@@ -19,6 +19,7 @@ from fast_snow.evaluation.readers import (
 from fast_snow.evaluation.readers.paths import locate
 from fast_snow.evaluation.readers.source import Kind, TruthSource
 from fast_snow.evaluation.truth import ObjectsInFrame, Truth
+from fast_snow.inputs.calibration import check_intrinsics, pinhole
 from fast_snow.types import GridShape
 
 UNKNOWN: Final[GridShape] = (0, 0)
@@ -81,15 +82,17 @@ def _with_masks(truth: Truth, path: Path, source: TruthSource, _: float | None) 
     objects = _MASKS[source.format](path, source)
     first = objects[0].masks
     assert first is not None  # readers of masks answer with masks, and never with no frame
-    return replace(_sized(truth, first.shape, path), objects=objects)
+    return replace(_sized(truth, first.shape, path), objects=objects, exhaustive=source.exhaustive)
 
 
 def _with_boxes(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
     if truth.size == UNKNOWN:
         raise InputError(f'{path}: boxes tell no image size, expected the clip to have one; add "size"')
     if source.format == "motchallenge":
-        return replace(truth, objects=motchallenge.read_boxes(path, source))
-    return replace(truth, objects=kitti.objects_of(_LABELS[source.format](path, source), truth.size))
+        objects = motchallenge.read_boxes(path, source)
+    else:
+        objects = kitti.objects_of(_LABELS[source.format](path, source), truth.size)
+    return replace(truth, objects=objects, exhaustive=source.exhaustive)
 
 
 def _with_boxes_in_space(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
@@ -107,7 +110,10 @@ def _with_poses(truth: Truth, path: Path, source: TruthSource, fps: float | None
 
 def _with_depth(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
     images = _DEPTH[source.format](path, source)
-    return replace(_sized(truth, images.size, path), read_depth=images)
+    intrinsics = None if source.intrinsics is None else pinhole(*source.intrinsics)
+    if intrinsics is not None:
+        check_intrinsics(intrinsics, images.size, where=str(path))
+    return replace(_sized(truth, images.size, path), read_depth=images, intrinsics=intrinsics)
 
 
 def _sized(truth: Truth, size: GridShape, path: Path) -> Truth:

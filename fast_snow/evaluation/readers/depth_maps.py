@@ -4,6 +4,7 @@ Reference:
     J. Shotton et al., Scene Coordinate Regression Forests, CVPR 2013: 7-Scenes marks missing depth by 65535.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,6 +36,11 @@ class DepthImages:
     depth_scale: float
     size: GridShape
     missing_high: bool
+
+    @property
+    def frames(self) -> Collection[int]:
+        """The annotated frames."""
+        return self.files.keys()
 
     def __call__(self, index: int) -> Float32[np.ndarray, "h w"]:
         """Return metres along the optical axis, 0 where there is none.

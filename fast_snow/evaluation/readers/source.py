@@ -28,7 +28,9 @@ class TruthSource:
         frames: how many of the annotation's frames belong to the clip; None is all. Those outside are left out.
         classes: names or numbers of the classes that count; empty is all.
         video: which video of a file that holds several; None where it holds one.
+        exhaustive: whether every object of the annotated frames is annotated.
         depth_scale: stored units per metre.
+        intrinsics: fx, fy, cx and cy of the depth images in pixels.
         first_time_s: the time stamp that belongs to the input's first frame.
         camera_offset_m: what takes positions to the frame of the camera that made the images.
     """
@@ -41,7 +43,9 @@ class TruthSource:
     frames: int | None = None
     classes: tuple[str, ...] = ()
     video: int | None = None
+    exhaustive: bool = False
     depth_scale: float = 1000.0
+    intrinsics: tuple[float, float, float, float] | None = None
     first_time_s: float = 0.0
     camera_offset_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
