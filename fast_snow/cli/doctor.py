@@ -69,8 +69,12 @@ PACKAGES = (
     _Package("onnx", "Apache-2.0", extra="onnx"),
     _Package("onnxruntime", "MIT", extra="onnx", instead="onnxruntime-gpu"),
     _Package("tensorrt", "NVIDIA licence", extra="gpu"),
+    _Package("openai", "Apache-2.0", extra="vlm"),
+    _Package("google-genai", "Apache-2.0", extra="vlm"),
+    _Package("mcp", "MIT", extra="vlm"),
+    _Package("rs-bpe", "MIT", extra="vlm"),
 )
-"""What the engines are built on, and the extra of this package that brings it."""
+"""What the engines and the questions are built on, and the extra of this package that brings it."""
 
 
 def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
@@ -154,15 +158,18 @@ def _package(package: _Package) -> Finding:
 
 
 def _keys(environment: Mapping[str, str]) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(
-            topic="keys",
-            name=name,
-            state=State.READY if environment.get(name) else State.MISSING,
-            detail="set" if environment.get(name) else f"only for questions to {whose}: export {name}=…",
-        )
-        for name, whose in (("OPENAI_API_KEY", "OpenAI"), ("GEMINI_API_KEY", "Google"))
+    return (
+        _key(environment, "OpenAI", "OPENAI_API_KEY"),
+        _key(environment, "Google", "GEMINI_API_KEY", "GOOGLE_API_KEY"),
     )
+
+
+def _key(environment: Mapping[str, str], whose: str, *names: str) -> Finding:
+    found = next((each for each in names if environment.get(each, "").strip()), None)
+    if found is None:
+        detail = f"only for questions to {whose}: export {names[0]}=…"
+        return Finding(topic="keys", name=names[0], state=State.MISSING, detail=detail)
+    return Finding(topic="keys", name=found, state=State.READY, detail="set")
 
 
 def print_findings(console: Console, findings: tuple[Finding, ...]) -> None:

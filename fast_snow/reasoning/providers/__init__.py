@@ -1,0 +1,60 @@
+"""Vision-language models behind OpenAI's and Google's interfaces, at the providers' or on a server of one's own."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+
+from fast_snow.config import VlmConfig
+from fast_snow.errors import UserError
+from fast_snow.reasoning.conversation import VisionLanguageModel
+from fast_snow.reasoning.providers.delivery import Patience
+from fast_snow.reasoning.providers.endpoint import Endpoint, endpoint
+
+__all__ = ["open_model"]
+
+_CLIENTS = {"openai": "openai", "google": "google-genai", "httpx2": "openai"}
+"""Packages to install, by what is imported."""
+
+
+@contextmanager
+def open_model(
+    config: VlmConfig, *, environ: Mapping[str, str] = os.environ, pause: Callable[[float], None] = time.sleep
+) -> Iterator[VisionLanguageModel]:
+    """Open a vision-language model; nothing is sent before it is asked.
+
+    Args:
+        config: which model, where, and how it is asked.
+        environ: where the key is looked for: `OPENAI_API_KEY`; `GOOGLE_API_KEY` or else `GEMINI_API_KEY`.
+        pause: waits so many seconds before a request is sent again.
+
+    Yields:
+        The model.
+
+    Raises:
+        UserError: no key is set, or the provider's package is missing.
+        ConfigError: the model is another provider's, or the address is none.
+    """
+    where = endpoint(config, environ)
+    with _opened(where, config, Patience(max_retries=config.max_retries, pause=pause)) as model:
+        yield model
+
+
+def _opened(where: Endpoint, config: VlmConfig, patience: Patience) -> AbstractContextManager[VisionLanguageModel]:
+    try:
+        if config.provider == "google":
+            from fast_snow.reasoning.providers.google import open_gemini
+
+            return open_gemini(where, config, patience)
+        if config.api == "chat" or (config.api == "auto" and not where.own):
+            from fast_snow.reasoning.providers.openai_chat import open_chat
+
+            return open_chat(where, config, patience)
+        from fast_snow.reasoning.providers.openai_responses import open_responses
+
+        return open_responses(where, config, patience)
+    except ModuleNotFoundError as error:
+        package = _CLIENTS.get((error.name or "").partition(".")[0], error.name)
+    raise UserError(
+        f'the package {package} is missing, which speaks to {config.provider}: pip install "fast-snow[vlm]"'
+    )

@@ -1,0 +1,192 @@
+"""What a server's error means, and what the user can do about it, in one line."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fast_snow.errors import EngineError, FastSnowError, UserError
+from fast_snow.reasoning.providers.delivery import LONGEST_PAUSE_S, Denied, Loss, Lost, asked_pause_s, passes
+from fast_snow.reasoning.providers.endpoint import Endpoint
+
+_LONGEST_QUOTE, _LONGEST_PAGE = 300, 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """An error that the user can mend.
+
+    Attributes:
+        pattern: found in the code, the parameter and the message that came.
+        meaning: with `{model}` for the model's name.
+        advice: what to do.
+        statuses: those of HTTP that say it by themselves.
+        lasting: whether it counts even where the status says that the trouble passes.
+    """
+
+    pattern: str
+    meaning: str
+    advice: str
+    statuses: tuple[int, ...] = ()
+    lasting: bool = False
+
+
+# The first that fits counts; servers differ, so each pattern gathers the wordings of several.
+_RULES = (
+    _Rule(
+        r"context.?(length|window|size)|prompt is too long|too many (input )?tokens|input token count|request too large"
+        r"|string_above_max_length|maximum (number of )?(input )?tokens|longer than the maximum model length",
+        "the prompt is too long for {model}",
+        "lower --vlm.prompt-budget or --vlm.max-keyframes",
+        (413,),
+        lasting=True,
+    ),
+    _Rule(
+        r"insufficient_quota|credit balance|payment required",
+        "the account has no credit left",
+        "look at its billing page, or use another key",
+        (402,),
+        lasting=True,
+    ),
+    _Rule(
+        r"api[ _]key|api_key_invalid|authentication",
+        "the key was refused",
+        "check {variable} in the environment, and that its account may use {model}",
+        (401, 403),
+    ),
+    _Rule(
+        r"at most \d+ image|too many images",
+        "so many images are more than {model} takes",
+        "lower --vlm.max-keyframes",
+        lasting=True,
+    ),
+    _Rule(
+        r"mmproj|not a multimodal|(image|vision|multimodal)\w*( input| content)?s?( is| are)? (not|un)"
+        r"|not support (image|vision)|support image input",
+        "{model} takes no images",
+        "choose another model, or leave the images out with --vlm.max-keyframes 0",
+        lasting=True,
+    ),
+    _Rule(
+        r"not support (tool|function)|tools? (is|are|use is) not|tool choice requires|tools param requires"
+        r"|function calling is not|--jinja|enable-auto-tool-choice",
+        "tool calling is not offered there",
+        "ask with --vlm.no-tools, or start the server with tool calling",
+        lasting=True,
+    ),
+    _Rule(
+        r"temperature",
+        "{model} does not take this temperature",
+        "leave --vlm.temperature at 1, or choose another model",
+    ),
+    _Rule(
+        r"max_(output_|completion_|new_)?tokens|maxoutputtokens|max_output_tokens",
+        "{model} does not take this limit of output tokens",
+        "change --vlm.max-output-tokens",
+    ),
+    _Rule(
+        r"content_policy|content_filter|content management|moderation|invalid_prompt|flagged|usage polic|safety",
+        "the content was refused",
+        "put the question in other words, or leave the images out with --vlm.max-keyframes 0",
+    ),
+    _Rule(
+        r"model_not_found|model\S* .*(not found|not exist|not supported for)|no such model|unknown model|is pinned to",
+        "there is no model {model} for this key, or no such address",
+        "correct --vlm.model, or --vlm.base-url",
+        (404, 405),
+    ),
+)
+
+
+def explain(endpoint: Endpoint, outcome: Denied | Lost, retries: int) -> FastSnowError:
+    """Return the error to raise for a request that was not answered.
+
+    Args:
+        endpoint: who was asked.
+        outcome: of the last sending.
+        retries: how often the request was sent again.
+
+    Returns:
+        A UserError where the user can mend it, else an EngineError.
+    """
+    return _of_loss(endpoint, outcome, retries) if isinstance(outcome, Lost) else _of(endpoint, outcome, retries)
+
+
+def _of(endpoint: Endpoint, denied: Denied, retries: int) -> FastSnowError:
+    message, marks = said(denied.body)
+    answered = f"{denied.status}: {message}" if message else str(denied.status)
+    if 300 <= denied.status < 400:
+        where = denied.headers.get("location", "nowhere")
+        return UserError(f"{endpoint.name}: answers from another address, {where}: name it as --vlm.base-url")
+    rule = _rule(denied.status, " ".join((*marks, message)).lower())
+    if rule is not None:
+        meaning = rule.meaning.format(model=endpoint.model)
+        advice = rule.advice.format(model=endpoint.model, variable=endpoint.key.variable)
+        return UserError(f"{endpoint.name}: {meaning} ({answered}): {advice}")
+    if not passes(denied.status):
+        return EngineError(f"{endpoint.name}: does not take the request ({answered}): check --vlm.api and --vlm.model")
+    wait_s = asked_pause_s(denied) or 0.0
+    advice = f"wait {wait_s:.0f} s" if wait_s > LONGEST_PAUSE_S else "wait a while, or raise --vlm.max-retries"
+    return EngineError(f"{endpoint.name}: could not serve the request{_times(retries)} ({answered}): {advice}")
+
+
+def _rule(status: int, text: str) -> _Rule | None:
+    """Return what fits; words count before the status, which says less."""
+    rules = [each for each in _RULES if each.lasting or not passes(status)]
+    by_words = (each for each in rules if re.search(each.pattern, text))
+    by_status = (each for each in rules if status in each.statuses)
+    return next(by_words, None) or next(by_status, None)
+
+
+def _of_loss(endpoint: Endpoint, lost: Lost, retries: int) -> FastSnowError:
+    reason = f" ({_shortened(lost.reason)})" if lost.reason else ""
+    times = _times(retries)
+    match lost.loss:
+        case Loss.TIMED_OUT:
+            said = f"gave no answer within {endpoint.timeout_s:g} s{times}"
+            return EngineError(f"{endpoint.name}: {said}: raise --vlm.timeout-s, or lower --vlm.prompt-budget")
+        case Loss.NOT_REACHED:
+            advice = (
+                "check the connection and the proxy settings" if endpoint.own else "start it, or correct --vlm.base-url"
+            )
+            return EngineError(f"{endpoint.name}: cannot be reached{reason}: {advice}")
+        case Loss.BROKE_OFF:
+            return EngineError(f"{endpoint.name}: the connection broke off{times}{reason}: check server and proxy")
+
+
+def _times(retries: int) -> str:
+    return f", {retries + 1} times" if retries else ""
+
+
+def said(body: str) -> tuple[str, Sequence[str]]:
+    """Return the message of an error's body, and the codes beside it, in any of the forms that servers use."""
+    try:
+        read = json.loads(body)
+    except (ValueError, RecursionError):
+        return _shortened(re.sub(r"<[^>]*>", " ", body[:_LONGEST_PAGE])), ()
+    if isinstance(read, list) and read:
+        read = read[0]
+    error = read.get("error", read) if isinstance(read, dict) else read
+    if not isinstance(error, dict):
+        return _shortened(str(error)), ()
+    marks = [str(error[each]) for each in ("code", "type", "param", "status") if error.get(each)]
+    reasons = [str(each["reason"]) for each in _objects(error.get("details")) if "reason" in each]  # Google's
+    return _shortened(_message(error)), (*marks, *reasons)
+
+
+def _message(error: dict[str, Any]) -> str:
+    message = error.get("message") or error.get("detail") or ""
+    if isinstance(message, str):
+        return message
+    # FastAPI says what is wrong with each field, and repeats the whole field.
+    return "; ".join(f"{each.get('loc')}: {each['msg']}" for each in _objects(message) if "msg" in each) or str(message)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:  # noqa: ANN401 (JSON of a server)
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…"

@@ -1,0 +1,205 @@
+"""Sends a request until it is answered or cannot be.
+
+A client that gives up, or finds its connection reset, cannot know whether the server answered. Such a request is sent
+again all the same: it only asks and changes nothing, so the worst is that an answer is paid for twice. `Usage.retries`
+counts every further sending, and the clients' own retries are switched off so that there are no others.
+"""
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum, auto
+from itertools import count
+from typing import Any
+
+from fast_snow.errors import EngineError, FastSnowError, UserError
+
+LONGEST_PAUSE_S = 120.0
+"""Who is told to wait longer is told so instead."""
+_FIRST_PAUSE_S, _LONGEST_BACKOFF_S = 1.0, 30.0
+
+
+class Loss(Enum):
+    """How a request remained without an answer."""
+
+    TIMED_OUT = auto()
+    NOT_REACHED = auto()
+    BROKE_OFF = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """An error that the server answered.
+
+    Attributes:
+        status: of HTTP.
+        headers: by lower-case name.
+        body: as it came.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """A request that was not answered.
+
+    Attributes:
+        loss: how.
+        reason: what the connection said.
+    """
+
+    loss: Loss
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """An answer.
+
+    Attributes:
+        body: the JSON object.
+        retries: how often the request was sent again.
+    """
+
+    body: Mapping[str, Any]
+    retries: int
+
+
+Attempt = str | Denied | Lost
+"""What one sending came to: the text of the answer, or why there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How often and after which pauses a request is sent again.
+
+    Attributes:
+        max_retries: how often.
+        pause: waits so many seconds; Ctrl-C interrupts it.
+        chance: a number from 0 to 1 that keeps clients from coming back all at once.
+    """
+
+    max_retries: int
+    pause: Callable[[float], None] = time.sleep
+    chance: Callable[[], float] = random.random
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Undelivered:
+    """A request that is not sent again.
+
+    Attributes:
+        outcome: of the last sending.
+        retries: how often it was sent again.
+        error: says so to the user.
+    """
+
+    outcome: Denied | Lost
+    retries: int
+    error: FastSnowError
+
+
+def deliver(
+    send: Callable[[], Attempt], explain: Callable[[Denied | Lost, int], FastSnowError], patience: Patience
+) -> Delivered | Undelivered:
+    """Send a request, and again where the server could not serve it.
+
+    Nothing is raised where an error came: whoever raises it from here carries none of the client's frames, whose locals
+    hold the key.
+
+    Args:
+        send: sends it once.
+        explain: says what an error means, given how often the request was sent again; what the user must mend is not
+            tried again.
+        patience: how often, and after which pauses.
+
+    Raises:
+        EngineError: the answer is not JSON.
+    """
+    for retries in count():
+        outcome = send()
+        if isinstance(outcome, str):
+            return Delivered(body=_read(outcome), retries=retries)
+        error = explain(outcome, retries)
+        pause_s = _pause_s(outcome, retries, patience)
+        if isinstance(error, UserError) or retries == patience.max_retries or pause_s is None:
+            return Undelivered(outcome=outcome, retries=retries, error=error)
+        patience.pause(pause_s)
+    raise AssertionError("counting does not end")
+
+
+def passes(status: int) -> bool:
+    """Tell whether a status of HTTP means that the same request may be served later."""
+    return status in (408, 409, 429) or status >= 500
+
+
+def _read(text: str) -> Mapping[str, Any]:
+    try:
+        body = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
+    if isinstance(body, dict):
+        return body
+    shown = " ".join(text[:80].split())
+    raise EngineError(f"the server's answer begins with {shown!r}, expected a JSON object: check address and proxy")
+
+
+def _pause_s(outcome: Denied | Lost, retries: int, patience: Patience) -> float | None:
+    """Return how long to wait before the request is sent again; None where that is no use."""
+    if isinstance(outcome, Lost):
+        return None if outcome.loss is Loss.NOT_REACHED else _backoff_s(retries, patience)
+    if not passes(outcome.status):
+        return None
+    asked_s = asked_pause_s(outcome)
+    if asked_s is None:
+        return _backoff_s(retries, patience)
+    return asked_s if asked_s <= LONGEST_PAUSE_S else None
+
+
+def _backoff_s(retries: int, patience: Patience) -> float:
+    return min(_FIRST_PAUSE_S * 2 ** min(retries, 10), _LONGEST_BACKOFF_S) * (0.5 + 0.5 * patience.chance())
+
+
+def asked_pause_s(denied: Denied) -> float | None:
+    """Return how long the server asks to wait: by its headers, or as Google does in the error's details."""
+    headers = denied.headers
+    asked = (
+        _seconds(headers.get("retry-after-ms"), 1e-3),
+        _seconds(headers.get("retry-after")),
+        _seconds_until(headers.get("retry-after")),
+        _seconds(_retry_info(denied.body).removesuffix("s")),
+    )
+    return next((each for each in asked if each is not None), None)
+
+
+def _seconds(text: str | None, unit_s: float = 1.0) -> float | None:
+    try:
+        seconds = float(text or "") * unit_s
+    except ValueError:
+        return None
+    return max(seconds, 0.0) if not math.isnan(seconds) else None
+
+
+def _seconds_until(date: str | None) -> float | None:
+    try:
+        moment = parsedate_to_datetime(date or "")
+    except ValueError:
+        return None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return max((aware - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _retry_info(body: str) -> str:
+    try:
+        details = json.loads(body)["error"]["details"]
+        return next(str(each["retryDelay"]) for each in details if "retryDelay" in each)
+    except (ValueError, KeyError, TypeError, RecursionError, StopIteration):
+        return ""

@@ -1,0 +1,104 @@
+"""Which server is asked, and with which key."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from fast_snow.config import VlmConfig, VlmProvider
+from fast_snow.errors import ConfigError
+from fast_snow.reasoning.providers.keys import Key, find
+
+_OWNER: Mapping[VlmProvider, str] = {"openai": "OpenAI", "google": "Google"}
+_ADDRESS: Mapping[VlmProvider, str] = {
+    "openai": "https://api.openai.com/v1",
+    "google": "https://generativelanguage.googleapis.com",
+}
+# Where both are set, Google's own client takes the first one too.
+_KEYS: Mapping[VlmProvider, tuple[str, ...]] = {
+    "openai": ("OPENAI_API_KEY",),
+    "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+}
+_MODELS: Mapping[VlmProvider, tuple[str, ...]] = {
+    "openai": ("gpt-", "chatgpt-", "o1", "o3", "o4"),
+    "google": ("gemini-", "gemma-", "models/"),
+}
+_EXAMPLE: Mapping[VlmProvider, str] = {"openai": "gpt-5.2", "google": "gemini-3-pro-preview"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A server that speaks a provider's API.
+
+    Attributes:
+        name: the provider's, or the address of another server; for messages.
+        address: where requests go.
+        own: whether it is the provider's own server.
+        model: that is asked for.
+        timeout_s: longest wait for one answer.
+        key: that is sent.
+    """
+
+    name: str
+    address: str
+    own: bool
+    model: str
+    timeout_s: float
+    key: Key
+
+
+def endpoint(config: VlmConfig, environ: Mapping[str, str]) -> Endpoint:
+    """Return the server that the configuration names.
+
+    Raises:
+        UserError: no key is set.
+        ConfigError: the address is none, or the model is another provider's.
+    """
+    own = config.base_url is None
+    _expect_name(config)
+    if own:
+        _expect_model_of(config)
+    address = _checked(config.base_url) if config.base_url is not None else _ADDRESS[config.provider]
+    return Endpoint(
+        name=_OWNER[config.provider] if own else address,
+        address=address,
+        own=own,
+        model=config.model,
+        timeout_s=config.timeout_s,
+        key=find(_KEYS[config.provider], _OWNER[config.provider], environ, optional=not own),
+    )
+
+
+def _expect_name(config: VlmConfig) -> None:
+    """Refuse what cannot be a model's name; Google's stands in the address."""
+    no_path = config.provider == "google" and any(each in config.model for each in ("..", "?", "&"))
+    if not config.model.strip() or not config.model.isprintable() or no_path:
+        raise ConfigError(f"vlm.model: got {config.model!r}, expected the name of a model")
+
+
+def _expect_model_of(config: VlmConfig) -> None:
+    """Refuse a model that is plainly the other provider's."""
+    for provider, prefixes in _MODELS.items():
+        if provider != config.provider and config.model.startswith(prefixes):
+            raise ConfigError(
+                f"vlm.model: {config.model!r} is a model of {_OWNER[provider]}, but vlm.provider is {config.provider}:"
+                f" name a model of {_OWNER[config.provider]}, like --vlm.model {_EXAMPLE[config.provider]}, or choose"
+                f" --vlm.provider {provider}"
+            )
+
+
+def _checked(address: str) -> str:
+    """Refuse what is no address, and secrets in an address: it is written to files and shown in messages."""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        raise ConfigError(f"vlm.base_url: got {address!r}, expected one like http://localhost:8000/v1") from None
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigError(
+            "vlm.base_url: holds a user name, a password or a query, which would be written to files: expected the"
+            " address alone, like http://localhost:8000/v1; a key belongs into the environment"
+        )
+    blank = any(each.isspace() or not each.isprintable() for each in address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or blank:
+        raise ConfigError(f"vlm.base_url: got {address!r}, expected one like http://localhost:8000/v1")
+    return address.rstrip("/")

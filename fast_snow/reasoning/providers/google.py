@@ -1,0 +1,246 @@
+"""Google's generateContent, by its client google-genai.
+
+Thoughts are signed, and the signatures go back with the parts that they came with. The client's own retries, its
+calling of Python functions and its joining of continued answers are off: each request is one, and is counted. Answers
+are taken whole, not streamed: a turn is acted on only when it is complete.
+
+Reference: https://ai.google.dev/gemini-api/docs/thought-signatures
+"""
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from google import genai
+from google.genai import errors, types
+
+from fast_snow.config import VlmConfig
+from fast_snow.errors import EngineError
+from fast_snow.reasoning.conversation import (
+    ModelTurn,
+    Picture,
+    Reply,
+    Text,
+    ToolCall,
+    ToolDeclaration,
+    ToolOutcome,
+    ToolTurn,
+    Turn,
+    UserTurn,
+)
+from fast_snow.reasoning.providers.answers import concluded, mapping, sequence, text, tokens
+from fast_snow.reasoning.providers.connection import http_client, lost
+from fast_snow.reasoning.providers.delivery import Attempt, Delivered, Denied, Patience
+from fast_snow.reasoning.providers.endpoint import Endpoint
+from fast_snow.reasoning.providers.wire import Wire, sendable, temperature, usage_of
+
+_CUT_OFF = ("MAX_TOKENS", "CONTINUATION")
+_UNREADABLE_CALL = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS")
+_FINISHED = ("", "STOP", "FINISH_REASON_UNSPECIFIED", "OTHER", *_CUT_OFF)
+
+
+@dataclass(frozen=True, slots=True)
+class _Native:
+    """A turn in the client's own form, signatures included."""
+
+    content: types.Content
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gemini:
+    """A model behind generateContent.
+
+    Attributes:
+        wire: leads to it.
+        config: says how it is asked.
+    """
+
+    wire: Wire
+    config: VlmConfig
+
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> Reply:
+        """Return the model's next turn; see `VisionLanguageModel`."""
+        declared: list[Any] = [types.Tool(function_declarations=[_function(each) for each in tools])] if tools else []
+        body = {
+            "model": self.config.model,
+            "contents": [_content(before, turn) for before, turn in zip((None, *turns), turns, strict=False)],
+            "config": types.GenerateContentConfig(
+                system_instruction=sendable(instructions) or None,
+                max_output_tokens=self.config.max_output_tokens,
+                tools=declared or None,
+                temperature=temperature(self.config, self.wire.endpoint),
+                automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+                automatic_continuation=False,
+                should_return_http_response=True,
+            ),
+        }
+        return _reply(self.wire.endpoint, self.wire.ask(body))
+
+
+@contextmanager
+def open_gemini(endpoint: Endpoint, config: VlmConfig, patience: Patience) -> Iterator[Gemini]:
+    """Open a model behind generateContent."""
+    with http_client(endpoint.timeout_s) as connection:
+        options = types.HttpOptions(
+            base_url=endpoint.address, timeout=math.ceil(endpoint.timeout_s * 1000), httpx_client=connection
+        )
+        with genai.Client(vertexai=False, api_key=endpoint.key.value, http_options=options) as client:
+
+            def send(body: Mapping[str, Any]) -> Attempt:
+                return _attempt(client, body)
+
+            yield Gemini(wire=Wire(endpoint=endpoint, patience=patience, send=send), config=config)
+
+
+def _attempt(client: genai.Client, body: Mapping[str, Any]) -> Attempt:
+    """Send a request once and say what came of it."""
+    try:
+        response = client.models.generate_content(**body).sdk_http_response
+    except errors.APIError as error:
+        denied: Any = error.response
+        return Denied(status=denied.status_code, headers=dict(denied.headers), body=denied.text)
+    except (httpx2.HTTPError, UnicodeDecodeError, RecursionError) as error:  # the latter two: of an error's body
+        return lost(error)
+    return response.body or "" if response is not None else ""
+
+
+def _function(tool: ToolDeclaration) -> types.FunctionDeclaration:
+    return types.FunctionDeclaration(
+        name=tool.name, description=tool.description, parameters_json_schema=dict(tool.parameters)
+    )
+
+
+def _content(before: Turn | None, turn: Turn) -> types.Content:
+    match turn:
+        case UserTurn():
+            return types.Content(role="user", parts=[_part(each) for each in turn.parts])
+        case ModelTurn(native=_Native(content=content)):
+            return content
+        case ModelTurn():
+            said = [types.Part(text=sendable(turn.text))] if turn.text else []
+            return types.Content(role="model", parts=[*said, *map(_call_part, turn.calls)])
+        case ToolTurn():
+            named = _named_calls(before)
+            return types.Content(role="user", parts=[_outcome(each, named) for each in turn.outcomes])
+
+
+def _part(part: Text | Picture) -> types.Part:
+    if isinstance(part, Text):
+        return types.Part(text=sendable(part.text))
+    return types.Part.from_bytes(data=part.jpeg, mime_type="image/jpeg")
+
+
+def _call_part(call: ToolCall) -> types.Part:
+    return types.Part(
+        function_call=types.FunctionCall(id=call.call_id, name=call.name, args=_object(call.arguments) or {})
+    )
+
+
+def _named_calls(turn: Turn | None) -> frozenset[str]:
+    """Return the ids that the provider itself gave to a turn's calls; to others it wants none back."""
+    if not isinstance(turn, ModelTurn):
+        return frozenset()
+    if not isinstance(turn.native, _Native):
+        return frozenset(each.call_id for each in turn.calls)
+    parts = turn.native.content.parts or ()
+    return frozenset(each.function_call.id for each in parts if each.function_call and each.function_call.id)
+
+
+def _outcome(outcome: ToolOutcome, named: frozenset[str]) -> types.Part:
+    content = sendable(outcome.content)
+    response = {"error": content} if outcome.failed else {"output": _object(content) or content}
+    name = outcome.call_id if outcome.call_id in named else None
+    return types.Part(function_response=types.FunctionResponse(id=name, name=outcome.name, response=response))
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    try:
+        read = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def _reply(endpoint: Endpoint, delivered: Delivered) -> Reply:
+    body = delivered.body
+    candidates = sequence(body.get("candidates"), "candidates")
+    candidate = mapping(candidates[0], "the first candidate") if candidates else {}
+    content = candidate.get("content")
+    parts = sequence(mapping(content, "content").get("parts"), "parts") if content is not None else ()
+    native = types.Content(role="model", parts=[each for each in map(_read_part, parts) if each is not None])
+    reason = text(candidate.get("finishReason"), "finishReason")
+    if reason in _UNREADABLE_CALL:
+        raise EngineError(
+            f"{endpoint.name}: {endpoint.model} called a tool in a way that cannot be read ({reason}): ask again, or"
+            " without tools: --vlm.no-tools"
+        )
+    usage = body.get("usageMetadata")
+    thoughts = tokens(usage, "thoughtsTokenCount")
+    return concluded(
+        endpoint,
+        ModelTurn(text=_words(native), calls=_calls(native), native=_Native(native)),
+        usage_of(
+            delivered,
+            input_tokens=tokens(usage, "promptTokenCount"),
+            cached_tokens=tokens(usage, "cachedContentTokenCount"),
+            output_tokens=tokens(usage, "candidatesTokenCount") + thoughts,
+            thought_tokens=thoughts,
+        ),
+        cut_off=reason in _CUT_OFF,
+        refused=_blocked(body) or ("" if reason in _FINISHED else reason),
+    )
+
+
+def _blocked(body: Mapping[str, Any]) -> str:
+    """Return why the prompt was blocked; empty where it was not."""
+    feedback = body.get("promptFeedback")
+    return text(feedback.get("blockReason"), "blockReason") if isinstance(feedback, Mapping) else ""
+
+
+def _read_part(part: Any) -> types.Part | None:  # noqa: ANN401 (JSON of a server)
+    """Return what is known of a part: words, a thought, a call; None where it is nothing of these."""
+    given = mapping(part, "a part")
+    call = given.get("functionCall")
+    if call is None and given.get("text") is None and given.get("thoughtSignature") is None:
+        return None
+    return types.Part(
+        text=None if given.get("text") is None else text(given["text"], "text"),
+        thought=given.get("thought") is True or None,
+        thought_signature=_signature(given.get("thoughtSignature")),
+        function_call=None if call is None else _function_call(mapping(call, "functionCall")),
+    )
+
+
+def _signature(encoded: Any) -> bytes | None:  # noqa: ANN401
+    if encoded is None:
+        return None
+    plain = text(encoded, "thoughtSignature").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except binascii.Error:
+        raise EngineError("the server's answer has a thoughtSignature that is not base64: check the server") from None
+
+
+def _function_call(call: Mapping[str, Any]) -> types.FunctionCall:
+    arguments = {} if call.get("args") is None else dict(mapping(call["args"], "args"))
+    return types.FunctionCall(
+        id=text(call.get("id"), "id") or None, name=text(call.get("name"), "name"), args=arguments
+    )
+
+
+def _words(content: types.Content) -> str:
+    return "".join(each.text for each in content.parts or () if each.text and not each.thought)
+
+
+def _calls(content: types.Content) -> tuple[ToolCall, ...]:
+    calls = [each.function_call for each in content.parts or () if each.function_call]
+    return tuple(
+        ToolCall(call_id=each.id or f"{each.name}#{index}", name=each.name or "", arguments=json.dumps(each.args))
+        for index, each in enumerate(calls)
+    )

@@ -1,0 +1,194 @@
+"""OpenAI's Responses API.
+
+Nothing is stored at the provider (`store` is false), so a thought comes encrypted and goes back with the turn that it
+led to. Answers are taken whole, not streamed: a turn is acted on only when it is complete.
+
+Reference: https://developers.openai.com/api/docs/guides/reasoning (encrypted reasoning items).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import openai
+
+from fast_snow.config import VlmConfig
+from fast_snow.errors import EngineError
+from fast_snow.reasoning.conversation import (
+    ModelTurn,
+    Picture,
+    Reply,
+    Text,
+    ToolCall,
+    ToolDeclaration,
+    ToolTurn,
+    Turn,
+    UserTurn,
+)
+from fast_snow.reasoning.providers.answers import concluded, mapping, sequence, text, tokens
+from fast_snow.reasoning.providers.delivery import Attempt, Delivered, Patience
+from fast_snow.reasoning.providers.endpoint import Endpoint
+from fast_snow.reasoning.providers.openai_client import attempt, connected
+from fast_snow.reasoning.providers.wire import Dispensable, Wire, data_url, sendable, temperature, usage_of
+
+Item = Mapping[str, Any]
+
+_INCLUDE = Dispensable(name="include", pattern=r"\binclude\b|encrypted")  # models that do not think refuse it
+_STORE = Dispensable(name="store", pattern=r"\bstore\b")  # a server that does not know the word stores nothing
+
+
+@dataclass(frozen=True, slots=True)
+class _Native:
+    """The items of a turn, as they came."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Responses:
+    """A model behind the Responses API.
+
+    Attributes:
+        wire: leads to it.
+        config: says how it is asked.
+    """
+
+    wire: Wire
+    config: VlmConfig
+
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> Reply:
+        """Return the model's next turn; see `VisionLanguageModel`."""
+        body = {
+            "model": self.config.model,
+            "instructions": sendable(instructions),
+            "input": [item for turn in turns for item in _items(turn)],
+            "max_output_tokens": self.config.max_output_tokens,
+            "store": False,
+            "include": ["reasoning.encrypted_content"],
+            "temperature": temperature(self.config, self.wire.endpoint),
+            "tools": [_function(each) for each in tools] or None,
+            "stream": False,  # some servers stream unless told
+        }
+        return _reply(self.wire.endpoint, self.wire.ask(body))
+
+
+@contextmanager
+def open_responses(endpoint: Endpoint, config: VlmConfig, patience: Patience) -> Iterator[Responses]:
+    """Open a model behind the Responses API."""
+    with connected(endpoint) as client:
+
+        def send(body: Mapping[str, Any]) -> Attempt:
+            return attempt(lambda: _create(client, body))
+
+        dispensable = (_INCLUDE,) if endpoint.own else (_INCLUDE, _STORE)
+        yield Responses(
+            wire=Wire(endpoint=endpoint, patience=patience, send=send, dispensable=dispensable), config=config
+        )
+
+
+def _create(client: openai.OpenAI, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 (the client's own)
+    return client.responses.with_raw_response.create(**body)
+
+
+def _function(tool: ToolDeclaration) -> Item:
+    parameters = dict(tool.parameters)
+    return {
+        "type": "function",
+        "name": tool.name,
+        "description": tool.description,
+        "parameters": parameters,
+        "strict": True,
+    }
+
+
+def _items(turn: Turn) -> Iterable[Item]:
+    match turn:
+        case UserTurn():
+            return [{"type": "message", "role": "user", "content": [_part(each) for each in turn.parts]}]
+        case ModelTurn(native=_Native(items=items)):
+            return items
+        case ModelTurn():
+            said = [{"type": "message", "role": "assistant", "content": sendable(turn.text)}] if turn.text else []
+            return [*said, *map(_call, turn.calls)]
+        case ToolTurn():
+            return [
+                {"type": "function_call_output", "call_id": each.call_id, "output": sendable(each.content)}
+                for each in turn.outcomes
+            ]
+
+
+def _part(part: Text | Picture) -> Item:
+    if isinstance(part, Text):
+        return {"type": "input_text", "text": sendable(part.text)}
+    return {"type": "input_image", "image_url": data_url(part), "detail": "auto"}
+
+
+def _call(call: ToolCall) -> Item:
+    return {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments}
+
+
+def _reply(endpoint: Endpoint, delivered: Delivered) -> Reply:
+    body = delivered.body
+    _expect_no_failure(endpoint, body)
+    items = [mapping(each, "an item of output") for each in sequence(body.get("output"), "output")]
+    items = [each for each in items if each.get("status") != "incomplete" or each.get("type") == "message"]
+    contents = [
+        mapping(part, "a part of a message")
+        for each in items
+        if each.get("type") == "message"
+        for part in sequence(each.get("content"), "content")
+    ]
+    turn = ModelTurn(
+        text="".join(text(each.get("text"), "text") for each in contents if each.get("type") == "output_text"),
+        calls=tuple(_tool_call(each) for each in items if each.get("type") == "function_call"),
+        native=_Native(tuple(_kept(each) for each in items if _belongs_back(each))),
+    )
+    reason = _why_incomplete(body)
+    refusals = " ".join(text(each.get("refusal"), "refusal") for each in contents if each.get("type") == "refusal")
+    usage = body.get("usage")
+    return concluded(
+        endpoint,
+        turn,
+        usage_of(
+            delivered,
+            input_tokens=tokens(usage, "input_tokens"),
+            cached_tokens=tokens(usage, "input_tokens_details", "cached_tokens"),
+            output_tokens=tokens(usage, "output_tokens"),
+            thought_tokens=tokens(usage, "output_tokens_details", "reasoning_tokens"),
+        ),
+        cut_off=reason == "max_output_tokens",
+        refused="content filter" if reason == "content_filter" else refusals,
+    )
+
+
+def _why_incomplete(body: Mapping[str, Any]) -> str:
+    """Return why an answer is incomplete; empty where it is not."""
+    details = body.get("incomplete_details")
+    return text(details.get("reason"), "reason") if isinstance(details, Mapping) else ""
+
+
+def _expect_no_failure(endpoint: Endpoint, body: Mapping[str, Any]) -> None:
+    if body.get("error") or body.get("status") in ("failed", "cancelled"):
+        error = body.get("error")
+        why = error.get("message") if isinstance(error, Mapping) else error
+        shown = " ".join(str(why).split())[:300]
+        raise EngineError(f"{endpoint.name}: {endpoint.model} failed on the request ({shown}): ask again")
+
+
+def _tool_call(item: Item) -> ToolCall:
+    return ToolCall(
+        call_id=text(item.get("call_id"), "call_id"),
+        name=text(item.get("name"), "name"),
+        arguments=text(item.get("arguments"), "arguments"),
+    )
+
+
+def _belongs_back(item: Item) -> bool:
+    """Tell whether an item can be sent back: a thought that is not encrypted is known to nobody afterwards."""
+    kind = item.get("type")
+    return kind in ("message", "function_call") or (kind == "reasoning" and bool(item.get("encrypted_content")))
+
+
+def _kept(item: Item) -> Item:
+    return {name: value for name, value in item.items() if value is not None}
