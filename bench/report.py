@@ -124,6 +124,26 @@ def mask_margin(results: Results) -> list[str]:
     return [f"What the figures mean and decide is in [ADR 4](adr/004-mask-margin.md) ({shown})."]
 
 
+def prompt(results: Results) -> list[str]:
+    """The prompt beside plain JSON of the same graphs."""
+    rows = [
+        [
+            f"{name}: {each['objects']} objects, {each['observations']} observations",
+            *(f"{count:.1f}" for count in each["tokens_per_observation"].values()),
+            _ms(each["seconds"]["prompt"]["median_s"]),
+            _ms(each["seconds"]["json_dumps"]["median_s"]),
+        ]
+        for name, each in results["results"].items()
+    ]
+    head = ["tokens per observation", "`json.dumps`", "`4dsg.json`", "prompt", "prompt without tau"]
+    return [
+        table([*head, "prompt ms", "`json.dumps` ms"], rows),
+        "Tokens of the o200k vocabulary, everything but pictures included. An observation has twelve numbers of up to"
+        " nine digits, of which a token holds three: 36 tokens before the first point or separator. Milliseconds are of"
+        " the whole prompt, with the counting of its tokens.",
+    ]
+
+
 def evaluation(results: Results) -> list[str]:
     """Both systems on every clip (`report.json` of `fast-snow eval run`)."""
     rows = (*results["rows"], *results["totals"])
@@ -183,6 +203,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Results], list[str]]]] = {
     "kernels": ("Kernels", kernels),
     "latency": ("From end to end", latency),
     "mask_margin": ("Mask margin", mask_margin),
+    "prompt": ("Length of prompts", prompt),
 }
 
 

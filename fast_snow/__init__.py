@@ -14,16 +14,31 @@ if TYPE_CHECKING:
     from fast_snow.api import Result, build_graph, load, stream
     from fast_snow.config import Config
     from fast_snow.errors import FastSnowError, UserError
+    from fast_snow.reasoning.answering import Answer
+    from fast_snow.reasoning.asking import ask
     from fast_snow.types import SceneGraph
 
-__all__ = ["Config", "FastSnowError", "Result", "SceneGraph", "UserError", "build_graph", "load", "stream"]
+__all__ = [
+    "Answer",
+    "Config",
+    "FastSnowError",
+    "Result",
+    "SceneGraph",
+    "UserError",
+    "ask",
+    "build_graph",
+    "load",
+    "stream",
+]
 
 _HOME = {
+    "Answer": "reasoning.answering",
     "Config": "config",
     "FastSnowError": "errors",
     "Result": "api",
     "SceneGraph": "types",
     "UserError": "errors",
+    "ask": "reasoning.asking",
     "build_graph": "api",
     "load": "api",
     "stream": "api",

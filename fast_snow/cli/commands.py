@@ -8,10 +8,13 @@ from time import perf_counter
 
 from fast_snow import run_folder
 from fast_snow.api import collected_warnings, load, steps
+from fast_snow.cli.ask_options import Ask
 from fast_snow.cli.clip_images import clip_images
 from fast_snow.cli.doctor import examine, print_findings
 from fast_snow.cli.eval_options import Eval
+from fast_snow.cli.mcp_commands import serve
 from fast_snow.cli.options import Doctor, ExportEngines, FetchModels, Infer, Validate, View
+from fast_snow.cli.query_options import Query
 from fast_snow.cli.terminal import (
     console,
     print_exported,
@@ -45,11 +48,15 @@ def infer(command: Infer) -> int:
     """Turn an input into a run folder."""
     folder = command.out or Path("out") / command.input.stem
     config = command.config
+    if command.question is not None:
+        from fast_snow.cli import ask_commands  # heavy: not for the other commands
+
+        ask_commands.require_answerable(command.question, config.vlm)
     began = perf_counter()
     with collected_warnings(show=False) as noticed, shown_progress(quiet=command.quiet) as progress:
         source = open_input(command.input, config.sampling)
         composition = compose(source, config, progress=progress)
-        _warn_of_idle_settings(config, composition)
+        _warn_of_idle_settings(config, composition, asked=command.question is not None)
         with terminable(), run_folder.create(folder, overwrite=command.overwrite) as writer:
             summary, graph = RunSummary(), start(config).graph
             for step in steps(source, composition, config, progress=progress):
@@ -70,14 +77,33 @@ def infer(command: Infer) -> int:
         wall_s=wall_s,
         warnings=noticed,
     )
-    return 0
+    if command.question is None:
+        return 0
+    return ask_commands.follow_up(folder, command.question, config.vlm, quiet=command.quiet)
 
 
-def _warn_of_idle_settings(config: Config, composition: Composition) -> None:
+def _warn_of_idle_settings(config: Config, composition: Composition, *, asked: bool) -> None:
     """Tell of settings that were changed but that nothing in this run reads."""
-    idle = [name for name in changed(config) if not reads(composition, name)]
+    unread = [name for name in changed(config) if not reads(composition, name)]
+    idle = [name for name in unread if not (asked and name.startswith("vlm."))]
     if idle:
         warnings.warn(f"no engine of this run reads {', '.join(idle)}", FastSnowWarning, stacklevel=2)
+
+
+@run.register
+def ask(command: Ask) -> int:
+    """Answer a question about a run."""
+    from fast_snow.cli import ask_commands  # heavy: not for the other commands
+
+    return ask_commands.ask(command)
+
+
+@run.register
+def query(command: Query) -> int:
+    """Answer with a spatial tool."""
+    from fast_snow.cli import query_commands  # heavy: not for the other commands
+
+    return query_commands.query(command)
 
 
 @run.register
@@ -152,6 +178,9 @@ def evaluate(command: Eval) -> int:
     from fast_snow.cli import eval_commands  # heavy: not for the other commands
 
     return eval_commands.run(command.action)
+
+
+run.register(serve)
 
 
 @run.register

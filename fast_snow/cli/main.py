@@ -7,17 +7,20 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import tyro
 
 from fast_snow.cli.options import Command
+from fast_snow.cli.query_options import Query
+from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import as_options
 from fast_snow.presets import load as load_preset
 
-_WITH_PRESET = (["infer"], ["fetch-models"], ["export-engines"], ["eval", "run"])
+_WITH_PRESET = (["infer"], ["ask"], ["fetch-models"], ["export-engines"], ["eval", "run"], ["eval", "qa"])
 
 
 def _parse(arguments: list[str]) -> Command:
@@ -25,6 +28,8 @@ def _parse(arguments: list[str]) -> Command:
     told = io.StringIO()
     try:
         with redirect_stderr(told):
+            if arguments[:1] == ["query"]:  # what it does not know are the tool's arguments
+                return _query(arguments)
             return tyro.cli(Command, args=_with_preset(arguments), prog="fast-snow", description=__doc__)
     except SystemExit as end:
         if end.code in (None, 0):
@@ -32,15 +37,22 @@ def _parse(arguments: list[str]) -> Command:
         raise UserError(_one_line(told.getvalue())) from None
 
 
+def _query(arguments: list[str]) -> Command:
+    found, others = tyro.cli(Command, args=arguments, prog="fast-snow", description=__doc__, return_unknown_args=True)
+    return replace(found, arguments=tuple(others)) if isinstance(found, Query) else found
+
+
 def _with_preset(arguments: list[str]) -> list[str]:
     """Put the settings of `--preset FILE` before the other options, which thus win over it."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", type=Path)
     path = parser.parse_known_args(arguments)[0].preset
-    command = 2 if arguments[:2] == ["eval", "run"] else 1
+    command = 2 if arguments[:1] == ["eval"] else 1
     if path is None or arguments[:command] not in _WITH_PRESET:
         return arguments
-    return [*arguments[:command], *as_options(load_preset(path)), *arguments[command:]]
+    preset = load_preset(path)
+    settings = Config(vlm=preset.vlm) if arguments[0] == "ask" else preset
+    return [*arguments[:command], *as_options(settings), *arguments[command:]]
 
 
 def _one_line(boxed: str) -> str:

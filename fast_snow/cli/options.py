@@ -6,7 +6,10 @@ from typing import Annotated, Literal
 
 import tyro
 
+from fast_snow.cli.ask_options import Ask
 from fast_snow.cli.eval_options import Eval
+from fast_snow.cli.mcp_options import Mcp
+from fast_snow.cli.query_options import Query
 from fast_snow.config import Config
 
 DebugFlag = Annotated[bool, tyro.conf.arg(help="On an error, show where in the code it arose.")]
@@ -24,6 +27,8 @@ class Infer:
     """A video file or a recording folder."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), metavar="OUT")] = None
     """Folder for the results; out/NAME-OF-INPUT where it is not given."""
+    question: Annotated[str | None, tyro.conf.arg(aliases=("-q",), metavar="QUESTION")] = None
+    """Answer this once the graph is there, as `fast-snow ask OUT QUESTION` does."""
     preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A TOML file of settings, like those in configs/; options given here win over it."""
     overwrite: bool = False
@@ -113,4 +118,4 @@ class ExportEngines:
     config: Annotated[Config, tyro.conf.arg(name="")] = Config()
 
 
-Command = Infer | FetchModels | ExportEngines | View | Validate | Eval | Doctor
+Command = Infer | Ask | Query | FetchModels | ExportEngines | View | Validate | Eval | Mcp | Doctor

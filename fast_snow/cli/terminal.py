@@ -81,6 +81,23 @@ def _lines(console: Console) -> Progress:
     return report
 
 
+@contextmanager
+def waiting(what: str, *, quiet: bool) -> Iterator[None]:
+    """Show, on standard error, that something is waited for whose progress nobody knows."""
+    err = console(stderr=True)
+    if quiet:
+        yield
+    elif err.is_terminal:
+        with Bars(
+            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=err, transient=True
+        ) as bars:
+            bars.add_task(escape(what), total=None)
+            yield
+    else:
+        err.print(what, markup=False, highlight=False)
+        yield
+
+
 def print_summary(
     *,
     name: str,

@@ -1,0 +1,122 @@
+"""What `fast-snow ask` does, and `fast-snow infer -q` once the graph is there."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from fast_snow.api import load
+from fast_snow.cli.ask_options import Ask
+from fast_snow.cli.shown_answer import print_answer, print_prompt, prompt_as_json
+from fast_snow.cli.terminal import waiting
+from fast_snow.config import VlmConfig
+from fast_snow.errors import EngineError, FastSnowError
+from fast_snow.reasoning.answering import Answer, answer
+from fast_snow.reasoning.keyframe_pictures import pictures
+from fast_snow.reasoning.prompt import Prompt, compose, require_question
+from fast_snow.reasoning.providers import open_model
+from fast_snow.types import SceneGraph
+
+ANSWERS: Final = "answers.jsonl"
+
+
+def ask(command: Ask) -> int:
+    """Answer a question about a run, or show what would be sent.
+
+    Raises:
+        UserError: the run, the question or the settings cannot be used, or the provider refuses them.
+        EngineError: the model does not answer.
+    """
+    graph, folder = load(command.out), command.out if command.out.is_dir() else command.out.parent
+    prompt = _prompt(folder, graph, command.question, command.vlm)
+    if not command.dry_run:
+        return _answered(folder, graph, prompt, command)
+    if command.json:
+        print(json.dumps(prompt_as_json(prompt)))
+    else:
+        print_prompt(prompt)
+    return 0
+
+
+def require_answerable(question: str, vlm: VlmConfig) -> None:
+    """Notice before a long run what would keep its question from being answered.
+
+    Raises:
+        UserError: the question is empty, or the model cannot be opened: usually its key is missing.
+    """
+    require_question(question)
+    with open_model(vlm):
+        pass
+
+
+def follow_up(folder: Path, question: str, vlm: VlmConfig, *, quiet: bool) -> int:
+    """Answer a question about a run that has just been written, and tell how to ask again where that fails."""
+    again = f'the graph is kept: fast-snow ask {folder} "…"'
+    try:
+        return ask(Ask(out=folder, question=question, vlm=vlm, quiet=quiet))
+    except FastSnowError as error:
+        raise type(error)(f"{error}; {again}") from error
+    except KeyboardInterrupt:
+        print(f"fast-snow: interrupted; {again}", file=sys.stderr)
+        return 130
+
+
+def _prompt(folder: Path, graph: SceneGraph, question: str, vlm: VlmConfig) -> Prompt:
+    images = pictures(folder, graph, most=vlm.max_keyframes)
+    return compose(graph, question, images, budget=vlm.prompt_budget)
+
+
+def _answered(folder: Path, graph: SceneGraph, prompt: Prompt, command: Ask) -> int:
+    vlm = command.vlm
+    what = f"{vlm.model} reads about {prompt.total_tokens} tokens"
+    with open_model(vlm) as model, waiting(what, quiet=command.quiet):
+        found = answer(model, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
+    record = _record(command.question, vlm, prompt, found)
+    kept = _keep(folder, record)
+    if command.json:
+        print(json.dumps(record))
+    else:
+        print_answer(found, vlm, kept)
+    return 0 if found.text.strip() else EngineError.exit_code
+
+
+def _record(question: str, vlm: VlmConfig, prompt: Prompt, found: Answer) -> dict[str, Any]:
+    """Return what is kept of an answer: enough to judge it later; addresses, which may hold secrets, are not in it."""
+    return {
+        "question": question,
+        "answer": found.text,
+        "ending": found.ending.name.lower(),
+        "evidence": found.evidence,
+        "calls": [
+            {
+                "tool": each.call.name,
+                "arguments": each.call.arguments,
+                "outcome": each.outcome.content,
+                "failed": each.outcome.failed,
+            }
+            for each in found.calls
+        ],
+        "left_out": found.left_out,
+        "provider": vlm.provider,
+        "model": vlm.model,
+        "usage": asdict(found.usage),
+        "prompt_tokens": {each.part: each.tokens for each in prompt.tokens},
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "fast_snow": version("fast-snow"),
+    }
+
+
+def _keep(folder: Path, record: Mapping[str, Any]) -> Path | None:
+    """Add a record to the run's answers; None, and a warning, where that cannot be: the answer is shown anyway."""
+    path = folder / ANSWERS
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(record)}\n")
+    except OSError as error:
+        print(f"fast-snow: {path}: the answer is not kept ({error.strerror})", file=sys.stderr)
+        return None
+    return path

@@ -1,0 +1,138 @@
+"""What `fast-snow query` does: any spatial tool, from the shell."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from fast_snow.api import load
+from fast_snow.cli.query_options import Query
+from fast_snow.cli.terminal import console
+from fast_snow.reasoning.tools.catalogue import TOOLS, Tool, ToolError, answer
+from fast_snow.reasoning.tools.findings import Figure, Finding
+
+
+def query(command: Query) -> int:
+    """Answer with a tool, or list the tools.
+
+    Raises:
+        InputError: the run is missing or damaged.
+        ToolError: no such tool or argument.
+    """
+    graph = load(command.out)
+    if not command.tool:
+        if command.arguments:
+            raise ToolError(
+                f"query: got {command.arguments[0]!r} but no tool; expected OUT, then TOOL, then its arguments"
+            )
+        _print_tools(as_json=command.json)
+        return 0
+    tool = TOOLS.get(command.tool.replace("-", "_"))
+    arguments = {} if tool is None else typed_arguments(tool, command.arguments)
+    found = answer(graph, command.tool if tool is None else tool.name, arguments)
+    if command.json:
+        print(json.dumps(found.as_json()))
+    else:
+        _print_finding(found)
+    return 0
+
+
+def typed_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
+    """Read `--name value …` or `--name=value` as a tool's arguments.
+
+    Raises:
+        ToolError: a word belongs to no argument, or an argument has no value.
+    """
+    given: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("--"):
+            name, equals, value = word[2:].partition("=")
+            given[name.replace("-", "_")] = [value] if equals else []
+        elif not given:
+            raise ToolError(f"{tool.name}: got {word!r}, expected arguments such as {_usage(tool)}")
+        else:
+            list(given.values())[-1].append(word)
+    schemas = {each.name: each.schema for each in tool.parameters}
+    return {name: _value(tool, name, values, schemas.get(name, {})) for name, values in given.items()}
+
+
+def _value(tool: Tool, name: str, values: Sequence[str], schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
+    """Return an argument as JSON; what is wrong with it is told where arguments are checked."""
+    read = [each if "enum" in schema else _number(each) for each in values]
+    if "array" in schema.get("type", ()):
+        return read
+    if len(read) != 1 and schema:
+        raise ToolError(
+            f"{tool.name}: got {len(read)} values for --{name.replace('_', '-')}, expected one: {_usage(tool)}"
+        )
+    return read[0] if read else None
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _usage(tool: Tool) -> str:
+    words = (f"--{each.name.replace('_', '-')} {_kind(each.schema)}" for each in tool.parameters)
+    return " ".join(f"[{word}]" if each.optional else word for word, each in zip(words, tool.parameters, strict=True))
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "|".join(each for each in schema["enum"] if each is not None)
+    return "N …" if "array" in schema["type"] else "N"
+
+
+def _print_tools(*, as_json: bool) -> None:
+    if as_json:
+        listed = [each.declaration() for each in TOOLS.values()]
+        print(json.dumps([{"name": x.name, "description": x.description, "parameters": x.parameters} for x in listed]))
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for each in TOOLS.values():
+        table.add_row(f"[bold]{each.name}[/]", f"{escape(each.summary)}\n[dim]{escape(_usage(each))}[/]")
+    console().print(table)
+
+
+def _print_finding(found: Finding) -> None:
+    if found.value is None:
+        print(f"unknown: {found.reason}")
+        return
+    print(_measured(Figure(name="", value=found.value, unit=found.unit, sigma=found.sigma)))
+    lines = [("frame", str(found.frame))] if found.frame is not None else []
+    lines += [(each.name, _measured(each)) for each in found.figures]
+    lines += [("", "  ".join(f"{x.name} {_measured(x)}" for x in each.figures)) for each in found.entries]
+    lines.append(("evidence", f"t = {_frames(found.evidence)}"))
+    lines += [("note", each) for each in found.notes]
+    width = max(len(name) for name, _ in lines)
+    for name, text in lines:
+        print(f"  {name:<{width}}  {text}".rstrip())
+
+
+def _frames(evidence: Sequence[int]) -> str:
+    if len(evidence) < 4:
+        return ", ".join(map(str, evidence))
+    first, last = evidence[0], evidence[-1]
+    return f"{first} to {last}" + ("" if last - first < len(evidence) else f", {len(evidence)} frames of them")
+
+
+def _measured(figure: Figure) -> str:
+    if isinstance(figure.value, tuple):
+        text = ", ".join(_text(each) for each in figure.value) or "none"
+    else:
+        text = _text(figure.value)
+    if figure.sigma is not None:
+        sigma = figure.sigma if isinstance(figure.sigma, tuple) else (figure.sigma,)
+        text += f" ± {', '.join(f'{each:.2g}' for each in sigma)}"
+    return f"{text} {figure.unit}".rstrip()
+
+
+def _text(value: float | int | str | bool) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,108 @@
+"""What a person sees of a question: the prompt as it would be sent, and the answer with what it rests on."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from fast_snow.cli.terminal import console
+from fast_snow.config import VlmConfig
+from fast_snow.reasoning.agent import Ending
+from fast_snow.reasoning.answering import Answer
+from fast_snow.reasoning.conversation import Text
+from fast_snow.reasoning.prompt import Prompt
+from fast_snow.reasoning.sections import visible
+from fast_snow.reasoning.tokens import exact
+
+_LONGEST: Final = 100
+"""Characters of a tool's arguments or outcome that are shown."""
+
+
+def print_answer(answer: Answer, vlm: VlmConfig, kept: Path | None) -> None:
+    """Show an answer, the frames and tools it rests on, what it took and what the model was not told.
+
+    Args:
+        answer: the answer; its words come from elsewhere, so that nothing in them may steer the terminal.
+        vlm: who answered.
+        kept: where the answer is kept.
+    """
+    out, usage = console(), answer.usage
+    if answer.text.strip():
+        print("\n".join(map(visible, answer.text.strip().splitlines())), end="\n\n")
+    tokens = f"{usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out"
+    requests = f"{usage.requests} request{'' if usage.requests == 1 else 's'}"
+    footer = {
+        "evidence": [f"t = {', '.join(_spans(answer.evidence))}"] if answer.evidence else [],
+        "tool": [_call(each.call.name, each.call.arguments, each.outcome.content) for each in answer.calls],
+        "model": [f"{vlm.model} ({vlm.provider}): {tokens}, {requests}"],
+        "left out": answer.left_out,
+        "note": [] if answer.ending is Ending.ANSWERED else [answer.ending.value],
+        "kept": [] if kept is None else [str(kept)],
+    }
+    for name, lines in footer.items():
+        for line in lines:
+            out.print(f"[bold]{name:<9}[/]{escape(line)}", highlight=False, soft_wrap=True)
+
+
+def _spans(numbers: Iterable[int]) -> list[str]:
+    """Return ascending numbers as spans, such as 3-7."""
+    spans: list[tuple[int, int]] = []
+    for number in numbers:
+        if spans and spans[-1][1] == number - 1:
+            spans[-1] = spans[-1][0], number
+        else:
+            spans.append((number, number))
+    return [str(first) if first == last else f"{first}-{last}" for first, last in spans]
+
+
+def _call(name: str, arguments: str, outcome: str) -> str:
+    return f"{_short(name)} {_short(arguments)} → {_short(outcome)}"
+
+
+def _short(text: str) -> str:
+    shown = visible(text[: _LONGEST + 1])
+    return shown if len(text) <= _LONGEST else f"{shown[:_LONGEST]}…"
+
+
+def print_prompt(prompt: Prompt) -> None:
+    """Show the exact prompt, a line in the place of each picture, and how many tokens each part takes."""
+    print(f"[SYSTEM]\n{prompt.instructions}")
+    for part in prompt.turn.parts:
+        print(part.text if isinstance(part, Text) else f"<JPEG image, {len(part.jpeg)} bytes>\n", end="")
+    out = console()
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("part")
+    table.add_column("tokens", justify="right")
+    for each in prompt.tokens:
+        table.add_row(escape(each.part), str(each.tokens))
+    table.add_row("[bold]total[/]", f"[bold]{prompt.total_tokens}[/]")
+    out.print()
+    out.print(table)
+    out.print(f"counted  {escape(counted())}", highlight=False)
+    for sentence in prompt.left_out:
+        out.print(f"left out {escape(sentence)}", highlight=False)
+
+
+def counted() -> str:
+    """Say how tokens are counted."""
+    if exact():
+        return "with the o200k vocabulary of OpenAI's models; others count differently, and tools come on top"
+    return 'roughly, without a vocabulary: pip install "fast-snow[vlm]"'
+
+
+def prompt_as_json(prompt: Prompt) -> dict[str, Any]:
+    """Return a prompt for programs; in the place of a picture there is its name and its size in bytes."""
+    parts = (
+        {"text": each.text} if isinstance(each, Text) else {"picture": each.name, "bytes": len(each.jpeg)}
+        for each in prompt.turn.parts
+    )
+    return {
+        "instructions": prompt.instructions,
+        "parts": list(parts),
+        "tokens": {each.part: each.tokens for each in prompt.tokens},
+        "total_tokens": prompt.total_tokens,
+        "counted": counted(),
+        "left_out": prompt.left_out,
+    }

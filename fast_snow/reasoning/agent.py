@@ -1,0 +1,153 @@
+"""The tool loop: the model calls tools and is told what they answer, until it answers the question itself."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Final
+
+from fast_snow.reasoning.conversation import (
+    ModelTurn,
+    Reply,
+    ToolCall,
+    ToolDeclaration,
+    ToolOutcome,
+    ToolTurn,
+    Turn,
+    Usage,
+    UserTurn,
+    VisionLanguageModel,
+)
+
+MOST_CALLS: Final = 32
+"""Calls of one turn that are answered; the model is told that the others were not."""
+
+ANSWER_NOW: Final = (
+    "All rounds of tool calls are used up and no tools are offered any more. Answer the question now from what you"
+    " know, and say so where it is not enough."
+)
+
+UseTool = Callable[[ToolCall], ToolOutcome]
+"""Answers a call. It depends on the call's name and arguments alone; what is wrong with them is a failed outcome."""
+
+
+class Ending(Enum):
+    """How a conversation ended; the value is what the user is told."""
+
+    ANSWERED = "the model answered"
+    CUT_OFF = "the answer ended in the middle; raise vlm.max_output_tokens"
+    SILENT = "the model said nothing; ask again or take another model"
+    STILL_CALLING = "the model went on calling tools instead of answering; raise vlm.max_rounds or take another model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsedTool:
+    """A tool call and what came of it."""
+
+    call: ToolCall
+    outcome: ToolOutcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversation:
+    """What was said from the question to the answer.
+
+    Attributes:
+        turns: all of it, the model's last turn included.
+        usage: what all requests together consumed.
+        ending: how it ended.
+    """
+
+    turns: tuple[Turn, ...]
+    usage: Usage
+    ending: Ending
+
+    @property
+    def text(self) -> str:
+        """The model's last words; empty where it said none."""
+        last = self.turns[-1]
+        return last.text if isinstance(last, ModelTurn) else ""
+
+    @property
+    def used(self) -> tuple[UsedTool, ...]:
+        """The calls that were answered, in order."""
+        return tuple(
+            UsedTool(call=call, outcome=outcome)
+            for said, heard in zip(self.turns, self.turns[1:], strict=False)
+            if isinstance(said, ModelTurn) and isinstance(heard, ToolTurn)
+            for call, outcome in zip(said.calls, heard.outcomes, strict=True)
+        )
+
+
+def converse(
+    model: VisionLanguageModel,
+    instructions: str,
+    turn: UserTurn,
+    *,
+    declarations: Sequence[ToolDeclaration],
+    use: UseTool,
+    max_rounds: int,
+) -> Conversation:
+    """Let a model answer a question with the help of tools.
+
+    The model is asked at most `max_rounds` times with tools and, where it still calls them then, once more without.
+
+    Args:
+        model: answers.
+        instructions: what the model is told about its role.
+        turn: the question, with what is needed to answer it.
+        declarations: the tools on offer; where there are none, the model is asked once.
+        use: answers a tool call; a call that is repeated word for word is answered from memory.
+        max_rounds: how often tool calls may go to and fro.
+
+    Returns:
+        The conversation, which ends with the model's answer or tells why it has none.
+
+    Raises:
+        UserError: as the model raises it.
+        EngineError: as the model raises it.
+    """
+    turns: tuple[Turn, ...] = (turn,)
+    usage = Usage()
+    memory: dict[tuple[str, str], ToolOutcome] = {}
+    for _ in range(max_rounds if declarations else 0):
+        reply = model(instructions, turns, declarations)
+        if not reply.turn.calls:
+            return _ended(turns, usage, reply)
+        usage += reply.usage
+        turns += (reply.turn, ToolTurn(outcomes=_outcomes(reply.turn.calls, use, memory)))
+    # Not as a turn of its own: many chat templates refuse a user's turn behind a tool's.
+    told = instructions if len(turns) == 1 else f"{instructions}\n\n{ANSWER_NOW}"
+    return _ended(turns, usage, model(told, turns))
+
+
+def _ended(turns: tuple[Turn, ...], usage: Usage, reply: Reply) -> Conversation:
+    return Conversation(turns=(*turns, reply.turn), usage=usage + reply.usage, ending=_ending(reply))
+
+
+def _ending(reply: Reply) -> Ending:
+    if reply.turn.calls:
+        return Ending.STILL_CALLING
+    if reply.cut_off:
+        return Ending.CUT_OFF
+    return Ending.ANSWERED if reply.turn.text.strip() else Ending.SILENT
+
+
+def _outcomes(
+    calls: Sequence[ToolCall], use: UseTool, memory: dict[tuple[str, str], ToolOutcome]
+) -> tuple[ToolOutcome, ...]:
+    """Answer the calls of one turn in their order; `memory` grows by those that are new."""
+    why = f"{len(calls)} calls at once, at most {MOST_CALLS} are answered; call again"
+    answered = (_outcome(call, use, memory) for call in calls[:MOST_CALLS])
+    return (*answered, *(failed(call, why) for call in calls[MOST_CALLS:]))
+
+
+def _outcome(call: ToolCall, use: UseTool, memory: dict[tuple[str, str], ToolOutcome]) -> ToolOutcome:
+    asked = call.name, call.arguments
+    if asked not in memory:
+        memory[asked] = use(call)
+    return replace(memory[asked], call_id=call.call_id)
+
+
+def failed(call: ToolCall, why: str) -> ToolOutcome:
+    """Return the outcome of a call that could not be answered."""
+    return ToolOutcome(call_id=call.call_id, name=call.name, content=why, failed=True)

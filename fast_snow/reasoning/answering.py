@@ -1,0 +1,77 @@
+"""One question answered by a model that has read the graph and may use the spatial tools."""
+
+import json
+from dataclasses import dataclass
+
+from fast_snow.reasoning.agent import Ending, UsedTool, converse
+from fast_snow.reasoning.conversation import Usage, VisionLanguageModel
+from fast_snow.reasoning.prompt import Prompt
+from fast_snow.reasoning.tool_use import tools_over
+from fast_snow.reasoning.tools import catalogue
+from fast_snow.types import SceneGraph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A model's answer, and what it rests on.
+
+    Attributes:
+        text: the model's words; empty where it had none, and then `ending` tells why.
+        ending: how the conversation ended.
+        usage: what all requests together consumed.
+        calls: the tools it used, in order, with what they answered.
+        evidence: the frames (`t`) that the tools' answers rest on; of a tool that rests on very many, some of them.
+        left_out: what the graph has but the prompt had no room for.
+    """
+
+    text: str
+    ending: Ending
+    usage: Usage
+    calls: tuple[UsedTool, ...]
+    evidence: tuple[int, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the answer ended at `vlm.max_output_tokens` in the middle."""
+        return self.ending is Ending.CUT_OFF
+
+
+def answer(model: VisionLanguageModel, prompt: Prompt, graph: SceneGraph, *, tools: bool, max_rounds: int) -> Answer:
+    """Let a model answer a question about a graph.
+
+    Args:
+        model: answers.
+        prompt: the question, with the graph as text and pictures.
+        graph: what the tools measure; all of it, also where the prompt leaves something out.
+        tools: whether the model may use the spatial tools.
+        max_rounds: how often tool calls may go to and fro before it must answer.
+
+    Returns:
+        The answer.
+
+    Raises:
+        UserError: as the model raises it.
+        EngineError: as the model raises it.
+    """
+    conversation = converse(
+        model,
+        prompt.instructions,
+        prompt.turn,
+        declarations=catalogue.declarations() if tools else (),
+        use=tools_over(graph),
+        max_rounds=max_rounds,
+    )
+    return Answer(
+        text=conversation.text,
+        ending=conversation.ending,
+        usage=conversation.usage,
+        calls=conversation.used,
+        evidence=_evidence(conversation.used),
+        left_out=prompt.left_out,
+    )
+
+
+def _evidence(used: tuple[UsedTool, ...]) -> tuple[int, ...]:
+    findings = (json.loads(each.outcome.content) for each in used if not each.outcome.failed)
+    return tuple(sorted({t for finding in findings for t in finding["evidence"]}))

@@ -1,0 +1,128 @@
+"""What a model is sent: `[SYSTEM] [METADATA] [EGO POSES] [OBJECT k — F_k across T frames] [KEYFRAMES] [QUERY]`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fast_snow.errors import UserError
+from fast_snow.reasoning import sections
+from fast_snow.reasoning.budget import LeftOut, Measure, View, fit, needed
+from fast_snow.reasoning.conversation import Picture, Text, UserTurn
+from fast_snow.reasoning.instructions import PromptContent, instructions
+from fast_snow.reasoning.tokens import count, estimate_picture
+from fast_snow.types import SceneGraph
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartTokens:
+    """How many tokens a part of a prompt takes; of pictures this is an estimate."""
+
+    part: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """A question, ready to be sent.
+
+    Attributes:
+        instructions: what the model is told about its role.
+        turn: the graph, the keyframes and the question.
+        tokens: of each part, in the order of the prompt.
+        left_out: sentences that say what the graph has but this prompt has not; none where it has all.
+    """
+
+    instructions: str
+    turn: UserTurn
+    tokens: tuple[PartTokens, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def total_tokens(self) -> int:
+        """How many tokens all parts take."""
+        return sum(each.tokens for each in self.tokens)
+
+
+def compose(
+    graph: SceneGraph, question: str, pictures: Sequence[Picture], *, budget: int, content: PromptContent = "graph"
+) -> Prompt:
+    """Write the prompt for a question; equal arguments give equal prompts.
+
+    Args:
+        graph: the scene graph.
+        question: what the user asks; data, whatever it holds.
+        pictures: keyframes, in order of time.
+        budget: longest prompt in tokens.
+        content: how much of the graph the model is shown.
+
+    Returns:
+        The question with the whole graph, or with as much of it as the budget holds.
+
+    Raises:
+        UserError: the question is empty, or the budget does not even hold it with the pictures and one frame.
+        InputError: a picture cannot be decoded.
+        FastSnowError: the graph holds numbers that are not finite.
+    """
+    require_question(question)
+    system = instructions(content, pictures=bool(pictures))
+    captioned = tuple(part for each in pictures for part in (Text(text=sections.caption(each)), each))
+    query = sections.query(question)
+    fixed = (
+        PartTokens(part="SYSTEM", tokens=count(system)),
+        PartTokens(part=f"KEYFRAMES ({len(pictures)}, estimated)", tokens=_tokens(captioned)),
+        PartTokens(part="QUERY", tokens=count(query)),
+    )
+    view = _view(graph, question, budget - sum(each.tokens for each in fixed), content)
+    if view is None:
+        taken = ", ".join(f"{each.part} {each.tokens}" for each in fixed)
+        raise UserError(
+            f"prompt: not even one frame of the graph fits into --vlm.prompt-budget {budget} (tokens) beside {taken};"
+            " raise it, ask a shorter question or send fewer pictures with --vlm.max-keyframes"
+        )
+    left_out = view.left_out.told(graph)
+    texts = {"METADATA": sections.metadata(graph, content, left_out), **_graph_texts(graph, view, content)}
+    return Prompt(
+        instructions=system,
+        turn=UserTurn(parts=(*(Text(text=text) for text in texts.values()), *captioned, Text(text=query))),
+        tokens=(fixed[0], *(PartTokens(part=part, tokens=count(text)) for part, text in texts.items()), *fixed[1:]),
+        left_out=left_out,
+    )
+
+
+def require_question(question: str) -> None:
+    """Refuse a question without words.
+
+    Raises:
+        UserError: there is nothing but space.
+    """
+    if not question.strip():
+        raise UserError('question: got nothing, expected text like "Which way is object 3 moving?"')
+
+
+def _tokens(parts: Sequence[Text | Picture]) -> int:
+    return sum(count(part.text) if isinstance(part, Text) else estimate_picture(part) for part in parts)
+
+
+def _view(graph: SceneGraph, question: str, room: int, content: PromptContent) -> View | None:
+    """Return what of the graph there is room for beside its metadata; None where not even one frame fits."""
+    longest = LeftOut(objects=tuple(graph.tracks), tau=True, every=10**9, span=(10**9, 10**9))
+    room -= count(sections.metadata(graph, content, longest.told(graph)))
+    if content == "frames":
+        return View(graph=graph) if room >= 0 else None
+    whole = content == "graph"
+    measure = Measure(
+        cameras=lambda view: count(sections.cameras(view)) if whole else 0,
+        track=lambda track, tau: count(sections.track(graph, track, content, tau=tau)),
+        fewest_per_pose=8 if whole else 0,  # t, x, y, z and what stands between and behind them
+        fewest_per_observation=26 if whole else 2,  # t and twelve numbers, the same; or t alone
+        tau_may_go=whole,
+    )
+    return fit(graph, needed(graph, question), room, measure)
+
+
+def _graph_texts(graph: SceneGraph, view: View, content: PromptContent) -> dict[str, str]:
+    if content == "frames":
+        return {}
+    tau = not view.left_out.tau
+    tracks = [sections.track(graph, track, content, tau=tau) for track in view.graph.tracks.values()]
+    objects = {f"OBJECTS ({len(tracks)})": "".join(tracks)} if tracks else {}
+    return {"EGO POSES": sections.cameras(view.graph), **objects} if content == "graph" else objects

@@ -1,0 +1,49 @@
+"""A model's tool calls answered from a graph: whatever is wrong with a call is told to the model, and never raised."""
+
+import json
+from typing import Any, Final, NoReturn
+
+from fast_snow.reasoning.agent import UseTool, failed
+from fast_snow.reasoning.conversation import ToolCall, ToolOutcome
+from fast_snow.reasoning.tools import catalogue
+from fast_snow.reasoning.tools.findings import ToolError
+from fast_snow.types import SceneGraph
+
+MOST_CHARACTERS: Final = 24_000
+"""Longest outcome: some 10 000 tokens, so that a few of them never push the graph out of a model's context."""
+
+
+def tools_over(graph: SceneGraph) -> UseTool:
+    """Return what answers tool calls from a graph."""
+
+    def use(call: ToolCall) -> ToolOutcome:
+        try:
+            finding = catalogue.answer(graph, call.name, _arguments(call.arguments))
+        except ToolError as error:
+            return failed(call, str(error))
+        return _bounded(call, json.dumps(finding.as_json(), ensure_ascii=False))
+
+    return use
+
+
+def _bounded(call: ToolCall, content: str) -> ToolOutcome:
+    """Refuse an answer that is too long: cut JSON reads as if the rest were not there."""
+    if len(content) <= MOST_CHARACTERS:
+        return ToolOutcome(call_id=call.call_id, name=call.name, content=content)
+    size = f"the answer has {len(content)} characters, at most {MOST_CHARACTERS} are given"
+    return failed(call, f"{size}; ask for less at once, like one frame or one object")
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """Read what a model wrote; some write nothing at all for a tool without arguments."""
+    try:
+        arguments = json.loads(text.strip() or "{}", parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise ToolError(f"arguments: no JSON ({error}), expected an object like the tool's parameters") from None
+    if not isinstance(arguments, dict):
+        raise ToolError(f"arguments: got a JSON {type(arguments).__name__}, expected an object")
+    return arguments
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")

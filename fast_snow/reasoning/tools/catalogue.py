@@ -1,0 +1,225 @@
+"""All spatial tools, as they are offered to a model, and their arguments checked.
+
+A tool is a function; its signature and docstring are all that is said of it anywhere.
+"""
+
+import difflib
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType, NoneType, UnionType
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+from fast_snow.reasoning.conversation import ToolDeclaration
+from fast_snow.reasoning.tools import (
+    approach,
+    image_motion,
+    motion,
+    positions,
+    presence,
+    relations,
+    sizes,
+    turning,
+)
+from fast_snow.reasoning.tools.findings import Finding, ToolError
+from fast_snow.types import SceneGraph
+
+__all__ = ["TOOLS", "Finding", "Parameter", "Tool", "ToolError", "answer", "declarations"]
+
+_FUNCTIONS: Final[tuple[Callable[..., Finding], ...]] = (
+    presence.list_objects,
+    presence.when_visible,
+    presence.order_of_appearance,
+    presence.order_of_events,
+    positions.position,
+    positions.distance,
+    positions.direction,
+    relations.nearest,
+    relations.between,
+    relations.count,
+    sizes.size,
+    sizes.compare_sizes,
+    motion.is_moving,
+    motion.displacement,
+    motion.speed,
+    motion.heading,
+    turning.turning,
+    turning.spinning,
+    approach.approach,
+    image_motion.motion_in_image,
+    image_motion.motion_without_camera,
+    motion.camera_motion,
+)
+_LONGEST_SHOWN: Final = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """An argument of a tool.
+
+    Attributes:
+        name: of the argument.
+        description: what it means.
+        schema: JSON Schema of its value; null is allowed where it is optional.
+        optional: whether it may be left out.
+    """
+
+    name: str
+    description: str
+    schema: Mapping[str, Any]
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A spatial tool.
+
+    Attributes:
+        name: of the tool.
+        function: answers, from a graph and keyword arguments.
+        summary: what it answers, in one line.
+        description: the same in full.
+        parameters: its arguments.
+    """
+
+    name: str
+    function: Callable[..., Finding]
+    summary: str
+    description: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def usage(self) -> str:
+        """The arguments by name, those that may be left out in brackets."""
+        return " ".join(f"[{each.name}]" if each.optional else each.name for each in self.parameters)
+
+    def declaration(self) -> ToolDeclaration:
+        """Return the tool as it is offered to a model."""
+        return ToolDeclaration(
+            name=self.name,
+            description=self.description,
+            parameters={
+                "type": "object",
+                "properties": {each.name: {**each.schema, "description": each.description} for each in self.parameters},
+                "required": [each.name for each in self.parameters],
+                "additionalProperties": False,
+            },
+        )
+
+
+def _tool(function: Callable[..., Finding]) -> Tool:
+    text, _, listed = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:\n")
+    described = dict(re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE))
+    hints = get_type_hints(function)
+    parameters = [
+        Parameter(
+            name=name,
+            description=_flowing(described[name]),
+            schema=_schema(hints[name]),
+            optional=each.default is not inspect.Parameter.empty,
+        )
+        for name, each in inspect.signature(function).parameters.items()
+        if name != "graph"
+    ]
+    return Tool(
+        name=function.__name__,
+        function=function,
+        summary=_flowing(text.partition("\n\n")[0]),
+        description=" ".join(_flowing(each) for each in text.split("\n\n")),
+        parameters=tuple(parameters),
+    )
+
+
+def _flowing(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _schema(hint: Any) -> dict[str, Any]:  # noqa: ANN401 (a type)
+    """Return the JSON Schema of a type."""
+    if get_origin(hint) in (Union, UnionType):
+        (inner,) = (each for each in get_args(hint) if each is not NoneType)
+        schema = _schema(inner)
+        nullable = {**schema, "type": [schema["type"], "null"]}
+        return {**nullable, "enum": [*schema["enum"], None]} if "enum" in schema else nullable
+    if get_origin(hint) is Literal:
+        return {"type": "string", "enum": list(get_args(hint))}
+    if get_origin(hint) is tuple:
+        return {"type": "array", "items": _schema(get_args(hint)[0])}
+    return {"type": {int: "integer", float: "number"}[hint]}
+
+
+TOOLS: Final[Mapping[str, Tool]] = MappingProxyType({each.__name__: _tool(each) for each in _FUNCTIONS})
+
+
+def declarations() -> tuple[ToolDeclaration, ...]:
+    """Return all tools as they are offered to a model."""
+    return tuple(each.declaration() for each in TOOLS.values())
+
+
+def answer(graph: SceneGraph, name: str, arguments: Mapping[str, Any]) -> Finding:
+    """Answer a question about a graph.
+
+    Args:
+        graph: the graph.
+        name: of the tool.
+        arguments: as they come from JSON; optional ones may be missing or null.
+
+    Returns:
+        The answer.
+
+    Raises:
+        ToolError: no such tool, argument, object or frame, or a value of the wrong kind; one line.
+    """
+    if name not in TOOLS:
+        raise ToolError(f"tool: got {_shown(name)}, expected {_nearest(name, list(TOOLS))}")
+    tool = TOOLS[name]
+    known = {each.name: each for each in tool.parameters}
+    for given in arguments:
+        if given not in known:
+            expected = _nearest(given, list(known)) if known else "no arguments"
+            raise ToolError(f"{name}: got argument {_shown(given)}, expected {expected}")
+    checked = {}
+    for each in tool.parameters:
+        value = arguments.get(each.name)
+        if value is not None:
+            checked[each.name] = _checked(each.name, value, each.schema)
+        elif not each.optional:
+            raise ToolError(f"{name}: got no {each.name}, expected {each.description.rstrip('.')}; takes {tool.usage}")
+    return tool.function(graph, **checked)
+
+
+def _checked(name: str, value: object, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (what the schema says)
+    """Return a value in the form of a schema."""
+    if "enum" in schema:
+        options = [each for each in schema["enum"] if each is not None]
+        if value not in options:
+            raise ToolError(f"{name}: got {_shown(value)}, expected one of {', '.join(options)}")
+        return value
+    kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]
+    if kind == "array":
+        if not isinstance(value, (list, tuple)) or not value:
+            raise ToolError(f"{name}: got {_shown(value)}, expected a list of numbers, such as [0, 1]")
+        return tuple(_checked(name, each, schema["items"]) for each in value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _moderate(value):
+        raise ToolError(
+            f"{name}: got {_shown(value)}, expected {'a whole' if kind == 'integer' else 'a finite'} number"
+        )
+    if kind == "integer" and value != int(value):
+        raise ToolError(f"{name}: got {_shown(value)}, expected a whole number")
+    return int(value) if kind == "integer" else float(value)
+
+
+def _moderate(value: int | float) -> bool:
+    return math.isfinite(value) if isinstance(value, float) else abs(value) < 2**63
+
+
+def _nearest(given: object, known: list[str]) -> str:
+    near = difflib.get_close_matches(str(given)[:_LONGEST_SHOWN], known, n=3)
+    return " or ".join(near) if near else f"one of {', '.join(known)}"
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"

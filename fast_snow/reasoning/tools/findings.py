@@ -1,0 +1,181 @@
+"""What a spatial tool answers, and its form as JSON."""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import wraps
+from typing import Any, Final, ParamSpec
+
+import numpy as np
+from jaxtyping import Int
+
+from fast_snow.errors import UserError
+from fast_snow.types import SceneGraph
+
+Value = float | int | str | bool | tuple[float, ...] | tuple[int, ...] | tuple[str, ...]
+Parameters = ParamSpec("Parameters")
+
+DEGREES: Final = "degrees"
+SECONDS: Final = "seconds"
+_MOST_EVIDENCE: Final = 40
+_DIGITS: Final = 5
+
+
+class Frame(StrEnum):
+    """In which axes an answer is given. Of all of them x points right, y down and z forward."""
+
+    WORLD = "world"
+    CAMERA = "camera"
+    OBJECT = "object"
+    IMAGE = "image"
+
+
+class ToolError(UserError):
+    """A tool that does not exist, or an argument that it cannot take."""
+
+
+class Unknowable(Exception):  # noqa: N818 (no error: it becomes the answer "unknown")
+    """The graph does not tell; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A named number, or word, beside the answer.
+
+    Attributes:
+        name: what it is.
+        value: the number; a vector along x, y and z of the answer's frame.
+        unit: empty where it has none.
+        sigma: standard deviation in the same unit; None where it is exact.
+    """
+
+    name: str
+    value: Value
+    unit: str = ""
+    sigma: float | tuple[float, ...] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figure without its name."""
+        return _measured(self.value, self.unit, self.sigma)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What is said of one object, event or span of a list."""
+
+    figures: tuple[Figure, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return a flat object; a sigma stands behind its figure as NAME_uncertainty."""
+        entry: dict[str, Any] = {}
+        for each in self.figures:
+            entry[each.name] = _number(each.value)
+            if each.sigma is not None:
+                entry[f"{each.name}_uncertainty"] = _number(each.sigma)
+        return entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """The answer of a spatial tool.
+
+    Attributes:
+        value: the answer; None where the graph does not tell, and then `reason` says why.
+        unit: of `value`; empty where it has none.
+        sigma: standard deviation of `value` in the same unit, one per axis of a vector; None where it is exact, or a
+            word that was decided by a test.
+        frame: the axes in which `value` is given; None where that means nothing.
+        evidence: the frames of the clip (`t`) that the answer rests on.
+        figures: further numbers.
+        entries: one for each object or event of a list.
+        notes: what a reader must know to use the answer.
+        reason: why the answer is unknown.
+    """
+
+    value: Value | None
+    unit: str = ""
+    sigma: float | tuple[float, ...] | None = None
+    frame: Frame | None = None
+    evidence: tuple[int, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    notes: tuple[str, ...] = ()
+    reason: str = field(default="")
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding as JSON; of much evidence, some that are spread evenly, and how many there are."""
+        if self.value is None:
+            return {"value": "unknown", "reason": self.reason, "evidence": []}
+        found = _measured(self.value, self.unit, self.sigma)
+        if self.frame is not None:
+            found["frame"] = str(self.frame)
+        found |= {each.name: each.as_json() for each in self.figures}
+        if self.entries:
+            found["entries"] = [each.as_json() for each in self.entries]
+        if self.notes:
+            found["notes"] = list(self.notes)
+        found["evidence"] = _spread(self.evidence)
+        if len(self.evidence) > _MOST_EVIDENCE:
+            found["evidence_count"] = len(self.evidence)
+        return found
+
+
+def finding(tool: Callable[Parameters, Finding]) -> Callable[Parameters, Finding]:
+    """Make a tool answer "unknown" where the graph does not tell."""
+
+    @wraps(tool)
+    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Finding:
+        try:
+            # Documents may hold any finite float32; what overflows is caught as not finite where it is decided.
+            with np.errstate(all="ignore"):
+                return _finite(tool(*args, **kwargs))
+        except Unknowable as why:
+            return Finding(value=None, reason=str(why))
+
+    return told
+
+
+def _finite(found: Finding) -> Finding:
+    numbers = [found.value, found.sigma, *(x for each in found.figures for x in (each.value, each.sigma))]
+    numbers += [x for entry in found.entries for each in entry.figures for x in (each.value, each.sigma)]
+    if all(math.isfinite(x) for each in numbers for x in _floats(each)):
+        return found
+    raise Unknowable("the graph's numbers are too large to reckon with, or its cameras are unknown there")
+
+
+def _floats(value: object) -> Iterable[float]:
+    values = value if isinstance(value, tuple) else (value,)
+    return (each for each in values if isinstance(each, float))
+
+
+def length_unit(graph: SceneGraph) -> str:
+    """Return the unit of the graph's lengths."""
+    return "m" if graph.metric else "scene units"
+
+
+def times(t: Iterable[int] | Int[np.ndarray, " n"]) -> tuple[int, ...]:
+    """Return frames as evidence: in order, each once."""
+    return tuple(sorted({int(each) for each in t}))
+
+
+def _measured(value: Value, unit: str, sigma: float | tuple[float, ...] | None) -> dict[str, Any]:
+    measured: dict[str, Any] = {"value": _number(value)}
+    if unit:
+        measured["unit"] = unit
+    if sigma is not None:
+        measured["uncertainty"] = _number(sigma)
+    return measured
+
+
+def _number(value: object) -> Any:  # noqa: ANN401 (any JSON)
+    """Return a value as JSON, with as many digits as mean something."""
+    if isinstance(value, tuple):
+        return [_number(each) for each in value]
+    return float(f"{value:.{_DIGITS}g}") if isinstance(value, float) else value
+
+
+def _spread(evidence: tuple[int, ...]) -> list[int]:
+    if len(evidence) <= _MOST_EVIDENCE:
+        return list(evidence)
+    return [evidence[i] for i in np.linspace(0, len(evidence) - 1, _MOST_EVIDENCE).round().astype(int).tolist()]

@@ -1,0 +1,124 @@
+"""The axes in which answers are given, and the words for directions along them.
+
+World: those of the first camera. Camera: those of the camera at t. Object: origin at the object's centroid, z along its
+motion over the ground, y down. Down is taken to be the first camera's y axis, which is that of gravity where the camera
+was held level at first.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import Float64
+
+from fast_snow.reasoning.tools.findings import Frame, Unknowable
+from fast_snow.reasoning.tools.noise import measured, noise_of
+from fast_snow.reasoning.tools.significance import CRITICAL, Estimate, slope
+from fast_snow.reasoning.tools.tracks import camera_at, path
+from fast_snow.types import ReadOnlyArrays, SceneGraph
+
+FrameName = Literal["world", "camera", "object"]
+Axes = tuple[tuple[str, str], tuple[str, str], tuple[str, str]]
+"""The words for the negative and the positive direction of x, y and z."""
+
+SIDES: Final[Axes] = (("left", "right"), ("above", "below"), ("behind", "ahead"))
+WAYS: Final[Axes] = (("left", "right"), ("up", "down"), ("towards the camera", "away from the camera"))
+OWN_WAYS: Final[Axes] = (("left", "right"), ("up", "down"), ("backward", "forward"))
+AROUND: Final = 11
+"""Observations around a moment that tell which way an object moves then: about a second at 10 Hz."""
+LEVEL_NOTE: Final = (
+    "down is the first camera's y axis; the object's ahead is the way it moves, as its front is not known"
+)
+
+_DOWN: Final = np.array([0.0, 1.0, 0.0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Axis(ReadOnlyArrays):
+    """A frame of reference.
+
+    Attributes:
+        name: which.
+        origin: in world coordinates.
+        R_frame_world: its axes.
+        heading_sigma: uncertainty of the way ahead, in radians.
+        notes: what a reader must know of it.
+    """
+
+    name: Frame
+    origin: Float64[np.ndarray, "3"]
+    R_frame_world: Float64[np.ndarray, "3 3"]
+    heading_sigma: float = 0.0
+    notes: tuple[str, ...] = ()
+
+    def turned(self, found: Estimate) -> Estimate:
+        """Return a vector, given in world coordinates, along these axes; the axes' own uncertainty is added."""
+        turned = found.turned(self.R_frame_world)
+        x, _, z = turned.value
+        swing = self.heading_sigma * np.array([z, 0.0, -x])
+        return Estimate(value=turned.value, covariance=turned.covariance + np.outer(swing, swing))
+
+
+def frame_at(graph: SceneGraph, name: FrameName, t: int, object_id: int) -> Axis:
+    """Return a frame of reference at a moment.
+
+    Args:
+        graph: the graph.
+        name: which; "object" is that of `object_id`.
+        t: index in the clip.
+        object_id: whose axes.
+
+    Raises:
+        Unknowable: the camera's orientation is not known, or the object does not move.
+    """
+    if name == "world":
+        return Axis(name=Frame.WORLD, origin=np.zeros(3), R_frame_world=np.eye(3))
+    if name == "object":
+        return _own(graph, object_id, t)
+    camera = camera_at(graph, t)
+    if not np.isfinite(camera.R_world_camera).all():
+        raise Unknowable(f"the camera's orientation at t = {t} is not known")
+    return Axis(name=Frame.CAMERA, origin=camera.position[0], R_frame_world=camera.R_world_camera[0].T)
+
+
+def velocity_at(graph: SceneGraph, object_id: int, t: int) -> Estimate:
+    """Return an object's velocity around a moment, per frame, in world coordinates."""
+    whole = path(graph, object_id)
+    near = np.sort(np.argsort(np.abs(whole.t - t), kind="stable")[:AROUND])
+    if len(near) < 2:
+        raise Unknowable(f"object {object_id} is seen only once, so nothing tells which way it moves")
+    return slope(measured(whole.select(near), noise_of(graph)))
+
+
+def _own(graph: SceneGraph, object_id: int, t: int) -> Axis:
+    velocity = velocity_at(graph, object_id, t)
+    level = np.diag([1.0, 0.0, 1.0])
+    ahead = Estimate(value=(level @ velocity.value)[[0, 2]], covariance=velocity.covariance[np.ix_([0, 2], [0, 2])])
+    if not ahead.there:
+        raise Unknowable(
+            f"object {object_id} does not move over the ground around t = {t}, so its own axes are unknown"
+        )
+    forward = level @ velocity.value
+    forward = forward / np.linalg.norm(forward)
+    here = path(graph, object_id)
+    origin = here.centroid[int(np.argmin(np.abs(here.t - t)))]
+    R_frame_world = np.stack([np.cross(_DOWN, forward), _DOWN, forward])
+    x, z = ahead.value
+    across = np.array([z, -x]) / (x * x + z * z)
+    sigma = float(np.sqrt(across @ ahead.covariance @ across))
+    return Axis(name=Frame.OBJECT, origin=origin, R_frame_world=R_frame_world, heading_sigma=sigma, notes=(LEVEL_NOTE,))
+
+
+def words(found: Estimate, axes: Axes | Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """Return the words for the components that are beyond noise, the largest first."""
+    sigma = found.sigma
+    sure = [i for i in range(len(found.value)) if abs(found.value[i]) > CRITICAL * sigma[i]]
+    sure.sort(key=lambda i: -abs(found.value[i]))
+    return tuple(axes[i][int(found.value[i] > 0)] for i in sure)
+
+
+def vector(numbers: Float64[np.ndarray, "3"]) -> tuple[float, float, float]:
+    """Return a vector as plain numbers."""
+    x, y, z = numbers.tolist()
+    return x, y, z

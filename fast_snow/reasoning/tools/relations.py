@@ -1,0 +1,207 @@
+"""Which objects are near, between others, or meet conditions."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from fast_snow.reasoning.tools.findings import (
+    Entry,
+    Figure,
+    Finding,
+    ToolError,
+    Unknowable,
+    finding,
+    length_unit,
+    times,
+)
+from fast_snow.reasoning.tools.motion import rest_of
+from fast_snow.reasoning.tools.noise import noise_of
+from fast_snow.reasoning.tools.positions import offset, place
+from fast_snow.reasoning.tools.reference_frames import SIDES, frame_at, words
+from fast_snow.reasoning.tools.significance import CRITICAL
+from fast_snow.reasoning.tools.tracks import camera_at, path, paths_of, seen_at
+from fast_snow.types import SceneGraph
+
+Side = Literal["left", "right", "above", "below", "ahead", "behind"]
+State = Literal["moving", "static"]
+
+_RIVAL: Final = "no other object is as near within the noise"
+
+
+def visible(graph: SceneGraph, t: int) -> tuple[int, ...]:
+    """Return the objects that are seen at a frame."""
+    camera_at(graph, t)
+    return tuple(object_id for object_id, each in paths_of(graph).items() if (each.t == t).any())
+
+
+@finding
+def nearest(graph: SceneGraph, *, t: int, object_id: int | None = None) -> Finding:
+    """Tell which visible object's centre is nearest to the camera, or to another object, at a frame.
+
+    Args:
+        graph: the graph.
+        t: frame of the clip.
+        object_id: number of the object to which distances are measured; null for the camera.
+    """
+    if object_id is not None:
+        seen_at(graph, object_id, t)
+    others = [each for each in visible(graph, t) if each != object_id]
+    if not others:
+        raise Unknowable(f"no other object is seen at t = {t}")
+    lengths = sorted((*offset(graph, each, object_id, t).length, each) for each in others)
+    (length, sigma, found), rivals = lengths[0], lengths[1:]
+    close = [each for far, other, each in rivals if far - length < CRITICAL * np.hypot(sigma, other)]
+    return Finding(
+        value=found,
+        figures=(Figure(name="distance", value=length, unit=length_unit(graph), sigma=sigma),),
+        entries=tuple(
+            Entry(
+                figures=(
+                    Figure(name="object_id", value=each),
+                    Figure(name="distance", value=far, sigma=other),
+                )
+            )
+            for far, other, each in lengths
+        ),
+        evidence=(t,),
+        notes=(
+            f"within the noise, {', '.join(f'object {each}' for each in close)} may be as near" if close else _RIVAL,
+            *noise_of(graph).notes(),
+        ),
+    )
+
+
+@finding
+def between(graph: SceneGraph, *, object_id: int, other_id: int, t: int) -> Finding:
+    """List the visible objects between two objects at a frame.
+
+    An object is between where the nearest point of the line from centre to centre lies inside that line, and nearer
+    than its own half size and that of the larger of the two together.
+
+    Args:
+        graph: the graph.
+        object_id: number of the one object.
+        other_id: number of the other.
+        t: frame of the clip.
+    """
+    if object_id == other_id:
+        raise ToolError(f"other_id: got {other_id} twice, expected two different objects")
+    start, end = (place(graph, each, t).value for each in (object_id, other_id))
+    along = end - start
+    if not float(along @ along) > 0:
+        raise Unknowable("the two objects are in the same place")
+    corridor = max(_half_size(graph, each, t) for each in (object_id, other_id))
+    inside = []
+    for each in visible(graph, t):
+        if each not in (object_id, other_id):
+            off = place(graph, each, t).value - start
+            share = float(off @ along / (along @ along))
+            distance = float(np.linalg.norm(off - share * along))
+            if 0 < share < 1 and distance < corridor + _half_size(graph, each, t):
+                inside.append((share, distance, each))
+    inside.sort()
+    return Finding(
+        value=tuple(each for _, _, each in inside),
+        entries=tuple(
+            Entry(
+                figures=(
+                    Figure(name="object_id", value=each),
+                    Figure(name="share_of_the_way", value=share),
+                    Figure(name="distance_from_the_line", value=distance),
+                )
+            )
+            for share, distance, each in inside
+        ),
+        evidence=(t,),
+        notes=noise_of(graph).notes(),
+    )
+
+
+def _half_size(graph: SceneGraph, object_id: int, t: int) -> float:
+    token = seen_at(graph, object_id, t).token[0]
+    return float((token.high.astype(np.float64) - token.low).mean()) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Verdict:
+    holds: bool
+    sure: bool
+
+
+@finding
+def count(
+    graph: SceneGraph,
+    *,
+    t: int | None = None,
+    state: State | None = None,
+    side: Side | None = None,
+    within: float | None = None,
+    other_id: int | None = None,
+) -> Finding:
+    """Count the objects that meet all conditions given.
+
+    An object for which the noise leaves a condition open is decided by its most likely value, and listed as unsure.
+
+    Args:
+        graph: the graph.
+        t: only objects visible in this frame; null for all of the clip. Needed for side and within.
+        state: only objects that move in the world, or only static ones, over all of their path; null for any.
+        side: only objects on this side of the camera, or of the object other_id, as the camera sees it; null for any.
+        within: only objects whose centre is within this distance, in the graph's unit; null for any.
+        other_id: number of the object from which side and within count, itself left out; null for the camera.
+    """
+    if t is None and (side is not None or within is not None or other_id is not None):
+        raise ToolError("t: got none, expected a frame of the clip where side, within or other_id are given")
+    if within is not None and not within > 0:
+        raise ToolError(f"within: got {within:g}, expected a distance above 0")
+    chosen = tuple(paths_of(graph)) if t is None else visible(graph, t)
+    if other_id is not None and t is not None:
+        seen_at(graph, other_id, t)
+    verdicts = {each: _verdict(graph, each, t, state, side, within, other_id) for each in chosen if each != other_id}
+    found = [each for each, verdict in verdicts.items() if verdict.holds]
+    unsure = tuple(each for each, verdict in verdicts.items() if not verdict.sure)
+    return Finding(
+        value=len(found),
+        unit="objects",
+        figures=(Figure(name="object_ids", value=tuple(found)), Figure(name="unsure", value=unsure)),
+        evidence=(t,) if t is not None else times(each for k in chosen for each in paths_of(graph)[k].t),
+        notes=noise_of(graph).notes() if state or side or within else (),
+    )
+
+
+def _verdict(
+    graph: SceneGraph,
+    object_id: int,
+    t: int | None,
+    state: State | None,
+    side: Side | None,
+    within: float | None,
+    other_id: int | None,
+) -> _Verdict:
+    parts = []
+    if state is not None:
+        parts.append(_in_state(graph, object_id, state))
+    if t is not None and side is not None:
+        parts.append(_on_side(graph, object_id, t, side, other_id))
+    if t is not None and within is not None:
+        length, sigma = offset(graph, object_id, other_id, t).length
+        parts.append(_Verdict(holds=length <= within, sure=abs(length - within) > CRITICAL * sigma))
+    holds = all(each.holds for each in parts)
+    surely_not = any(each.sure and not each.holds for each in parts)
+    return _Verdict(holds=holds, sure=surely_not or all(each.sure for each in parts))
+
+
+def _in_state(graph: SceneGraph, object_id: int, state: State) -> _Verdict:
+    try:
+        moves = rest_of(graph, path(graph, object_id)).moves
+    except Unknowable:
+        return _Verdict(holds=False, sure=False)
+    return _Verdict(holds=moves == (state == "moving"), sure=True)
+
+
+def _on_side(graph: SceneGraph, object_id: int, t: int, side: Side, other_id: int | None) -> _Verdict:
+    found = offset(graph, object_id, other_id, t).turned(frame_at(graph, "camera", t, object_id).R_frame_world)
+    axis = next(i for i, names in enumerate(SIDES) if side in names)
+    likely = SIDES[axis][int(found.value[axis] > 0)]
+    return _Verdict(holds=likely == side, sure=bool({*SIDES[axis]} & {*words(found, SIDES)}))

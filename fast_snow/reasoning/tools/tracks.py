@@ -1,0 +1,234 @@
+"""A graph's tracks and cameras as arrays."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from types import MappingProxyType
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int, Int64
+from scipy.spatial.transform import Rotation
+
+from fast_snow.reasoning.tools.findings import ToolError, Unknowable
+from fast_snow.types import ReadOnlyArrays, SceneGraph, StepToken, Track
+
+Positions = Float64[np.ndarray, "n 3"]
+Rotations = Float64[np.ndarray, "n 3 3"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cameras(ReadOnlyArrays):
+    """The camera at some frames of the clip.
+
+    Attributes:
+        t: index in the clip.
+        time_s: presentation time in seconds; NaN where it is not known.
+        position: camera centres in world coordinates.
+        R_world_camera: rotations from camera to world; NaN where they are not known.
+        intrinsics: fx, fy, cx, cy on the analysis grid; NaN where they are not known.
+    """
+
+    t: Int64[np.ndarray, " n"]
+    time_s: Float64[np.ndarray, " n"]
+    position: Positions
+    R_world_camera: Rotations
+    intrinsics: Float64[np.ndarray, "n 4"]
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def select(self, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "Cameras":
+        """Return the camera at some of its frames."""
+        return Cameras(**{each.name: getattr(self, each.name)[index] for each in fields(self)})
+
+    def see(self, points: Positions) -> Positions:
+        """Return one point per frame, given in world coordinates, in the camera's coordinates at that frame."""
+        return np.einsum("nij,ni->nj", self.R_world_camera, points - self.position)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Path(ReadOnlyArrays):
+    """One object's observations as arrays.
+
+    Attributes:
+        object_id: of the object.
+        token: its STEP tokens.
+        camera: the camera at each observation.
+        centroid: in world coordinates.
+        radius: root mean square distance of the object's measured points from the centroid.
+        standard_error: of the centroid along each axis, from the spread of the points and their number.
+    """
+
+    object_id: int
+    token: tuple[StepToken, ...]
+    camera: Cameras
+    centroid: Positions
+    radius: Float64[np.ndarray, " n"]
+    standard_error: Float64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.token)
+
+    @property
+    def t(self) -> Int64[np.ndarray, " n"]:
+        """Frames at which the object is observed."""
+        return self.camera.t
+
+    @property
+    def in_camera(self) -> Positions:
+        """Centroids in camera coordinates."""
+        return self.camera.see(self.centroid)
+
+    def select(self, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "Path":
+        """Return the path at some of its observations."""
+        kept = np.arange(len(self))[index]
+        return Path(
+            object_id=self.object_id,
+            token=tuple(self.token[i] for i in kept.tolist()),
+            camera=self.camera.select(kept),
+            centroid=self.centroid[kept],
+            radius=self.radius[kept],
+            standard_error=self.standard_error[kept],
+        )
+
+
+@lru_cache(maxsize=2)
+def cameras_of(graph: SceneGraph) -> Cameras:
+    """Return the camera at every frame of a graph."""
+    ego = graph.ego
+    quaternion = ego.quaternion_xyzw.astype(np.float64)
+    norm = np.linalg.norm(quaternion, axis=1)
+    known = np.isfinite(norm) & (norm > 0)
+    rotation = np.full((len(ego), 3, 3), np.nan)
+    if known.any():
+        rotation[known] = Rotation.from_quat(quaternion[known]).as_matrix()
+    focal = ego.intrinsics[:, :2]
+    intrinsics = np.where(np.isfinite(focal).all(1, keepdims=True) & (focal > 0).all(1, keepdims=True), 1.0, np.nan)
+    return Cameras(
+        t=ego.t.astype(np.int64),
+        time_s=ego.time_s,
+        position=ego.position.astype(np.float64),
+        R_world_camera=rotation,
+        intrinsics=intrinsics * ego.intrinsics,
+    )
+
+
+@lru_cache(maxsize=2)
+def paths_of(graph: SceneGraph) -> Mapping[int, Path]:
+    """Return all paths of a graph by object id, in the graph's order."""
+    return MappingProxyType({object_id: _path(graph, track) for object_id, track in graph.tracks.items()})
+
+
+def _path(graph: SceneGraph, track: Track) -> Path:
+    seen = track.observations
+    camera = cameras_of(graph)
+    sigma = np.array([each.sigma for each in seen], np.float64).reshape(-1, 3)
+    count = np.array([max(each.num_points, 1) for each in seen], np.float64)
+    return Path(
+        object_id=track.object_id,
+        token=seen,
+        camera=camera.select(np.searchsorted(camera.t, [each.t for each in seen])),
+        centroid=np.array([each.centroid for each in seen], np.float64).reshape(-1, 3),
+        radius=np.linalg.norm(sigma, axis=1),
+        standard_error=np.linalg.norm(sigma, axis=1) / np.sqrt(3 * count),
+    )
+
+
+def path(graph: SceneGraph, object_id: int, t_from: int | None = None, t_to: int | None = None) -> Path:
+    """Return an object's path, or the part of it from `t_from` to `t_to`, both included.
+
+    Raises:
+        ToolError: the graph has no such object, the frames are not the clip's or in the wrong order.
+        Unknowable: the object is not seen between them.
+    """
+    if object_id not in graph.tracks:
+        raise ToolError(f"object_id: got {object_id}, expected one of {_listed(list(graph.tracks))}")
+    whole = paths_of(graph)[object_id]
+    within = _within(graph, whole.t, t_from, t_to)
+    if not within.any():
+        raise Unknowable(f"object {object_id} is not seen from t = {t_from} to {t_to}; it is from {_span(whole)}")
+    return whole if within.all() else whole.select(within)
+
+
+def seen_at(graph: SceneGraph, object_id: int, t: int) -> Path:
+    """Return an object's observation at one frame, as a path of one.
+
+    Raises:
+        ToolError: the graph has no such object or frame.
+        Unknowable: the object is not seen then.
+    """
+    _check_in_clip(graph, t, "t")
+    whole = path(graph, object_id)
+    i = int(np.searchsorted(whole.t, t))
+    if i < len(whole) and whole.t[i] == t:
+        return whole.select(np.array([i]))
+    nearest = int(whole.t[np.argmin(np.abs(whole.t - t))])
+    raise Unknowable(f"object {object_id} is not seen at t = {t}; the nearest frame in which it is has t = {nearest}")
+
+
+def camera_at(graph: SceneGraph, t: int) -> Cameras:
+    """Return the camera at one frame.
+
+    Raises:
+        ToolError: the clip has no such frame.
+    """
+    _check_in_clip(graph, t, "t")
+    camera = cameras_of(graph)
+    return camera.select(np.searchsorted(camera.t, [t]))
+
+
+def cameras_between(graph: SceneGraph, t_from: int | None, t_to: int | None) -> Cameras:
+    """Return the camera from `t_from` to `t_to`, both included.
+
+    Raises:
+        ToolError: the frames are not the clip's or in the wrong order.
+        Unknowable: the graph has no frames, or the camera's orientation at the first or the last is not known.
+    """
+    camera = cameras_of(graph)
+    camera = camera.select(_within(graph, camera.t, t_from, t_to))
+    if not len(camera) or not np.isfinite(camera.R_world_camera[[0, -1]]).all():
+        raise Unknowable("the camera's orientation there is not known")
+    return camera
+
+
+def _within(
+    graph: SceneGraph, t: Int64[np.ndarray, " n"], t_from: int | None, t_to: int | None
+) -> Bool[np.ndarray, " n"]:
+    for name, end in (("t_from", t_from), ("t_to", t_to)):
+        if end is not None:
+            _check_in_clip(graph, end, name)
+    if t_from is not None and t_to is not None and t_from > t_to:
+        raise ToolError(f"t_from: got {t_from}, expected at most t_to, {t_to}")
+    after = np.ones(len(t), bool) if t_from is None else t >= t_from
+    return after if t_to is None else after & (t <= t_to)
+
+
+def _check_in_clip(graph: SceneGraph, t: int, name: str) -> None:
+    frames = cameras_of(graph).t
+    if not len(frames):
+        raise ToolError(f"{name}: got {t}, but the graph has no frames")
+    if not frames[0] <= t <= frames[-1]:
+        raise ToolError(f"{name}: got {t}, expected a frame of the clip, {frames[0]} to {frames[-1]}")
+    if frames[np.searchsorted(frames, t)] != t:
+        near = frames[np.argmin(np.abs(frames - t))]
+        raise ToolError(f"{name}: got {t}, which the graph skips; expected one of its frames, such as {near}")
+
+
+def steady_times(camera: Cameras) -> Float64[np.ndarray, " n"]:
+    """Return presentation times that are known and increase.
+
+    Raises:
+        Unknowable: they do not.
+    """
+    if not np.isfinite(camera.time_s).all() or (np.diff(camera.time_s) <= 0).any():
+        raise Unknowable("the graph has no usable time stamps there, so nothing can be said per second")
+    return camera.time_s
+
+
+def _span(whole: Path) -> str:
+    return f"t = {whole.t[0]} to {whole.t[-1]}"
+
+
+def _listed(ids: list[int]) -> str:
+    shown = ", ".join(map(str, ids[:20]))
+    return f"{shown}{' …' if len(ids) > 20 else ''}" if ids else "the graph's objects, of which there are none"

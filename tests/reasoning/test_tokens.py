@@ -1,0 +1,60 @@
+"""How long prompts are."""
+
+import cv2
+import numpy as np
+import pytest
+
+from fast_snow.errors import InputError
+from fast_snow.reasoning import tokens
+from fast_snow.reasoning.conversation import Picture
+from fast_snow.reasoning.prompt import compose
+from tests.reasoning.graphs import any_graph
+from tests.reasoning.reading import text_of
+
+
+def picture(height, width):
+    _, data = cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8))
+    return Picture(jpeg=data.tobytes(), name="keyframe t=0")
+
+
+def test_counts_are_those_of_the_o200k_vocabulary():
+    pytest.importorskip("rs_bpe")
+    assert tokens.exact()
+    assert tokens.count("") == 0
+    assert tokens.count("hello world") == 2
+    assert tokens.count("5.1234567") == 5  # 5 . 123 456 7
+    assert tokens.count("<|endoftext|>") == 7  # text, not the mark that ends one
+
+
+def test_lines_of_a_prompt_add_up():
+    prompt = compose(any_graph(5, objects=9), "?", (), budget=10**9)
+    text = text_of(prompt)
+    assert tokens.count(text) == sum(tokens.count(line) for line in text.splitlines(keepends=True))
+    assert prompt.total_tokens == tokens.count(prompt.instructions) + tokens.count(text)
+
+
+def test_the_estimate_is_near_the_count_for_prompts():
+    pytest.importorskip("rs_bpe")
+    prompt = compose(any_graph(5, objects=9), "Which way?", (), budget=10**9)
+    for text, tolerance in ((text_of(prompt), 0.1), (prompt.instructions, 0.3)):
+        assert tokens.estimate(text) == pytest.approx(tokens.count(text), rel=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        ((1024, 1024), 1120),  # OpenAI: 768 × 768, four tiles, 765
+        ((720, 1280), 1120),  # six tiles, 1105
+        ((1024, 2048), 1120),  # 768 × 1536: six tiles, 1105
+        ((600, 2048), 1445),  # eight tiles
+        ((10, 10), 1120),
+    ],
+)
+def test_pictures_cost_what_the_dearer_provider_asks(size, expected):
+    assert tokens.estimate_picture(picture(*size)) == expected
+
+
+def test_what_is_no_picture():
+    for data in (b"", b"text"):
+        with pytest.raises(InputError, match="keyframe t=0: cannot be decoded"):
+            tokens.estimate_picture(Picture(jpeg=data, name="keyframe t=0"))
