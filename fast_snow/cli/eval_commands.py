@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fast_snow.cli.eval_options import EvalCheck, EvalCompare, EvalRun
+from fast_snow.cli.eval_qa_commands import evaluate_questions
 from fast_snow.cli.terminal import console, shown_progress, terminable
 from fast_snow.errors import ConfigError
 from fast_snow.evaluation import manifest as manifests
@@ -104,6 +105,9 @@ def compare_results(action: EvalCompare) -> int:
     for a, b in sides(action.a, action.b):
         print_comparison(compare(a, b, seed=action.seed))
     return 0
+
+
+run.register(evaluate_questions)
 
 
 def print_report(report: Report) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import tyro
 
+from fast_snow.cli.eval_qa_options import EvalQa
 from fast_snow.config import Config
 
 _Debug = Annotated[bool, tyro.conf.arg(help="On an error, show where in the code it arose.")]
@@ -73,12 +74,13 @@ EvalAction = (
     Annotated[EvalCheck, tyro.conf.subcommand("check")]
     | Annotated[EvalRun, tyro.conf.subcommand("run")]
     | Annotated[EvalCompare, tyro.conf.subcommand("compare")]
+    | Annotated[EvalQa, tyro.conf.subcommand("qa")]
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Eval:
-    """Measure how good and how fast systems are: check a manifest, run it, compare results."""
+    """Measure how good and how fast systems are: check a manifest, run it, compare results, ask questions."""
 
     action: Annotated[EvalAction, tyro.conf.arg(name="")]
 

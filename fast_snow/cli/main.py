@@ -28,7 +28,7 @@ def _parse(arguments: list[str]) -> Command:
     told = io.StringIO()
     try:
         with redirect_stderr(told):
-            if arguments[:1] == ["query"]:  # what it does not know are the tool's arguments
+            if arguments[:1] == ["query"]:
                 return _query(arguments)
             return tyro.cli(Command, args=_with_preset(arguments), prog="fast-snow", description=__doc__)
     except SystemExit as end:
@@ -38,8 +38,13 @@ def _parse(arguments: list[str]) -> Command:
 
 
 def _query(arguments: list[str]) -> Command:
-    found, others = tyro.cli(Command, args=arguments, prog="fast-snow", description=__doc__, return_unknown_args=True)
-    return replace(found, arguments=tuple(others)) if isinstance(found, Query) else found
+    """Read `query OUT TOOL` and its own flags; all else are arguments of the tool, which the tool itself reads."""
+    own = [each for each in arguments if each in ("--json", "--debug", "--help", "-h")]
+    others = [each for each in arguments[1:] if each not in own]
+    named = next((i for i, each in enumerate(others) if each.startswith("--")), len(others))
+    places, typed = others[: min(named, 2)], others[min(named, 2) :]
+    found = tyro.cli(Command, args=["query", *places, *own], prog="fast-snow", description=__doc__)
+    return replace(found, arguments=tuple(typed)) if isinstance(found, Query) else found
 
 
 def _with_preset(arguments: list[str]) -> list[str]:

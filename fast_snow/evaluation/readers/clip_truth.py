@@ -47,7 +47,10 @@ FORMATS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
         Kind.BOXES_3D: tuple(_LABELS),
         Kind.POSES: ("tum", "poses-c2w", "7-scenes"),
         Kind.DEPTH: tuple(_DEPTH),
-        Kind.QUESTIONS: ("vlm4d", "openeqa", "vsi-objects", "answer-tails"),
+        Kind.QUESTIONS: (
+            *("vlm4d", "vsi-bench", "nuscenes-qa", "robospatial-home"),
+            *("openeqa", "vsi-objects", "answer-tails"),
+        ),
     }
 )
 """The formats of each kind; questions are listed by a manifest and read by those who ask them."""

@@ -24,19 +24,31 @@ def load_json(path: Path, *, max_bytes: int = MAX_BYTES) -> Any:  # noqa: ANN401
         size = path.stat().st_size
         if size > max_bytes:
             raise InputError(f"{path}: has {size} bytes, expected at most {max_bytes}")
-        return json.loads(
-            path.read_text(encoding="utf-8"), object_pairs_hook=_distinct, parse_constant=_refuse_constant
-        )
+        return parse_json(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}), expected a JSON file") from error
-    except InputError as error:
-        raise error if str(error).startswith(str(path)) else InputError(f"{path}: {error}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: byte {error.start} is not UTF-8, expected JSON") from None
+
+
+def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 (JSON)
+    """Return what a JSON text holds.
+
+    Args:
+        text: of the file, or a line of it.
+        where: it stands, for messages.
+
+    Raises:
+        InputError: it is no JSON, or has NaN, infinity or a member twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse_constant)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
     except json.JSONDecodeError as error:
-        raise InputError(f"{path}: line {error.lineno}, column {error.colno}: {error.msg}, expected JSON") from None
+        raise InputError(f"{where}: line {error.lineno}, column {error.colno}: {error.msg}, expected JSON") from None
     except (ValueError, RecursionError):  # thousands of digits, or of brackets
-        raise InputError(f"{path}: nested too deeply or with integers of thousands of digits, expected JSON") from None
+        raise InputError(f"{where}: nested too deeply or with integers of thousands of digits, expected JSON") from None
 
 
 def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,135 @@
+"""What a person sees of an evaluation of questions: figures, differences, tokens, and what is missing."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from fast_snow.cli.shown_answer import counted
+from fast_snow.cli.terminal import console
+from fast_snow.config import VlmConfig
+from fast_snow.evaluation.qa.figures import Estimate
+from fast_snow.evaluation.qa.planning import Cost, Plan
+from fast_snow.evaluation.qa.report import QaReport, Result
+from fast_snow.reasoning.sections import visible
+
+_MOST_COLUMNS: Final = 6
+_MOST_REASONS: Final = 10
+
+
+def print_report(report: QaReport) -> None:
+    """Show the report."""
+    out = console()
+    for result in report.results[:_MOST_COLUMNS]:
+        out.print(f"[bold]{_plain(result.column.name)}[/]  {_plain(result.column.meaning)}", highlight=False)
+    out.print(_figures(report.results[:_MOST_COLUMNS]))
+    if report.gaps:
+        out.print(_gaps(report))
+    if any(each.tokens for each in report.results):
+        out.print(_tokens(report.results))
+    for line in _remarks(report):
+        out.print(f"[yellow]note[/]  {_plain(line)}", highlight=False, soft_wrap=True)
+    reasons = Counter(each.why for each in report.failures)
+    for why, times in islice(reasons.items(), _MOST_REASONS):
+        out.print(f"[red]failed[/]  {times} x {_plain(why)}", highlight=False, soft_wrap=True)
+    if report.failures:
+        out.print("the same command asks again what has no answer", highlight=False)
+
+
+def _plain(text: str) -> str:
+    """Return text of a file or a server so that nothing in it steers the terminal."""
+    return escape(visible(text))
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for index, name in enumerate(names):
+        table.add_column(name, justify="right" if index else "left")
+    return table
+
+
+def _figures(results: Sequence[Result]) -> Table:
+    """Return one line per figure: percent, with its 95 % interval over scenes."""
+    table = _table("%, 95 % interval", "questions", *(_plain(each.column.name) for each in results))
+    names = dict.fromkeys(figure.name for result in results for figure in result.figures)
+    for name in names:
+        there = [next((each for each in result.figures if each.name == name), None) for result in results]
+        most = max(each.questions for each in there if each)
+        table.add_row(_plain(name), str(most), *("-" if each is None else _percent(each) for each in there))
+    return table
+
+
+def _percent(each: Estimate) -> str:
+    reach = "" if each.low is None or each.high is None else f" ({100 * each.low:.0f} to {100 * each.high:.0f})"
+    return f"{100 * each.value:.1f}{reach}"
+
+
+def _gaps(report: QaReport) -> Table:
+    table = _table("difference, overall", "questions", "points", "95 % interval")
+    for gap in report.gaps:
+        if gap.figures:
+            overall = gap.figures[-1]
+            reach = "-" if overall.low is None or overall.high is None else _reach(overall.low, overall.high)
+            name = _plain(f"{gap.b} - {gap.a}")
+            table.add_row(name, str(overall.questions), f"{100 * overall.value:+.1f}", reach)
+    return table
+
+
+def _reach(low: float, high: float) -> str:
+    return f"{100 * low:+.1f} to {100 * high:+.1f}"
+
+
+def _tokens(results: Sequence[Result]) -> Table:
+    table = _table("per answer", "requests", "tokens in", "cached", "tokens out", "tool calls")
+    for each in results:
+        spent = each.tokens
+        if spent is not None:
+            counts = (spent.per_answer(name) for name in ("input_tokens", "cached_tokens", "output_tokens"))
+            calls = spent.tool_calls / spent.answers
+            numbers = (f"{spent.per_answer('requests'):.1f}", *(f"{count:.0f}" for count in counts), f"{calls:.1f}")
+            table.add_row(_plain(each.column.name), *numbers)
+    return table
+
+
+def _remarks(report: QaReport) -> Iterator[str]:
+    yield from report.notes
+    if len(report.results) > _MOST_COLUMNS:
+        yield f"columns that are in the report alone: {len(report.results) - _MOST_COLUMNS}"
+    for each in report.results:
+        column = each.column
+        counts = {
+            "answers without a choice, number or word that can be read, which count as wrong": column.unreadable,
+            "answers that ended too soon; raise --vlm.max-output-tokens or --vlm.max-rounds": each.cut_off,
+            "answers to a prompt without room for the whole graph": each.shortened,
+            "answers to none of the questions": column.unused,
+            "answers that the dataset's judge, who counts, sees otherwise than the rule": column.overruled or 0,
+        }
+        yield from (f"{column.name}: {what}: {count}" for what, count in counts.items() if count)
+        if column.missing:
+            overall = f"counted as wrong, overall is {100 * each.all_asked:.1f}"
+            yield f"{column.name}: questions without an answer, which do not count: {column.missing}; {overall}"
+
+
+def print_costs(costs: Sequence[Cost], planned: Plan, vlm: VlmConfig) -> None:
+    """Show what asking would cost."""
+    out = console()
+    table = _table("arm", "questions", "kept", "to ask", "prompt tokens", "output tokens at most")
+    for each in costs:
+        numbers = (each.kept + each.to_ask + each.failing, each.kept, each.to_ask, each.prompt_tokens)
+        rounds = vlm.max_rounds + 1 if each.arm.tools else 1
+        table.add_row(each.arm.name, *map(str, numbers), str(each.to_ask * vlm.max_output_tokens * rounds))
+    out.print(table)
+    if any(each.arm.tools for each in costs):
+        most = vlm.max_rounds + 1
+        out.print(f"A4 sends its prompt again with each round of tools, at most {most} times", highlight=False)
+    if planned.videos:
+        out.print(f"graphs to be made first, whose questions are not counted: {len(planned.videos)}", highlight=False)
+    if planned.without:
+        out.print(f"questions left out because no run shows their scene: {planned.without}", highlight=False)
+    failing = sum(each.failing for each in costs)
+    if failing:
+        out.print(f"prompts that cannot be made, asking says why: {failing}", highlight=False)
+    out.print(f"counted  {counted()}", highlight=False)

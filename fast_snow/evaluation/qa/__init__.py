@@ -1,0 +1,1 @@
+"""Question answering about scenes: datasets in their published formats, official scores, arms of one comparison."""

@@ -1,0 +1,81 @@
+"""What a dataset is: how its files and recorded answers are read, what is right, and which figures it publishes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fast_snow.evaluation.qa.figures import Figure
+from fast_snow.evaluation.qa.question import Mark, Question
+from fast_snow.evaluation.qa.rows import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An answer that someone recorded.
+
+    Attributes:
+        text: the words; None where there are none.
+        verdict: whether the official judge called it right; None where none has judged.
+    """
+
+    text: str | None
+    verdict: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """The answers of one model.
+
+    Attributes:
+        model: its name.
+        said: by the key of the question.
+        unused: how many answers belong to no question.
+    """
+
+    model: str
+    said: Mapping[str, Said]
+    unused: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """What a dataset's files ask.
+
+    Attributes:
+        asked: the questions, in the order of the files.
+        left_out: rows without a question or an answer, which the official code passes over too.
+        hopeless: keys of questions whose true answer nobody can give, such as one that is no choice; they count.
+    """
+
+    asked: tuple[Question, ...]
+    left_out: int = 0
+    hopeless: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A dataset's format and its official rules.
+
+    Attributes:
+        name: as it is written on the command line.
+        members: what every row of its question files has.
+        read: reads its files.
+        score: what is right, by the official rule; the words are the answer alone, as `replies.answer_in` finds it, or
+            all that a recorded answer says.
+        figures: the official table of some questions.
+        answers: reads recorded answers to questions.
+    """
+
+    name: str
+    members: frozenset[str]
+    read: Callable[[Sequence[Source]], Questions]
+    score: Callable[[Question, str], Mark]
+    figures: Callable[[Sequence[Question]], tuple[Figure, ...]]
+    answers: Callable[[Sequence[Path], Sequence[Question]], tuple[Recorded, ...]]
+
+
+def recorded(model: str, answers: Mapping[str, Said], questions: Sequence[Question]) -> Recorded:
+    """Return a model's answers to the questions; the others are counted."""
+    known = {each.key for each in questions}
+    said = {key: each for key, each in answers.items() if key in known}
+    return Recorded(model=model, said=said, unused=len(answers) - len(said))

@@ -1,0 +1,87 @@
+"""Answers beside the truth: a column of graded answers for each arm, or for each model whose answers were recorded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fast_snow.evaluation.qa.arms import Arm
+from fast_snow.evaluation.qa.asking import Answered, Outcome
+from fast_snow.evaluation.qa.dataset import Dataset, Recorded, Said
+from fast_snow.evaluation.qa.kept_answers import Reply
+from fast_snow.evaluation.qa.question import UNREADABLE, Mark, Question
+from fast_snow.evaluation.qa.replies import mark
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graded:
+    """One answer and what it is worth; `reply` is None where the answer was recorded by someone else."""
+
+    question: Question
+    mark: Mark
+    reply: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """Graded answers of one kind.
+
+    Attributes:
+        name: of the arm or of the model.
+        meaning: in words for the user.
+        graded: in the order of the questions.
+        missing: how many questions have no answer; as in the official scores, they do not count.
+        unused: how many answers belong to no question.
+        overruled: how many answers the dataset's judge and the rule see differently; None where nobody judged.
+    """
+
+    name: str
+    meaning: str
+    graded: tuple[Graded, ...]
+    missing: int = 0
+    unused: int = 0
+    overruled: int | None = None
+
+    @property
+    def unreadable(self) -> int:
+        """How many replies have no answer in them; they count as wrong."""
+        return sum(each.mark.read_as is None for each in self.graded)
+
+
+def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Outcome], asked: int) -> Column:
+    """Return the column of an arm.
+
+    Args:
+        dataset: whose rule counts.
+        arm: which.
+        outcomes: of all arms.
+        asked: how many questions there were.
+    """
+    graded = tuple(
+        Graded(question=each.question, mark=mark(dataset, each.question, each.reply.text), reply=each.reply)
+        for each in outcomes
+        if each.arm is arm and isinstance(each, Answered)
+    )
+    return Column(name=arm.name, meaning=arm.value, graded=graded, missing=asked - len(graded))
+
+
+def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Recorded) -> Column:
+    """Return the column of a model whose answers someone recorded; verdicts of the dataset's judge go first."""
+    pairs = [(each, recorded.said[each.key]) for each in questions if each.key in recorded.said]
+    graded, overruled, judged = [], 0, False
+    for question, said in pairs:
+        by_rule = UNREADABLE if said.text is None else dataset.score(question, said.text)
+        graded.append(Graded(question=question, mark=_judged(by_rule, said)))
+        if said.verdict is not None:
+            judged = True
+            overruled += said.verdict != (by_rule.score == 1)
+    return Column(
+        name=recorded.model,
+        meaning="recorded answers",
+        graded=tuple(graded),
+        missing=len(questions) - len(pairs),
+        unused=recorded.unused,
+        overruled=overruled if judged else None,
+    )
+
+
+def _judged(by_rule: Mark, said: Said) -> Mark:
+    return by_rule if said.verdict is None else Mark(score=float(said.verdict), read_as=by_rule.read_as)

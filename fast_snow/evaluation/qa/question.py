@@ -1,0 +1,73 @@
+"""A question of a dataset, and how a model is asked it."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+
+class Form(Enum):
+    """What an answer looks like; the value is how it is asked for."""
+
+    CHOICE = 'Choose exactly one. End with the line "final answer: X", where X is the letter of your choice.'
+    NUMBER = 'End with the line "final answer: N", where N is one number in digits, without a unit.'
+    YES_NO = 'End with the line "final answer: yes" or "final answer: no".'
+    WORD = 'End with the line "final answer: X", where X is one of: {words}.'
+    POINTS = 'End with the line "final answer: [(x, y)]", with the point you are surest of first.'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One of the answers to choose from; the letter is a capital."""
+
+    letter: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A question and its true answer.
+
+    Attributes:
+        key: unique in its dataset, over all files.
+        scene: what it is about, a relative path without a suffix; the run of this name shows it.
+        video: file of the scene, relative to the dataset's folder; None where the dataset names none.
+        category: the finest group that the official scores tell apart.
+        text: what is asked.
+        truth: the true answer as the dataset writes it.
+        form: what an answer looks like.
+        choices: where there is a choice.
+        words: all words that can be an answer, where they are a closed set.
+    """
+
+    key: str
+    scene: str
+    video: str | None
+    category: str
+    text: str
+    truth: str
+    form: Form
+    choices: tuple[Choice, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """What an answer is worth.
+
+    Attributes:
+        score: from 0 to 1.
+        read_as: the answer as it was understood; None where none was found in what was said.
+    """
+
+    score: float
+    read_as: str | None
+
+
+UNREADABLE: Final = Mark(score=0.0, read_as=None)
+
+
+def wording(question: Question) -> str:
+    """Return what a model is asked: the question, the choices with their letters, and the form of the answer."""
+    choices = "".join(f"{each.letter}: {each.text}\n" for each in question.choices)
+    ending = question.form.value.format(words=", ".join(question.words))
+    return "\n".join(part for part in (f"{question.text}\n", choices, ending) if part)

@@ -1,0 +1,233 @@
+"""What came of an evaluation: figures with intervals, differences between columns, tokens; as JSON and CSV."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Final
+
+from fast_snow.document import store
+from fast_snow.errors import OutputError
+from fast_snow.evaluation.outcome import store_json
+from fast_snow.evaluation.qa.dataset import Dataset
+from fast_snow.evaluation.qa.figures import Estimate, estimate
+from fast_snow.evaluation.qa.grading import Column, Graded
+from fast_snow.evaluation.qa.kept_answers import Reply
+from fast_snow.evaluation.qa.question import Question
+from fast_snow.evaluation.qa.requests import Failure
+from fast_snow.reasoning.agent import Ending
+from fast_snow.reasoning.conversation import Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What the answers of a column consumed, as the provider counts it.
+
+    Attributes:
+        answers: how many.
+        total: of all of them together.
+        tool_calls: how many tools were used.
+    """
+
+    answers: int
+    total: Usage
+    tool_calls: int
+
+    def per_answer(self, name: str) -> float:
+        """Return the mean of one of `Usage`'s counts."""
+        return getattr(self.total, name) / self.answers if self.answers else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """A column and what it amounts to.
+
+    Attributes:
+        column: the graded answers.
+        figures: the official ones, over the questions that have an answer.
+        all_asked: the last of them over all questions, a missing answer counting as wrong.
+        tokens: None where the answers were recorded by someone else.
+        cut_off: answers that ended in the middle, or in nothing, for want of output tokens or rounds.
+        shortened: prompts that had no room for the whole graph.
+    """
+
+    column: Column
+    figures: tuple[Estimate, ...]
+    all_asked: float
+    tokens: Tokens | None
+    cut_off: int
+    shortened: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """How far column `b` is from column `a` over the questions that both have an answer to."""
+
+    a: str
+    b: str
+    figures: tuple[Estimate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QaReport:
+    """All of it.
+
+    Attributes:
+        about: what the answers were made with, as JSON's own types.
+        results: one per column.
+        gaps: between any two columns.
+        failures: questions that could not be asked or were not answered.
+        notes: what to know of the figures.
+    """
+
+    about: Mapping[str, Any]
+    results: tuple[Result, ...]
+    gaps: tuple[Gap, ...]
+    failures: tuple[Failure, ...]
+    notes: tuple[str, ...]
+
+
+def tabulate(
+    dataset: Dataset,
+    questions: Sequence[Question],
+    columns: Sequence[Column],
+    *,
+    failures: Sequence[Failure],
+    about: Mapping[str, Any],
+    notes: Sequence[str],
+) -> QaReport:
+    """Return the report of some columns; columns without any answer are left out."""
+    there = [each for each in columns if each.graded]
+    return QaReport(
+        about=about,
+        results=tuple(_result(dataset, questions, each) for each in there),
+        gaps=tuple(_gap(dataset, a, b) for a, b in combinations(there, 2)),
+        failures=tuple(failures),
+        notes=tuple(notes),
+    )
+
+
+def _result(dataset: Dataset, questions: Sequence[Question], column: Column) -> Result:
+    scores = {each.question.key: each.mark.score for each in column.graded}
+    answered = [each.question for each in column.graded]
+    of_all = dataset.figures(questions)[-1]
+    replies = [each.reply for each in column.graded if each.reply is not None]
+    return Result(
+        column=column,
+        figures=estimate(dataset.figures(answered), answered, list(scores.values())),
+        all_asked=estimate([of_all], questions, [scores.get(each.key, 0.0) for each in questions])[0].value,
+        tokens=_tokens(column.graded) if replies else None,
+        cut_off=sum(each.ending is not Ending.ANSWERED for each in replies),
+        shortened=sum(bool(each.left_out) for each in replies),
+    )
+
+
+def _tokens(graded: Sequence[Graded]) -> Tokens:
+    replies = [each.reply for each in graded if each.reply is not None]
+    return Tokens(
+        answers=len(replies),
+        total=sum((each.usage for each in replies), Usage()),
+        tool_calls=sum(len(each.tools) for each in replies),
+    )
+
+
+def _gap(dataset: Dataset, a: Column, b: Column) -> Gap:
+    before = {each.question.key: each.mark.score for each in a.graded}
+    both = [each for each in b.graded if each.question.key in before]
+    questions = [each.question for each in both]
+    gains = [each.mark.score - before[each.question.key] for each in both]
+    figures = estimate(dataset.figures(questions), questions, gains) if both else ()
+    return Gap(a=a.name, b=b.name, figures=figures)
+
+
+def write(report: QaReport, folder: Path, name: str) -> tuple[Path, ...]:
+    """Write `NAME.json`, `NAME.csv` (figures) and `NAME_answers.csv` (every answer); returns the files.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another with -o") from error
+    files = (folder / f"{name}.json", folder / f"{name}.csv", folder / f"{name}_answers.csv")
+    store_json(files[0], as_json(report))
+    store(files[1], _csv(FIGURES, _figure_rows(report)).encode())
+    store(files[2], _csv(DETAILS, _answer_rows(report)).encode())
+    return files
+
+
+def as_json(report: QaReport) -> dict[str, Any]:
+    """Return the report as JSON's own types; single answers are in the CSV."""
+    return {
+        "about": dict(report.about),
+        "notes": list(report.notes),
+        "results": [_result_json(each) for each in report.results],
+        "differences": [
+            {"a": each.a, "b": each.b, "figures": [asdict(f) for f in each.figures]} for each in report.gaps
+        ],
+        "failures": [{"question": f.question.key, "arm": f.arm.name, "why": f.why} for f in report.failures],
+    }
+
+
+def _result_json(result: Result) -> dict[str, Any]:
+    column, tokens = result.column, result.tokens
+    return {
+        "name": column.name,
+        "meaning": column.meaning,
+        "answers": len(column.graded),
+        "missing": column.missing,
+        "unused": column.unused,
+        "unreadable": column.unreadable,
+        "overruled": column.overruled,
+        "cut_off": result.cut_off,
+        "shortened_prompts": result.shortened,
+        "figures": [asdict(each) for each in result.figures],
+        "overall_missing_as_wrong": result.all_asked,
+        "tokens": None if tokens is None else {"tool_calls": tokens.tool_calls, **asdict(tokens.total)},
+    }
+
+
+FIGURES: Final = ("figure", "column", "minus", "questions", "points", "value", "low", "high")
+DETAILS: Final = (
+    *("question", "column", "category", "scene", "truth", "read_as", "score", "ending", "tools"),
+    *("requests", "input_tokens", "cached_tokens", "output_tokens"),
+)
+
+
+def _figure_rows(report: QaReport) -> Iterator[Sequence[object]]:
+    for result in report.results:
+        yield from (_figure_row(each, result.column.name, "") for each in result.figures)
+    for gap in report.gaps:
+        yield from (_figure_row(each, gap.b, gap.a) for each in gap.figures)
+
+
+def _figure_row(each: Estimate, column: str, minus: str) -> Sequence[object]:
+    return each.name, column, minus, each.questions, each.points, each.value, each.low, each.high
+
+
+def _answer_rows(report: QaReport) -> Iterator[Sequence[object]]:
+    for result in report.results:
+        for each in result.column.graded:
+            question = each.question
+            plain = (question.key, result.column.name, question.category, question.scene, question.truth)
+            yield (*plain, each.mark.read_as, each.mark.score, *_reply_fields(each.reply))
+
+
+def _reply_fields(reply: Reply | None) -> Sequence[object]:
+    if reply is None:
+        return (None,) * 6
+    used = reply.usage
+    spent = (used.requests, used.input_tokens, used.cached_tokens, used.output_tokens)
+    return (reply.ending.name.lower(), " ".join(reply.tools), *spent)
+
+
+def _csv(header: Sequence[str], rows: Iterator[Sequence[object]]) -> str:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    for row in rows:
+        table.writerow(["" if each is None else each for each in row])
+    return text.getvalue()
