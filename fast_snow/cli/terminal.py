@@ -1,10 +1,11 @@
 """What a person sees in the terminal: progress while a run works, and its summary."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _WIDTH_OF_FILES = 160
 """Columns where the output does not go to a terminal."""
+_SILENCE_S = 10.0
+"""There, a line says so often that a stage goes on."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -33,11 +36,12 @@ def console(*, stderr: bool = False) -> Console:
 
 
 @contextmanager
-def shown_progress(*, quiet: bool = False) -> Iterator[Progress]:
-    """Show, on standard error, a bar per stage on a terminal, and a line when a stage begins and ends elsewhere.
+def shown_progress(*, quiet: bool = False, clock: Callable[[], float] = monotonic) -> Iterator[Progress]:
+    """Show, on standard error, a bar per stage on a terminal, and lines as stages begin, go on and end elsewhere.
 
     Args:
         quiet: show nothing.
+        clock: seconds.
 
     Yields:
         What the stages report to.
@@ -57,7 +61,7 @@ def shown_progress(*, quiet: bool = False) -> Iterator[Progress]:
         ) as bars:
             yield _bars(bars)
     else:
-        yield _lines(err)
+        yield _lines(err, clock)
 
 
 def _bars(bars: Bars) -> Progress:
@@ -73,10 +77,15 @@ def _bars(bars: Bars) -> Progress:
     return report
 
 
-def _lines(console: Console) -> Progress:
+def _lines(console: Console, clock: Callable[[], float]) -> Progress:
+    told_s = clock()
+
     def report(what: str, done: int, total: int) -> None:
-        if done == 0 or done >= total:
-            console.print(f"{what}: {done} of {total}", markup=False, highlight=False)
+        nonlocal told_s
+        now_s = clock()
+        if done == 0 or 0 < total <= done or now_s - told_s >= _SILENCE_S:
+            told_s = now_s
+            console.print(f"{what}: {done} of {total or '?'}", markup=False, highlight=False)
 
     return report
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
 from typing import Any, Final, ParamSpec
@@ -101,7 +101,7 @@ class Finding:
     figures: tuple[Figure, ...] = ()
     entries: tuple[Entry, ...] = ()
     notes: tuple[str, ...] = ()
-    reason: str = field(default="")
+    reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding as JSON; of much evidence, some that are spread evenly, and how many there are."""

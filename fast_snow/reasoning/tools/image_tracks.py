@@ -219,7 +219,7 @@ def apparent_size(graph: SceneGraph, path: Path) -> Look:
 
 
 def shape(graph: SceneGraph, path: Path, *, resolved: bool = True) -> Look:
-    """Return an object's width over its height in the image, where it is not cut and, if wanted, its cells resolve it."""
+    """Return an object's width over its height in the image where it is not cut and, if wanted, resolved."""
     cells = appearance(graph, path)
     usable = (cells.resolved if resolved else cells.area > 0) & ~cells.cut
     spread = cells.spread[usable]

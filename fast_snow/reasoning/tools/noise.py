@@ -92,8 +92,7 @@ def noise_of(graph: SceneGraph) -> Noise:
 def measured(path: Path, noise: Noise, *, x: Float64[np.ndarray, " n"] | None = None) -> Measurements:
     """Return an object's places in the world with their noise.
 
-    Wander holds what shows when the camera sees another side: the mean of the visible points is another one then, by
-    about the object's radius times the angle between the views.
+    Wander holds what comes from seeing different parts of the object.
 
     Args:
         path: of the object.
@@ -103,13 +102,15 @@ def measured(path: Path, noise: Noise, *, x: Float64[np.ndarray, " n"] | None = 
     ray, distance = _rays(path)
     jitter = noise.jitter[path.object_id]
     floor = np.maximum(path.standard_error, _FLOAT32 * (distance + np.linalg.norm(path.centroid, axis=1)))
-    turned = _turned(path)
+    part_across, part_along = _other_part(path)
     return Measurements(
         x=path.t.astype(np.float64) if x is None else x,
         values=path.centroid,
         jitter=_covariance(ray, np.hypot(jitter.across * distance, floor), np.hypot(jitter.along * distance, floor)),
         wander=_covariance(
-            ray, np.hypot(noise.wander.across * distance, turned), np.hypot(noise.wander.along * distance, turned)
+            ray,
+            np.hypot(noise.wander.across * distance, part_across),
+            np.hypot(noise.wander.along * distance, part_along),
         ),
         freedom=noise.residuals[path.object_id] + _BORROWED,
     )
@@ -118,7 +119,8 @@ def measured(path: Path, noise: Noise, *, x: Float64[np.ndarray, " n"] | None = 
 def across_share(path: Path, noise: Noise) -> float:
     """Return an object's wander across the line of sight, as a share of its distance: root mean square over time."""
     _, distance = _rays(path)
-    return float(np.sqrt((noise.wander.across**2 + (_turned(path) / np.maximum(distance, _TINY)) ** 2).mean()))
+    part, _ = _other_part(path)
+    return float(np.sqrt((noise.wander.across**2 + (part / np.maximum(distance, _TINY)) ** 2).mean()))
 
 
 def bearings(path: Path, noise: Noise) -> Measurements:
@@ -149,12 +151,21 @@ def _rays(path: Path) -> tuple[Positions, Float64[np.ndarray, " n"]]:
     return ray / np.where(distance > 0, distance, 1.0)[:, None], distance
 
 
-def _turned(path: Path) -> Float64[np.ndarray, " n"]:
-    """Return by how much the mean of the visible points may be off because the object is seen from another side."""
+def _other_part(path: Path) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+    """Return by how much, across and along, the mean of the visible points may be off because of which are seen.
+
+    Seen from another side, it is off by about the object's radius times the angle between the views. If the spread of
+    the points changes, the object is half hidden or its mask holds more or less of it: where it grows on one side alone
+    the mean moves by sqrt(3) of that, where it grows evenly not at all, which makes a standard deviation of once that.
+    """
     ray, _ = _rays(path)
     middle = ray.sum(axis=0)
     middle /= max(float(np.linalg.norm(middle)), _TINY)
-    return path.radius * np.arccos(np.clip(ray @ middle, -1, 1))
+    turned = np.linalg.norm(path.sigma, axis=1) * np.arccos(np.clip(ray @ middle, -1, 1))
+    along = np.einsum("ni,ni->n", ray**2, path.sigma**2)
+    across = np.maximum((path.sigma**2).sum(axis=1) - along, 0.0) / 2
+    across, along = np.sqrt(across), np.sqrt(along)
+    return np.hypot(turned, across - np.median(across)), np.hypot(turned, along - np.median(along))
 
 
 def _covariance(

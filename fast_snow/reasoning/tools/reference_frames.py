@@ -35,7 +35,7 @@ _DOWN: Final = np.array([0.0, 1.0, 0.0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Axis(ReadOnlyArrays):
+class ReferenceFrame(ReadOnlyArrays):
     """A frame of reference.
 
     Attributes:
@@ -60,7 +60,7 @@ class Axis(ReadOnlyArrays):
         return Estimate(value=turned.value, covariance=turned.covariance + np.outer(swing, swing))
 
 
-def frame_at(graph: SceneGraph, name: FrameName, t: int, object_id: int) -> Axis:
+def frame_at(graph: SceneGraph, name: FrameName, t: int, object_id: int) -> ReferenceFrame:
     """Return a frame of reference at a moment.
 
     Args:
@@ -73,13 +73,13 @@ def frame_at(graph: SceneGraph, name: FrameName, t: int, object_id: int) -> Axis
         Unknowable: the camera's orientation is not known, or the object does not move.
     """
     if name == "world":
-        return Axis(name=Frame.WORLD, origin=np.zeros(3), R_frame_world=np.eye(3))
+        return ReferenceFrame(name=Frame.WORLD, origin=np.zeros(3), R_frame_world=np.eye(3))
     if name == "object":
         return _own(graph, object_id, t)
     camera = camera_at(graph, t)
     if not np.isfinite(camera.R_world_camera).all():
         raise Unknowable(f"the camera's orientation at t = {t} is not known")
-    return Axis(name=Frame.CAMERA, origin=camera.position[0], R_frame_world=camera.R_world_camera[0].T)
+    return ReferenceFrame(name=Frame.CAMERA, origin=camera.position[0], R_frame_world=camera.R_world_camera[0].T)
 
 
 def velocity_at(graph: SceneGraph, object_id: int, t: int) -> Estimate:
@@ -91,7 +91,7 @@ def velocity_at(graph: SceneGraph, object_id: int, t: int) -> Estimate:
     return slope(measured(whole.select(near), noise_of(graph)))
 
 
-def _own(graph: SceneGraph, object_id: int, t: int) -> Axis:
+def _own(graph: SceneGraph, object_id: int, t: int) -> ReferenceFrame:
     velocity = velocity_at(graph, object_id, t)
     level = np.diag([1.0, 0.0, 1.0])
     ahead = Estimate(value=(level @ velocity.value)[[0, 2]], covariance=velocity.covariance[np.ix_([0, 2], [0, 2])])
@@ -107,7 +107,9 @@ def _own(graph: SceneGraph, object_id: int, t: int) -> Axis:
     x, z = ahead.value
     across = np.array([z, -x]) / (x * x + z * z)
     sigma = float(np.sqrt(across @ ahead.covariance @ across))
-    return Axis(name=Frame.OBJECT, origin=origin, R_frame_world=R_frame_world, heading_sigma=sigma, notes=(LEVEL_NOTE,))
+    return ReferenceFrame(
+        name=Frame.OBJECT, origin=origin, R_frame_world=R_frame_world, heading_sigma=sigma, notes=(LEVEL_NOTE,)
+    )
 
 
 def words(found: Estimate, axes: Axes | Sequence[tuple[str, str]]) -> tuple[str, ...]:

@@ -55,7 +55,7 @@ class Path(ReadOnlyArrays):
         token: its STEP tokens.
         camera: the camera at each observation.
         centroid: in world coordinates.
-        radius: root mean square distance of the object's measured points from the centroid.
+        sigma: spread of the object's measured points along each world axis.
         standard_error: of the centroid along each axis, from the spread of the points and their number.
     """
 
@@ -63,7 +63,7 @@ class Path(ReadOnlyArrays):
     token: tuple[StepToken, ...]
     camera: Cameras
     centroid: Positions
-    radius: Float64[np.ndarray, " n"]
+    sigma: Positions
     standard_error: Float64[np.ndarray, " n"]
 
     def __len__(self) -> int:
@@ -87,7 +87,7 @@ class Path(ReadOnlyArrays):
             token=tuple(self.token[i] for i in kept.tolist()),
             camera=self.camera.select(kept),
             centroid=self.centroid[kept],
-            radius=self.radius[kept],
+            sigma=self.sigma[kept],
             standard_error=self.standard_error[kept],
         )
 
@@ -129,7 +129,7 @@ def _path(graph: SceneGraph, track: Track) -> Path:
         token=seen,
         camera=camera.select(np.searchsorted(camera.t, [each.t for each in seen])),
         centroid=np.array([each.centroid for each in seen], np.float64).reshape(-1, 3),
-        radius=np.linalg.norm(sigma, axis=1),
+        sigma=sigma,
         standard_error=np.linalg.norm(sigma, axis=1) / np.sqrt(3 * count),
     )
 

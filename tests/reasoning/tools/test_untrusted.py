@@ -113,7 +113,9 @@ def test_no_cells_no_cameras_no_extents_and_gaps():
 def test_without_cameras_motion_is_compared_with_that_of_the_others():
     """Everything moves to the left in the image, as when the camera turns right; one object stays."""
     drift = np.linspace((0.0, 0, 0), (-1.5, 0, 0), 15)
-    some = made({k: drift + (0.4 * k, 0.2 * k - 0.4, 5) for k in range(4)} | {9: np.tile((0.0, 0.8, 5), (15, 1))})
+    some = made(
+        {k: drift + np.array([0.4 * k, 0.2 * k - 0.4, 5]) for k in range(4)} | {9: np.tile((0.0, 0.8, 5), (15, 1))}
+    )
     blind = replace(some, ego=replace(some.ego, quaternion_xyzw=np.zeros((15, 4), np.float32)))
     assert answer(blind, "motion_without_camera", {"object_id": 9}).value == "right"
     assert answer(blind, "motion_without_camera", {"object_id": 1}).value == "not moving"

@@ -1,0 +1,26 @@
+"""Progress where there is no terminal: a log that tells that work goes on, without a line for every step."""
+
+import pytest
+
+from fast_snow.cli.terminal import shown_progress
+
+
+def told(capsys: pytest.CaptureFixture[str], steps: list[tuple[float, int, int]]) -> list[str]:
+    times = iter([0.0, *(at_s for at_s, _, _ in steps)])
+    with shown_progress(clock=lambda: next(times)) as progress:
+        for _, done, total in steps:
+            progress("runs", done, total)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_short_stage_tells_its_beginning_and_its_end(capsys):
+    assert told(capsys, [(0, 0, 3), (1, 1, 3), (2, 2, 3), (3, 3, 3)]) == ["runs: 0 of 3", "runs: 3 of 3"]
+
+
+def test_a_long_stage_also_tells_that_it_goes_on(capsys):
+    steps = [(0, 0, 4), (11, 1, 4), (15, 2, 4), (22, 3, 4), (30, 4, 4)]
+    assert told(capsys, steps) == ["runs: 0 of 4", "runs: 1 of 4", "runs: 3 of 4", "runs: 4 of 4"]
+
+
+def test_a_stage_of_unknown_length_is_no_flood(capsys):
+    assert told(capsys, [(0, 0, 0), (1, 1, 0), (2, 2, 0), (12, 3, 0)]) == ["runs: 0 of ?", "runs: 3 of ?"]
