@@ -55,7 +55,7 @@ def _compared(report: Report) -> str:
     return (
         f"Over the {_count(len(report.compared), 'clip')} that every system finished. Frames per second: all frames"
         " over all seconds; latencies: percentiles of all frames; memory: the largest; all else: means over the clips"
-        " that have it, each counting the same."
+        " where every system has it, each counting the same."
     )
 
 

@@ -1,7 +1,7 @@
 """Results as tables: one row per clip and system over its repeats, totals per system."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -76,10 +76,11 @@ def tabulate(evaluation: Evaluation) -> Report:
     systems = tuple(dict.fromkeys(each.system for each in evaluation.outcomes))
     of = {(clip, system): _of(finished, clip, system) for clip in clips for system in systems}
     compared = tuple(clip for clip in clips if all(of[clip, system] for system in systems))
+    fair = {clip: _fair([of[clip, system] for system in systems]) for clip in compared}
     return Report(
         about=evaluation.about,
         rows=tuple(_row(clip, runs) for (clip, _), runs in of.items() if runs),
-        totals=tuple(_total([of[clip, system] for clip in compared]) for system in systems if compared),
+        totals=tuple(_total([fair[clip][k] for clip in compared]) for k in range(len(systems)) if compared),
         compared=compared,
         failures=tuple(each for each in evaluation.outcomes if each.error),
     )
@@ -100,6 +101,15 @@ def figures(runs: Sequence[Outcome]) -> dict[str, float]:
 
 def _of(finished: Iterable[Outcome], clip: str, system: str) -> tuple[Outcome, ...]:
     return tuple(each for each in finished if each.clip == clip and each.system == system)
+
+
+def _fair(by_system: Sequence[Sequence[Outcome]]) -> list[list[Outcome]]:
+    """Return one clip's runs with only those figures that all have: else a total would favour who finds less."""
+    shared = set.intersection(*(set(run.metrics) for runs in by_system for run in runs))
+    return [
+        [replace(run, metrics={name: x for name, x in run.metrics.items() if name in shared}) for run in runs]
+        for runs in by_system
+    ]
 
 
 def _row(clip: str, runs: Sequence[Outcome]) -> Row:

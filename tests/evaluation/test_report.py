@@ -66,6 +66,11 @@ def test_a_measure_that_some_clips_lack_is_the_mean_of_the_others():
     assert tabulate(made).totals[0].values["idf1"] == pytest.approx(0.2)
 
 
+def test_totals_compare_figures_over_the_same_clips():
+    made = evaluation(*both("x", idf1=0.2), result("y", "fast-snow", idf1=None), result("y", "snow", idf1=1.0))
+    assert [total.values["idf1"] for total in tabulate(made).totals] == pytest.approx([0.2, 0.2])
+
+
 def test_csv_has_a_line_per_clip_and_system_and_totals():
     lines = list(csv.DictReader(io.StringIO(as_csv(tabulate(evaluation(*both("x, y"), *both("z")))))))
     assert [(line["clip"], line["system"]) for line in lines] == [
