@@ -101,6 +101,7 @@ def _record(question: str, vlm: VlmConfig, prompt: Prompt, found: Answer) -> dic
             for each in found.calls
         ],
         "left_out": found.left_out,
+        "unread": found.unread,
         "provider": vlm.provider,
         "model": vlm.model,
         "usage": asdict(found.usage),

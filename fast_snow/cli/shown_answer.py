@@ -39,6 +39,7 @@ def print_answer(answer: Answer, vlm: VlmConfig, kept: Path | None) -> None:
         "model": [f"{vlm.model} ({vlm.provider}): {tokens}, {requests}"],
         "left out": answer.left_out,
         "note": [] if answer.ending is Ending.ANSWERED else [answer.ending.value],
+        "unread": [answer.unread] if answer.unread else [],
         "kept": [] if kept is None else [str(kept)],
     }
     for name, lines in footer.items():

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from typing import Final
 
 from fast_snow.reasoning.agent import Ending, UsedTool, converse
 from fast_snow.reasoning.conversation import Usage, VisionLanguageModel
@@ -9,6 +10,9 @@ from fast_snow.reasoning.prompt import Prompt
 from fast_snow.reasoning.tool_use import tools_over
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
+
+_LEAST_READ: Final = 0.5
+"""No vocabulary needs less than half of the tokens of another for a graph, which is nearly all digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +26,7 @@ class Answer:
         calls: the tools it used, in order, with what they answered.
         evidence: the frames (`t`) that the tools' answers rest on; of a tool that rests on very many, some of them.
         left_out: what the graph has but the prompt had no room for.
+        unread: a warning that the server has not read the whole prompt; empty where nothing speaks for that.
     """
 
     text: str
@@ -30,6 +35,7 @@ class Answer:
     calls: tuple[UsedTool, ...]
     evidence: tuple[int, ...]
     left_out: tuple[str, ...]
+    unread: str = ""
 
     @property
     def cut_off(self) -> bool:
@@ -69,6 +75,18 @@ def answer(model: VisionLanguageModel, prompt: Prompt, graph: SceneGraph, *, too
         calls=conversation.used,
         evidence=_evidence(conversation.used),
         left_out=prompt.left_out,
+        unread=_unread(prompt, conversation.usage),
+    )
+
+
+def _unread(prompt: Prompt, usage: Usage) -> str:
+    """Notice servers that cut what is longer than their context, and say nothing: Ollama does."""
+    if not 0 < usage.input_tokens < _LEAST_READ * prompt.text_tokens * usage.requests:
+        return ""
+    read = usage.input_tokens // usage.requests
+    return (
+        f"the server counted {read} tokens where the text alone has about {prompt.text_tokens}: it may have read only a"
+        " part; raise its context length, or lower vlm.prompt_budget to it"
     )
 
 

@@ -18,6 +18,7 @@ class PartTokens:
 
     part: str
     tokens: int
+    pictures: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,11 @@ class Prompt:
     def total_tokens(self) -> int:
         """How many tokens all parts take."""
         return sum(each.tokens for each in self.tokens)
+
+    @property
+    def text_tokens(self) -> int:
+        """How many tokens the text takes, which every model must read; what pictures cost differs widely."""
+        return sum(each.tokens for each in self.tokens if not each.pictures)
 
 
 def compose(
@@ -68,7 +74,7 @@ def compose(
     query = sections.query(question)
     fixed = (
         PartTokens(part="SYSTEM", tokens=count(system)),
-        PartTokens(part=f"KEYFRAMES ({len(pictures)}, estimated)", tokens=_tokens(captioned)),
+        PartTokens(part=f"KEYFRAMES ({len(pictures)}, estimated)", tokens=_tokens(captioned), pictures=True),
         PartTokens(part="QUERY", tokens=count(query)),
     )
     view = _view(graph, question, budget - sum(each.tokens for each in fixed), content)

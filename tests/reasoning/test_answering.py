@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from fast_snow.config import Config, VlmConfig
 from fast_snow.errors import UserError
 from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.answering import answer
-from fast_snow.reasoning.conversation import Picture, Text, ToolTurn, UserTurn
+from fast_snow.reasoning.conversation import Picture, Text, ToolTurn, Usage, UserTurn
 from fast_snow.reasoning.prompt import compose
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
@@ -77,6 +78,16 @@ def test_tools_measure_what_the_prompt_had_no_room_for(graph: SceneGraph):
     given = answer(model, prompt, graph, tools=True, max_rounds=8)
     assert given.left_out == prompt.left_out != ()
     assert json.loads(given.calls[0].outcome.content) == returned(graph, "when_visible", object_id=5)
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.0, False), (0.3, True), (0.6, False), (2.0, False)])
+def test_a_server_that_cuts_the_prompt_is_noticed(graph: SceneGraph, share: float, warned: bool):
+    prompt = compose(graph, QUESTION, (), budget=100_000)
+    usage = Usage(requests=2, input_tokens=2 * int(share * prompt.text_tokens))
+    model = Script([replace(says("Object 1."), usage=usage)])
+    given = answer(model, prompt, graph, tools=False, max_rounds=8)
+    assert bool(given.unread) is warned
+    assert "\n" not in given.unread
 
 
 def pictures_of(turn: UserTurn) -> list[Picture]:
