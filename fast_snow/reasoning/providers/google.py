@@ -40,6 +40,7 @@ from fast_snow.reasoning.providers.delivery import Attempt, Delivered, Denied, P
 from fast_snow.reasoning.providers.endpoint import Endpoint
 from fast_snow.reasoning.providers.wire import Wire, sendable, temperature, usage_of
 
+_VERSION = "v1beta"  # the client's own choice differs from release to release
 _CUT_OFF = ("MAX_TOKENS", "CONTINUATION")
 _UNREADABLE_CALL = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS")
 _FINISHED = ("", "STOP", "FINISH_REASON_UNSPECIFIED", "OTHER", *_CUT_OFF)
@@ -88,7 +89,10 @@ def open_gemini(endpoint: Endpoint, config: VlmConfig, patience: Patience) -> It
     """Open a model behind generateContent."""
     with http_client(endpoint.timeout_s) as connection:
         options = types.HttpOptions(
-            base_url=endpoint.address, timeout=math.ceil(endpoint.timeout_s * 1000), httpx_client=connection
+            base_url=endpoint.address,
+            api_version=_VERSION,
+            timeout=math.ceil(endpoint.timeout_s * 1000),
+            httpx_client=connection,
         )
         with genai.Client(vertexai=False, api_key=endpoint.key.value, http_options=options) as client:
 
