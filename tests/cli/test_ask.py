@@ -193,7 +193,7 @@ def test_an_empty_question(question: str, run: Path, capsys):
     ("options", "expected"),
     [
         ((), "OPENAI_API_KEY"),
-        (("--vlm.provider", "google", "--vlm.model", "gemini-3-pro-preview"), "GEMINI_API_KEY"),
+        (("--vlm.provider", "google", "--vlm.model", "gemini-3.5-flash"), "GEMINI_API_KEY"),
         (("--vlm.provider", "gogle"), "provider"),
         (("--vlm.prompt-budget", "5"), "vlm.prompt_budget: got 5"),
         (("--vlm.prompt-budget", "1000"), "not even one frame of the graph fits"),

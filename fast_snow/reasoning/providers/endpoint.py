@@ -22,7 +22,7 @@ _MODELS: Mapping[VlmProvider, tuple[str, ...]] = {
     "openai": ("gpt-", "chatgpt-", "o1", "o3", "o4"),
     "google": ("gemini-", "gemma-", "models/"),
 }
-_EXAMPLE: Mapping[VlmProvider, str] = {"openai": "gpt-5.2", "google": "gemini-3-pro-preview"}
+_EXAMPLE: Mapping[VlmProvider, str] = {"openai": "gpt-5.2", "google": "gemini-3.5-flash"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
