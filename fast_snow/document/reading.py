@@ -1,6 +1,5 @@
 """A document's text as a scene graph."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -8,9 +7,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from fast_snow import strict_json
 from fast_snow.document.checking import check_meaning, grid_size_of
 from fast_snow.document.columns import Columns, columns_of
-from fast_snow.document.conformance import require_conformance, short
+from fast_snow.document.conformance import require_conformance
 from fast_snow.document.migration import migrate
 from fast_snow.errors import InputError
 from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
@@ -49,36 +49,11 @@ def read(path: Path) -> SceneGraph:
 
 def loads(text: str) -> SceneGraph:
     """Return the graph of a document's text; raises as `read`."""
-    document = migrate(_parse(text))
+    document = migrate(strict_json.loads(text))
     require_conformance(document)
     columns = columns_of(document)
     check_meaning(document, columns)
     return _graph(document, columns)
-
-
-def _parse(text: str) -> object:
-    try:
-        parsed: object = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as error:
-        raise InputError(f"line {error.lineno}, column {error.colno}: {error.msg}, expected JSON") from None
-    except RecursionError:
-        raise InputError("nested too deeply, expected the JSON of a scene graph") from None
-    except ValueError:  # the interpreter's limit on the digits of an integer
-        raise InputError("holds an integer of thousands of digits, expected the JSON of a scene graph") from None
-    return parsed
-
-
-def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(members)
-    if len(built) != len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"an object has two members {short(twice)}, expected each name once")
-    return built
-
-
-def _refuse_constant(name: str) -> float:
-    raise InputError(f"holds {name}, expected finite numbers")
 
 
 def _graph(document: Mapping[str, Any], columns: Columns) -> SceneGraph:

@@ -211,7 +211,7 @@ def test_masks_and_boxes_of_one_clip_are_refused(root):
         ("", "line 1, column 1"),
         ("{]", "line 1, column 2"),
         ('{"a": NaN}', "holds NaN"),
-        ('{"a": 1, "a": 2}', "two members 'a'"),
+        ('{"a": 1, "a": 2}', 'two members "a"'),
         ("[" * 200_000, "nested too deeply"),
         ("1" * 5000, "thousands of digits"),
         ("[]", "manifest: got an array of 0, expected object"),

@@ -1,9 +1,9 @@
 """JSON that nobody vouches for."""
 
-import json
 from pathlib import Path
 from typing import Any, Final
 
+from fast_snow import strict_json
 from fast_snow.errors import InputError
 
 MAX_BYTES: Final = 2**30
@@ -42,23 +42,6 @@ def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 (JSON)
         InputError: it is no JSON, or has NaN, infinity or a member twice.
     """
     try:
-        return json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse_constant)
+        return strict_json.loads(text)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where}: line {error.lineno}, column {error.colno}: {error.msg}, expected JSON") from None
-    except (ValueError, RecursionError):  # thousands of digits, or of brackets
-        raise InputError(f"{where}: nested too deeply or with integers of thousands of digits, expected JSON") from None
-
-
-def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(members)
-    if len(built) != len(members):
-        names = [name for name, _ in members]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"an object has two members {twice[:40]!r}, expected each name once")
-    return built
-
-
-def _refuse_constant(name: str) -> float:
-    raise InputError(f"holds {name}, expected finite numbers")
