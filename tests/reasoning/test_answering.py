@@ -18,27 +18,10 @@ from fast_snow.reasoning.conversation import Picture, Text, ToolTurn, Usage, Use
 from fast_snow.reasoning.prompt import compose
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
-from tests.reasoning.runs import returned, small_run
+from tests.reasoning.runs import returned
 from tests.reasoning.scripted import Script, call, says
 
 QUESTION = "Which object is seen first?"
-
-
-@pytest.fixture(scope="module")
-def run() -> Result:
-    return small_run()
-
-
-@pytest.fixture(scope="module")
-def folder(run: Result, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "out"
-    run.save(folder)
-    return folder
-
-
-@pytest.fixture
-def graph(run: Result) -> SceneGraph:
-    return run.graph
 
 
 def test_an_answer_tells_what_it_rests_on(graph: SceneGraph):

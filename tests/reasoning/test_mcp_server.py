@@ -13,13 +13,12 @@ import cv2
 import numpy as np
 import pytest
 
-from fast_snow.api import Result
 from fast_snow.cli.main import main
 from fast_snow.errors import UserError
 from fast_snow.reasoning.keyframe_pictures import pictures
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
-from tests.reasoning.runs import returned, small_run, some_arguments
+from tests.reasoning.runs import returned, some_arguments
 
 pytest.importorskip("mcp", reason='the package mcp is not installed: pip install "fast-snow[vlm]"')
 
@@ -30,23 +29,6 @@ from fast_snow.reasoning.mcp_server import server
 
 PATIENCE_S = 60.0
 """A server that does not answer fails the test instead of holding it up."""
-
-
-@pytest.fixture(scope="module")
-def run() -> Result:
-    return small_run()
-
-
-@pytest.fixture(scope="module")
-def folder(run: Result, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run") / "out"
-    run.save(folder)
-    return folder
-
-
-@pytest.fixture
-def graph(run: Result) -> SceneGraph:
-    return run.graph
 
 
 def asked(client: Client, conversation) -> Any:
