@@ -104,6 +104,7 @@ def _remarks(report: QaReport) -> Iterator[str]:
             "answers without a choice, number or word that can be read, which count as wrong": column.unreadable,
             "answers that ended too soon; raise --vlm.max-output-tokens or --vlm.max-rounds": each.cut_off,
             "answers to a prompt without room for the whole graph": each.shortened,
+            "prompts of which the server read only a part; raise its context length": each.unread,
             "answers to none of the questions": column.unused,
             "answers that the dataset's judge, who counts, sees otherwise than the rule": column.overruled or 0,
         }

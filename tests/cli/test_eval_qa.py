@@ -13,6 +13,7 @@ pytest.importorskip("openai")
 from fast_snow.cli.main import main
 from fast_snow.evaluation.qa.asking import MOST_FAILURES_IN_A_ROW
 from tests.evaluation.qa.files import HUGGING, store, vlm4d_row
+from tests.reasoning.loopback.script import USAGE
 from tests.reasoning.loopback.servers import KEY, Call, Deny, Say, serving
 from tests.reasoning.runs import small_run
 
@@ -173,6 +174,15 @@ def test_answers_that_cannot_be_read_count_as_wrong(bench: Bench, capsys):
         "A1: answers without a choice, number or word that can be read, which count as wrong: 2"
         in capsys.readouterr().out
     )
+
+
+def test_a_server_that_cuts_prompts_is_told_of(bench: Bench, capsys):
+    whole, part = Say(text="final answer: A"), Say(text="final answer: A", usage={**USAGE, "input": 10})
+    with serving("chat", [part, whole, whole]) as server:
+        assert bench.run("--arms", "A1", *server.options) == 0
+    (result,) = bench.report()["results"]
+    assert (result["answers"], result["unread_prompts"]) == (3, 1)
+    assert "prompts of which the server read only a part; raise its context length: 1" in capsys.readouterr().out
 
 
 def test_a_dry_run_counts_and_sends_nothing(bench: Bench, capsys, monkeypatch):

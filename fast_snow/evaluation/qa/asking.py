@@ -125,6 +125,7 @@ def _ask(request: Request, model: VisionLanguageModel, vlm: VlmConfig, folder: P
         usage=found.usage,
         tools=tuple(each.call.name for each in found.calls),
         left_out=found.left_out,
+        unread=found.unread,
     )
     about = {"question": request.question.key, "arm": request.arm.name, "model": vlm.model}
     keep(folder, request.digest, reply, about)

@@ -25,6 +25,7 @@ class Reply:
         usage: what it consumed.
         tools: names of the tools it used, in order.
         left_out: what of the graph the prompt had no room for.
+        unread: a warning that the server has not read the whole prompt; empty where nothing speaks for that.
     """
 
     text: str
@@ -32,6 +33,7 @@ class Reply:
     usage: Usage
     tools: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    unread: str = ""
 
 
 def keep(folder: Path, digest: str, reply: Reply, about: Mapping[str, str]) -> None:
@@ -78,6 +80,7 @@ def _reply(values: Mapping[str, Any]) -> Reply:
         usage=Usage(**values["usage"]),
         tools=tuple(values["tools"]),
         left_out=tuple(values["left_out"]),
+        unread=values["unread"],
     )
 
 

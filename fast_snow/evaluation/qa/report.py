@@ -51,6 +51,7 @@ class Result:
         tokens: None where the answers were recorded by someone else.
         cut_off: answers that ended in the middle, or in nothing, for want of output tokens or rounds.
         shortened: prompts that had no room for the whole graph.
+        unread: prompts of which the server seems to have read only a part.
     """
 
     column: Column
@@ -59,6 +60,7 @@ class Result:
     tokens: Tokens | None
     cut_off: int
     shortened: int
+    unread: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,7 @@ def _result(dataset: Dataset, questions: Sequence[Question], column: Column) -> 
         tokens=_tokens(column.graded) if replies else None,
         cut_off=sum(each.ending is not Ending.ANSWERED for each in replies),
         shortened=sum(bool(each.left_out) for each in replies),
+        unread=sum(bool(each.unread) for each in replies),
     )
 
 
@@ -184,6 +187,7 @@ def _result_json(result: Result) -> dict[str, Any]:
         "overruled": column.overruled,
         "cut_off": result.cut_off,
         "shortened_prompts": result.shortened,
+        "unread_prompts": result.unread,
         "figures": [asdict(each) for each in result.figures],
         "overall_missing_as_wrong": result.all_asked,
         "tokens": None if tokens is None else {"tool_calls": tokens.tool_calls, **asdict(tokens.total)},

@@ -8,7 +8,7 @@ import numpy as np
 from fast_snow.reasoning.tools.findings import SECONDS, Entry, Figure, Finding, Unknowable, finding, times
 from fast_snow.reasoning.tools.motion import rest_of
 from fast_snow.reasoning.tools.reference_frames import velocity_at
-from fast_snow.reasoning.tools.tracks import Path, cameras_of, path, paths_of, seen_at
+from fast_snow.reasoning.tools.tracks import Path, cameras_of, path, paths_of, visible
 from fast_snow.types import SceneGraph
 
 _LEAST_RUN = 3
@@ -23,12 +23,10 @@ def list_objects(graph: SceneGraph, *, t: int | None = None) -> Finding:
         graph: the graph.
         t: frame of the clip; null for all of it.
     """
-    listed = list(paths_of(graph).values())
-    if t is not None:
-        listed = [each for each in listed if _seen(graph, each, t)]
     if not graph.num_frames:
         raise Unknowable("the graph has no frames")
-    clip = cameras_of(graph).t
+    paths, clip = paths_of(graph), cameras_of(graph).t
+    listed = [paths[each] for each in (paths if t is None else visible(graph, t))]
     return Finding(
         value=tuple(each.object_id for each in listed),
         entries=tuple(
@@ -45,14 +43,6 @@ def list_objects(graph: SceneGraph, *, t: int | None = None) -> Finding:
         evidence=times(clip) if t is None else (t,),
         notes=(f"the clip spans t = {clip[0]} to {clip[-1]}",),
     )
-
-
-def _seen(graph: SceneGraph, path_: Path, t: int) -> bool:
-    try:
-        seen_at(graph, path_.object_id, t)
-    except Unknowable:
-        return False
-    return True
 
 
 @finding

@@ -20,19 +20,13 @@ from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.positions import offset, place
 from fast_snow.reasoning.tools.reference_frames import SIDES, frame_at, words
 from fast_snow.reasoning.tools.significance import CRITICAL
-from fast_snow.reasoning.tools.tracks import camera_at, path, paths_of, seen_at
+from fast_snow.reasoning.tools.tracks import path, paths_of, seen_at, visible
 from fast_snow.types import SceneGraph
 
 Side = Literal["left", "right", "above", "below", "ahead", "behind"]
 State = Literal["moving", "static"]
 
 _RIVAL: Final = "no other object is as near within the noise"
-
-
-def visible(graph: SceneGraph, t: int) -> tuple[int, ...]:
-    """Return the objects that are seen at a frame."""
-    camera_at(graph, t)
-    return tuple(object_id for object_id, each in paths_of(graph).items() if (each.t == t).any())
 
 
 @finding

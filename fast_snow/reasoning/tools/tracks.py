@@ -166,6 +166,16 @@ def seen_at(graph: SceneGraph, object_id: int, t: int) -> Path:
     raise Unknowable(f"object {object_id} is not seen at t = {t}; the nearest frame in which it is has t = {nearest}")
 
 
+def visible(graph: SceneGraph, t: int) -> tuple[int, ...]:
+    """Return the objects that are seen at one frame.
+
+    Raises:
+        ToolError: the clip has no such frame.
+    """
+    _check_in_clip(graph, t, "t")
+    return tuple(object_id for object_id, each in paths_of(graph).items() if (each.t == t).any())
+
+
 def camera_at(graph: SceneGraph, t: int) -> Cameras:
     """Return the camera at one frame.
 
