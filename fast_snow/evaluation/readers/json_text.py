@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Final
 
-from fast_snow import strict_json
+from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 
 MAX_BYTES: Final = 2**30
@@ -42,6 +42,6 @@ def parse_json(text: str, where: str) -> Any:  # noqa: ANN401 (JSON)
         InputError: it is no JSON, or has NaN, infinity or a member twice.
     """
     try:
-        return strict_json.loads(text)
+        return untrusted_json.loads(text)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None

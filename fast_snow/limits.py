@@ -1,0 +1,68 @@
+"""Limits on what comes from outside: files, images, archives and documents that a stranger may have written.
+
+`docs/reference/limits.md` is made from this table (`python -m fast_snow.limits`).
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+KIB: Final = 2**10
+MIB: Final = 2**20
+GIB: Final = 2**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The largest size of something from outside.
+
+    Attributes:
+        name: what is limited, as messages and the table call it.
+        largest: the largest allowed value.
+        unit: of `largest`; "bytes" for files.
+        reason: why it suffices.
+    """
+
+    name: str
+    largest: int
+    unit: str
+    reason: str
+
+
+GRAPH_FILE: Final = Limit(
+    name="4dsg.json", largest=GIB, unit="bytes", reason="an hour at 10 Hz with 50 objects in view takes about 0.7 GiB"
+)
+RUN_RECORD_FILE: Final = Limit(name="run.json", largest=16 * MIB, unit="bytes", reason="a usual one has 10 kB")
+SMALL_JSON_FILE: Final = Limit(
+    name="JSON beside images, weights and compiled networks", largest=MIB, unit="bytes", reason="a usual one has 1 kB"
+)
+CHECKPOINT_JSON_FILE: Final = Limit(
+    name="JSON of a checkpoint", largest=64 * MIB, unit="bytes", reason="the largest known vocabulary has 17 MB"
+)
+DATASET_JSON_FILE: Final = Limit(
+    name="manifests, annotations and question files", largest=GIB, unit="bytes", reason="the largest known has 0.5 GB"
+)
+PRESET_FILE: Final = Limit(name="presets", largest=MIB, unit="bytes", reason="all settings together take 10 kB")
+TABLE_FILE: Final = Limit(
+    name="text tables: poses, lists of images, tracks", largest=256 * MIB, unit="bytes", reason="a million lines"
+)
+IMAGE_FILE: Final = Limit(name="image files", largest=256 * MIB, unit="bytes", reason="100 megapixels without loss")
+IMAGE_PIXELS: Final = Limit(
+    name="pixels of an image", largest=100_000_000, unit="pixels", reason="12,000 x 8,000, above any video format"
+)
+MASKS_FILE: Final = Limit(
+    name="masks/NNNNNN.npz", largest=256 * MIB, unit="bytes", reason="a window of 120 frames takes about 1 MB"
+)
+MASKS_UNPACKED: Final = Limit(
+    name="masks/NNNNNN.npz, unpacked", largest=256 * MIB, unit="bytes", reason="120 frames of 200 objects take 50 MB"
+)
+ARRAY_FILE: Final = Limit(
+    name="arrays (.npy)", largest=512 * MIB, unit="bytes", reason="100 megapixels of 32-bit depth"
+)
+REPLY: Final = Limit(name="replies of servers", largest=64 * MIB, unit="bytes", reason="an answer has some kB")
+JSON_DEPTH: Final = Limit(name="nesting of JSON", largest=64, unit="levels", reason="no document of ours passes 10")
+JSON_INTEGER: Final = Limit(
+    name="integers in JSON and TOML", largest=2**63 - 1, unit="in magnitude", reason="they fit 64 bits"
+)
+PATH_LENGTH: Final = Limit(
+    name="paths inside documents", largest=1024, unit="characters", reason="systems allow 1,024 to 4,096 bytes"
+)

@@ -1,0 +1,113 @@
+"""Untrusted files: regular, inside their folder, and bounded before anything of them is allocated.
+
+Everything that a user or a stranger gave is opened here: documents, tables, images and archives.
+"""
+
+import codecs
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from fast_snow.errors import InputError
+from fast_snow.limits import Limit
+
+_MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+
+
+def open_file(path: Path, *, limit: Limit, within: Path | None = None) -> BinaryIO:
+    """Open a regular file for reading; never waits, as a FIFO would make it.
+
+    Args:
+        path: of the file; links are followed.
+        limit: how many bytes it may have.
+        within: the folder that the file, links followed, must not lie outside of; None allows any place.
+
+    Returns:
+        The open file; the caller closes it.
+
+    Raises:
+        InputError: it is missing, no regular file, too large, outside its folder, or may not be read.
+    """
+    try:
+        if within is not None:
+            _require_inside(path, within)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except (OSError, ValueError, RuntimeError) as error:  # ValueError: NUL in a path; RuntimeError: a circle of links
+        reason = getattr(error, "strerror", None) or "no valid path"
+        raise InputError(f"{shown(path)}: cannot be read ({reason}); expected a regular file") from None
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(f"{shown(path)}: is {_kind(status.st_mode)}, expected a regular file: replace it")
+        if status.st_size > limit.largest:
+            raise InputError(
+                f"{shown(path)}: has {status.st_size} bytes, expected at most {limit.largest} ({limit.name})"
+            )
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def read_bytes(path: Path, *, limit: Limit, within: Path | None = None) -> bytes:
+    """Return the content of a regular file.
+
+    Args:
+        path: as `open_file`.
+        limit: as `open_file`; holds also for a file that grows while it is read.
+        within: as `open_file`.
+
+    Raises:
+        InputError: as `open_file`.
+    """
+    with open_file(path, limit=limit, within=within) as file:
+        try:
+            content = file.read(limit.largest + 1)
+        except OSError as error:
+            raise InputError(f"{shown(path)}: cannot be read ({error.strerror})") from None
+    if len(content) > limit.largest:
+        raise InputError(f"{shown(path)}: has more than {limit.largest} bytes ({limit.name}), expected fewer")
+    return content
+
+
+def read_text(path: Path, *, limit: Limit, within: Path | None = None) -> str:
+    """Return the text of a regular file in UTF-8, or in UTF-16 with a byte order mark; the mark is left out.
+
+    Raises:
+        InputError: as `open_file`, or it is other text or none.
+    """
+    content = read_bytes(path, limit=limit, within=within)
+    encoding, begin = next(((name, len(mark)) for mark, name in _MARKS if content.startswith(mark)), ("utf-8", 0))
+    try:
+        return content[begin:].decode(encoding)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{shown(path)}: byte {begin + error.start} is not UTF-8, expected text in UTF-8") from None
+
+
+def shown(path: Path) -> str:
+    """Return a path as a message can hold it: in one line, whatever bytes its name has."""
+    return str(path).encode("utf-8", "backslashreplace").decode().translate(_ESCAPED)
+
+
+_ESCAPED: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
+
+
+def _require_inside(path: Path, within: Path) -> None:
+    actual = path.resolve(strict=True)
+    if not actual.is_relative_to(within.resolve(strict=True)):
+        raise InputError(
+            f"{shown(path)}: a link that leads out of {shown(within)}, expected a file inside it: replace the link by a"
+            " copy"
+        )
+
+
+def _kind(mode: int) -> str:
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    return next((name for is_kind, name in kinds if is_kind(mode)), "no file")

@@ -1,0 +1,148 @@
+"""Untrusted JSON and TOML: what Python's readers let pass or answer with a bare error is refused in one line.
+
+The only module that calls `json.loads`.
+"""
+
+import json
+import math
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from fast_snow import untrusted_files
+from fast_snow.errors import InputError
+from fast_snow.limits import JSON_DEPTH, JSON_INTEGER, Limit
+
+_SHOWN: Final = 40
+"""Characters of a stranger's name or number that a message shows."""
+_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS: Final = re.compile(r"[^\[\]{}]+")
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+_LARGE_NUMBER: Final = re.compile(r"[0-9]{19}|[eE]\+?[0-9]{3}")
+"""Only numbers like these can exceed 64 bits; checking every number in Python would take three times as long."""
+
+
+def load(path: Path, *, limit: Limit, within: Path | None = None) -> Any:  # noqa: ANN401 (JSON)
+    """Return what a JSON file holds.
+
+    Args:
+        path: a regular file in UTF-8, or in UTF-16 with a byte order mark.
+        limit: how large it may be.
+        within: the folder that the file, links followed, must not lie outside of.
+
+    Raises:
+        InputError: as `untrusted_files.read_text` and `loads`; the message names the file.
+    """
+    text = untrusted_files.read_text(path, limit=limit, within=within)
+    try:
+        return loads(text)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def loads(text: str) -> Any:  # noqa: ANN401 (JSON)
+    """Return what a JSON text holds: numbers are finite, integers fit 64 bits, text is Unicode.
+
+    Args:
+        text: of a file, a line of it, or a server's reply.
+
+    Raises:
+        InputError: it is no JSON, has NaN, infinity or a member twice, or exceeds `limits`.
+    """
+    _refuse_deep(text)
+    checked = {"parse_float": _finite, "parse_int": _bounded} if _LARGE_NUMBER.search(text) else {}
+    try:
+        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse_constant, **checked)
+    except json.JSONDecodeError as error:
+        raise InputError(f"line {error.lineno}, column {error.colno}: {error.msg}, expected JSON") from None
+    if _SURROGATE.search(text):
+        _refuse_surrogates(value)
+    return value
+
+
+def loads_toml(text: str) -> dict[str, Any]:
+    """Return what a TOML text holds: numbers are finite and integers fit 64 bits.
+
+    Raises:
+        InputError: it is no TOML, has NaN or infinity, or exceeds `limits`.
+    """
+    try:
+        values = tomllib.loads(text, parse_float=_finite)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"not TOML ({error}); expected sections like those in configs/") from None
+    except RecursionError:
+        raise InputError(_too_deep()) from None
+    except ValueError:  # the interpreter's limit on the digits of an integer
+        raise InputError("holds an integer of thousands of digits, expected at most 64 bits") from None
+    for value in _scalars(values):
+        if isinstance(value, int) and abs(value) > JSON_INTEGER.largest:
+            raise InputError(f"holds the integer {str(value)[:_SHOWN]}, expected at most 64 bits")
+    return values
+
+
+def _refuse_deep(text: str) -> None:
+    """Refuse nesting beyond the limit, in time linear in the text and before anything is built."""
+    if text.count("[") + text.count("{") <= JSON_DEPTH.largest:
+        return
+    depth = 0
+    for bracket in _NOT_BRACKETS.sub("", _TEXT.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > JSON_DEPTH.largest:
+            raise InputError(_too_deep())
+
+
+def _too_deep() -> str:
+    return f"nested too deeply, expected at most {JSON_DEPTH.largest} {JSON_DEPTH.unit}"
+
+
+def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    built = dict(members)
+    if len(built) != len(members):
+        seen: set[str] = set()
+        for name, _ in members:
+            if name in seen:
+                raise InputError(f"an object has two members {json.dumps(name[:_SHOWN])}, expected each name once")
+            seen.add(name)
+    return built
+
+
+def _refuse_constant(name: str) -> float:
+    raise InputError(f"holds {name}, expected finite numbers")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise InputError(f"holds the number {number[:_SHOWN]}, expected finite numbers of 64 bits")
+    return value
+
+
+def _bounded(number: str) -> int:
+    if len(number) > _SHOWN or abs(int(number)) > JSON_INTEGER.largest:
+        raise InputError(f"holds the integer {number[:_SHOWN]}, expected at most 64 bits")
+    return int(number)
+
+
+def _refuse_surrogates(value: object) -> None:
+    for scalar in _scalars(value):
+        if isinstance(scalar, str) and not scalar.isascii():
+            try:
+                scalar.encode()
+            except UnicodeEncodeError:
+                raise InputError("holds half of a UTF-16 pair, expected Unicode text") from None
+
+
+def _scalars(value: object) -> Iterator[object]:
+    """Yield all names, texts and numbers of a document, without recursion."""
+    open_values = [value]
+    while open_values:
+        current = open_values.pop()
+        if isinstance(current, dict):
+            yield from current
+            open_values += current.values()
+        elif isinstance(current, list):
+            open_values += current
+        else:
+            yield current
