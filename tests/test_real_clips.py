@@ -31,16 +31,24 @@ def best_track(result: Result, truth: Path) -> float:
     return max(overlap.values()) / frames
 
 
-def test_the_main_objects_of_real_clips_are_tracks(clips: Path):
+@pytest.mark.parametrize("names", [CLIPS[:1], pytest.param(CLIPS, marks=pytest.mark.slow)], ids=["one", "all"])
+def test_the_main_objects_of_real_clips_are_tracks(clips: Path, names: tuple[str, ...]):
     found = {
         name: best_track(build_graph(clips / "davis" / name / "video.mp4"), clips / "davis" / name / "gt")
-        for name in CLIPS
+        for name in names
     }
     assert np.mean(list(found.values())) >= LEAST_MEAN, found
     assert min(found.values()) >= LEAST, found
 
 
-@pytest.mark.parametrize("held", ["depth and poses", "depth alone", "poses alone"])
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param("depth and poses", marks=pytest.mark.slow),
+        "depth alone",
+        pytest.param("poses alone", marks=pytest.mark.slow),
+    ],
+)
 def test_a_real_recording_with_part_of_its_truth_is_metric(clips: Path, tmp_path: Path, held: str):
     """The first and the last camera are as far apart as the recording says: to a tenth, however the rest is found."""
     source = clips / "redkitchen_dev"

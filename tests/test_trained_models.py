@@ -25,7 +25,10 @@ from fast_snow.synthetic.files import write_video
 from fast_snow.synthetic.render import render
 from fast_snow.synthetic.scene import SceneConfig
 
-pytestmark = pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")
+pytestmark = [
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning"),
+]
 SCENE = SceneConfig(size=(48, 64), frames=4)
 
 

@@ -184,6 +184,7 @@ def test_sam2_asked_for_without_weights_is_refused(tmp_path: Path):
         choose(Config(), replace(DEFAULT, masks="sam2", model_path=str(tmp_path)))
 
 
+@pytest.mark.torch
 def test_sam2_gives_the_masks_where_it_is_asked_for(scene: SyntheticScene, tmp_path: Path):
     pytest.importorskip("torch")
     pytest.importorskip("transformers")

@@ -9,6 +9,7 @@ import pytest
 
 for package in ("torch", "ultralytics", "depth_anything_3", "transformers", "sam3", "onnxruntime"):
     pytest.importorskip(package)
+pytestmark = pytest.mark.torch
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT = """

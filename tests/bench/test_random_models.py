@@ -13,6 +13,7 @@ def test_nothing_is_written_that_is_not_asked_for(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.torch
 def test_one_model_alone(tmp_path: Path):
     pytest.importorskip("ultralytics")
     with full(tmp_path, "cpu", ("fastsam",)) as models:

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("depth_anything_3.registry")
+pytestmark = pytest.mark.torch
 
 from fast_snow.config import Da3Config  # noqa: E402
 from fast_snow.engines.compiled.onnx_runtime import open_network as open_compiled  # noqa: E402

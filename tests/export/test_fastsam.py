@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("ultralytics")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.torch
 from fast_snow.config import FastSamConfig  # noqa: E402
 from fast_snow.engines.compiled.onnx_runtime import open_network  # noqa: E402
 from fast_snow.errors import ConfigError, InputError  # noqa: E402

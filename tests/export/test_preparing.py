@@ -10,6 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.torch
 
 from fast_snow.config import Config, Da3Config, EnginesConfig, FastSamConfig  # noqa: E402
 from fast_snow.engines import hardware  # noqa: E402

@@ -9,8 +9,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.torch
 
-from tests.engines.compiled import fake_tensorrt
+from tests.engines.compiled import fake_tensorrt  # noqa: E402
 
 _ENUMS = (
     "DataType",

@@ -7,6 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.torch
 
 from fast_snow.engines import hardware  # noqa: E402
 from fast_snow.engines.compiled import onnx_runtime  # noqa: E402

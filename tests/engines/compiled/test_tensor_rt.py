@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.torch
 
 from fast_snow.engines.compiled import tensor_rt  # noqa: E402
 from fast_snow.engines.compiled.network import Network  # noqa: E402

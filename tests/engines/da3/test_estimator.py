@@ -99,6 +99,7 @@ def test_confidence_is_a_share_whatever_the_network_says():
     assert confidence.max() <= 1
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize("name", ["torch", "compiled"])
 def test_smaller_chunks_where_memory_runs_out(name):
     torch = pytest.importorskip("torch")
@@ -113,6 +114,7 @@ def test_smaller_chunks_where_memory_runs_out(name):
     assert_is_the_room(geometry, 1e-3)
 
 
+@pytest.mark.torch
 def test_memory_that_holds_no_chunk_is_an_error():
     torch = pytest.importorskip("torch")
     network = RoomNetwork(fits=1, failure=torch.OutOfMemoryError("CUDA out of memory"))

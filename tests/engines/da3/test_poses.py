@@ -16,6 +16,7 @@ def encoding():
     return rows
 
 
+@pytest.mark.torch
 def test_equals_upstream(encoding):
     torch = pytest.importorskip("torch")
     pytest.importorskip("fast_snow.engines.da3.upstream", exc_type=ImportError)

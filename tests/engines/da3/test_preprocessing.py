@@ -6,6 +6,7 @@ import pytest
 from fast_snow.engines.da3.preprocessing import network_size, preprocess
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(
     ("height", "width", "process_res"),
     [(720, 1280, 504), (1280, 720, 504), (480, 640, 504), (97, 131, 140), (30, 44, 84), (84, 56, 84), (63, 90, 98)],

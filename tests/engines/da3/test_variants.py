@@ -8,6 +8,7 @@ from fast_snow.engines.da3.variants import VARIANTS, variant_of
 from fast_snow.errors import ConfigError
 
 
+@pytest.mark.torch
 def test_every_variant_of_upstream_is_known():
     registry = pytest.importorskip("depth_anything_3.registry")
     assert set(VARIANTS) == set(registry.MODEL_REGISTRY)

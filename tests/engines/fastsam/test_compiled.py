@@ -11,6 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("ultralytics")
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.torch
 from fast_snow.config import FastSamConfig  # noqa: E402
 from fast_snow.engines.compiled.onnx_runtime import open_network  # noqa: E402
 from fast_snow.engines.fastsam import compiled, torch_segmenter  # noqa: E402

@@ -5,6 +5,7 @@ from fast_snow.engines.fastsam.mask_logits import Content, encode_positive
 from fast_snow.kernels.masks import decode, validate
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
 interpolate = torch.nn.functional.interpolate
 
 

@@ -39,6 +39,7 @@ def test_known_sizes() -> None:
     assert network_size(640, 360, 1024) == (1024, 576)
 
 
+@pytest.mark.torch
 @pytest.mark.parametrize(("height", "width"), [(90, 160), (160, 90), (97, 131), (64, 64), (40, 300)])
 def test_the_input_equals_that_of_ultralytics(height: int, width: int) -> None:
     augment = pytest.importorskip("ultralytics.data.augment")

@@ -8,6 +8,7 @@ from fast_snow.engines.fastsam.suppression import suppress
 
 torch = pytest.importorskip("torch")
 torchvision_ops = pytest.importorskip("torchvision.ops")
+pytestmark = pytest.mark.torch
 
 corners = st.integers(1, 40).flatmap(lambda n: arrays.arrays(np.float32, (n, 4), elements=st.integers(0, 12)))
 

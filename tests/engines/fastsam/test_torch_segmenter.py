@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("ultralytics")
+pytestmark = pytest.mark.torch
 from fast_snow.config import FastSamConfig  # noqa: E402
 from fast_snow.engines.fastsam import torch_segmenter  # noqa: E402
 from fast_snow.errors import ConfigError, FastSnowWarning, InputError  # noqa: E402

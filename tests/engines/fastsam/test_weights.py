@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("ultralytics")
+pytestmark = pytest.mark.torch
 from fast_snow.engines.fastsam.weights import load, random_weights  # noqa: E402
 from fast_snow.errors import InputError  # noqa: E402
 from tests.engines.fastsam.networks import write_weights  # noqa: E402

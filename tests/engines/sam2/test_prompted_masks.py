@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
+pytestmark = pytest.mark.torch
 
 from transformers import Sam2ImageProcessor, Sam2Processor  # noqa: E402
 

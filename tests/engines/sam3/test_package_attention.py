@@ -3,6 +3,7 @@
 import pytest
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from fast_snow.engines.sam3.attention import has_fused_kernel, scaled_dot_product  # noqa: E402

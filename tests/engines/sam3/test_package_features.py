@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
+pytestmark = pytest.mark.torch
 from fast_snow.engines.sam3 import features as module  # noqa: E402
 from fast_snow.engines.sam3.features import FeaturePlace, Features  # noqa: E402
 

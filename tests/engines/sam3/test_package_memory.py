@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
+pytestmark = pytest.mark.torch
 from fast_snow.engines.sam3.package_memory import MemoryBank, MemoryLimits, Remembered  # noqa: E402
 
 CPU = torch.device("cpu")

@@ -4,6 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
+pytestmark = pytest.mark.torch
 from safetensors.torch import save_file  # noqa: E402
 
 from fast_snow.engines.sam3 import package_model  # noqa: E402

@@ -8,6 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
+pytestmark = pytest.mark.torch
 from fast_snow.config import Sam3Config  # noqa: E402
 from fast_snow.engines.sam3.features import FeaturePlace, Features  # noqa: E402
 from fast_snow.engines.sam3.package_tracker import serving  # noqa: E402

@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
+pytestmark = pytest.mark.torch
 from fast_snow.config import Sam3Config  # noqa: E402
 from fast_snow.engines.sam3 import package_model, package_propagation  # noqa: E402
 from fast_snow.engines.sam3.package_network import TrackingNetwork  # noqa: E402

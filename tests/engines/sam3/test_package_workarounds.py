@@ -7,6 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
+pytestmark = pytest.mark.torch
 from fast_snow.engines.sam3.package_workarounds import (  # noqa: E402
     built,
     chunked_attention,

@@ -5,6 +5,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
+pytestmark = pytest.mark.torch
 
 from fast_snow.engines.sam3.transformers_images import network_images, network_mask  # noqa: E402
 from fast_snow.kernels.masks import encode  # noqa: E402

@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
+pytestmark = pytest.mark.torch
 
 from fast_snow.config import Sam3Config  # noqa: E402
 from fast_snow.engines.sam3.prompting import as_kind  # noqa: E402

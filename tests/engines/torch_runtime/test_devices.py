@@ -5,6 +5,7 @@ import pytest
 from fast_snow.errors import ConfigError
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
 from fast_snow.engines.torch_runtime import devices  # noqa: E402
 
 

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 from fast_snow.kernels import masks
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.torch
 from fast_snow.engines.torch_runtime.mask_runs import encode, encode_logits  # noqa: E402
 
 SIZES = st.tuples(st.integers(0, 4), st.integers(1, 6), st.integers(1, 70))
