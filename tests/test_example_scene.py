@@ -13,16 +13,17 @@ from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import Recording, recording_from_arrays
 from fast_snow.kernels.masks import decode
 from fast_snow.synthetic.files import write_recording, write_video
-from fast_snow.synthetic.render import SyntheticScene, as_recording, render
+from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import RETURNING_BALL, SceneConfig
 from tests.reference.back_projection import object_statistics
+from tests.scenes import rendered
 
 SMALL = DepthFilterConfig(min_points=10)
 
 
 @pytest.fixture(scope="module")
 def scene() -> SyntheticScene:
-    return render(SceneConfig(size=(240, 320)))
+    return rendered(SceneConfig(size=(240, 320)))
 
 
 def graph_of(recording: Recording, config: Config) -> Result:
@@ -131,7 +132,7 @@ def test_means_and_sigmas_are_those_of_a_double_precision_reference(scene: Synth
 
 
 def test_colour_alone_gives_the_same_graph_whatever_the_number_of_threads(tmp_path: Path):
-    scene = render(SceneConfig(size=(240, 320), frames=12))
+    scene = rendered(SceneConfig(size=(120, 160), frames=8))
     write_video(scene, tmp_path / "scene.mp4")
     written = []
     for threads in (1, 2):

@@ -75,7 +75,7 @@ def test_the_queue_is_bounded(queue_length: int):
             yield window
 
     def slow(state: FoldState, seen: Perception) -> FoldState:
-        for _ in range(20):
+        for _ in range(5):
             grown = fold(state, seen, config=CONFIG)
         folded.append(seen.window)
         return grown

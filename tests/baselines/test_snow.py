@@ -219,7 +219,7 @@ def test_of_repeats_the_best_stays():
     np.testing.assert_array_equal(kept.box_xyxy, [[0, 0, 10, 9], [12, 12, 20, 20]])
 
 
-@pytest.mark.parametrize("clip", ["blackswan", "horsejump-high"])
+@pytest.mark.parametrize("clip", ["blackswan", pytest.param("horsejump-high", marks=pytest.mark.slow)])
 def test_real_clips_repeat_bit_by_bit(clips: Path, clip: str):
     config = Config(sampling=SamplingConfig(max_frames=4, max_side=240))
     graphs = [

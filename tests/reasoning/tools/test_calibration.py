@@ -8,7 +8,7 @@ from fast_snow.reasoning.tools.significance import LEVEL
 from tests.reasoning.tools.truth import centroids, example, made, noisy
 
 STATIC_PLACES = {1: (-1.0, 0.2, 4.0), 2: (0.8, 0.1, 5.0), 3: (0.3, 0.4, 3.0), 4: (-0.4, 0.0, 6.0), 5: (1.2, 0.3, 4.5)}
-NOISE = [(0.002, 0.005), (0.005, 0.02), (0.01, 0.05)]
+NOISE = [(0.005, 0.02), *(pytest.param(*each, marks=pytest.mark.slow) for each in [(0.002, 0.005), (0.01, 0.05)])]
 FRAMES = 40
 
 

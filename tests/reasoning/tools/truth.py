@@ -11,9 +11,10 @@ from fast_snow.api import build_graph
 from fast_snow.config import Config, DepthFilterConfig, StepConfig
 from fast_snow.inputs import from_recording
 from fast_snow.synthetic.motion import object_poses, phases
-from fast_snow.synthetic.render import SyntheticScene, as_recording, render
+from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import SceneConfig
 from fast_snow.types import DepthOrigin, Ego, SceneGraph, StepToken, Track
+from tests.scenes import rendered
 
 GRID = 16
 PIXELS = (240, 320)
@@ -24,7 +25,7 @@ STILL = np.eye(3)
 @cache
 def example() -> tuple[SyntheticScene, SceneGraph]:
     """The example scene, and its graph from exact depth, poses and masks; object ids are the scene's."""
-    scene = render(SceneConfig(size=PIXELS))
+    scene = rendered(SceneConfig(size=PIXELS))
     config = Config(depth_filter=DepthFilterConfig(min_points=10), step=StepConfig(mask_margin=0))
     result = build_graph(from_recording(as_recording(scene), config.sampling), config=config)
     named = {}
