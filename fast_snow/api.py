@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
 
-from fast_snow import document, keyframes, run_folder
+from fast_snow import document, keyframes, output
 from fast_snow.composition import Composition, compose, own_engines
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowWarning
@@ -48,7 +48,7 @@ class Result:
         Raises:
             OutputError: the folder cannot be written, or already holds a run and `overwrite` is not given.
         """
-        with run_folder.create(Path(folder), overwrite=overwrite) as writer:
+        with output.create(Path(folder), overwrite=overwrite) as writer:
             writer.add(0, self.labelled, self.keyframes)
             writer.finish(self.graph, self.record)
 
@@ -147,7 +147,7 @@ def load(folder: str | Path) -> SceneGraph:
         InputError: there is none, or it is not valid.
     """
     path = Path(folder)
-    return document.read(path / run_folder.GRAPH if path.is_dir() else path)
+    return document.read(path / output.GRAPH if path.is_dir() else path)
 
 
 def steps(source: Input, composition: Composition, config: Config, *, progress: Progress = silent) -> Iterator[Step]:

@@ -15,7 +15,7 @@ pytest.importorskip("sam3")
 pytest.importorskip("onnxruntime")
 import fast_snow
 from bench.random_models import Models, tiny
-from fast_snow import run_folder
+from fast_snow import output
 from fast_snow.cli.main import main
 from fast_snow.composition import compose
 from fast_snow.config import Config, DepthFilterConfig, EnginesConfig
@@ -75,7 +75,7 @@ def test_compiled_networks_and_sam3_from_the_command_line(
 
     assert command("infer", video, "-o", tmp_path / "out", *settings) == 0
     assert command("validate", tmp_path / "out") == 0
-    record = run_folder.read_record(tmp_path / "out")
+    record = output.read_record(tmp_path / "out")
     assert [record["engines"][slot]["name"] for slot in ("geometry", "segmenter", "tracker")] == [
         "da3-onnx",
         "fastsam-onnx",

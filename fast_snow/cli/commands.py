@@ -6,7 +6,7 @@ from functools import singledispatch
 from pathlib import Path
 from time import perf_counter
 
-from fast_snow import run_folder
+from fast_snow import output
 from fast_snow.api import collected_warnings, load, steps
 from fast_snow.cli.ask_options import Ask
 from fast_snow.cli.clip_images import clip_images
@@ -57,7 +57,7 @@ def infer(command: Infer) -> int:
         source = open_input(command.input, config.sampling)
         composition = compose(source, config, progress=progress)
         _warn_of_idle_settings(config, composition, asked=command.question is not None)
-        with terminable(), run_folder.create(folder, overwrite=command.overwrite) as writer:
+        with terminable(), output.create(folder, overwrite=command.overwrite) as writer:
             summary, graph = RunSummary(), start(config).graph
             for step in steps(source, composition, config, progress=progress):
                 writer.add(step.window, step.state.labelled, step.keyframes)
@@ -155,8 +155,8 @@ def _target(command: ExportEngines) -> str:
 def view(command: View) -> int:
     """Write the page that shows a run."""
     page = command.page or command.out / "view.html"
-    graph, run_record = load(command.out), run_folder.read_record(command.out)
-    html.write(page, graph, run_folder.read_masks(command.out), clip_images(command.out, graph, run_record), run_record)
+    graph, run_record = load(command.out), output.read_record(command.out)
+    html.write(page, graph, output.read_masks(command.out), clip_images(command.out, graph, run_record), run_record)
     print(page)
     if command.open:
         webbrowser.open(page.resolve().as_uri())

@@ -9,7 +9,6 @@ from fast_snow.document.checking import validate
 from fast_snow.document.conformance import schema
 from fast_snow.document.migration import SCHEMA_VERSION, migrate
 from fast_snow.document.reading import loads, read
-from fast_snow.document.storage import store
 from fast_snow.document.writing import dumps, write
 
-__all__ = ["SCHEMA_VERSION", "dumps", "loads", "migrate", "read", "schema", "store", "validate", "write"]
+__all__ = ["SCHEMA_VERSION", "dumps", "loads", "migrate", "read", "schema", "validate", "write"]

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32
 
+from fast_snow.atomic_files import store
 from fast_snow.document.digits import shortest, shortest_float64
 from fast_snow.document.migration import SCHEMA_VERSION
-from fast_snow.document.storage import store
 from fast_snow.errors import FastSnowError
 from fast_snow.types import Ego, Keyframe, Merge, SceneGraph, StepToken, Track
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from fast_snow.document import store
+from fast_snow.atomic_files import store
 from fast_snow.errors import InputError
 
 EVALUATION = "evaluation.json"

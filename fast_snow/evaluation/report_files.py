@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from fast_snow.document import store
+from fast_snow.atomic_files import store
 from fast_snow.evaluation.measures import MEASURES
 from fast_snow.evaluation.outcome import Evaluation, store_json
 from fast_snow.evaluation.page import render

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fast_snow.atomic_files import store
 from fast_snow.config import Config
-from fast_snow.document.storage import store
 from fast_snow.errors import FastSnowError, OutputError
 from fast_snow.fetching.download import RefusedError, download
 from fast_snow.fetching.statements import Endpoints, Revisions, Statement, refused, state

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from fast_snow import run_folder
+from fast_snow import output
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import select
 from fast_snow.reasoning.conversation import Picture
@@ -50,14 +50,14 @@ def _evenly(keyframes: Sequence[Keyframe], most: int) -> Sequence[Keyframe]:
 
 
 def _masks(folder: Path, wanted: Collection[int]) -> dict[int, LabelledMasks]:
-    return {each.t: each for each in run_folder.read_masks(folder) if each.t in wanted}
+    return {each.t: each for each in output.read_masks(folder) if each.t in wanted}
 
 
 def _picture(folder: Path, keyframe: Keyframe, graph: SceneGraph, masks: dict[int, LabelledMasks] | None) -> Picture:
     image = _image(folder, keyframe)
     if masks is not None:
         if keyframe.t not in masks:
-            raise InputError(f"{folder / run_folder.MASKS}: nothing for keyframe t={keyframe.t}; {_INSTEAD}")
+            raise InputError(f"{folder / output.MASKS}: nothing for keyframe t={keyframe.t}; {_INSTEAD}")
         image = draw_objects(image, _of_graph(masks[keyframe.t], graph))
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return Picture(jpeg=data.tobytes(), name=f"keyframe t={keyframe.t}")

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import UInt8
 
-from fast_snow.document import store
+from fast_snow.atomic_files import store
 from fast_snow.types import GridShape, LabelledMasks, SceneGraph
 from fast_snow.viewing.frames import MAX_FRAMES, MAX_SIDE, Picture, outline_shapes, pictures
 from fast_snow.viewing.palette import PALETTE, ink_on

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fast_snow
-from fast_snow import run_folder
+from fast_snow import output
 from fast_snow.cli.main import main
 from fast_snow.synthetic.files import write_recording, write_video
 from fast_snow.synthetic.render import render
@@ -63,14 +63,14 @@ def test_infer_writes_a_valid_graph_with_everything_it_points_to(finished: Path,
     assert document["metadata"]["num_frames"] == SCENE.frames
     for anchor in document["metadata"]["visual_anchor"]:
         assert (finished / anchor["path"]).read_bytes()[:2] == b"\xff\xd8"
-    record = run_folder.read_record(finished)
+    record = output.read_record(finished)
     assert {slot: use["name"] for slot, use in record["engines"].items()} == {
         "geometry": "recorded",
         "segmenter": "recorded",
         "tracker": "recorded",
     }
     assert record["frames"] == SCENE.frames
-    masks = list(run_folder.read_masks(finished))
+    masks = list(output.read_masks(finished))
     assert [each.t for each in masks] == list(range(SCENE.frames))
 
 
@@ -191,7 +191,7 @@ def test_a_failure_is_one_line_too(
     def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(run_folder.document, "write", breaks)
+    monkeypatch.setattr(output.run_folder.document, "write", breaks)
     assert command("infer", recording, "-o", tmp_path / "out", "--quiet") == 1
     assert (
         capsys.readouterr().err.strip()

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from fast_snow.document import store
+from fast_snow.atomic_files import store
 from fast_snow.errors import InputError, OutputError
 from fast_snow.evaluation.readers.json_text import load_json
 from fast_snow.reasoning.agent import Ending

@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
-from fast_snow.document import store
+from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
 from fast_snow.evaluation.outcome import store_json
 from fast_snow.evaluation.qa.dataset import Dataset

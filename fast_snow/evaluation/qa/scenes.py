@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from fast_snow import run_folder
+from fast_snow import output
 from fast_snow.api import build_graph, load
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, InputError
@@ -46,7 +46,7 @@ def find_runs(questions: Sequence[Question], runs: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for scene in dict.fromkeys(each.scene for each in questions):
-        folder = next((each for each in _below(runs, scene) if (each / run_folder.GRAPH).is_file()), None)
+        folder = next((each for each in _below(runs, scene) if (each / output.GRAPH).is_file()), None)
         if folder is not None:
             found[scene] = folder
     owners: dict[Path, str] = {}
@@ -122,6 +122,6 @@ def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> Scen
     images = {kind: pictures(folder, graph, most=most_pictures, labelled=kind) for kind in kinds}
     return Scene(
         graph=graph,
-        digest=hashlib.sha256((folder / run_folder.GRAPH).read_bytes()).hexdigest(),
+        digest=hashlib.sha256((folder / output.GRAPH).read_bytes()).hexdigest(),
         pictures={arm: images[arm.labelled] for arm in arms},
     )

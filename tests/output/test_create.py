@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from fast_snow import run_folder
+from fast_snow import output
 
 
 def test_a_run_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     out = tmp_path / "out"
     out.mkdir()
-    (out / run_folder.GRAPH).write_text("old")
+    (out / output.GRAPH).write_text("old")
     rename = Path.rename
 
     def refused(path: Path, target: Path) -> Path:
@@ -19,7 +19,7 @@ def test_a_run_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest
         return rename(path, target)
 
     monkeypatch.setattr(Path, "rename", refused)
-    with pytest.raises(PermissionError), run_folder.create(out, overwrite=True):
+    with pytest.raises(PermissionError), output.create(out, overwrite=True):
         pass
-    assert (out / run_folder.GRAPH).read_text() == "old"
+    assert (out / output.GRAPH).read_text() == "old"
     assert list(tmp_path.iterdir()) == [out]
