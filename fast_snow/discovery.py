@@ -11,6 +11,7 @@ from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.mask_shift import shift
 from fast_snow.kernels.masks import select
+from fast_snow.recorded_identity import corrected, differ
 from fast_snow.types import Detections, MaskPrompt, Masks, TrackedFrame
 
 
@@ -35,7 +36,7 @@ def discover(
     A detection is new where its IoU with every tracked mask of its frame is below `iou_thresh`. New detections of
     neighbouring frames that overlap by at least as much, once the image's common motion is taken out, are one
     candidate: without that link an object seen in N frames would be added N times. A candidate's best detection has the
-    highest product of score and root of area.
+    highest product of score and root of area. Between recorded identities not IoU decides, but whether they are equal.
 
     Args:
         detections: of every frame of a window.
@@ -47,30 +48,31 @@ def discover(
     """
     best: list[_Sighting] = []
     alive: list[_Sighting] = []
-    masks_before: Masks | None = None
+    before: Detections | None = None
     for frame, (found, known) in enumerate(zip(detections, tracked, strict=True)):
-        index = np.flatnonzero(is_new(found.masks, known.masks, iou_thresh))
-        masks = select(found.masks, index)
-        quality = found.score[index] * np.sqrt(area(masks))
+        index = np.flatnonzero(is_new(found, known, iou_thresh))
+        new = _select_detections(found, index)
+        quality = new.score * np.sqrt(area(new.masks))
         link = {}
-        if masks_before is not None:
-            link = _link(shift(masks_before, *_common_motion(tracked[frame - 1], known)), masks, iou_thresh)
+        if before is not None:
+            link = _link(before, new, _common_motion(tracked[frame - 1], known), iou_thresh)
         seen = [_Sighting(frame, int(i), float(q)) for i, q in zip(index, quality, strict=True)]
-        best += [each for before, each in enumerate(alive) if before not in link.values()]
+        best += [each for earlier, each in enumerate(alive) if earlier not in link.values()]
         alive = [
             max(alive[link[now]], each, key=lambda s: s.quality) if now in link else each
             for now, each in enumerate(seen)
         ]
-        masks_before = masks
+        before = new
     return tuple(
         MaskPrompt(frame=each.frame, mask=_single(detections[each.frame].masks, each.detection))
         for each in sorted(best + alive)
     )
 
 
-def is_new(found: Masks, known: Masks, iou_thresh: float) -> Bool[np.ndarray, " m"]:
-    """Tell which masks of one frame overlap every known mask by an IoU below `iou_thresh`."""
-    return pairwise_iou(found, known).max(axis=1, initial=0.0) < iou_thresh
+def is_new(found: Detections, known: TrackedFrame, iou_thresh: float) -> Bool[np.ndarray, " m"]:
+    """Tell which detections of one frame overlap every masklet by an IoU below `iou_thresh`."""
+    overlap = corrected(pairwise_iou(found.masks, known.masks), found.source_id, known.source_id)
+    return overlap.max(axis=1, initial=0.0) < iou_thresh
 
 
 def _common_motion(before: TrackedFrame, now: TrackedFrame) -> tuple[int, int]:
@@ -83,11 +85,20 @@ def _common_motion(before: TrackedFrame, now: TrackedFrame) -> tuple[int, int]:
     return int(du), int(dv)
 
 
-def _link(before: Masks, now: Masks, iou_thresh: float) -> dict[int, int]:
-    """Assign masks of one frame to those of the previous one; maps now → before."""
-    iou = pairwise_iou(now, before)
-    rows, cols = linear_sum_assignment(iou, maximize=True)
-    return {int(i): int(j) for i, j in zip(rows, cols, strict=True) if iou[i, j] >= iou_thresh}
+def _link(before: Detections, now: Detections, motion: tuple[int, int], iou_thresh: float) -> dict[int, int]:
+    """Assign detections of one frame to those of the previous one, shifted by the common motion; maps now → before."""
+    overlap = corrected(pairwise_iou(now.masks, shift(before.masks, *motion)), now.source_id, before.source_id)
+    rows, cols = linear_sum_assignment(overlap, maximize=True)
+    return {int(i): int(j) for i, j in zip(rows, cols, strict=True) if overlap[i, j] >= iou_thresh}
+
+
+def _select_detections(detections: Detections, index: Int[np.ndarray, " k"]) -> Detections:
+    return Detections(
+        masks=select(detections.masks, index),
+        box_xyxy=detections.box_xyxy[index],
+        score=detections.score[index],
+        source_id=detections.source_id[index],
+    )
 
 
 def _single(masks: Masks, i: int) -> Masks:
@@ -98,7 +109,8 @@ def without_repeats(tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> tu
     """Drop masklets that repeat an earlier one through the window.
 
     The overlap of two masklets is the sum of their intersections over the sum of their unions, over the frames in which
-    the later one is visible. Masklets rank by run, then by local id, so that the first pass wins over the second.
+    the later one is visible. Masklets rank by run, then by local id, so that the first pass wins over the second. Of
+    two recorded identities neither repeats the other.
 
     Args:
         tracked: the masklets of all passes, per frame.
@@ -109,10 +121,13 @@ def without_repeats(tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> tu
     """
     names = sorted({name for frame in tracked for name in _names(frame)})
     column = {name: i for i, name in enumerate(names)}
-    overlap = _overlap_through_time(tracked, column)
+    source = np.zeros(len(names), np.int32)
+    for frame in tracked:
+        source[[column[name] for name in _names(frame)]] = frame.source_id
+    repeats = (_overlap_through_time(tracked, column) > iou_thresh) & ~differ(source, source)
     kept: list[int] = []
     for i in range(len(names)):
-        if not (overlap[i, kept] > iou_thresh).any():
+        if not repeats[i, kept].any():
             kept.append(i)
     keep = np.isin(np.arange(len(names)), kept)
     frames = tuple(_select_frame(frame, keep[[column[name] for name in _names(frame)]]) for frame in tracked)
@@ -148,4 +163,5 @@ def _select_frame(frame: TrackedFrame, keep: Bool[np.ndarray, " m"] | Int[np.nda
         local_id=frame.local_id[keep],
         masks=select(frame.masks, np.flatnonzero(keep)),
         score=frame.score[keep],
+        source_id=frame.source_id[keep],
     )

@@ -1,6 +1,6 @@
 """The fold that grows a scene graph: one window's perception after the other, in order, without engines."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -10,11 +10,13 @@ from scipy.spatial.transform import Rotation
 
 from fast_snow.alignment import Similarity, align_geometry, align_windows
 from fast_snow.config import Config
-from fast_snow.identity import NOT_KEPT, FrameObjects, IdentityState, assign, join
+from fast_snow.errors import EngineError
+from fast_snow.identity import NOT_KEPT, FrameObjects, IdentityState, assign, join, reserve
 from fast_snow.kernels.masks import select
 from fast_snow.keyframes import keyframes
 from fast_snow.step import FrameTokens, observe
 from fast_snow.types import (
+    NO_SOURCE,
     Ego,
     Geometry,
     Health,
@@ -93,11 +95,17 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     """
     known = () if state.tail is None else state.tail.frames[len(state.tail.frames) - perception.shared :]
     shared = len(known)
+    if state.tail is not None and perception.geometry.grid != state.graph.analysis_grid:
+        raise EngineError(
+            f"geometry engine: got a window on a grid of {perception.geometry.grid}, expected that of the first window,"
+            f" {state.graph.analysis_grid}"
+        )
     geometry = align_geometry(_to_graph_world(state, perception, shared, config), perception.geometry)
     observed = [_observe(perception, geometry, i, config) for i in range(len(geometry))]
     objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
 
-    identity, merges = state.identity, list(state.graph.merges)
+    recorded = {source for frame in perception.tracked for source in frame.source_id.tolist()} - {NO_SOURCE}
+    identity, merges = reserve(state.identity, recorded), list(state.graph.merges)
     for here, before in zip(objects[:shared], known, strict=True):
         identity, joined = join(
             identity, here, before.objects, before.object_id, config=config.fusion, metric=geometry.metric
@@ -116,12 +124,8 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
         labelled=tuple(
             LabelledMasks(t=each.objects.t, object_id=each.object_id, masks=each.objects.masks) for each in named
         ),
-        health=sum((_dropped(each) for each in observed[shared:]), state.health + perception.health),
+        health=sum((each.health for each in observed[shared:]), state.health + perception.health),
     )
-
-
-def _dropped(observed: FrameTokens) -> Health:
-    return Health(small_dropped=observed.small, oversized_dropped=observed.oversized)
 
 
 def _to_graph_world(state: FoldState, perception: Perception, shared: int, config: Config) -> Similarity:
@@ -157,6 +161,7 @@ def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObje
         masks=select(tracked.masks, index),
         score=tracked.score[index],
         centroid=np.array([each.centroid for each in observed.tokens], dtype=np.float32).reshape(-1, 3),
+        source_id=tracked.source_id[index],
     )
 
 
@@ -169,6 +174,7 @@ def _kept(objects: FrameObjects, tokens: Sequence[StepToken], object_id: Int32[n
         masks=select(objects.masks, index),
         score=objects.score[index],
         centroid=objects.centroid[index],
+        source_id=objects.source_id[index],
     )
     return NamedFrame(objects=kept, tokens=tuple(tokens[i] for i in index.tolist()), object_id=object_id[index])
 
@@ -182,17 +188,6 @@ def _grown(
     merges: Sequence[Merge],
     config: Config,
 ) -> SceneGraph:
-    added: dict[int, list[StepToken]] = {}
-    for frame in named:
-        for object_id, token in zip(frame.object_id.tolist(), frame.tokens, strict=True):
-            added.setdefault(object_id, []).append(token)
-    tracks = dict(graph.tracks)
-    for object_id, new in sorted(added.items()):
-        before = tracks[object_id].observations if object_id in tracks else ()
-        observations = (*before, *new)
-        tracks[object_id] = Track(
-            object_id=object_id, observations=observations, theta=(observations[0].t, observations[-1].t)
-        )
     added_keyframes = keyframes(
         perception.t[shared:], perception.source_frame[shared:], every=config.output.keyframe_every
     )
@@ -203,10 +198,32 @@ def _grown(
         metric=graph.metric and geometry.metric,
         depth_origin=origin,
         ego=_grown_ego(graph.ego, perception, geometry, shared),
-        tracks=MappingProxyType(tracks),
+        tracks=MappingProxyType(_grown_tracks(graph.tracks, named)),
         keyframes=(*graph.keyframes, *added_keyframes),
         merges=tuple(merges),
     )
+
+
+def _grown_tracks(tracks: Mapping[int, Track], named: Sequence[NamedFrame]) -> dict[int, Track]:
+    """Return the tracks with the observations of more frames; new ones follow in the order of first appearance."""
+    added: dict[int, list[StepToken]] = {}
+    recorded: set[int] = set()
+    for frame in named:
+        recorded.update(frame.objects.source_id.tolist())
+        for object_id, token in zip(frame.object_id.tolist(), frame.tokens, strict=True):
+            added.setdefault(object_id, []).append(token)
+    grown = dict(tracks)
+    for object_id, new in sorted(added.items(), key=lambda each: (each[1][0].t, each[0])):
+        source_id = object_id if object_id in recorded else None
+        before = grown.get(object_id, Track(object_id=object_id, observations=(), theta=(0, 0), source_id=source_id))
+        if before.source_id is None and source_id is not None:
+            raise EngineError(
+                f"the tracker engine gave recorded identity {object_id} after that number had gone to an object without"
+                " one; expected source_id in every window, or numbers that are not in use"
+            )
+        observations = (*before.observations, *new)
+        grown[object_id] = replace(before, observations=observations, theta=(observations[0].t, observations[-1].t))
+    return grown
 
 
 def _grown_ego(ego: Ego, perception: Perception, geometry: Geometry, shared: int) -> Ego:

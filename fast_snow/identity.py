@@ -1,7 +1,8 @@
 """Global object ids: the life cycle of an object, and the fusion of masklets of different runs.
 
 A fold over frames: `assign` names every masklet of one frame and returns the next state. A masklet keeps the id it is
-bound to; masklets of different runs that cover the same pixels at the same place are one object from then on.
+bound to; masklets of different runs that cover the same pixels at the same place are one object from then on. Recorded
+identities are ground truth: each keeps its own number whenever it is seen, and no two of them are ever one object.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,10 +16,14 @@ from jaxtyping import Float32, Float64, Int32
 from fast_snow.config import FusionConfig
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.masks import concatenate, select
-from fast_snow.types import Masks, Merge
+from fast_snow.recorded_identity import agree, differ
+from fast_snow.types import NO_SOURCE, Masks, Merge
 
 MaskletName = tuple[int, int]
 """`(run_id, local_id)`."""
+
+FIRST_UNRECORDED = 2**16
+"""Where identities are recorded, objects without one are numbered from here on: id maps of 16 bits end below."""
 
 NOT_KEPT = -1
 """Stands in place of an object id where the observation yields to a better one of the same object."""
@@ -51,6 +56,7 @@ class FrameObjects:
         masks: on the analysis grid.
         score: confidence in [0, 1].
         centroid: in world coordinates.
+        source_id: recorded identities, else `NO_SOURCE`.
     """
 
     t: int
@@ -59,6 +65,7 @@ class FrameObjects:
     masks: Masks
     score: Float32[np.ndarray, " m"]
     centroid: Float32[np.ndarray, "m 3"]
+    source_id: Int32[np.ndarray, " m"]
 
     def __len__(self) -> int:
         return len(self.score)
@@ -83,13 +90,15 @@ class IdentityState:
     """What the fold remembers between frames; archived objects are forgotten.
 
     Attributes:
-        next_id: the id that the next new object gets.
+        next_id: the id that the next new object gets, unless it is reserved.
+        reserved: recorded identities, whose numbers no other object gets.
         bound: the object that each masklet is.
         former: the object that a masklet was before it was merged into another.
         last_seen: by object id.
     """
 
     next_id: int = 0
+    reserved: frozenset[int] = frozenset()
     bound: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
     former: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
     last_seen: Mapping[int, LastSeen] = field(default_factory=lambda: MappingProxyType({}))
@@ -123,6 +132,7 @@ def _affinity(
     masks: Masks,
     run_id: Int32[np.ndarray, " b"],
     centroid: Float32[np.ndarray, "b 3"],
+    source_id: Int32[np.ndarray, " b"],
     *,
     config: FusionConfig,
     metric: bool,
@@ -133,12 +143,29 @@ def _affinity(
     same = (iou > config.cross_run_iou_thresh) & (frame.run_id[:, None] != run_id[None])
     if metric:
         same &= distance < config.merge_centroid_dist_m
+    same = same & ~differ(frame.source_id, source_id) | agree(frame.source_id, source_id)
     return _Affinity(iou=iou, distance=distance, same=same)
 
 
 def _best_first(frame: FrameObjects) -> list[int]:
-    """Return masklets by falling score; the older run wins a tie, so that the order is fixed."""
-    return np.lexsort((frame.local_id, frame.run_id, -frame.score)).tolist()
+    """Return masklets by falling score, recorded ones first; the older run wins a tie, so that the order is fixed."""
+    return np.lexsort((frame.local_id, frame.run_id, -frame.score, frame.source_id == NO_SOURCE)).tolist()
+
+
+def reserve(state: IdentityState, source_id: Iterable[int]) -> IdentityState:
+    """Keep the numbers of recorded identities from being given to other objects.
+
+    Args:
+        state: what the earlier windows left.
+        source_id: the recorded identities of a window.
+
+    Returns:
+        The next state.
+    """
+    added = frozenset(source_id) - state.reserved
+    if not added:
+        return state
+    return replace(state, reserved=state.reserved | added, next_id=max(state.next_id, FIRST_UNRECORDED))
 
 
 def assign(
@@ -148,7 +175,7 @@ def assign(
 
     Masklets that are one object in this frame form a group, whose observation is that of the highest score and whose id
     is the oldest that any member is bound to. A group without id takes over an object that was last seen where it is
-    now, or is a new object.
+    now, or is a new object. In a group with a recorded identity, observation and id are the recorded ones.
 
     Args:
         state: what the earlier frames left.
@@ -160,18 +187,22 @@ def assign(
         The next state and the objects of the frame.
     """
     state = _without_archived(state, frame.t, config)
-    affinity = _affinity(frame, frame.masks, frame.run_id, frame.centroid, config=config, metric=metric)
+    affinity = _affinity(
+        frame, frame.masks, frame.run_id, frame.centroid, frame.source_id, config=config, metric=metric
+    )
     groups = _group(frame, affinity)
-    ids, merges = _claim_bound_ids(state, frame, groups, affinity)
-    taken_over, more = _take_over_absent(state, frame, [g for g in groups if g not in ids], ids, config, metric)
+    ids = _claim_ids(state, frame, groups)
+    taken_over, merges = _take_over_absent(state, frame, [g for g in groups if g not in ids], ids, config, metric)
     ids |= taken_over
-    merges += more
 
     next_id = state.next_id
     for leader in groups:
         if leader not in ids:
+            while next_id in state.reserved:
+                next_id += 1
             ids[leader] = next_id
             next_id += 1
+    merges += _merges_within(state, frame, groups, ids, affinity)
 
     object_id = np.full(len(frame), NOT_KEPT, dtype=np.int32)
     for leader, each in ids.items():
@@ -205,27 +236,19 @@ def _group(frame: FrameObjects, affinity: _Affinity) -> dict[int, list[int]]:
     return groups
 
 
-def _claim_bound_ids(
-    state: IdentityState, frame: FrameObjects, groups: Mapping[int, Sequence[int]], affinity: _Affinity
-) -> tuple[dict[int, int], list[Merge]]:
-    """Let each group, best first, keep the oldest free id its members are or were bound to."""
-    ids: dict[int, int] = {}
-    merges: list[Merge] = []
+def _claim_ids(state: IdentityState, frame: FrameObjects, groups: Mapping[int, Sequence[int]]) -> dict[int, int]:
+    """Let each group, best first, have its recorded id, or the oldest free one its members are or were bound to."""
+    ids = {leader: int(frame.source_id[leader]) for leader in groups if frame.source_id[leader] != NO_SOURCE}
     for leader, members in groups.items():
+        if leader in ids:
+            continue
         names = [frame.name(i) for i in members]
         free = _free((state.bound.get(name) for name in names), ids) or _free(
             (state.former.get(name) for name in names), ids
         )
-        if not free:
-            continue
-        kept = ids[leader] = min(free)
-        owner = next(i for i in members if kept in (state.bound.get(frame.name(i)), state.former.get(frame.name(i))))
-        merges += [
-            _merge(frame.t, kept, affinity, owner, i, dropped=state.bound.get(frame.name(i)))
-            for i in members
-            if i != owner and state.bound.get(frame.name(i)) != kept
-        ]
-    return ids, merges
+        if free:
+            ids[leader] = min(free)
+    return ids
 
 
 def _free(candidates: Iterable[int | None], taken: Mapping[int, int]) -> set[int]:
@@ -254,6 +277,7 @@ def _take_over_absent(
         concatenate([each.mask for each in seen], frame.masks.shape),
         np.array([each.run_id for each in seen], dtype=np.int32),
         np.stack([each.centroid for each in seen]),
+        np.full(len(seen), NO_SOURCE, dtype=np.int32),
         config=config,
         metric=metric,
     )
@@ -266,6 +290,31 @@ def _take_over_absent(
             ids[leader] = absent[k]
             merges.append(_merge(frame.t, absent[k], affinity, leader, k))
     return ids, merges
+
+
+def _merges_within(
+    state: IdentityState,
+    frame: FrameObjects,
+    groups: Mapping[int, Sequence[int]],
+    ids: Mapping[int, int],
+    affinity: _Affinity,
+) -> list[Merge]:
+    """Record which masklets of each group become its object in this frame, beside the one that was it before."""
+    merges = []
+    for leader, members in groups.items():
+        if len(members) == 1:
+            continue
+        kept, names = ids[leader], [frame.name(i) for i in members]
+        before = [state.bound.get(name) for name in names]
+        is_it = [kept in (frame.source_id[i], bound) for i, bound in zip(members, before, strict=True)]
+        was_it = [kept == state.former.get(name) for name in names]
+        owner = members[(is_it if any(is_it) else was_it).index(True) if any(is_it) or any(was_it) else 0]
+        merges += [
+            _merge(frame.t, kept, affinity, leader, owner if i == leader else i, dropped=bound)
+            for i, bound, already in zip(members, before, is_it, strict=True)
+            if i != owner and not already
+        ]
+    return merges
 
 
 def _merge(t: int, kept: int, affinity: _Affinity, i: int, k: int, *, dropped: int | None = None) -> Merge:
@@ -294,7 +343,7 @@ def _next_state(
             mask=select(frame.masks, np.array([leader])),
             centroid=frame.centroid[leader],
         )
-    return IdentityState(next_id=next_id, bound=bound, former=former, last_seen=last_seen)
+    return replace(state, next_id=next_id, bound=bound, former=former, last_seen=last_seen)
 
 
 def join(
@@ -318,14 +367,19 @@ def join(
 
     Returns:
         The next state and the decisions. A masklet that is already bound stays so, and no run has two masklets bound
-        to one object.
+        to one object. Recorded identities need no binding.
     """
-    affinity = _affinity(frame, known.masks, known.run_id, known.centroid, config=config, metric=metric)
+    affinity = _affinity(
+        frame, known.masks, known.run_id, known.centroid, known.source_id, config=config, metric=metric
+    )
     bound = dict(state.bound)
     used = {(run, object_id) for (run, _), object_id in bound.items()}
     merges: list[Merge] = []
     for i in _best_first(frame):
         run = int(frame.run_id[i])
+        if frame.source_id[i] != NO_SOURCE:
+            used.add((run, int(frame.source_id[i])))
+            continue
         fitting = [k for k in np.flatnonzero(affinity.same[i]).tolist() if (run, int(known_id[k])) not in used]
         if frame.name(i) in bound or not fitting:
             continue

@@ -13,13 +13,15 @@ from typing import NamedTuple
 import numpy as np
 
 from fast_snow.discovery import discover, prompts_of_frame, without_repeats
-from fast_snow.errors import EngineError
+from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
 from fast_snow.kernels.masks import concatenate
 from fast_snow.protocols import (
+    GeometryEngine,
     OpenGeometry,
     OpenSegmenter,
     OpenTracker,
     Progress,
+    Segmenter,
     Tracker,
     TrackingSession,
     silent,
@@ -70,19 +72,17 @@ def perceive(
         Geometry and masklets of every frame; run ids are unique within the clip.
 
     Raises:
-        EngineError: an engine answered for another number of frames or on another grid.
+        EngineError: an engine did not answer as its protocol says.
     """
     frames, n = window.frames, len(window.frames)
     began = perf_counter()
-    with _phase(progress, "geometry", n), engines.geometry() as estimate:
-        geometry = estimate(frames)
-        _check("geometry", len(geometry), n)
+    with _phase(progress, "geometry", n), opened("geometry", engines.geometry, GeometryEngine) as estimate:
+        geometry = checked_geometry(estimate(frames), n)
     estimated = perf_counter()
-    with _phase(progress, "segment", n), engines.segmenter() as segment:
-        detections = segment(frames, geometry)
-        _check("segmenter", len(detections), n)
+    with _phase(progress, "segment", n), opened("segmenter", engines.segmenter, Segmenter) as segment:
+        detections = checked_detections(segment(frames, geometry), n, geometry.grid)
     segmented = perf_counter()
-    with _phase(progress, "track", n), engines.tracker() as tracker:
+    with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
         passes = _track_in_two_passes(tracker, frames, geometry.grid, detections, discovery_iou_thresh)
     first_run = window.index * RUNS_PER_WINDOW
     tracked, repeats = without_repeats(
@@ -126,25 +126,19 @@ def _track_in_two_passes(
     tracker: Tracker, frames: Frames, grid: GridShape, detections: Sequence[Detections], discovery_iou_thresh: float
 ) -> tuple[_Pass, _Pass]:
     """Track the first frame's objects, then those that are discovered beside them."""
-    with closing(tracker.start(frames, grid)) as session:
-        first = _propagate(session, prompts_of_frame(detections[0], 0), len(frames), grid)
+    started = tracker.start(frames, grid)
+    require_protocol("tracker", started, TrackingSession)
+    with closing(started) as session:
+        first = _propagate(session, prompts_of_frame(detections[0], 0), len(frames), grid, run_id=0)
         missed = discover(detections, first.frames, iou_thresh=discovery_iou_thresh)
-        return first, _propagate(session, missed, len(frames), grid)
+        return first, _propagate(session, missed, len(frames), grid, run_id=1)
 
 
-def _propagate(session: TrackingSession, prompts: Sequence[Prompt], num_frames: int, grid: GridShape) -> _Pass:
+def _propagate(
+    session: TrackingSession, prompts: Sequence[Prompt], num_frames: int, grid: GridShape, *, run_id: int
+) -> _Pass:
     session.add(prompts)
-    tracked = session.propagate()
-    _check("tracker", len(tracked), num_frames)
-    for each in tracked:
-        if each.masks.shape != grid:
-            raise EngineError(f"the tracker answered masks of {each.masks.shape}, expected the analysis grid {grid}")
-    return _Pass(len(prompts), tracked)
-
-
-def _check(slot: str, answered: int, expected: int) -> None:
-    if answered != expected:
-        raise EngineError(f"the {slot} engine answered for {answered} frames, expected {expected}")
+    return _Pass(len(prompts), checked_tracked(session.propagate(), num_frames, grid, run_id=run_id))
 
 
 def _join(runs: Sequence[TrackedFrame], first_run: int) -> TrackedFrame:
@@ -154,4 +148,5 @@ def _join(runs: Sequence[TrackedFrame], first_run: int) -> TrackedFrame:
         local_id=np.concatenate([each.local_id for each in runs]),
         masks=concatenate([each.masks for each in runs], runs[0].masks.shape),
         score=np.concatenate([each.score for each in runs]),
+        source_id=np.concatenate([each.source_id for each in runs]),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
@@ -10,8 +11,13 @@ from fast_snow.config import DepthFilterConfig, StepConfig
 from fast_snow.kernels.back_projection import object_statistics
 from fast_snow.kernels.grid_coverage import coverage
 from fast_snow.kernels.mask_erosion import erode
+from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.masks import select
-from fast_snow.types import Masks, ObjectStatistics, StepToken, Transform
+from fast_snow.types import Health, Masks, ObjectStatistics, StepToken, Transform
+
+LARGEST: Final = float(np.finfo(np.float32).max)
+ROUNDING: Final = 8 * float(np.finfo(np.float32).eps)
+"""What a coordinate may be off, as a share of the distance from the camera: depth, ray and product are each rounded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -21,14 +27,12 @@ class FrameTokens:
     Attributes:
         index: which of the frame's masks each token describes.
         tokens: one per kept mask.
-        small: how many masks were dropped for having too few usable pixels.
-        oversized: how many were dropped for being implausibly large.
+        health: how many masks there were, how many were dropped by which gate, and how many pixels.
     """
 
     index: Int32[np.ndarray, " k"]
     tokens: tuple[StepToken, ...]
-    small: int
-    oversized: int
+    health: Health
 
 
 def observe(
@@ -74,9 +78,14 @@ def observe(
             some, depth, confidence, intrinsics, T_camera_world, conf_thresh=depth_filter.conf_thresh
         )
 
-    statistics = _inside_margin(masks, measure, margin=step.mask_margin, min_points=depth_filter.min_points)
+    inner = erode(masks, step.mask_margin)
+    found = measure(inner)
+    statistics = _narrower_where_short(
+        found, masks, measure, margin=step.mask_margin, min_points=depth_filter.min_points
+    )
     enough = statistics.count >= depth_filter.min_points
-    plausible = _plausible(statistics, depth_filter.max_extent) if metric else np.ones_like(enough)
+    camera = np.linalg.inv(T_camera_world)[:3, 3]
+    plausible = _plausible(statistics, camera, depth_filter.max_extent if metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     cells = coverage(masks, step.grid_size)
     tokens = tuple(
@@ -85,16 +94,26 @@ def observe(
     return FrameTokens(
         index=index,
         tokens=tokens,
-        small=int(np.count_nonzero(~enough)),
-        oversized=int(np.count_nonzero(enough & ~plausible)),
+        health=Health(
+            masks=len(masks),
+            small_dropped=int(np.count_nonzero(~enough)),
+            no_depth_dropped=int(np.count_nonzero(statistics.count == 0)),
+            oversized_dropped=int(np.count_nonzero(enough & ~plausible)),
+            mask_pixels=int(area(inner).sum()),
+            untrusted_pixels=int(area(inner).sum() - found.count.sum()),
+        ),
     )
 
 
-def _inside_margin(
-    masks: Masks, measure: Callable[[Masks], ObjectStatistics], *, margin: int, min_points: int
+def _narrower_where_short(
+    found: ObjectStatistics,
+    masks: Masks,
+    measure: Callable[[Masks], ObjectStatistics],
+    *,
+    margin: int,
+    min_points: int,
 ) -> ObjectStatistics:
-    """Measure masks without their borders; one of which too little would stay loses a narrower border, or none."""
-    found = measure(erode(masks, margin))
+    """Measure masks again, with a narrower margin or none, where too little was found inside `margin`."""
     values = {each.name: getattr(found, each.name).copy() for each in fields(ObjectStatistics)}
     for narrower in reversed(range(margin)):
         short = np.flatnonzero(values["count"] < min_points)
@@ -106,9 +125,13 @@ def _inside_margin(
     return ObjectStatistics(**values)
 
 
-def _plausible(statistics: ObjectStatistics, max_extent: float) -> Bool[np.ndarray, " m"]:
+def _plausible(
+    statistics: ObjectStatistics, camera: Float64[np.ndarray, "3"], max_extent: float
+) -> Bool[np.ndarray, " m"]:
+    """Tell which extents are at most `max_extent`, up to the rounding of the float32 points they come from."""
     extent = np.max(statistics.high - statistics.low, axis=1, initial=0.0)
-    return extent <= max_extent
+    reach = np.max(np.abs(np.concatenate([statistics.low - camera, statistics.high - camera], axis=1)), axis=1)
+    return extent <= max_extent + ROUNDING * reach
 
 
 def _token(

@@ -23,6 +23,9 @@ ImageStack = UInt8[np.ndarray, "n height width 3"]
 DenseMasks = Bool[np.ndarray, "m h w"]
 Transform = Float64[np.ndarray, "4 4"]
 
+NO_SOURCE = -1
+"""Stands where an identity is not recorded in the input."""
+
 AnyArray = TypeVar("AnyArray", bound=np.ndarray)
 Sums = TypeVar("Sums", bound="_Summed")
 
@@ -44,6 +47,13 @@ class ReadOnlyArrays:
             value = getattr(self, each.name)
             if isinstance(value, np.ndarray):
                 object.__setattr__(self, each.name, readonly(value))
+
+
+def _known_sources(values: "Detections | TrackedFrame") -> None:
+    """Fill in that no identity is recorded where `source_id` is not given."""
+    if values.source_id is None:
+        object.__setattr__(values, "source_id", np.full(np.size(values.score), NO_SOURCE, dtype=np.int32))
+    ReadOnlyArrays.__post_init__(values)
 
 
 # ------------------------------------------------------------------------------------------------ inputs
@@ -132,11 +142,16 @@ class Detections(ReadOnlyArrays):
         masks: one mask per detection.
         box_xyxy: half-open boxes in pixels of the grid.
         score: confidence in [0, 1].
+        source_id: identities that the input records, at least 0; `NO_SOURCE` where it records none (the default).
     """
 
     masks: Masks
     box_xyxy: Float32[np.ndarray, "m 4"]
     score: Float32[np.ndarray, " m"]
+    source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        _known_sources(self)
 
     def __len__(self) -> int:
         return len(self.score)
@@ -218,12 +233,18 @@ class TrackedFrame(ReadOnlyArrays):
         local_id: the masklet's number in its tracking session.
         masks: not empty, on the analysis grid.
         score: confidence in [0, 1].
+        source_id: identities that the input records, at least 0: they become object ids as they are. `NO_SOURCE` where
+            an identity is the tracker's own (the default).
     """
 
     run_id: Int32[np.ndarray, " m"]
     local_id: Int32[np.ndarray, " m"]
     masks: Masks
     score: Float32[np.ndarray, " m"]
+    source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        _known_sources(self)
 
     def __len__(self) -> int:
         return len(self.score)
@@ -242,14 +263,31 @@ class _Summed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health(_Summed):
-    """Counts that tell how well a clip was perceived and folded."""
+    """Counts that tell how well a clip was perceived and folded.
+
+    Attributes:
+        detections: of all frames; frames that windows share count in each.
+        first_pass_prompts: objects that the tracker was asked for at a window's first frame.
+        second_pass_prompts: objects that it was asked for where they were discovered later.
+        repeats_dropped: masklets that only repeated another.
+        masks: of masklets, one per frame in which a masklet is seen.
+        small_dropped: of these, how many had too few pixels of trusted depth.
+        no_depth_dropped: of the small ones, how many had none at all.
+        oversized_dropped: how many were implausibly large.
+        mask_pixels: pixels of masks that were to be measured.
+        untrusted_pixels: of these, how many had no depth, or depth of too little confidence.
+    """
 
     detections: int = 0
     first_pass_prompts: int = 0
     second_pass_prompts: int = 0
     repeats_dropped: int = 0
+    masks: int = 0
     small_dropped: int = 0
+    no_depth_dropped: int = 0
     oversized_dropped: int = 0
+    mask_pixels: int = 0
+    untrusted_pixels: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -354,11 +392,13 @@ class Track:
         object_id: its global id.
         observations: its STEP tokens in time order (`F_k`), at least one.
         theta: first and last `t` at which the object was seen; a windowed view keeps the true first.
+        source_id: the object's number in the input, where the input records identities.
     """
 
     object_id: int
     observations: tuple[StepToken, ...]
     theta: tuple[int, int]
+    source_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -61,6 +61,7 @@ def objects(t: int, *named: tuple[int, int, Box], score: Sequence[float] | None 
         masks=frame.masks,
         score=frame.score,
         centroid=np.array(centre, dtype=np.float32).reshape(-1, 3),
+        source_id=frame.source_id,
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from fast_snow.discovery import discover, is_new, prompts_of_frame, without_repeats
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import bounding_boxes
-from tests.building import boxes, detections, tracked
+from tests.building import detections, tracked
 
 LEFT, RIGHT = (2, 2, 10, 10), (20, 2, 28, 10)
 
@@ -56,11 +56,11 @@ def test_a_gap_ends_a_candidate():
 
 @pytest.mark.parametrize(("known", "expected"), [((2, 2, 10, 4), True), ((2, 2, 10, 5), False)])
 def test_new_is_below_the_threshold(known: tuple[int, int, int, int], expected: bool):
-    assert is_new(boxes(LEFT), boxes(known), 0.3).tolist() == [expected]  # IoU 0.25 and 0.375
+    assert is_new(detections(LEFT), tracked((0, 0, known)), 0.3).tolist() == [expected]  # IoU 0.25 and 0.375
 
 
 def test_everything_is_new_where_nothing_is_known():
-    assert is_new(boxes(LEFT, RIGHT), boxes(), 0.3).tolist() == [True, True]
+    assert is_new(detections(LEFT, RIGHT), tracked(), 0.3).tolist() == [True, True]
 
 
 def test_a_masklet_that_repeats_an_earlier_run_is_dropped():
@@ -91,7 +91,7 @@ def test_every_new_detection_belongs_to_a_prompted_candidate(clip: list, known: 
     found = [detections(*frame) for frame in clip]
     tracks = [tracked(*((0, i, box) for i, box in enumerate(known)))] * len(clip)
     prompts = discover(found, tracks, iou_thresh=0.3)
-    new = [np.count_nonzero(is_new(f.masks, t.masks, 0.3)) for f, t in zip(found, tracks, strict=True)]
+    new = [np.count_nonzero(is_new(f, t, 0.3)) for f, t in zip(found, tracks, strict=True)]
     assert max(new) <= len(prompts) <= sum(new)
     for each in prompts:
         assert pairwise_iou(each.mask, tracks[each.frame].masks).max(initial=0.0) < 0.3

@@ -7,6 +7,7 @@ import pytest
 
 from fast_snow.config import DepthFilterConfig, StepConfig
 from fast_snow.step import observe
+from fast_snow.types import Health
 from tests.building import GRID, Box, boxes, flat_geometry
 
 GEOMETRY = flat_geometry(1)
@@ -69,19 +70,19 @@ def test_objects_with_too_few_usable_pixels_are_dropped():
     result = observed(
         (0, 0, 12, 20), (14, 0, 24, 20), confidence=confidence, depth_filter=DepthFilterConfig(min_points=50)
     )
-    assert (result.index.tolist(), result.small, result.oversized) == ([1], 1, 0)
+    assert (result.index.tolist(), result.health.small_dropped, result.health.oversized_dropped) == ([1], 1, 0)
 
 
 @pytest.mark.parametrize(("metric", "kept"), [(True, 0), (False, 1)])
 def test_the_extent_limit_holds_only_in_metres(metric: bool, kept: int):
     depth = np.linspace(1, 40, GRID[0] * GRID[1], dtype=np.float32).reshape(GRID)
     result = observed((0, 0, 32, 24), depth=depth, metric=metric)
-    assert (len(result.tokens), result.oversized) == (kept, 1 - kept)
+    assert (len(result.tokens), result.health.oversized_dropped) == (kept, 1 - kept)
 
 
 def test_no_masks():
     result = observed()
-    assert (result.tokens, result.small, result.oversized) == ((), 0, 0)
+    assert (result.tokens, result.health) == ((), Health())
 
 
 def test_tokens_follow_the_masks():
@@ -151,4 +152,4 @@ def test_a_margin_drops_no_object():
         for margin in (0, 1, 2, 16)
     ]
     assert [each.index.tolist() for each in kept] == [[1, 2]] * 4
-    assert {each.small for each in kept} == {1}
+    assert {each.health.small_dropped for each in kept} == {1}

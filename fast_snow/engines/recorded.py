@@ -89,14 +89,14 @@ def open_segmenter(recording: Recording) -> Iterator[Segmenter]:
     _require_masks(recording, "segmenter")
 
     def answer(frames: Frames, geometry: Geometry) -> Sequence[Detections]:
-        return [_detections(visible.masks) for visible in _objects(recording, frames, geometry.grid)]
+        return [_detections(visible) for visible in _objects(recording, frames, geometry.grid)]
 
     yield answer
 
 
 @contextmanager
 def open_tracker(recording: Recording) -> Iterator[Tracker]:
-    """Open an engine that follows the identities of a recording.
+    """Open an engine that follows the identities of a recording, whose numbers become object ids.
 
     A prompt picks the id that explains it best in its frame: the one under a point, or the one whose box or mask has
     the highest IoU with that of the prompt. Where none does, the object has no masks.
@@ -153,6 +153,7 @@ class _Session:
             local_id=(self._first_local_id + local).astype(np.int32),
             masks=select(visible.masks, index),
             score=np.ones(len(local), dtype=np.float32),
+            source_id=visible.ids[index],
         )
 
 
@@ -168,8 +169,13 @@ def _objects(recording: Recording, frames: Frames, grid: GridShape) -> list[_Vis
     return found
 
 
-def _detections(masks: Masks) -> Detections:
-    return Detections(masks=masks, box_xyxy=bounding_boxes(masks), score=np.ones(len(masks), dtype=np.float32))
+def _detections(visible: _VisibleObjects) -> Detections:
+    return Detections(
+        masks=visible.masks,
+        box_xyxy=bounding_boxes(visible.masks),
+        score=np.ones(len(visible.ids), dtype=np.float32),
+        source_id=visible.ids,
+    )
 
 
 _NO_ID = 0

@@ -53,8 +53,8 @@ def object_statistics(
     if masks.shape != depth.shape:
         raise InputError(f"masks: got a grid of {masks.shape}, expected that of the depth, {depth.shape}; resize them")
     height, width = masks.shape
-    rotation = T_camera_world[:3, :3].T
-    translation = -rotation @ T_camera_world[:3, 3]
+    T_world_camera = np.linalg.inv(T_camera_world)  # not the transpose: ego is the inverse too
+    rotation, translation = T_world_camera[:3, :3], T_world_camera[:3, 3]
     # Columns and rows are counted from the middle of the grid: smaller numbers lose less in the moments.
     to_middle = np.array([[1.0, 0.0, width // 2], [0.0, 1.0, height // 2], [0.0, 0.0, 1.0]])
     rays = readonly(rotation @ np.linalg.inv(intrinsics) @ to_middle)
