@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from fast_snow import document, keyframes, output
 from fast_snow.composition import Composition, compose, own_engines
 from fast_snow.config import Config
+from fast_snow.emptiness import doubts
 from fast_snow.errors import FastSnowWarning
 from fast_snow.graph import fold, start
 from fast_snow.inputs import Input, open_input
@@ -45,10 +46,17 @@ class Result:
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write graph, keyframes, masks and record into a folder, complete or not at all.
 
+        Args:
+            folder: where the run belongs; what else is in it stays.
+            overwrite: whether a run that is already there may be replaced: the files that it recorded, while nobody
+                changed them.
+
         Raises:
-            OutputError: the folder cannot be written, or already holds a run and `overwrite` is not given.
+            OutputError: the folder cannot be written or is in use, or holds a run or a file that may not be replaced.
         """
-        with output.create(Path(folder), overwrite=overwrite) as writer:
+        path = self.record["input"]["path"]
+        source = None if path is None else Path(path)
+        with output.create(Path(folder), overwrite=overwrite, source=source) as writer:
             writer.add(0, self.labelled, self.keyframes)
             writer.finish(self.graph, self.record)
 
@@ -80,27 +88,16 @@ def build_graph(
     began = perf_counter()
     with collected_warnings(show=True) as noticed:
         opened = _opened(source, config)
+        origin = None if isinstance(source, Input) else output.source_of_run(Path(source))
         composition = _composition(opened, config, engines, progress)
         summary, graph = RunSummary(), start(config).graph
         for step in steps(opened, composition, config, progress=progress):
             labelled += step.state.labelled
             pictures += step.keyframes
             summary, graph = summary.after(step), step.state.graph
-    wall_s = perf_counter() - began
-    return Result(
-        graph=graph,
-        labelled=tuple(labelled),
-        keyframes=tuple(pictures),
-        record=record(
-            opened,
-            config,
-            composition.used,
-            summary,
-            wall_s=wall_s,
-            warnings=noticed,
-            path=None if isinstance(source, Input) else Path(source),
-        ),
-    )
+        wall_s = perf_counter() - began
+        noted = record(opened, config, composition.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
+    return Result(graph=graph, labelled=tuple(labelled), keyframes=tuple(pictures), record=noted)
 
 
 def stream(
@@ -147,11 +144,15 @@ def load(folder: str | Path) -> SceneGraph:
         InputError: there is none, or it is not valid.
     """
     path = Path(folder)
-    return document.read(path / output.GRAPH if path.is_dir() else path)
+    return document.read(path / output.GRAPH, within=path) if path.is_dir() else document.read(path)
 
 
 def steps(source: Input, composition: Composition, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
-    """Run the pipeline that a configuration describes; yields the graph after each window."""
+    """Run the pipeline that a configuration describes; yields the graph after each window.
+
+    Warns:
+        FastSnowWarning: after the last window, of what makes the result doubtful, such as no tracks.
+    """
     threads.limit(config.runtime.threads)
     with resident(composition.engines) if composition.resident else nullcontext(composition.engines) as engines:
         pipeline = Pipeline(
@@ -169,7 +170,12 @@ def steps(source: Input, composition: Composition, config: Config, *, progress: 
             start=start(config),
             queue_length=config.runtime.queue_length,
         )
-        yield from run(pipeline, windows(source, config.window), progress=progress)
+        state = pipeline.start
+        for step in run(pipeline, windows(source, config.window), progress=progress):
+            yield step
+            state = step.state
+    for message in doubts(state.graph, state.health):
+        warnings.warn(message, FastSnowWarning, stacklevel=2)
 
 
 @contextmanager

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from fast_snow.composition import EngineUse
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.inputs import Input
+from fast_snow.output import SourceOfRun
 from fast_snow.pipeline import Step
 from fast_snow.types import Health, StageSeconds
 
@@ -71,7 +71,7 @@ def record(
     *,
     wall_s: float,
     warnings: Sequence[str],
-    path: Path | None,
+    origin: SourceOfRun | None,
 ) -> dict[str, Any]:
     """Return the content of `run.json`.
 
@@ -82,12 +82,13 @@ def record(
         summary: of all windows.
         wall_s: seconds from the opening of the input to the last fold.
         warnings: what was worked around.
-        path: where the input is, if it is a file or folder.
+        origin: the file or folder that was read; None for what is in memory.
     """
     return {
         "input": {
             "name": source.name,
-            "path": None if path is None else str(path.resolve()),
+            "path": None if origin is None else str(origin.path.resolve()),
+            **({} if origin is None else origin.as_json()),
             "kind": source.kind.value,
             "height": source.size[0],
             "width": source.size[1],

@@ -7,21 +7,21 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from fast_snow.api import load
+from fast_snow.cli import answers
 from fast_snow.cli.ask_options import Ask
 from fast_snow.cli.shown_answer import print_answer, print_prompt, prompt_as_json
 from fast_snow.cli.terminal import waiting
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, FastSnowError
+from fast_snow.output import GRAPH, digest
 from fast_snow.reasoning.answering import Answer, answer
 from fast_snow.reasoning.keyframe_pictures import pictures
 from fast_snow.reasoning.prompt import Prompt, compose, require_question
 from fast_snow.reasoning.providers import open_model
 from fast_snow.types import SceneGraph
-
-ANSWERS: Final = "answers.jsonl"
 
 
 def ask(command: Ask) -> int:
@@ -31,10 +31,14 @@ def ask(command: Ask) -> int:
         UserError: the run, the question or the settings cannot be used, or the provider refuses them.
         EngineError: the model does not answer.
     """
-    graph, folder = load(command.out), command.out if command.out.is_dir() else command.out.parent
+    is_folder = command.out.is_dir()
+    folder, file = (command.out, command.out / GRAPH) if is_folder else (command.out.parent, command.out)
+    asked_about, graph = digest(file.resolve()), load(file)
     prompt = _prompt(folder, graph, command.question, command.vlm)
     if not command.dry_run:
-        return _answered(folder, graph, prompt, command)
+        found = _answered(graph, prompt, command)
+        record = {"graph_sha256": asked_about, **_record(command.question, command.vlm, prompt, found)}
+        return _shown(found, record, answers.keep(folder, record), command)
     if command.json:
         print(json.dumps(prompt_as_json(prompt)))
     else:
@@ -70,17 +74,18 @@ def _prompt(folder: Path, graph: SceneGraph, question: str, vlm: VlmConfig) -> P
     return compose(graph, question, images, budget=vlm.prompt_budget)
 
 
-def _answered(folder: Path, graph: SceneGraph, prompt: Prompt, command: Ask) -> int:
+def _answered(graph: SceneGraph, prompt: Prompt, command: Ask) -> Answer:
     vlm = command.vlm
     what = f"{vlm.model} reads about {prompt.total_tokens} tokens"
     with open_model(vlm) as model, waiting(what, quiet=command.quiet):
-        found = answer(model, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
-    record = _record(command.question, vlm, prompt, found)
-    kept = _keep(folder, record)
+        return answer(model, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
+
+
+def _shown(found: Answer, record: Mapping[str, Any], kept: Path | None, command: Ask) -> int:
     if command.json:
         print(json.dumps(record))
     else:
-        print_answer(found, vlm, kept)
+        print_answer(found, command.vlm, kept)
     return 0 if found.text.strip() else EngineError.exit_code
 
 
@@ -109,15 +114,3 @@ def _record(question: str, vlm: VlmConfig, prompt: Prompt, found: Answer) -> dic
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "fast_snow": version("fast-snow"),
     }
-
-
-def _keep(folder: Path, record: Mapping[str, Any]) -> Path | None:
-    """Add a record to the run's answers; None, and a warning, where that cannot be: the answer is shown anyway."""
-    path = folder / ANSWERS
-    try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{json.dumps(record)}\n")
-    except OSError as error:
-        print(f"fast-snow: {path}: the answer is not kept ({error.strerror})", file=sys.stderr)
-        return None
-    return path

@@ -8,43 +8,67 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from fast_snow import output
 from fast_snow.config import SamplingConfig
-from fast_snow.errors import UserError
+from fast_snow.errors import InputError, UserError
 from fast_snow.inputs import Input, open_input
 from fast_snow.presets import apply
 from fast_snow.types import SceneGraph
+from fast_snow.untrusted_files import shown
 
 Image = UInt8[np.ndarray, "height width 3"]
 
 
-def clip_images(folder: Path, graph: SceneGraph, record: Mapping[str, Any]) -> Iterator[tuple[int, Image]]:
-    """Yield the images of a run's clip with their `t`.
+def clip_images(
+    folder: Path, graph: SceneGraph, record: Mapping[str, Any], *, video: Path | None = None
+) -> tuple[Iterator[tuple[int, Image]], str]:
+    """Return the images of a run's clip with their `t`, and a line that says where they are from.
 
     Args:
         folder: of the run.
         graph: the run's graph.
         record: the run's record.
+        video: a file or folder to read instead of the one that the record names.
 
-    Yields:
-        Every frame of the clip where the input is still where it was, else the keyframes.
+    Returns:
+        Every frame of the clip where `video` is given, or where what the record names still has the recorded size and
+        digest; else the keyframes.
+
+    Raises:
+        UserError: `video` cannot be read.
     """
-    source = _input(record)
-    if source is not None:
-        t_of = {int(frame): int(t) for frame, t in zip(graph.ego.source_frame, graph.ego.t, strict=True)}
-        for frame in source.read():
-            if frame.source_frame in t_of:
-                yield t_of[frame.source_frame], frame.image
-        return
+    if video is not None:
+        recorded = record.get("input")
+        same = isinstance(recorded, dict) and output.is_unchanged(video, recorded)
+        unlike = "" if same else "; it is not what the run read, so the outlines may not fit"
+        return _frames(open_input(video, _sampling(record)), graph), f"{shown(video)}, named with --video{unlike}"
+    try:
+        recorded = record["input"]
+        path = Path(recorded["path"])
+        if output.is_unchanged(path, recorded):
+            return _frames(open_input(path, _sampling(record)), graph), shown(path)
+        reason = f"{shown(path)} is not, or no longer, what the run read; name the video with --video"
+    except (UserError, KeyError, TypeError):
+        reason = "the record names no input that can be read; name the video with --video"
+    return _keyframes(folder, graph), f"keyframes only: {reason}"
+
+
+def _sampling(record: Mapping[str, Any]) -> SamplingConfig:
+    try:
+        return apply(SamplingConfig(), record["config"]["sampling"])
+    except (KeyError, TypeError):
+        raise InputError("run.json: no settings of the sampling, expected those of the run; run infer again") from None
+
+
+def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
+    t_of = {int(frame): int(t) for frame, t in zip(graph.ego.source_frame, graph.ego.t, strict=True)}
+    for frame in source.read():
+        if frame.source_frame in t_of:
+            yield t_of[frame.source_frame], frame.image
+
+
+def _keyframes(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
     for keyframe in graph.keyframes:
         image = cv2.imread(str(folder / keyframe.path))
         if image is not None:
             yield keyframe.t, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-
-def _input(record: Mapping[str, Any]) -> Input | None:
-    """Open the run's input again; None where it is gone or is no longer what it was."""
-    try:
-        path, sampling = record["input"]["path"], apply(SamplingConfig(), record["config"]["sampling"])
-        return open_input(Path(path), sampling)
-    except (UserError, KeyError, TypeError):
-        return None

@@ -2,12 +2,14 @@
 
 import warnings
 import webbrowser
+from contextlib import ExitStack
 from functools import singledispatch
 from pathlib import Path
 from time import perf_counter
 
 from fast_snow import output
 from fast_snow.api import collected_warnings, load, steps
+from fast_snow.cli import paths
 from fast_snow.cli.ask_options import Ask
 from fast_snow.cli.clip_images import clip_images
 from fast_snow.cli.doctor import examine, print_findings
@@ -46,27 +48,29 @@ def run(command: object) -> int:
 @run.register
 def infer(command: Infer) -> int:
     """Turn an input into a run folder."""
-    folder = command.out or Path("out") / command.input.stem
-    config = command.config
+    path, config = paths.named(command.input), command.config
+    folder = paths.expanded(command.out) if command.out else Path("out") / paths.run_name(path)
     if command.question is not None:
         from fast_snow.cli import ask_commands  # heavy: not for the other commands
 
         ask_commands.require_answerable(command.question, config.vlm)
     began = perf_counter()
-    with collected_warnings(show=False) as noticed, shown_progress(quiet=command.quiet) as progress:
-        source = open_input(command.input, config.sampling)
+    with ExitStack() as stack:
+        noticed = stack.enter_context(collected_warnings(show=False))
+        progress = stack.enter_context(shown_progress(quiet=command.quiet))
+        stack.enter_context(terminable())
+        source, origin = open_input(path, config.sampling), output.source_of_run(path)
+        writer = stack.enter_context(output.create(folder, overwrite=command.overwrite, source=path))
         composition = compose(source, config, progress=progress)
         _warn_of_idle_settings(config, composition, asked=command.question is not None)
-        with terminable(), output.create(folder, overwrite=command.overwrite) as writer:
+        with terminable():  # again: engines put in handlers of their own
             summary, graph = RunSummary(), start(config).graph
             for step in steps(source, composition, config, progress=progress):
                 writer.add(step.window, step.state.labelled, step.keyframes)
                 summary, graph = summary.after(step), step.state.graph
                 progress("clip", graph.num_frames, source.expected_frames or 0)
             wall_s = perf_counter() - began
-            noted = record(
-                source, config, composition.used, summary, wall_s=wall_s, warnings=noticed, path=command.input
-            )
+            noted = record(source, config, composition.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
             writer.finish(graph, noted)
     print_summary(
         name=source.name,
@@ -154,9 +158,11 @@ def _target(command: ExportEngines) -> str:
 @run.register
 def view(command: View) -> int:
     """Write the page that shows a run."""
-    page = command.page or command.out / "view.html"
+    page = paths.expanded(command.page) if command.page else command.out / "view.html"
+    html.require_writable(page)
     graph, run_record = load(command.out), output.read_record(command.out)
-    html.write(page, graph, output.read_masks(command.out), clip_images(command.out, graph, run_record), run_record)
+    images, origin = clip_images(command.out, graph, run_record, video=command.video and paths.expanded(command.video))
+    html.write(page, graph, output.read_masks(command.out), images, run_record, origin)
     print(page)
     if command.open:
         webbrowser.open(page.resolve().as_uri())

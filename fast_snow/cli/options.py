@@ -26,13 +26,13 @@ class Infer:
     input: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="INPUT")]
     """A video file or a recording folder."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), metavar="OUT")] = None
-    """Folder for the results; out/NAME-OF-INPUT where it is not given."""
+    """Folder for the results (default: out/NAME-OF-INPUT); whatever else is in it stays."""
     question: Annotated[str | None, tyro.conf.arg(aliases=("-q",), metavar="QUESTION")] = None
     """Answer this once the graph is there, as `fast-snow ask OUT QUESTION` does."""
     preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A TOML file of settings, like those in configs/; options given here win over it."""
     overwrite: bool = False
-    """Replace a run that OUT already holds, once the new one is finished."""
+    """Replace the run that OUT holds, once the new one is finished: the files it recorded, unless they were changed."""
     quiet: bool = False
     """Show no progress."""
     debug: DebugFlag = False
@@ -46,7 +46,9 @@ class View:
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """The folder that infer wrote."""
     page: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Where the page goes; OUT/view.html where it is not given."""
+    """Output path of the page (default: OUT/view.html); a file that view did not write is never replaced."""
+    video: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Draw on this video or recording instead of the one that the run read."""
     open: bool = False
     """Open the page in the browser."""
     debug: DebugFlag = False

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, 
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from fast_snow.cli.standard_streams import Tolerant, unfailing
 from fast_snow.composition import EngineUse
 from fast_snow.fetching import Fetched
 from fast_snow.protocols import Progress, silent
@@ -31,8 +32,9 @@ _SILENCE_S = 10.0
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that fits the terminal, or has room where there is none."""
-    found = Console(stderr=stderr)
-    return found if found.is_terminal else Console(stderr=stderr, width=_WIDTH_OF_FILES)
+    file = cast("IO[str]", Tolerant()) if stderr else None
+    found = Console(file=file)
+    return found if found.is_terminal else Console(file=file, width=_WIDTH_OF_FILES)
 
 
 @contextmanager
@@ -51,7 +53,7 @@ def shown_progress(*, quiet: bool = False, clock: Callable[[], float] = monotoni
         yield silent
     elif err.is_terminal:
         with Bars(
-            SpinnerColumn(),
+            _spinner(err),
             TextColumn("{task.description:<28}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -62,6 +64,10 @@ def shown_progress(*, quiet: bool = False, clock: Callable[[], float] = monotoni
             yield _bars(bars)
     else:
         yield _lines(err, clock)
+
+
+def _spinner(console: Console) -> SpinnerColumn:
+    return SpinnerColumn("dots" if console.encoding.startswith("utf") else "line")
 
 
 def _bars(bars: Bars) -> Progress:
@@ -98,7 +104,7 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
         yield
     elif err.is_terminal:
         with Bars(
-            SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=err, transient=True
+            _spinner(err), TextColumn("{task.description}"), TimeElapsedColumn(), console=err, transient=True
         ) as bars:
             bars.add_task(escape(what), total=None)
             yield
@@ -107,6 +113,7 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
         yield
 
 
+@unfailing()
 def print_summary(
     *,
     name: str,
@@ -117,7 +124,7 @@ def print_summary(
     wall_s: float,
     warnings: Sequence[str],
 ) -> None:
-    """Tell what a run made, how long each stage took and what the engines mean for accuracy."""
+    """Tell what a run made, how long each stage took and what the engines mean for accuracy; never fails."""
     out = console()
     rate = summary.frames / wall_s
     out.print(

@@ -1,7 +1,24 @@
-"""The folder that a run leaves: graph, keyframes, masks and the record of the run."""
+"""The folder that a run leaves: graph, keyframes, masks and the record of the run.
+
+A run owns the files that its record names, and nothing else in the folder is ever changed.
+"""
 
 from fast_snow.output.layout import GRAPH, MASKS, RECORD
+from fast_snow.output.ownership import digest
 from fast_snow.output.reading import read_masks, read_record
 from fast_snow.output.run_folder import RunWriter, create
+from fast_snow.output.source_of_run import SourceOfRun, is_unchanged, source_of_run
 
-__all__ = ["GRAPH", "MASKS", "RECORD", "RunWriter", "create", "read_masks", "read_record"]
+__all__ = [
+    "GRAPH",
+    "MASKS",
+    "RECORD",
+    "RunWriter",
+    "SourceOfRun",
+    "create",
+    "digest",
+    "is_unchanged",
+    "read_masks",
+    "read_record",
+    "source_of_run",
+]

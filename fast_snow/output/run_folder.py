@@ -1,16 +1,12 @@
-"""The folder that a run leaves: graph, keyframes, masks and the record of the run.
-
-Everything is written beside the folder's final place and renamed there at the end, so that a folder is complete or
-absent, and an earlier run is replaced only by a finished one.
-"""
+"""Writing a run folder: the files grow in a hidden folder inside it, and take their places when all are there."""
 
 import errno
-import json
-import shutil
-import tempfile
+import hashlib
+import io
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,92 +16,120 @@ from fast_snow import document
 from fast_snow.errors import OutputError
 from fast_snow.kernels.masks import concatenate
 from fast_snow.keyframes import KeyframeImage
-from fast_snow.output.layout import GRAPH, MASKS, RECORD
+from fast_snow.output import source_of_run
+from fast_snow.output.layout import GRAPH, KEYFRAMES, MASKS, RECORD, inside
+from fast_snow.output.ownership import owned_files, sealed
+from fast_snow.output.publishing import Journal, publish, recover
+from fast_snow.output.workspace import locked
 from fast_snow.types import LabelledMasks, SceneGraph
+from fast_snow.untrusted_files import shown
 
 
 @dataclass(frozen=True, slots=True)
 class RunWriter:
-    """Writes into a run folder that is not in place yet."""
+    """Writes the files of a run that is not in place yet.
 
+    Attributes:
+        out: the run folder.
+        staging: where the files grow.
+        files: what was written so far: name, SHA-256 and bytes.
+    """
+
+    out: Path
     staging: Path
+    files: dict[str, dict[str, str | int]] = field(default_factory=dict)
 
     def add(self, window: int, labelled: Iterable[LabelledMasks], keyframes: Iterable[KeyframeImage]) -> None:
         """Store what one window adds."""
         for each in keyframes:
-            path = self.staging / each.path
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(each.jpeg)
-        folder = self.staging / MASKS
-        folder.mkdir(exist_ok=True)
-        np.savez_compressed(folder / f"{window:06d}.npz", **_mask_arrays(list(labelled)))
+            self._write(each.path, each.jpeg)
+        arrays = io.BytesIO()
+        np.savez_compressed(arrays, **_mask_arrays(list(labelled)))
+        self._write(f"{MASKS}/{window:06d}.npz", arrays.getvalue())
 
     def finish(self, graph: SceneGraph, record: Mapping[str, Any]) -> None:
-        """Store the graph and the record of the run."""
-        (self.staging / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        document.write(graph, self.staging / GRAPH)
+        """Store the graph and the record of the run, which names all files."""
+        self._write(GRAPH, document.dumps(graph).encode())
+        self._write(RECORD, sealed({**record, "files": dict(self.files)}))
+
+    def _write(self, name: str, data: bytes) -> None:
+        with _told(self.out):
+            path = inside(self.staging, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        self.files[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
 @contextmanager
-def create(folder: Path, *, overwrite: bool = False) -> Iterator[RunWriter]:
-    """Write a run folder: it appears when the block ends, and not at all where the block fails.
+def create(folder: Path, *, overwrite: bool = False, source: Path | None = None) -> Iterator[RunWriter]:
+    """Write a run into a folder: it appears when the block ends, and not at all where the block fails.
+
+    Whatever else is in the folder stays. What keeps the run from being written there is refused before the block
+    begins. Where an earlier process was killed while it published a run, that is finished first.
 
     Args:
-        folder: where the run belongs; its parents are made.
-        overwrite: whether a run that is already there may be replaced.
+        folder: where the run belongs; links are followed, and what is missing is made.
+        overwrite: whether a run that is already there may be replaced: the files that it recorded, while nobody changed
+            them.
+        source: the file or folder that the run reads.
 
     Yields:
         The writer.
 
     Raises:
-        OutputError: the place cannot be written, is full, or holds something that may not be replaced.
+        OutputError: the folder cannot be written, is full, is in use, or holds what may not be replaced.
     """
-    _check_free(folder, overwrite=overwrite)
+    with _told(folder):
+        out = _resolved(folder)
+        if source is not None:
+            source_of_run.require_apart(out, source)
+    with ExitStack() as stack:
+        with _told(out):
+            workspace = stack.enter_context(locked(out))
+            recover(workspace)
+            old = owned_files(out, overwrite=overwrite)
+            _prepare(workspace.new)
+        writer = RunWriter(out, workspace.new)
+        yield writer
+        if GRAPH in writer.files:
+            with _told(out):
+                new = {name: str(entry["sha256"]) for name, entry in writer.files.items()}
+                publish(workspace, Journal(new=new, old=old))
+
+
+def _resolved(folder: Path) -> Path:
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder with -o") from error
+        out = folder.resolve()
+    except (RuntimeError, ValueError):  # a circle of links; a null character
+        raise OutputError(f"{shown(folder)}: leads nowhere, expected a folder; choose another with -o") from None
+    if out.exists() and not out.is_dir():
+        raise OutputError(f"{shown(folder)}: is a file, expected a folder; choose another with -o")
+    return out
+
+
+def _prepare(new: Path) -> None:
+    """Make the folders of a new run, and try whether names as long as theirs can be written."""
+    for folder in (KEYFRAMES, MASKS):
+        probe = new / folder / f"{0:012d}.npz"
+        probe.parent.mkdir(parents=True)
+        probe.touch(exist_ok=False)
+        probe.unlink()
+
+
+@contextmanager
+def _told(out: Path) -> Iterator[None]:
+    """Turn what the system refuses into one line."""
     try:
-        yield RunWriter(staging)
-        staging.chmod(0o755)  # mkdtemp's folder is the user's alone
-        _put_in_place(staging, folder)
+        yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise OutputError(f"{folder}: no space left; free some or choose another folder with -o") from error
-        raise
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-
-
-def _check_free(folder: Path, *, overwrite: bool) -> None:
-    if not folder.exists():
-        return
-    if not folder.is_dir():
-        raise OutputError(f"{folder}: is a file, expected a folder; choose another with -o")
-    if not any(folder.iterdir()):
-        return
-    if not (folder / GRAPH).is_file():
+            raise OutputError(f"{shown(out)}: no space left; free some or choose another folder with -o") from error
         raise OutputError(
-            f"{folder}: holds files that are not a run's, which are never replaced; choose another with -o"
-        )
-    if not overwrite:
-        raise OutputError(f"{folder}: already holds a run; replace it with --overwrite or choose another with -o")
-
-
-def _put_in_place(staging: Path, folder: Path) -> None:
-    if not folder.exists():
-        staging.rename(folder)
-        return
-    replaced = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    folder.rename(replaced / "run")
-    try:
-        staging.rename(folder)
-    except OSError:
-        (replaced / "run").rename(folder)
-        raise
-    finally:
-        shutil.rmtree(replaced, ignore_errors=True)
+            f"{shown(out)}: cannot be written ({error.strerror}); choose another folder with -o"
+        ) from error
 
 
 def _mask_arrays(labelled: list[LabelledMasks]) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """The page that shows a run: one file without scripts, styles or pictures from elsewhere."""
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from html import escape
@@ -11,23 +13,49 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import UInt8
 
+from fast_snow import untrusted_files
 from fast_snow.atomic_files import store
+from fast_snow.errors import OutputError
 from fast_snow.types import GridShape, LabelledMasks, SceneGraph
 from fast_snow.viewing.frames import MAX_FRAMES, MAX_SIDE, Picture, outline_shapes, pictures
 from fast_snow.viewing.palette import PALETTE, ink_on
 from fast_snow.viewing.plan import plan
 from fast_snow.viewing.text import facts, headline, table
 
+_SEAL: Final = b"<!-- fast-snow view, SHA-256 of the page above: "
 GRAIN: Final = 2
 """Outlines are drawn to this part of a picture's pixel."""
 
 Images = Iterable[tuple[int, UInt8[np.ndarray, "height width 3"]]]
 
 
+def require_writable(path: Path) -> None:
+    """Refuse a path at which there is something else than a page as `write` wrote it.
+
+    Raises:
+        OutputError: as said.
+    """
+    if not os.path.lexists(path):
+        return
+    page, _, seal = path.read_bytes().rpartition(_SEAL) if path.is_file() and not path.is_symlink() else (b"", b"", b"")
+    if not page or seal != _seal(page):
+        raise OutputError(
+            f"{untrusted_files.shown(path)}: is not a page that view wrote, or was changed since, and stays; move it"
+            " away or name another file with --page"
+        )
+
+
 def write(
-    path: Path, graph: SceneGraph, masks: Iterable[LabelledMasks], images: Images, run: Mapping[str, Any]
+    path: Path,
+    graph: SceneGraph,
+    masks: Iterable[LabelledMasks],
+    images: Images,
+    run: Mapping[str, Any],
+    pictures_of: str = "",
 ) -> None:
     """Write the page of a run to a file, which is complete or absent at any time.
+
+    A page that was written before is replaced while nobody changed it; nothing else is.
 
     Args:
         path: the page.
@@ -35,14 +63,27 @@ def write(
         masks: as `render`.
         images: as `render`.
         run: as `render`.
+        pictures_of: as `render`.
 
     Raises:
-        OutputError: the folder is missing, full or not writable.
+        OutputError: the folder is missing, full or not writable, or holds something else under that name.
     """
-    store(path, render(graph, masks, images, run).encode())
+    page = render(graph, masks, images, run, pictures_of).encode()
+    require_writable(path)
+    store(path, page + _SEAL + _seal(page))
 
 
-def render(graph: SceneGraph, masks: Iterable[LabelledMasks], images: Images, run: Mapping[str, Any]) -> str:
+def _seal(page: bytes) -> bytes:
+    return f"{hashlib.sha256(page).hexdigest()} -->\n".encode()
+
+
+def render(
+    graph: SceneGraph,
+    masks: Iterable[LabelledMasks],
+    images: Images,
+    run: Mapping[str, Any],
+    pictures_of: str = "",
+) -> str:
     """Return the page of a run: its frames with outlined objects, the scene from above, and a table of its tracks.
 
     Args:
@@ -50,6 +91,7 @@ def render(graph: SceneGraph, masks: Iterable[LabelledMasks], images: Images, ru
         masks: the objects of each frame; read once.
         images: `(t, RGB image)` of some or all frames; read once. Without any, outlines stand on an empty ground.
         run: the record of the run (`run.json`); what it lacks is left out.
+        pictures_of: what the page says of the images' origin.
 
     Returns:
         HTML that needs nothing else; at most `MAX_FRAMES` frames, evenly thinned.
@@ -71,7 +113,7 @@ def render(graph: SceneGraph, masks: Iterable[LabelledMasks], images: Images, ru
         {
             "TITLE": escape(headline(run)),
             "STYLE": _part("page.css"),
-            "FACTS": facts(graph, run, len(shown)),
+            "FACTS": facts(graph, run, len(shown), pictures_of),
             "TABLE": table(graph),
             "DATA": _embedded(data),
             "SCRIPT": _part("page.js"),

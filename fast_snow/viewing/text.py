@@ -29,13 +29,14 @@ def headline(run: Mapping[str, Any]) -> str:
     return str(_mapping(run, "input").get("name") or "4D scene graph")
 
 
-def facts(graph: SceneGraph, run: Mapping[str, Any], shown: int) -> str:
+def facts(graph: SceneGraph, run: Mapping[str, Any], shown: int, pictures_of: str = "") -> str:
     """Return what the page says of the run, as HTML.
 
     Args:
         graph: the scene graph.
         run: the record of the run.
         shown: how many frames the page shows.
+        pictures_of: where they come from.
     """
     engines = {
         str(slot).capitalize(): f"<b>{escape(str(use.get('name', '')))}</b> {escape(str(use.get('meaning', '')))}"
@@ -45,6 +46,7 @@ def facts(graph: SceneGraph, run: Mapping[str, Any], shown: int) -> str:
     seconds = {str(k): v for k, v in _mapping(run, "stage_seconds").items() if isinstance(v, (int, float))}
     rows = {
         "Clip": escape(_extent(graph, shown)),
+        "Pictures": escape(pictures_of),
         "Lengths": "in metres"
         if graph.metric
         else "in one unknown scale <b>u</b>: compare them with each other, not with metres",
