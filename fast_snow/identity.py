@@ -310,7 +310,14 @@ def _merges_within(
         was_it = [kept == state.former.get(name) for name in names]
         owner = members[(is_it if any(is_it) else was_it).index(True) if any(is_it) or any(was_it) else 0]
         merges += [
-            _merge(frame.t, kept, affinity, leader, owner if i == leader else i, dropped=bound)
+            _merge(
+                frame.t,
+                kept,
+                affinity,
+                leader,
+                owner if i == leader else i,
+                dropped=None if bound in state.reserved else bound,  # a recorded identity is never dropped
+            )
             for i, bound, already in zip(members, before, is_it, strict=True)
             if i != owner and not already
         ]

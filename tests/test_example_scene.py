@@ -14,7 +14,7 @@ from fast_snow.inputs.recording import Recording, recording_from_arrays
 from fast_snow.kernels.masks import decode
 from fast_snow.synthetic.files import write_recording, write_video
 from fast_snow.synthetic.render import SyntheticScene, as_recording
-from fast_snow.synthetic.scene import RETURNING_BALL, SceneConfig
+from fast_snow.synthetic.scene import SceneConfig
 from tests.reference.back_projection import object_statistics
 from tests.scenes import rendered
 
@@ -49,11 +49,13 @@ def test_every_object_is_one_track_without_a_switch(result: Result, scene: Synth
     assert sorted(objects_of_tracks(result, scene).values()) == scene.object_id.tolist()
 
 
-def test_windows_join_what_they_both_see(scene: SyntheticScene):
-    """The ball that is away while two windows meet comes back as a new object; all others stay one."""
+def test_recorded_numbers_are_the_object_ids_also_across_windows(result: Result, scene: SyntheticScene):
+    """The ball that is away while two windows meet keeps its number too."""
     config = Config(depth_filter=SMALL, window=WindowConfig(length=25, overlap=5))
-    objects = sorted(objects_of_tracks(graph_of(as_recording(scene), config), scene).values())
-    assert objects == sorted([*scene.object_id.tolist(), RETURNING_BALL.object_id])
+    for each in (result, graph_of(as_recording(scene), config)):
+        assert objects_of_tracks(each, scene) == {k: k for k in scene.object_id.tolist()}
+        assert {track.source_id for track in each.graph.tracks.values()} == set(scene.object_id.tolist())
+        assert each.graph.merges == ()
 
 
 def test_every_visible_object_is_observed(result: Result, scene: SyntheticScene):

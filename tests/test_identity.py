@@ -1,5 +1,7 @@
 """Global ids: life cycle, fusion across runs, joining windows."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -115,6 +117,35 @@ def test_no_run_has_two_masklets_joined_to_one_object():
     after = objects(3, (2, 0, NEAR_LEFT), (2, 1, LEFT), score=[0.5, 0.9])
     state, _ = join(state, after, before, assignment.object_id, config=FusionConfig(), metric=True)
     assert dict(state.bound) == {(0, 0): 0, (2, 1): 0}
+
+
+def test_every_merge_at_first_sight_is_recorded():
+    """Three runs see one new object: beside the best observation there are two decisions, with their evidence."""
+    frame = objects(0, (0, 0, LEFT), (1, 0, NEAR_LEFT), (2, 0, LEFT), (0, 1, RIGHT), score=[0.9, 0.5, 0.4, 0.3])
+    ids, merges, _ = fold(frame, replace(frame, t=1))
+    assert ids == [[0, NOT_KEPT, NOT_KEPT, 1]] * 2
+    assert [(each.t, each.kept, each.dropped) for each in merges] == [(0, 0, None), (0, 0, None)]
+    assert [each.iou for each in merges] == pytest.approx([56 / 72, 1.0])
+    assert [each.distance for each in merges] == pytest.approx([1.0, 0.0])
+
+
+def test_every_masklet_that_continues_an_absent_object_is_recorded():
+    ids, merges, _ = fold(objects(0, (0, 0, LEFT)), objects(1, (2, 0, LEFT), (3, 0, NEAR_LEFT), score=[0.9, 0.5]))
+    assert ids == [[0], [0, NOT_KEPT]]
+    assert [(each.t, each.kept, each.dropped) for each in merges] == [(1, 0, None), (1, 0, None)]
+    assert [each.iou for each in merges] == pytest.approx([1.0, 56 / 72])
+
+
+def test_evidence_is_that_of_the_pair_that_decided():
+    """The oldest object yields its place to the best observation, through which a third joins."""
+    third = (4, 2, 12, 10)  # overlaps NEAR_LEFT as much as LEFT does, LEFT by 48 / 80 only
+    _, merges, _ = fold(
+        objects(0, (0, 0, LEFT)),
+        objects(1, (0, 0, LEFT), (1, 0, NEAR_LEFT), (2, 0, third), score=[0.5, 0.9, 0.4]),
+        config=FusionConfig(cross_run_iou_thresh=0.7),
+    )
+    assert [(each.kept, each.dropped) for each in merges] == [(0, None), (0, None)]
+    assert [each.iou for each in merges] == pytest.approx([56 / 72, 56 / 72])
 
 
 def test_nothing_in_a_frame():

@@ -1,0 +1,69 @@
+"""What a finished run should make its user doubt: a graph without tracks, or depth that is mostly not trusted."""
+
+from fast_snow.types import Health, SceneGraph
+
+
+def doubts(graph: SceneGraph, health: Health) -> tuple[str, ...]:
+    """Return the warnings that a finished run deserves, one line each."""
+    found = why_empty(graph, health) or _mostly_untrusted(health)
+    return () if found is None else (found,)
+
+
+def why_empty(graph: SceneGraph, health: Health) -> str | None:
+    """Say why a graph has no tracks, in numbers of the stage that let nothing through.
+
+    Args:
+        graph: of the finished run.
+        health: its counts.
+
+    Returns:
+        One line; None where there are tracks.
+    """
+    if graph.tracks:
+        return None
+    prompts = health.first_pass_prompts + health.second_pass_prompts
+    if not health.detections:
+        return (
+            f"no tracks: the segmenter detected nothing in {graph.num_frames} frames; check the images, lower the"
+            " segmenter's score threshold or choose another engine"
+        )
+    if not prompts:
+        return (
+            f"no tracks: none of {health.detections} detections started an object; raise fastsam.discovery_iou_thresh"
+        )
+    if not health.masks:
+        return f"no tracks: the tracker followed none of {prompts} prompted objects; choose another engine"
+    dropped = []
+    if health.small_dropped:
+        dropped.append(
+            f"{health.small_dropped} with fewer than depth_filter.min_points pixels of trusted depth"
+            f" ({health.no_depth_dropped} with none)"
+        )
+    if health.oversized_dropped:
+        dropped.append(f"{health.oversized_dropped} longer than depth_filter.max_extent")
+    return (
+        f"no tracks: all {health.masks} masks were dropped: {', '.join(dropped)};"
+        f" {_share(health):.0%} of their pixels have no trusted depth; {_remedy(health)}"
+    )
+
+
+def _remedy(health: Health) -> str:
+    if health.oversized_dropped > health.small_dropped:
+        return "check that depths are in metres (depth_scale)"
+    if _share(health) > 0.5:
+        return "check the depth images and their scale, or lower depth_filter.conf_thresh"
+    return "lower depth_filter.min_points"
+
+
+def _mostly_untrusted(health: Health) -> str | None:
+    if _share(health) <= 0.5:
+        return None
+    return (
+        f"{_share(health):.0%} of the masks' pixels have no trusted depth (none, or confidence below"
+        " depth_filter.conf_thresh), so most of each object is not measured"
+    )
+
+
+def _share(health: Health) -> float:
+    """Return which share of the pixels that were to be measured has no trusted depth."""
+    return health.untrusted_pixels / health.mask_pixels if health.mask_pixels else 0.0
