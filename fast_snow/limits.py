@@ -38,6 +38,15 @@ SMALL_JSON_FILE: Final = Limit(
 CHECKPOINT_JSON_FILE: Final = Limit(
     name="JSON of a checkpoint", largest=64 * MIB, unit="bytes", reason="the largest known vocabulary has 17 MB"
 )
+SAFETENSORS_HEADER: Final = Limit(
+    name="headers of .safetensors", largest=4 * MIB, unit="bytes", reason="SAM3's has 0.2 MB"
+)
+CHECKPOINT_PICKLE: Final = Limit(
+    name="pickles in .pt", largest=64 * MIB, unit="bytes", reason="FastSAM's has 0.4 MB, SAM3's 0.3 MB"
+)
+CHECKPOINT_MODULES: Final = Limit(
+    name="modules of a checkpoint", largest=10_000, unit="modules", reason="FastSAM has about 400"
+)
 DATASET_JSON_FILE: Final = Limit(
     name="manifests, annotations and question files", largest=GIB, unit="bytes", reason="the largest known has 0.5 GB"
 )
@@ -53,7 +62,7 @@ MASKS_FILE: Final = Limit(
     name="masks/NNNNNN.npz", largest=256 * MIB, unit="bytes", reason="a window of 120 frames takes about 1 MB"
 )
 MASKS_UNPACKED: Final = Limit(
-    name="masks/NNNNNN.npz, unpacked", largest=256 * MIB, unit="bytes", reason="120 frames of 200 objects take 50 MB"
+    name="masks/NNNNNN.npz, unpacked", largest=128 * MIB, unit="bytes", reason="120 frames of 200 objects take 50 MB"
 )
 ARRAY_FILE: Final = Limit(
     name="arrays (.npy)", largest=512 * MIB, unit="bytes", reason="100 megapixels of 32-bit depth"

@@ -4,38 +4,58 @@ A preset names only what it changes. Keys that do not exist are refused with the
 """
 
 import difflib
-import tomllib
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
+from fast_snow.addresses import is_loopback
 from fast_snow.config import Config
-from fast_snow.errors import ConfigError
+from fast_snow.errors import ConfigError, InputError
+from fast_snow.limits import PRESET_FILE
+from fast_snow.untrusted_files import read_text, shown
+from fast_snow.untrusted_json import loads_toml
 
 Section = TypeVar("Section")
 
+BASE_URL: Final = "FAST_SNOW_VLM_BASE_URL"
+"""The variable of the environment that gives `vlm.base_url` as the command line does."""
+_SHOWN: Final = 80
 
-def load(path: Path) -> Config:
-    """Read a preset.
+
+def load(path: Path, *, base_url: str | None = None) -> Config:
+    """Read a preset, which may come from a stranger.
 
     Args:
         path: a TOML file; what it does not name keeps its default.
+        base_url: the user's own `vlm.base_url`, which replaces the preset's; None takes `FAST_SNOW_VLM_BASE_URL` of the
+            environment. Without either, a preset may only name a server on this machine: prompts and keys go there.
 
     Returns:
         The configuration.
 
     Raises:
-        ConfigError: the file cannot be read or is not TOML, or names a key or a value that does not exist.
+        ConfigError: the file cannot be read or is not TOML, names a key or a value that does not exist, or names a
+            server that the user did not name.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}; expected a TOML file like those in configs/") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not TOML ({error}); expected sections like those in configs/") from error
-    return apply(Config(), values)
+        values = loads_toml(read_text(path, limit=PRESET_FILE))
+    except InputError as error:
+        place = "" if str(error).startswith(shown(path)) else f"{shown(path)}: "
+        raise ConfigError(f"{place}{error}") from None
+    config = apply(Config(), values)
+    own = base_url or os.environ.get(BASE_URL)
+    if own:
+        return replace(config, vlm=replace(config.vlm, base_url=own))
+    named = config.vlm.base_url
+    if named is not None and not is_loopback(named):
+        raise ConfigError(
+            f"vlm.base_url: a preset alone may not send prompts and your key to {named[:_SHOWN]!r}; if you trust it,"
+            f" give it yourself: --vlm.base-url URL, or {BASE_URL}=URL in the environment"
+        )
+    return config
 
 
 def apply(config: Section, values: Mapping[str, Any], *, where: str = "") -> Section:
@@ -58,10 +78,12 @@ def apply(config: Section, values: Mapping[str, Any], *, where: str = "") -> Sec
     for key, value in values.items():
         name = f"{where}{key}"
         if key not in known:
-            raise ConfigError(f"{name}: no such setting{_nearest(key, where, known)}")
+            raise ConfigError(f"{name[:_SHOWN]}: no such setting{_nearest(key, where, known)}")
         if is_dataclass(known[key]):
             if not isinstance(value, Mapping):
-                raise ConfigError(f"{name}: got {value!r}, expected a section with {', '.join(_settings(known[key]))}")
+                raise ConfigError(
+                    f"{name}: got {_brief(value)}, expected a section with {', '.join(_settings(known[key]))}"
+                )
             changed[key] = apply(known[key], value, where=f"{name}.")
         else:
             changed[key] = _typed(name, value, types[key])
@@ -89,7 +111,14 @@ def _typed(name: str, value: object, wanted: Any) -> object:  # noqa: ANN401 (a 
             return float(value)
         elif type(value) is option:
             return value
-    raise ConfigError(f"{name}: got {value!r}, expected {' or '.join(_described(option) for option in options)}")
+    raise ConfigError(f"{name}: got {_brief(value)}, expected {' or '.join(_described(option) for option in options)}")
+
+
+def _brief(value: object) -> str:
+    """Return a value as messages can hold it; a table may be nested a thousand times."""
+    if isinstance(value, dict | list):
+        return "a table" if isinstance(value, dict) else "an array"
+    return repr(value)[:_SHOWN]
 
 
 def _described(option: Any) -> str:  # noqa: ANN401 (a type of typing)

@@ -15,12 +15,12 @@ from fast_snow.limits import Limit
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
-def open_file(path: Path, *, limit: Limit, within: Path | None = None) -> BinaryIO:
+def open_file(path: Path, *, limit: Limit | None = None, within: Path | None = None) -> BinaryIO:
     """Open a regular file for reading; never waits, as a FIFO would make it.
 
     Args:
         path: of the file; links are followed.
-        limit: how many bytes it may have.
+        limit: how many bytes it may have; None where it is read piece by piece.
         within: the folder that the file, links followed, must not lie outside of; None allows any place.
 
     Returns:
@@ -31,7 +31,7 @@ def open_file(path: Path, *, limit: Limit, within: Path | None = None) -> Binary
     """
     try:
         if within is not None:
-            _require_inside(path, within)
+            require_inside(path, within)
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except (OSError, ValueError, RuntimeError) as error:  # ValueError: NUL in a path; RuntimeError: a circle of links
         reason = getattr(error, "strerror", None) or "no valid path"
@@ -40,7 +40,7 @@ def open_file(path: Path, *, limit: Limit, within: Path | None = None) -> Binary
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{shown(path)}: is {_kind(status.st_mode)}, expected a regular file: replace it")
-        if status.st_size > limit.largest:
+        if limit is not None and status.st_size > limit.largest:
             raise InputError(
                 f"{shown(path)}: has {status.st_size} bytes, expected at most {limit.largest} ({limit.name})"
             )
@@ -85,21 +85,28 @@ def read_text(path: Path, *, limit: Limit, within: Path | None = None) -> str:
         raise InputError(f"{shown(path)}: byte {begin + error.start} is not UTF-8, expected text in UTF-8") from None
 
 
+def require_inside(path: Path, folder: Path) -> None:
+    """Refuse a path that, links followed, leads out of a folder.
+
+    Raises:
+        InputError: it does.
+        OSError: there is nothing.
+        ValueError: it is no valid path.
+    """
+    actual = path.resolve(strict=True)
+    if not actual.is_relative_to(folder.resolve(strict=True)):
+        raise InputError(
+            f"{shown(path)}: a link that leads out of {shown(folder)}, expected a file inside it: replace the link by a"
+            " copy"
+        )
+
+
 def shown(path: Path) -> str:
     """Return a path as a message can hold it: in one line, whatever bytes its name has."""
     return str(path).encode("utf-8", "backslashreplace").decode().translate(_ESCAPED)
 
 
 _ESCAPED: Final = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
-
-
-def _require_inside(path: Path, within: Path) -> None:
-    actual = path.resolve(strict=True)
-    if not actual.is_relative_to(within.resolve(strict=True)):
-        raise InputError(
-            f"{shown(path)}: a link that leads out of {shown(within)}, expected a file inside it: replace the link by a"
-            " copy"
-        )
 
 
 def _kind(mode: int) -> str:

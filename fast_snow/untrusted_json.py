@@ -17,8 +17,9 @@ from fast_snow.limits import JSON_DEPTH, JSON_INTEGER, Limit
 
 _SHOWN: Final = 40
 """Characters of a stranger's name or number that a message shows."""
-_TEXT: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NOT_BRACKETS: Final = re.compile(r"[^\[\]{}]+")
+_TEXT: Final = re.compile(rb'"[^"]*"')
+_NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'"[]{}'))
+_ONE_KIND: Final = bytes.maketrans(b"[]", b"{}")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _LARGE_NUMBER: Final = re.compile(r"[0-9]{19}|[eE]\+?[0-9]{3}")
 """Only numbers like these can exceed 64 bits; checking every number in Python would take three times as long."""
@@ -39,7 +40,7 @@ def load(path: Path, *, limit: Limit, within: Path | None = None) -> Any:  # noq
     try:
         return loads(text)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from None
+        raise InputError(f"{untrusted_files.shown(path)}: {error}") from None
 
 
 def loads(text: str) -> Any:  # noqa: ANN401 (JSON)
@@ -52,11 +53,13 @@ def loads(text: str) -> Any:  # noqa: ANN401 (JSON)
         InputError: it is no JSON, has NaN, infinity or a member twice, or exceeds `limits`.
     """
     _refuse_deep(text)
-    checked = {"parse_float": _finite, "parse_int": _bounded} if _LARGE_NUMBER.search(text) else {}
+    checked: dict[str, Any] = {"parse_float": _finite, "parse_int": _bounded} if _LARGE_NUMBER.search(text) else {}
     try:
         value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse_constant, **checked)
     except json.JSONDecodeError as error:
         raise InputError(f"line {error.lineno}, column {error.colno}: {error.msg}, expected JSON") from None
+    except RecursionError:  # of what is no JSON
+        raise InputError(_too_deep()) from None
     if _SURROGATE.search(text):
         _refuse_surrogates(value)
     return value
@@ -83,14 +86,28 @@ def loads_toml(text: str) -> dict[str, Any]:
 
 
 def _refuse_deep(text: str) -> None:
-    """Refuse nesting beyond the limit, in time linear in the text and before anything is built."""
+    """Refuse nesting beyond the limit, in time linear in the text and before anything is built.
+
+    What is no JSON may pass: the parser says what is wrong with it, and cannot be deeper in it than here.
+    """
     if text.count("[") + text.count("{") <= JSON_DEPTH.largest:
         return
-    depth = 0
-    for bracket in _NOT_BRACKETS.sub("", _TEXT.sub("", text)):
-        depth += 1 if bracket in "[{" else -1
-        if depth > JSON_DEPTH.largest:
-            raise InputError(_too_deep())
+    content = text.encode("utf-8", "surrogatepass")
+    if b"\\" in content:
+        content = content.replace(b"\\\\", b"").replace(b'\\"', b"")
+    # Quotes side by side end one text and begin the next, or hold nothing: without them all else stays in or out.
+    brackets = content.translate(None, _NOT_STRUCTURE).replace(b'""', b"")
+    if b'"' in brackets:
+        brackets = _TEXT.sub(b"", brackets)
+    brackets = brackets.translate(_ONE_KIND, b'"')
+    if brackets.count(b"{") - brackets.count(b"}") > JSON_DEPTH.largest:
+        raise InputError(_too_deep())
+    for _ in range(JSON_DEPTH.largest):  # each round takes the innermost pairs away
+        if not brackets or brackets.startswith(b"}"):
+            return
+        brackets = brackets.replace(b"{}", b"")
+    if b"{}" in brackets:
+        raise InputError(_too_deep())
 
 
 def _too_deep() -> str:

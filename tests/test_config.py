@@ -137,7 +137,7 @@ def test_presets_are_untrusted(tmp_path: Path, text: str, message: str):
 
 
 def test_a_missing_preset(tmp_path: Path):
-    with pytest.raises(ConfigError, match=r"none\.toml: No such file"):
+    with pytest.raises(ConfigError, match=r"none\.toml: cannot be read \(No such file"):
         load(tmp_path / "none.toml")
 
 

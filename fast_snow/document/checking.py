@@ -1,5 +1,6 @@
 """What must hold in a document beyond the types of its members."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
@@ -10,10 +11,12 @@ from jaxtyping import Bool, Float, Int64
 from fast_snow.document.columns import Columns, columns_of
 from fast_snow.document.conformance import require_conformance, short
 from fast_snow.errors import InputError
+from fast_snow.limits import IMAGE_PIXELS, PATH_LENGTH
 
 TOLERANCE: Final = 1e-4
 """By which share of the largest number along an axis the mean may lie outside its minimum and maximum."""
 MAX_GRID: Final = 256
+_ONE_LINE: Final = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 Locate = Callable[[int], str]
 
@@ -58,16 +61,27 @@ def grid_size_of(metadata: Mapping[str, Any]) -> int:
 
 
 def _check_metadata(metadata: Mapping[str, Any], frames: int, tracks: int) -> None:
-    for name, there in (("num_frames", frames), ("num_tracks", tracks)):
-        if metadata[name] != there:
-            raise InputError(f"metadata.{name}: got {metadata[name]}, expected {there}, as many as there are")
+    for name, count in (("num_frames", frames), ("num_tracks", tracks)):
+        if metadata[name] != count:
+            raise InputError(f"metadata.{name}: got {metadata[name]}, expected {count}, as many as there are")
+    height, width = metadata.get("analysis_grid", (0, 0))
+    if height * width > IMAGE_PIXELS.largest:
+        raise InputError(
+            f"metadata.analysis_grid: got {height} x {width}, expected at most {IMAGE_PIXELS.largest} pixels"
+        )
     for i, anchor in enumerate(metadata["visual_anchor"]):
-        path = anchor["path"]
-        outside = ".." in PurePosixPath(path.replace("\\", "/")).parts
-        if outside or PurePosixPath(path).is_absolute() or PureWindowsPath(path).anchor:
+        if not is_inside(anchor["path"]):
             raise InputError(
-                f"metadata.visual_anchor[{i}].path: got {short(path)}, expected a path inside the document's folder"
+                f"metadata.visual_anchor[{i}].path: got {short(anchor['path'])}, expected a path inside the document's"
+                " folder"
             )
+
+
+def is_inside(path: str) -> bool:
+    """Return whether the path of a keyframe is a relative one on any system, and leads to a place in the folder."""
+    parts = PurePosixPath(path.replace("\\", "/")).parts
+    outside = not parts or ".." in parts or PurePosixPath(path).is_absolute() or bool(PureWindowsPath(path).anchor)
+    return not outside and len(path) <= PATH_LENGTH.largest and _ONE_LINE.fullmatch(path) is not None
 
 
 def _check_ego(columns: Columns) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import jsonschema
 
+from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 
 _TYPES: Final[Mapping[str, frozenset[type]]] = {
@@ -35,7 +36,7 @@ def _schema_text() -> str:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (Draft 2020-12) of the document."""
-    loaded: dict[str, Any] = json.loads(_schema_text())
+    loaded: dict[str, Any] = untrusted_json.loads(_schema_text())
     return loaded
 
 
@@ -96,6 +97,7 @@ _KEYWORDS: Final[Mapping[str, _Check]] = {
     "minimum": lambda node, _, values: min(values) >= node["minimum"],
     "maximum": lambda node, _, values: max(values) <= node["maximum"],
     "enum": lambda node, _, values: set(values) <= set(node["enum"]),
+    "maxLength": lambda node, _, values: max(map(len, values)) <= node["maxLength"],
     "pattern": lambda node, _, values: all(re.search(node["pattern"], value) for value in set(values)),
 }
 
@@ -114,6 +116,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
         "minItems": f"at least {wanted} entries",
         "maxItems": f"at most {wanted} entries",
         "enum": f"one of {wanted}",
+        "maxLength": f"at most {wanted} characters",
         "pattern": f"text that matches {wanted}",
     }
     return f"{path or 'document'}: got {short(error.instance)}, expected {expected.get(str(error.validator), wanted)}"

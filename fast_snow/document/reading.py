@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -13,43 +13,41 @@ from fast_snow.document.columns import Columns, columns_of
 from fast_snow.document.conformance import require_conformance
 from fast_snow.document.migration import migrate
 from fast_snow.errors import InputError
+from fast_snow.limits import GRAPH_FILE
 from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
-
-MAX_BYTES: Final = 2**32
-"""Larger files are refused: an hour of video at 10 Hz with 100 objects in every frame is well below."""
+from fast_snow.untrusted_files import shown
 
 
-def read(path: Path) -> SceneGraph:
+def read(path: Path, *, within: Path | None = None) -> SceneGraph:
     """Read a graph that `write` wrote, or a document of another program.
 
     Args:
         path: the document, usually `OUT/4dsg.json`.
+        within: the folder that the document, links followed, must not lie outside of; None allows any place.
 
     Returns:
         The graph; of a document that `write` wrote, the same bit for bit.
 
     Raises:
-        InputError: the file is missing, no JSON, or not a scene graph; one line names the place.
+        InputError: the file is missing, too large, no JSON, or not a scene graph; one line names the place.
 
     Warns:
         FastSnowWarning: the document is the paper's plain one, which leaves much unknown.
     """
+    content = untrusted_json.load(path, limit=GRAPH_FILE, within=within)
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise InputError(f"{path}: has {size} bytes, expected at most {MAX_BYTES}")
-        return loads(path.read_text(encoding="utf-8"))
+        return _read(content)
     except InputError as error:
-        raise error if str(error).startswith(str(path)) else InputError(f"{path}: {error}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8, expected the JSON of a scene graph") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a 4dsg.json") from error
+        raise InputError(f"{shown(path)}: {error}") from None
 
 
 def loads(text: str) -> SceneGraph:
     """Return the graph of a document's text; raises as `read`."""
-    document = migrate(untrusted_json.loads(text))
+    return _read(untrusted_json.loads(text))
+
+
+def _read(content: object) -> SceneGraph:
+    document = migrate(content)
     require_conformance(document)
     columns = columns_of(document)
     check_meaning(document, columns)
@@ -74,6 +72,7 @@ def _graph(document: Mapping[str, Any], columns: Columns) -> SceneGraph:
                     object_id=int(track["object_id"]),
                     observations=tuple(tokens[bounds[k] : bounds[k + 1]]),
                     theta=(first, last),
+                    source_id=int(track["source_id"]) if "source_id" in track else None,
                 )
                 for k, (track, (first, last)) in enumerate(zip(document["tracks"], spans, strict=True))
             }

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fast_snow.atomic_files import store
+from fast_snow.document.checking import is_inside
 from fast_snow.document.digits import shortest, shortest_float64
 from fast_snow.document.migration import SCHEMA_VERSION
 from fast_snow.errors import FastSnowError
@@ -88,6 +89,8 @@ def _metadata(graph: SceneGraph) -> str:
 
 
 def _keyframe(keyframe: Keyframe) -> str:
+    if not is_inside(keyframe.path):
+        raise FastSnowError(f"4dsg: keyframe {keyframe.path[:80]!r}, expected a path inside the document's folder")
     return f'{{"frame_idx":{keyframe.source_frame},"t":{keyframe.t},"path":{json.dumps(keyframe.path)}}}'
 
 
@@ -147,7 +150,8 @@ def _tracks(tracks: Sequence[Track]) -> Iterable[str]:
             )
             for token in track.observations
         )
-        yield f'{{"object_id":{track.object_id},"F_k":[\n{_lines(lines)}]}}'
+        source_id = "" if track.source_id is None else f',"source_id":{track.source_id}'
+        yield f'{{"object_id":{track.object_id}{source_id},"F_k":[\n{_lines(lines)}]}}'
 
 
 def _cells(observations: Sequence[StepToken]) -> Iterable[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import fast_snow
+from fast_snow import untrusted_json
 from fast_snow.baselines.snow_config import DEFAULT as SNOW
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.config import Config
@@ -51,7 +52,7 @@ def about(
         "seed": config.runtime.seed,
         "warm_up": f"each system ran {warm_up_frames} frames of its first clip beforehand, which do not count",
         "peak_memory": _peak(fresh_peaks=fresh_peaks),
-        "config": json.loads(json.dumps(asdict(config) | {SnowConfig.section: asdict(SNOW)})),
+        "config": untrusted_json.loads(json.dumps(asdict(config) | {SnowConfig.section: asdict(SNOW)})),
         "versions": versions(),
         "hardware": hardware(),
         "git_commit": git_commit(),

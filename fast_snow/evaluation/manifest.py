@@ -10,21 +10,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from fast_snow import untrusted_json
 from fast_snow.config import SamplingConfig
 from fast_snow.document.conformance import short
 from fast_snow.errors import FastSnowWarning, InputError, UserError
 from fast_snow.evaluation.manifest_conformance import require_conformance
 from fast_snow.evaluation.readers.checksums import sha256_of
 from fast_snow.evaluation.readers.clip_truth import FORMATS, FORMATS_WITH_RATE, read_truth
-from fast_snow.evaluation.readers.json_text import load_json
 from fast_snow.evaluation.readers.paths import check_relative, locate
 from fast_snow.evaluation.readers.source import Kind, TruthSource
 from fast_snow.evaluation.truth import Truth
 from fast_snow.inputs import Input, open_input
+from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.protocols import Progress, silent
 from fast_snow.types import GridShape
 
-MAX_BYTES: Final = 2**28
 _WHOLE: Final = ("first_frame", "frames", "video")
 _MEANT_FOR: Final = {"exhaustive": (Kind.MASKS, Kind.BOXES), "intrinsics": (Kind.DEPTH,)}
 _RATE_TOLERANCE: Final = 0.01
@@ -96,7 +96,7 @@ def load(path: Path, root: Path) -> Manifest:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; expected the data root that the manifest's paths are relative to")
-    content = load_json(path, max_bytes=MAX_BYTES)
+    content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
     require_conformance(content, path)
     clips = tuple(_clip(each) for each in content["clips"])
     for where, complaint in _contradictions(clips):

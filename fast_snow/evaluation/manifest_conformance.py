@@ -1,7 +1,6 @@
 """Whether a manifest conforms to its JSON Schema, and where it does not."""
 
 import difflib
-import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import jsonschema
 
+from fast_snow import untrusted_json
 from fast_snow.document.conformance import json_path, short
 from fast_snow.errors import InputError
 
@@ -21,7 +21,7 @@ def _schema_text() -> str:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (Draft 2020-12) of a manifest."""
-    loaded: dict[str, Any] = json.loads(_schema_text())
+    loaded: dict[str, Any] = untrusted_json.loads(_schema_text())
     return loaded
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from fast_snow import untrusted_json
 from fast_snow.atomic_files import store
 from fast_snow.errors import InputError
+from fast_snow.limits import DATASET_JSON_FILE
 
 EVALUATION = "evaluation.json"
 SCHEMA_VERSION = 1
@@ -88,12 +90,33 @@ def as_outcome(values: Mapping[str, Any], where: Path) -> Outcome:
     """
     try:
         taken = dict(values)
+        _require_kinds(taken)
         taken["frame_s"] = tuple(float(each) for each in taken["frame_s"])
         taken["notes"] = tuple(taken["notes"])
         taken["wall_s"] = float(taken["wall_s"])
         return Outcome(**taken)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{where}: not a result of this version ({error}); run the evaluation again") from error
+
+
+_KINDS: Mapping[type, tuple[str, ...]] = MappingProxyType(
+    {
+        str: ("clip", "system", "error", "graph_sha256"),
+        int: ("repeat", "frames", "tracks", "observations", "peak_bytes", "peak_gpu_bytes"),
+        list: ("frame_s", "notes"),
+        dict: ("stage_s", "engines", "metrics"),
+    }
+)
+
+
+def _require_kinds(values: Mapping[str, Any]) -> None:
+    for kind, names in _KINDS.items():
+        for name in names:
+            if type(values[name]) is not kind:
+                raise TypeError(f"{name} is no {kind.__name__}")
+    numbers = (*values["stage_s"].values(), *values["metrics"].values())
+    if not all(type(each) in (int, float) for each in numbers):
+        raise TypeError("stage_s or metrics hold other things than numbers")
 
 
 def write(evaluation: Evaluation, path: Path) -> None:
@@ -117,7 +140,7 @@ def read(path: Path) -> Evaluation:
     """
     file = path / EVALUATION if path.is_dir() else path
     values = load_json(file)
-    if not isinstance(values, dict) or values.get("schema_version") != SCHEMA_VERSION:
+    if values.get("schema_version") != SCHEMA_VERSION:
         raise InputError(f"{file}: not the results of `fast-snow eval run` of this version; run the evaluation again")
     if not isinstance(values.get("about"), dict) or not isinstance(values.get("outcomes"), list):
         raise InputError(f"{file}: lacks `about` or `outcomes`; run the evaluation again")
@@ -129,15 +152,17 @@ def store_json(path: Path, values: object) -> None:
     store(path, (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
-def load_json(path: Path) -> Any:  # noqa: ANN401 (whatever the file holds)
-    """Read JSON.
+def load_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
 
     Raises:
-        InputError: the file is missing or is not JSON.
+        InputError: the file is missing or holds none.
     """
+    expected = "expected the results of `fast-snow eval run`: run the evaluation again"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; expected the results of `fast-snow eval run`") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: damaged ({error}); delete it and run the evaluation again") from error
+        values = untrusted_json.load(path, limit=DATASET_JSON_FILE)
+    except InputError as error:
+        raise InputError(f"{error}; {expected}") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: no JSON object, {expected}")
+    return values

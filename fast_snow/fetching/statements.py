@@ -1,7 +1,6 @@
 """What the sources state of a file before it is downloaded: its address, size, digest and revision."""
 
 import hashlib
-import json
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,15 +12,16 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
-from fast_snow.errors import FastSnowError, FastSnowWarning, UserError
+from fast_snow import untrusted_json
+from fast_snow.addresses import keeps_secrets
+from fast_snow.errors import FastSnowError, FastSnowWarning, InputError, UserError
 from fast_snow.fetching.download import TIMEOUT_S, Resource, unreachable
+from fast_snow.limits import REPLY
 from fast_snow.weights import GitHubRelease, HuggingFace, WeightFile, Weights
 
 _LENGTHS = {64: "sha256", 40: "git-sha1"}
 _REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _RATE_LIMITED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
-_LONGEST_ANSWER = 10_000_000
-"""Bytes of a release's description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,10 +131,10 @@ def _hugging_face(
     failures: tuple[type[Exception], ...] = (
         HfHubHTTPError.__bases__
     )  # of whichever HTTP client this version is built on
-    token = get_token()
     url = address(revisions.commits.get(source.repository, source.revision))
+    token = get_token() if keeps_secrets(url) else None
     try:
-        stated = get_hf_file_metadata(url, token=token, timeout=TIMEOUT_S, endpoint=endpoints.hugging_face)
+        stated = get_hf_file_metadata(url, token=token or False, timeout=TIMEOUT_S, endpoint=endpoints.hugging_face)
     except OfflineModeIsEnabled as error:
         raise UserError(f"{weights.name}: HF_HUB_OFFLINE is set, so nothing is downloaded: unset it") from error
     except failures as error:
@@ -201,7 +201,7 @@ def _asset(source: GitHubRelease, file: WeightFile, endpoints: Endpoints) -> Map
     request = Request(url, headers={"Accept": "application/vnd.github+json", "User-Agent": "fast-snow"})
     try:
         with urlopen(request, timeout=TIMEOUT_S) as answer:
-            release: Any = json.loads(answer.read(_LONGEST_ANSWER))
+            release: Any = untrusted_json.loads(answer.read(REPLY.largest).decode())
         assets = {each["name"]: each for each in release["assets"]}
     except HTTPError as error:
         error.close()
@@ -215,7 +215,7 @@ def _asset(source: GitHubRelease, file: WeightFile, endpoints: Endpoints) -> Map
         return {}
     except OSError as error:
         raise unreachable(url, error) from error
-    except (HTTPException, ValueError, LookupError, TypeError) as error:
+    except (HTTPException, InputError, ValueError, LookupError, TypeError) as error:
         raise FastSnowError(f"{url}: did not answer with a release: check proxy and firewall") from error
     if file.name not in assets:
         raise FastSnowError(f"{source.page}: holds no {file.name}; is it renamed?")

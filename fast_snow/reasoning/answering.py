@@ -1,9 +1,9 @@
 """One question answered by a model that has read the graph and may use the spatial tools."""
 
-import json
 from dataclasses import dataclass
 from typing import Final
 
+from fast_snow import untrusted_json
 from fast_snow.reasoning.agent import Ending, UsedTool, converse
 from fast_snow.reasoning.conversation import Usage, VisionLanguageModel
 from fast_snow.reasoning.prompt import Prompt
@@ -91,5 +91,5 @@ def _unread(prompt: Prompt, usage: Usage) -> str:
 
 
 def _evidence(used: tuple[UsedTool, ...]) -> tuple[int, ...]:
-    findings = (json.loads(each.outcome.content) for each in used if not each.outcome.failed)
+    findings = (untrusted_json.loads(each.outcome.content) for each in used if not each.outcome.failed)
     return tuple(sorted({t for finding in findings for t in finding["evidence"]}))

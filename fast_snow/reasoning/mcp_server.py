@@ -17,6 +17,7 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
+from fast_snow import untrusted_json
 from fast_snow.document.writing import coordinate_system
 from fast_snow.errors import InputError
 from fast_snow.reasoning.agent import UseTool
@@ -118,7 +119,7 @@ class _Offer:
         outcome = self.use(ToolCall(call_id="", name=params.name, arguments=json.dumps(arguments)))
         return types.CallToolResult(
             content=[types.TextContent(text=outcome.content)],
-            structured_content=None if outcome.failed else json.loads(outcome.content),
+            structured_content=None if outcome.failed else untrusted_json.loads(outcome.content),
             is_error=outcome.failed,
         )
 

@@ -1,8 +1,10 @@
 """A model's tool calls answered from a graph: whatever is wrong with a call is told to the model, and never raised."""
 
 import json
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
+from fast_snow import untrusted_json
+from fast_snow.errors import InputError
 from fast_snow.reasoning.agent import UseTool, failed
 from fast_snow.reasoning.conversation import ToolCall, ToolOutcome
 from fast_snow.reasoning.tools import catalogue
@@ -37,13 +39,9 @@ def _bounded(call: ToolCall, content: str) -> ToolOutcome:
 def _arguments(text: str) -> dict[str, Any]:
     """Read what a model wrote; some write nothing at all for a tool without arguments."""
     try:
-        arguments = json.loads(text.strip() or "{}", parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
+        arguments = untrusted_json.loads(text.strip() or "{}")
+    except InputError as error:
         raise ToolError(f"arguments: no JSON ({error}), expected an object like the tool's parameters") from None
     if not isinstance(arguments, dict):
         raise ToolError(f"arguments: got a JSON {type(arguments).__name__}, expected an object")
     return arguments
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")

@@ -7,7 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from fast_snow import untrusted_json
 from fast_snow.errors import InputError
+from fast_snow.limits import SMALL_JSON_FILE
+from fast_snow.untrusted_files import open_file
 
 RECORD = "SHA256SUMS.json"
 _FORMAT = 1
@@ -39,8 +42,8 @@ def read(folder: Path) -> dict[str, Recorded]:
     A record that cannot be read is no failure: it only means that the files must be checked against their source again.
     """
     try:
-        document: Any = json.loads((folder / RECORD).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        document: Any = untrusted_json.load(folder / RECORD, limit=SMALL_JSON_FILE)
+    except InputError:
         return {}
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         return {}
@@ -63,7 +66,7 @@ def sha256_of(path: Path, report: Callable[[int], None] = lambda _: None) -> str
         report: told how many bytes were read so far.
     """
     digest, done = hashlib.sha256(), 0
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             done += len(chunk)

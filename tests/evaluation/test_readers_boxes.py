@@ -218,7 +218,7 @@ def iou(a, b):
             "a size of 1 x 1 x 0 m|a size of 1 x 0 x 1 m",
         ),
         (lambda c: c["tracks"]["1"]["obs"][0].update(centre_cam=[1, None, 1]), "centre_cam: got None"),
-        (lambda c: c["tracks"]["1"]["obs"][0].update(centre_cam=[1, 10**400, 1]), "centre_cam: got"),
+        (lambda c: c["tracks"]["1"]["obs"][0].update(centre_cam=[1, 10**400, 1]), "holds the integer 10"),
         (lambda c: c["tracks"]["1"]["obs"].append(c["tracks"]["1"]["obs"][0]), "id 1 comes a second time"),
     ],
 )

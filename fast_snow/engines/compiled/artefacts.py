@@ -8,7 +8,7 @@ from pathlib import Path
 from fast_snow.engines import hardware
 from fast_snow.engines.compiled import manifest as manifests
 from fast_snow.engines.compiled.manifest import FileRecord, Manifest
-from fast_snow.errors import EngineError
+from fast_snow.errors import EngineError, InputError
 
 _SUFFIXES = {"onnx": ".onnx", "tensorrt": ".engine"}
 _DISTRIBUTIONS = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12")
@@ -155,8 +155,8 @@ def check(found: Found) -> None:
         path = found.path.with_name(record.name)
         try:
             now = manifests.record_of(path)
-        except OSError as error:
-            raise EngineError(f"{path}: {error.strerror}; rebuild it: {again}") from None
+        except InputError as error:
+            raise EngineError(f"{error}; rebuild it: {again}") from None
         if now != record:
             raise EngineError(f"{path}: damaged, its SHA-256 is not the one of its manifest; rebuild it: {again}")
 

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from fast_snow import untrusted_json
 from fast_snow.engines.compiled.json_fields import Fields
-from fast_snow.errors import EngineError
+from fast_snow.errors import EngineError, InputError
+from fast_snow.limits import SMALL_JSON_FILE
+from fast_snow.untrusted_files import open_file
 
 FORMAT_VERSION = 1
 TARGETS = ("onnx", "tensorrt")
 PRECISIONS = ("fp32", "fp16")
 _PIECE_BYTES = 1 << 20
-_LARGEST_MANIFEST_BYTES = 1 << 20
 
 Axis = int | str
 Sizes = tuple[int, ...]
@@ -118,9 +120,13 @@ def path_beside(artefact: Path) -> Path:
 
 
 def record_of(path: Path) -> FileRecord:
-    """Return the record of a file as it is now."""
+    """Return the record of a file as it is now.
+
+    Raises:
+        InputError: it is missing or no regular file.
+    """
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_file(path) as file:
         while piece := file.read(_PIECE_BYTES):
             digest.update(piece)
     return FileRecord(name=path.name, size_bytes=path.stat().st_size, sha256=digest.hexdigest())
@@ -155,11 +161,9 @@ def read(path: Path) -> Manifest:
         EngineError: it cannot be read, is of another format version, or a field is missing or not what it must be.
     """
     try:
-        if path.stat().st_size > _LARGEST_MANIFEST_BYTES:
-            raise EngineError(f"{path}: larger than a manifest of a compiled network can be")
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise EngineError(f"{path}: not a readable manifest of a compiled network ({error})") from None
+        content = untrusted_json.load(path, limit=SMALL_JSON_FILE)
+    except InputError as error:
+        raise EngineError(f"not a readable manifest of a compiled network: {error}") from None
     fields = Fields(content, str(path))
     version = fields.integer("format_version", low=0)
     if version != FORMAT_VERSION:

@@ -16,7 +16,7 @@ from fast_snow.engines.da3.upstream import MODEL_REGISTRY, create_object, load_c
 from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.engines.torch_runtime import devices, memory
 from fast_snow.errors import ConfigError, EngineError
-from fast_snow.weights import named
+from fast_snow.weights import damage, named
 
 SADDLE_BALANCED: Final = "saddle_balanced"
 """Upstream's default: the frame whose features are the most ordinary becomes the one that the others refer to."""
@@ -138,6 +138,9 @@ def _read(path: Path, variant: Variant) -> Mapping[str, torch.Tensor]:
             f"da3.model_path: {path.parent} holds no {path.name}; run fast-snow fetch-models {variant.name}"
             f" (weights under {named(variant.name).licence})"
         )
+    problem = damage(path)
+    if problem is not None:
+        raise ConfigError(f"da3.model_path: {path} {problem}; run fast-snow fetch-models {variant.name}")
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:

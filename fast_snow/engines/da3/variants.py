@@ -1,13 +1,14 @@
 """The variants of Depth Anything 3: which there are and what they answer."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from fast_snow.errors import ConfigError
+from fast_snow import untrusted_json
+from fast_snow.errors import ConfigError, InputError
+from fast_snow.limits import CHECKPOINT_JSON_FILE
 from fast_snow.weights import da3_folder
 
 
@@ -78,12 +79,10 @@ def variant_of(model_path: str) -> Variant:
 def _named_in(config: Path) -> str | None:
     """Return the variant's name in the `config.json` of a folder as Hugging Face has it, None where it has none."""
     try:
-        content = json.loads(config.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"da3.model_path: {config} cannot be read as JSON ({error}); download the folder again"
-        ) from error
+        if not config.exists():
+            return None
+        content = untrusted_json.load(config, limit=CHECKPOINT_JSON_FILE)
+    except (OSError, InputError) as error:
+        raise ConfigError(f"da3.model_path: {error}; download the folder again") from error
     named = content.get("model_name") if isinstance(content, dict) else None
     return named if isinstance(named, str) else None

@@ -13,7 +13,9 @@ import torch
 
 from fast_snow.engines.fastsam.upstream import ultralytics
 from fast_snow.errors import InputError
-from fast_snow.weights import check
+from fast_snow.limits import CHECKPOINT_MODULES, PATH_LENGTH
+from fast_snow.weights import check, damage
+from fast_snow.weights.pickles import require_cheap
 
 _LETTER_BY_WIDTH = {16: "n", 32: "s", 48: "m", 64: "l", 80: "x"}
 """The scale of YOLOv8 by the channels of its first convolution."""
@@ -90,13 +92,15 @@ class _Inert:
 
 def _state(path: Path) -> dict[str, torch.Tensor]:
     """Read the tensors of a file by name."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file, expected FastSAM's weights; {_REMEDY}")
+    problem = damage(path)
+    if problem is not None:
+        raise InputError(f"{path}: {problem}, expected FastSAM's weights; {_REMEDY}")
     check(path)
+    require_cheap(path)
     try:
         checkpoint = _unpickled(path)
         network = _network_of(checkpoint)
-        return {} if network is None else dict(_tensors(network, ""))
+        return {} if network is None else dict(_tensors(network))
     except (RuntimeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
         raise InputError(f"{path}: cannot be read ({reason}); {_REMEDY} again") from None
@@ -117,16 +121,24 @@ def _network_of(checkpoint: object) -> _Inert | None:
     return checkpoint if isinstance(checkpoint, _Inert) else None
 
 
-def _tensors(module: _Inert, prefix: str) -> Iterator[tuple[str, torch.Tensor]]:
-    """Walk what was a module and yield what its state would hold."""
-    parameters, buffers, modules = (vars(module)[name] for name in _NETWORK_STATE)
-    passing = vars(module).get("_non_persistent_buffers_set", ())
-    lasting = {name: tensor for name, tensor in buffers.items() if name not in passing}
-    for name, tensor in (parameters | lasting).items():
-        if isinstance(tensor, torch.Tensor):
-            yield prefix + name, tensor.detach()
-    for name, inner in modules.items():
-        yield from _tensors(inner, f"{prefix}{name}.")
+def _tensors(network: _Inert) -> Iterator[tuple[str, torch.Tensor]]:
+    """Walk what was a network and yield what its state would hold.
+
+    Modules may be shared, as activations are; a few of them that hold each other would have names without end.
+    """
+    remaining, visited = [("", network)], 0
+    while remaining:
+        prefix, module = remaining.pop()
+        visited += 1
+        if visited + len(remaining) > CHECKPOINT_MODULES.largest or len(prefix) > PATH_LENGTH.largest:
+            raise ValueError(f"more than {CHECKPOINT_MODULES.largest} modules")
+        parameters, buffers, modules = (vars(module)[name] for name in _NETWORK_STATE)
+        passing = vars(module).get("_non_persistent_buffers_set", ())
+        lasting = {name: tensor for name, tensor in buffers.items() if name not in passing}
+        for name, tensor in (parameters | lasting).items():
+            if isinstance(tensor, torch.Tensor):
+                yield prefix + name, tensor.detach()
+        remaining += [(f"{prefix}{name}.", inner) for name, inner in modules.items()]
 
 
 def _letter(state: Mapping[str, torch.Tensor], path: Path) -> str:
@@ -135,12 +147,16 @@ def _letter(state: Mapping[str, torch.Tensor], path: Path) -> str:
         raise InputError(f"{path}: got no network in it, {_EXPECTED}")
     if _COEFFICIENTS not in state or _CLASSES not in state:
         raise InputError(f"{path}: got a network without the layers of YOLOv8 for segmentation, {_EXPECTED}")
-    if (classes := len(state[_CLASSES])) != 1:
+    if (classes := _channels(state[_CLASSES])) != 1:
         raise InputError(f"{path}: got a network of {classes} classes, {_EXPECTED}")
-    width = len(state[_FIRST]) if _FIRST in state else 0
+    width = _channels(state[_FIRST]) if _FIRST in state else 0
     if width not in _LETTER_BY_WIDTH:
         raise InputError(f"{path}: got a first layer of {width} channels, {_EXPECTED}")
     return _LETTER_BY_WIDTH[width]
+
+
+def _channels(weights: torch.Tensor) -> int:
+    return weights.shape[0] if weights.ndim else 0
 
 
 def _build(letter: str) -> torch.nn.Module:

@@ -9,6 +9,8 @@ import torch
 
 from fast_snow.engines.sam3.package_workarounds import UpstreamTracker, built, import_builder
 from fast_snow.errors import ConfigError, InputError
+from fast_snow.weights import damage
+from fast_snow.weights.pickles import require_cheap
 
 _FILES = ("sam3.safetensors", "sam3.pt")
 _PREFIXES = {"detector.backbone.vision_backbone.": "backbone.vision_backbone.", "tracker.": ""}
@@ -86,17 +88,23 @@ def read(weights: Path) -> dict[str, torch.Tensor]:
     Raises:
         InputError: the file is damaged or is not a checkpoint.
     """
+    problem = damage(weights)
+    if problem is not None:
+        raise InputError(f"{weights}: {problem}; {_ADVICE}")
     try:
         if weights.suffix == ".safetensors":
             from safetensors.torch import load_file
 
             content: Any = load_file(weights)
         else:
+            require_cheap(weights)
             content = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, _safetensors_error()) as error:
         raise InputError(f"{weights}: not a readable checkpoint ({_first_line(error)}); {_ADVICE}") from None
     inner = content.get("model", content) if isinstance(content, dict) else content
-    if not isinstance(inner, dict) or not all(isinstance(each, torch.Tensor) for each in inner.values()):
+    if not isinstance(inner, dict) or not all(
+        isinstance(name, str) and isinstance(each, torch.Tensor) for name, each in inner.items()
+    ):
         raise InputError(f"{weights}: got {type(content).__name__}, expected named weights; {_ADVICE}")
     return _of_tracker(inner)
 

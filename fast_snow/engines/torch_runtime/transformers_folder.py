@@ -1,6 +1,5 @@
 """A network that transformers builds from a folder on disk; nothing is fetched and nothing in it is executed."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers.utils import logging
 
+from fast_snow import untrusted_json
 from fast_snow.errors import ConfigError
+from fast_snow.limits import CHECKPOINT_JSON_FILE
 from fast_snow.weights import damage
 
 _CONFIG: Final = "config.json"
@@ -82,7 +83,7 @@ def load(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: A
 
 
 def _kind(path: Path) -> Any:  # noqa: ANN401 (whatever the file says)
-    described: Any = json.loads(path.read_bytes())
+    described: Any = untrusted_json.load(path, limit=CHECKPOINT_JSON_FILE)
     return described.get("model_type") if isinstance(described, dict) else None
 
 

@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from fast_snow import untrusted_json
 from fast_snow.atomic_files import store
 from fast_snow.errors import InputError, OutputError
-from fast_snow.evaluation.readers.json_text import load_json
+from fast_snow.limits import RUN_RECORD_FILE
 from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.conversation import Usage
 
@@ -66,7 +67,7 @@ def kept(folder: Path, digest: str) -> Reply | None:
     path = _path(folder, digest)
     if not path.is_file():
         return None
-    values = load_json(path)
+    values = untrusted_json.load(path, limit=RUN_RECORD_FILE)
     try:
         return _reply(values)
     except (KeyError, TypeError) as error:

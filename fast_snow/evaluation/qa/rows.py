@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from fast_snow import untrusted_json
 from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
-from fast_snow.evaluation.readers.json_text import load_json, parse_json
 from fast_snow.evaluation.readers.paths import check_relative
+from fast_snow.limits import DATASET_JSON_FILE
+from fast_snow.untrusted_files import read_text
 
-MAX_BYTES: Final = 2**29
 _KINDS: Final[Mapping[type, str]] = {str: "text", dict: "an object", list: "a list", bool: "true or false"}
 
 
@@ -100,7 +101,7 @@ def load(path: Path) -> Source:
     if path.suffix == ".jsonl":
         found = tuple(_lines(path))
     else:
-        content = load_json(path, max_bytes=MAX_BYTES)
+        content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
         inner = content.get("questions", [content]) if isinstance(content, dict) else content
         if not isinstance(inner, list):
             raise InputError(f"{path}: is {short(inner)}, expected a list of objects")
@@ -114,21 +115,23 @@ def _lines(path: Path) -> Iterator[Row]:
     for number, line in enumerate(text_lines(path), start=1):
         if line.strip():
             where = f"{path}, line {number}"
-            yield _row(parse_json(line, where), where)
+            yield _row(_parsed(line, where), where)
+
+
+def _parsed(line: str, where: str) -> Any:  # noqa: ANN401 (JSON)
+    try:
+        return untrusted_json.loads(line)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def text_lines(path: Path) -> list[str]:
     """Return the lines of a text file.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or is too large.
     """
-    try:
-        return path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a text file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8, expected text") from None
+    return read_text(path, limit=DATASET_JSON_FILE).split("\n")
 
 
 def _row(value: object, where: str) -> Row:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.paths import files_below
+from fast_snow.untrusted_files import open_file
 
 
 def sha256_of(path: Path) -> str:
@@ -29,7 +30,7 @@ def sha256_of(path: Path) -> str:
 
 def _digest(path: Path) -> str:
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); restore it or its permissions") from error

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Int64
 
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import decode
+from fast_snow.limits import IMAGE_PIXELS
 from fast_snow.types import GridShape, Masks
 
 _ZERO: Final = 48
@@ -23,7 +24,6 @@ _SIGN: Final = 16
 _MOST_GROUPS: Final = 7
 """Thirty-five bits: more than any length and its sign need."""
 _LONGEST: Final = 2**24
-_MOST_PIXELS: Final = 2**28
 
 
 def from_coco(counts: str | Sequence[int], shape: GridShape) -> Masks:
@@ -37,8 +37,10 @@ def from_coco(counts: str | Sequence[int], shape: GridShape) -> Masks:
         InputError: they are no run lengths, or not of a mask of this size.
     """
     height, width = shape
-    if height < 1 or width < 1 or height * width > _MOST_PIXELS:
-        raise InputError(f"run lengths of a mask of {width}x{height} pixels, expected 1 to {_MOST_PIXELS} pixels")
+    if height < 1 or width < 1 or height * width > IMAGE_PIXELS.largest:
+        raise InputError(
+            f"run lengths of a mask of {width}x{height} pixels, expected 1 to {IMAGE_PIXELS.largest} pixels"
+        )
     if len(counts) > _LONGEST:
         raise InputError(f"{len(counts)} run lengths, expected at most {_LONGEST}")
     lengths = _decompressed(counts) if isinstance(counts, str) else _checked(counts)
@@ -52,7 +54,7 @@ def from_coco(counts: str | Sequence[int], shape: GridShape) -> Masks:
 
 
 def _checked(counts: Sequence[int]) -> Int64[np.ndarray, " n"]:
-    if not all(type(each) is int and 0 <= each <= _MOST_PIXELS for each in counts):
+    if not all(type(each) is int and 0 <= each <= IMAGE_PIXELS.largest for each in counts):
         raise InputError("run lengths that are no whole numbers of at least 0, expected such")
     return np.array(counts, dtype=np.int64)
 
@@ -85,7 +87,8 @@ def _by_rows(start: Int64[np.ndarray, " r"], stop: Int64[np.ndarray, " r"], shap
     steps = np.zeros((right - left) * height + 1, dtype=np.int8)
     steps[start - left * height] = 1
     steps[stop - left * height] -= 1  # runs that touch go on
-    inside = np.cumsum(steps[:-1], dtype=np.int8).reshape(right - left, height).T.astype(np.bool_)
+    np.cumsum(steps, out=steps)  # in place: a mask may have 100 megapixels
+    inside = steps[:-1].view(np.bool_).reshape(right - left, height).T
     row, column, length = _row_runs(inside)
     first = (row * width + column + left).astype(np.int32)
     return Masks(
@@ -104,7 +107,8 @@ def _row_runs(
     padded = np.zeros((height, width + 1), dtype=np.bool_)
     padded[:, :width] = inside
     flat = padded.reshape(-1)
-    change = np.flatnonzero(np.diff(flat, prepend=False))
+    change = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    change = np.concatenate([[0], change]) if flat[0] else change
     first, last = change[::2], change[1::2]
     return first // (width + 1), first % (width + 1), last - first
 

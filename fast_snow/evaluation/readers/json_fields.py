@@ -1,6 +1,5 @@
 """Members of JSON objects that nobody vouches for: each is asked for by its kind, and refused by its place."""
 
-import math
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
@@ -61,13 +60,9 @@ def numbers(parent: object, name: str, count: int, where: str) -> tuple[float, .
 
 
 def _number(value: object, where: str) -> float:
-    try:
-        found = float(value) if type(value) in (int, float) else math.nan  # type: ignore[arg-type]
-    except OverflowError:
-        found = math.inf
-    if not math.isfinite(found):
+    if not isinstance(value, int | float) or isinstance(value, bool):
         raise InputError(f"{where}: got {_shown(value)}, expected a finite number")
-    return found
+    return float(value)
 
 
 def _shown(value: object) -> str:

@@ -17,13 +17,14 @@ from typing import Any, Final
 
 import numpy as np
 
+from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.json_fields import array, integer, member, number, numbers
-from fast_snow.evaluation.readers.json_text import load_json
 from fast_snow.evaluation.readers.objects import every_frame, painted, refuse_repeats
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.readers.text_rows import Row, rows
 from fast_snow.evaluation.truth import BoxesInSpace, ObjectsInFrame
+from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.types import GridShape
 
 IGNORED: Final = "DontCare"
@@ -96,7 +97,7 @@ def read_tracks(path: Path, source: TruthSource) -> Labels:
     Raises:
         InputError: the file is damaged, or has nothing of the clip's frames.
     """
-    content = load_json(path)
+    content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
     where = str(path)
     offset = np.array(numbers(content, "p2_offset_m", 3, where)) + source.camera_offset_m
     tracks = member(content, "tracks", dict, where)

@@ -10,6 +10,7 @@ Reference:
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +19,16 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from fast_snow.errors import InputError
+from fast_snow.limits import IMAGE_FILE, IMAGE_PIXELS
+from fast_snow.untrusted_files import read_bytes
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _GREY: Final = 0
 _PALETTE: Final = 3
 _COLOUR_TYPE: Final = 9
 """Where in a PNG header it says what pixels mean; the number of bits stands before it."""
-_MOST_PIXELS: Final = 2**28
+_MOST_CHUNKS: Final = 2**16
+"""256 MiB in chunks of 8 KiB are half as many."""
 
 
 def read_ids(path: Path) -> UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]:
@@ -36,20 +40,17 @@ def read_ids(path: Path) -> UInt8[np.ndarray, "h w"] | UInt16[np.ndarray, "h w"]
     Raises:
         InputError: the file is no such image.
     """
+    data = read_bytes(path, limit=IMAGE_FILE)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a PNG image") from error
-    try:
-        chunks = list(_chunks(data))
+        chunks = list(islice(_chunks(data), _MOST_CHUNKS))
         header = chunks[0][1]
         width, height, bits, colour_type = struct.unpack(">IIBB", header[:10])
     except (ValueError, IndexError, struct.error):
         raise InputError(f"{path}: no PNG image or a damaged one, expected an id map as PNG") from None
-    if colour_type not in (_GREY, _PALETTE) or not 0 < width * height <= _MOST_PIXELS:
+    if colour_type not in (_GREY, _PALETTE) or not 0 < width * height <= IMAGE_PIXELS.largest:
         raise InputError(
             f"{path}: {width}x{height} pixels in colour type {colour_type}, expected ids as grey levels or palette"
-            f" indices and at most {_MOST_PIXELS} pixels"
+            f" indices and at most {IMAGE_PIXELS.largest} pixels"
         )
     image = _decoded(b"".join([_SIGNATURE, *_as_grey(chunks)]))
     if image is None or image.shape != (height, width):

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.errors import InputError
+from fast_snow.limits import TABLE_FILE
+from fast_snow.untrusted_files import read_text
 
 _LARGEST_INTEGER: Final = 2**53
 """Larger whole numbers are not exact where they are written like 1.0."""
@@ -66,13 +68,7 @@ def rows(path: Path, *, columns: int, separator: str | None = None) -> Iterator[
     Raises:
         InputError: the file cannot be read, or a row is too short.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}), expected a text file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: byte {error.start} is not UTF-8, expected a text file") from None
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(read_text(path, limit=TABLE_FILE).splitlines(), start=1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         words = tuple(word.strip() for word in line.split(separator))

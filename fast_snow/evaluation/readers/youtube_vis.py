@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from fast_snow import untrusted_json
 from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.coco_rle import from_coco
 from fast_snow.evaluation.readers.json_fields import array, integer, member
-from fast_snow.evaluation.readers.json_text import load_json
 from fast_snow.evaluation.readers.objects import MOST_FRAMES, Labelled, gather
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.truth import ObjectsInFrame
+from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.types import GridShape, Masks
 
 
@@ -33,7 +34,7 @@ def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, .
     Raises:
         InputError: the file is damaged, has no such video, polygons for masks, or masks of another size than the video.
     """
-    content = load_json(path)
+    content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
     video, where = _video(content, path, source.video)
     shape = (integer(video, "height", where, low=1), integer(video, "width", where, low=1))
     length = _length(video, where)

@@ -1,12 +1,12 @@
 """What a server's error means, and what the user can do about it, in one line."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fast_snow.errors import EngineError, FastSnowError, UserError
+from fast_snow import untrusted_json
+from fast_snow.errors import EngineError, FastSnowError, InputError, UserError
 from fast_snow.reasoning.providers.delivery import LONGEST_PAUSE_S, Denied, Loss, Lost, asked_pause_s, passes
 from fast_snow.reasoning.providers.endpoint import Endpoint
 
@@ -162,8 +162,8 @@ def _times(retries: int) -> str:
 def said(body: str) -> tuple[str, Sequence[str]]:
     """Return the message of an error's body, and the codes beside it, in any of the forms that servers use."""
     try:
-        read = json.loads(body)
-    except (ValueError, RecursionError):
+        read = untrusted_json.loads(body)
+    except InputError:
         return _shortened(re.sub(r"<[^>]*>", " ", body[:_LONGEST_PAGE])), ()
     if isinstance(read, list) and read:
         read = read[0]

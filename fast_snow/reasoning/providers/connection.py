@@ -6,19 +6,24 @@ from collections.abc import Callable, Iterator
 import httpx2
 
 from fast_snow.errors import ConfigError
+from fast_snow.limits import REPLY
 from fast_snow.reasoning.providers.delivery import Loss, Lost
 
 
 class _Bounded(httpx2.SyncByteStream):
-    """An answer's body that must be complete at a given time."""
+    """An answer's body that must be complete at a given time, and bounded."""
 
     def __init__(self, stream: httpx2.SyncByteStream, deadline_s: float, request: httpx2.Request) -> None:
         self._stream, self._deadline_s, self._request = stream, deadline_s, request
 
     def __iter__(self) -> Iterator[bytes]:
+        size = 0
         for chunk in self._stream:
             if time.monotonic() > self._deadline_s:
                 raise httpx2.ReadTimeout("the answer did not end in time", request=self._request)
+            size += len(chunk)
+            if size > REPLY.largest:
+                raise httpx2.ReadError(f"the answer has more than {REPLY.largest} bytes", request=self._request)
             yield chunk
 
     def close(self) -> None:
@@ -40,8 +45,11 @@ def http_client(timeout_s: float) -> httpx2.Client:
 
     def begin(request: httpx2.Request) -> None:
         request.extensions["deadline_s"] = time.monotonic() + timeout_s
+        request.headers["accept-encoding"] = "identity"
 
     def bound(response: httpx2.Response) -> None:
+        if response.headers.get("content-encoding", "identity") != "identity":  # unpacked, it could have any size
+            raise httpx2.DecodingError("the answer is compressed, which was not asked for", request=response.request)
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _Bounded(response.stream, response.request.extensions["deadline_s"], response.request)
 

@@ -5,7 +5,6 @@ again all the same: it only asks and changes nothing, so the worst is that an an
 counts every further sending, and the clients' own retries are switched off so that there are no others.
 """
 
-import json
 import math
 import random
 import time
@@ -17,7 +16,8 @@ from enum import Enum, auto
 from itertools import count
 from typing import Any
 
-from fast_snow.errors import EngineError, FastSnowError, UserError
+from fast_snow import untrusted_json
+from fast_snow.errors import EngineError, FastSnowError, InputError, UserError
 
 LONGEST_PAUSE_S = 120.0
 """Who is told to wait longer is told so instead."""
@@ -143,8 +143,8 @@ def passes(status: int) -> bool:
 
 def _read(text: str) -> Mapping[str, Any]:
     try:
-        body = json.loads(text)
-    except (ValueError, RecursionError):
+        body = untrusted_json.loads(text)
+    except InputError:
         body = None
     if isinstance(body, dict):
         return body
@@ -199,7 +199,7 @@ def _seconds_until(date: str | None) -> float | None:
 
 def _retry_info(body: str) -> str:
     try:
-        details = json.loads(body)["error"]["details"]
+        details = untrusted_json.loads(body)["error"]["details"]
         return next(str(each["retryDelay"]) for each in details if "retryDelay" in each)
-    except (ValueError, KeyError, TypeError, RecursionError, StopIteration):
+    except (InputError, KeyError, TypeError, StopIteration):
         return ""

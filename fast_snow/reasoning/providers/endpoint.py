@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from fast_snow.addresses import keeps_secrets
 from fast_snow.config import VlmConfig, VlmProvider
 from fast_snow.errors import ConfigError
 from fast_snow.reasoning.providers.keys import Key, find
@@ -51,20 +52,26 @@ def endpoint(config: VlmConfig, environ: Mapping[str, str]) -> Endpoint:
 
     Raises:
         UserError: no key is set.
-        ConfigError: the address is none, or the model is another provider's.
+        ConfigError: the address is none, or would show the key on the way, or the model is another provider's.
     """
     own = config.base_url is None
     _expect_name(config)
     if own:
         _expect_model_of(config)
     address = _checked(config.base_url) if config.base_url is not None else _ADDRESS[config.provider]
+    key = find(_KEYS[config.provider], _OWNER[config.provider], environ, optional=not own)
+    if key.given and not keeps_secrets(address):
+        raise ConfigError(
+            f"vlm.base_url: {address} would get the key of {key.variable} by http, for all on the way to read: use"
+            f" https, or ask without the key: env -u {key.variable} fast-snow …"
+        )
     return Endpoint(
         name=_OWNER[config.provider] if own else address,
         address=address,
         own=own,
         model=config.model,
         timeout_s=config.timeout_s,
-        key=find(_KEYS[config.provider], _OWNER[config.provider], environ, optional=not own),
+        key=key,
     )
 
 

@@ -20,8 +20,9 @@ import httpx2
 from google import genai
 from google.genai import errors, types
 
+from fast_snow import untrusted_json
 from fast_snow.config import VlmConfig
-from fast_snow.errors import EngineError
+from fast_snow.errors import EngineError, InputError
 from fast_snow.reasoning.conversation import (
     ModelTurn,
     Picture,
@@ -165,8 +166,8 @@ def _outcome(outcome: ToolOutcome, named: frozenset[str]) -> types.Part:
 
 def _object(text: str) -> dict[str, Any] | None:
     try:
-        read = json.loads(text)
-    except (ValueError, RecursionError):
+        read = untrusted_json.loads(text)
+    except InputError:
         return None
     return read if isinstance(read, dict) else None
 
