@@ -18,11 +18,9 @@ from jaxtyping import UInt8
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.inputs.orientation import Orientation, from_display_matrix
 from fast_snow.inputs.sampling import shrink, shrunk_size
+from fast_snow.inputs.video_packets import WHAT_TO_DO, Decoding, frames, missing_s, opened
 from fast_snow.types import GridShape
-
-# A small file can name other files and addresses (playlists do): nothing is fetched on a file's behalf.
-_OPTIONS = {"protocol_whitelist": "file"}
-_WHAT_TO_DO = "re-encode it or copy it again"
+from fast_snow.untrusted_files import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +56,12 @@ def open_video(path: Path, *, max_side: int = 0) -> Video:
     Raises:
         InputError: the file is missing, empty, no video, or holds no frame that can be decoded.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected a video file or a recording folder: check the path")
-    if not path.stat().st_size:
-        raise InputError(f"{path}: the file is empty; expected a video: copy it again")
-    with _open(path) as container:
-        stream = _video_stream(path, container)
-        first = next(_frames(path, container, stream), None)
+    if not path.exists():
+        raise InputError(f"{shown(path)}: no such file; expected a video file or a recording folder: check the path")
+    with opened(path) as (container, stream):
+        first = next(frames(container, stream, Decoding()), None)
         if first is None:
-            raise InputError(f"{path}: no frame can be decoded; expected a readable video: {_WHAT_TO_DO}")
+            raise InputError(f"{shown(path)}: no frame can be decoded; expected a readable video: {WHAT_TO_DO}")
         orientation = _orientation(path, first)
         stored = (first.height, first.width)
         upright = shrunk_size(stored, max_side, stream.sample_aspect_ratio or Fraction(1))
@@ -84,8 +79,8 @@ def open_video(path: Path, *, max_side: int = 0) -> Video:
 def decode(video: Video) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Decode a video from its beginning.
 
-    A file that breaks off or is damaged is decoded up to the damage; then a `FastSnowWarning` says how many frames
-    there were.
+    Packets that are damaged are skipped, and a file that breaks off is decoded up to there; then a `FastSnowWarning`
+    says how much is missing.
 
     Yields:
         Each frame with its presentation time in seconds relative to the first, in presentation order.
@@ -93,17 +88,38 @@ def decode(video: Video) -> Iterator[tuple[Fraction, VideoFrame]]:
     Raises:
         InputError: the frames change their size on the way.
     """
-    with _open(video.path) as container:
-        stream = _video_stream(video.path, container)
+    decoding = Decoding()
+    with opened(video.path) as (container, stream):
         interval = 1 / (video.fps or Fraction(25))
-        for index, (time, frame) in enumerate(_timed(video.path, _frames(video.path, container, stream), interval)):
-            if (frame.height, frame.width) != video.stored_size:
-                height, width = video.stored_size
-                raise InputError(
-                    f"{video.path}: frame {index} is {frame.width}x{frame.height}, those before it {width}x{height};"
-                    " expected one size: cut the video there or re-encode it to one size"
-                )
-            yield time, frame
+        complete = False
+        try:
+            timed = _timed(video.path, frames(container, stream, decoding), stream.time_base, interval)
+            for index, (time, frame) in enumerate(timed):
+                _require_size(video, index, frame)
+                yield time, frame
+            complete = True
+        finally:
+            _warn_of_damage(video.path, decoding, missing_s(stream, decoding) if complete else Fraction(0))
+
+
+def _require_size(video: Video, index: int, frame: VideoFrame) -> None:
+    if (frame.height, frame.width) != video.stored_size:
+        height, width = video.stored_size
+        raise InputError(
+            f"{shown(video.path)}: frame {index} is {frame.width}x{frame.height}, those before it {width}x{height};"
+            " expected one size: cut the video there or re-encode it to one size"
+        )
+
+
+def _warn_of_damage(path: Path, decoding: Decoding, lost_s: Fraction) -> None:
+    damage = []
+    if lost_s or decoding.broken:
+        damage.append(f"cut short ({f'{float(lost_s):.1f} s are missing' if lost_s else decoding.broken})")
+    if decoding.skipped:
+        damage.append(f"{decoding.skipped} of {decoding.packets} packets damaged or without a key frame, skipped")
+    if damage:
+        message = f"{shown(path)}: {', '.join(damage)}; {decoding.frames} frames decoded"
+        warnings.warn(message, FastSnowWarning, stacklevel=2)
 
 
 def picture(video: Video, frame: VideoFrame) -> UInt8[np.ndarray, "height width 3"]:
@@ -113,69 +129,15 @@ def picture(video: Video, frame: VideoFrame) -> UInt8[np.ndarray, "height width 
     return np.ascontiguousarray(video.orientation.apply(image))
 
 
-def _open(path: Path) -> InputContainer:
-    try:
-        return av.open(str(path.resolve()), options=_OPTIONS)
-    except (av.FFmpegError, ValueError) as error:
-        raise InputError(
-            f"{path}: cannot be read as a video ({_reason(error)}); expected one: {_WHAT_TO_DO}"
-        ) from error
-
-
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    """Return the first stream of moving pictures; a cover image on a sound file is none."""
-    for stream in container.streams.video:
-        if not stream.disposition & av.stream.Disposition.attached_pic:
-            return stream
-    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise InputError(f"{path}: no video stream, only {kinds}; expected a video: give another file")
-
-
-def _frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Decode up to the end or the first damage, and warn of damage after the last good frame."""
-    count = 0
-    try:
-        for frame in _whole_frames(container, stream):
-            count += 1
-            yield frame
-    except (av.FFmpegError, EOFError) as error:
-        for frame in _rest(stream):
-            count += 1
-            yield frame
-        if count:
-            message = f"damaged or cut short ({_reason(error)}); the {count} frames before that are used"
-            warnings.warn(f"{path}: {message}", FastSnowWarning, stacklevel=2)
-
-
-def _whole_frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Yield frames; EOFError where the file ends before it should."""
-    announced = len(stream.index_entries) or stream.frames
-    count = 0
-    for packet in container.demux(stream):
-        # The end of the file cuts this packet short. Broadcast streams, which announce nothing, flag others too.
-        if packet.is_corrupt and announced:
-            raise EOFError("the file ends inside a frame")
-        count += packet.size > 0
-        yield from packet.decode()
-    if count < announced:
-        raise EOFError(f"{announced} frames were announced")
-
-
-def _rest(stream: VideoStream) -> list[VideoFrame]:
-    """Return the good frames that the decoder still holds back after damage."""
-    try:
-        return stream.codec_context.decode(None)
-    except av.FFmpegError:
-        return []
-
-
-def _timed(path: Path, frames: Iterable[VideoFrame], interval: Fraction) -> Iterator[tuple[Fraction, VideoFrame]]:
+def _timed(
+    path: Path, found: Iterable[VideoFrame], time_base: Fraction | None, interval: Fraction
+) -> Iterator[tuple[Fraction, VideoFrame]]:
     """Stamp frames with seconds since the first; `interval` follows a frame where the file's clock is no help."""
     origin: Fraction | None = None
     time = -interval
     jumps = 0
-    for frame in frames:
-        stamp = None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+    for frame in found:
+        stamp = None if frame.pts is None or time_base is None else frame.pts * time_base
         expected = time + interval
         if stamp is None:
             time = expected
@@ -187,7 +149,9 @@ def _timed(path: Path, frames: Iterable[VideoFrame], interval: Fraction) -> Iter
         yield time, frame
     if jumps:
         warnings.warn(
-            f"{path}: time stamps jump back {jumps} times; time goes on from there", FastSnowWarning, stacklevel=2
+            f"{shown(path)}: time stamps jump back {jumps} times; time goes on from there",
+            FastSnowWarning,
+            stacklevel=2,
         )
 
 
@@ -199,7 +163,9 @@ def _orientation(path: Path, frame: VideoFrame) -> Orientation:
     orientation = from_display_matrix(bytes(matrix))
     if orientation is None:
         warnings.warn(
-            f"{path}: turned by {frame.rotation} degrees; only quarter turns are undone", FastSnowWarning, stacklevel=2
+            f"{shown(path)}: turned by {frame.rotation} degrees; only quarter turns are undone",
+            FastSnowWarning,
+            stacklevel=2,
         )
         return Orientation()
     return orientation
@@ -207,9 +173,10 @@ def _orientation(path: Path, frame: VideoFrame) -> Orientation:
 
 def _duration_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
     if stream.duration is not None and stream.time_base is not None:
-        return stream.duration * stream.time_base
-    return None if container.duration is None else Fraction(container.duration, av.time_base)
-
-
-def _reason(error: Exception) -> str:
-    return str(getattr(error, "strerror", None) or error).splitlines()[0]
+        duration, start = stream.duration * stream.time_base, (stream.start_time or 0) * stream.time_base
+    elif container.duration is not None:
+        duration, start = (Fraction(each or 0, av.time_base) for each in (container.duration, container.start_time))
+    else:
+        return None
+    # These state the time of the end, others the length.
+    return duration - start if container.format.name.startswith(("matroska", "asf", "nut")) else duration
