@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from fast_snow.config import DepthFilterConfig, StepConfig
 from fast_snow.step import observe
@@ -153,3 +154,76 @@ def test_a_margin_drops_no_object():
     ]
     assert [each.index.tolist() for each in kept] == [[1, 2]] * 4
     assert {each.health.small_dropped for each in kept} == {1}
+
+
+# ---------------------------------------------------------------------------------------- the limit of extent
+
+LIMIT = 30.0
+
+
+def two_points(
+    angles: np.ndarray,
+    pair: tuple[tuple[int, int], tuple[int, int]],
+    near: float,
+    camera: np.ndarray,
+    long: float,
+):
+    """Observe an object of two pixels that is `long` metres long along the world's x axis; None where none can be."""
+    T_world_camera = np.eye(4)
+    T_world_camera[:3, :3] = Rotation.from_euler("xyz", angles).as_matrix()
+    T_world_camera[:3, 3] = camera
+    inverse_K = np.linalg.inv(GEOMETRY.intrinsics[0])
+    rays = [T_world_camera[:3, :3] @ inverse_K @ (col, row, 1) for row, col in pair]
+    with np.errstate(all="ignore"):
+        far = (long + near * rays[0][0]) / rays[1][0]
+    if not 0.01 < far < 300 or np.abs(far * rays[1] - near * rays[0])[1:].max() > LIMIT - 1:
+        return None
+    depth = np.zeros(GRID, np.float32)
+    depth[pair[0]], depth[pair[1]] = near, far
+    few = {"depth_filter": DepthFilterConfig(min_points=1), "step": StepConfig(mask_margin=0)}
+    return observe(
+        boxes((0, 0, GRID[1], GRID[0])),
+        np.ones(1, np.float32),
+        t=0,
+        depth=depth,
+        confidence=np.ones(GRID, np.float32),
+        intrinsics=GEOMETRY.intrinsics[0],
+        T_camera_world=np.linalg.inv(T_world_camera),
+        metric=True,
+        **few,
+    )
+
+
+def test_an_object_of_exactly_the_limit_stays():
+    """Whatever the pose, the pixels and the distance: float32 would drop one in seven."""
+    random = np.random.default_rng(0)
+    at_limit, beyond = [], []
+    while len(at_limit) < 40:
+        angles, camera = random.uniform(-np.pi, np.pi, 3), random.uniform(-100, 100, 3)
+        (row, other_row), (col, other_col) = (random.choice(size, 2, replace=False) for size in GRID)
+        place = angles, ((row, col), (other_row, other_col)), random.uniform(0.5, 60), camera
+        if (found := two_points(*place, LIMIT)) is not None:
+            at_limit.append(found.health.oversized_dropped)
+        if (found := two_points(*place, LIMIT + 0.01)) is not None:
+            beyond.append(found.health.oversized_dropped)
+    assert not any(at_limit)
+    assert len(beyond) > 30
+    assert all(beyond)
+
+
+@pytest.mark.parametrize("metric", [True, False])
+def test_an_object_without_an_end_is_dropped(metric: bool):
+    result = observed((0, 0, 32, 24), depth=np.full(GRID, 3e38, np.float32), metric=metric)
+    assert (len(result.tokens), result.health.oversized_dropped) == (0, 1)
+
+
+def test_the_gates_are_counted():
+    confidence = GEOMETRY.confidence[0].copy()
+    confidence[:, :8] = 0.49
+    depth = GEOMETRY.depth[0].copy()
+    depth[:, 8:10] = np.nan
+    plain = {"step": StepConfig(mask_margin=0), "depth_filter": DepthFilterConfig(min_points=50)}
+    health = observed((0, 0, 8, 10), (6, 0, 16, 10), (0, 12, 9, 20), depth=depth, confidence=confidence, **plain).health
+    assert health == Health(
+        masks=3, small_dropped=2, no_depth_dropped=2, mask_pixels=80 + 100 + 72, untrusted_pixels=80 + 40 + 72
+    )
