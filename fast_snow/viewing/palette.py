@@ -9,8 +9,16 @@ apart objects that share a colour."""
 
 
 def color_of(object_id: int) -> str:
-    """Return the colour of an object as `#RRGGBB`."""
-    return PALETTE[object_id % len(PALETTE)]
+    """Return the colour of an object as `#RRGGBB`.
+
+    The digits of the number to the base of the palette's length are added up (as page.js does too): recorded numbers
+    often are multiples of 8, which would all have one colour.
+    """
+    total, rest = 0, object_id
+    while rest:
+        rest, digit = divmod(rest, len(PALETTE))
+        total += digit
+    return PALETTE[total % len(PALETTE)]
 
 
 def rgb_of(object_id: int) -> tuple[int, int, int]:

@@ -42,5 +42,11 @@ def test_numbers_are_readable_on_every_colour():
 
 
 def test_colour_belongs_to_the_object():
-    assert color_of(3) == color_of(3 + len(PALETTE)) != color_of(4)
+    assert [color_of(i) for i in range(len(PALETTE))] == list(PALETTE)
+    assert color_of(8) == color_of(1)
+
+
+@pytest.mark.parametrize("step", [1, 8, 64, 512])
+def test_neighbours_in_any_numbering_differ(step):
+    assert len({color_of(i * step) for i in range(len(PALETTE))}) == len(PALETTE)
     assert rgb_of(0) == (0x28, 0xBC, 0xFD)

@@ -8,7 +8,8 @@
     if (parent) parent.append(element);
     return element;
   };
-  const colors = (id) => palette[id % palette.length];
+  const digits = (id) => (id < palette.length ? id : digits(Math.floor(id / palette.length)) + (id % palette.length));
+  const colors = (id) => palette[digits(id) % palette.length];
   const plate = (parent, id, size) => {
     const spot = svg("g", { class: "spot" }, parent);
     svg("circle", { r: size, fill: colors(id).fill, stroke: colors(id).fill, "stroke-width": 2 }, spot);
