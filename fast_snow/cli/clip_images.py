@@ -1,10 +1,10 @@
 """The images of a finished run's clip: read again from its input, or else its keyframes."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import UInt8
 
@@ -69,6 +69,5 @@ def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
 
 def _keyframes(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
     for keyframe in graph.keyframes:
-        image = cv2.imread(str(folder / keyframe.path))
-        if image is not None:
-            yield keyframe.t, cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        if os.path.lexists(folder / keyframe.path):
+            yield keyframe.t, output.read_keyframe(folder, keyframe)

@@ -1,4 +1,4 @@
-"""Reading the masks, the keyframes and the record of a run, which may come from a stranger."""
+"""Reading the masks and the record of a run, which may come from a stranger."""
 
 from collections.abc import Iterator
 from pathlib import Path

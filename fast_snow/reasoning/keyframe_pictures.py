@@ -64,18 +64,10 @@ def _picture(folder: Path, keyframe: Keyframe, graph: SceneGraph, masks: dict[in
 
 
 def _image(folder: Path, keyframe: Keyframe) -> Image:
-    name = f"{folder}: keyframe t={keyframe.t} at {keyframe.path!r}"
     try:
-        path = (folder / keyframe.path).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            raise InputError(f"{name}: outside the folder, expected a path inside it")
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:  # ValueError: a null character
-        raise InputError(f"{name}: cannot be read ({getattr(error, 'strerror', error)}); {_INSTEAD}") from error
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
-        raise InputError(f"{name}: damaged, expected a JPEG image; {_INSTEAD}")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        return output.read_keyframe(folder, keyframe)
+    except InputError as error:
+        raise InputError(f"keyframe t={keyframe.t}: {error}; {_INSTEAD}") from None
 
 
 def _of_graph(labelled: LabelledMasks, graph: SceneGraph) -> LabelledMasks:

@@ -5,10 +5,10 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+from jaxtyping import Float64, UInt8
 
-from fast_snow.kernels.masks import decode, select
-from fast_snow.types import LabelledMasks
+from fast_snow.kernels.masks import select
+from fast_snow.types import LabelledMasks, Masks
 
 TOLERANCE_PX: Final = 0.75
 """How far a polygon may stray from the mask's border, in pixels of the analysis grid."""
@@ -42,16 +42,14 @@ def outlines(labelled: LabelledMasks) -> tuple[Outline, ...]:
     """
     sized = []
     for i, object_id in enumerate(labelled.object_id.tolist()):
-        mask = decode(select(labelled.masks, np.array([i])))[0]
-        if mask.any():
-            sized.append((int(mask.sum()), _outline(object_id, mask)))
+        mask = select(labelled.masks, np.array([i]))
+        if len(mask.start):
+            sized.append((int((mask.stop - mask.start).sum()), _outline(object_id, mask)))
     return tuple(outline for _, outline in sorted(sized, key=lambda each: -each[0]))
 
 
-def _outline(object_id: int, mask: Bool[np.ndarray, "h w"]) -> Outline:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    v0, u0 = int(rows[0]), int(columns[0])
-    crop = np.pad(mask[v0 : rows[-1] + 1, u0 : columns[-1] + 1], 1).astype(np.uint8)
+def _outline(object_id: int, mask: Masks) -> Outline:
+    crop, v0, u0 = _cropped(mask)
     distance = cv2.distanceTransform(crop, cv2.DIST_L2, 3)
     v, u = np.unravel_index(int(np.argmax(distance)), distance.shape)
     shift = np.array([u0 - 1.0, v0 - 1.0])
@@ -60,6 +58,17 @@ def _outline(object_id: int, mask: Bool[np.ndarray, "h w"]) -> Outline:
         polygons=tuple(polygon + shift for polygon in _polygons(crop)),
         anchor=(float(u + shift[0]), float(v + shift[1])),
     )
+
+
+def _cropped(mask: Masks) -> tuple[UInt8[np.ndarray, "h w"], int, int]:
+    """Return one mask in the box that it fills, with a border of one pixel, and the box's first row and column."""
+    row = mask.start // mask.shape[1]
+    first, last = mask.start - row * mask.shape[1], mask.stop - row * mask.shape[1]
+    v0, u0 = int(row[0]), int(first.min())
+    steps = np.zeros((int(row[-1]) - v0 + 3, int(last.max()) - u0 + 2), np.int8)
+    steps[row - v0 + 1, first - u0 + 1] = 1
+    steps[row - v0 + 1, last - u0 + 1] = -1
+    return np.cumsum(steps, axis=1, out=steps).view(np.uint8), v0, u0
 
 
 def _polygons(mask: UInt8[np.ndarray, "h w"]) -> list[Float64[np.ndarray, "_ 2"]]:

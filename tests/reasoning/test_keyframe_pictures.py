@@ -70,16 +70,16 @@ def test_nothing_outside_the_folder_is_read(run, tmp_path, path):
     (folder / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     graph = replace(fast_snow.load(run), keyframes=(Keyframe(t=0, source_frame=0, path=path),))
     for labelled in (True, False):
-        with pytest.raises(InputError, match=r"keyframe t=0 at .* outside the folder"):
+        with pytest.raises(InputError, match=r"keyframe t=0: .*(leads out of|cannot be read)"):
             pictures(folder, graph, most=9, labelled=labelled)
 
 
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lambda folder: (folder / "keyframes/000004.jpg").unlink(), r"t=4 at 'keyframes/000004.jpg': cannot be read"),
-        (lambda folder: (folder / "keyframes/000004.jpg").write_bytes(b""), "t=4 at .*: damaged"),
-        (lambda folder: (folder / "keyframes/000004.jpg").write_bytes(b"text"), "t=4 at .*: damaged"),
+        (lambda folder: (folder / "keyframes/000004.jpg").unlink(), r"t=4: .*keyframes/000004.jpg: cannot be read"),
+        (lambda folder: (folder / "keyframes/000004.jpg").write_bytes(b""), "t=4: .*: damaged"),
+        (lambda folder: (folder / "keyframes/000004.jpg").write_bytes(b"text"), "t=4: .*: damaged"),
         (lambda folder: shutil.rmtree(folder / "masks"), "masks: nothing for keyframe t=0"),
         (lambda folder: next((folder / "masks").iterdir()).write_bytes(b"text"), "npz: damaged"),
     ],

@@ -112,7 +112,7 @@ def test_a_network_with_a_layer_too_few_is_not_fastsam(tmp_path: Path) -> None:
 
 def test_damaged_and_missing_files_say_how_to_fetch_them(weights: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "FastSAM-s.pt"
-    with pytest.raises(InputError, match=r"no such file.*run fast-snow fetch-models"):
+    with pytest.raises(InputError, match=r"is not there.*run fast-snow fetch-models"):
         load(damaged)
     content = weights.read_bytes()
     for part in (content[: len(content) // 2], content[:100], b"", b"<html>not found</html>"):
