@@ -66,7 +66,7 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise InputError(f"{shown(path)}: the file is empty; expected a video: copy it again")
         file.seek(0)
         try:
-            container = av.open(_Source(file, path), mode="r", options=_OPTIONS)
+            container = av.open(_Source(file, path), mode="r", options=_OPTIONS, metadata_errors="replace")
         except _DAMAGE as error:
             raise InputError(
                 f"{shown(path)}: cannot be read as a video ({_reason(error)}); expected one: {WHAT_TO_DO}"

@@ -1,46 +1,19 @@
-"""Videos are written here, so that every frame's content and time stamp is known."""
+"""Videos as they should be, and what is no video."""
 
+import os
 from fractions import Fraction
 
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.inputs import InputKind, open_input
 from fast_snow.inputs.orientation import Orientation, from_display_matrix
 from fast_snow.inputs.video import decode, open_video, picture
-
-SIZE = (48, 64)
-
-
-def grey(index, size=SIZE):
-    """Return a frame whose brightness says which one it is."""
-    return np.full((*size, 3), 20 + 6 * index, np.uint8)
-
-
-def write(
-    path, images, *, milliseconds=None, rotation=0, aspect=None, codec="libx264", pix_fmt="yuv420p", noise=0, flip=False
-):
-    """Encode images, 100 ms apart unless time stamps are given."""
-    rng = np.random.default_rng(0)
-    stamps = milliseconds or [100 * k for k in range(len(images))]
-    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
-        stream = container.add_stream(codec, rate=10)
-        stream.height, stream.width, stream.pix_fmt = *images[0].shape[:2], pix_fmt
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        if rotation or flip:
-            stream.set_display_rotation(rotation, hflip=flip)
-        if aspect:
-            stream.codec_context.sample_aspect_ratio = aspect
-        for image, stamp in zip(images, stamps, strict=True):
-            noisy = image + rng.integers(0, noise + 1, image.shape, dtype=np.uint8)
-            frame = av.VideoFrame.from_ndarray(noisy, format="rgb24")
-            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+from tests.inputs.video_files import SIZE, cut, grey, read, shown, write
 
 
 def write_sound(path):
@@ -51,15 +24,6 @@ def write_sound(path):
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
-
-
-def read(path, **sampling):
-    return list(open_input(path, SamplingConfig(**sampling)).read())
-
-
-def shown(frames):
-    """Return which frames of `grey` were read."""
-    return [round((float(frame.image.mean()) - 20) / 6) for frame in frames]
 
 
 def test_frames_come_at_the_rate_asked_for(tmp_path):
@@ -80,6 +44,36 @@ def test_a_variable_frame_rate_goes_by_time_stamps(tmp_path):
 def test_time_counts_from_the_first_frame(tmp_path):
     path = write(tmp_path / "a.mkv", [grey(k) for k in range(4)], milliseconds=[5000, 5100, 5200, 5300])
     assert [frame.time_s for frame in read(path)] == [0, 0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".ts"])
+def test_a_clock_that_starts_late_does_not_lengthen_the_clip(tmp_path, suffix):
+    late = [100_000_000 + 100 * k for k in range(20)]
+    source = open_input(
+        write(tmp_path / f"a{suffix}", [grey(k) for k in range(20)], milliseconds=late), SamplingConfig()
+    )
+    assert [frame.time_s for frame in source.read()] == [k / 10 for k in range(20)]
+    assert source.expected_frames == 20
+
+
+def write_two(path, *, sizes, default):
+    """Write a file with two video streams."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("libx264", rate=10) for _ in sizes]
+        for k, (stream, (height, width)) in enumerate(zip(streams, sizes, strict=True)):
+            stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+            stream.disposition = Disposition.default if k == default else Disposition(0)
+        for stream, size in zip(streams, sizes, strict=True):
+            for frame in map(grey, range(3), [size] * 3):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode(None))
+    return path
+
+
+@pytest.mark.parametrize(("default", "expected"), [(0, (48, 64)), (1, (96, 128)), (None, (96, 128))])
+def test_of_two_streams_the_default_then_the_largest_is_shown(tmp_path, default, expected):
+    path = write_two(tmp_path / "a.mkv", sizes=[(48, 64), (96, 128)], default=default)
+    assert open_input(path, SamplingConfig()).size == expected
 
 
 def test_metadata_and_expected_frames(tmp_path):
@@ -143,35 +137,6 @@ def test_one_pixel_and_one_frame(tmp_path):
     assert frames[0].image.tolist() == [[[200, 100, 50]]]
 
 
-def cut(path, share):
-    """Keep a share of the media data of a file whose index comes first."""
-    data = path.read_bytes()
-    media = data.index(b"mdat")
-    broken = path.with_name("cut.mp4")
-    broken.write_bytes(data[: media + int((len(data) - media) * share)])
-    return broken
-
-
-@pytest.mark.parametrize(("codec", "share"), [("libx264", 0.5), ("libx264", 0.93), ("mpeg4", 0.5)])
-def test_frames_before_the_damage_are_used(tmp_path, codec, share):
-    path = write(tmp_path / "a.mp4", [grey(k) for k in range(30)], noise=30, codec=codec)
-    whole = read(path)
-    broken = cut(path, share)
-    with pytest.warns(
-        FastSnowWarning, match=r"cut.mp4: cut short \(\d\.\d s are missing\).*; \d+ frames decoded"
-    ) as caught:
-        frames = read(broken)
-    assert 0.25 * share < len(frames) / 30 < 1
-    assert f"; {len(frames)} frames decoded" in str(caught[0].message)
-    for one, other in zip(frames, whole, strict=False):
-        assert np.array_equal(one.image, other.image)
-
-
-def test_damage_that_is_not_reached_is_not_reported(tmp_path):
-    broken = cut(write(tmp_path / "a.mp4", [grey(k) for k in range(30)], noise=30), 0.5)
-    assert len(read(broken, max_frames=5)) == 5
-
-
 def test_a_jump_back_in_time_goes_on(tmp_path):
     parts = [write(tmp_path / f"{k}.ts", [grey(10 * k + i) for i in range(5)]).read_bytes() for k in range(2)]
     path = tmp_path / "joined.ts"
@@ -211,9 +176,35 @@ def make_no_index(folder):
     return folder / "noindex.mp4"
 
 
-def make_playlist(folder):
-    (folder / "list.mp4").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhttps://example.invalid/a.ts\n")
+def make_playlist(folder, address="https://example.invalid/a.ts"):
+    (folder / "list.mp4").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{address}\n#EXT-X-ENDLIST\n")
     return folder / "list.mp4"
+
+
+def make_playlist_of_a_local_file(folder):
+    return make_playlist(folder, write(folder / "other.ts", [grey(0)]))
+
+
+def make_list_of_a_local_file(folder):
+    write(folder / "other.mp4", [grey(0)])
+    (folder / "list.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    return folder / "list.mp4"
+
+
+def make_unknown_codec(folder):
+    path = write(folder / "unknown.mp4", [grey(0)])
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    return path
+
+
+def make_fifo(folder):
+    os.mkfifo(folder / "fifo.mp4")
+    return folder / "fifo.mp4"
+
+
+def make_link_to_a_device(folder):
+    (folder / "zero.mp4").symlink_to("/dev/zero")
+    return folder / "zero.mp4"
 
 
 def make_plain_folder(folder):
@@ -231,6 +222,11 @@ def make_plain_folder(folder):
         (make_no_frame, "no frame can be decoded"),
         (make_no_index, "cannot be read as a video"),
         (make_playlist, "cannot be read as a video"),
+        (make_playlist_of_a_local_file, "cannot be read as a video"),
+        (make_list_of_a_local_file, "cannot be read as a video"),
+        (make_unknown_codec, "the video's codec is unknown"),
+        (make_fifo, "is a FIFO, expected a regular file"),
+        (make_link_to_a_device, "is a device, expected a regular file"),
         (make_plain_folder, r"a folder without color/ or rgb.txt"),
     ],
 )
