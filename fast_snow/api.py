@@ -27,6 +27,10 @@ from fast_snow.run_record import RunSummary, record
 from fast_snow.types import LabelledMasks, SceneGraph
 
 
+MASKS_PER_FILE = 120
+"""Frames whose masks share a file; larger files might be refused when they are read (`limits.MASKS_UNPACKED`)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Result:
     """What a run made.
@@ -57,7 +61,9 @@ class Result:
         path = self.record["input"]["path"]
         source = None if path is None else Path(path)
         with output.create(Path(folder), overwrite=overwrite, source=source) as writer:
-            writer.add(0, self.labelled, self.keyframes)
+            for first in range(0, max(1, len(self.labelled)), MASKS_PER_FILE):
+                part = self.labelled[first : first + MASKS_PER_FILE]
+                writer.add(first // MASKS_PER_FILE, part, self.keyframes if first == 0 else ())
             writer.finish(self.graph, self.record)
 
 

@@ -39,10 +39,10 @@ CHECKPOINT_JSON_FILE: Final = Limit(
     name="JSON of a checkpoint", largest=64 * MIB, unit="bytes", reason="the largest known vocabulary has 17 MB"
 )
 SAFETENSORS_HEADER: Final = Limit(
-    name="headers of .safetensors", largest=4 * MIB, unit="bytes", reason="SAM3's has 0.2 MB"
+    name="headers of .safetensors", largest=4 * MIB, unit="bytes", reason="ten thousand tensors take 1 MB"
 )
 CHECKPOINT_PICKLE: Final = Limit(
-    name="pickles in .pt", largest=64 * MIB, unit="bytes", reason="FastSAM's has 0.4 MB, SAM3's 0.3 MB"
+    name="pickles in .pt", largest=64 * MIB, unit="bytes", reason="a thousand layers take less than 1 MB"
 )
 CHECKPOINT_MODULES: Final = Limit(
     name="modules of a checkpoint", largest=10_000, unit="modules", reason="FastSAM has about 400"
@@ -75,3 +75,29 @@ JSON_INTEGER: Final = Limit(
 PATH_LENGTH: Final = Limit(
     name="paths inside documents", largest=1024, unit="characters", reason="systems allow 1,024 to 4,096 bytes"
 )
+
+
+def table() -> str:
+    """Return all limits as a page in Markdown."""
+    every = [each for each in globals().values() if isinstance(each, Limit)]
+    rows = "".join(f"| {each.name} | {_text(each)} | {each.reason} |\n" for each in every)
+    return f"{_INTRODUCTION}\n\n| what | at most | because |\n|---|---|---|\n{rows}"
+
+
+def _text(limit: Limit) -> str:
+    if limit.unit == "bytes":
+        size, unit = next(
+            (size, unit) for size, unit in ((GIB, "GiB"), (MIB, "MiB"), (KIB, "KiB")) if limit.largest >= size
+        )
+        return f"{limit.largest // size} {unit}"
+    return f"{limit.largest:,} {limit.unit}"
+
+
+_INTRODUCTION: Final = """# Limits
+
+Videos, recordings, run folders, presets, manifests, question files and weights may come from strangers. Each is opened
+as a regular file (no FIFO, device or folder), a run's files only inside its folder, and refused in one line before more
+than this is read or allocated:"""
+
+if __name__ == "__main__":
+    print(table(), end="")
