@@ -13,11 +13,12 @@ from typing import NoReturn
 
 import tyro
 
+from fast_snow.cli import standard_streams
 from fast_snow.cli.options import Command
 from fast_snow.cli.query_options import Query
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
-from fast_snow.presets import as_options
+from fast_snow.presets import BASE_URL, as_options
 from fast_snow.presets import load as load_preset
 
 _WITH_PRESET = (["infer"], ["ask"], ["fetch-models"], ["export-engines"], ["eval", "run"], ["eval", "qa"])
@@ -51,13 +52,15 @@ def _with_preset(arguments: list[str]) -> list[str]:
     """Put the settings of `--preset FILE` before the other options, which thus win over it."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--preset", type=Path)
-    path = parser.parse_known_args(arguments)[0].preset
+    parser.add_argument("--vlm.base-url", "--vlm.base_url", dest="base_url", default=os.environ.get(BASE_URL))
+    given = parser.parse_known_args(arguments)[0]
     command = 2 if arguments[:1] == ["eval"] else 1
-    if path is None or arguments[:command] not in _WITH_PRESET:
+    if arguments[:command] not in _WITH_PRESET:
         return arguments
-    preset = load_preset(path)
-    settings = Config(vlm=preset.vlm) if arguments[0] == "ask" else preset
-    return [*arguments[:command], *as_options(settings), *arguments[command:]]
+    preset = Config() if given.preset is None else load_preset(given.preset, base_url=given.base_url)
+    settings = as_options(Config(vlm=preset.vlm) if arguments[0] == "ask" else preset)
+    own = ["--vlm.base-url", given.base_url] if given.base_url else []
+    return [*arguments[:command], *settings, *own, *arguments[command:]]
 
 
 def _one_line(boxed: str) -> str:
@@ -76,19 +79,21 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
 def _guarded(arguments: list[str]) -> int:
     """Run a command; whatever goes wrong becomes one line and an exit code."""
     debug = "--debug" in arguments
+    standard_streams.prepare()
     try:
         command = _parse(arguments)
         from fast_snow.cli import commands  # heavy: not for --help
 
-        return commands.run(command)
+        return standard_streams.flushed(commands.run(command))
     except FastSnowError as error:
         return _complain(str(error), error.exit_code, debug=debug)
     except KeyboardInterrupt:
         return _complain("interrupted", 130, debug=debug)
     except BrokenPipeError:  # whoever read the output has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        standard_streams.discard()
         return 0
     except Exception as error:  # noqa: BLE001 (the last border: nobody sees a bare traceback)
+        standard_streams.discard_if_broken()
         what = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         return _complain(f"failed: {what}; run again with --debug to see where", 1, debug=debug)
 
@@ -96,5 +101,5 @@ def _guarded(arguments: list[str]) -> int:
 def _complain(message: str, exit_code: int, *, debug: bool) -> int:
     if debug:
         traceback.print_exc()
-    print(f"fast-snow: {' '.join(message.split())}", file=sys.stderr)
+    standard_streams.complain(f"fast-snow: {' '.join(message.split())}")
     return exit_code

@@ -136,12 +136,11 @@ def _require_ours(workspace: Workspace) -> None:
     hidden = workspace.folder
     if hidden.is_symlink() or not hidden.is_dir():
         raise OutputError(f"{shown(hidden)}: is not a folder of Fast-SNOW; move it away or choose another with -o")
-    for entry in os.scandir(hidden):
+    for entry in hidden.iterdir():
         part = entry.name.startswith(f".{_JOURNAL}.") and entry.name.endswith(".part")
         if entry.is_symlink() or not (part or entry.name in known):
             raise OutputError(
-                f"{shown(hidden)}: holds {shown(Path(entry.name))}, which Fast-SNOW did not write; move it away or"
-                " choose another folder with -o"
+                f"{shown(entry)}: Fast-SNOW did not write it, so it stays; move it away or choose another with -o"
             )
 
 
