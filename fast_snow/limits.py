@@ -50,13 +50,19 @@ CHECKPOINT_MODULES: Final = Limit(
 DATASET_JSON_FILE: Final = Limit(
     name="manifests, annotations and question files", largest=GIB, unit="bytes", reason="the largest known has 0.5 GB"
 )
+ANNOTATED_FRAMES: Final = Limit(
+    name="annotated frames of a clip", largest=36_000, unit="frames", reason="20 minutes at 30 Hz"
+)
 PRESET_FILE: Final = Limit(name="presets", largest=MIB, unit="bytes", reason="all settings together take 10 kB")
 TABLE_FILE: Final = Limit(
     name="text tables: poses, lists of images, tracks", largest=256 * MIB, unit="bytes", reason="a million lines"
 )
-IMAGE_FILE: Final = Limit(name="image files", largest=256 * MIB, unit="bytes", reason="100 megapixels without loss")
+TABLE_LINES: Final = Limit(
+    name="lines of a text table", largest=2_000_000, unit="lines", reason="an hour of poses at 500 Hz"
+)
+IMAGE_FILE: Final = Limit(name="image files", largest=256 * MIB, unit="bytes", reason="50 megapixels without loss")
 IMAGE_PIXELS: Final = Limit(
-    name="pixels of an image", largest=100_000_000, unit="pixels", reason="12,000 x 8,000, above any video format"
+    name="pixels of an image", largest=50_000_000, unit="pixels", reason="8K video has 33 million, phones up to 50"
 )
 MASKS_FILE: Final = Limit(
     name="masks/NNNNNN.npz", largest=256 * MIB, unit="bytes", reason="a window of 120 frames takes about 1 MB"
@@ -65,7 +71,7 @@ MASKS_UNPACKED: Final = Limit(
     name="masks/NNNNNN.npz, unpacked", largest=128 * MIB, unit="bytes", reason="120 frames of 200 objects take 50 MB"
 )
 ARRAY_FILE: Final = Limit(
-    name="arrays (.npy)", largest=512 * MIB, unit="bytes", reason="100 megapixels of 32-bit depth"
+    name="arrays (.npy)", largest=512 * MIB, unit="bytes", reason="50 megapixels of depth in 64 bits"
 )
 REPLY: Final = Limit(name="replies of servers", largest=64 * MIB, unit="bytes", reason="an answer has some kB")
 JSON_DEPTH: Final = Limit(name="nesting of JSON", largest=64, unit="levels", reason="no document of ours passes 10")

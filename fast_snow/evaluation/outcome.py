@@ -96,7 +96,8 @@ def as_outcome(values: Mapping[str, Any], where: Path) -> Outcome:
         taken["wall_s"] = float(taken["wall_s"])
         return Outcome(**taken)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{where}: not a result of this version ({error}); run the evaluation again") from error
+        reason = " ".join(str(error)[:120].split())
+        raise InputError(f"{where}: not a result of this version ({reason}); run the evaluation again") from error
 
 
 _KINDS: Mapping[type, tuple[str, ...]] = MappingProxyType(
@@ -114,9 +115,13 @@ def _require_kinds(values: Mapping[str, Any]) -> None:
         for name in names:
             if type(values[name]) is not kind:
                 raise TypeError(f"{name} is no {kind.__name__}")
+    if type(values["exhaustive"]) not in (bool, type(None)):
+        raise TypeError("exhaustive is no truth value")
     numbers = (*values["stage_s"].values(), *values["metrics"].values())
     if not all(type(each) in (int, float) for each in numbers):
         raise TypeError("stage_s or metrics hold other things than numbers")
+    if not all(type(each) is str for each in (*values["engines"].values(), *values["notes"])):
+        raise TypeError("engines or notes hold other things than text")
 
 
 def write(evaluation: Evaluation, path: Path) -> None:
@@ -144,6 +149,8 @@ def read(path: Path) -> Evaluation:
         raise InputError(f"{file}: not the results of `fast-snow eval run` of this version; run the evaluation again")
     if not isinstance(values.get("about"), dict) or not isinstance(values.get("outcomes"), list):
         raise InputError(f"{file}: lacks `about` or `outcomes`; run the evaluation again")
+    if not all(isinstance(each, dict) for each in values["outcomes"]):
+        raise InputError(f"{file}: `outcomes` holds other things than objects; run the evaluation again")
     return Evaluation(about=values["about"], outcomes=tuple(as_outcome(each, file) for each in values["outcomes"]))
 
 

@@ -70,11 +70,14 @@ def kept(folder: Path, digest: str) -> Reply | None:
     values = untrusted_json.load(path, limit=RUN_RECORD_FILE)
     try:
         return _reply(values)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not an answer of this version ({error}); delete it to ask again") from error
 
 
 def _reply(values: Mapping[str, Any]) -> Reply:
+    texts = (values["text"], values["unread"], *values["tools"], *values["left_out"])
+    if not all(type(each) is str for each in texts) or not all(type(each) is int for each in values["usage"].values()):
+        raise TypeError("other things than text and counts")
     return Reply(
         text=values["text"],
         ending=Ending[values["ending"]],

@@ -20,12 +20,13 @@ import numpy as np
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.json_fields import array, integer, member, number, numbers
-from fast_snow.evaluation.readers.objects import every_frame, painted, refuse_repeats
+from fast_snow.evaluation.readers.objects import every_frame, nothing, painted, refuse_repeats
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.readers.text_rows import Row, rows
 from fast_snow.evaluation.truth import BoxesInSpace, ObjectsInFrame
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.types import GridShape
+from fast_snow.untrusted_files import shown
 
 IGNORED: Final = "DontCare"
 Numbers = tuple[float, ...]
@@ -103,7 +104,7 @@ def read_tracks(path: Path, source: TruthSource) -> Labels:
     tracks = member(content, "tracks", dict, where)
     found = []
     for name, track in tracks.items():
-        at = f"{path}: tracks.{name[:40]}"
+        at = f"{path}: tracks.{shown(Path(name[:40]))}"
         if not name.isdecimal() or len(name) > 15:
             raise InputError(f"{at}: expected a track's number as its name")
         category = member(track, "category", str, at)
@@ -153,6 +154,8 @@ def objects_of(labels: Labels, shape: GridShape) -> tuple[ObjectsInFrame, ...]:
 
 
 def _objects(index: int, labels: list[Label], shape: GridShape) -> ObjectsInFrame:
+    if not labels:
+        return nothing(index)
     ignored = [label for label in labels if label.category == IGNORED]
     named = [label for label in labels if label.category != IGNORED]
     for label in named:

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.readers.objects import every_frame, refuse_repeats
+from fast_snow.evaluation.readers.objects import every_frame, nothing, refuse_repeats
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.readers.text_rows import Row, rows
 from fast_snow.evaluation.truth import ObjectsInFrame
@@ -71,7 +71,9 @@ def _read(path: Path, source: TruthSource, keep: Callable[[Row], bool]) -> tuple
             kept[index].append(row)
     if not kept:
         raise InputError(f"{path}: no box in the clip's frames, expected lines of frame,id,left,top,width,height,…")
-    return tuple(_objects(index, kept[index]) for index in every_frame(kept, source))
+    return tuple(
+        _objects(index, kept[index]) if index in kept else nothing(index) for index in every_frame(kept, source)
+    )
 
 
 def _objects(index: int, found: list[Row]) -> ObjectsInFrame:

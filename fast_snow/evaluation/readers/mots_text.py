@@ -51,7 +51,7 @@ def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...
     if shape is None:
         raise InputError(f"{path}: no object in the clip's frames, expected lines of frame id class height width runs")
     frames = every_frame({*objects, *ignored}, source)
-    return tuple(gather(index, objects[index], shape, ignored[index]) for index in frames)
+    return tuple(gather(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in frames)
 
 
 def _mask(row: Row) -> Masks:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -11,11 +12,12 @@ from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.truth import ObjectsInFrame
 from fast_snow.kernels.mask_measures import area, bounding_boxes
-from fast_snow.kernels.masks import concatenate, decode, encode, select
-from fast_snow.types import GridShape, Masks
+from fast_snow.kernels.masks import concatenate, decode, empty, encode, select
+from fast_snow.limits import ANNOTATED_FRAMES
+from fast_snow.types import GridShape, Masks, readonly
 
-MOST_FRAMES: Final = 1_000_000
-"""More than nine hours at 30 Hz; a damaged frame number must not fill the memory with empty frames."""
+_NO_IDS: Final = readonly(np.empty(0, np.int64))
+_NO_BOXES: Final = readonly(np.empty((0, 4), np.float32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,6 +70,8 @@ def gather(frame: int, objects: Sequence[Labelled], shape: GridShape, ignore: Se
     Raises:
         InputError: an id comes twice, or a mask is of another size.
     """
+    if not objects and not ignore:
+        return nothing(frame, _no_masks(shape))
     refuse_repeats((each.object_id, each.where) for each in objects)
     for each in objects:
         if each.mask.shape != shape:
@@ -79,6 +83,21 @@ def gather(frame: int, objects: Sequence[Labelled], shape: GridShape, ignore: Se
         concatenate([each.mask for each in ordered], shape),
         concatenate(list(ignore), shape) if ignore else None,
     )
+
+
+def nothing(frame: int, masks: Masks | None = None) -> ObjectsInFrame:
+    """Return a frame that is annotated and has no object; there may be thousands.
+
+    Args:
+        frame: index in the input.
+        masks: no masks, on the grid of the annotated images; None where objects have boxes alone.
+    """
+    return ObjectsInFrame(frame=frame, object_id=_NO_IDS, box_xyxy=_NO_BOXES, masks=masks)
+
+
+@lru_cache(maxsize=1)
+def _no_masks(shape: GridShape) -> Masks:
+    return empty(shape)
 
 
 def refuse_repeats(named: Iterable[tuple[int, str]]) -> None:
@@ -105,11 +124,15 @@ def every_frame(entries: Iterable[int], source: TruthSource) -> range:
         source: how many frames there are, where it says so; else the last entry's frame is the last.
 
     Raises:
-        InputError: there are more than `MOST_FRAMES`.
+        InputError: there are more than `limits.ANNOTATED_FRAMES`.
     """
-    count = source.frames if source.frames is not None else max(entries, default=-1) + 1
-    if count > MOST_FRAMES:
-        raise InputError(f"{source.path}: {count} frames, expected at most {MOST_FRAMES}; correct the frame numbers")
+    return require_few(source.frames if source.frames is not None else max(entries, default=-1) + 1, source.path)
+
+
+def require_few(count: int, where: str) -> range:
+    """Return so many frames; a damaged number must not fill the memory with empty ones. Raises as `every_frame`."""
+    if count > ANNOTATED_FRAMES.largest:
+        raise InputError(f"{where}: {count} frames, expected at most {ANNOTATED_FRAMES.largest}; correct the numbers")
     return range(count)
 
 

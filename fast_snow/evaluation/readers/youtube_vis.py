@@ -17,7 +17,7 @@ from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.coco_rle import from_coco
 from fast_snow.evaluation.readers.json_fields import array, integer, member
-from fast_snow.evaluation.readers.objects import MOST_FRAMES, Labelled, gather
+from fast_snow.evaluation.readers.objects import Labelled, gather, require_few
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.truth import ObjectsInFrame
 from fast_snow.limits import DATASET_JSON_FILE
@@ -53,12 +53,10 @@ def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, .
             else:
                 labelled = Labelled(object_id=integer(annotation, "id", at), mask=mask, where=f"{at}[{number}]")
                 objects[index].append(labelled)
-    if length > MOST_FRAMES:
-        raise InputError(f"{where}: {length} frames, expected at most {MOST_FRAMES}")
-    indices = [index for number in range(length) if (index := source.index(number, custom=0)) is not None]
+    indices = [index for number in require_few(length, where) if (index := source.index(number, custom=0)) is not None]
     if not indices:
         raise InputError(f"{where}: none of its {length} frames is the clip's; correct first_frame or frames")
-    return tuple(gather(index, objects[index], shape, ignored[index]) for index in indices)
+    return tuple(gather(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in indices)
 
 
 def _length(video: Any, where: str) -> int:  # noqa: ANN401 (JSON)
@@ -98,7 +96,7 @@ def _mask(part: object, shape: GridShape, where: str) -> Masks:
     counts = member(part, "counts", object, where)
     if size != list(shape):
         raise InputError(f"{where}.size: got {str(size)[:40]}, expected {list(shape)} like the video (height, width)")
-    if not isinstance(counts, str | list):
+    if not isinstance(counts, str) and not (isinstance(counts, list) and all(type(each) is int for each in counts)):
         raise InputError(f"{where}.counts: expected run lengths, as text or a list")
     try:
         return from_coco(counts, shape)

@@ -85,3 +85,27 @@ def test_missing_package_is_named(
     refusal = _refusal(config, {"OPENAI_API_KEY": "k", "GEMINI_API_KEY": "k"})
     assert f"the package {package} is missing" in str(refusal)
     assert 'pip install "fast-snow[vlm]"' in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("address", "variable"),
+    [
+        ("http://models.example/v1", "OPENAI_API_KEY"),
+        ("http://192.168.1.5:8000/v1", "OPENAI_API_KEY"),
+        ("http://127.0.0.1.example/v1", "OPENAI_API_KEY"),
+        ("http://localhost.example/v1", "OPENAI_API_KEY"),
+    ],
+)
+def test_a_key_is_never_sent_for_all_to_read(address: str, variable: str) -> None:
+    refusal = _refusal(VlmConfig(base_url=address, model="m"), {variable: "secret"})
+    assert "by http, for all on the way to read: use https" in str(refusal)
+    assert f"env -u {variable}" in str(refusal)
+    assert "secret" not in str(refusal)
+    assert not endpoint(VlmConfig(base_url=address, model="m"), {}).key.given
+
+
+@pytest.mark.parametrize(
+    "address", ["https://models.example/v1", "http://localhost:8000/v1", "http://127.0.0.2:1/v1", "http://[::1]:8000/v1"]
+)
+def test_a_key_goes_to_an_address_that_keeps_it(address: str) -> None:
+    assert endpoint(VlmConfig(base_url=address, model="m"), {"OPENAI_API_KEY": "k"}).key.value == "k"
