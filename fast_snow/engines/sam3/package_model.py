@@ -90,7 +90,7 @@ def read(weights: Path) -> dict[str, torch.Tensor]:
     """
     problem = damage(weights)
     if problem is not None:
-        raise InputError(f"{weights}: {problem}; {_ADVICE}")
+        raise InputError(f"{weights}: not a readable checkpoint ({problem}); {_ADVICE}")
     try:
         if weights.suffix == ".safetensors":
             from safetensors.torch import load_file

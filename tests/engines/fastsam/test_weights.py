@@ -1,4 +1,5 @@
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ pytestmark = pytest.mark.torch
 from fast_snow.engines.fastsam.weights import load, random_weights  # noqa: E402
 from fast_snow.errors import InputError  # noqa: E402
 from tests.engines.fastsam.networks import write_weights  # noqa: E402
+from tests.mutations import damaged  # noqa: E402
 
 
 def test_numbers_arrive_as_they_were_written(weights: Path) -> None:
@@ -111,14 +113,14 @@ def test_a_network_with_a_layer_too_few_is_not_fastsam(tmp_path: Path) -> None:
 
 
 def test_damaged_and_missing_files_say_how_to_fetch_them(weights: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "FastSAM-s.pt"
+    path = tmp_path / "FastSAM-s.pt"
     with pytest.raises(InputError, match=r"is not there.*run fast-snow fetch-models"):
-        load(damaged)
+        load(path)
     content = weights.read_bytes()
     for part in (content[: len(content) // 2], content[:100], b"", b"<html>not found</html>"):
-        damaged.write_bytes(part)
-        with pytest.raises(InputError, match=r"cannot be read.*run fast-snow fetch-models") as raised:
-            load(damaged)
+        path.write_bytes(part)
+        with pytest.raises(InputError, match=r"(cut short|is empty).*run fast-snow fetch-models") as raised:
+            load(path)
         assert "\n" not in str(raised.value)
 
 
@@ -132,3 +134,63 @@ def test_random_weights_load_and_repeat(tmp_path: Path) -> None:
         states.append(loaded.network.state_dict()["model.22.cv4.0.2.weight"])
     assert torch.equal(states[0], states[1])
     assert not torch.equal(states[0], states[2])
+
+
+def shared(depth: int) -> torch.nn.Module:
+    """A module whose two halves are one, whose two halves are one …: it has few modules and names without end."""
+    module: torch.nn.Module = torch.nn.Linear(1, 1)
+    for _ in range(depth):
+        above = torch.nn.Module()
+        above.add_module("a", module)
+        above.add_module("b", module)
+        module = above
+    return module
+
+
+def test_modules_that_share_each_other_end(tmp_path: Path) -> None:
+    itself = torch.nn.Module()
+    itself._modules["a"] = itself
+    for name, module in (("halves", shared(60)), ("itself", itself), ("long", torch.nn.Module())):
+        if name == "long":
+            module._modules["x" * 10**6] = module
+        torch.save({"model": module}, tmp_path / f"{name}.pt")
+        with pytest.raises(InputError, match="more than 10000 modules"):
+            load(tmp_path / f"{name}.pt")
+
+
+@pytest.mark.parametrize("shape", [(), (0,)])
+def test_tensors_of_odd_shapes_are_no_network(weights: Path, tmp_path: Path, shape: tuple[int, ...]) -> None:
+    checkpoint = torch.load(weights, weights_only=False)
+    for layer in (checkpoint["model"].model[0].conv, checkpoint["model"].model[22].cv3[0][2]):
+        layer.weight = torch.nn.Parameter(torch.zeros(shape))
+        torch.save(checkpoint, tmp_path / "odd.pt")
+        with pytest.raises(InputError, match="expected FastSAM"):
+            load(tmp_path / "odd.pt")
+
+
+def test_what_a_file_does_not_hold_is_not_allocated(tmp_path: Path) -> None:
+    path = tmp_path / "large.pt"
+    torch.save({"model": bytearray(7)}, path)
+    with pytest.raises(InputError, match="holds a bytearray"):
+        load(path)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("large/data.pkl", bytes(10**6))
+    with pytest.raises(InputError, match="no torch checkpoint: packed"):
+        load(path)
+
+
+def test_damaged_checkpoints_end_in_one_error(weights: Path, tmp_path: Path) -> None:
+    path, sound = tmp_path / "damaged.pt", weights.read_bytes()
+    with zipfile.ZipFile(weights) as archive:
+        entries = {each: archive.read(each) for each in archive.namelist()}
+    name = next(each for each in entries if each.endswith("data.pkl"))
+    for pickled in damaged(entries[name], 25):
+        with zipfile.ZipFile(path, "w") as archive:
+            for each, content in (entries | {name: pickled}).items():
+                archive.writestr(each, content)
+        with suppress(InputError):
+            load(path)
+    for content in damaged(sound[-3000:], 10):
+        path.write_bytes(sound[:-3000] + content)
+        with suppress(InputError):
+            load(path)

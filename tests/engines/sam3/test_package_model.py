@@ -93,7 +93,9 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
     assert not _Code.ran
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"model": {"epoch": 3}}])
+@pytest.mark.parametrize(
+    "content", [[1, 2], {"model": {"epoch": 3}}, {3: torch.zeros(2)}, {"model": {(1, 2): torch.zeros(2)}}]
+)
 def test_a_file_without_weights(content, tmp_path):
     write(tmp_path / "sam3.pt", content)
     with pytest.raises(InputError, match="expected named weights"):
