@@ -30,8 +30,10 @@ from fast_snow.output.workspace import Workspace
 from fast_snow.untrusted_files import shown
 
 KEPT: Final = "unpublished"
-_NO_LINKS: Final = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK, errno.EACCES)
-"""What file systems without hard links answer."""
+_NO_LINKS: Final = (
+    *(errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENOTSUP, errno.EMLINK),  # a file system without hard links
+    *(errno.ENOSPC, errno.EDQUOT),  # or without room for one more
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +125,7 @@ def _place(workspace: Workspace, new: Mapping[str, str]) -> None:
             if digest(source) != new[name]:
                 raise OutputError(f"{shown(source)}: was changed before it was placed")
             target.parent.mkdir(exist_ok=True)
-            _move(source, target)
+            _move(source, target, new[name])
     for folder in {(workspace.out / name).parent for name in new}:
         flush_folder(folder)
 
@@ -132,44 +134,44 @@ def _put_back(workspace: Workspace, journal: Journal) -> None:
     if exists(workspace.placing):
         for name in _graph_last(journal.new)[::-1]:
             placed, source = inside(workspace.out, name), inside(workspace.placing, name)
-            if not exists(source) and digest(placed) == journal.new[name]:
-                placed.rename(source)
-            elif _same(source, placed):
-                placed.unlink()
+            if digest(placed) == journal.new[name]:
+                if exists(source):
+                    placed.unlink()
+                else:
+                    placed.rename(source)
     _remove_empty_folders(workspace.out, journal.new)
     for name in _graph_last(journal.old):
         source, target = inside(workspace.old, name), inside(workspace.out, name)
         if exists(source):
-            if exists(target) and not _same(source, target):
+            if exists(target) and digest(target) != journal.old[name]:
                 raise OutputError(
                     f"{shown(target)}: has the name of a file of the old run, which waits in {shown(workspace.old)};"
                     " move it away and try again"
                 )
             target.parent.mkdir(exist_ok=True)
-            _move(source, target)
+            _move(source, target, journal.old[name])
 
 
-def _move(source: Path, target: Path) -> None:
-    """Rename a file; unlike `rename`, never over another.
+def _move(source: Path, target: Path, sha256: str) -> None:
+    """Rename a file; unlike `rename`, never over another, unless a process that was killed had begun with this one.
 
     Raises:
         OutputError: something has the new name.
     """
-    if not _same(source, target):
+    taken = f"{shown(target)}: appeared while the run worked, and stays"
+    if not exists(target):
         try:
             os.link(source, target)
+        except FileExistsError:
+            raise OutputError(taken) from None
         except OSError as error:
-            if exists(target):
-                raise OutputError(f"{shown(target)}: appeared while the run worked, and stays") from None
             if error.errno not in _NO_LINKS:
                 raise
             source.rename(target)
             return
+    elif digest(target) != sha256:
+        raise OutputError(taken)
     source.unlink()
-
-
-def _same(one: Path, other: Path) -> bool:
-    return exists(one) and exists(other) and os.path.samestat(one.lstat(), other.lstat())
 
 
 def _graph_last(names: Iterable[str]) -> list[str]:

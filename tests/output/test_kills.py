@@ -82,6 +82,8 @@ def test_killed_at_every_change(templates: Path, tmp_path: Path, old: bool, afte
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_every_change_of_the_recovery_too(templates: Path, tmp_path: Path, after: bool):
     for killed in kill_everywhere(templates, tmp_path, old=True, after=after):
+        if not (killed / ".fast-snow/journal.json").exists():
+            continue  # nothing was published: the recovery only clears
         for at in range(200):
             folder = Path(shutil.copytree(killed, tmp_path / f"{killed.name}.{at}"))
             with runs.fault(at, runs.Killed, after=after) as asked, suppress(runs.Killed):
