@@ -1,0 +1,30 @@
+"""Lines of text tables: lists of images, poses, tracks."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from fast_snow.errors import InputError
+from fast_snow.limits import TABLE_FILE, TABLE_LINES
+from fast_snow.untrusted_files import read_text, shown
+
+_LINE: Final = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
+
+
+def numbered_lines(path: Path, *, within: Path | None = None) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a text file that are neither empty nor comments (`#`), each with its number from 1 on.
+
+    Args:
+        path: a text file in UTF-8, or UTF-16 with a byte order mark.
+        within: the folder that the file, links followed, must not lie outside of.
+
+    Raises:
+        InputError: the file cannot be read, or has too many lines.
+    """
+    for number, match in enumerate(_LINE.finditer(read_text(path, limit=TABLE_FILE, within=within)), start=1):
+        if number > TABLE_LINES.largest and match[0]:
+            raise InputError(f"{shown(path)}: more than {TABLE_LINES.largest} lines; expected fewer: split the file")
+        line = match[1].strip()
+        if line and not line.startswith("#"):
+            yield number, line

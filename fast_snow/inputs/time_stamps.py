@@ -1,0 +1,80 @@
+"""Time stamps of lists: exact decimal numbers, and the unit that a whole list is in."""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
+
+from fast_snow.errors import InputError
+
+# Fraction takes any exponent, and computes 1e100000000 digit by digit.
+_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeUnit:
+    """A unit of time stamps: its name, and how many make a second."""
+
+    name: str
+    per_second: int
+
+
+SECONDS: Final = TimeUnit(name="seconds", per_second=1)
+UNITS: Final = (
+    SECONDS,
+    TimeUnit(name="milliseconds", per_second=10**3),
+    TimeUnit(name="microseconds", per_second=10**6),
+    TimeUnit(name="nanoseconds", per_second=10**9),
+)
+_EPOCH_S: Final = (6e8, 4e9)
+"""Seconds since 1970 of dates from 1989 to 2096."""
+_SPACING_S: Final = (5e-4, 10.0)
+"""From poses at 2 kHz to an image every ten seconds."""
+_LONGEST_SPACING_S: Final = 1e5
+"""Of seconds since 1970, whose magnitude alone tells what they are: an image a day."""
+
+
+def parse_stamp(word: str, *, where: str) -> Fraction:
+    """Return the exact value of a decimal number.
+
+    Args:
+        word: such as 1305031102.175304 or 1.3e9.
+        where: what the error message points to.
+
+    Raises:
+        InputError: it is no such number, or has more than 60 digits or an exponent beyond 99.
+    """
+    if not _DECIMAL.fullmatch(word):
+        raise InputError(f"{where}: time stamp {word[:40]!r}; expected seconds as a number: correct it")
+    return Fraction(word)
+
+
+def unit_of(stamps: Float64[np.ndarray, " n"], *, like: TimeUnit = SECONDS) -> TimeUnit:
+    """Return the unit that a list of time stamps is in, by their magnitude and their spacing (median).
+
+    Args:
+        stamps: in any order; those since 1970 are told by their magnitude, others by their spacing.
+        like: the unit of a list of the same clock, taken where several are plausible.
+
+    Returns:
+        The unit; seconds where none is plausible.
+    """
+    values = np.unique(stamps)
+    spacing = float(np.median(np.diff(values))) if len(values) > 1 else None
+    latest = float(np.abs(values).max())
+    plausible = [unit for unit in UNITS if _is_plausible(spacing, unit)]
+    for unit in UNITS:
+        is_date = _EPOCH_S[0] <= latest / unit.per_second < _EPOCH_S[1]
+        usual = unit in plausible or (unit is SECONDS and spacing is not None and spacing <= _LONGEST_SPACING_S)
+        if is_date and usual:
+            return unit
+    if like in plausible:
+        return like
+    return plausible[0] if plausible else SECONDS
+
+
+def _is_plausible(spacing: float | None, unit: TimeUnit) -> bool:
+    return spacing is None or _SPACING_S[0] <= spacing / unit.per_second <= _SPACING_S[1]

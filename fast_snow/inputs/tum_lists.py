@@ -1,0 +1,173 @@
+"""Lists of TUM RGB-D folders: a time stamp and words on each line, in one unit of time."""
+
+import math
+import os
+import warnings
+from bisect import bisect_left
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int64
+from scipy.spatial.transform import Rotation
+
+from fast_snow.errors import FastSnowWarning, InputError
+from fast_snow.inputs.text_tables import numbered_lines
+from fast_snow.inputs.time_stamps import SECONDS, TimeUnit, parse_stamp, unit_of
+from fast_snow.limits import PATH_LENGTH
+from fast_snow.types import Transform
+from fast_snow.untrusted_files import shown
+
+LARGEST_GAP_S = Fraction(20, 1000)
+"""A depth image or pose belongs to the colour image it is nearest to, if it is no further away in time than this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One line of a list: its time stamp in seconds, what follows it, and its number in the file."""
+
+    stamp: Fraction
+    words: tuple[str, ...]
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TumList:
+    """The lines of a list, ascending in time, each time once; and the unit that they were written in."""
+
+    path: Path
+    entries: tuple[Entry, ...]
+    unit: TimeUnit = SECONDS
+
+    def where(self, entry: Entry) -> str:
+        """Return file and line for messages."""
+        return f"{shown(self.path)} line {entry.line}"
+
+
+def read_list(path: Path, *, words: int, like: TimeUnit = SECONDS) -> TumList:
+    """Read a list; of lines with one time stamp the first is kept.
+
+    Args:
+        path: of the list, in a TUM folder.
+        words: how many follow the time stamp.
+        like: the unit of the folder's other lists.
+
+    Raises:
+        InputError: the list cannot be read, is empty or damaged.
+
+    Warns:
+        FastSnowWarning: the time stamps are not in seconds.
+    """
+    found = []
+    for number, line in numbered_lines(path, within=path.parent):
+        stamp, *rest = line.split()
+        where = f"{shown(path)} line {number}"
+        if len(rest) < words:
+            raise InputError(f"{where}: {len(rest)} words after the time stamp; expected {words}: complete the line")
+        found.append(Entry(stamp=parse_stamp(stamp, where=where), words=tuple(rest[:words]), line=number))
+    if not found:
+        raise InputError(f"{shown(path)}: no lines; expected a time stamp and {words} words on each: check the file")
+    found.sort(key=_stamp)
+    entries = [entry for before, entry in zip([None, *found], found, strict=False) if not _same_time(before, entry)]
+    unit = unit_of(np.array([float(entry.stamp) for entry in entries]), like=like)
+    if unit is not SECONDS:
+        warnings.warn(
+            f"{shown(path)}: time stamps taken as {unit.name}; expected seconds", FastSnowWarning, stacklevel=3
+        )
+        entries = [replace(entry, stamp=entry.stamp / unit.per_second) for entry in entries]
+    return TumList(path=path, entries=tuple(entries), unit=unit)
+
+
+def with_files(images: TumList) -> TumList:
+    """Leave out the images that are not on disk.
+
+    Raises:
+        InputError: none is, or a path leads out of the folder.
+
+    Warns:
+        FastSnowWarning: some are left out.
+    """
+    paths = [image_path(images, entry) for entry in images.entries]
+    kept = [entry for entry, path in zip(images.entries, paths, strict=True) if os.path.isfile(path)]  # noqa: PTH113 (is_file raises for over-long names)
+    if not kept:
+        raise InputError(f"{shown(paths[0])}: no such file, nor any other that {images.path.name} lists: restore them")
+    if len(kept) < len(paths):
+        _warn_left_out(images, len(paths) - len(kept), "images are not on disk")
+    return replace(images, entries=tuple(kept))
+
+
+def with_finite_poses(poses: TumList) -> TumList:
+    """Leave out the poses that hold NaN or infinity, as trackers write them where they were lost.
+
+    Raises:
+        InputError: none is finite, or a line holds something else than numbers.
+
+    Warns:
+        FastSnowWarning: some are left out.
+    """
+    kept = tuple(entry for entry in poses.entries if all(map(math.isfinite, _numbers(poses, entry))))
+    if not kept:
+        raise InputError(f"{shown(poses.path)}: no pose of finite numbers; expected tx ty tz qx qy qz qw on each line")
+    if len(kept) < len(poses.entries):
+        _warn_left_out(poses, len(poses.entries) - len(kept), "poses hold NaN or infinity")
+    return replace(poses, entries=kept)
+
+
+def nearest(color: TumList, others: TumList | None) -> Int64[np.ndarray, " n"]:
+    """Return for each colour image the entry nearest in time, -1 where none is near; 0 where none is asked for."""
+    if others is None:
+        return np.zeros(len(color.entries), dtype=np.int64)
+    entries = others.entries
+    found = np.full(len(color.entries), -1, dtype=np.int64)
+    for index, entry in enumerate(color.entries):
+        after = bisect_left(entries, entry.stamp, key=_stamp)
+        around = range(max(0, after - 1), min(len(entries), after + 1))
+        best = min(around, key=lambda k: abs(entries[k].stamp - entry.stamp))
+        if abs(entries[best].stamp - entry.stamp) <= LARGEST_GAP_S:
+            found[index] = best
+    return found
+
+
+def image_path(images: TumList, entry: Entry) -> Path:
+    """Return the file an entry names; a list from elsewhere must not reach outside its folder."""
+    word = entry.words[0]
+    relative = Path(word)
+    if relative.is_absolute() or ".." in relative.parts or "\0" in word or len(word) > PATH_LENGTH.largest:
+        raise InputError(
+            f"{images.where(entry)}: {shown(Path(word[:80]))} is no path inside the folder or lies outside the folder;"
+            " expected one like rgb/000000.png: correct it"
+        )
+    return images.path.parent / relative
+
+
+def pose(poses: TumList, entry: Entry) -> Transform:
+    """Return the camera-to-world matrix of a line `tx ty tz qx qy qz qw`."""
+    numbers = _numbers(poses, entry)
+    # Written with four digits, a unit quaternion is off by less than this.
+    if abs(math.hypot(*numbers[3:]) - 1) > 1e-2:
+        raise InputError(f"{poses.where(entry)}: not a rigid pose; expected a unit quaternion at the end: correct it")
+    matrix = np.eye(4)
+    matrix[:3, :3] = Rotation.from_quat(numbers[3:]).as_matrix()
+    matrix[:3, 3] = numbers[:3]
+    return matrix
+
+
+def _numbers(poses: TumList, entry: Entry) -> tuple[float, ...]:
+    try:
+        return tuple(float(word) for word in entry.words)
+    except ValueError as error:
+        raise InputError(f"{poses.where(entry)}: {error}; expected tx ty tz qx qy qz qw: correct it") from None
+
+
+def _warn_left_out(what: TumList, count: int, why: str) -> None:
+    message = f"{shown(what.path)}: {count} of {len(what.entries)} {why} and are left out"
+    warnings.warn(message, FastSnowWarning, stacklevel=4)
+
+
+def _stamp(entry: Entry) -> Fraction:
+    return entry.stamp
+
+
+def _same_time(one: Entry | None, other: Entry) -> bool:
+    return one is not None and one.stamp == other.stamp
