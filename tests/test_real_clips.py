@@ -1,5 +1,6 @@
 """Real videos through the whole pipeline, from colour alone: what the graph's tracks are worth."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -52,11 +53,8 @@ def test_the_main_objects_of_real_clips_are_tracks(clips: Path, names: tuple[str
 def test_a_real_recording_with_part_of_its_truth_is_metric(clips: Path, tmp_path: Path, held: str):
     """The first and the last camera are as far apart as the recording says: to a tenth, however the rest is found."""
     source = clips / "redkitchen_dev"
-    for name, needed in (("depth", "depth"), ("poses_c2w.txt", "poses")):
-        if needed in held:
-            (tmp_path / name).symlink_to(source / name)
-    for name in ("color", "meta.json"):
-        (tmp_path / name).symlink_to(source / name)
+    left_out = {"depth alone": ("poses_c2w.txt",), "poses alone": ("depth",)}.get(held, ())
+    shutil.copytree(source, tmp_path, dirs_exist_ok=True, ignore=lambda *_: left_out)
     graph = build_graph(tmp_path).graph
     poses = np.loadtxt(source / "poses_c2w.txt").reshape(-1, 4, 4)
     assert graph.metric

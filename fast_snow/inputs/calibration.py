@@ -10,6 +10,7 @@ Intrinsics = Float64[np.ndarray, "3 3"]
 
 # Poses are often written with six or seven digits; a scale or a shear is larger than that.
 _RIGID_TOLERANCE = 1e-3
+_EXACT = 1e-12
 
 
 def pinhole(fx: float, fy: float, cx: float, cy: float) -> Intrinsics:
@@ -57,6 +58,22 @@ def check_rigid(T_world_camera: Transform, *, where: str) -> None:
             f"{where}: not a rigid pose; expected a camera-to-world matrix of a rotation and a translation with last"
             " row 0 0 0 1: remove scale, shear or mirroring"
         )
+
+
+def rigid(T_world_camera: Transform, *, where: str) -> Transform:
+    """Return a pose with the rotation nearest to its own, whose transpose is its inverse; an exact one stays as it is.
+
+    Raises:
+        InputError: as `check_rigid`.
+    """
+    check_rigid(T_world_camera, where=where)
+    left, _, right = np.linalg.svd(T_world_camera[:3, :3])
+    nearest = left @ right
+    if np.abs(nearest - T_world_camera[:3, :3]).max() <= _EXACT and (T_world_camera[3] == (0, 0, 0, 1)).all():
+        return T_world_camera
+    pose = np.eye(4)
+    pose[:3, :3], pose[:3, 3] = nearest, T_world_camera[:3, 3]
+    return pose
 
 
 def rescale(intrinsics: Intrinsics, old: GridShape, new: GridShape) -> Intrinsics:

@@ -1,20 +1,31 @@
 """Image files of recordings, each read when it is needed."""
 
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, UInt8
+from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.errors import InputError
 from fast_snow.inputs.calibration import Intrinsics, check_intrinsics
 from fast_snow.inputs.recording import IGNORE, Recording, check_registered
 from fast_snow.types import GridShape
+from fast_snow.untrusted_files import shown
+from fast_snow.untrusted_images import read_array, read_channel, read_exr, read_rgb
 
+COLOR_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+DEPTH_SUFFIXES = frozenset({".png", ".tiff", ".tif", ".npy", ".exr"})
+ID_SUFFIXES = frozenset({".png"})
 _IGNORE_8_BIT = 255
+_PLAUSIBLE_M = (1e-3, 1e3)
+"""Median depths outside this range come of a unit that was mistaken."""
+_LOOKED_AT = 10
+"""So many depth images are looked at until one holds a measurement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -22,14 +33,38 @@ class RecordingFiles:
     """The files of a recording, one per frame; `None` where a recording has none of that kind.
 
     Attributes:
-        color: JPEG or PNG images.
-        depth: 16-bit PNG images.
-        ids: 8- or 16-bit PNG id maps.
+        folder: no file, links followed, may lie outside of it.
+        color: JPEG, PNG or WebP images.
+        depth: 16-bit PNG images, or TIFF, NumPy or OpenEXR files of metres.
+        ids: PNG id maps: 8 or 16 bit, indices of a palette, or 1 bit for one object.
     """
 
+    folder: Path
     color: tuple[Path, ...]
-    depth: tuple[Path, ...] | None
-    ids: tuple[Path, ...] | None
+    depth: tuple[Path, ...] | None = None
+    ids: tuple[Path, ...] | None = None
+
+
+def image_files(folder: Path, suffixes: Collection[str]) -> tuple[Path, ...]:
+    """Return the images in a folder in the natural order of their names: 2 before 10; hidden files are left out.
+
+    Raises:
+        InputError: there are none, or two of one name.
+    """
+    try:
+        found = [path for path in folder.iterdir() if path.suffix.lower() in suffixes and not path.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{shown(folder)}: cannot be read ({error.strerror}); expected a folder of images") from None
+    if not found:
+        expected = f"000000{' or 000000'.join(sorted(suffixes))}"
+        raise InputError(f"{shown(folder)}: no images; expected {expected} …: add them")
+    found.sort(key=lambda path: (_natural(path.stem), path.suffix))
+    for one, other in pairwise(found):
+        if one.stem == other.stem:
+            raise InputError(
+                f"{shown(one)} and {shown(Path(other.name))}: two images of one frame; expected one: remove the other"
+            )
+    return tuple(found)
 
 
 def recording_from_files(
@@ -49,123 +84,141 @@ def recording_from_files(
         files: one file per frame and kind.
         name: what the user calls the recording.
         time: of each frame in seconds, relative to the first, ascending.
-        depth_scale: stored units per metre.
+        depth_scale: stored units per metre of depth in integers.
         T_world_camera: camera-to-world poses, already checked.
         intrinsics: pinhole matrix at the size of the depth images, or of the colour images where there is no depth.
 
     Raises:
         InputError: an image cannot be read or does not fit the others.
     """
+    # Depth, masks, poses and intrinsics are those of the stored pixels: only images alone may be turned upright.
+    alone = files.depth is None and files.ids is None and T_world_camera is None and intrinsics is None
+    read_color = partial(read_rgb, within=files.folder, upright=alone)
+    read_one_depth = partial(read_depth, depth_scale=depth_scale, within=files.folder)
+    read_one_map = partial(read_ids, within=files.folder)
     color_size = _size(read_color(files.color[0]))
-    depth_size = _size(read_depth(files.depth[0], depth_scale)) if files.depth else color_size
-    ids_size = _size(read_ids(files.ids[0])) if files.ids else color_size
+    depth_size = _size(read_one_depth(files.depth[0])) if files.depth else color_size
     check_registered(name, "depth", depth_size, color_size)
+    if files.depth:
+        _check_unit(files, depth_scale)
+    ids_size = _size(read_one_map(files.ids[0])) if files.ids else color_size
     check_registered(name, "masks", ids_size, color_size)
+    if files.ids:
+        _check_numbers(files)
     if intrinsics is not None:
         check_intrinsics(intrinsics, depth_size, where=name)
     return Recording(
         name=name,
         time=time,
         color_size=color_size,
-        read_color=partial(_read_color_at, files.color, color_size),
-        read_depth=partial(_read_depth_at, files.depth, depth_scale, depth_size) if files.depth else None,
-        read_ids=partial(_read_ids_at, files.ids, ids_size) if files.ids else None,
+        read_color=partial(_read_at, files.color, read_color, color_size),
+        read_depth=partial(_read_at, files.depth, read_one_depth, depth_size) if files.depth else None,
+        read_ids=partial(_read_at, files.ids, read_one_map, ids_size) if files.ids else None,
         T_world_camera=T_world_camera,
         intrinsics=intrinsics,
     )
 
 
-def read_color(path: Path, size: GridShape | None = None) -> UInt8[np.ndarray, "height width 3"]:
-    """Return an RGB image.
+def read_depth(path: Path, depth_scale: float, *, within: Path | None = None) -> Float32[np.ndarray, "h w"]:
+    """Return depth in metres, 0 where there is none.
 
     Args:
-        path: a JPEG or PNG file.
-        size: height and width it must have.
+        path: a PNG or TIFF file of one 16-bit channel, whose largest value is no measurement; or a TIFF, NumPy (.npy)
+            or OpenEXR file of metres.
+        depth_scale: stored units per metre of 16-bit channels.
+        within: the folder that the file, links followed, must not lie outside of.
 
     Raises:
-        InputError: the file is no image or has another size.
+        InputError: the file is no such image.
     """
-    # A viewer's orientation tag would turn the colours away from the depth.
-    image = _read(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, size)
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def read_depth(path: Path, depth_scale: float, size: GridShape | None = None) -> Float32[np.ndarray, "h w"]:
-    """Return depth in metres.
-
-    Args:
-        path: a PNG file of one 16-bit channel.
-        depth_scale: stored units per metre.
-        size: height and width it must have.
-
-    Raises:
-        InputError: the file is no such image or has another size.
-    """
-    image = _read(path, cv2.IMREAD_UNCHANGED, size)
-    if image.dtype != np.uint16 or image.ndim != 2:
+    stored = _stored_depth(path, within)
+    if stored.dtype.kind == "f":
+        measured = np.isfinite(stored) & (stored > 0)
+        return np.where(measured, stored, 0).astype(np.float32)
+    if stored.dtype != np.uint16:
         raise InputError(
-            f"{path}: {_describe(image)}; expected one 16-bit channel of depth: save it as a 16-bit grey PNG"
+            f"{shown(path)}: one channel of {stored.dtype}; expected 16 bits, or metres as floats: save it as a 16-bit"
+            " grey PNG"
         )
-    return (image / depth_scale).astype(np.float32)
+    return (np.where(stored == np.iinfo(np.uint16).max, np.uint16(0), stored) / depth_scale).astype(np.float32)
 
 
-def read_ids(path: Path, size: GridShape | None = None) -> Int32[np.ndarray, "h w"]:
+def read_ids(path: Path, *, within: Path | None = None) -> Int32[np.ndarray, "h w"]:
     """Return an id map: 0 is background, `IGNORE` is neither background nor a known object.
 
     Args:
-        path: a PNG file of one channel; in 8 bits 255 stands for `IGNORE`, in 16 bits every value above 0 is an id.
-        size: height and width it must have.
+        path: a PNG file of one channel or of palette indices; in 8 bits 255 stands for `IGNORE`, in 16 bits every value
+            above 0 is an id, and 1 bit is one object of number 1.
+        within: the folder that the file, links followed, must not lie outside of.
 
     Raises:
-        InputError: the file is no such image or has another size.
+        InputError: the file is no such image.
     """
-    image = _read(path, cv2.IMREAD_UNCHANGED, size)
-    if image.dtype not in (np.uint8, np.uint16) or image.ndim != 2:
+    stored = read_channel(path, within=within)
+    if stored.dtype not in (np.bool_, np.uint8, np.uint16):
         raise InputError(
-            f"{path}: {_describe(image)}; expected one channel of object ids: save it as an 8- or 16-bit grey PNG"
+            f"{shown(path)}: one channel of {stored.dtype}; expected object numbers: save it as an 8- or 16-bit"
+            " grey PNG"
         )
-    ids = image.astype(np.int32)
-    if image.dtype == np.uint8:
-        ids[image == _IGNORE_8_BIT] = IGNORE
+    ids = stored.astype(np.int32)
+    if stored.dtype == np.uint8:
+        ids[stored == _IGNORE_8_BIT] = IGNORE
     return ids
 
 
-def _read(path: Path, flags: int, size: GridShape | None) -> np.ndarray:
-    """Return the pixels of a file as OpenCV reads them."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; expected an image: restore it")
-    try:
-        image = cv2.imdecode(np.fromfile(path, dtype=np.uint8), flags)
-    except cv2.error:
-        image = None
-    if image is None:
-        raise InputError(f"{path}: cannot be read as an image; expected a JPEG or PNG file: replace it")
-    if size is not None and image.shape[:2] != size:
+def _natural(name: str) -> list[str | int]:
+    """Return a key by which numbers inside of names are compared as numbers."""
+    return [int(part) if index % 2 else part for index, part in enumerate(re.split("([0-9]+)", name))]
+
+
+def _stored_depth(path: Path, within: Path | None) -> np.ndarray:
+    if path.suffix.lower() == ".npy":
+        return read_array(path, within=within)
+    if path.suffix.lower() == ".exr":
+        return read_exr(path, within=within)
+    return read_channel(path, within=within)
+
+
+def _check_unit(files: RecordingFiles, depth_scale: float) -> None:
+    """Refuse a `depth_scale` that puts what was measured beyond a kilometre or within a millimetre."""
+    for path in (files.depth or ())[:_LOOKED_AT]:
+        depth = read_depth(path, depth_scale, within=files.folder)
+        if not (measured := depth[depth > 0]).size:
+            continue
+        median = float(np.median(measured))
+        if not _PLAUSIBLE_M[0] <= median <= _PLAUSIBLE_M[1]:
+            raise InputError(
+                f"{shown(path)}: depths of {median:,.4g} m (median) with depth_scale {depth_scale:g}; expected stored"
+                " units per metre, 1000 where a unit is a millimetre: correct depth_scale in meta.json"
+            )
+        return
+
+
+def _check_numbers(files: RecordingFiles) -> None:
+    """Refuse 8-bit id maps that hold nothing but 0 and 255: pictures of masks, in which nothing would be an object."""
+    ignored = False
+    for path in files.ids or ():
+        ids = read_ids(path, within=files.folder)
+        if (ids > 0).any():
+            return
+        ignored = ignored or bool((ids == IGNORE).any())
+    if ignored:
+        raise InputError(
+            f"{shown((files.ids or files.color)[0].parent)}: no value but 0 and 255, which stands for ignore; expected"
+            " object numbers from 1 on: write 1 in place of 255, or 1-bit images"
+        )
+
+
+def _read_at(files: tuple[Path, ...], read: Callable[[Path], np.ndarray], size: GridShape, index: int) -> np.ndarray:
+    image = read(files[index])
+    if _size(image) != size:
         height, width = image.shape[:2]
         raise InputError(
-            f"{path}: {width}x{height} pixels; expected {size[1]}x{size[0]} like the first: bring all to one size"
+            f"{shown(files[index])}: {width}x{height} pixels; expected {size[1]}x{size[0]} like the first: bring all to"
+            " one size"
         )
-    return np.asarray(image)
-
-
-def _describe(image: np.ndarray) -> str:
-    channels = 1 if image.ndim == 2 else image.shape[2]
-    return f"{channels} channel{'s' if channels > 1 else ''} of {8 * image.dtype.itemsize} bits"
+    return image
 
 
 def _size(image: np.ndarray) -> GridShape:
     return image.shape[0], image.shape[1]
-
-
-def _read_color_at(files: tuple[Path, ...], size: GridShape, index: int) -> UInt8[np.ndarray, "height width 3"]:
-    return read_color(files[index], size)
-
-
-def _read_depth_at(
-    files: tuple[Path, ...], depth_scale: float, size: GridShape, index: int
-) -> Float32[np.ndarray, "h w"]:
-    return read_depth(files[index], depth_scale, size)
-
-
-def _read_ids_at(files: tuple[Path, ...], size: GridShape, index: int) -> Int32[np.ndarray, "h w"]:
-    return read_ids(files[index], size)

@@ -9,18 +9,22 @@ from typing import TypeVar
 
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import InputError
+from fast_snow.inputs.image_files import COLOR_SUFFIXES
 from fast_snow.inputs.recording import Recording
-from fast_snow.inputs.recording_folder import read_recording_folder
+from fast_snow.inputs.recording_folder import read_image_folder, read_recording_folder
 from fast_snow.inputs.sampled import Image, Input, InputKind, SampledFrame
 from fast_snow.inputs.sampling import exact, select, shrink, shrunk_size
 from fast_snow.inputs.tum import read_tum_folder
 from fast_snow.inputs.video import Video, decode, open_video, picture
+from fast_snow.untrusted_files import shown
 
+_LISTED = 5
+"""So many names of a folder's files an error shows."""
 Item = TypeVar("Item")
 
 
 def open_input(path: Path, sampling: SamplingConfig) -> Input:
-    """Open a video file, a recording folder or a TUM RGB-D folder, by what is there.
+    """Open a video file, a recording folder, a TUM RGB-D folder or a folder of images, by what is there.
 
     Args:
         path: of the file or folder.
@@ -35,9 +39,13 @@ def open_input(path: Path, sampling: SamplingConfig) -> Input:
         return from_recording(read_tum_folder(path), sampling)
     if (path / "color").is_dir():
         return from_recording(read_recording_folder(path), sampling)
+    names = sorted(each.name for each in path.iterdir() if not each.name.startswith("."))
+    if any(Path(name).suffix.lower() in COLOR_SUFFIXES for name in names):
+        return from_recording(read_image_folder(path), sampling)
+    found = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
     raise InputError(
-        f"{path}: a folder without color/ or rgb.txt; expected a video file, a recording folder or a TUM RGB-D folder:"
-        " name the file itself or complete the folder"
+        f"{shown(path)}: holds {shown(Path(found)) if found else 'nothing'}; expected color/ (a recording), rgb.txt"
+        " (TUM RGB-D) or images, or a video file: name the file itself or complete the folder"
     )
 
 
