@@ -74,6 +74,9 @@ def kill_everywhere(templates: Path, tmp_path: Path, *, old: bool, after: bool) 
 @pytest.mark.parametrize("old", [False, True], ids=["first run", "over a run"])
 def test_killed_at_every_change(templates: Path, tmp_path: Path, old: bool, after: bool):
     for folder in kill_everywhere(templates, tmp_path, old=old, after=after):
+        if (folder / "4dsg.json").exists():  # at any time it is whole or absent: readers do not wait for a recovery
+            visible = {name: data for name, data in runs.files(folder).items() if not name.startswith(".fast-snow/")}
+            assert visible in [{**runs.content(run), **runs.OF_THE_USER} for run in (runs.old_run, runs.new_run)]
         next_command(folder)
         check(folder, old=old)
 
