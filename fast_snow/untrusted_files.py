@@ -6,8 +6,9 @@ Everything that a user or a stranger gave is opened here: documents, tables, ima
 import codecs
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
 from fast_snow.errors import InputError
 from fast_snow.limits import Limit
@@ -15,7 +16,7 @@ from fast_snow.limits import Limit
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
-def open_file(path: Path, *, limit: Limit | None = None, within: Path | None = None) -> BinaryIO:
+def open_file(path: Path, *, limit: Limit | None = None, within: Path | None = None) -> BufferedReader:
     """Open a regular file for reading; never waits, as a FIFO would make it.
 
     Args:
