@@ -17,7 +17,7 @@ from fast_snow.engines.da3.variants import variant_of
 from fast_snow.errors import FastSnowError, FastSnowWarning
 from fast_snow.evaluation import manifest, outcome
 from fast_snow.evaluation.qa import datasets, kept_answers
-from fast_snow.evaluation.readers import kitti, motchallenge, mots_text, palette_png, trajectories, youtube_vis
+from fast_snow.evaluation.readers import id_maps, kitti, motchallenge, mots_text, trajectories, youtube_vis
 from fast_snow.evaluation.readers.source import Kind, TruthSource
 from fast_snow.types import SceneGraph
 from tests.engines.compiled.manifests import place
@@ -225,7 +225,8 @@ def test_id_maps(small):
     import numpy as np
 
     _, data = cv2.imencode(".png", np.eye(6, 8, dtype=np.uint8))
-    survives(palette_png.read_ids, small, damaged(data.tobytes(), 150))
+    read = id_maps.read_davis
+    survives(lambda path: read(path.parent, SOURCE), small.with_name("0.png"), damaged(data.tobytes(), 150))
 
 
 def test_headers_of_weights(tmp_path):

@@ -1,10 +1,12 @@
 """Trajectories and depth in the formats of TUM, recordings and 7-Scenes."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
 
-from fast_snow.errors import InputError
+from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.evaluation.readers.depth_maps import read_7_scenes_depth, read_depth_folder
 from fast_snow.evaluation.readers.source import Kind, TruthSource
 from fast_snow.evaluation.readers.trajectories import read_7_scenes, read_poses_c2w, read_tum
@@ -39,8 +41,10 @@ def test_tum_lines_become_poses_in_order_of_time(tmp_path):
         ("", "no pose"),
         ("1 0 0 0 0 0 0\n", "line 1: got 7 words, expected at least 8"),
         ("1 0 0 0 0 0 0 2\n", "line 1: not a rigid pose"),
-        ("1 0 0 nan 0 0 0 1\n", "line 1: .* is 'nan'"),
-        ("1 0 0 0 0 0 0 1\n1 0 0 0 0 0 0 1\n", r"two poses at 1\.000000 s"),
+        ("1 0 0 0 0 0 0 1e300\n", "line 1: not a rigid pose"),
+        ("1 0 0 x 0 0 0 1\n", "line 1: tx ty tz qx qy qz qw: could not convert"),
+        ("nan 0 0 0 0 0 0 1\n", "line 1: the time stamp is 'nan'"),
+        ("1e100000000 0 0 0 0 0 0 1\n", "line 1: the time stamp is '1e100000000'"),
     ],
 )
 def test_tum_lines_that_cannot_be_are_refused(tmp_path, text, message):
@@ -48,6 +52,32 @@ def test_tum_lines_that_cannot_be_are_refused(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         read_tum(path, source())
+
+
+def test_tum_lines_of_one_time_or_without_a_finite_pose_are_left_out_and_counted(tmp_path):
+    path = tmp_path / "path.txt"
+    path.write_text("2 5 0 0 0 0 0 1\n1 1 0 0 0 0 0 1\n1 2 0 0 0 0 0 1\n2 6 0 0 0 0 0 1\n3 nan 0 0 0 0 0 1\n")
+    with pytest.warns(FastSnowWarning) as caught:
+        found = read_tum(path, source())
+    assert [str(each.message).partition(": ")[2] for each in caught] == [
+        "1 of 5 poses hold NaN or infinity and are left out",
+        "2 of 4 poses repeat the time stamp of another and are left out",
+    ]
+    assert (found.time_s.tolist(), found.T_world_camera[:, 0, 3].tolist()) == ([1, 2], [1, 5])
+    path.write_text("3 nan 0 0 0 0 0 1\n")
+    with (
+        pytest.warns(FastSnowWarning, match="1 of 1 poses hold NaN"),
+        pytest.raises(InputError, match="no pose, expected lines"),
+    ):
+        read_tum(path, source())
+
+
+def test_tum_stamps_in_nanoseconds_are_recognised(tmp_path):
+    path = tmp_path / "path.txt"
+    path.write_text("".join(f"{1305031102_000000000 + 10_000_000 * k} {k} 0 0 0 0 0 1\n" for k in range(3)))
+    with pytest.warns(FastSnowWarning, match="time stamps taken as nanoseconds"):
+        found = read_tum(path, source(first_time_s=1305031102.0))
+    assert found.time_s == pytest.approx([0, 0.01, 0.02], abs=1e-6)
 
 
 def test_tum_equals_evo(clips):
@@ -72,6 +102,15 @@ def test_matrices_on_lines_have_times_by_their_number(tmp_path):
         read_poses_c2w(path, source(), 10.0)
 
 
+def test_matrices_that_are_not_finite_are_left_out_and_others_made_rigid(tmp_path):
+    path = tmp_path / "poses_c2w.txt"
+    path.write_text(f"# poses\n{as_line(1.0002 * QUARTER)}\n{' '.join(['-inf'] * 16)}\n".replace("1.0002\n", "1\n"))
+    with pytest.warns(FastSnowWarning, match="1 of 2 poses hold NaN or infinity and are left out"):
+        found = read_poses_c2w(path, source(), 10.0)
+    rotation = found.T_world_camera[0, :3, :3]
+    assert np.abs(rotation @ rotation.T - np.eye(3)).max() < 1e-12
+
+
 def test_7_scenes_poses_leave_out_frames_without_tracking(tmp_path):
     for number, pose in ((0, QUARTER), (2, np.full((4, 4), np.nan)), (5, np.eye(4))):
         lines = "\n".join("\t ".join(f"{value: .7e}" for value in row) for row in pose)
@@ -90,13 +129,41 @@ def test_depth_is_read_frame_by_frame(tmp_path):
         assert cv2.imwrite(str(tmp_path / f"{number:06}.png"), np.array([[0, 1000 * number, 65_535]], np.uint16))
     read = read_depth_folder(tmp_path, source(first_frame=3, depth_scale=2000.0))
     assert read.size == (1, 3)
-    assert read(2).tolist() == [[0, 2.5, np.float32(32.7675)]]
+    assert read(2).tolist() == [[0, 2.5, 0]]
     assert read(2).dtype == np.float32
     with pytest.raises(InputError, match="no true depth of frame 1"):
         read(1)
     assert cv2.imwrite(str(tmp_path / "000005.png"), np.zeros((2, 3), np.uint16))
     with pytest.raises(InputError, match="expected 3x1 like the first"):
         read(2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and links of POSIX")
+def test_files_of_one_frame_each_are_regular_and_inside_their_folder_and_hidden_ones_are_ignored(tmp_path):
+    folder = tmp_path / "depth"
+    for each in (folder, tmp_path):
+        each.mkdir(exist_ok=True)
+        assert cv2.imwrite(str(each / "000000.png"), np.full((2, 3), 1000, np.uint16))
+    (folder / "._000000.png").write_bytes(b"\0\5")
+    (folder / ".000001.png").write_bytes(b"")
+    assert list(read_depth_folder(folder, source()).frames) == [0]
+    (folder / "000000.png").unlink()
+    (folder / "000000.png").symlink_to(tmp_path / "000000.png")
+    with pytest.raises(InputError, match="a link that leads out of"):
+        read_depth_folder(folder, source())
+    (folder / "000000.png").unlink()
+    os.mkfifo(folder / "000000.png")
+    os.mkfifo(folder / "000000.pose.txt")
+    with pytest.raises(InputError, match="is a FIFO"):
+        read_depth_folder(folder, source())
+    with pytest.raises(InputError, match="is a FIFO"):
+        read_7_scenes(folder, source(), 30.0)
+
+
+def test_files_of_one_frame_each_are_in_the_order_of_their_numbers(tmp_path):
+    for number in (10, 2, 0):
+        assert cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((2, 3), number, np.uint16))
+    assert list(read_depth_folder(tmp_path, source()).frames) == [0, 2, 10]
 
 
 @pytest.mark.parametrize("scale", [1000.0, 5000.0, 256.3])

@@ -6,6 +6,7 @@ import zlib
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,14 +141,28 @@ def test_palette_indices_are_ids_whatever_their_colours(tmp_path, bits):
 
 
 def test_palette_indices_equal_pillows(tmp_path):
-    pillow = pytest.importorskip("PIL.Image")
     ids = np.random.default_rng(0).integers(0, 12, (30, 41), dtype=np.uint8)
-    image = pillow.frombytes("P", (41, 30), ids.tobytes())
+    image = PIL.Image.frombytes("P", (41, 30), ids.tobytes())
     image.putpalette(list(range(36)))
     image.save(tmp_path / "00000.png")
     (frame,) = read_davis(tmp_path, source())
     assert np.array_equal(decode(frame.masks), ids == frame.object_id[:, None, None])
     assert frame.object_id.tolist() == list(range(1, 12))
+
+
+def test_one_bit_is_one_object(tmp_path):
+    dense = np.array([[0, 1, 1], [1, 0, 0]], bool)
+    PIL.Image.fromarray(dense).save(tmp_path / "00000.png")
+    (frame,) = read_davis(tmp_path, source())
+    assert frame.object_id.tolist() == [1]
+    assert np.array_equal(decode(frame.masks)[0], dense)
+
+
+def test_id_maps_of_other_numbers_are_refused(tmp_path):
+    PIL.Image.fromarray(np.zeros((2, 3), np.float32)).save(tmp_path / "0.tiff")
+    (tmp_path / "0.tiff").rename(tmp_path / "0.png")
+    with pytest.raises(InputError, match="one channel of float32, expected object numbers"):
+        read_mots_png(tmp_path, source())
 
 
 def test_mots_png_of_16_bits_has_classes_and_of_8_bits_has_not(tmp_path):
@@ -183,7 +198,7 @@ def test_id_maps_that_cannot_be_are_refused_in_one_line(tmp_path):
     with pytest.raises(InputError, match=r"1\.png: 3x3 pixels, expected 3x2"):
         read_davis(tmp_path / "size", source())
     write_png(tmp_path / "colour" / "0.png", np.zeros((2, 3, 3), np.uint8))
-    with pytest.raises(InputError, match="colour type 2, expected ids"):
+    with pytest.raises(InputError, match=r"3 channels \(RGB\); expected one"):
         read_davis(tmp_path / "colour", source())
     write_png(tmp_path / "twice" / "1.png", np.zeros((2, 3), np.uint8))
     write_png(tmp_path / "twice" / "01.png", np.zeros((2, 3), np.uint8))
@@ -194,12 +209,12 @@ def test_id_maps_that_cannot_be_are_refused_in_one_line(tmp_path):
         read_davis(tmp_path / "unnumbered", source())
 
 
-@pytest.mark.parametrize("keep", [0, 7, 20, 40, -20, -1])
+@pytest.mark.parametrize("keep", [0, 7, 20, 40, -40])
 def test_damaged_png_files_are_refused(tmp_path, keep):
     write_png(tmp_path / "0.png", np.random.default_rng(0).integers(0, 9, (20, 30), dtype=np.uint8))
     path = tmp_path / "0.png"
     path.write_bytes(path.read_bytes()[:keep])
-    with pytest.raises(InputError, match=r"0\.png: .*PNG"):
+    with pytest.raises(InputError, match=r"0\.png: (cannot be read as an image|damaged)"):
         read_davis(tmp_path, source())
 
 

@@ -1,4 +1,4 @@
-"""Depth images, one 16-bit PNG per frame, each read when it is asked for.
+"""Depth images, one 16-bit PNG per frame, each read when it is asked for; 0 and 65535 are no measurement.
 
 Reference:
     J. Shotton et al., Scene Coordinate Regression Forests, CVPR 2013: 7-Scenes marks missing depth by 65535.
@@ -7,7 +7,6 @@ Reference:
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from jaxtyping import Float32
@@ -17,8 +16,7 @@ from fast_snow.evaluation.readers.numbered_files import numbered_files
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.inputs.image_files import read_depth
 from fast_snow.types import GridShape
-
-_MISSING: Final = 65_535
+from fast_snow.untrusted_files import shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +27,11 @@ class DepthImages:
         files: one per annotated frame.
         depth_scale: stored units per metre.
         size: height and width of all.
-        missing_high: whether the highest number marks missing depth too, beside 0.
     """
 
     files: dict[int, Path]
     depth_scale: float
     size: GridShape
-    missing_high: bool
 
     @property
     def frames(self) -> Collection[int]:
@@ -51,16 +47,16 @@ class DepthImages:
         if index not in self.files:
             first, last = min(self.files), max(self.files)
             raise InputError(f"no true depth of frame {index}, expected one of the annotated ones, {first} to {last}")
-        return _read(self.files[index], self.depth_scale, self.size, missing_high=self.missing_high)
+        return _read(self.files[index], self.depth_scale, self.size)
 
 
 def read_depth_folder(folder: Path, source: TruthSource) -> DepthImages:
     """Open a folder of `000000.png` …; the first frame is number 0; raises as `read_7_scenes_depth`."""
-    return _open(folder, source, ".png", missing_high=False)
+    return _open(folder, source, ".png")
 
 
 def read_7_scenes_depth(folder: Path, source: TruthSource) -> DepthImages:
-    """Open a folder of `frame-000000.depth.png` …, in which 65535 stands for missing depth.
+    """Open a folder of `frame-000000.depth.png` ….
 
     Args:
         folder: that holds the files; the first frame is number 0.
@@ -69,17 +65,21 @@ def read_7_scenes_depth(folder: Path, source: TruthSource) -> DepthImages:
     Raises:
         InputError: a file is missing or damaged.
     """
-    return _open(folder, source, ".depth.png", missing_high=True)
+    return _open(folder, source, ".depth.png")
 
 
-def _open(folder: Path, source: TruthSource, ending: str, *, missing_high: bool) -> DepthImages:
+def _open(folder: Path, source: TruthSource, ending: str) -> DepthImages:
     files = numbered_files(folder, ending, source)
-    height, width = _read(next(iter(files.values())), source.depth_scale, None, missing_high=missing_high).shape
-    return DepthImages(files=files, depth_scale=source.depth_scale, size=(height, width), missing_high=missing_high)
+    height, width = _read(next(iter(files.values())), source.depth_scale, None).shape
+    return DepthImages(files=files, depth_scale=source.depth_scale, size=(height, width))
 
 
-def _read(path: Path, scale: float, size: GridShape | None, *, missing_high: bool) -> Float32[np.ndarray, "h w"]:
-    depth = read_depth(path, scale, size)
-    if missing_high:
-        depth[depth == np.float32(_MISSING / scale)] = 0
+def _read(path: Path, scale: float, size: GridShape | None) -> Float32[np.ndarray, "h w"]:
+    depth = read_depth(path, scale, within=path.parent)
+    if size is not None and depth.shape != size:
+        height, width = depth.shape
+        raise InputError(
+            f"{shown(path)}: {width}x{height} pixels, expected {size[1]}x{size[0]} like the first: bring all to"
+            " one size"
+        )
     return depth

@@ -1,4 +1,4 @@
-"""Id maps, one PNG image per frame: DAVIS, and MOTS.
+"""Id maps, one PNG image of grey levels or palette indices per frame: DAVIS, and MOTS.
 
 References:
     DAVIS: F. Perazzi et al., CVPR 2016 (255 is the one object); J. Pont-Tuset et al., arXiv 1704.00675 (indices into a
@@ -16,11 +16,12 @@ from jaxtyping import UInt8, UInt16
 from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.numbered_files import numbered_files
 from fast_snow.evaluation.readers.objects import from_masks
-from fast_snow.evaluation.readers.palette_png import read_ids
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.truth import ObjectsInFrame
 from fast_snow.kernels.masks import encode_labels
 from fast_snow.types import GridShape
+from fast_snow.untrusted_files import shown
+from fast_snow.untrusted_images import read_channel
 
 IGNORE_8_BIT: Final = 255
 IGNORE_16_BIT: Final = 10_000
@@ -64,7 +65,9 @@ def read_mots_png(folder: Path, source: TruthSource) -> tuple[ObjectsInFrame, ..
     found = []
     for index, path, ids in _frames(folder, source):
         if ids.dtype == np.uint8 and source.classes:
-            raise InputError(f"{path}: 8 bits tell no classes, expected 16; leave classes out to take all objects")
+            raise InputError(
+                f"{shown(path)}: 8 bits tell no classes, expected 16; leave classes out to take all objects"
+            )
         if ids.dtype == np.uint16:
             counted = np.array([source.counts(str(each)) for each in range(2**16 // _PER_CLASS + 1)])
             ids = np.where(counted[ids // _PER_CLASS] | (ids == IGNORE_16_BIT), ids, 0).astype(np.uint16)
@@ -75,14 +78,23 @@ def read_mots_png(folder: Path, source: TruthSource) -> tuple[ObjectsInFrame, ..
 def _frames(folder: Path, source: TruthSource) -> Iterator[tuple[int, Path, _Ids]]:
     shape: GridShape | None = None
     for index, path in numbered_files(folder, ".png", source).items():
-        ids = read_ids(path)
+        ids = _read(path)
         height, width = ids.shape
         if shape is not None and ids.shape != shape:
             raise InputError(
-                f"{path}: {width}x{height} pixels, expected {shape[1]}x{shape[0]} like the first: bring all to one size"
+                f"{shown(path)}: {width}x{height} pixels, expected {shape[1]}x{shape[0]} like the first: bring"
+                " all to one size"
             )
         shape = (height, width)
         yield index, path, ids
+
+
+def _read(path: Path) -> _Ids:
+    stored = read_channel(path, within=path.parent)
+    ids = stored.astype(np.uint8) if stored.dtype == np.bool_ else stored
+    if ids.dtype not in (np.uint8, np.uint16):
+        raise InputError(f"{shown(path)}: one channel of {ids.dtype}, expected object numbers of 8 or 16 bits")
+    return ids
 
 
 def _objects(index: int, ids: _Ids, *, ignore: int, binary: bool = False) -> ObjectsInFrame:

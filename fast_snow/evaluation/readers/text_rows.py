@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.errors import InputError
-from fast_snow.limits import TABLE_FILE
-from fast_snow.untrusted_files import read_text
+from fast_snow.inputs.text_tables import numbered_lines
+from fast_snow.untrusted_files import shown
 
 _LARGEST_INTEGER: Final = 2**53
 """Larger whole numbers are not exact where they are written like 1.0."""
@@ -41,6 +41,17 @@ class Row:
             raise InputError(f"{self.where}: {what} is {word[:40]!r}, expected a finite number")
         return value
 
+    def numbers_or_nan(self, first: int, last: int, what: str) -> tuple[float, ...]:
+        """Return the numbers in columns `first` to `last - 1`, NaN and infinity included.
+
+        Raises:
+            InputError: a word is no number.
+        """
+        try:
+            return tuple(float(word) for word in self.words[first:last])
+        except ValueError as error:
+            raise InputError(f"{self.where}: {what}: {error}") from None
+
     def numbers(self, first: int, last: int, what: str) -> tuple[float, ...]:
         """Return the finite numbers in columns `first` to `last - 1`; raises as `number`."""
         return tuple(self.number(column, what) for column in range(first, last))
@@ -57,22 +68,21 @@ class Row:
         return int(value)
 
 
-def rows(path: Path, *, columns: int, separator: str | None = None) -> Iterator[Row]:
+def rows(path: Path, *, columns: int, separator: str | None = None, within: Path | None = None) -> Iterator[Row]:
     """Yield the rows of a table.
 
     Args:
         path: a text file; lines that begin with `#` are comments.
         columns: how many words a row has at least.
         separator: between words; None is any blanks.
+        within: the folder that the file, links followed, must not lie outside of.
 
     Raises:
         InputError: the file cannot be read, or a row is too short.
     """
-    for number, line in enumerate(read_text(path, limit=TABLE_FILE).splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
+    for number, line in numbered_lines(path, within=within):
         words = tuple(word.strip() for word in line.split(separator))
-        where = f"{path} line {number}"
+        where = f"{shown(path)} line {number}"
         if len(words) < columns:
             raise InputError(f"{where}: got {len(words)} words, expected at least {columns}")
         yield Row(where=where, words=words)

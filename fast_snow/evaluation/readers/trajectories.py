@@ -7,55 +7,69 @@ References:
     J. Shotton et al., Scene Coordinate Regression Forests, CVPR 2013 (7-Scenes).
 """
 
+import math
+import warnings
 from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 from scipy.spatial.transform import Rotation
 
-from fast_snow.errors import InputError
+from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.evaluation.readers.numbered_files import numbered_files
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.readers.text_rows import rows
 from fast_snow.evaluation.truth import Trajectory
-from fast_snow.inputs.calibration import check_rigid
+from fast_snow.inputs.calibration import rigid
+from fast_snow.inputs.time_stamps import SECONDS, unit_of
 from fast_snow.types import Transform
+from fast_snow.untrusted_files import shown
 
 _UNIT_TOLERANCE: Final = 1e-2
 """Written with four digits, a unit quaternion is off by less."""
 
 
 def read_tum(path: Path, source: TruthSource) -> Trajectory:
-    """Read lines of `time tx ty tz qx qy qz qw`.
+    """Read lines of `time tx ty tz qx qy qz qw`; of those with one time stamp the first is kept.
 
     Args:
         path: of the text.
         source: what is known of it: the stamp of the input's first frame becomes time 0.
 
     Raises:
-        InputError: a line is damaged, or two have one stamp.
+        InputError: a line is damaged.
+
+    Warns:
+        FastSnowWarning: poses are left out, or time stamps are not in seconds.
     """
     found = []
     for row in rows(path, columns=8):
-        values = row.numbers(0, 8, "a number of time tx ty tz qx qy qz qw")
-        if abs(np.linalg.norm(values[4:]) - 1) > _UNIT_TOLERANCE:
+        time = row.number(0, "the time stamp")
+        pose = row.numbers_or_nan(1, 8, "tx ty tz qx qy qz qw")
+        if all(map(math.isfinite, pose)) and abs(math.hypot(*pose[3:]) - 1) > _UNIT_TOLERANCE:
             raise InputError(f"{row.where}: not a rigid pose, expected a unit quaternion at the end")
-        found.append(values)
-    if not found:
-        raise InputError(f"{path}: no pose, expected lines of time tx ty tz qx qy qz qw")
-    table = np.array(sorted(found), dtype=np.float64)
-    repeated = np.flatnonzero(np.diff(table[:, 0]) <= 0)
-    if len(repeated):
-        raise InputError(f"{path}: two poses at {table[repeated[0], 0]:.6f} s, expected one each")
+        found.append((time, *pose))
+    table: Float64[np.ndarray, "n 8"] = np.array(found, dtype=np.float64).reshape(-1, 8)
+    table = _left_out(path, table, np.isfinite(table).all(axis=1), "hold NaN or infinity")
+    if not len(table):
+        raise InputError(f"{shown(path)}: no pose, expected lines of time tx ty tz qx qy qz qw")
+    table = table[np.argsort(table[:, 0], kind="stable")]
+    later = np.concatenate([[True], np.diff(table[:, 0]) > 0])
+    table = _left_out(path, table, later, "repeat the time stamp of another")
+    unit = unit_of(table[:, 0])
+    if unit is not SECONDS:
+        warnings.warn(
+            f"{shown(path)}: time stamps taken as {unit.name}, expected seconds", FastSnowWarning, stacklevel=2
+        )
     poses = np.tile(np.eye(4), (len(table), 1, 1))
     poses[:, :3, :3] = Rotation.from_quat(table[:, 4:]).as_matrix()
     poses[:, :3, 3] = table[:, 1:4]
-    return Trajectory(time_s=table[:, 0] - source.first_time_s, T_world_camera=poses)
+    return Trajectory(time_s=table[:, 0] / unit.per_second - source.first_time_s, T_world_camera=poses)
 
 
 def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:
-    """Read one row-major matrix per line, one line per frame.
+    """Read one row-major matrix per line, one line per frame; a frame whose matrix is not finite has no pose.
 
     Args:
         path: of the text; the first line is number 0.
@@ -64,14 +78,23 @@ def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:
 
     Raises:
         InputError: a line is damaged, or there is none of the clip's frames.
+
+    Warns:
+        FastSnowWarning: poses are not finite.
     """
     found: dict[int, Transform] = {}
+    lost = 0
     for number, row in enumerate(rows(path, columns=16)):
         index = source.index(number, custom=0)
         if index is not None:
-            pose = np.array(row.numbers(0, 16, "a number of the matrix")).reshape(4, 4)
-            check_rigid(pose, where=row.where)
-            found[index] = pose
+            pose = np.array(row.numbers_or_nan(0, 16, "the matrix")).reshape(4, 4)
+            if np.isfinite(pose).all():
+                found[index] = rigid(pose, where=row.where)
+            else:
+                lost += 1
+    if lost:
+        message = f"{shown(path)}: {lost} of {lost + len(found)} poses hold NaN or infinity and are left out"
+        warnings.warn(message, FastSnowWarning, stacklevel=2)
     return _at_rate(path, found, fps)
 
 
@@ -92,24 +115,32 @@ def read_7_scenes(folder: Path, source: TruthSource, fps: float) -> Trajectory:
     for index, path in numbered_files(folder, ".pose.txt", source).items():
         pose = _matrix(path)
         if np.isfinite(pose).all():
-            check_rigid(pose, where=str(path))
-            found[index] = pose
+            found[index] = rigid(pose, where=shown(path))
     return _at_rate(folder, found, fps)
 
 
 def _matrix(path: Path) -> Transform:
-    lines = list(rows(path, columns=4))
+    lines = list(rows(path, columns=4, within=path.parent))
     try:
         values = np.array([[float(word) for word in line.words] for line in lines], dtype=np.float64)
     except ValueError:
         values = np.empty(0)
     if values.shape != (4, 4):
-        raise InputError(f"{path}: expected a camera-to-world matrix, four lines of four numbers")
+        raise InputError(f"{shown(path)}: expected a camera-to-world matrix, four lines of four numbers")
     return values
+
+
+def _left_out(
+    path: Path, table: Float64[np.ndarray, "n 8"], kept: Bool[np.ndarray, " n"], why: str
+) -> Float64[np.ndarray, "m 8"]:
+    if not kept.all():
+        message = f"{shown(path)}: {np.count_nonzero(~kept)} of {len(kept)} poses {why} and are left out"
+        warnings.warn(message, FastSnowWarning, stacklevel=3)
+    return table[kept]
 
 
 def _at_rate(path: Path, poses: dict[int, Transform], fps: float) -> Trajectory:
     if not poses:
-        raise InputError(f"{path}: no pose of the clip's frames, expected some; correct first_frame")
+        raise InputError(f"{shown(path)}: no pose of the clip's frames, expected some; correct first_frame")
     time_s: Float64[np.ndarray, " n"] = np.array(list(poses), dtype=np.float64) / fps
     return Trajectory(time_s=time_s, T_world_camera=np.stack(list(poses.values())))
