@@ -15,6 +15,7 @@ from fast_snow.inputs import Input, open_input
 from fast_snow.presets import apply
 from fast_snow.types import SceneGraph
 from fast_snow.untrusted_files import shown
+from fast_snow.untrusted_images import read_rgb
 
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -70,4 +71,4 @@ def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
 def _keyframes(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
     for keyframe in graph.keyframes:
         if os.path.lexists(folder / keyframe.path):
-            yield keyframe.t, output.read_keyframe(folder, keyframe)
+            yield keyframe.t, read_rgb(folder / keyframe.path, within=folder)

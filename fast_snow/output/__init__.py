@@ -3,7 +3,6 @@
 A run owns the files that its record names, and nothing else in the folder is ever changed.
 """
 
-from fast_snow.output.keyframe_files import read_keyframe
 from fast_snow.output.layout import GRAPH, MASKS, RECORD
 from fast_snow.output.ownership import digest
 from fast_snow.output.reading import read_masks, read_record
@@ -19,7 +18,6 @@ __all__ = [
     "create",
     "digest",
     "is_unchanged",
-    "read_keyframe",
     "read_masks",
     "read_record",
     "source_of_run",

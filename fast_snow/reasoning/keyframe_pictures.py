@@ -13,6 +13,7 @@ from fast_snow.errors import InputError
 from fast_snow.kernels.masks import select
 from fast_snow.reasoning.conversation import Picture
 from fast_snow.types import Keyframe, LabelledMasks, SceneGraph
+from fast_snow.untrusted_images import read_rgb
 from fast_snow.viewing.drawing import draw_objects
 
 JPEG_QUALITY: Final = 90
@@ -65,7 +66,7 @@ def _picture(folder: Path, keyframe: Keyframe, graph: SceneGraph, masks: dict[in
 
 def _image(folder: Path, keyframe: Keyframe) -> Image:
     try:
-        return output.read_keyframe(folder, keyframe)
+        return read_rgb(folder / keyframe.path, within=folder)
     except InputError as error:
         raise InputError(f"keyframe t={keyframe.t}: {error}; {_INSTEAD}") from None
 

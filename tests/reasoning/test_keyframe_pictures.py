@@ -78,8 +78,8 @@ def test_nothing_outside_the_folder_is_read(run, tmp_path, path):
     ("damage", "expected"),
     [
         (lambda folder: (folder / "keyframes/000004.jpg").unlink(), r"t=4: .*keyframes/000004.jpg: cannot be read"),
-        (lambda folder: (folder / "keyframes/000004.jpg").write_bytes(b""), "t=4: .*: damaged"),
-        (lambda folder: (folder / "keyframes/000004.jpg").write_bytes(b"text"), "t=4: .*: damaged"),
+        (lambda folder: (folder / "keyframes/000004.jpg").write_bytes(b""), "t=4: .*: cannot be read as an image"),
+        (lambda folder: (folder / "keyframes/000004.jpg").write_bytes(b"text"), "t=4: .*: cannot be read as an image"),
         (lambda folder: shutil.rmtree(folder / "masks"), "masks: nothing for keyframe t=0"),
         (lambda folder: next((folder / "masks").iterdir()).write_bytes(b"text"), "npz: damaged"),
     ],
