@@ -71,6 +71,9 @@ def loads_toml(text: str) -> dict[str, Any]:
     Raises:
         InputError: it is no TOML, has NaN or infinity, or exceeds `limits`.
     """
+    # Python's reader takes time quadratic in the parts of a dotted key.
+    if any(line.count(".") > JSON_DEPTH.largest and not line.lstrip().startswith("#") for line in text.split("\n")):
+        raise InputError(_too_deep())
     try:
         values = tomllib.loads(text, parse_float=_finite)
     except tomllib.TOMLDecodeError as error:

@@ -92,7 +92,7 @@ def test_a_preset_that_would_wait_or_is_no_text(tmp_path):
     [
         (f"[step]\niou_threshold = 1{'0' * 400}", "64 bits"),
         (f"[step]\ngrid_size = 1{'0' * 5000}", "64 bits"),
-        ("[vlm]\nmodel" + ".a" * 20_000 + " = 1", "vlm.model: got a table, expected text"),
+        ("[vlm]\nmodel" + ".a" * 60 + " = 1", "vlm.model: got a table, expected text"),
         ("[vlm]\n" + "x" * 100_000 + " = 1", "no such setting"),
         ("vlm = '" + "x" * 100_000 + "'", "expected a section"),
     ],

@@ -103,6 +103,8 @@ def test_names_that_repeat_take_linear_time():
         ("a = nan", "finite"),
         ("a = " + "[" * 2000, "nested too deeply|not TOML"),
         ("a = ", "not TOML"),
+        ("a" + ".a" * 500_000 + " = 1", "nested too deeply"),
+        ("[" + "a." * 500_000 + "a]", "nested too deeply"),
     ],
 )
 def test_toml_is_bounded_too(text, message):
