@@ -229,7 +229,7 @@ def test_a_kitchen_with_estimated_depth_is_off_by_what_its_depth_is(clips: Path)
 
 
 def test_views_far_apart_keep_their_depth(clips: Path):
-    with pytest.warns(UserWarning, match="fps is null"):
+    with pytest.warns(UserWarning, match="fps is null"), pytest.warns(UserWarning, match="no tracks"):
         known, made = real(clips, "icl_livingroom5", Config())
     assert known.static
     assert known.intrinsics[0, 0] == 481.2
