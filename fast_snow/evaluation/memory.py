@@ -1,7 +1,8 @@
 """The most memory that a piece of work needs."""
 
-import resource
 import sys
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,23 +21,27 @@ def forget_peak() -> bool:
     if torch is not None:
         torch.cuda.reset_peak_memory_stats()
     try:
-        _FORGET.write_text(_PEAK_RESIDENT)
+        _FORGET.write_text(_PEAK_RESIDENT, encoding="ascii")
     except OSError:
         return False
     return True
 
 
 def peak_bytes() -> int:
-    """Return the most resident memory of the process since it was forgotten, what it held before included."""
-    try:
-        lines = _STATUS.read_text().splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    """Return the most resident memory of the process since it was forgotten, what it held before included.
+
+    Returns:
+        Bytes; 0 where the system does not tell (Windows).
+    """
+    with suppress(OSError):
+        for line in _STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    with suppress(ImportError):
+        resource = import_module("resource")
+        peak = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return peak if sys.platform == "darwin" else peak * 1024
+    return 0
 
 
 def peak_gpu_bytes() -> int:

@@ -1,23 +1,32 @@
 """Which networks to compile, from what the user asked for."""
 
 import warnings
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from fast_snow import weights
 from fast_snow.config import Config
 from fast_snow.engines import hardware
 from fast_snow.errors import ConfigError, FastSnowWarning
 from fast_snow.export.exportable import Exportable
-from fast_snow.export.exporting import Exported, export_engines
 from fast_snow.protocols import Progress, silent
 from fast_snow.types import GridShape
+
+if TYPE_CHECKING:
+    from fast_snow.export.exporting import Exported
 
 CompiledModel = Literal["fastsam", "da3"]
 MODELS: tuple[CompiledModel, ...] = ("fastsam", "da3")
 _PRECISIONS = ("auto", "fp32", "fp16")
 _TARGETS = ("onnx", "tensorrt")
 _SMALLEST_SIDE = 16
+_PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
+    "fastsam": ("onnx", "onnxruntime", "torch", "ultralytics"),
+    "da3": ("onnx", "onnxruntime", "torch", "depth_anything_3"),
+}
+"""What exporting imports."""
 
 
 def run(
@@ -29,7 +38,7 @@ def run(
     target: str = "onnx",
     force: bool = False,
     progress: Progress = silent,
-) -> tuple[Exported, ...]:
+) -> "tuple[Exported, ...]":
     """Compile networks for videos of one frame size.
 
     Args:
@@ -45,10 +54,13 @@ def run(
         The artefacts.
 
     Raises:
-        ConfigError: a word that is none of these, no TensorRT or GPU, or no weights.
+        ConfigError: a word that is none of these, missing packages, no TensorRT or GPU, or no weights.
         EngineError: a network could not be compiled, or differs too much from torch; what was there stays.
     """
     _check(model, precision, shape, target)
+    _require_packages(model, target)
+    from fast_snow.export.exporting import export_engines  # imports onnx
+
     on_gpu = target == "tensorrt" or (config.runtime.device != "cpu" and hardware.gpu_count() > 0)
     chosen = precision if precision != "auto" else ("fp16" if on_gpu else "fp32")
     models = _with_weights(config, model)
@@ -93,6 +105,16 @@ def _check(model: str, precision: str, shape: tuple[int, int], target: str) -> N
             raise ConfigError(f"--{name}: got {got!r}, expected {', '.join(allowed)}")
     if min(shape) < _SMALLEST_SIDE:
         raise ConfigError(f"--shape: got {shape[0]}x{shape[1]}, expected height x width of a video like 720x1280")
+
+
+def _require_packages(model: str, target: str) -> None:
+    needed = dict.fromkeys(package for each in MODELS if model in (each, "all") for package in _PACKAGES[each])
+    missing = [each for each in needed if find_spec(each) is None]
+    if missing:
+        extras = "models,gpu" if target == "tensorrt" else "models,onnx"
+        raise ConfigError(
+            f'export-engines: not installed: {", ".join(missing)}; exporting needs them: pip install "fast-snow[{extras}]"'
+        )
 
 
 def _with_weights(config: Config, model: str) -> tuple[CompiledModel, ...]:

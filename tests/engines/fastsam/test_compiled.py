@@ -13,11 +13,13 @@ pytest.importorskip("ultralytics")
 pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.torch
 from fast_snow.config import FastSamConfig  # noqa: E402
+from fast_snow.engines.compiled.network import Arrays  # noqa: E402
 from fast_snow.engines.compiled.onnx_runtime import open_network  # noqa: E402
 from fast_snow.engines.fastsam import compiled, torch_segmenter  # noqa: E402
+from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES  # noqa: E402
+from fast_snow.engines.fastsam.preprocessing import IMAGES  # noqa: E402
 from fast_snow.errors import FastSnowWarning  # noqa: E402
 from fast_snow.export.fastsam import prepare  # noqa: E402
-from fast_snow.kernels.mask_iou import pairwise_iou  # noqa: E402
 from fast_snow.kernels.masks import decode  # noqa: E402
 from fast_snow.types import Detections  # noqa: E402
 from tests.engines.fastsam.networks import UltralyticsNetwork  # noqa: E402
@@ -86,23 +88,29 @@ def test_equals_ultralytics_on_real_frames(weights: Path, clips: Path, view: str
         assert_substantial(found)
         np.testing.assert_allclose(found.box_xyxy, expected.box_xyxy, rtol=0, atol=1e-3)
         np.testing.assert_array_equal(found.score, expected.score)
-        np.testing.assert_array_equal(decode(found.masks), decode(expected.masks))
+        # Two libraries add up the same products in orders of their own: a pixel at the very edge may differ.
+        assert (decode(found.masks) != decode(expected.masks)).mean() < 1e-4
 
 
 def test_onnx_agrees_with_ultralytics(weights: Path, onnx_file: Path) -> None:
+    """Compares what the networks answer before any threshold, where the last digit would decide what is kept."""
     images, config = drawn(3, 90, 160), settings(weights)
-    with compiled.open_segmenter(
-        config, open_network=partial(open_network, onnx_file, threads=1), threads=2
-    ) as segment:
-        ours = segment(frames_of(images), geometry_on((90, 160), 3))
-    for found, expected in zip(ours, by_ultralytics(images, config, (90, 160)), strict=True):
-        assert_substantial(found)
-        overlap = pairwise_iou(expected.masks, found.masks)  # scores that differ in the last digits change places
-        same = overlap.argmax(axis=1)
-        assert sorted(same.tolist()) == list(range(len(found)))
-        assert overlap.max(axis=1).min() > 0.99
-        np.testing.assert_allclose(found.score[same], expected.score, rtol=0, atol=1e-4)
-        np.testing.assert_allclose(found.box_xyxy[same], expected.box_xyxy, rtol=0, atol=0.05)
+    reference, asked = UltralyticsNetwork(weights), 0
+    with open_network(onnx_file, threads=1) as network:
+
+        def compared(inputs: Arrays) -> Arrays:
+            nonlocal asked
+            asked += len(inputs[IMAGES])
+            answer, expected = network(inputs), reference(inputs)
+            for name, tolerance in ((SCORES, 1e-4), (BOXES, 0.05), (COEFFICIENTS, 1e-3), (PROTOTYPES, 1e-3)):
+                np.testing.assert_allclose(answer[name], expected[name], rtol=1e-3, atol=tolerance, err_msg=name)
+            return answer
+
+        opener = partial(nullcontext, compared)
+        with compiled.open_segmenter(config, open_network=opener, threads=2) as segment:
+            for found in segment(frames_of(images), geometry_on((90, 160), 3)):
+                assert_substantial(found)
+    assert asked == 3
 
 
 def test_frames_do_not_depend_on_their_batch(weights: Path) -> None:
