@@ -88,6 +88,7 @@ def observe(
     plausible = _plausible(statistics, camera, depth_filter.max_extent if metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     cells = coverage(masks, step.grid_size)
+    pixels = int(area(inner).sum())
     tokens = tuple(
         _token(i, t=t, score=score, statistics=statistics, cells=cells[i], step=step) for i in index.tolist()
     )
@@ -99,8 +100,8 @@ def observe(
             small_dropped=int(np.count_nonzero(~enough)),
             no_depth_dropped=int(np.count_nonzero(statistics.count == 0)),
             oversized_dropped=int(np.count_nonzero(enough & ~plausible)),
-            mask_pixels=int(area(inner).sum()),
-            untrusted_pixels=int(area(inner).sum() - found.count.sum()),
+            mask_pixels=pixels,
+            untrusted_pixels=pixels - int(found.count.sum()),
         ),
     )
 
