@@ -8,8 +8,6 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.errors import InputError
-
 # Fraction takes any exponent, and computes 1e100000000 digit by digit.
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
 
@@ -37,19 +35,12 @@ _LONGEST_SPACING_S: Final = 1e5
 """Of seconds since 1970, whose magnitude alone tells what they are: an image a day."""
 
 
-def parse_stamp(word: str, *, where: str) -> Fraction:
-    """Return the exact value of a decimal number.
+def parse_stamp(word: str) -> Fraction | None:
+    """Return the exact value of a decimal number such as 1305031102.175304 or 1.3e9.
 
-    Args:
-        word: such as 1305031102.175304 or 1.3e9.
-        where: what the error message points to.
-
-    Raises:
-        InputError: it is no such number, or has more than 60 digits or an exponent beyond 99.
+    None where it is no such number, or has more than 60 digits or an exponent beyond 99.
     """
-    if not _DECIMAL.fullmatch(word):
-        raise InputError(f"{where}: time stamp {word[:40]!r}; expected seconds as a number: correct it")
-    return Fraction(word)
+    return Fraction(word) if _DECIMAL.fullmatch(word) else None
 
 
 def unit_of(stamps: Float64[np.ndarray, " n"], *, like: TimeUnit = SECONDS) -> TimeUnit:

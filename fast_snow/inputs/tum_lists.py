@@ -61,11 +61,15 @@ def read_list(path: Path, *, words: int, like: TimeUnit = SECONDS) -> TumList:
     """
     found = []
     for number, line in numbered_lines(path, within=path.parent):
-        stamp, *rest = line.split()
-        where = f"{shown(path)} line {number}"
+        word, *rest = line.split()
+        stamp = parse_stamp(word)
+        if stamp is None:
+            where = f"{shown(path)} line {number}"
+            raise InputError(f"{where}: time stamp {word[:40]!r}; expected seconds as a number: correct it")
         if len(rest) < words:
+            where = f"{shown(path)} line {number}"
             raise InputError(f"{where}: {len(rest)} words after the time stamp; expected {words}: complete the line")
-        found.append(Entry(stamp=parse_stamp(stamp, where=where), words=tuple(rest[:words]), line=number))
+        found.append(Entry(stamp=stamp, words=tuple(rest[:words]), line=number))
     if not found:
         raise InputError(f"{shown(path)}: no lines; expected a time stamp and {words} words on each: check the file")
     found.sort(key=_stamp)
@@ -135,8 +139,8 @@ def image_path(images: TumList, entry: Entry) -> Path:
     relative = Path(word)
     if relative.is_absolute() or ".." in relative.parts or "\0" in word or len(word) > PATH_LENGTH.largest:
         raise InputError(
-            f"{images.where(entry)}: {shown(Path(word[:80]))} is no path inside the folder or lies outside the folder;"
-            " expected one like rgb/000000.png: correct it"
+            f"{images.where(entry)}: {shown(Path(word[:80]))} lies outside the folder or is no path; expected one"
+            " like rgb/000000.png: correct it"
         )
     return images.path.parent / relative
 

@@ -80,9 +80,10 @@ def rows(path: Path, *, columns: int, separator: str | None = None, within: Path
     Raises:
         InputError: the file cannot be read, or a row is too short.
     """
+    file = shown(path)
     for number, line in numbered_lines(path, within=within):
         words = tuple(word.strip() for word in line.split(separator))
-        where = f"{shown(path)} line {number}"
+        where = f"{file} line {number}"
         if len(words) < columns:
             raise InputError(f"{where}: got {len(words)} words, expected at least {columns}")
         yield Row(where=where, words=words)
