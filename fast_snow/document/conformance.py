@@ -7,7 +7,7 @@ the keywords that the schema uses. Where it objects, `jsonschema` has the last w
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from itertools import chain
@@ -50,10 +50,27 @@ def require_conformance(document: object) -> None:
         InputError: names the first place that does not conform, what is there and what was expected.
     """
     root = schema()
-    if conforms(root, root, [document]):
+    for refusal in _refusals(root, root, document, ()):
+        raise InputError(refusal)
+
+
+def _refusals(
+    node: Mapping[str, Any], root: Mapping[str, Any], value: object, path: tuple[str | int, ...]
+) -> Iterator[str]:
+    """Yield what `jsonschema` says of a value and of what is in it, where `conforms` objects."""
+    if conforms(node, root, [value]):
         return
-    for error in jsonschema.Draft202012Validator(root).iter_errors(document):
-        raise InputError(_explain(error))
+    node = _resolved(node, root)
+    here = {name: rule for name, rule in node.items() if name not in ("properties", "items")}
+    for error in jsonschema.Draft202012Validator(here).iter_errors(value):
+        yield _explain(error, path)
+    if isinstance(value, dict):
+        for name, child in node.get("properties", {}).items():
+            if name in value:
+                yield from _refusals(child, root, value[name], (*path, name))
+    elif isinstance(value, list) and "items" in node:
+        for i, each in enumerate(value):
+            yield from _refusals(node["items"], root, each, (*path, i))
 
 
 def conforms(node: Mapping[str, Any], root: Mapping[str, Any], values: Sequence[Any]) -> bool:
@@ -66,13 +83,16 @@ def conforms(node: Mapping[str, Any], root: Mapping[str, Any], values: Sequence[
     """
     if not values:
         return True
-    if "$ref" in node:
-        node = root["$defs"][node["$ref"].removeprefix("#/$defs/")]
+    node = _resolved(node, root)
     names = node["type"] if isinstance(node["type"], list) else [node["type"]]
     if not set(map(type, values)) <= frozenset().union(*(_TYPES[name] for name in names)):
         return False
     present = [value for value in values if value is not None] if "null" in names else values
     return not present or all(_KEYWORDS[keyword](node, root, present) for keyword in node if keyword in _KEYWORDS)
+
+
+def _resolved(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
+    return root["$defs"][node["$ref"].removeprefix("#/$defs/")] if "$ref" in node else node
 
 
 def _properties(node: Mapping[str, Any], root: Mapping[str, Any], values: Sequence[dict[str, Any]]) -> bool:
@@ -102,8 +122,8 @@ _KEYWORDS: Final[Mapping[str, _Check]] = {
 }
 
 
-def _explain(error: jsonschema.ValidationError) -> str:
-    path = json_path(error.absolute_path)
+def _explain(error: jsonschema.ValidationError, steps: Sequence[str | int]) -> str:
+    path = json_path(steps)
     wanted: Any = error.validator_value
     if error.validator == "required":
         present: Any = error.instance
