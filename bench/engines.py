@@ -303,7 +303,7 @@ def main() -> None:
             "engines": [asdict(each) for each in figures],
         }
         told.json.parent.mkdir(parents=True, exist_ok=True)
-        told.json.write_text(json.dumps(document, indent=2) + "\n")
+        told.json.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 def show(each: Measured) -> None:

@@ -217,7 +217,7 @@ def main() -> None:
             if told.json is not None:
                 told.json.parent.mkdir(parents=True, exist_ok=True)
                 text = json.dumps({**report, "size": "tiny" if told.tiny else "full"}, indent=2)
-                told.json.write_text(f"{text}\n")
+                told.json.write_text(f"{text}\n", encoding="utf-8")
 
         report = check(models, TRIAL if told.tiny else Plan(), TRIAL_CLIP if told.tiny else Clip(), save)
     print(json.dumps({key: report[key] for key in ("sam3_floors", "sam3_precision", "end_to_end")}, indent=2))

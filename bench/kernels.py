@@ -162,7 +162,7 @@ def main(json_path: Annotated[Path | None, tyro.conf.arg(name="json")] = None, r
         print(f"    reference {timing['reference']}")
     if json_path is not None:
         json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=2) + "\n")
+        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _size(some: Masks) -> int:

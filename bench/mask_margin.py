@@ -268,7 +268,7 @@ def main(
     if json_path is not None:
         report = {"hardware": hardware("numpy", "numba", "opencv-python-headless"), "results": results}
         json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(report, indent=2) + "\n")
+        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def _da3(config: Config) -> None:
     network = create_object(load_config(MODEL_REGISTRY[folder.name]))
     folder.mkdir(parents=True)
     save_model(torch.nn.ModuleDict({"model": network}), str(folder / "model.safetensors"))
-    (folder / "config.json").write_text(json.dumps({"model_name": folder.name}))
+    (folder / "config.json").write_text(json.dumps({"model_name": folder.name}), encoding="utf-8")
 
 
 def _sam3(config: Config) -> None:

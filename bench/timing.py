@@ -83,7 +83,11 @@ def hardware(*packages: str) -> dict[str, str]:
     """Describe the machine and the versions of Python and `packages`."""
     info = Path("/proc/cpuinfo")
     names = (
-        [line.split(":")[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
+        [
+            line.split(":")[1].strip()
+            for line in info.read_text(encoding="utf-8").splitlines()
+            if line.startswith("model name")
+        ]
         if (info.exists())
         else []
     )

@@ -69,8 +69,8 @@ def write_recording(scene: SyntheticScene, folder: Path) -> None:
             _write_png(folder / "depth" / file, np.rint(scene.depth[index] * DEPTH_SCALE).astype(np.uint16))
             _write_png(folder / "masks" / file, scene.ids[index].astype(np.uint8))
         lines = (" ".join(repr(float(number)) for number in pose.reshape(-1)) for pose in scene.T_world_camera)
-        (folder / "poses_c2w.txt").write_text("\n".join(lines) + "\n")
-        (folder / "meta.json").write_text(json.dumps(_meta(scene), indent=1) + "\n")
+        (folder / "poses_c2w.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        (folder / "meta.json").write_text(json.dumps(_meta(scene), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(
             f"{folder}: cannot be written ({error}); expected a folder with room: give another"
