@@ -21,7 +21,7 @@ _TEXT: Final = re.compile(rb'"[^"]*"')
 _NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'"[]{}'))
 _ONE_KIND: Final = bytes.maketrans(b"[]", b"{}")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_LARGE_NUMBER: Final = re.compile(r"[0-9]{19}|[eE]\+?[0-9]{3}")
+_LARGE_NUMBER: Final = re.compile(r"(?<![.0-9])[0-9]{19}|[eE]\+?[0-9]{3}")
 """Only numbers like these can exceed 64 bits; checking every number in Python would take three times as long."""
 
 
