@@ -146,7 +146,7 @@ def parts(draw):
     times = st.floats(allow_infinity=False, allow_nan=False) | st.just(math.nan)
     known = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool)[:, None]
     return tracks, {
-        "analysis_grid": draw(st.just((0, 0)) | st.tuples(st.integers(1, 9999), st.integers(1, 9999))),
+        "analysis_grid": draw(st.just((0, 0)) | st.tuples(st.integers(1, 7000), st.integers(1, 7000))),
         "metric": draw(st.booleans()),
         "depth_origin": tuple(draw(st.lists(st.sampled_from(DepthOrigin), unique=True))),
         "ego": Ego(

@@ -227,7 +227,7 @@ def make_plain_folder(folder):
         (make_unknown_codec, "the video's codec is unknown"),
         (make_fifo, "is a FIFO, expected a regular file"),
         (make_link_to_a_device, "is a device, expected a regular file"),
-        (make_plain_folder, r"a folder without color/ or rgb.txt"),
+        (make_plain_folder, r"holds nothing; expected color/"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, make, message):

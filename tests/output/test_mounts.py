@@ -101,6 +101,7 @@ def leave_files(disk: Path, count: int) -> None:
         (disk / f"filler/{number}").unlink()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("leave", "most"), [(leave_pages, 20), (leave_files, 24)])
 def test_a_disk_that_is_full_at_any_stage(leave: Callable[[Path, int], None], most: int, mount: Mount, tmp_path: Path):
     """The old run stays, or the new one is complete; a run that was finished is kept."""
