@@ -21,8 +21,7 @@ _TEXT: Final = re.compile(rb'"[^"]*"')
 _NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'"[]{}'))
 _ONE_KIND: Final = bytes.maketrans(b"[]", b"{}")
 _SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
-_MANY_DIGITS: Final = re.compile(r"[0-9]{19}|[eE]\+?[0-9]{3}")
-_LARGE_NUMBER: Final = re.compile(r"(?<![.0-9])[0-9]{19}|[eE]\+?[0-9]{3}")
+_LARGE_NUMBER: Final = re.compile(r"[0-9]{19}|[eE]\+?[0-9]{3}")
 """Only numbers like these can exceed 64 bits; checking every number in Python would take three times as long."""
 
 
@@ -54,7 +53,8 @@ def loads(text: str) -> Any:  # noqa: ANN401 (JSON)
         InputError: it is no JSON, has NaN, infinity or a member twice, or exceeds `limits`.
     """
     _refuse_deep(text)
-    suspicious = _MANY_DIGITS.search(text) and _LARGE_NUMBER.search(text)  # the first is a hundred times faster
+    # Digits behind a point make no number large.
+    suspicious = any(text[max(found.start() - 1, 0)] != "." for found in _LARGE_NUMBER.finditer(text))
     checked: dict[str, Any] = {"parse_float": _finite, "parse_int": _bounded} if suspicious else {}
     try:
         value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse_constant, **checked)
