@@ -2,8 +2,9 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from time import monotonic
 from typing import IO, TYPE_CHECKING, cast
@@ -189,8 +190,10 @@ def _count(number: int, what: str) -> str:
 def terminable() -> Iterator[None]:
     """Let a polite termination clean up like Ctrl-C does.
 
-    To be entered once the engines are loaded: pycolmap's logging library puts in a handler of its own, which kills.
+    pycolmap's logging library puts in a handler of its own, which kills, when it is first imported: it is beforehand.
     """
+    with suppress(ImportError):
+        import_module("pycolmap")
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
