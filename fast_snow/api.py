@@ -16,6 +16,8 @@ from fast_snow.emptiness import doubts
 from fast_snow.errors import FastSnowWarning
 from fast_snow.graph import fold, start
 from fast_snow.inputs import Input, open_input
+from fast_snow.inputs.opening import located
+from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
@@ -25,7 +27,6 @@ from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
 from fast_snow.run_record import RunSummary, record
 from fast_snow.types import LabelledMasks, SceneGraph
-
 
 MASKS_PER_FILE = 120
 """Frames whose masks share a file; larger files might be refused when they are read (`limits.MASKS_UNPACKED`)."""
@@ -68,7 +69,7 @@ class Result:
 
 
 def build_graph(
-    source: str | Path | Input,
+    source: str | Path | Recording | Input,
     *,
     config: Config = Config(),
     engines: Engines | None = None,
@@ -77,7 +78,7 @@ def build_graph(
     """Turn a video or a recording into a 4D scene graph.
 
     Args:
-        source: a video file, a recording folder or an opened input.
+        source: a video file, a recording folder, a recording in memory or an opened input.
         config: all settings.
         engines: your own engines, in place of those that the configuration names.
         progress: told how far the work is.
@@ -93,8 +94,9 @@ def build_graph(
     pictures: list[KeyframeImage] = []
     began = perf_counter()
     with collected_warnings(show=True) as noticed:
-        opened = _opened(source, config)
-        origin = None if isinstance(source, Input) else output.source_of_run(Path(source))
+        given = located(source)
+        opened = _opened(given, config)
+        origin = output.source_of_run(given) if isinstance(given, Path) else None
         composition = _composition(opened, config, engines, progress)
         summary, graph = RunSummary(), start(config).graph
         for step in steps(opened, composition, config, progress=progress):
@@ -107,7 +109,7 @@ def build_graph(
 
 
 def stream(
-    source: str | Path | Input,
+    source: str | Path | Recording | Input,
     *,
     config: Config = Config(),
     engines: Engines | None = None,
@@ -116,7 +118,7 @@ def stream(
     """Yield the view `M_t` of every frame as the graph grows, window by window.
 
     Args:
-        source: a video file, a recording folder or an opened input.
+        source: a video file, a recording folder, a recording in memory or an opened input.
         config: all settings; `step.temporal_window` and `step.window_stride` shape the view.
         engines: your own engines, in place of those that the configuration names.
         progress: told how far the work is.
@@ -128,7 +130,7 @@ def stream(
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    opened = _opened(source, config)
+    opened = _opened(located(source), config)
     composition = _composition(opened, config, engines, progress)
     for step in steps(opened, composition, config, progress=progress):
         for frame in step.state.labelled:
@@ -217,8 +219,8 @@ def collected_warnings(*, show: bool) -> Iterator[list[str]]:
         yield messages
 
 
-def _opened(source: str | Path | Input, config: Config) -> Input:
-    return source if isinstance(source, Input) else open_input(Path(source), config.sampling)
+def _opened(source: Path | Recording | Input, config: Config) -> Input:
+    return source if isinstance(source, Input) else open_input(source, config.sampling)
 
 
 def _composition(source: Input, config: Config, engines: Engines | None, progress: Progress) -> Composition:

@@ -88,7 +88,7 @@ def ran(depth: float, objects: bool = True) -> Result:
     ("work", "message"),
     [
         (lambda: ran(0.0), "all 3 masks were dropped: 3 with .* (3 with none)"),
-        (lambda: ran(2.4e6), "all 3 masks were dropped: 3 longer than depth_filter.max_extent"),
+        (lambda: ran(900.0), "all 3 masks were dropped: 3 longer than depth_filter.max_extent"),
         (lambda: ran(4.0, objects=False), "the segmenter detected nothing in 3 frames"),
     ],
 )

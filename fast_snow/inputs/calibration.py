@@ -11,6 +11,9 @@ Intrinsics = Float64[np.ndarray, "3 3"]
 # Poses are often written with six or seven digits; a scale or a shear is larger than that.
 _RIGID_TOLERANCE = 1e-3
 _EXACT = 1e-12
+_SKEW = 1e-3
+"""In focal lengths; calibrations that fit skew find less, and it is left out."""
+_FURTHEST_M = 1e9
 
 
 def pinhole(fx: float, fy: float, cx: float, cy: float) -> Intrinsics:
@@ -27,12 +30,18 @@ def check_intrinsics(intrinsics: Intrinsics, size: GridShape, *, where: str) -> 
         where: what the error message points to.
 
     Raises:
-        InputError: a number is not finite, a focal length is not positive, or the principal point is outside the image.
+        InputError: a number is not finite, a focal length is not positive, the matrix has skew or is transposed, or the
+            principal point is outside the image.
     """
     fx, fy, cx, cy = intrinsics[0, 0], intrinsics[1, 1], intrinsics[0, 2], intrinsics[1, 2]
     numbers = f"{where}: intrinsics fx {fx:g}, fy {fy:g}, cx {cx:g}, cy {cy:g}"
     if not np.isfinite(intrinsics).all() or fx <= 0 or fy <= 0:
         raise InputError(f"{numbers}; expected finite numbers and positive focal lengths in pixels: correct them")
+    others = (intrinsics - pinhole(fx, fy, cx, cy)) / ((fx,), (fy,), (1.0,))
+    if np.abs(others).max() > _SKEW:
+        raise InputError(
+            f"{numbers}; expected no more than these in a matrix fx 0 cx, 0 fy cy, 0 0 1: remove skew, or transpose it"
+        )
     if not (0 <= cx < size[1] and 0 <= cy < size[0]):
         raise InputError(
             f"{numbers} with the principal point outside the {size[1]}x{size[0]} images; expected intrinsics for the"
@@ -49,6 +58,11 @@ def check_rigid(T_world_camera: Transform, *, where: str) -> None:
     if not np.isfinite(T_world_camera).all():
         raise InputError(
             f"{where}: the pose holds NaN or infinity; expected finite numbers: drop that frame or mend it"
+        )
+    if (largest := np.abs(T_world_camera).max()) > _FURTHEST_M:
+        raise InputError(
+            f"{where}: not a rigid pose in metres, with numbers up to {largest:.3g}; expected a rotation and a"
+            " translation: correct them"
         )
     rotation = T_world_camera[:3, :3]
     skew = np.abs(rotation @ rotation.T - np.eye(3)).max()

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.errors import InputError
+from fast_snow.inputs.arrays import LOOKED_AT, PLAUSIBLE_M
 from fast_snow.inputs.calibration import Intrinsics, check_intrinsics
 from fast_snow.inputs.recording import IGNORE, Recording, check_registered
 from fast_snow.types import GridShape
@@ -22,10 +23,6 @@ COLOR_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 DEPTH_SUFFIXES = frozenset({".png", ".tiff", ".tif", ".npy", ".exr"})
 ID_SUFFIXES = frozenset({".png"})
 _IGNORE_8_BIT = 255
-_PLAUSIBLE_M = (1e-3, 1e3)
-"""Median depths outside this range come of a unit that was mistaken."""
-_LOOKED_AT = 10
-"""So many depth images are looked at until one holds a measurement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -181,12 +178,12 @@ def _stored_depth(path: Path, within: Path | None) -> np.ndarray:
 
 def _check_unit(files: RecordingFiles, depth_scale: float) -> None:
     """Refuse a `depth_scale` that puts what was measured beyond a kilometre or within a millimetre."""
-    for path in (files.depth or ())[:_LOOKED_AT]:
+    for path in (files.depth or ())[:LOOKED_AT]:
         depth = read_depth(path, depth_scale, within=files.folder)
         if not (measured := depth[depth > 0]).size:
             continue
         median = float(np.median(measured))
-        if not _PLAUSIBLE_M[0] <= median <= _PLAUSIBLE_M[1]:
+        if not PLAUSIBLE_M[0] <= median <= PLAUSIBLE_M[1]:
             raise InputError(
                 f"{shown(path)}: depths of {median:,.4g} m (median) with depth_scale {depth_scale:g}; expected stored"
                 " units per metre, 1000 where a unit is a millimetre: correct depth_scale in meta.json"

@@ -23,16 +23,42 @@ _LISTED = 5
 Item = TypeVar("Item")
 
 
-def open_input(path: Path, sampling: SamplingConfig) -> Input:
+def located(source: object) -> Path | Recording | Input:
+    """Return what a caller gave as the source of a run: a path, whose leading `~` is replaced, or what is in memory.
+
+    Raises:
+        InputError: it is none of these.
+    """
+    if isinstance(source, Recording | Input):
+        return source
+    if not isinstance(source, str | Path) or not str(source) or "\0" in str(source):
+        what = f"a {type(source).__name__}" if not isinstance(source, str | Path) else repr(source)[:40]
+        raise InputError(
+            f"source: {what}; expected the path of a video or a recording, a Recording or an opened Input: make arrays"
+            " one by fast_snow.inputs.recording.recording_from_arrays(images, fps)"
+        )
+    path = Path(source)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no home folder of that name
+        return path
+
+
+def open_input(source: str | Path | Recording, sampling: SamplingConfig) -> Input:
     """Open a video file, a recording folder, a TUM RGB-D folder or a folder of images, by what is there.
 
     Args:
-        path: of the file or folder.
+        source: path of the file or folder, or a recording in memory.
         sampling: which of its frames become the clip, and at what size.
 
     Raises:
         InputError: there is nothing, or nothing that can be used.
     """
+    path = located(source)
+    if isinstance(path, Recording):
+        return from_recording(path, sampling)
+    if isinstance(path, Input):
+        return path
     if not path.is_dir():
         return from_video(open_video(path, max_side=sampling.max_side), sampling)
     if (path / "rgb.txt").is_file():

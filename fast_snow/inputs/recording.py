@@ -1,20 +1,35 @@
 """RGB-D recordings: images, and any of depth, poses and masks that came with them, read frame by frame."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8
 
 from fast_snow.errors import InputError
-from fast_snow.inputs.calibration import Intrinsics, check_intrinsics, check_rigid, rescale
-from fast_snow.inputs.sampling import exact
-from fast_snow.types import Frames, GeometryPrior, GridShape, ImageStack, ReadOnlyArrays
+from fast_snow.inputs.arrays import (
+    Images,
+    camera_intrinsics,
+    camera_poses,
+    color_images,
+    depth_maps,
+    frame_rate,
+    id_maps,
+    measured,
+)
+from fast_snow.inputs.calibration import Intrinsics, rescale
+from fast_snow.types import Frames, GeometryPrior, GridShape, ReadOnlyArrays
 
 IGNORE = -1
 """In an id map: pixels that belong to no known object and to no background either."""
 
+_SAME_ASPECT = 0.01
+"""Depth and colour of one view may differ by so much: ScanNet has 1296x968 with 640x480."""
+
+Arrays = np.ndarray | Sequence[Any]
+"""An array, or what makes one: a list of arrays, four numbers."""
 ColorReader = Callable[[int], UInt8[np.ndarray, "height width 3"]]
 DepthReader = Callable[[int], Float32[np.ndarray, "h w"]]
 IdReader = Callable[[int], Int32[np.ndarray, "h w"]]
@@ -89,9 +104,10 @@ def check_registered(name: str, what: str, size: GridShape, color_size: GridShap
     """Refuse depth or masks that cannot cover the same view as the colour images.
 
     Raises:
-        InputError: the aspect ratios differ by more than the rounding of one pixel can explain.
+        InputError: the aspect ratios differ by more than the rounding of one pixel or a crop of a few can explain.
     """
-    if abs(size[0] * color_size[1] - size[1] * color_size[0]) > max(*size, *color_size):
+    tall, wide = size[0] * color_size[1], size[1] * color_size[0]
+    if abs(tall - wide) > max(*size, *color_size, _SAME_ASPECT * max(tall, wide)):
         raise InputError(
             f"{name}: {what} of {size[1]}x{size[0]} and colour images of {color_size[1]}x{color_size[0]}; expected one"
             f" aspect ratio: register the {what} to the colour images"
@@ -99,61 +115,61 @@ def check_registered(name: str, what: str, size: GridShape, color_size: GridShap
 
 
 def recording_from_arrays(
-    image: ImageStack,
+    image: Arrays,
     fps: float,
     *,
-    depth: Float32[np.ndarray, "_ h w"] | None = None,
-    ids: Int32[np.ndarray, "_ p q"] | None = None,
-    T_world_camera: Float64[np.ndarray, "_ 4 4"] | None = None,
-    intrinsics: Intrinsics | None = None,
+    depth: Arrays | None = None,
+    ids: Arrays | None = None,
+    T_world_camera: Arrays | None = None,
+    intrinsics: Arrays | None = None,
     name: str = "arrays",
 ) -> Recording:
     """Return arrays in memory as a recording; of whatever is given there is one per image.
 
     Args:
-        image: RGB frames.
+        image: RGB frames in 8 bits: an array (frames, height, width, 3) or a list of images of one size.
         fps: frames per second.
-        depth: metres along the optical axis, 0 where there is none; needs `intrinsics`.
-        ids: id maps: 0 is background, `IGNORE` is neither.
-        T_world_camera: camera-to-world poses.
-        intrinsics: pinhole matrix at the size of `depth`, or of `image` where there is no depth.
+        depth: metres along the optical axis as floats (frames, h, w); 0, NaN or infinity where there is none; needs
+            `intrinsics`.
+        ids: id maps of an integer type (frames, h, w): 0 is background, `IGNORE` is neither.
+        T_world_camera: camera-to-world poses (frames, 4, 4) or (frames, 3, 4).
+        intrinsics: pinhole matrix, or fx, fy, cx, cy, at the size of `depth`, or of `image` where there is no depth.
         name: what the user calls them.
 
     Raises:
-        InputError: no image, other counts than images, depth without intrinsics, or poses and sizes that cannot be.
+        InputError: no image, other types, shapes or counts, depth without intrinsics, or cameras that cannot be.
     """
-    color_size = (image.shape[1], image.shape[2])
-    size = color_size if depth is None else (depth.shape[1], depth.shape[2])
-    _check_counts(name, image=image, depth=depth, ids=ids, T_world_camera=T_world_camera)
+    images = color_images(image, where=name)
+    color_size = _size(images)
+    depths = None if depth is None else depth_maps(depth, where=name)
+    labels = None if ids is None else id_maps(ids, lowest=IGNORE, where=name)
+    poses = None if T_world_camera is None else camera_poses(T_world_camera, where=name)
+    rate = frame_rate(fps, where=name)
+    _check_counts(name, len(images), depth=depths, ids=labels, T_world_camera=poses)
+    size = color_size if depths is None else _size(depths)
     check_registered(name, "depth", size, color_size)
-    if not fps > 0:
-        raise InputError(f"{name}: {fps:g} frames per second; expected a rate above 0: correct it")
-    if depth is not None and intrinsics is None:
+    check_registered(name, "masks", color_size if labels is None else _size(labels), color_size)
+    if depths is not None and intrinsics is None:
         raise InputError(
             f"{name}: depth without intrinsics; expected both: give the pinhole matrix of the depth images"
         )
-    if intrinsics is not None:
-        check_intrinsics(intrinsics, size, where=name)
-    for index, pose in enumerate(() if T_world_camera is None else T_world_camera):
-        check_rigid(pose, where=f"{name}: T_world_camera[{index}]")
-    rate = exact(fps)
     return Recording(
         name=name,
-        time=tuple(index / rate for index in range(len(image))),
+        time=tuple(index / rate for index in range(len(images))),
         color_size=color_size,
-        read_color=image.__getitem__,
-        read_depth=None if depth is None else depth.__getitem__,
-        read_ids=None if ids is None else ids.__getitem__,
-        T_world_camera=T_world_camera,
-        intrinsics=intrinsics,
+        read_color=images.__getitem__,
+        read_depth=None if depths is None else lambda index: measured(depths[index]),
+        read_ids=None if labels is None else labels.__getitem__,
+        T_world_camera=poses,
+        intrinsics=None if intrinsics is None else camera_intrinsics(intrinsics, size, where=name),
     )
 
 
-def _check_counts(name: str, *, image: ImageStack, **others: np.ndarray | None) -> None:
-    if not image.size:
-        raise InputError(f"{name}: no frame; expected at least one image: check what was read")
+def _check_counts(name: str, count: int, **others: np.ndarray | None) -> None:
     for what, values in others.items():
-        if values is not None and len(values) != len(image):
-            raise InputError(
-                f"{name}: {len(values)} {what} for {len(image)} images; expected one each: drop the surplus"
-            )
+        if values is not None and len(values) != count:
+            raise InputError(f"{name}: {len(values)} {what} for {count} images; expected one each: drop the surplus")
+
+
+def _size(images: Images | np.ndarray) -> GridShape:
+    return images[0].shape[0], images[0].shape[1]
