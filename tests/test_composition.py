@@ -11,7 +11,9 @@ from fast_snow.config import Config, Da3Config, EnginesConfig, RuntimeConfig
 from fast_snow.engines.hardware import gpus
 from fast_snow.errors import ConfigError
 from fast_snow.inputs import from_recording
+from fast_snow.inputs.calibration import rescale
 from fast_snow.inputs.recording import recording_from_arrays
+from fast_snow.types import Frames
 
 COUNT, GRID = 3, (24, 32)
 
@@ -106,6 +108,29 @@ def test_settings_are_read_by_the_engines_they_belong_to():
     assert not reads(composition, "sam3.precision")
     assert not reads(composition, "runtime.device")
     assert reads(composition, "fastsam.discovery_iou_thresh")
+
+
+@pytest.mark.parametrize("geometry", ["auto", "classical"])
+def test_intrinsics_that_came_with_colour_alone_are_used(geometry: str):
+    config = Config(engines=EnginesConfig(geometry=geometry), runtime=RuntimeConfig(device="cpu"))
+    given = from_recording(
+        recording_from_arrays(
+            np.zeros((COUNT, *GRID, 3), np.uint8), 10.0, intrinsics=np.array([[64.0, 0, 15], [0, 66, 11], [0, 0, 1]])
+        ),
+        config.sampling,
+    )
+    composition = compose(given, config)
+    assert composition.used[0].meaning.endswith("with the intrinsics that the input gives")
+    frames = Frames(
+        image=np.stack([each.image for each in given.read()]),
+        t=np.arange(COUNT, dtype=np.int32),
+        time_s=np.arange(COUNT) / 10,
+        source_frame=np.arange(COUNT),
+    )
+    with composition.engines.geometry() as engine:
+        answer = engine(frames)
+    expected = rescale(given.recording.intrinsics, GRID, answer.grid)
+    np.testing.assert_allclose(answer.intrinsics, np.tile(expected, (COUNT, 1, 1)))
 
 
 @pytest.mark.parametrize(("residency", "resident"), [("resident", True), ("phased", False)])

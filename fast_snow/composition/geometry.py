@@ -23,6 +23,7 @@ _CLASSICAL = (
 )
 _ONNX_FRAMES = 12
 """ONNX Runtime holds all scores of an attention at once: 2.2 GiB for 8 frames of da3-small at 504, 4.2 GiB for 12."""
+_CALIBRATED = "; with the intrinsics that the input gives"
 _HELPED = "what the input gives of depth and poses, in metres; the rest from structure from motion and optical flow"
 
 
@@ -143,8 +144,10 @@ def _never() -> OpenGeometry:
 
 
 def _classical(config: Config, recording: Recording | None, progress: Progress) -> Candidate[OpenGeometry]:
-    helped = recording is not None and (recording.has_depth or recording.has_poses)
-    use_prior = helped and config.engines.geometry == "auto"
+    measured = recording is not None and (recording.has_depth or recording.has_poses)
+    helped = measured and config.engines.geometry == "auto"
+    # Asked for by name, the engine estimates what the input measured; of intrinsics alone it always makes use.
+    calibrated = recording is not None and recording.intrinsics is not None and not measured
 
     def opener() -> OpenGeometry:
         from fast_snow.engines.classical.geometry.estimator import open_geometry
@@ -153,8 +156,9 @@ def _classical(config: Config, recording: Recording | None, progress: Progress) 
             open_geometry,
             config.classical.geometry,
             **runtime(config),
-            prior=recording.prior if recording is not None and use_prior else None,
+            prior=recording.prior if recording is not None and (helped or calibrated) else None,
             progress=progress,
         )
 
-    return Candidate(name="classical", family="classical", meaning=_HELPED if use_prior else _CLASSICAL, opener=opener)
+    meaning = _HELPED if helped else _CLASSICAL + _CALIBRATED * calibrated
+    return Candidate(name="classical", family="classical", meaning=meaning, opener=opener)

@@ -152,6 +152,15 @@ def test_moving_objects_do_not_vanish(scene, known, from_colour):
         assert (geometry.confidence >= 0.5)[moving].mean() > 0.5
 
 
+def test_given_intrinsics_are_kept_where_nothing_else_is_known(scene, known, from_colour):
+    geometry = estimate_geometry(scene.image, prior=without(known, "depth", "T_camera_world"))
+    assert geometry.origin is DepthOrigin.TRIANGULATED
+    assert not geometry.metric
+    np.testing.assert_allclose(geometry.intrinsics, known.intrinsics)
+    errors = [path_error(each, known.T_camera_world, with_scale=True) for each in (geometry, from_colour)]
+    assert errors[0] < errors[1] + 0.01
+
+
 def test_given_depth_gives_a_path_in_metres(scene, known):
     geometry = estimate_geometry(scene.image, prior=without(known, "T_camera_world"))
     assert geometry.metric
