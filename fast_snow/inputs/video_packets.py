@@ -34,6 +34,7 @@ class Decoding:
         skipped: how many of them could not be decoded.
         frames: how many came out.
         end: the latest end of a packet, by the stream's clock.
+        durations: whether packets say how long they are; FFmpeg 7 does not know it of all.
         broken: why reading ended before the end of the file; empty where it did not.
     """
 
@@ -41,11 +42,13 @@ class Decoding:
     skipped: int = 0
     frames: int = 0
     end: int | None = None
+    durations: bool = False
     broken: str = ""
 
     def count(self, packet: Packet) -> None:  # type: ignore[type-arg]
         """Count a packet."""
         self.packets += 1
+        self.durations |= bool(packet.duration)
         if packet.pts is not None:
             end = packet.pts + (packet.duration or 0)
             self.end = end if self.end is None else max(self.end, end)
@@ -141,11 +144,14 @@ def _packets(container: InputContainer, stream: VideoStream, decoding: Decoding)
 
 def missing_s(stream: VideoStream, decoding: Decoding) -> Fraction:
     """Return how much shorter a decoded stream is than its file announces, in seconds; 0 where that is not known."""
-    if not stream.frames or stream.duration is None or stream.time_base is None or decoding.end is None:
-        return Fraction(0)  # only formats that list their frames know how long each stream is
-    missing = (stream.start_time or 0) + stream.duration - decoding.end
-    half_a_frame = 1 / (2 * (stream.average_rate or Fraction(25)))
-    return missing * stream.time_base if missing * stream.time_base > half_a_frame else Fraction(0)
+    # Only formats that list their frames know how long each stream is. An edit may leave out frames, but no time.
+    if decoding.packets >= stream.frames or stream.duration is None or stream.time_base is None or decoding.end is None:
+        return Fraction(0)
+    frame_s = 1 / (stream.average_rate or Fraction(25))
+    announced = (stream.start_time or 0) + stream.duration
+    end_s = decoding.end * stream.time_base + (0 if decoding.durations else frame_s)
+    missing = announced * stream.time_base - end_s
+    return missing if missing > frame_s / 2 else Fraction(0)
 
 
 def _reason(error: Exception) -> str:
