@@ -20,7 +20,7 @@ from fast_snow.untrusted_files import open_file, shown
 
 WHAT_TO_DO: Final = "re-encode it or copy it again"
 # A small file can name other files and addresses (playlists do): nothing is opened on a file's behalf.
-_OPTIONS: Final = {"protocol_whitelist": "", "max_pixels": str(limits.IMAGE_PIXELS.largest)}
+_CONTAINER_OPTIONS: Final = {"protocol_whitelist": ""}
 _BROADCAST: Final = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
 _DAMAGE: Final = (av.FFmpegError, OSError, EOFError, ValueError)
 
@@ -69,7 +69,10 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise InputError(f"{shown(path)}: the file is empty; expected a video: copy it again")
         file.seek(0)
         try:
-            container = av.open(_Source(file, path), mode="r", options=_OPTIONS, metadata_errors="replace")
+            # Not `options`, which are for streams too: PyAV crashes where streams appear later than the header (FLV).
+            container = av.open(
+                _Source(file, path), mode="r", container_options=_CONTAINER_OPTIONS, metadata_errors="replace"
+            )
         except _DAMAGE as error:
             raise InputError(
                 f"{shown(path)}: cannot be read as a video ({_reason(error)}); expected one: {WHAT_TO_DO}"
@@ -101,6 +104,7 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
         raise InputError(
             f"{shown(path)}: pictures of {size}, expected at most {limits.IMAGE_PIXELS.largest} pixels: re-encode it"
         )
+    chosen.codec_context.options = {"max_pixels": str(limits.IMAGE_PIXELS.largest)}  # sizes may change on the way
     return chosen
 
 

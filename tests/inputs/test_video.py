@@ -56,6 +56,10 @@ def test_a_clock_that_starts_late_does_not_lengthen_the_clip(tmp_path, suffix):
     assert source.expected_frames == 20
 
 
+def test_streams_that_appear_after_the_header_are_read(tmp_path):
+    assert shown(read(write(tmp_path / "a.flv", [grey(k) for k in range(5)]))) == list(range(5))
+
+
 def write_two(path, *, sizes, default):
     """Write a file with two video streams."""
     with av.open(str(path), "w") as container:
