@@ -20,7 +20,9 @@ from fast_snow.weights.record import Recorded, as_bytes, sha256_of
 
 
 def safetensors(payload: bytes = b"\1\2\3\4\5\6\7\10") -> bytes:
-    header = json.dumps({"w": {"dtype": "F32", "shape": [len(payload) // 4], "data_offsets": [0, len(payload)]}}).encode()
+    header = json.dumps(
+        {"w": {"dtype": "F32", "shape": [len(payload) // 4], "data_offsets": [0, len(payload)]}}
+    ).encode()
     return len(header).to_bytes(8, "little") + header + payload
 
 

@@ -19,7 +19,9 @@ def test_a_terminated_evaluation_ends_in_one_line(tmp_path):
     with subprocess.Popen(
         [sys.executable, "-m", "fast_snow", *map(str, command)], stderr=subprocess.PIPE, encoding="utf-8"
     ) as process:
-        while not any((tmp_path / "out" / "runs").rglob("*.json")):  # the first run is done: the engines' packages are loaded
+        while not any(
+            (tmp_path / "out" / "runs").rglob("*.json")
+        ):  # the first run is done: the engines' packages are loaded
             assert process.poll() is None
             sleep(0.02)
         process.send_signal(signal.SIGTERM)

@@ -105,7 +105,8 @@ def test_a_key_is_never_sent_for_all_to_read(address: str, variable: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "address", ["https://models.example/v1", "http://localhost:8000/v1", "http://127.0.0.2:1/v1", "http://[::1]:8000/v1"]
+    "address",
+    ["https://models.example/v1", "http://localhost:8000/v1", "http://127.0.0.2:1/v1", "http://[::1]:8000/v1"],
 )
 def test_a_key_goes_to_an_address_that_keeps_it(address: str) -> None:
     assert endpoint(VlmConfig(base_url=address, model="m"), {"OPENAI_API_KEY": "k"}).key.value == "k"
