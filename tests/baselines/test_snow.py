@@ -179,7 +179,10 @@ def test_without_weights_auto_takes_colour_regions_and_says_why(tmp_path: Path):
     assert "fast-snow fetch-models sam2" in over.why
 
 
+@pytest.mark.torch
 def test_sam2_asked_for_without_weights_is_refused(tmp_path: Path):
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
     with pytest.raises(ConfigError, match=r"snow.masks: sam2 needs weights in .*; or choose classical"):
         choose(Config(), replace(DEFAULT, masks="sam2", model_path=str(tmp_path)))
 

@@ -69,5 +69,7 @@ def test_an_answer_that_would_fill_the_context_is_refused_and_smaller_ones_are_n
     assert refused.failed
     assert str(MOST_CHARACTERS) in refused.content
     assert use(call("when_visible", '{"object_id": 1999}')) == ToolOutcome(
-        call_id="a", name="when_visible", content=tools_over(graph)(call("when_visible", '{"object_id": 0}')).content
+        call_id="a",
+        name="when_visible",
+        content=tools_over(graph)(call("when_visible", f'{{"object_id": {track.object_id}}}')).content,
     )
