@@ -42,14 +42,8 @@ def test_the_main_objects_of_real_clips_are_tracks(clips: Path, names: tuple[str
     assert min(found.values()) >= LEAST, found
 
 
-@pytest.mark.parametrize(
-    "held",
-    [
-        pytest.param("depth and poses", marks=pytest.mark.slow),
-        "depth alone",
-        pytest.param("poses alone", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("held", ["depth and poses", "depth alone", "poses alone"])
 def test_a_real_recording_with_part_of_its_truth_is_metric(clips: Path, tmp_path: Path, held: str):
     """The first and the last camera are as far apart as the recording says: to a tenth, however the rest is found."""
     source = clips / "redkitchen_dev"

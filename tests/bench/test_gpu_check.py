@@ -40,6 +40,7 @@ def test_every_part_is_done(tmp_path: Path):
     assert found["end_to_end"]["tracks"] > 0
 
 
+@pytest.mark.slow
 def test_what_is_missing_is_named(tmp_path: Path):
     found = report(tmp_path / "report.json", "sam3", "ultralytics", "depth_anything_3")
     assert set(found["left_out"]) == {"sam3", "fastsam", "da3"}

@@ -76,6 +76,7 @@ def test_the_shipped_manifest_is_complete(clips: Path, capsys):
     assert "all as they should be" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_both_systems_run_on_a_clip_of_the_shipped_manifest(clips: Path, tmp_path: Path, capsys):
     pytest.importorskip("sklearn")
     names = [clip.name for clip in manifests.load(MANIFEST, clips).clips if "blackswan" in clip.name]

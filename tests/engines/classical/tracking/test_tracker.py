@@ -139,9 +139,8 @@ def test_the_same_twice_whatever_the_number_of_threads():
 LEAST = {"blackswan": 0.8, "car-shadow": 0.65, "horsejump-high": 0.5, "libby": 0.2}
 
 
-@pytest.mark.parametrize(
-    "name", [each if each == "blackswan" else pytest.param(each, marks=pytest.mark.slow) for each in LEAST]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", LEAST)
 def test_the_main_object_of_a_real_clip_is_found_and_followed(clips, name):
     images, truth = davis(clips / "davis" / name)
     grid = grid_of(images)
