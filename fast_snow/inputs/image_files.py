@@ -55,7 +55,7 @@ def image_files(folder: Path, suffixes: Collection[str]) -> tuple[Path, ...]:
     if not found:
         expected = f"000000{' or 000000'.join(sorted(suffixes))}"
         raise InputError(f"{shown(folder)}: no images; expected {expected} …: add them")
-    found.sort(key=lambda path: (_natural(path.stem), path.suffix))
+    found.sort(key=lambda path: (_natural(path.stem), path.stem, path.suffix))
     for one, other in pairwise(found):
         if one.stem == other.stem:
             raise InputError(

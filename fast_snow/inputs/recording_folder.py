@@ -21,9 +21,9 @@ from fast_snow.inputs.image_files import (
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_meta import read_meta
 from fast_snow.inputs.sampling import exact
-from fast_snow.limits import TABLE_FILE
+from fast_snow.inputs.text_tables import numbered_lines
 from fast_snow.types import Transform
-from fast_snow.untrusted_files import read_text, shown
+from fast_snow.untrusted_files import shown
 
 POSES = "poses_c2w.txt"
 USUAL_FPS = 10.0
@@ -159,12 +159,7 @@ def _times(folder: Path, fps: float | None, index: list[int]) -> tuple[Fraction,
 def _read_poses(folder: Path, count: int) -> Float64[np.ndarray, "n 4 4"]:
     """Return one pose per line; those that hold NaN or infinity, as ScanNet writes them, are left as they are."""
     path = folder / POSES
-    text = read_text(path, limit=TABLE_FILE, within=folder)
-    lines = [
-        (number, line)
-        for number, line in enumerate(text.splitlines(), start=1)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
+    lines = list(numbered_lines(path, within=folder))
     if len(lines) != count:
         raise InputError(
             f"{shown(path)}: {len(lines)} poses for {count} colour images; expected one line each: add or remove some"
