@@ -1,14 +1,27 @@
 """Fixtures that several test modules share."""
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)  # kernels compile first
+from tests import scenes
+
+# Without a deadline, since kernels compile first. `scripts/test --all` takes the thorough profile.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=30)
+settings.register_profile("thorough", settings.get_profile("repeatable"), max_examples=150)
 settings.load_profile("repeatable")
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_scenes(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let the processes of a run share the scenes that they render."""
+    temporary = tmp_path_factory.getbasetemp()
+    scenes.folder = (temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary) / "scenes"
+    scenes.folder.mkdir(exist_ok=True)
 
 
 @pytest.fixture(scope="session")

@@ -149,7 +149,7 @@ def test_undetermined_rotation_is_refused(source, estimate):
 
 
 @given(SEEDS, st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_robust_estimate_survives_a_third_of_gross_errors(seed, coherent):
     rng = np.random.default_rng(seed)
     T_a_b = random_similarity(rng)

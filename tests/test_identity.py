@@ -160,7 +160,7 @@ masklet = st.tuples(st.integers(0, 2), st.integers(0, 3), box, st.floats(0, 1, w
 clip = st.lists(st.lists(masklet, max_size=6, unique_by=lambda m: m[:2]), min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(clip)
 def test_no_id_stands_twice_in_a_frame_and_order_does_not_matter(clip: list):
     def frames(reverse: bool) -> list[FrameObjects]:

@@ -70,17 +70,17 @@ def test_the_queue_is_bounded(queue_length: int):
     ahead: list[int] = []
 
     def watched_windows() -> Iterator[Window]:
-        for window in windows(12):
+        for window in windows(8):
             ahead.append(window.index - len(folded))
             yield window
 
     def slow(state: FoldState, seen: Perception) -> FoldState:
-        for _ in range(5):
+        for _ in range(3):
             grown = fold(state, seen, config=CONFIG)
         folded.append(seen.window)
         return grown
 
-    assert len(list(run(pipeline(fold=slow, queue_length=queue_length), watched_windows()))) == 12
+    assert len(list(run(pipeline(fold=slow, queue_length=queue_length), watched_windows()))) == 8
     assert max(ahead) <= queue_length + 1
 
 

@@ -86,7 +86,7 @@ def test_text_is_read_and_written_in_an_encoding_that_is_said():
     assert {str(path): lines for path in SOURCES if (lines := list(calls_without_encoding(path)))} == {}
 
 
-@pytest.mark.parametrize("encoding", ["cp437", "cp932"])
+@pytest.mark.parametrize("encoding", [pytest.param("cp437", marks=pytest.mark.slow), "cp932"])
 def test_terminals_that_lack_characters_are_no_obstacle(encoding, tmp_path):
     shutil.copy(ROOT / "tests" / "golden" / "4dsg.json", tmp_path)
     commands = [["infer", "--help"], ["doctor"], ["validate", "Größe—☃"], ["query", str(tmp_path), "list_objects"]]
@@ -114,7 +114,11 @@ def test_eval_runs_where_there_is_no_module_resource(tmp_path):
     ("packages", "arguments", "install"),
     [
         ("onnx,ultralytics", ["export-engines"], "models,onnx"),
-        ("ultralytics", ["infer", "examples/scene.mp4", "--engines.segmenter", "fastsam-torch"], "models"),
+        (
+            "ultralytics",
+            ["infer", "examples/scene.mp4", "-o", "{run}/new", "--engines.segmenter", "fastsam-torch"],
+            "models",
+        ),
         ("huggingface_hub", ["fetch-models", "da3-small"], "models"),
         ("mcp", ["mcp", "{run}"], "vlm"),
         ("openai", ["ask", "{run}", "what?", "--vlm.max-keyframes", "0"], "vlm"),

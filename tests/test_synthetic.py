@@ -20,13 +20,14 @@ from fast_snow.synthetic.rays import MISSED, enter_ball, enter_box, leave_box
 from fast_snow.synthetic.render import as_recording, render
 from fast_snow.synthetic.scene import CRATE, LATECOMER, RETURNING_BALL, ROLLING_BALL, SceneConfig
 from fast_snow.types import PointPrompt
+from tests.scenes import rendered
 
 CONFIG = SceneConfig(size=(90, 120), frames=20)
 
 
 @pytest.fixture(scope="module")
 def scene():
-    return render(CONFIG)
+    return rendered(CONFIG)
 
 
 def points(scene, k):
@@ -158,7 +159,7 @@ def test_a_video_shows_the_scene_and_is_the_same_every_time(scene, tmp_path):
 
 def test_a_video_of_odd_size_is_refused(tmp_path):
     with pytest.raises(OutputError, match=r"15x10; H.264 expects even sizes"):
-        write_video(render(SceneConfig(size=(10, 15), frames=1)), tmp_path / "odd.mp4")
+        write_video(rendered(SceneConfig(size=(10, 15), frames=1)), tmp_path / "odd.mp4")
 
 
 def test_the_command_writes_both(tmp_path):

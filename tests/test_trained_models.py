@@ -22,8 +22,8 @@ from fast_snow.config import Config, DepthFilterConfig, EnginesConfig
 from fast_snow.inputs import open_input
 from fast_snow.presets import as_options
 from fast_snow.synthetic.files import write_video
-from fast_snow.synthetic.render import render
 from fast_snow.synthetic.scene import SceneConfig
+from tests.scenes import rendered
 
 pytestmark = [
     pytest.mark.torch,
@@ -35,7 +35,7 @@ SCENE = SceneConfig(size=(48, 64), frames=4)
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("scene") / "scene.mp4"
-    write_video(render(SCENE), path)
+    write_video(rendered(SCENE), path)
     return path
 
 

@@ -21,10 +21,11 @@ from fast_snow.errors import ConfigError
 from fast_snow.inputs import Input, from_recording, open_input
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import decode, encode
-from fast_snow.synthetic.render import SyntheticScene, as_recording, render
+from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import SceneConfig
 from fast_snow.types import Detections, GridShape
 from tests.building import boxes, detections
+from tests.scenes import rendered
 
 pytest.importorskip("sklearn")
 
@@ -34,7 +35,7 @@ SETTINGS = SnowConfig(stride=3, masks="classical")
 
 @pytest.fixture(scope="module")
 def scene() -> SyntheticScene:
-    return render(SceneConfig(size=(120, 160), frames=12))
+    return rendered(SceneConfig(size=(120, 160), frames=12))
 
 
 def input_of(scene: SyntheticScene, config: Config = CONFIG) -> Input:

@@ -27,6 +27,7 @@ def report(path: Path, *missing: str) -> dict:
     return json.loads(path.read_text())
 
 
+@pytest.mark.slow
 def test_every_part_is_done(tmp_path: Path):
     found = report(tmp_path / "report.json")
     assert found["weights"] == "random"

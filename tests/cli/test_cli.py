@@ -12,8 +12,8 @@ import fast_snow
 from fast_snow import document, output
 from fast_snow.cli.main import main
 from fast_snow.synthetic.files import write_recording, write_video
-from fast_snow.synthetic.render import render
 from fast_snow.synthetic.scene import SceneConfig
+from tests.scenes import rendered
 
 SCENE = SceneConfig(size=(120, 160), frames=8)
 
@@ -21,14 +21,14 @@ SCENE = SceneConfig(size=(120, 160), frames=8)
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scene") / "recording"
-    write_recording(render(SCENE), folder)
+    write_recording(rendered(SCENE), folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("scene") / "scene.mp4"
-    write_video(render(SCENE), path)
+    write_video(rendered(SCENE), path)
     return path
 
 
@@ -206,7 +206,7 @@ def run_in_shell(*arguments: object, **options: object) -> subprocess.Popen[str]
     )
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing(how: signal.Signals, video: Path, tmp_path: Path):
     def heed() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests themselves run in the background

@@ -16,10 +16,10 @@ import pytest
 from fast_snow.cli import commands
 from fast_snow.cli.main import main
 from fast_snow.synthetic.files import write_recording, write_video
-from fast_snow.synthetic.render import render
 from fast_snow.synthetic.scene import SceneConfig
 from tests.output.runs import OF_THE_USER, add_files_of_the_user, files
 from tests.reasoning.runs import small_run
+from tests.scenes import rendered
 
 SCENE = SceneConfig(size=(48, 64), frames=4)
 
@@ -28,7 +28,7 @@ SCENE = SceneConfig(size=(48, 64), frames=4)
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a recording and a video of one scene."""
     folder = tmp_path_factory.mktemp("inputs")
-    scene = render(SCENE)
+    scene = rendered(SCENE)
     write_recording(scene, folder / "scan.v2")
     write_video(scene, folder / "clip.mp4")
     return folder

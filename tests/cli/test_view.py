@@ -9,8 +9,8 @@ import pytest
 
 from fast_snow.cli.main import main
 from fast_snow.synthetic.files import write_recording, write_video
-from fast_snow.synthetic.render import render
 from fast_snow.synthetic.scene import SceneConfig
+from tests.scenes import rendered
 
 SCENE = SceneConfig(size=(48, 64), frames=6)
 
@@ -25,7 +25,7 @@ def command(*arguments: object) -> int:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recording and its run, with two keyframes."""
     folder = tmp_path_factory.mktemp("made")
-    write_recording(render(SCENE), folder / "scan")
+    write_recording(rendered(SCENE), folder / "scan")
     assert command("infer", folder / "scan", "-o", folder / "out", "--quiet", "--output.keyframe-every", 5) == 0
     return folder
 
@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def run(made: Path, tmp_path: Path) -> Path:
     """The run with the recording of its own, to be changed."""
-    write_video(render(SCENE), tmp_path / "clip.mp4")
+    write_video(rendered(SCENE), tmp_path / "clip.mp4")
     shutil.copytree(made / "scan", tmp_path / "scan")
     out = Path(shutil.copytree(made / "out", tmp_path / "out"))
     record = json.loads((out / "run.json").read_text())

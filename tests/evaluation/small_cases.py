@@ -13,8 +13,9 @@ from fast_snow.evaluation.truth import ObjectsInFrame, Trajectory, Truth
 from fast_snow.inputs import Input, from_recording
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode_labels
-from fast_snow.synthetic.render import SyntheticScene, as_recording, render
+from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import CABINET, CRATE, SceneConfig
+from tests.scenes import rendered
 
 CONFIG = Config(depth_filter=DepthFilterConfig(min_points=1))
 FRAMES = 5
@@ -23,7 +24,7 @@ MANIFEST = {"name": "small", "sha256": "0" * 64}
 
 @cache
 def scene(frames: int = FRAMES) -> SyntheticScene:
-    return render(SceneConfig(size=(48, 64), frames=frames, objects=(CRATE, CABINET)))
+    return rendered(SceneConfig(size=(48, 64), frames=frames, objects=(CRATE, CABINET)))
 
 
 def truth_of(rendered: SyntheticScene) -> Truth:

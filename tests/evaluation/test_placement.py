@@ -22,9 +22,10 @@ from fast_snow.evaluation.truth import ObjectsInFrame
 from fast_snow.inputs import from_recording, open_input
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode_labels
-from fast_snow.synthetic.render import SyntheticScene, as_recording, render
+from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import CABINET, CRATE, SceneConfig
 from tests.building import GRID, boxes
+from tests.scenes import rendered
 
 K = np.array([[20.0, 0.0, 16.0], [0.0, 20.0, 12.0], [0.0, 0.0, 1.0]])
 STILL = (CRATE, CABINET)
@@ -48,7 +49,7 @@ def at(frame: int, *places: tuple[int, tuple[float, float, float]], extent: floa
 
 @cache
 def scene() -> SyntheticScene:
-    return render(SceneConfig(size=(96, 128), frames=6, objects=STILL))
+    return rendered(SceneConfig(size=(96, 128), frames=6, objects=STILL))
 
 
 def true_objects(rendered: SyntheticScene) -> list[ObjectsInFrame]:

@@ -9,16 +9,17 @@ from fast_snow.config import Config, OutputConfig, SamplingConfig
 from fast_snow.inputs import from_recording
 from fast_snow.reasoning.conversation import ToolDeclaration
 from fast_snow.reasoning.tools import catalogue
-from fast_snow.synthetic.render import as_recording, render
+from fast_snow.synthetic.render import as_recording
 from fast_snow.synthetic.scene import SceneConfig
 from fast_snow.types import SceneGraph
+from tests.scenes import rendered
 
 
 @cache
 def small_run() -> Result:
     """Return a run of eight frames, every fourth a keyframe."""
     config = Config(sampling=SamplingConfig(target_fps=10.0), output=OutputConfig(keyframe_every=4))
-    recording = as_recording(render(SceneConfig(size=(120, 160), frames=8)))
+    recording = as_recording(rendered(SceneConfig(size=(120, 160), frames=8)))
     return build_graph(from_recording(recording, config.sampling), config=config)
 
 

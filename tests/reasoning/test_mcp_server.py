@@ -45,7 +45,9 @@ def in_memory(graph: SceneGraph, folder: Path) -> Client:
     return Client(server(graph, folder), read_timeout_seconds=PATIENCE_S)
 
 
-@pytest.mark.parametrize("mode", ["legacy", "auto"])  # the handshake of 2025, and the newer protocol without one
+@pytest.mark.parametrize(
+    "mode", ["legacy", pytest.param("auto", marks=pytest.mark.slow)]
+)  # the handshake of 2025, and the newer protocol without one
 def test_every_tool_over_stdio_answers_as_it_does_here(mode: str, graph: SceneGraph, folder: Path):
     declared = {each.name: each for each in catalogue.declarations()}
     arguments = {name: some_arguments(each, graph) for name, each in declared.items()}
@@ -164,7 +166,7 @@ def initialise(number: int) -> str:
     return json.dumps({"jsonrpc": "2.0", "id": number, "method": "initialize", "params": params}) + "\n"
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, None])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, None])
 def test_a_server_ends_quietly(how: signal.Signals | None, folder: Path):
     def heed() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests themselves run in the background

@@ -71,7 +71,7 @@ def kept(folder: Path, digest: str) -> Reply | None:
     try:
         return _reply(values)
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not an answer of this version ({error}); delete it to ask again") from error
+        raise InputError(f"{path}: not an answer of this version ({error!r:.200}); delete it to ask again") from error
 
 
 def _reply(values: Mapping[str, Any]) -> Reply:

@@ -139,7 +139,7 @@ def test_answers_as_upstream(prompts):
     assert_same(engine(frames, prompts), expected)
 
 
-@pytest.mark.parametrize("quantile", [0.2, 0.3])
+@pytest.mark.parametrize("quantile", [pytest.param(0.2, marks=pytest.mark.slow), 0.3])
 def test_forgets_only_what_upstream_does_not_use(quantile, monkeypatch):
     """Over a window longer than the memory, with frames that memory selection skips on both sides of the prompt."""
     frames, prompts = moving_shapes(26), [point(20, 6, 7), box(20, 20, 14, 30, 22)]

@@ -82,7 +82,7 @@ def sides(text):
 
 
 @given(SEEDS)
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_distance_is_the_same_from_either_end(seed):
     graph = anything(seed)
     there, back = (answer(graph, "distance", {"object_id": a, "other_id": b, "t": 4}) for a, b in ((0, 3), (3, 0)))
@@ -93,7 +93,7 @@ def test_distance_is_the_same_from_either_end(seed):
 
 
 @given(SEEDS)
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_directions_are_opposite_from_either_end(seed):
     graph = anything(seed)
     offsets = [
@@ -104,7 +104,7 @@ def test_directions_are_opposite_from_either_end(seed):
 
 
 @given(SEEDS)
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_left_and_right_change_places_in_a_mirror(seed):
     graph = anything(seed)
     image = mirrored(graph)
@@ -123,7 +123,7 @@ def test_left_and_right_change_places_in_a_mirror(seed):
 
 
 @given(SEEDS)
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_another_world_frame_leaves_what_the_camera_sees_alone(seed):
     """Answers in the camera's frame, and those without any, are the same to the digits of float32."""
     graph = anything(seed)
@@ -147,7 +147,7 @@ def test_another_world_frame_leaves_what_the_camera_sees_alone(seed):
 
 
 @given(SEEDS, st.sampled_from([0.01, 3.0, 250.0]))
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_lengths_scale_with_the_unit_and_words_do_not(seed, scale):
     graph = anything(seed, metric=False)
     other = moved(graph, scale, np.eye(3), np.zeros(3))
@@ -168,7 +168,7 @@ def test_lengths_scale_with_the_unit_and_words_do_not(seed, scale):
 
 
 @given(SEEDS)
-@settings(max_examples=10)
+@settings(max_examples=5)
 def test_the_numbers_of_the_objects_mean_nothing(seed):
     graph = anything(seed)
     renamed = replace(

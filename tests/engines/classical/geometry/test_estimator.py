@@ -17,10 +17,11 @@ from fast_snow.inputs.opening import open_input
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_folder import read_recording_folder
 from fast_snow.protocols import silent
-from fast_snow.synthetic.render import as_recording, render
+from fast_snow.synthetic.render import as_recording
 from fast_snow.synthetic.scene import SceneConfig
 from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior
 from tests.engines.classical.geometry.cameras import SHAPE, pictures, poses, turned
+from tests.scenes import rendered
 
 COUNT = 12
 DEFAULT = ClassicalGeometryConfig()
@@ -120,7 +121,7 @@ def test_a_still_camera_before_moving_things_gives_a_guess(clips: Path):
 
 @pytest.fixture(scope="module")
 def scene():
-    return render(SceneConfig(size=(240, 320), frames=COUNT))
+    return rendered(SceneConfig(size=(240, 320), frames=COUNT))
 
 
 @pytest.fixture(scope="module")
