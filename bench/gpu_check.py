@@ -29,7 +29,6 @@ from fast_snow.engines.hardware import gpus
 from fast_snow.errors import ConfigError
 from fast_snow.graph import fold, start
 from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.kernels.masks import select
 from fast_snow.perception import Engines, perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import silent
@@ -108,7 +107,7 @@ def _overlap(a: TrackedFrame, b: TrackedFrame) -> float | None:
     shared, in_a, in_b = np.intersect1d(a.local_id, b.local_id, return_indices=True)
     if not len(shared):
         return None
-    return float(np.diagonal(pairwise_iou(select(a.masks, in_a), select(b.masks, in_b))).mean())
+    return float(np.diagonal(pairwise_iou(a.masks[in_a], b.masks[in_b])).mean())
 
 
 def end_to_end(models: Models, clip: Clip) -> dict[str, Any]:

@@ -42,7 +42,7 @@ from fast_snow.kernels.mask_erosion import erode
 from fast_snow.kernels.masks import decode, encode
 from fast_snow.perception import Engines, perceive
 from fast_snow.step import FrameTokens, observe
-from fast_snow.types import DepthOrigin, Geometry, Masks, TrackedFrame
+from fast_snow.types import DepthOrigin, FrameGeometry, Geometry, Masks, TrackedFrame
 
 MARGINS = range(5)
 SIZES = {"small": (50, 1000), "large": (1000, 2**31)}
@@ -95,12 +95,15 @@ def _tokens(view: View, masks: Masks, margin: int) -> FrameTokens:
     return observe(
         masks,
         np.ones(len(masks), np.float32),
+        FrameGeometry(
+            depth=view.depth,
+            confidence=np.ones_like(view.depth),
+            intrinsics=view.intrinsics,
+            T_camera_world=view.T_camera_world,
+            metric=True,
+            origin=DepthOrigin.SENSOR,
+        ),
         t=0,
-        depth=view.depth,
-        confidence=np.ones_like(view.depth),
-        intrinsics=view.intrinsics,
-        T_camera_world=view.T_camera_world,
-        metric=True,
         step=StepConfig(mask_margin=margin),
     )
 

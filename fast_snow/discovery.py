@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Float32
 from scipy.optimize import linear_sum_assignment
 
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.mask_shift import shift
-from fast_snow.kernels.masks import select
 from fast_snow.recorded_identity import corrected, differ
-from fast_snow.types import Detections, MaskPrompt, Masks, TrackedFrame
+from fast_snow.types import Detections, MaskPrompt, TrackedFrame
 
 
 def prompts_of_frame(detections: Detections, frame: int) -> tuple[MaskPrompt, ...]:
     """Return one prompt per detection of one frame: the first pass starts from those of the first frame."""
-    return tuple(MaskPrompt(frame=frame, mask=_single(detections.masks, i)) for i in range(len(detections)))
+    return tuple(MaskPrompt(frame=frame, mask=detections.masks[np.array([i])]) for i in range(len(detections)))
 
 
 class _Sighting(NamedTuple):
@@ -51,7 +50,7 @@ def discover(
     before: Detections | None = None
     for frame, (found, known) in enumerate(zip(detections, tracked, strict=True)):
         index = np.flatnonzero(is_new(found, known, iou_thresh))
-        new = _select_detections(found, index)
+        new = found[index]
         quality = new.score * np.sqrt(area(new.masks))
         link = {}
         if before is not None:
@@ -64,7 +63,7 @@ def discover(
         ]
         before = new
     return tuple(
-        MaskPrompt(frame=each.frame, mask=_single(detections[each.frame].masks, each.detection))
+        MaskPrompt(frame=each.frame, mask=detections[each.frame].masks[np.array([each.detection])])
         for each in sorted(best + alive)
     )
 
@@ -92,19 +91,6 @@ def _link(before: Detections, now: Detections, motion: tuple[int, int], iou_thre
     return {int(i): int(j) for i, j in zip(rows, cols, strict=True) if overlap[i, j] >= iou_thresh}
 
 
-def _select_detections(detections: Detections, index: Int[np.ndarray, " k"]) -> Detections:
-    return Detections(
-        masks=select(detections.masks, index),
-        box_xyxy=detections.box_xyxy[index],
-        score=detections.score[index],
-        source_id=detections.source_id[index],
-    )
-
-
-def _single(masks: Masks, i: int) -> Masks:
-    return select(masks, np.array([i]))
-
-
 def without_repeats(tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> tuple[tuple[TrackedFrame, ...], int]:
     """Drop masklets that repeat an earlier one through the window.
 
@@ -130,7 +116,7 @@ def without_repeats(tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> tu
         if not repeats[i, kept].any():
             kept.append(i)
     keep = np.isin(np.arange(len(names)), kept)
-    frames = tuple(_select_frame(frame, keep[[column[name] for name in _names(frame)]]) for frame in tracked)
+    frames = tuple(frame[keep[[column[name] for name in _names(frame)]]] for frame in tracked)
     return frames, len(names) - len(kept)
 
 
@@ -155,13 +141,3 @@ def _overlap_through_time(
         intersection[index] += shared
         union[index] += size[index][:, None] + size[None, :] - shared
     return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0).astype(np.float32)
-
-
-def _select_frame(frame: TrackedFrame, keep: Bool[np.ndarray, " m"] | Int[np.ndarray, " k"]) -> TrackedFrame:
-    return TrackedFrame(
-        run_id=frame.run_id[keep],
-        local_id=frame.local_id[keep],
-        masks=select(frame.masks, np.flatnonzero(keep)),
-        score=frame.score[keep],
-        source_id=frame.source_id[keep],
-    )

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from fast_snow.errors import EngineError, InputError
-from fast_snow.kernels.masks import concatenate, validate
+from fast_snow.kernels.masks import validate
 from fast_snow.types import DepthOrigin, Detections, Geometry, GridShape, Masks, TrackedFrame
 
 RIGID_TOLERANCE: Final = 1e-3
@@ -177,7 +177,7 @@ def _require_scored(slot: str, frame: Detections | TrackedFrame, grid: GridShape
 
 def _require_values(slot: str, frames: Sequence[Detections] | Sequence[TrackedFrame], grid: GridShape) -> None:
     try:
-        validate(concatenate([each.masks for each in frames], grid))
+        validate(Masks.concatenate([each.masks for each in frames], grid))
     except InputError as error:
         raise EngineError(f"{slot} engine: {error}") from None
     score = np.concatenate([each.score for each in frames])

@@ -12,7 +12,6 @@ from fast_snow.alignment import Similarity, align_geometry, align_windows
 from fast_snow.config import Config
 from fast_snow.errors import EngineError
 from fast_snow.identity import NOT_KEPT, FrameObjects, IdentityState, assign, join, reserve
-from fast_snow.kernels.masks import select
 from fast_snow.keyframes import keyframes
 from fast_snow.step import FrameTokens, observe
 from fast_snow.types import (
@@ -95,37 +94,43 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     """
     known = () if state.tail is None else state.tail.frames[len(state.tail.frames) - perception.shared :]
     shared = len(known)
-    if state.tail is not None and perception.geometry.grid != state.graph.analysis_grid:
-        raise EngineError(
-            f"geometry engine: got a window on a grid of {perception.geometry.grid}, expected that of the first window,"
-            f" {state.graph.analysis_grid}"
-        )
+    _require_same_grid(state, perception)
     geometry = align_geometry(_to_graph_world(state, perception, shared, config), perception.geometry)
-    observed = [_observe(perception, geometry, i, config) for i in range(len(geometry))]
+    observed = [
+        observe(each.masks, each.score, geometry[i], t=t, depth_filter=config.depth_filter, step=config.step)
+        for i, (each, t) in enumerate(zip(perception.tracked, perception.t.tolist(), strict=True))
+    ]
     objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
 
+    # 1. Bind the masklets to known objects over the frames that both windows hold.
     recorded = {source for frame in perception.tracked for source in frame.source_id.tolist()} - {NO_SOURCE}
     identity, merges = reserve(state.identity, recorded), list(state.graph.merges)
-    for here, before in zip(objects[:shared], known, strict=True):
-        identity, joined = join(
-            identity, here, before.objects, before.object_id, config=config.fusion, metric=geometry.metric
-        )
+    fusion, metric = config.fusion, geometry.metric
+    for frame, before in zip(objects[:shared], known, strict=True):
+        identity, joined = join(identity, frame, before.objects, before.object_id, config=fusion, metric=metric)
         merges += joined
+    # 2. Name the objects of the frames that are new.
     named: list[NamedFrame] = []
-    for here, seen in zip(objects[shared:], observed[shared:], strict=True):
-        identity, assignment = assign(identity, here, config=config.fusion, metric=geometry.metric)
+    for frame, seen in zip(objects[shared:], observed[shared:], strict=True):
+        identity, assignment = assign(identity, frame, config=fusion, metric=metric)
         merges += assignment.merges
-        named.append(_kept(here, seen.tokens, assignment.object_id))
+        named.append(_kept(frame, seen.tokens, assignment.object_id))
 
     return FoldState(
         graph=_grown(state.graph, perception, geometry, shared, named, merges, config),
         identity=identity,
         tail=_tail(geometry, [*known, *named], config.window.overlap),
-        labelled=tuple(
-            LabelledMasks(t=each.objects.t, object_id=each.object_id, masks=each.objects.masks) for each in named
-        ),
+        labelled=tuple(LabelledMasks(t=x.objects.t, object_id=x.object_id, masks=x.objects.masks) for x in named),
         health=sum((each.health for each in observed[shared:]), state.health + perception.health),
     )
+
+
+def _require_same_grid(state: FoldState, perception: Perception) -> None:
+    if state.tail is not None and perception.geometry.grid != state.graph.analysis_grid:
+        raise EngineError(
+            f"geometry engine: got a window on a grid of {perception.geometry.grid}, expected that of the first window,"
+            f" {state.graph.analysis_grid}"
+        )
 
 
 def _to_graph_world(state: FoldState, perception: Perception, shared: int, config: Config) -> Similarity:
@@ -137,46 +142,23 @@ def _to_graph_world(state: FoldState, perception: Perception, shared: int, confi
     return Similarity(scale=1.0, R=T_first_world[:3, :3], t=T_first_world[:3, 3])
 
 
-def _observe(perception: Perception, geometry: Geometry, i: int, config: Config) -> FrameTokens:
-    return observe(
-        perception.tracked[i].masks,
-        perception.tracked[i].score,
-        t=int(perception.t[i]),
-        depth=geometry.depth[i],
-        confidence=geometry.confidence[i],
-        intrinsics=geometry.intrinsics[i],
-        T_camera_world=geometry.T_camera_world[i],
-        metric=geometry.metric,
-        depth_filter=config.depth_filter,
-        step=config.step,
-    )
-
-
 def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObjects:
-    tracked, index = perception.tracked[i], observed.index
+    tracked = perception.tracked[i][observed.index]
     return FrameObjects(
         t=int(perception.t[i]),
-        run_id=tracked.run_id[index],
-        local_id=tracked.local_id[index],
-        masks=select(tracked.masks, index),
-        score=tracked.score[index],
+        run_id=tracked.run_id,
+        local_id=tracked.local_id,
+        masks=tracked.masks,
+        score=tracked.score,
         centroid=np.array([each.centroid for each in observed.tokens], dtype=np.float32).reshape(-1, 3),
-        source_id=tracked.source_id[index],
+        source_id=tracked.source_id,
     )
 
 
 def _kept(objects: FrameObjects, tokens: Sequence[StepToken], object_id: Int32[np.ndarray, " m"]) -> NamedFrame:
     index = np.flatnonzero(object_id != NOT_KEPT)
-    kept = FrameObjects(
-        t=objects.t,
-        run_id=objects.run_id[index],
-        local_id=objects.local_id[index],
-        masks=select(objects.masks, index),
-        score=objects.score[index],
-        centroid=objects.centroid[index],
-        source_id=objects.source_id[index],
-    )
-    return NamedFrame(objects=kept, tokens=tuple(tokens[i] for i in index.tolist()), object_id=object_id[index])
+    kept = tuple(tokens[i] for i in index.tolist())
+    return NamedFrame(objects=objects[index], tokens=kept, object_id=object_id[index])
 
 
 def _grown(
@@ -243,14 +225,5 @@ def _grown_ego(ego: Ego, perception: Perception, geometry: Geometry, shared: int
 
 def _tail(geometry: Geometry, frames: Sequence[NamedFrame], overlap: int) -> Tail:
     """Keep the last frames only, copied, so that the window's arrays can be freed."""
-    last = slice(max(len(geometry) - overlap, 0), None)
-    return Tail(
-        geometry=replace(
-            geometry,
-            depth=geometry.depth[last].copy(),
-            confidence=geometry.confidence[last].copy(),
-            intrinsics=geometry.intrinsics[last].copy(),
-            T_camera_world=geometry.T_camera_world[last].copy(),
-        ),
-        frames=tuple(frames[max(len(frames) - overlap, 0) :]),
-    )
+    last = np.arange(max(len(geometry) - overlap, 0), len(geometry))
+    return Tail(geometry=geometry[last], frames=tuple(frames[max(len(frames) - overlap, 0) :]))

@@ -15,9 +15,8 @@ from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.config import FusionConfig
 from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.kernels.masks import concatenate, select
 from fast_snow.recorded_identity import agree, differ
-from fast_snow.types import NO_SOURCE, Masks, Merge
+from fast_snow.types import NO_SOURCE, Columns, Masks, Merge
 
 MaskletName = tuple[int, int]
 """`(run_id, local_id)`."""
@@ -45,8 +44,8 @@ def life_cycle(last_t: int, t: int, config: FusionConfig) -> LifeCycle:
     return LifeCycle.LOST if missed >= config.lost_patience else LifeCycle.ACTIVE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FrameObjects:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class FrameObjects(Columns):
     """The observed masklets of one frame.
 
     Attributes:
@@ -66,9 +65,6 @@ class FrameObjects:
     score: Float32[np.ndarray, " m"]
     centroid: Float32[np.ndarray, "m 3"]
     source_id: Int32[np.ndarray, " m"]
-
-    def __len__(self) -> int:
-        return len(self.score)
 
     def name(self, i: int) -> MaskletName:
         """Return the name of masklet `i`."""
@@ -274,7 +270,7 @@ def _take_over_absent(
     seen = [state.last_seen[object_id] for object_id in absent]
     affinity = _affinity(
         frame,
-        concatenate([each.mask for each in seen], frame.masks.shape),
+        Masks.concatenate([each.mask for each in seen], frame.masks.shape),
         np.array([each.run_id for each in seen], dtype=np.int32),
         np.stack([each.centroid for each in seen]),
         np.full(len(seen), NO_SOURCE, dtype=np.int32),
@@ -347,7 +343,7 @@ def _next_state(
         last_seen[ids[leader]] = LastSeen(
             t=frame.t,
             run_id=int(frame.run_id[leader]),
-            mask=select(frame.masks, np.array([leader])),
+            mask=frame.masks[np.array([leader])],
             centroid=frame.centroid[leader],
         )
     return replace(state, next_id=next_id, bound=bound, former=former, last_seen=last_seen)

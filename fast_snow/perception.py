@@ -6,7 +6,7 @@ the engines share one GPU in turn.
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import NamedTuple
 
@@ -14,7 +14,6 @@ import numpy as np
 
 from fast_snow.discovery import discover, prompts_of_frame, without_repeats
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
-from fast_snow.kernels.masks import concatenate
 from fast_snow.protocols import (
     GeometryEngine,
     OpenGeometry,
@@ -143,10 +142,5 @@ def _propagate(
 
 def _join(runs: Sequence[TrackedFrame], first_run: int) -> TrackedFrame:
     """Put the masklets of all runs in one frame side by side, with run ids that are unique in the clip."""
-    return TrackedFrame(
-        run_id=np.concatenate([each.run_id for each in runs]) + np.int32(first_run),
-        local_id=np.concatenate([each.local_id for each in runs]),
-        masks=concatenate([each.masks for each in runs], runs[0].masks.shape),
-        score=np.concatenate([each.score for each in runs]),
-        source_id=np.concatenate([each.source_id for each in runs]),
-    )
+    joined = runs[0].followed_by(*runs[1:])
+    return replace(joined, run_id=joined.run_id + np.int32(first_run))

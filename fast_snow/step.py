@@ -12,8 +12,7 @@ from fast_snow.kernels.back_projection import object_statistics
 from fast_snow.kernels.grid_coverage import coverage
 from fast_snow.kernels.mask_erosion import erode
 from fast_snow.kernels.mask_measures import area
-from fast_snow.kernels.masks import select
-from fast_snow.types import Health, Masks, ObjectStatistics, StepToken, Transform
+from fast_snow.types import FrameGeometry, Health, Masks, ObjectStatistics, StepToken
 
 LARGEST: Final = float(np.finfo(np.float32).max)
 ROUNDING: Final = 8 * float(np.finfo(np.float32).eps)
@@ -38,13 +37,9 @@ class FrameTokens:
 def observe(
     masks: Masks,
     score: Float32[np.ndarray, " m"],
+    geometry: FrameGeometry,
     *,
     t: int,
-    depth: Float32[np.ndarray, "h w"],
-    confidence: Float32[np.ndarray, "h w"],
-    intrinsics: Float64[np.ndarray, "3 3"],
-    T_camera_world: Transform,
-    metric: bool,
     depth_filter: DepthFilterConfig = DepthFilterConfig(),
     step: StepConfig = StepConfig(),
 ) -> FrameTokens:
@@ -55,14 +50,10 @@ def observe(
     would stay, the margin is as wide as leaves so many, if need be 0: no object is dropped for its margin.
 
     Args:
-        masks: the objects, on the grid of `depth`.
+        masks: the objects, on the grid of the geometry.
         score: the tracker's confidence in each.
+        geometry: depth and camera of the frame; the extent limit applies only where it is metric.
         t: index of the frame in the clip.
-        depth: along the optical axis.
-        confidence: of the depth, in [0, 1].
-        intrinsics: pinhole matrix of the grid.
-        T_camera_world: world-to-camera pose.
-        metric: whether lengths are in metres; the extent limit applies only then.
         depth_filter: which pixels and objects are kept.
         step: grid and threshold of tau, and the margin.
 
@@ -75,39 +66,43 @@ def observe(
 
     def measure(some: Masks) -> ObjectStatistics:
         return object_statistics(
-            some, depth, confidence, intrinsics, T_camera_world, conf_thresh=depth_filter.conf_thresh
+            some,
+            geometry.depth,
+            geometry.confidence,
+            geometry.intrinsics,
+            geometry.T_camera_world,
+            conf_thresh=depth_filter.conf_thresh,
         )
 
-    inner = erode(masks, step.mask_margin)
-    found = measure(inner)
-    statistics = _narrower_where_short(
-        found, masks, measure, margin=step.mask_margin, min_points=depth_filter.min_points
-    )
-    enough = statistics.count >= depth_filter.min_points
-    camera = np.linalg.inv(T_camera_world)[:3, 3]
-    plausible = _plausible(statistics, camera, depth_filter.max_extent if metric else LARGEST)
+    margin, min_points = step.mask_margin, depth_filter.min_points
+    inner = erode(masks, margin)
+    within = measure(inner)
+    statistics = _narrower_where_short(within, masks, measure, margin=margin, min_points=min_points)
+    enough = statistics.count >= min_points
+    camera = np.linalg.inv(geometry.T_camera_world)[:3, 3]
+    plausible = _plausible(statistics, camera, depth_filter.max_extent if geometry.metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     cells = coverage(masks, step.grid_size)
-    pixels = int(area(inner).sum())
     tokens = tuple(
         _token(i, t=t, score=score, statistics=statistics, cells=cells[i], step=step) for i in index.tolist()
     )
-    return FrameTokens(
-        index=index,
-        tokens=tokens,
-        health=Health(
-            masks=len(masks),
-            small_dropped=int(np.count_nonzero(~enough)),
-            no_depth_dropped=int(np.count_nonzero(statistics.count == 0)),
-            oversized_dropped=int(np.count_nonzero(enough & ~plausible)),
-            mask_pixels=pixels,
-            untrusted_pixels=pixels - int(found.count.sum()),
-        ),
+    health = Health(
+        masks=len(masks),
+        small_dropped=int(np.count_nonzero(~enough)),
+        no_depth_dropped=int(np.count_nonzero(statistics.count == 0)),
+        oversized_dropped=int(np.count_nonzero(enough & ~plausible)),
     )
+    return FrameTokens(index=index, tokens=tokens, health=health + _pixels(inner, within))
+
+
+def _pixels(inner: Masks, within: ObjectStatistics) -> Health:
+    """Count the pixels that were to be measured, and those whose depth could not be used."""
+    pixels = int(area(inner).sum())
+    return Health(mask_pixels=pixels, untrusted_pixels=pixels - int(within.count.sum()))
 
 
 def _narrower_where_short(
-    found: ObjectStatistics,
+    within: ObjectStatistics,
     masks: Masks,
     measure: Callable[[Masks], ObjectStatistics],
     *,
@@ -115,12 +110,12 @@ def _narrower_where_short(
     min_points: int,
 ) -> ObjectStatistics:
     """Measure masks again, with a narrower margin or none, where too little was found inside `margin`."""
-    values = {each.name: getattr(found, each.name).copy() for each in fields(ObjectStatistics)}
+    values = {each.name: getattr(within, each.name).copy() for each in fields(ObjectStatistics)}
     for narrower in reversed(range(margin)):
         short = np.flatnonzero(values["count"] < min_points)
         if len(short) == 0:
             break
-        again = measure(erode(select(masks, short), narrower))
+        again = measure(erode(masks[short], narrower))
         for name, value in values.items():
             value[short] = getattr(again, name)
     return ObjectStatistics(**values)

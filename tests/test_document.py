@@ -206,9 +206,7 @@ def test_windowed_view_is_a_document_too():
 
 
 def test_empty_graph_is_a_document():
-    graph = small_graph(
-        ego=small_graph().ego.select(np.zeros(3, bool)), tracks=MappingProxyType({}), keyframes=(), merges=()
-    )
+    graph = small_graph(ego=small_graph().ego[np.zeros(3, bool)], tracks=MappingProxyType({}), keyframes=(), merges=())
     assert_identical(document.loads(document.dumps(graph)), graph)
 
 

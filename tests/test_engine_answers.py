@@ -17,9 +17,8 @@ from fast_snow.config import Config
 from fast_snow.engine_answers import checked_geometry
 from fast_snow.errors import EngineError
 from fast_snow.graph import fold, start
-from fast_snow.kernels.masks import empty
 from fast_snow.perception import Engines, perceive
-from fast_snow.types import Geometry, Perception, Prompt, TrackedFrame, Window
+from fast_snow.types import Geometry, Masks, Perception, Prompt, TrackedFrame, Window
 from tests.building import GRID, boxes, detections, flat_geometry, frames, tracked
 
 COUNT = 3
@@ -141,7 +140,7 @@ WRONG_MASKLETS = {
     "a dict as an answer": lambda: {0: tracked()},
     "a Detections as a frame's answer, expected TrackedFrame": found_of,
     "masks on a grid of": lambda: tracked_of(masks=boxes((1, 1, 5, 5), grid=(12, 16))),
-    r"float32 of shape \(1,\) as score, expected float32 of shape \(0,\)": lambda: tracked_of(masks=empty(GRID)),
+    r"float32 of shape \(1,\) as score, expected float32 of shape \(0,\)": lambda: tracked_of(masks=Masks.empty(GRID)),
     "int64 of shape .* as local_id": lambda: tracked_of(local_id=np.zeros(1, np.int64)),
     "None as run_id": lambda: tracked_of(run_id=None),
     "one local_id twice in a frame": lambda: [tracked((0, 3, BOX), (0, 3, (0, 0, 3, 3)))] * COUNT,

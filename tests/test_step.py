@@ -21,15 +21,12 @@ def observed(
     metric: bool = True,
     **settings,
 ):
+    given = {"depth": depth, "confidence": confidence}
     return observe(
         boxes(*corners),
         np.ones(len(corners), dtype=np.float32),
+        replace(GEOMETRY[0], metric=metric, **{name: value for name, value in given.items() if value is not None}),
         t=7,
-        depth=GEOMETRY.depth[0] if depth is None else depth,
-        confidence=GEOMETRY.confidence[0] if confidence is None else confidence,
-        intrinsics=GEOMETRY.intrinsics[0],
-        T_camera_world=GEOMETRY.T_camera_world[0],
-        metric=metric,
         **settings,
     )
 
@@ -184,12 +181,14 @@ def two_points(
     return observe(
         boxes((0, 0, GRID[1], GRID[0])),
         np.ones(1, np.float32),
+        replace(
+            GEOMETRY[0],
+            depth=depth,
+            confidence=np.ones(GRID, np.float32),
+            T_camera_world=np.linalg.inv(T_world_camera),
+            metric=True,
+        ),
         t=0,
-        depth=depth,
-        confidence=np.ones(GRID, np.float32),
-        intrinsics=GEOMETRY.intrinsics[0],
-        T_camera_world=np.linalg.inv(T_world_camera),
-        metric=True,
         **few,
     )
 

@@ -16,7 +16,7 @@ from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.config import Config, StepConfig
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area
-from fast_snow.kernels.masks import concatenate, decode, empty, select
+from fast_snow.kernels.masks import decode
 from fast_snow.step import observe
 from fast_snow.types import Detections, Geometry, Masks, StepToken
 
@@ -30,7 +30,7 @@ class FrameObjects:
 
     def and_also(self, more: "FrameObjects") -> "FrameObjects":
         """Return these objects and some more."""
-        masks = concatenate([self.masks, more.masks], self.masks.shape)
+        masks = Masks.concatenate([self.masks, more.masks], self.masks.shape)
         return FrameObjects(masks=masks, tokens=self.tokens + more.tokens)
 
 
@@ -53,7 +53,7 @@ def objects_of_frame(
     Returns:
         The objects, those of the first round first.
     """
-    found = FrameObjects(masks=empty(geometry.grid), tokens=())
+    found = FrameObjects(masks=Masks.empty(geometry.grid), tokens=())
     left = cloud(
         geometry.depth[i],
         geometry.confidence[i],
@@ -96,7 +96,7 @@ def without_repeats(found: Detections, before: Masks, *, iou_thresh: float) -> D
         if visible[i] and not repeated[i] and not alike[i, kept].any():
             kept.append(i)
     index = np.array(sorted(kept), np.int64)
-    return Detections(masks=select(found.masks, index), box_xyxy=found.box_xyxy[index], score=found.score[index])
+    return found[index]
 
 
 def _encoded(
@@ -106,19 +106,13 @@ def _encoded(
     observed = observe(
         found.masks,
         found.score,
+        replace(geometry[i], metric=False),  # the limit of length is SNOW's own
         t=t,
-        depth=geometry.depth[i],
-        confidence=geometry.confidence[i],
-        intrinsics=geometry.intrinsics[i],
-        T_camera_world=geometry.T_camera_world[i],
-        metric=False,  # the limit of length is SNOW's own
         depth_filter=config.depth_filter,
         step=plain(config.step),
     )
     plausible = np.flatnonzero(plausible_shape(observed.tokens, metric=geometry.metric, settings=settings))
-    return FrameObjects(
-        masks=select(found.masks, observed.index[plausible]), tokens=_at(observed.tokens, plausible.tolist())
-    )
+    return FrameObjects(masks=found.masks[observed.index[plausible]], tokens=_at(observed.tokens, plausible.tolist()))
 
 
 def plain(step: StepConfig) -> StepConfig:

@@ -24,7 +24,6 @@ from fast_snow.graph import FoldState, fold, start
 from fast_snow.inputs import Input
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
-from fast_snow.kernels.masks import empty
 from fast_snow.protocols import OpenGeometry, Progress, silent
 from fast_snow.residency import resident
 from fast_snow.types import (
@@ -32,6 +31,7 @@ from fast_snow.types import (
     Geometry,
     Health,
     LabelledMasks,
+    Masks,
     Perception,
     SceneGraph,
     StageSeconds,
@@ -231,7 +231,7 @@ def _grown(world: FoldState, window: Window, geometry: Geometry, config: Config)
     nothing = TrackedFrame(
         run_id=np.zeros(0, np.int32),
         local_id=np.zeros(0, np.int32),
-        masks=empty(geometry.grid),
+        masks=Masks.empty(geometry.grid),
         score=np.zeros(0, np.float32),
     )
     perception = Perception(

@@ -12,7 +12,7 @@ from fast_snow.inputs.recording import Recording
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.mask_resize import resize
-from fast_snow.kernels.masks import encode_labels, select
+from fast_snow.kernels.masks import encode_labels
 from fast_snow.protocols import GeometryEngine, Segmenter, Tracker, TrackingSession
 from fast_snow.types import (
     BoxPrompt,
@@ -151,7 +151,7 @@ class _Session:
         return TrackedFrame(
             run_id=np.full(len(local), self._run_id, dtype=np.int32),
             local_id=(self._first_local_id + local).astype(np.int32),
-            masks=select(visible.masks, index),
+            masks=visible.masks[index],
             score=np.ones(len(local), dtype=np.float32),
             source_id=visible.ids[index],
         )
@@ -165,7 +165,7 @@ def _objects(recording: Recording, frames: Frames, grid: GridShape) -> list[_Vis
         ids = ids[ids > 0].astype(np.int32)
         masks = resize(encode_labels(labels, ids), grid)
         visible = area(masks) > 0
-        found.append(_VisibleObjects(ids=ids[visible], masks=select(masks, visible)))
+        found.append(_VisibleObjects(ids=ids[visible], masks=masks[visible]))
     return found
 
 

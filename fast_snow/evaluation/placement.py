@@ -19,7 +19,7 @@ from fast_snow.evaluation.overlap import iou
 from fast_snow.evaluation.truth import ObjectsInFrame
 from fast_snow.kernels.mask_resize import resize
 from fast_snow.step import observe
-from fast_snow.types import ReadOnlyArrays, SceneGraph, Transform
+from fast_snow.types import DepthOrigin, FrameGeometry, ReadOnlyArrays, SceneGraph, Transform
 
 PLAIN: Final = StepConfig(mask_margin=0)
 ALL: Final = DepthFilterConfig(min_points=1)
@@ -134,12 +134,15 @@ def placed(
     measured = observe(
         resize(objects.masks, (depth.shape[0], depth.shape[1])),
         np.ones(len(objects), np.float32),
+        FrameGeometry(
+            depth=depth,
+            confidence=np.ones_like(depth),
+            intrinsics=intrinsics,
+            T_camera_world=np.linalg.inv(T_world_camera) @ T_truth_axes,
+            metric=False,  # no object is too long to be true
+            origin=DepthOrigin.SENSOR,
+        ),
         t=0,
-        depth=depth,
-        confidence=np.ones_like(depth),
-        intrinsics=intrinsics,
-        T_camera_world=np.linalg.inv(T_world_camera) @ T_truth_axes,
-        metric=False,  # no object is too long to be true
         depth_filter=depth_filter,
         step=step,
     )

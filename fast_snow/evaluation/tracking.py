@@ -13,7 +13,6 @@ from fast_snow.evaluation.overlap import By
 from fast_snow.evaluation.truth import ObjectsInFrame
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.mask_resize import resize
-from fast_snow.kernels.masks import select
 from fast_snow.types import GridShape, LabelledMasks
 
 _COUNTED = (
@@ -162,7 +161,7 @@ def as_objects(
             raise InputError(f"frame t={each.t}: the clip has {len(source_frame)} frames; give those of this clip")
         masks = resize(each.masks, size)
         there = np.flatnonzero(area(masks)).astype(np.int32)
-        masks = select(masks, there)
+        masks = masks[there]
         found.append(
             ObjectsInFrame(
                 frame=int(source_frame[each.t]),

@@ -1,16 +1,13 @@
-"""Masks as runs: from dense arrays and id maps and back, picked, joined and checked."""
-
-from collections.abc import Sequence
+"""Masks as runs: from dense arrays and id maps and back, and checked."""
 
 import numpy as np
-from jaxtyping import Bool, Int, Int32
+from jaxtyping import Int32
 
 from fast_snow.errors import InputError
 from fast_snow.kernels import mask_encoding
 from fast_snow.kernels.threads import over_masks
-from fast_snow.types import DenseMasks, GridShape, Masks, readonly
-
-LARGEST_INDEX = 2**31 - 1
+from fast_snow.types import DenseMasks, Masks, readonly
+from fast_snow.types.masks import checked_shape, offsets
 
 
 def encode(dense: DenseMasks) -> Masks:
@@ -26,7 +23,7 @@ def encode(dense: DenseMasks) -> Masks:
         InputError: if a grid has more pixels than 32-bit indices can name.
     """
     count, height, width = dense.shape
-    shape = _checked((height, width))
+    shape = checked_shape((height, width))
     pixels = readonly(dense).reshape(-1).view(np.uint8)
     words = pixels[: len(pixels) // mask_encoding.WORD * mask_encoding.WORD].view(np.uint64)
 
@@ -35,7 +32,7 @@ def encode(dense: DenseMasks) -> Masks:
 
     start, stop, lengths = zip(*over_masks(piece, np.full(count, height * width // mask_encoding.WORD)), strict=True)
     return Masks(
-        start=np.concatenate(start), stop=np.concatenate(stop), offset=_offsets(np.concatenate(lengths)), shape=shape
+        start=np.concatenate(start), stop=np.concatenate(stop), offset=offsets(np.concatenate(lengths)), shape=shape
     )
 
 
@@ -52,7 +49,7 @@ def encode_labels(labels: Int32[np.ndarray, "h w"], ids: Int32[np.ndarray, " m"]
     Raises:
         InputError: if an id repeats, or the grid has more pixels than 32-bit indices can name.
     """
-    shape = _checked((labels.shape[0], labels.shape[1]))
+    shape = checked_shape((labels.shape[0], labels.shape[1]))
     order = np.argsort(ids, kind="stable")
     ranked = ids[order]
     if np.any(ranked[1:] == ranked[:-1]):
@@ -63,7 +60,7 @@ def encode_labels(labels: Int32[np.ndarray, "h w"], ids: Int32[np.ndarray, " m"]
     known[known] = ranked[rank[known]] == label[known]
     owner = order[rank[known]]
     by_owner = np.argsort(owner, kind="stable")
-    offset = _offsets(np.bincount(owner, minlength=len(ids)))
+    offset = offsets(np.bincount(owner, minlength=len(ids)))
     return Masks(start=start[known][by_owner], stop=stop[known][by_owner], offset=offset, shape=shape)
 
 
@@ -82,56 +79,6 @@ def decode(masks: Masks) -> DenseMasks:
     return dense.reshape(len(masks), height, width)
 
 
-def empty(shape: GridShape) -> Masks:
-    """Return a set of no masks on a grid of `shape`."""
-    none = np.empty(0, np.int32)
-    return Masks(start=none, stop=none, offset=np.zeros(1, np.int32), shape=_checked(shape))
-
-
-def concatenate(parts: Sequence[Masks], shape: GridShape) -> Masks:
-    """Join sets of masks in order.
-
-    Args:
-        parts: sets of masks on one grid; may be empty.
-        shape: height and width of that grid.
-
-    Returns:
-        All masks of all parts.
-
-    Raises:
-        InputError: if a part is on another grid.
-    """
-    for part in parts:
-        if part.shape != shape:
-            raise InputError(f"masks: got a grid of {part.shape}, expected {shape}; resize them first")
-    if not parts:
-        return empty(shape)
-    lengths = np.concatenate([np.diff(part.offset) for part in parts])
-    return Masks(
-        start=np.concatenate([part.start for part in parts]),
-        stop=np.concatenate([part.stop for part in parts]),
-        offset=_offsets(lengths),
-        shape=shape,
-    )
-
-
-def select(masks: Masks, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " m"]) -> Masks:
-    """Pick masks.
-
-    Args:
-        masks: `m` masks.
-        index: which ones, in which order (integers, repeats allowed), or whether to keep each (booleans).
-
-    Returns:
-        The masks picked.
-    """
-    picked = np.arange(len(masks))[index]
-    lengths = np.diff(masks.offset)[picked]
-    offset = _offsets(lengths)
-    run = np.arange(offset[-1]) + np.repeat(masks.offset[picked] - offset[:-1], lengths)
-    return Masks(start=masks.start[run], stop=masks.stop[run], offset=offset, shape=masks.shape)
-
-
 def validate(masks: Masks) -> None:
     """Check masks that come from outside; what passes is safe to hand to every kernel.
 
@@ -141,7 +88,7 @@ def validate(masks: Masks) -> None:
     Raises:
         InputError: if an index leaves the grid or a run breaks an invariant of `Masks`.
     """
-    height, width = _checked(masks.shape)
+    height, width = checked_shape(masks.shape)
     start, stop, offset = masks.start, masks.stop, masks.offset
     if not len(start) == len(stop):
         raise InputError(f"masks: got {len(start)} starts and {len(stop)} stops, expected as many of both")
@@ -157,16 +104,3 @@ def validate(masks: Masks) -> None:
     apart = (start[1:] > stop[:-1]) | ((start[1:] == stop[:-1]) & (start[1:] % width == 0)) | first[1:-1]
     if not apart.all():
         raise InputError("masks: got runs that overlap, touch or are out of order; encode the masks again")
-
-
-def _checked(shape: GridShape) -> GridShape:
-    height, width = shape
-    if height < 0 or width < 0 or height * width > LARGEST_INDEX:
-        raise InputError(f"masks: got a grid of {height} x {width}, expected at most {LARGEST_INDEX} pixels")
-    return height, width
-
-
-def _offsets(lengths: Int[np.ndarray, " m"]) -> Int32[np.ndarray, " m_plus_1"]:
-    offset = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(lengths, out=offset[1:])
-    return offset

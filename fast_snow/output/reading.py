@@ -9,7 +9,7 @@ from jaxtyping import Int32
 
 from fast_snow import limits, untrusted_arrays, untrusted_json
 from fast_snow.errors import InputError
-from fast_snow.kernels.masks import select, validate
+from fast_snow.kernels.masks import validate
 from fast_snow.output.layout import MASKS, RECORD
 from fast_snow.types import LabelledMasks, Masks
 from fast_snow.untrusted_files import require_inside, shown
@@ -80,7 +80,7 @@ def _by_frame(
     begins, ends = np.searchsorted(t, frames), np.searchsorted(t, frames, side="right")
     for when, begin, end in zip(frames.tolist(), begins.tolist(), ends.tolist(), strict=True):
         index = np.arange(begin, end)
-        yield LabelledMasks(t=when, object_id=object_id[index], masks=select(masks, index))
+        yield LabelledMasks(t=when, object_id=object_id[index], masks=masks[index])
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -14,14 +14,13 @@ import numpy as np
 
 from fast_snow import document
 from fast_snow.errors import OutputError
-from fast_snow.kernels.masks import concatenate
 from fast_snow.keyframes import KeyframeImage
 from fast_snow.output import source_of_run
 from fast_snow.output.layout import GRAPH, KEYFRAMES, MASKS, RECORD, inside
 from fast_snow.output.ownership import owned_files, sealed
 from fast_snow.output.publishing import Journal, publish, recover
 from fast_snow.output.workspace import locked
-from fast_snow.types import LabelledMasks, SceneGraph
+from fast_snow.types import LabelledMasks, Masks, SceneGraph
 from fast_snow.untrusted_files import shown
 
 
@@ -135,7 +134,7 @@ def _told(out: Path) -> Iterator[None]:
 def _mask_arrays(labelled: list[LabelledMasks]) -> dict[str, Any]:
     """Return the masks of some frames as arrays: `t` and `object_id` per mask, and the runs of all masks."""
     shape = labelled[0].masks.shape if labelled else (0, 0)
-    masks = concatenate([each.masks for each in labelled], shape)
+    masks = Masks.concatenate([each.masks for each in labelled], shape)
     counts = [len(each.object_id) for each in labelled]
     return {
         "frame_t": np.array([each.t for each in labelled], dtype=np.int32),

@@ -166,7 +166,7 @@ def _thinned(graph: SceneGraph, every: int) -> SceneGraph:
     }
     t = graph.ego.t
     at_end = np.isin(np.arange(len(t)), (0, len(t) - 1))
-    return replace(graph, ego=graph.ego.select((t % every == 0) | at_end), tracks=MappingProxyType(tracks))
+    return replace(graph, ego=graph.ego[(t % every == 0) | at_end], tracks=MappingProxyType(tracks))
 
 
 def _fits(view: View, room: int, measure: Measure) -> bool:

@@ -10,7 +10,6 @@ from jaxtyping import UInt8
 
 from fast_snow import output
 from fast_snow.errors import InputError
-from fast_snow.kernels.masks import select
 from fast_snow.reasoning.conversation import Picture
 from fast_snow.types import Keyframe, LabelledMasks, SceneGraph
 from fast_snow.untrusted_images import read_rgb
@@ -74,4 +73,4 @@ def _image(folder: Path, keyframe: Keyframe) -> Image:
 def _of_graph(labelled: LabelledMasks, graph: SceneGraph) -> LabelledMasks:
     """Leave out objects that are not in the graph: nothing could be said of their numbers."""
     index = np.flatnonzero(np.isin(labelled.object_id, list(graph.tracks)))
-    return LabelledMasks(t=labelled.t, object_id=labelled.object_id[index], masks=select(labelled.masks, index))
+    return LabelledMasks(t=labelled.t, object_id=labelled.object_id[index], masks=labelled.masks[index])

@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from fast_snow.kernels.masks import select
 from fast_snow.types import LabelledMasks, Masks
 
 TOLERANCE_PX: Final = 0.75
@@ -42,7 +41,7 @@ def outlines(labelled: LabelledMasks) -> tuple[Outline, ...]:
     """
     sized = []
     for i, object_id in enumerate(labelled.object_id.tolist()):
-        mask = select(labelled.masks, np.array([i]))
+        mask = labelled.masks[np.array([i])]
         if len(mask.start):
             sized.append((int((mask.stop - mask.start).sum()), _outline(object_id, mask)))
     return tuple(outline for _, outline in sorted(sized, key=lambda each: -each[0]))

@@ -47,7 +47,7 @@ def _track(track: Track, index: Mapping[int, int]) -> dict[str, Any]:
 
 
 def _ego(graph: SceneGraph, index: Mapping[int, int]) -> dict[str, Any]:
-    ego = graph.ego.select(np.isin(graph.ego.t, list(index)))
+    ego = graph.ego[np.isin(graph.ego.t, list(index))]
     return {
         "at": [index[t] for t in ego.t.tolist()],
         "x": [_brief(x) for x in ego.position[:, 0]],

@@ -6,8 +6,8 @@ import pytest
 from fast_snow.engines.recorded import open_geometry, open_segmenter, open_tracker
 from fast_snow.errors import InputError
 from fast_snow.inputs.recording import IGNORE, recording_from_arrays
-from fast_snow.kernels.masks import concatenate, decode, empty, encode
-from fast_snow.types import BoxPrompt, DepthOrigin, Frames, MaskPrompt, PointPrompt
+from fast_snow.kernels.masks import decode, encode
+from fast_snow.types import BoxPrompt, DepthOrigin, Frames, MaskPrompt, Masks, PointPrompt
 
 GRID = (12, 16)
 COUNT = 4
@@ -173,7 +173,7 @@ def test_a_recording_without_objects_finds_none():
 
 def test_masks_of_a_frame_without_objects_stay_on_the_grid(session):
     session.add([point(1, 3)])
-    assert session.propagate()[2].masks.shape == concatenate([empty(GRID)], GRID).shape
+    assert session.propagate()[2].masks.shape == Masks.concatenate([Masks.empty(GRID)], GRID).shape
 
 
 @pytest.mark.parametrize(

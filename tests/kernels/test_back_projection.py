@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from fast_snow.errors import InputError
 from fast_snow.kernels import masks, threads
 from fast_snow.kernels.back_projection import object_statistics
-from fast_snow.types import ObjectStatistics
+from fast_snow.types import Masks, ObjectStatistics
 from tests.kernels.drawing import random_masks
 from tests.reference import back_projection as reference
 
@@ -152,7 +152,7 @@ def test_one_pixel_is_a_point():
 
 def test_no_masks():
     depth = np.ones((3, 4), np.float32)
-    assert len(object_statistics(masks.empty((3, 4)), depth, depth, SKEWED, np.eye(4), conf_thresh=0.5)) == 0
+    assert len(object_statistics(Masks.empty((3, 4)), depth, depth, SKEWED, np.eye(4), conf_thresh=0.5)) == 0
 
 
 def test_threads_inside_and_outside_do_not_matter(monkeypatch):
@@ -171,4 +171,4 @@ def test_threads_inside_and_outside_do_not_matter(monkeypatch):
 def test_the_grids_must_agree():
     depth = np.ones((3, 4), np.float32)
     with pytest.raises(InputError, match="expected that of the depth"):
-        object_statistics(masks.empty((4, 3)), depth, depth, SKEWED, np.eye(4), conf_thresh=0.5)
+        object_statistics(Masks.empty((4, 3)), depth, depth, SKEWED, np.eye(4), conf_thresh=0.5)

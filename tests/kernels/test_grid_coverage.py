@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from fast_snow.kernels import masks
 from fast_snow.kernels.grid_coverage import coverage
+from fast_snow.types import Masks
 from tests.kernels.drawing import dense_masks, random_masks
 from tests.reference import masks as reference
 
@@ -43,4 +44,4 @@ def test_one_pixel_of_a_known_cell():
 
 
 def test_no_masks():
-    assert coverage(masks.empty((20, 30)), 16).shape == (0, 16, 16)
+    assert coverage(Masks.empty((20, 30)), 16).shape == (0, 16, 16)

@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 from fast_snow.errors import InputError
 from fast_snow.kernels.mask_erosion import erode
-from fast_snow.kernels.masks import decode, empty, encode, validate
+from fast_snow.kernels.masks import decode, encode, validate
+from fast_snow.types import Masks
 from tests.kernels.drawing import dense_masks, random_masks
 from tests.reference import mask_erosion as reference
 
@@ -84,7 +85,7 @@ def test_empty_masks_stay_in_their_place():
     dense[1, 1:7, 1:7] = True
     eroded = erode(encode(dense), 1)
     assert decode(eroded).sum(axis=(1, 2)).tolist() == [0, 16, 0]
-    nothing = empty((8, 8))
+    nothing = Masks.empty((8, 8))
     assert len(erode(nothing, 3)) == 0
 
 
@@ -95,4 +96,4 @@ def test_no_margin_gives_the_masks_themselves():
 
 def test_a_negative_margin_is_refused():
     with pytest.raises(InputError, match="margin: got -1 pixels, expected at least 0"):
-        erode(empty((4, 4)), -1)
+        erode(Masks.empty((4, 4)), -1)

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from fast_snow.errors import InputError
 from fast_snow.kernels import masks, threads
 from fast_snow.kernels.mask_iou import pairwise_iou
+from fast_snow.types import Masks
 from tests.kernels.drawing import dense_masks, random_masks
 from tests.reference import masks as reference
 
@@ -34,8 +35,8 @@ def test_boxes_that_do_not_meet():
 
 def test_nothing_to_compare():
     some = masks.encode(random_masks(1, 3, 4, 5))
-    assert pairwise_iou(some, masks.empty((4, 5))).shape == (3, 0)
-    assert pairwise_iou(masks.empty((4, 5)), some).shape == (0, 3)
+    assert pairwise_iou(some, Masks.empty((4, 5))).shape == (3, 0)
+    assert pairwise_iou(Masks.empty((4, 5)), some).shape == (0, 3)
 
 
 def test_the_number_of_threads_does_not_matter(monkeypatch):
@@ -49,4 +50,4 @@ def test_the_number_of_threads_does_not_matter(monkeypatch):
 
 def test_grids_must_agree():
     with pytest.raises(InputError, match="expected one grid"):
-        pairwise_iou(masks.empty((4, 5)), masks.empty((5, 4)))
+        pairwise_iou(Masks.empty((4, 5)), Masks.empty((5, 4)))

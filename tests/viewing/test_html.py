@@ -234,7 +234,7 @@ def test_empty_graph_has_a_page():
         analysis_grid=GRID,
         metric=False,
         depth_origin=(),
-        ego=scene().ego.select(np.zeros(4, bool)),
+        ego=scene().ego[np.zeros(4, bool)],
     )
     page = html.render(graph, (), (), {})
     assert data_of(page)["frames"] == []

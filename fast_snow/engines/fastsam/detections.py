@@ -15,8 +15,7 @@ from fast_snow.engines.fastsam.mask_logits import Content, encode_positive
 from fast_snow.engines.fastsam.preprocessing import before
 from fast_snow.engines.fastsam.suppression import suppress
 from fast_snow.kernels.mask_measures import area
-from fast_snow.kernels.masks import empty, select
-from fast_snow.types import Detections, GridShape
+from fast_snow.types import Detections, GridShape, Masks
 
 BOXES, SCORES, COEFFICIENTS, PROTOTYPES = "boxes", "scores", "coefficients", "prototypes"
 """Names of the network's outputs."""
@@ -66,7 +65,7 @@ def detections(answer: Answer, frame: GridShape, grid: GridShape, config: FastSa
     best = suppress(box, answer.scores[likely], iou_threshold=config.iou_threshold, most=config.max_det)
     chosen = likely[best]
     if not len(chosen):
-        return Detections(masks=empty(grid), box_xyxy=np.zeros((0, 4), np.float32), score=np.zeros(0, np.float32))
+        return Detections(masks=Masks.empty(grid), box_xyxy=np.zeros((0, 4), np.float32), score=np.zeros(0, np.float32))
     channels, *coarse = answer.prototypes.shape
     logits = answer.coefficients[:, chosen].T @ answer.prototypes.reshape(channels, -1)
     in_frame = _to_frame(box[best], (PROTOTYPE_STRIDE * coarse[0], PROTOTYPE_STRIDE * coarse[1]), frame)
@@ -76,7 +75,7 @@ def detections(answer: Answer, frame: GridShape, grid: GridShape, config: FastSa
     )
     seen = area(masks) > 0
     return Detections(
-        masks=select(masks, seen),
+        masks=masks[seen],
         box_xyxy=(pulled_to_border(in_frame, frame) * to_grid)[seen],
         score=answer.scores[chosen][seen],
     )

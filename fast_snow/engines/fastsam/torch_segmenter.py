@@ -18,9 +18,8 @@ from fast_snow.engines.torch_runtime.devices import choose
 from fast_snow.engines.torch_runtime.memory import release
 from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.mask_resize import resize
-from fast_snow.kernels.masks import empty, select
 from fast_snow.protocols import Progress, Segmenter, silent
-from fast_snow.types import Detections, Frames, Geometry, GridShape
+from fast_snow.types import Detections, Frames, Geometry, GridShape, Masks
 
 _HALF = 16
 
@@ -114,9 +113,9 @@ def _on_grid(
 ) -> Detections:
     """Bring what ultralytics answers for one frame (box, score, class per row) to the analysis grid."""
     if masks is None:
-        return Detections(masks=empty(grid), box_xyxy=np.zeros((0, 4), np.float32), score=np.zeros(0, np.float32))
+        return Detections(masks=Masks.empty(grid), box_xyxy=np.zeros((0, 4), np.float32), score=np.zeros(0, np.float32))
     on_grid = resize(mask_runs.encode(masks), grid)
     seen = area(on_grid) > 0
     found: np.ndarray = rows.cpu().numpy()[seen]
     to_grid = np.array([grid[1] / frame[1], grid[0] / frame[0]] * 2, np.float32)
-    return Detections(masks=select(on_grid, seen), box_xyxy=found[:, :4] * to_grid, score=found[:, 4])
+    return Detections(masks=on_grid[seen], box_xyxy=found[:, :4] * to_grid, score=found[:, 4])

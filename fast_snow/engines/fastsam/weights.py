@@ -163,5 +163,5 @@ def _build(letter: str) -> torch.nn.Module:
     ultralytics()
     from ultralytics.nn.tasks import SegmentationModel
 
-    network: torch.nn.Module = SegmentationModel(f"yolov8{letter}-seg.yaml", ch=3, nc=1, verbose=False)  # type: ignore[no-untyped-call]
+    network: torch.nn.Module = SegmentationModel(f"yolov8{letter}-seg.yaml", ch=3, nc=1, verbose=False)
     return network

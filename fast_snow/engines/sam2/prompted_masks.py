@@ -16,8 +16,7 @@ from fast_snow.engines.smaller_pieces import in_smaller_pieces
 from fast_snow.engines.torch_runtime import devices, mask_runs, memory
 from fast_snow.errors import EngineError
 from fast_snow.kernels.mask_measures import bounding_boxes
-from fast_snow.kernels.masks import concatenate
-from fast_snow.types import Detections, GridShape
+from fast_snow.types import Detections, GridShape, Masks
 
 _MEAN: Final = (0.485, 0.456, 0.406)
 _STD: Final = (0.229, 0.224, 0.225)
@@ -136,7 +135,7 @@ class _Image:
         pieces = in_smaller_pieces(
             ask, self._at_once, what="SAM2: prompts at once", advice="set snow.masks to classical, or use the CPU"
         )
-        masks = concatenate([each.masks for each in pieces], self._grid)
+        masks = Masks.concatenate([each.masks for each in pieces], self._grid)
         return Detections(
             masks=masks,
             box_xyxy=bounding_boxes(masks),

@@ -15,8 +15,8 @@ from torch.nn.functional import interpolate
 from fast_snow.engines.sam3.package_memory import Remembered
 from fast_snow.engines.sam3.package_network import ABSENT, Seen, TrackingNetwork
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
-from fast_snow.kernels.masks import concatenate, decode
-from fast_snow.types import BoxPrompt, GridShape, MaskPrompt, PointPrompt, Prompt
+from fast_snow.kernels.masks import decode
+from fast_snow.types import BoxPrompt, GridShape, MaskPrompt, Masks, PointPrompt, Prompt
 
 _SETTLED_AT_ONCE = 16
 _NO_OVERLAP = -10.0  # upstream's logit for a pixel that went to another object
@@ -131,7 +131,7 @@ def _given(prompts: Sequence[MaskPrompt], grid: GridShape, network: TrackingNetw
 
 
 def _dense(prompts: Sequence[MaskPrompt], grid: GridShape, device: torch.device) -> torch.Tensor:
-    return torch.tensor(decode(concatenate([each.mask for each in prompts], grid))).to(device)[:, None]
+    return torch.tensor(decode(Masks.concatenate([each.mask for each in prompts], grid))).to(device)[:, None]
 
 
 def _at_input(logits: Float[torch.Tensor, "m 1 l l"], side: int) -> Float[torch.Tensor, "m 1 s s"]:

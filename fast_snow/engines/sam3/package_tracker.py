@@ -21,9 +21,8 @@ from fast_snow.engines.sam3.tracked import tracked_frame
 from fast_snow.engines.smaller_pieces import in_smaller_pieces
 from fast_snow.engines.torch_runtime import devices, memory
 from fast_snow.errors import EngineError, InputError
-from fast_snow.kernels.masks import concatenate
 from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
-from fast_snow.types import Frames, GridShape, MaskPrompt, Prompt, TrackedFrame
+from fast_snow.types import Frames, GridShape, MaskPrompt, Masks, Prompt, TrackedFrame
 
 _OBJECT_BYTES = 400 << 20  # an upper estimate at full size: keys and values of the memory, decoder, memory encoder
 _FULL_SIDE = 1008
@@ -173,7 +172,7 @@ class _Session:
         return tracked_frame(
             run,
             np.concatenate([np.zeros(0, np.int32), *(each.local_id for each in here)]),
-            concatenate([each.masks for each in here], grid),
+            Masks.concatenate([each.masks for each in here], grid),
             np.concatenate([np.zeros(0, np.float32), *(each.score for each in here)]),
             self._config.score_threshold_detection,
         )

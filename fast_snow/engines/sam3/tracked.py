@@ -3,7 +3,6 @@
 import numpy as np
 from jaxtyping import Float32, Int32
 
-from fast_snow.kernels.masks import select
 from fast_snow.types import Masks, TrackedFrame
 
 
@@ -28,6 +27,6 @@ def tracked_frame(
     return TrackedFrame(
         run_id=np.full(len(kept), run_id, np.int32),
         local_id=local_id[kept],
-        masks=select(masks, kept),
+        masks=masks[kept],
         score=score[kept],
     )

@@ -18,7 +18,6 @@ from fast_snow.engines.sam3.transformers_masklets import Answer, Masklets, Netwo
 from fast_snow.engines.smaller_pieces import in_smaller_pieces
 from fast_snow.engines.torch_runtime import mask_runs, memory
 from fast_snow.errors import EngineError, InputError
-from fast_snow.kernels.masks import concatenate
 from fast_snow.protocols import Progress
 from fast_snow.types import Frames, GridShape, MaskPrompt, Masks, Prompt, TrackedFrame
 
@@ -148,7 +147,7 @@ class TransformersSession:
         masks = [mask_runs.encode_logits(each, self._grid) for each in torch.split(logits, _MASKS_AT_ONCE)]
         return _Seen(
             np.concatenate([each.local_id for each in answers]),
-            concatenate(masks, self._grid),
+            Masks.concatenate(masks, self._grid),
             score.cpu().numpy(),
         )
 
@@ -156,7 +155,7 @@ class TransformersSession:
         return tracked_frame(
             run,
             np.concatenate([np.empty(0, np.int32), *(each.local_id for each in seen)]),
-            concatenate([each.masks for each in seen], self._grid),
+            Masks.concatenate([each.masks for each in seen], self._grid),
             np.concatenate([np.empty(0, np.float32), *(each.score for each in seen)]),
             self._config.score_threshold_detection,
         )

@@ -12,7 +12,7 @@ from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.truth import ObjectsInFrame
 from fast_snow.kernels.mask_measures import area, bounding_boxes
-from fast_snow.kernels.masks import concatenate, decode, empty, encode, select
+from fast_snow.kernels.masks import decode, encode
 from fast_snow.limits import ANNOTATED_FRAMES
 from fast_snow.types import GridShape, Masks, readonly
 
@@ -41,7 +41,7 @@ def from_masks(
         ignore: pixels that count neither way; several masks are joined, none is None.
     """
     seen = area(masks) > 0
-    kept = select(masks, seen)
+    kept = masks[seen]
     return ObjectsInFrame(
         frame=frame,
         object_id=object_id[seen],
@@ -80,8 +80,8 @@ def gather(frame: int, objects: Sequence[Labelled], shape: GridShape, ignore: Se
     return from_masks(
         frame,
         np.array([each.object_id for each in ordered], dtype=np.int64),
-        concatenate([each.mask for each in ordered], shape),
-        concatenate(list(ignore), shape) if ignore else None,
+        Masks.concatenate([each.mask for each in ordered], shape),
+        Masks.concatenate(list(ignore), shape) if ignore else None,
     )
 
 
@@ -97,7 +97,7 @@ def nothing(frame: int, masks: Masks | None = None) -> ObjectsInFrame:
 
 @lru_cache(maxsize=1)
 def _no_masks(shape: GridShape) -> Masks:
-    return empty(shape)
+    return Masks.empty(shape)
 
 
 def refuse_repeats(named: Iterable[tuple[int, str]]) -> None:

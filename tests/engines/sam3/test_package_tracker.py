@@ -16,9 +16,9 @@ from fast_snow.engines.sam3 import package_model, package_propagation  # noqa: E
 from fast_snow.engines.sam3.package_network import TrackingNetwork  # noqa: E402
 from fast_snow.engines.sam3.package_tracker import open_tracker, serving  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError  # noqa: E402
-from fast_snow.kernels.masks import decode, empty, encode  # noqa: E402
+from fast_snow.kernels.masks import decode, encode  # noqa: E402
 from fast_snow.protocols import silent  # noqa: E402
-from fast_snow.types import MaskPrompt, TrackedFrame  # noqa: E402
+from fast_snow.types import MaskPrompt, Masks, TrackedFrame  # noqa: E402
 from tests.engines.sam3.package_scenes import (  # noqa: E402
     CPU,
     GRID,
@@ -164,7 +164,7 @@ def test_no_prompts_and_empty_masks():
     none, of_nothing, one = track([], [nothing], [point(0, 6, 7)])
     for each in (*none, *of_nothing):
         assert len(each) == 0
-        assert each.masks.shape == empty(GRID).shape
+        assert each.masks.shape == Masks.empty(GRID).shape
     assert [each.local_id.tolist() for each in one] == [[1]] * 5
     assert {int(each.run_id[0]) for each in one} == {2}
 

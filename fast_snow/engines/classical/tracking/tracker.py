@@ -20,7 +20,7 @@ from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step,
 from fast_snow.engines.classical.tracking.object_model import view_of
 from fast_snow.engines.classical.tracking.prompting import prompted_mask
 from fast_snow.errors import InputError
-from fast_snow.kernels.masks import concatenate, encode, select
+from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
 from fast_snow.types import Frames, GridShape, Masks, Prompt, TrackedFrame
 
@@ -204,6 +204,6 @@ def _tracked(seen: Sequence[_Seen], run: int, grid: GridShape) -> TrackedFrame:
     return TrackedFrame(
         run_id=np.full(len(order), run, np.int32),
         local_id=local_id[order],
-        masks=select(concatenate([each.masks for each in seen], grid), order),
+        masks=Masks.concatenate([each.masks for each in seen], grid)[order],
         score=score[order],
     )

@@ -1,0 +1,315 @@
+"""What engines take and give: frames, masks, geometry, prompts and masklets of one window."""
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from typing import TypeVar, overload
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int32, Int64
+
+from fast_snow.types.masks import Masks
+from fast_snow.types.values import (
+    NO_SOURCE,
+    Columns,
+    GridShape,
+    ImageStack,
+    ReadOnlyArrays,
+    Rows,
+    Transform,
+    counted,
+    span,
+)
+
+Sums = TypeVar("Sums", bound="_Summed")
+
+
+def _range(score: Float32[np.ndarray, " m"]) -> str:
+    """Return the lowest and highest score, as values print them."""
+    return f"{score.min():.2f}-{score.max():.2f}" if len(score) else "none"
+
+
+def _known_sources(values: "Detections | TrackedFrame") -> None:
+    """Fill in that no identity is recorded where `source_id` is not given."""
+    if values.source_id is None:
+        object.__setattr__(values, "source_id", np.full(np.size(values.score), NO_SOURCE, dtype=np.int32))
+    ReadOnlyArrays.__post_init__(values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Frames(Columns):
+    """The images of consecutive clip frames.
+
+    Attributes:
+        image: RGB, as decoded (rotation metadata already applied).
+        t: index in the clip.
+        time_s: presentation time in seconds, relative to the input's first frame.
+        source_frame: index in the input.
+    """
+
+    image: ImageStack
+    t: Int32[np.ndarray, " n"]
+    time_s: Float64[np.ndarray, " n"]
+    source_frame: Int64[np.ndarray, " n"]
+
+    def _summary(self) -> str:
+        height, width = self.image.shape[1:3]
+        return f"{counted(len(self), 'frame')}, {height}x{width}, {span(self.t, self.time_s)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Window:
+    """A stretch of a clip that is perceived in one go.
+
+    Attributes:
+        index: position among the clip's windows.
+        frames: the frames of the window.
+        shared: how many leading frames the previous window held too.
+    """
+
+    index: int
+    frames: Frames
+    shared: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class GeometryPrior(ReadOnlyArrays):
+    """What an input already knows of the geometry of some frames; `None` where it knows nothing.
+
+    Attributes:
+        depth: metres along the optical axis; 0 where there is none.
+        T_camera_world: world-to-camera poses.
+        intrinsics: at the size of `depth`, or of the images where there is no depth.
+    """
+
+    depth: Float32[np.ndarray, "n h w"] | None = None
+    T_camera_world: Float64[np.ndarray, "n 4 4"] | None = None
+    intrinsics: Float64[np.ndarray, "n 3 3"] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Detections(Columns):
+    """Class-agnostic instance masks of one frame, on the analysis grid.
+
+    Attributes:
+        masks: one mask per detection.
+        box_xyxy: half-open boxes in pixels of the grid.
+        score: confidence in [0, 1].
+        source_id: identities that the input records, at least 0; `NO_SOURCE` where it records none (the default).
+    """
+
+    masks: Masks
+    box_xyxy: Float32[np.ndarray, "m 4"]
+    score: Float32[np.ndarray, " m"]
+    source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        _known_sources(self)
+
+    def _summary(self) -> str:
+        return f"{self.masks!r}, score {_range(self.score)}"
+
+
+class DepthOrigin(StrEnum):
+    """Where the depth of a geometry comes from; the value is what the user is told."""
+
+    SENSOR = "measured: depth given with the input"
+    NETWORK = "estimated by a depth network"
+    TRIANGULATED = "triangulated from camera motion (structure from motion and optical flow)"
+    GROUND_PLANE_PRIOR = "assumed: the camera hardly moves, so depth is a ground-plane guess"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class FrameGeometry(ReadOnlyArrays):
+    """Depth and camera of one frame on the analysis grid; fields are those of `Geometry`."""
+
+    depth: Float32[np.ndarray, "h w"]
+    confidence: Float32[np.ndarray, "h w"]
+    intrinsics: Float64[np.ndarray, "3 3"]
+    T_camera_world: Transform
+    metric: bool
+    origin: DepthOrigin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Geometry(Columns):
+    """Depth and cameras of `n` frames on the analysis grid.
+
+    Attributes:
+        depth: along the optical axis; metres if `metric`, else one unknown scale for all frames. Not positive or not
+            finite where there is none.
+        confidence: in [0, 1].
+        intrinsics: pinhole matrices that refer to the analysis grid.
+        T_camera_world: world-to-camera poses; the world is any fixed frame.
+        metric: whether depth and poses are in metres.
+        origin: where the depth comes from.
+    """
+
+    depth: Float32[np.ndarray, "n h w"]
+    confidence: Float32[np.ndarray, "n h w"]
+    intrinsics: Float64[np.ndarray, "n 3 3"]
+    T_camera_world: Float64[np.ndarray, "n 4 4"]
+    metric: bool
+    origin: DepthOrigin
+
+    @overload
+    def __getitem__(self, rows: int) -> "FrameGeometry": ...
+    @overload
+    def __getitem__(self, rows: Rows) -> "Geometry": ...
+    def __getitem__(self, rows: int | Rows) -> "FrameGeometry | Geometry":
+        """Return one frame's geometry for a number, or that of several frames."""
+        if not isinstance(rows, int):
+            return Columns.__getitem__(self, rows)
+        return FrameGeometry(
+            depth=self.depth[rows],
+            confidence=self.confidence[rows],
+            intrinsics=self.intrinsics[rows],
+            T_camera_world=self.T_camera_world[rows],
+            metric=self.metric,
+            origin=self.origin,
+        )
+
+    @property
+    def grid(self) -> GridShape:
+        """Height and width of the analysis grid."""
+        return self.depth.shape[1], self.depth.shape[2]
+
+    def _summary(self) -> str:
+        height, width = self.grid
+        scale = "metric" if self.metric else "unscaled"
+        return f"{counted(len(self), 'frame')} on {height}x{width}, {scale}, depth {self.origin}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class BoxPrompt(ReadOnlyArrays):
+    """Starts one object from a box; `frame` indexes the frames of the tracking session."""
+
+    frame: int
+    box_xyxy: Float32[np.ndarray, "4"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class PointPrompt(ReadOnlyArrays):
+    """Starts one object from a pixel `(u, v)` inside it; `frame` indexes the frames of the tracking session."""
+
+    frame: int
+    uv: Float32[np.ndarray, "2"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class MaskPrompt:
+    """Starts one object from its mask (a set of one); `frame` indexes the frames of the tracking session."""
+
+    frame: int
+    mask: Masks
+
+
+Prompt = BoxPrompt | PointPrompt | MaskPrompt
+"""Starts one object in a tracker at one frame; coordinates are pixels of the analysis grid."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class TrackedFrame(Columns):
+    """The masklets visible in one frame. A masklet's name is `(run_id, local_id)`.
+
+    Attributes:
+        run_id: which propagation the masklet comes from.
+        local_id: the masklet's number in its tracking session.
+        masks: not empty, on the analysis grid.
+        score: confidence in [0, 1].
+        source_id: identities that the input records, at least 0: they become object ids as they are. `NO_SOURCE` where
+            an identity is the tracker's own (the default).
+    """
+
+    run_id: Int32[np.ndarray, " m"]
+    local_id: Int32[np.ndarray, " m"]
+    masks: Masks
+    score: Float32[np.ndarray, " m"]
+    source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        _known_sources(self)
+
+    def _summary(self) -> str:
+        return f"{self.masks!r}, runs {sorted(set(self.run_id.tolist()))}, score {_range(self.score)}"
+
+
+class _Summed:
+    """A frozen dataclass of numbers that add up field by field."""
+
+    __slots__ = ()
+
+    def __add__(self: Sums, other: Sums) -> Sums:
+        return type(self)(
+            **{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health(_Summed):
+    """Counts that tell how well a clip was perceived and folded.
+
+    Attributes:
+        detections: of all frames; frames that windows share count in each.
+        first_pass_prompts: objects that the tracker was asked for at a window's first frame.
+        second_pass_prompts: objects that it was asked for where they were discovered later.
+        repeats_dropped: masklets that only repeated another.
+        masks: of masklets, one per frame in which a masklet is seen.
+        small_dropped: of these, how many had too few pixels of trusted depth.
+        no_depth_dropped: of the small ones, how many had none at all.
+        oversized_dropped: how many were implausibly large.
+        mask_pixels: pixels of masks that were to be measured.
+        untrusted_pixels: of these, how many had no depth, or depth of too little confidence.
+    """
+
+    detections: int = 0
+    first_pass_prompts: int = 0
+    second_pass_prompts: int = 0
+    repeats_dropped: int = 0
+    masks: int = 0
+    small_dropped: int = 0
+    no_depth_dropped: int = 0
+    oversized_dropped: int = 0
+    mask_pixels: int = 0
+    untrusted_pixels: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSeconds(_Summed):
+    """Wall time of each stage; folding runs beside the others."""
+
+    decode: float = 0.0
+    geometry: float = 0.0
+    segment: float = 0.0
+    track: float = 0.0
+    fold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Perception(ReadOnlyArrays):
+    """All that the engines say of one window; everything later is a pure function of it.
+
+    Attributes:
+        window: index of the window.
+        shared: how many leading frames the previous window held too.
+        t: index in the clip.
+        time_s: presentation time in seconds.
+        source_frame: index in the input.
+        geometry: depth and cameras.
+        tracked: the masklets of each frame.
+        health: what was counted on the way.
+        seconds: wall time of the engine phases.
+    """
+
+    window: int
+    shared: int
+    t: Int32[np.ndarray, " n"]
+    time_s: Float64[np.ndarray, " n"]
+    source_frame: Int64[np.ndarray, " n"]
+    geometry: Geometry
+    tracked: tuple[TrackedFrame, ...]
+    health: Health
+    seconds: StageSeconds
+
+    def _summary(self) -> str:
+        seen = counted(sum(map(len, self.tracked)), "mask")
+        return f"window {self.window}, {span(self.t, self.time_s)}, {self.shared} shared, {self.geometry!r}, {seen}"

@@ -1,0 +1,110 @@
+"""What all values that cross a module border share: read-only arrays, one line when printed, rows that are picked.
+
+Conventions: `t` indexes the frames of a clip; `T_a_b` maps homogeneous coordinates of frame `b` to frame `a`; camera
+axes are X right, Y down, Z forward; the world is the camera of the clip's first frame; pixel centres are integers;
+boxes are `(x0, y0, x1, y1)` in pixels of the analysis grid, half-open (`x1` is one past the last column). Arrays are
+read-only and C-contiguous, so that Numba compiles each kernel once.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from enum import Enum
+from typing import Any, TypeVar
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int, UInt8
+
+GridShape = tuple[int, int]
+"""Height and width of a pixel grid."""
+
+ImageStack = UInt8[np.ndarray, "n height width 3"]
+DenseMasks = Bool[np.ndarray, "m h w"]
+Transform = Float64[np.ndarray, "4 4"]
+
+Rows = slice | Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]
+"""Which rows of a set: a slice, indices (repeats allowed), or whether to keep each."""
+
+NO_SOURCE = -1
+"""Stands where an identity is not recorded in the input."""
+
+AnyArray = TypeVar("AnyArray", bound=np.ndarray)
+AnyColumns = TypeVar("AnyColumns", bound="Columns")
+
+_LONG = 3
+"""Tuples of more members are printed as their number."""
+
+
+def readonly(array: AnyArray) -> AnyArray:
+    """Return a read-only, C-contiguous view of `array` (a copy only where it is not contiguous)."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view  # type: ignore[return-value]
+
+
+class ReadOnlyArrays:
+    """A frozen dataclass that sets its arrays read-only where it is built, and prints in one line."""
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, each.name)
+            if isinstance(value, np.ndarray):
+                object.__setattr__(self, each.name, readonly(value))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._summary()})"
+
+    def _summary(self) -> str:
+        """Return what stands between the brackets when the value is printed: counts, shapes, units and spans."""
+        return ", ".join(f"{each.name}={_short(getattr(self, each.name))}" for each in fields(self))  # type: ignore[arg-type]
+
+
+class Columns(ReadOnlyArrays):
+    """Columns of equal length, one row per member: it has a length, and an index picks rows as in NumPy.
+
+    Fields that are arrays or masks are the columns; any other field belongs to the set and is kept.
+    """
+
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return len(next(iter(self._columns().values())))
+
+    def __getitem__(self: AnyColumns, rows: Rows) -> AnyColumns:
+        """Return the set of the rows picked, in the order asked for."""
+        return replace(self, **{name: column[rows] for name, column in self._columns().items()})  # type: ignore[type-var]
+
+    def followed_by(self: AnyColumns, *others: AnyColumns) -> AnyColumns:
+        """Return one set of the rows of this and of the others, in order; what is no column is this one's."""
+        columns = {}
+        for name, column in self._columns().items():
+            rest = [getattr(each, name) for each in others]
+            columns[name] = (
+                np.concatenate([column, *rest]) if isinstance(column, np.ndarray) else column.followed_by(*rest)
+            )
+        return replace(self, **columns)  # type: ignore[type-var]
+
+    def _columns(self) -> dict[str, Any]:
+        values = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in values.items() if isinstance(value, np.ndarray | Columns)}
+
+
+def span(t: Int[np.ndarray, " n"], time_s: Float64[np.ndarray, " n"]) -> str:
+    """Return first and last frame and time, as values print them."""
+    return f"t {t[0]}-{t[-1]}, {time_s[0]:.2f}-{time_s[-1]:.2f} s" if len(t) else "no time"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _short(value: object) -> str:
+    """Return a value in a few words."""
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}[{','.join(map(str, value.shape))}]" if value.size > 4 else str(value.tolist())
+    if isinstance(value, tuple | list | Mapping) and len(value) > _LONG:
+        first = next(iter(value.values() if isinstance(value, Mapping) else value))
+        return f"<{len(value):,} x {type(first).__name__}>"
+    return value.name if isinstance(value, Enum) else repr(value)
