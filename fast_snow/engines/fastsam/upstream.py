@@ -9,6 +9,7 @@ from functools import cache
 from types import ModuleType
 
 import cv2
+from PIL import Image
 
 
 @cache
@@ -23,11 +24,13 @@ def ultralytics() -> ModuleType:
         os.environ["YOLO_CONFIG_DIR"] = settings
     for name, value in (("YOLO_AUTOINSTALL", "false"), ("YOLO_OFFLINE", "true"), ("YOLO_VERBOSE", "false")):
         os.environ.setdefault(name, value)
-    threads = cv2.getNumThreads()
+    threads, open_image = cv2.getNumThreads(), Image.open
     import torchvision  # noqa: F401 (its exact non-maximum suppression is taken only where it is loaded already)
     import ultralytics as package
     import ultralytics.utils
 
-    cv2.setNumThreads(threads)  # importing ultralytics switches OpenCV's threads off for the whole process
+    # Importing ultralytics changes both for the whole process; its way of opening images may install packages.
+    cv2.setNumThreads(threads)
+    Image.open = open_image
     logging.getLogger("ultralytics").setLevel(logging.ERROR)
     return package

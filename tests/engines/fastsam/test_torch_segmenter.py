@@ -26,6 +26,8 @@ from tests.engines.fastsam.scenes import drawn, frames_of, geometry_on
 config = FastSamConfig(model_path=sys.argv[1], imgsz=64, conf_threshold=0.3, max_det=4)
 with open_segmenter(config, device="cpu") as segment:
     assert len(segment(frames_of(drawn(1, 48, 64)), geometry_on((48, 64), 1))) == 1
+from PIL import Image
+assert Image.open.__module__ == "PIL.Image", "ultralytics opens images, and may install packages"
 """
 
 
