@@ -29,7 +29,7 @@ from fast_snow.engines.hardware import gpus
 from fast_snow.errors import ConfigError
 from fast_snow.graph import fold, start
 from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.perception import Engines, perceive
+from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import silent
 from fast_snow.residency import resident
@@ -125,7 +125,7 @@ def end_to_end(models: Models, clip: Clip) -> dict[str, Any]:
     )
     for_geometry = choose("geometry", "da3", geometry.candidates(config, None, clip.size, silent))
     for_segmenter = choose("segmenter", "fastsam", segmenter.candidates(config, None, clip.size, silent))
-    engines = Engines(
+    engines = EngineOpeners(
         geometry=for_geometry.candidate.opener(),
         segmenter=for_segmenter.candidate.opener(),
         tracker=lambda: models.open_sam3(config.sam3),

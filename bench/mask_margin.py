@@ -40,7 +40,7 @@ from fast_snow.inputs.windows import windows
 from fast_snow.kernels.back_projection import object_statistics
 from fast_snow.kernels.mask_erosion import erode
 from fast_snow.kernels.masks import decode, encode
-from fast_snow.perception import Engines, perceive
+from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.step import FrameTokens, observe
 from fast_snow.types import DepthOrigin, FrameGeometry, Geometry, Masks, TrackedFrame
 
@@ -200,7 +200,7 @@ def _tracked_by_colour(folder: Path) -> tuple[Geometry, Sequence[TrackedFrame]]:
     with recorded.open_geometry(opened.recording) as estimate:
         geometry = estimate(window.frames)
     blank = replace(geometry, depth=np.ones_like(geometry.depth), origin=DepthOrigin.GROUND_PLANE_PRIOR)
-    engines = Engines(
+    engines = EngineOpeners(
         geometry=lambda: nullcontext(lambda frames: blank),  # noqa: ARG005 (engines are called with the frames)
         segmenter=partial(open_segmenter, config.classical.segmenter, seed=0, threads=0),
         tracker=partial(open_tracker, config.classical.tracker, seed=0, threads=0),

@@ -4,48 +4,113 @@
     result = fast_snow.build_graph("video.mp4")
     result.save("out")
 
-Attributes are imported when they are first used, so that one stage can be had without the rest.
+What `__all__` names is public and kept stable; the rest may change. Names are imported when they are first used, so
+that one stage can be had without the rest.
 """
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fast_snow.api import Result, build_graph, load, stream
-    from fast_snow.config import Config
-    from fast_snow.errors import FastSnowError, UserError
-    from fast_snow.reasoning.answering import Answer
-    from fast_snow.reasoning.asking import ask
-    from fast_snow.types import SceneGraph
+    from fast_snow.api import Result as Result
+    from fast_snow.api import build_graph as build_graph
+    from fast_snow.api import load as load
+    from fast_snow.api import stream as stream
+    from fast_snow.composition import Engines as Engines
+    from fast_snow.config import Config as Config
+    from fast_snow.document import validate as validate
+    from fast_snow.document import write as write
+    from fast_snow.engines.from_functions import GeometryFunction as GeometryFunction
+    from fast_snow.engines.from_functions import SegmenterFunction as SegmenterFunction
+    from fast_snow.errors import ConfigError as ConfigError
+    from fast_snow.errors import EngineError as EngineError
+    from fast_snow.errors import FastSnowError as FastSnowError
+    from fast_snow.errors import FastSnowWarning as FastSnowWarning
+    from fast_snow.errors import InputError as InputError
+    from fast_snow.errors import OutputError as OutputError
+    from fast_snow.errors import UserError as UserError
+    from fast_snow.inputs import open_input as open_input
+    from fast_snow.inputs.recording import Recording as Recording
+    from fast_snow.inputs.recording import recording_from_arrays as recording_from_arrays
+    from fast_snow.inputs.recording_folder import read_recording_folder as read_recording_folder
+    from fast_snow.protocols import GeometryEngine as GeometryEngine
+    from fast_snow.protocols import Segmenter as Segmenter
+    from fast_snow.protocols import Tracker as Tracker
+    from fast_snow.protocols import TrackingSession as TrackingSession
+    from fast_snow.reasoning.answering import Answer as Answer
+    from fast_snow.reasoning.asking import ask as ask
+    from fast_snow.types import BoxPrompt as BoxPrompt
+    from fast_snow.types import DepthOrigin as DepthOrigin
+    from fast_snow.types import Detections as Detections
+    from fast_snow.types import Ego as Ego
+    from fast_snow.types import Frames as Frames
+    from fast_snow.types import Geometry as Geometry
+    from fast_snow.types import GeometryPrior as GeometryPrior
+    from fast_snow.types import Keyframe as Keyframe
+    from fast_snow.types import LabelledMasks as LabelledMasks
+    from fast_snow.types import MaskPrompt as MaskPrompt
+    from fast_snow.types import Masks as Masks
+    from fast_snow.types import Merge as Merge
+    from fast_snow.types import PointPrompt as PointPrompt
+    from fast_snow.types import SceneGraph as SceneGraph
+    from fast_snow.types import StepToken as StepToken
+    from fast_snow.types import Track as Track
+    from fast_snow.types import TrackedFrame as TrackedFrame
 
-__all__ = [
-    "Answer",
-    "Config",
-    "FastSnowError",
-    "Result",
-    "SceneGraph",
-    "UserError",
-    "ask",
-    "build_graph",
-    "load",
-    "stream",
-]
+__version__ = version("fast-snow")
 
-_HOME = {
-    "Answer": "reasoning.answering",
-    "Config": "config",
-    "FastSnowError": "errors",
-    "Result": "api",
-    "SceneGraph": "types",
-    "UserError": "errors",
-    "ask": "reasoning.asking",
-    "build_graph": "api",
-    "load": "api",
-    "stream": "api",
+_MODULES = {
+    "api": ("Result", "build_graph", "load", "stream"),
+    "composition": ("Engines",),
+    "config": ("Config",),
+    "document": ("validate", "write"),
+    "engines.from_functions": ("GeometryFunction", "SegmenterFunction"),
+    "errors": (
+        "ConfigError",
+        "EngineError",
+        "FastSnowError",
+        "FastSnowWarning",
+        "InputError",
+        "OutputError",
+        "UserError",
+    ),
+    "inputs": ("open_input",),
+    "inputs.recording": ("Recording", "recording_from_arrays"),
+    "inputs.recording_folder": ("read_recording_folder",),
+    "protocols": ("GeometryEngine", "Segmenter", "Tracker", "TrackingSession"),
+    "reasoning.answering": ("Answer",),
+    "reasoning.asking": ("ask",),
+    "types": (
+        "BoxPrompt",
+        "DepthOrigin",
+        "Detections",
+        "Ego",
+        "Frames",
+        "Geometry",
+        "GeometryPrior",
+        "Keyframe",
+        "LabelledMasks",
+        "MaskPrompt",
+        "Masks",
+        "Merge",
+        "PointPrompt",
+        "SceneGraph",
+        "StepToken",
+        "Track",
+        "TrackedFrame",
+    ),
 }
+_HOME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted([*_HOME, "__version__"])
 
 
 def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(import_module(f"fast_snow.{_HOME[name]}"), name)
     raise AttributeError(f"module 'fast_snow' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

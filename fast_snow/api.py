@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, TextIO
 
 from fast_snow import document, keyframes, output
-from fast_snow.composition import Composition, compose, own_engines
+from fast_snow.composition import Composition, Engines, compose
 from fast_snow.config import Config
 from fast_snow.emptiness import doubts
 from fast_snow.errors import FastSnowWarning
@@ -21,7 +21,7 @@ from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
-from fast_snow.perception import Engines, perceive
+from fast_snow.perception import perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
@@ -72,7 +72,7 @@ def build_graph(
     source: str | Path | Recording | Input,
     *,
     config: Config = Config(),
-    engines: Engines | None = None,
+    engines: Engines = Engines(),
     progress: Progress = silent,
 ) -> Result:
     """Turn a video or a recording into a 4D scene graph.
@@ -80,7 +80,7 @@ def build_graph(
     Args:
         source: a video file, a recording folder, a recording in memory or an opened input.
         config: all settings.
-        engines: your own engines, in place of those that the configuration names.
+        engines: your own engines; a slot that is left out is filled as the configuration says.
         progress: told how far the work is.
 
     Returns:
@@ -97,7 +97,7 @@ def build_graph(
         given = located(source)
         opened = _opened(given, config)
         origin = output.source_of_run(given) if isinstance(given, Path) else None
-        composition = _composition(opened, config, engines, progress)
+        composition = compose(opened, config, engines, progress=progress)
         summary, graph = RunSummary(), start(config).graph
         for step in steps(opened, composition, config, progress=progress):
             labelled += step.state.labelled
@@ -112,7 +112,7 @@ def stream(
     source: str | Path | Recording | Input,
     *,
     config: Config = Config(),
-    engines: Engines | None = None,
+    engines: Engines = Engines(),
     progress: Progress = silent,
 ) -> Iterator[SceneGraph]:
     """Yield the view `M_t` of every frame as the graph grows, window by window.
@@ -120,7 +120,7 @@ def stream(
     Args:
         source: a video file, a recording folder, a recording in memory or an opened input.
         config: all settings; `step.temporal_window` and `step.window_stride` shape the view.
-        engines: your own engines, in place of those that the configuration names.
+        engines: your own engines; a slot that is left out is filled as the configuration says.
         progress: told how far the work is.
 
     Yields:
@@ -131,7 +131,7 @@ def stream(
         FastSnowError: an engine failed.
     """
     opened = _opened(located(source), config)
-    composition = _composition(opened, config, engines, progress)
+    composition = compose(opened, config, engines, progress=progress)
     for step in steps(opened, composition, config, progress=progress):
         for frame in step.state.labelled:
             yield step.state.graph.window(
@@ -221,7 +221,3 @@ def collected_warnings(*, show: bool) -> Iterator[list[str]]:
 
 def _opened(source: Path | Recording | Input, config: Config) -> Input:
     return source if isinstance(source, Input) else open_input(source, config.sampling)
-
-
-def _composition(source: Input, config: Config, engines: Engines | None, progress: Progress) -> Composition:
-    return own_engines(engines, config) if engines is not None else compose(source, config, progress=progress)

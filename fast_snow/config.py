@@ -11,11 +11,6 @@ from typing import Any, ClassVar, Literal
 
 from fast_snow.errors import ConfigError
 
-GeometryChoice = Literal["auto", "recorded", "da3", "da3-torch", "da3-onnx", "da3-tensorrt", "classical"]
-SegmenterChoice = Literal[
-    "auto", "recorded", "fastsam", "fastsam-torch", "fastsam-onnx", "fastsam-tensorrt", "classical"
-]
-TrackerChoice = Literal["auto", "recorded", "sam3", "sam3-hf", "classical"]
 PromptKind = Literal["box", "point", "mask"]
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
 FeatureStore = Literal["auto", "device", "host", "recompute"]
@@ -52,18 +47,19 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginesConfig(Section):
-    """Which engine serves which slot; `auto` takes the best that is there.
+    """Engine for each stage; `auto` picks the best available.
 
-    A model's name alone (`da3`) takes its fastest backend that is there: TensorRT, ONNX Runtime, torch.
+    A model's name alone (`da3`) picks its fastest available backend: TensorRT, ONNX Runtime, torch. Packages can add
+    engines by name (docs/own-engines.md).
     """
 
     section: ClassVar[str] = "engines"
-    geometry: GeometryChoice = "auto"
-    """Depth and camera poses."""
-    segmenter: SegmenterChoice = "auto"
-    """Objects of each frame."""
-    tracker: TrackerChoice = "auto"
-    """Objects through time."""
+    geometry: str = "auto"
+    """Depth and camera poses: auto, recorded, da3, da3-torch, da3-onnx, da3-tensorrt or classical."""
+    segmenter: str = "auto"
+    """Objects of each frame: auto, recorded, fastsam, fastsam-torch, fastsam-onnx, fastsam-tensorrt or classical."""
+    tracker: str = "auto"
+    """Objects through time: auto, recorded, sam3, sam3-hf or classical."""
     compiled_path: str = "fast_snow/models/compiled"
     """Folder of the networks that `fast-snow export-engines` compiled."""
 

@@ -11,7 +11,8 @@ from scipy.spatial.transform import Rotation
 from fast_snow.alignment import Similarity, align_geometry, align_windows
 from fast_snow.config import Config
 from fast_snow.errors import EngineError
-from fast_snow.identity import NOT_KEPT, FrameObjects, IdentityState, assign, join, reserve
+from fast_snow.fusion import FrameObjects
+from fast_snow.identity import NOT_KEPT, IdentityState, assign, join, reserve
 from fast_snow.keyframes import keyframes
 from fast_snow.step import FrameTokens, observe
 from fast_snow.types import (

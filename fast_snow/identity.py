@@ -11,15 +11,11 @@ from enum import Enum
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Float32, Int32
 
 from fast_snow.config import FusionConfig
-from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.recorded_identity import agree, differ
-from fast_snow.types import NO_SOURCE, Columns, Masks, Merge
-
-MaskletName = tuple[int, int]
-"""`(run_id, local_id)`."""
+from fast_snow.fusion import Affinity, FrameObjects, MaskletName, affinity_of, best_first, group
+from fast_snow.types import NO_SOURCE, Masks, Merge
 
 FIRST_UNRECORDED = 2**16
 """Where identities are recorded, objects without one are numbered from here on: id maps of 16 bits end below."""
@@ -42,33 +38,6 @@ def life_cycle(last_t: int, t: int, config: FusionConfig) -> LifeCycle:
     if missed >= config.lost_patience + config.archive_patience:
         return LifeCycle.ARCHIVED
     return LifeCycle.LOST if missed >= config.lost_patience else LifeCycle.ACTIVE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class FrameObjects(Columns):
-    """The observed masklets of one frame.
-
-    Attributes:
-        t: index in the clip.
-        run_id: which propagation each comes from.
-        local_id: its number in its tracking session.
-        masks: on the analysis grid.
-        score: confidence in [0, 1].
-        centroid: in world coordinates.
-        source_id: recorded identities, else `NO_SOURCE`.
-    """
-
-    t: int
-    run_id: Int32[np.ndarray, " m"]
-    local_id: Int32[np.ndarray, " m"]
-    masks: Masks
-    score: Float32[np.ndarray, " m"]
-    centroid: Float32[np.ndarray, "m 3"]
-    source_id: Int32[np.ndarray, " m"]
-
-    def name(self, i: int) -> MaskletName:
-        """Return the name of masklet `i`."""
-        return int(self.run_id[i]), int(self.local_id[i])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -114,40 +83,6 @@ class Assignment:
     merges: tuple[Merge, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Affinity:
-    """How well masklets (rows) agree with other masklets (columns), and where that makes them one object."""
-
-    iou: Float32[np.ndarray, "a b"]
-    distance: Float64[np.ndarray, "a b"]
-    same: np.ndarray
-
-
-def _affinity(
-    frame: FrameObjects,
-    masks: Masks,
-    run_id: Int32[np.ndarray, " b"],
-    centroid: Float32[np.ndarray, "b 3"],
-    source_id: Int32[np.ndarray, " b"],
-    *,
-    config: FusionConfig,
-    metric: bool,
-) -> _Affinity:
-    iou = pairwise_iou(frame.masks, masks)
-    difference = frame.centroid[:, None].astype(np.float64) - centroid[None]
-    distance = np.linalg.norm(difference, axis=2)
-    same = (iou > config.cross_run_iou_thresh) & (frame.run_id[:, None] != run_id[None])
-    if metric:
-        same &= distance < config.merge_centroid_dist_m
-    same = same & ~differ(frame.source_id, source_id) | agree(frame.source_id, source_id)
-    return _Affinity(iou=iou, distance=distance, same=same)
-
-
-def _best_first(frame: FrameObjects) -> list[int]:
-    """Return masklets by falling score, recorded ones first; the older run wins a tie, so that the order is fixed."""
-    return np.lexsort((frame.local_id, frame.run_id, -frame.score, frame.source_id == NO_SOURCE)).tolist()
-
-
 def reserve(state: IdentityState, source_id: Iterable[int]) -> IdentityState:
     """Keep the numbers of recorded identities from being given to other objects.
 
@@ -183,10 +118,10 @@ def assign(
         The next state and the objects of the frame.
     """
     state = _without_archived(state, frame.t, config)
-    affinity = _affinity(
+    affinity = affinity_of(
         frame, frame.masks, frame.run_id, frame.centroid, frame.source_id, config=config, metric=metric
     )
-    groups = _group(frame, affinity)
+    groups = group(frame, affinity)
     ids = _claim_ids(state, frame, groups)
     taken_over, merges = _take_over_absent(state, frame, [g for g in groups if g not in ids], ids, config, metric)
     ids |= taken_over
@@ -218,18 +153,6 @@ def _without_archived(state: IdentityState, t: int, config: FusionConfig) -> Ide
         bound={name: object_id for name, object_id in state.bound.items() if object_id in last_seen},
         former={name: object_id for name, object_id in state.former.items() if object_id in last_seen},
     )
-
-
-def _group(frame: FrameObjects, affinity: _Affinity) -> dict[int, list[int]]:
-    """Group the masklets that are one object in this frame; maps the best member to all members."""
-    groups: dict[int, list[int]] = {}
-    for i in _best_first(frame):
-        leaders = [leader for leader in groups if affinity.same[i, leader]]
-        if leaders:
-            groups[max(leaders, key=lambda leader: affinity.iou[i, leader])].append(i)
-        else:
-            groups[i] = [i]
-    return groups
 
 
 def _claim_ids(state: IdentityState, frame: FrameObjects, groups: Mapping[int, Sequence[int]]) -> dict[int, int]:
@@ -268,7 +191,7 @@ def _take_over_absent(
     if not absent or not groups:
         return {}, []
     seen = [state.last_seen[object_id] for object_id in absent]
-    affinity = _affinity(
+    affinity = affinity_of(
         frame,
         Masks.concatenate([each.mask for each in seen], frame.masks.shape),
         np.array([each.run_id for each in seen], dtype=np.int32),
@@ -293,7 +216,7 @@ def _merges_within(
     frame: FrameObjects,
     groups: Mapping[int, Sequence[int]],
     ids: Mapping[int, int],
-    affinity: _Affinity,
+    affinity: Affinity,
 ) -> list[Merge]:
     """Record which masklets of each group become its object in this frame, beside the one that was it before."""
     merges = []
@@ -320,7 +243,7 @@ def _merges_within(
     return merges
 
 
-def _merge(t: int, kept: int, affinity: _Affinity, i: int, k: int, *, dropped: int | None = None) -> Merge:
+def _merge(t: int, kept: int, affinity: Affinity, i: int, k: int, *, dropped: int | None = None) -> Merge:
     return Merge(
         t=t, kept=kept, dropped=dropped, iou=float(affinity.iou[i, k]), distance=float(affinity.distance[i, k])
     )
@@ -372,13 +295,13 @@ def join(
         The next state and the decisions. A masklet that is already bound stays so, and no run has two masklets bound
         to one object. Recorded identities need no binding.
     """
-    affinity = _affinity(
+    affinity = affinity_of(
         frame, known.masks, known.run_id, known.centroid, known.source_id, config=config, metric=metric
     )
     bound = dict(state.bound)
     used = {(run, object_id) for (run, _), object_id in bound.items()}
     merges: list[Merge] = []
-    for i in _best_first(frame):
+    for i in best_first(frame):
         run = int(frame.run_id[i])
         if frame.source_id[i] != NO_SOURCE:
             used.add((run, int(frame.source_id[i])))

@@ -42,8 +42,14 @@ RUNS_PER_WINDOW = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engines:
-    """How to open the engine of each slot."""
+class EngineOpeners:
+    """How to open the engine of each stage.
+
+    Attributes:
+        geometry: opens what estimates depth and cameras.
+        segmenter: opens what finds the objects of each frame.
+        tracker: opens what follows objects through a window.
+    """
 
     geometry: OpenGeometry
     segmenter: OpenSegmenter
@@ -53,7 +59,7 @@ class Engines:
 def perceive(
     window: Window,
     *,
-    engines: Engines,
+    engines: EngineOpeners,
     discovery_iou_thresh: float,
     repeat_iou_thresh: float,
     progress: Progress = silent,

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TypeVar
 
-from fast_snow.perception import Engines
+from fast_snow.perception import EngineOpeners
 
 Engine = TypeVar("Engine")
 
 
 @contextmanager
-def resident(engines: Engines) -> Iterator[Engines]:
+def resident(engines: EngineOpeners) -> Iterator[EngineOpeners]:
     """Keep engines open from their first use until the block is left, the last opened first.
 
     Args:
@@ -20,7 +20,7 @@ def resident(engines: Engines) -> Iterator[Engines]:
         Openers that open once.
     """
     with ExitStack() as stack:
-        yield Engines(
+        yield EngineOpeners(
             geometry=_opened_once(engines.geometry, stack),
             segmenter=_opened_once(engines.segmenter, stack),
             tracker=_opened_once(engines.tracker, stack),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fast_snow.identity import FrameObjects
+from fast_snow.fusion import FrameObjects
 from fast_snow.kernels import masks as mask_kernels
 from fast_snow.types import (
     DepthOrigin,

@@ -122,7 +122,7 @@ def test_impossible_values_are_refused_by_name(make, message: str):
         ("step = 3", "step: got 3, expected a section with grid_size, "),
         ('[sampling]\nmax_frames = "a"', "sampling.max_frames: got 'a', expected a whole number or nothing"),
         ("[step]\ngrid_size = true", "step.grid_size: got True, expected a whole number"),
-        ('[engines]\ngeometry = "da4"', "engines.geometry: got 'da4', expected one of auto, "),
+        ('[sam3]\nprecision = "fp8"', "sam3.precision: got 'fp8', expected one of auto, "),
         ("[fusion]\nlost_patience = -1", "fusion.lost_patience: got -1, expected at least 1"),
         ("x = [", "not TOML"),
     ],

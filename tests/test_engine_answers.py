@@ -17,7 +17,7 @@ from fast_snow.config import Config
 from fast_snow.engine_answers import checked_geometry
 from fast_snow.errors import EngineError
 from fast_snow.graph import fold, start
-from fast_snow.perception import Engines, perceive
+from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.types import Geometry, Masks, Perception, Prompt, TrackedFrame, Window
 from tests.building import GRID, boxes, detections, flat_geometry, frames, tracked
 
@@ -77,7 +77,7 @@ def seen(
     openers: Mapping[str, Any] = MappingProxyType({}),
 ) -> Perception:
     """Perceive with engines that answer so, or with other openers."""
-    engines = Engines(
+    engines = EngineOpeners(
         geometry=lambda: nullcontext(lambda _: estimated()),
         segmenter=lambda: nullcontext(lambda *_: found()),
         tracker=lambda: nullcontext(Tracker(masklets)),

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fast_snow.config import FusionConfig
-from fast_snow.identity import NOT_KEPT, FrameObjects, IdentityState, LifeCycle, assign, join, life_cycle
+from fast_snow.fusion import FrameObjects
+from fast_snow.identity import NOT_KEPT, IdentityState, LifeCycle, assign, join, life_cycle
 from tests.building import objects
 
 LEFT, RIGHT = (2, 2, 10, 10), (20, 2, 28, 10)

@@ -4,11 +4,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from fast_snow.perception import Engines
+from fast_snow.perception import EngineOpeners
 from fast_snow.residency import resident
 
 
-def logged(log: list[str]) -> Engines:
+def logged(log: list[str]) -> EngineOpeners:
     def opener(name: str):
         @contextmanager
         def open_engine():
@@ -20,7 +20,7 @@ def logged(log: list[str]) -> Engines:
 
         return open_engine
 
-    return Engines(geometry=opener("geometry"), segmenter=opener("segmenter"), tracker=opener("tracker"))
+    return EngineOpeners(geometry=opener("geometry"), segmenter=opener("segmenter"), tracker=opener("tracker"))
 
 
 def test_engines_are_opened_at_first_use_and_closed_at_the_end():

@@ -3,11 +3,13 @@
 import argparse
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stderr
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -26,16 +28,20 @@ _WITH_PRESET = (["infer"], ["ask"], ["fetch-models"], ["export-engines"], ["eval
 
 def _parse(arguments: list[str]) -> Command:
     """Read the command line."""
-    told = io.StringIO()
+    if arguments == ["--version"]:
+        print(f"fast-snow {version('fast-snow')}")
+        raise SystemExit(0)
+    boxed = io.StringIO()
     try:
-        with redirect_stderr(told):
+        with redirect_stderr(boxed):
             if arguments[:1] == ["query"]:
                 return _query(arguments)
-            return tyro.cli(Command, args=_with_preset(arguments), prog="fast-snow", description=__doc__)
+            given = _with_preset(arguments) or ["--help"]
+            return tyro.cli(Command, args=given, prog="fast-snow", description=__doc__)
     except SystemExit as end:
         if end.code in (None, 0):
             raise
-        raise UserError(_one_line(told.getvalue())) from None
+        raise UserError(_one_line(boxed.getvalue())) from None
 
 
 def _query(arguments: list[str]) -> Command:
@@ -65,9 +71,9 @@ def _with_preset(arguments: list[str]) -> list[str]:
 
 def _one_line(boxed: str) -> str:
     """Return the sentences of tyro's boxed message as one line."""
-    lines = (line.strip("╭╮╰╯│─ ") for line in boxed.splitlines())
-    text = " ".join(line for line in lines if line)
-    return f"{text.partition(' For full helptext')[0]}; see --help"
+    lines = (line.strip("│╰╯─ ") for line in boxed.splitlines() if not line.startswith("╭"))  # the first is a title
+    text = re.split(" For full helptext| Argument helptext", " ".join(line for line in lines if line))[0]
+    return f"{text.rstrip('.')}; see --help"
 
 
 def main(args: Sequence[str] | None = None) -> NoReturn:

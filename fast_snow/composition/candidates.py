@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from importlib.metadata import entry_points
+from typing import Any, Generic, TypeVar
 
+from fast_snow.config import Config
 from fast_snow.errors import ConfigError
 
 Opener = TypeVar("Opener")
@@ -46,29 +48,53 @@ class Choice(Generic[Opener]):
     passed_over: tuple[PassedOver, ...]
 
 
-def choose(slot: str, wanted: str, candidates: Sequence[Candidate[Opener]]) -> Choice[Opener]:
+def added(slot: str, config: Config) -> tuple[Candidate[Any], ...]:
+    """Return the engines that other packages offer, under the entry-point group `fast_snow.<slot>`.
+
+    An entry point names a function that takes the `Config` and returns the opener; it is imported when it is chosen.
+    """
+    return tuple(
+        Candidate(
+            name=each.name,
+            family=each.name,
+            meaning=f"from the package {each.dist.name if each.dist else each.value}",
+            opener=lambda each=each: each.load()(config),  # type: ignore[misc]
+        )
+        for each in entry_points(group=f"fast_snow.{slot}")
+    )
+
+
+def choose(
+    slot: str, wanted: str, candidates: Sequence[Candidate[Opener]], more: Sequence[Candidate[Opener]] = ()
+) -> Choice[Opener]:
     """Choose the engine of a slot.
 
     Args:
         slot: geometry, segmenter or tracker.
         wanted: `auto`, a candidate's name or a family's.
         candidates: the best first; the last one can always run.
+        more: engines that are taken only by name.
 
     Returns:
         For `auto` the first candidate that can run and of which nothing warns; else the first of those wanted that can
         run.
 
     Raises:
-        ConfigError: none of those wanted can run here.
+        ConfigError: none of those wanted can run here, or there is none of that name.
     """
     pool = [each for each in candidates if wanted in ("auto", each.name, each.family)]
+    pool += [each for each in more if wanted == each.name]
+    if not pool:
+        names = ["auto", *dict.fromkeys(name for each in candidates for name in (each.family, each.name))]
+        known = ", ".join([*names, *(each.name for each in more)])
+        raise ConfigError(f"engines.{slot}: got {wanted!r}, expected one of {known}")
     able = [each for each in pool if not each.obstacles]
     at_ease = [each for each in able if not each.reservations]
     if not able:
         lacking = "; ".join(f"--engines.{slot} {each.name} {', and '.join(each.obstacles)}" for each in pool)
         raise ConfigError(f"{lacking}; or choose --engines.{slot} {candidates[-1].name}")
     chosen = (at_ease or able)[0]
-    better = candidates[: candidates.index(chosen)]
+    better = candidates[: candidates.index(chosen)] if chosen in candidates else ()
     return Choice(
         candidate=chosen,
         passed_over=tuple(

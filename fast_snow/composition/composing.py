@@ -3,18 +3,36 @@
 Engines are imported where they are chosen: what a run does not use, it does not load.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from fast_snow.composition import geometry, segmenter, tracker
-from fast_snow.composition.candidates import Choice, PassedOver, choose
+from fast_snow.composition.candidates import Candidate, PassedOver, added, choose
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.inputs import Input
-from fast_snow.perception import Engines
+from fast_snow.perception import EngineOpeners
 from fast_snow.protocols import OpenGeometry, OpenSegmenter, OpenTracker, Progress, silent
 
 ROOMY_BYTES = 22 * 2**30
 """GPUs sold with 24 GB offer a little less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engines:
+    """A caller's own engines; a stage that is left out gets the engine that the configuration names.
+
+    Attributes:
+        geometry: opens what estimates depth and cameras.
+        segmenter: opens what finds the objects of each frame.
+        tracker: opens what follows objects through a window.
+    """
+
+    geometry: OpenGeometry | None = None
+    segmenter: OpenSegmenter | None = None
+    tracker: OpenTracker | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +62,12 @@ class Composition:
         resident: whether they stay loaded from one window to the next.
     """
 
-    engines: Engines
+    engines: EngineOpeners
     used: tuple[EngineUse, ...]
     resident: bool
 
 
-def compose(source: Input, config: Config, *, progress: Progress = silent) -> Composition:
+def compose(source: Input, config: Config, engines: Engines = Engines(), *, progress: Progress = silent) -> Composition:
     """Choose the engines of a run.
 
     `auto` takes what the input brings, then what trained models can do on this machine, then the classical engines.
@@ -57,6 +75,7 @@ def compose(source: Input, config: Config, *, progress: Progress = silent) -> Co
     Args:
         source: the opened input.
         config: the user's choice and the engines' parameters.
+        engines: the caller's own; each serves its slot whatever the configuration says.
         progress: told how far the engines are.
 
     Returns:
@@ -66,34 +85,38 @@ def compose(source: Input, config: Config, *, progress: Progress = silent) -> Co
         ConfigError: an engine that is asked for cannot run here.
     """
     wanted, recording = config.engines, source.recording
-    for_geometry: Choice[OpenGeometry] = choose(
-        "geometry", wanted.geometry, geometry.candidates(config, recording, source.size, progress)
-    )
-    for_segmenter: Choice[OpenSegmenter] = choose(
-        "segmenter", wanted.segmenter, segmenter.candidates(config, recording, source.size, progress)
-    )
-    for_tracker: Choice[OpenTracker] = choose(
-        "tracker", wanted.tracker, tracker.candidates(config, recording, progress)
-    )
-    return Composition(
-        engines=Engines(
-            geometry=for_geometry.candidate.opener(),
-            segmenter=for_segmenter.candidate.opener(),
-            tracker=for_tracker.candidate.opener(),
+    slots: dict[str, tuple[Any, str, Callable[[], Sequence[Candidate[Any]]]]] = {
+        "geometry": (
+            engines.geometry,
+            wanted.geometry,
+            lambda: geometry.candidates(config, recording, source.size, progress),
         ),
-        used=(_use("geometry", for_geometry), _use("segmenter", for_segmenter), _use("tracker", for_tracker)),
-        resident=_resident(config),
-    )
+        "segmenter": (
+            engines.segmenter,
+            wanted.segmenter,
+            lambda: segmenter.candidates(config, recording, source.size, progress),
+        ),
+        "tracker": (engines.tracker, wanted.tracker, lambda: tracker.candidates(config, recording, progress)),
+    }
+    openers: dict[str, Any] = {}
+    used: list[EngineUse] = []
+    for slot, (own, name, candidates) in slots.items():
+        if own is not None:
+            openers[slot] = own
+            used.append(EngineUse(slot=slot, name=name_of(own), meaning="brought by the caller"))
+        else:
+            choice = choose(slot, name, candidates(), added(slot, config))
+            openers[slot] = choice.candidate.opener()
+            chosen = choice.candidate
+            used.append(EngineUse(slot=slot, name=chosen.name, meaning=chosen.meaning, passed_over=choice.passed_over))
+    return Composition(engines=EngineOpeners(**openers), used=tuple(used), resident=_resident(config))
 
 
-def own_engines(engines: Engines, config: Config) -> Composition:
-    """Return the composition of engines that the caller brings."""
-    names = {"geometry": engines.geometry, "segmenter": engines.segmenter, "tracker": engines.tracker}
-    uses = (
-        EngineUse(slot=slot, name=getattr(opener, "__qualname__", repr(opener)), meaning="brought by the caller")
-        for slot, opener in names.items()
-    )
-    return Composition(engines=engines, used=tuple(uses), resident=_resident(config))
+def name_of(opener: object) -> str:
+    """Return the name under which a caller's engine stands in summary and record."""
+    while isinstance(opener, partial):
+        opener = opener.func
+    return str(getattr(opener, "name", None) or getattr(opener, "__qualname__", type(opener).__qualname__))
 
 
 def reads(composition: Composition, setting: str) -> bool:
@@ -108,15 +131,6 @@ def reads(composition: Composition, setting: str) -> bool:
     if section in ("fastsam", "da3", "sam3") and setting != "fastsam.discovery_iou_thresh":
         return section in trained
     return section != "vlm"
-
-
-def _use(slot: str, choice: Choice[OpenGeometry] | Choice[OpenSegmenter] | Choice[OpenTracker]) -> EngineUse:
-    return EngineUse(
-        slot=slot,
-        name=choice.candidate.name,
-        meaning=choice.candidate.meaning,
-        passed_over=choice.passed_over,
-    )
 
 
 def _resident(config: Config) -> bool:

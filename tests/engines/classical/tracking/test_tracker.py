@@ -11,7 +11,7 @@ from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 from fast_snow.engines.classical.tracking.tracker import open_tracker
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import decode, encode
-from fast_snow.perception import Engines, perceive
+from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.types import BoxPrompt, MaskPrompt, PointPrompt, Window
 from tests.engines.classical.scenes import davis, flat_geometry, frames_of, grid_of, hard_scenes, iou, moving_disc
 
@@ -144,7 +144,7 @@ LEAST = {"blackswan": 0.8, "car-shadow": 0.65, "horsejump-high": 0.5, "libby": 0
 def test_the_main_object_of_a_real_clip_is_found_and_followed(clips, name):
     images, truth = davis(clips / "davis" / name)
     grid = grid_of(images)
-    engines = Engines(
+    engines = EngineOpeners(
         geometry=lambda: nullcontext(lambda frames: flat_geometry(len(frames), grid)),
         segmenter=partial(open_segmenter, ClassicalSegmenterConfig(), seed=0, threads=2),
         tracker=partial(open_tracker, ClassicalTrackerConfig(), seed=0, threads=2),

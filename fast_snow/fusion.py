@@ -1,0 +1,102 @@
+"""Fusion: which masklets of different runs are one object in a frame."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int32
+
+from fast_snow.config import FusionConfig
+from fast_snow.kernels.mask_iou import pairwise_iou
+from fast_snow.recorded_identity import agree, differ
+from fast_snow.types import NO_SOURCE, Columns, Masks
+
+MaskletName = tuple[int, int]
+"""`(run_id, local_id)`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class FrameObjects(Columns):
+    """The observed masklets of one frame.
+
+    Attributes:
+        t: index in the clip.
+        run_id: which propagation each comes from.
+        local_id: its number in its tracking session.
+        masks: on the analysis grid.
+        score: confidence in [0, 1].
+        centroid: in world coordinates.
+        source_id: recorded identities, else `NO_SOURCE`.
+    """
+
+    t: int
+    run_id: Int32[np.ndarray, " m"]
+    local_id: Int32[np.ndarray, " m"]
+    masks: Masks
+    score: Float32[np.ndarray, " m"]
+    centroid: Float32[np.ndarray, "m 3"]
+    source_id: Int32[np.ndarray, " m"]
+
+    def name(self, i: int) -> MaskletName:
+        """Return the name of masklet `i`."""
+        return int(self.run_id[i]), int(self.local_id[i])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Affinity:
+    """How well masklets (rows) agree with other masklets (columns), and where that makes them one object."""
+
+    iou: Float32[np.ndarray, "a b"]
+    distance: Float64[np.ndarray, "a b"]
+    same: np.ndarray
+
+
+def affinity_of(
+    frame: FrameObjects,
+    masks: Masks,
+    run_id: Int32[np.ndarray, " b"],
+    centroid: Float32[np.ndarray, "b 3"],
+    source_id: Int32[np.ndarray, " b"],
+    *,
+    config: FusionConfig,
+    metric: bool,
+) -> Affinity:
+    """Compare a frame's masklets with others on the same grid.
+
+    Args:
+        frame: the masklets (rows).
+        masks: of the others (columns).
+        run_id: of the others.
+        centroid: of the others, in world coordinates.
+        source_id: of the others.
+        config: thresholds of the rule.
+        metric: whether centroids are in metres; the distance limit applies only then.
+
+    Returns:
+        Two masklets of different runs are one object above `cross_run_iou_thresh` and within `merge_centroid_dist_m`.
+        Masklets of one recorded identity always are; those of two never.
+    """
+    iou = pairwise_iou(frame.masks, masks)
+    difference = frame.centroid[:, None].astype(np.float64) - centroid[None]
+    distance = np.linalg.norm(difference, axis=2)
+    same = (iou > config.cross_run_iou_thresh) & (frame.run_id[:, None] != run_id[None])
+    if metric:
+        same &= distance < config.merge_centroid_dist_m
+    same = same & ~differ(frame.source_id, source_id) | agree(frame.source_id, source_id)
+    return Affinity(iou=iou, distance=distance, same=same)
+
+
+def best_first(frame: FrameObjects) -> list[int]:
+    """Return masklets by falling score, recorded ones first; the older run wins a tie, so that the order is fixed."""
+    return np.lexsort((frame.local_id, frame.run_id, -frame.score, frame.source_id == NO_SOURCE)).tolist()
+
+
+def group(frame: FrameObjects, affinity: Affinity) -> dict[int, list[int]]:
+    """Group the masklets that are one object in this frame; maps the best member to all members."""
+    groups: dict[int, list[int]] = {}
+    for i in best_first(frame):
+        leaders = [leader for leader in groups if affinity.same[i, leader]]
+        if leaders:
+            groups[max(leaders, key=lambda leader: affinity.iou[i, leader])].append(i)
+        else:
+            groups[i] = [i]
+    return groups
