@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fast_snow.cameras import rescale
 from fast_snow.composition import PassedOver, compose, reads
 from fast_snow.composition.candidates import Candidate, choose
 from fast_snow.config import Config, Da3Config, EnginesConfig, RuntimeConfig
 from fast_snow.engines.hardware import gpus
 from fast_snow.errors import ConfigError
 from fast_snow.inputs import from_recording
-from fast_snow.inputs.calibration import rescale
 from fast_snow.inputs.recording import recording_from_arrays
 from fast_snow.types import Frames
 

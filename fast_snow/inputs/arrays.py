@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8
 
+from fast_snow.cameras import Intrinsics, check_intrinsics, pinhole, rigid
 from fast_snow.errors import InputError
-from fast_snow.inputs.calibration import Intrinsics, check_intrinsics, pinhole, rigid
 from fast_snow.inputs.sampling import exact
 from fast_snow.types import GridShape
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
+from fast_snow.cameras import Intrinsics, check_intrinsics
 from fast_snow.errors import InputError
 from fast_snow.inputs.arrays import LOOKED_AT, PLAUSIBLE_M
-from fast_snow.inputs.calibration import Intrinsics, check_intrinsics
 from fast_snow.inputs.recording import IGNORE, Recording, check_registered
 from fast_snow.types import GridShape
 from fast_snow.untrusted_files import shown

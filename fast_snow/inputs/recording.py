@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8
 
+from fast_snow.cameras import Intrinsics, rescale
 from fast_snow.errors import InputError
 from fast_snow.inputs.arrays import (
     Images,
@@ -19,7 +20,6 @@ from fast_snow.inputs.arrays import (
     id_maps,
     measured,
 )
-from fast_snow.inputs.calibration import Intrinsics, rescale
 from fast_snow.types import Frames, GeometryPrior, GridShape, ReadOnlyArrays
 
 IGNORE = -1

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from fast_snow.cameras import rigid
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.calibration import rigid
 from fast_snow.inputs.image_files import (
     COLOR_SUFFIXES,
     DEPTH_SUFFIXES,

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from fast_snow import untrusted_json
+from fast_snow.cameras import Intrinsics, pinhole
 from fast_snow.errors import InputError
-from fast_snow.inputs.calibration import Intrinsics, pinhole
 from fast_snow.limits import SMALL_JSON_FILE
 from fast_snow.types import readonly
 from fast_snow.untrusted_files import shown

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
+from fast_snow.cameras import pinhole
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.calibration import pinhole
 from fast_snow.inputs.image_files import RecordingFiles, recording_from_files
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_meta import RecordingMeta, read_meta

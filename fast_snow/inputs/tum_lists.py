@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
-from scipy.spatial.transform import Rotation
 
+from fast_snow import cameras
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.inputs.text_tables import numbered_lines
 from fast_snow.inputs.time_stamps import SECONDS, TimeUnit, parse_stamp, unit_of
@@ -151,9 +151,7 @@ def pose(poses: TumList, entry: Entry) -> Transform:
     # Written with four digits, a unit quaternion is off by less than this.
     if abs(math.hypot(*numbers[3:]) - 1) > 1e-2:
         raise InputError(f"{poses.where(entry)}: not a rigid pose; expected a unit quaternion at the end: correct it")
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_quat(numbers[3:]).as_matrix()
-    matrix[:3, 3] = numbers[:3]
+    (matrix,) = cameras.poses(np.array([numbers[:3]]), np.array([numbers[3:]]))
     return matrix
 
 

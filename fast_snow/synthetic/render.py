@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
 
-from fast_snow.inputs.calibration import Intrinsics, pinhole
+from fast_snow.cameras import Intrinsics, pinhole, unproject
 from fast_snow.inputs.recording import Recording, recording_from_arrays
 from fast_snow.synthetic.motion import camera_poses, object_poses, phases
 from fast_snow.synthetic.room import furnish, shadows
@@ -131,7 +131,7 @@ def _frame(view: View, size: GridShape, object_id: Int32[np.ndarray, " k"]) -> _
     seen = look(view, uv)
     light = _smoothed(view, uv, seen, size)
     owner = seen.part // PARTS
-    point = _world_points(view, uv, seen.depth)
+    point = unproject(uv, seen.depth, view.intrinsics, view.T_world_camera)
     visible = np.bincount(owner, minlength=len(object_id) + 1)[1:]
     sums = np.stack([np.bincount(owner, weights=axis, minlength=len(object_id) + 1)[1:] for axis in point.T], axis=1)
     with np.errstate(invalid="ignore"):
@@ -163,10 +163,3 @@ def _outline(part: Int64[np.ndarray, "height width"]) -> Bool[np.ndarray, "heigh
     edge[:, 1:] |= columns
     edge[:, :-1] |= columns
     return edge
-
-
-def _world_points(
-    view: View, uv: Float64[np.ndarray, "n 2"], depth: Float64[np.ndarray, " n"]
-) -> Float64[np.ndarray, "n 3"]:
-    rays = np.column_stack([uv, np.ones(len(uv))]) @ np.linalg.inv(view.intrinsics).T
-    return (rays * depth[:, None]) @ view.T_world_camera[:3, :3].T + view.T_world_camera[:3, 3]

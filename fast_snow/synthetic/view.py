@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from fast_snow.inputs.calibration import Intrinsics
+from fast_snow.cameras import Intrinsics
 from fast_snow.synthetic.rays import Depths, Rays, Vector, enter_ball, enter_box, leave_box
 from fast_snow.synthetic.room import FLOOR, HIGH, LIGHT, LOW, Room, corner_light
 from fast_snow.synthetic.scene import SceneObject, Shape

@@ -23,7 +23,7 @@ runpy.run_module("bench.gpu_check", run_name="__main__")
 
 def report(path: Path, *missing: str) -> dict:
     code = WITHOUT.format(missing=("av", "pycolmap", "tyro", "jsonschema", *missing), path=str(path))
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, timeout=300)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, timeout=900)
     return json.loads(path.read_text())
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from fast_snow import build_graph, stream
+from fast_snow.cameras import pinhole
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs import InputKind, from_recording, open_input
-from fast_snow.inputs.calibration import pinhole
 from fast_snow.inputs.recording import IGNORE, recording_from_arrays
 from tests.inputs.recording_files import frames_of
 from tests.inputs.video_files import grey, write

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from fast_snow.cameras import check_intrinsics, pinhole
 from fast_snow.errors import InputError
 from fast_snow.evaluation.readers import (
     depth_maps,
@@ -19,7 +20,6 @@ from fast_snow.evaluation.readers import (
 from fast_snow.evaluation.readers.paths import locate
 from fast_snow.evaluation.readers.source import Kind, TruthSource
 from fast_snow.evaluation.truth import ObjectsInFrame, Truth
-from fast_snow.inputs.calibration import check_intrinsics, pinhole
 from fast_snow.types import GridShape
 
 UNKNOWN: Final[GridShape] = (0, 0)

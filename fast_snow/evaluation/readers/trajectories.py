@@ -16,12 +16,12 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy.spatial.transform import Rotation
 
+from fast_snow.cameras import rigid
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.evaluation.readers.numbered_files import numbered_files
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.readers.text_rows import rows
 from fast_snow.evaluation.truth import Trajectory
-from fast_snow.inputs.calibration import rigid
 from fast_snow.inputs.time_stamps import SECONDS, unit_of
 from fast_snow.types import Transform
 from fast_snow.untrusted_files import shown

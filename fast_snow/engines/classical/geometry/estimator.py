@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
+from fast_snow.cameras import rescale
 from fast_snow.config import ClassicalGeometryConfig
 from fast_snow.engines.classical.flow import gray, workers
 from fast_snow.engines.classical.geometry.camera_path import CameraPath, given_path, reconstructed_path, turning_path
@@ -21,7 +22,6 @@ from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, tra
 from fast_snow.engines.classical.geometry.structure_from_motion import Reconstruction, guessed_intrinsics
 from fast_snow.engines.classical.geometry.triangulation import triangulate
 from fast_snow.errors import FastSnowWarning
-from fast_snow.inputs.calibration import rescale
 from fast_snow.inputs.sampling import shrunk_size
 from fast_snow.protocols import GeometryEngine, Progress, silent
 from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior, GridShape

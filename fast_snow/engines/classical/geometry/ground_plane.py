@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.spatial.transform import Rotation
 
+from fast_snow.cameras import rays
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
 from fast_snow.types import GridShape
 
@@ -44,8 +45,8 @@ def ground_depth(
     tilt = np.arctan2(intrinsics[1, 2] - HORIZON * shape[0], intrinsics[1, 1])
     down_world = R_camera_world[0].T @ np.array([0.0, np.cos(tilt), np.sin(tilt)])
     v, u = np.indices(shape, dtype=np.float64)
-    rays = np.stack([u, v, np.ones(shape)], axis=-1) @ np.linalg.inv(intrinsics).T
-    drop = np.stack([rays @ (R @ down_world) for R in R_camera_world])
+    through = rays(np.stack([u, v], axis=-1), intrinsics)
+    drop = np.stack([through @ (R @ down_world) for R in R_camera_world])
     return (CAMERA_HEIGHT / np.maximum(drop, 1.0 / FARTHEST)).astype(np.float32)
 
 
@@ -64,14 +65,14 @@ def rotations(points: Sequence[TrackedPoints], intrinsics: Float64[np.ndarray, "
         a, b = common(before, now)
         moved = np.linalg.norm(b - a, axis=1)
         still = len(a) < _MIN_POINTS or np.median(moved) < _STILL
-        R_now_before = np.eye(3) if still else _turn(_rays(a, intrinsics), _rays(b, intrinsics))
+        R_now_before = np.eye(3) if still else _turn(_directions(a, intrinsics), _directions(b, intrinsics))
         R_camera_world.append(R_now_before @ R_camera_world[-1])
     return np.stack(R_camera_world)
 
 
-def _rays(uv: Float64[np.ndarray, "k 2"], intrinsics: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "k 3"]:
-    rays = np.column_stack([uv, np.ones(len(uv))]) @ np.linalg.inv(intrinsics).T
-    return rays / np.linalg.norm(rays, axis=1, keepdims=True)
+def _directions(uv: Float64[np.ndarray, "k 2"], intrinsics: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "k 3"]:
+    through = rays(uv, intrinsics)
+    return through / np.linalg.norm(through, axis=1, keepdims=True)
 
 
 def _turn(before: Float64[np.ndarray, "k 3"], now: Float64[np.ndarray, "k 3"]) -> Float64[np.ndarray, "3 3"]:

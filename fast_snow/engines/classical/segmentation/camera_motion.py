@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
+from fast_snow.cameras import project, rays
 from fast_snow.engines.classical.flow import flow_between
 from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
 from fast_snow.types import Geometry
@@ -116,10 +117,8 @@ def rigid_flow(geometry: Geometry, a: int, b: int, otherwise: Flow) -> Flow:
     known = np.isfinite(depth) & (depth > 0)
     T_b_a = geometry.T_camera_world[b] @ np.linalg.inv(geometry.T_camera_world[a])
     grid = pixel_grid(h, w)
-    ray = np.concatenate([grid, np.ones((h, w, 1), np.float32)], axis=-1) @ np.linalg.inv(geometry.intrinsics[a]).T
-    point = (ray * np.where(known, depth, 1.0)[..., None]) @ T_b_a[:3, :3].T + T_b_a[:3, 3]
-    known &= point[..., 2] > 0
-    image = point @ geometry.intrinsics[b].T
-    with np.errstate(divide="ignore", invalid="ignore"):
-        flow = image[..., :2] / image[..., 2:] - grid
+    point = rays(grid.astype(np.float64), geometry.intrinsics[a]) * np.where(known, depth, 1.0)[..., None]
+    seen_at, ahead = project(point, geometry.intrinsics[b], T_b_a)
+    known &= ahead > 0
+    flow = seen_at - grid
     return np.where(known[..., None], flow, otherwise).astype(np.float32)

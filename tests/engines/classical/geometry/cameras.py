@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from fast_snow.cameras import pinhole
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
-from fast_snow.inputs.calibration import pinhole
 
 SHAPE = (180, 240)
 K = pinhole(220.0, 220.0, 119.5, 89.5)

@@ -1,7 +1,11 @@
-"""Checks and conversions of the cameras that an input brings along."""
+"""Pinhole cameras: rays, projection, poses, rescaling, and checks of what an input brings along.
+
+Pixel centres are integers; camera axes are X right, Y down, Z forward; `T_a_b` maps coordinates of `b` to `a`.
+"""
 
 import numpy as np
 from jaxtyping import Float64
+from scipy.spatial.transform import Rotation
 
 from fast_snow.errors import InputError
 from fast_snow.types import GridShape, Transform
@@ -19,6 +23,44 @@ _FURTHEST_M = 1e9
 def pinhole(fx: float, fy: float, cx: float, cy: float) -> Intrinsics:
     """Return the matrix of a pinhole camera from focal lengths and principal point in pixels."""
     return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]], dtype=np.float64)
+
+
+def rays(uv: Float64[np.ndarray, "*n 2"], intrinsics: Intrinsics) -> Float64[np.ndarray, "*n 3"]:
+    """Return the points at depth 1 behind pixels `(u, v)`, in the camera's frame: `K⁻¹ [u, v, 1]ᵀ`."""
+    return np.concatenate([uv, np.ones_like(uv[..., :1])], axis=-1) @ np.linalg.inv(intrinsics).T
+
+
+def transform(T_a_b: Transform, points: Float64[np.ndarray, "*n 3"]) -> Float64[np.ndarray, "*n 3"]:
+    """Return points of frame `b` in frame `a`."""
+    return points @ T_a_b[:3, :3].T + T_a_b[:3, 3]
+
+
+def unproject(
+    uv: Float64[np.ndarray, "*n 2"], depth: Float64[np.ndarray, "*n"], intrinsics: Intrinsics, T_world_camera: Transform
+) -> Float64[np.ndarray, "*n 3"]:
+    """Return the world points at `depth` along the optical axis: `T_world_camera · d · K⁻¹ [u, v, 1]ᵀ`."""
+    return transform(T_world_camera, rays(uv, intrinsics) * depth[..., None])
+
+
+def project(
+    points: Float64[np.ndarray, "*n 3"], intrinsics: Intrinsics, T_camera_world: Transform
+) -> tuple[Float64[np.ndarray, "*n 2"], Float64[np.ndarray, "*n"]]:
+    """Return the pixels `(u, v)` of world points, and their depth; NaN where it is not positive: behind the camera."""
+    image = transform(T_camera_world, points) @ intrinsics.T
+    depth = image[..., 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        uv = image[..., :2] / depth[..., None]
+    return np.where(depth[..., None] > 0, uv, np.nan), depth
+
+
+def poses(
+    position: Float64[np.ndarray, "n 3"], quaternion_xyzw: Float64[np.ndarray, "n 4"]
+) -> Float64[np.ndarray, "n 4 4"]:
+    """Return matrices `T_a_b` from the places and turns of `b` in `a`."""
+    matrices = np.tile(np.eye(4), (len(position), 1, 1))
+    matrices[:, :3, :3] = Rotation.from_quat(quaternion_xyzw).as_matrix()
+    matrices[:, :3, 3] = position
+    return matrices
 
 
 def check_intrinsics(intrinsics: Intrinsics, size: GridShape, *, where: str) -> None:
