@@ -1,4 +1,4 @@
-"""Code on the pages: Python compiles and imports what there is, and every command line is one that the product reads."""
+"""Code on the pages: Python compiles and its imports exist, and the product reads every command line."""
 
 import ast
 import re
