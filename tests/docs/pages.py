@@ -3,15 +3,22 @@
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
+
+from fast_snow.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "fast_snow"
 DEFINITIONS = ROOT / "docs" / "reference" / "definitions.md"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    PACKAGE / "export" / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +63,27 @@ def blocks(page: Path) -> Iterator[Block]:
         code = re.sub("^ {4}", "", indented[0], flags=re.M)
         line = content.count("\n", 0, content.index(indented[0])) + 1
         yield Block(page=name, line=line, language="", code=code, not_run="")
+
+
+def spans(page: Path) -> Iterator[Block]:
+    """Yield the code in running text, between backticks."""
+    name, content = page.relative_to(ROOT).as_posix(), prose(page)
+    for span in re.finditer(r"(?<!`)`([^`\n]+)`(?!`)", content):
+        line = text(page).count("\n", 0, text(page).index(span[0])) + 1
+        yield Block(page=name, line=line, language="", code=span[1], not_run="")
+
+
+def defaults() -> dict[str, object]:
+    """Return the default of every setting by its dotted name."""
+
+    def leaves(tree: dict[str, object], where: str) -> Iterator[tuple[str, object]]:
+        for name, value in tree.items():
+            if isinstance(value, dict):
+                yield from leaves(value, f"{where}{name}.")
+            else:
+                yield f"{where}{name}", value
+
+    return dict(leaves(asdict(Config()), ""))
 
 
 def exists(dotted: str) -> bool:

@@ -12,10 +12,12 @@ from fast_snow.cli.main import main
 from fast_snow.cli.query_options import Query
 from fast_snow.presets import BASE_URL
 from fast_snow.reasoning.tools.catalogue import TOOLS
-from tests.docs.pages import PAGES, ROOT, Block, blocks, exists, text
+from tests.docs.pages import PAGES, ROOT, Block, blocks, defaults, exists, spans, text
 
 PROGRAM = "fast-snow"
 CHECKED = [block for page in PAGES for block in blocks(page) if not block.not_run]
+INLINE = [span for page in PAGES for span in spans(page) if re.search(rf"(^|\s){PROGRAM} .* -", span.code)]
+"""Commands in running text that have an option; those without are often but a name."""
 
 
 def command_lines(block: Block) -> Iterator[tuple[str, ...]]:
@@ -33,7 +35,7 @@ def command_lines(block: Block) -> Iterator[tuple[str, ...]]:
 PYTHON = [block for block in CHECKED if block.language == "python"]
 LINES = [
     pytest.param(line, id=f"{block}: {' '.join(line)[:60]}")
-    for block in CHECKED
+    for block in [*CHECKED, *INLINE]
     if block.language not in ("python", "json", "toml", "text")
     for line in command_lines(block)
 ]
@@ -75,6 +77,13 @@ def test_command_lines_are_read(
             tool = TOOLS[command.tool]
             given = query_commands.typed_arguments(tool, command.arguments)
             assert given.keys() <= {each.name for each in tool.parameters}
+
+
+def test_dotted_options_are_settings():
+    named = {name for page in PAGES for name in re.findall(r"--((?:[a-z0-9-]+\.)+[a-z0-9-]+)", text(page))}
+    assert len(named) > 20
+    settings = {name.replace("_", "-") for name in defaults()}
+    assert {name for name in named if not {name, name.replace(".no-", ".")} & settings} == set()
 
 
 def test_modules_that_are_to_be_run_exist():

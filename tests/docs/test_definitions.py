@@ -1,16 +1,15 @@
 """The page of definitions: every name, default and test on it is that of the code."""
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from fast_snow.config import Config
-from tests.docs.pages import ARCHITECTURE, DEFINITIONS, exists, is_test, text
+from tests.docs.pages import ARCHITECTURE, DEFINITIONS, defaults, exists, is_test, text
 
 RULELESS = "What has no rule"
 RULED = ("sampling", "window", "depth_filter", "fusion", "step")
@@ -52,21 +51,7 @@ RULES = rules()
 each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.title)
 
 
-def defaults(config: object, where: str = "") -> Iterator[tuple[str, str]]:
-    for each in fields(config):
-        value, name = getattr(config, each.name), f"{where}{each.name}"
-        if is_dataclass(value):
-            yield from defaults(value, f"{name}.")
-        else:
-            yield name, repr(value)
-
-
-def plain(value: object) -> str:
-    """Return a value as Python would write it, also where it is a NumPy number."""
-    return repr(value.item() if isinstance(value, np.generic) else value)
-
-
-DEFAULTS = dict(defaults(Config()))
+DEFAULTS = {name: repr(value) for name, value in defaults().items()}
 
 
 @each_rule
@@ -87,11 +72,15 @@ def test_defaults_are_those_of_the_configuration(rule: Rule):
 def test_constants_have_the_values_of_the_code(rule: Rule):
     for name, value in rule.values("constants"):
         module, _, constant = name.rpartition(".")
-        assert plain(getattr(import_module(module), constant)) == value, name
+        assert repr(plain(getattr(import_module(module), constant))) == value, name
+
+
+def plain(value: object) -> object:
+    return value.item() if isinstance(value, np.generic) else value
 
 
 @each_rule
-def test_code_is_where_it_is_said_to_be(rule: Rule):
+def test_functions_exist(rule: Rule):
     assert [name for name in rule.names("code") if not (name.startswith("fast_snow.") and exists(name))] == []
 
 
