@@ -111,7 +111,7 @@ def assign(
     Args:
         state: what the earlier frames left.
         frame: the masklets, later than every frame before.
-        config: thresholds of DESIGN's fusion rule and the patience of the life cycle.
+        config: thresholds of the fusion rule and the patience of the life cycle (docs/reference/definitions.md).
         metric: whether centroids are in metres; the distance limit applies only then.
 
     Returns:

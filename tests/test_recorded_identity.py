@@ -14,6 +14,7 @@ from fast_snow.graph import FoldState, fold, start
 from fast_snow.identity import FIRST_UNRECORDED, NOT_KEPT, IdentityState, assign, join, reserve
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import recording_from_arrays
+from fast_snow.recorded_identity import corrected
 from fast_snow.types import NO_SOURCE, TrackedFrame
 from tests.building import objects, perception, tracked
 
@@ -66,6 +67,12 @@ def test_an_identity_that_comes_back_out_of_patience_is_the_same_track(window: W
     assert {k: each.theta for k, each in graph.tracks.items()} == {7: (0, 9), 42: (0, 9)}
     assert [each.t for each in graph.tracks[42].observations] == [0, 1, 8, 9]
     assert graph.merges == ()
+
+
+def test_recorded_identities_count_more_than_overlap():
+    iou = np.array([[0.2, 0.9, 0.5]], np.float32)
+    found = corrected(iou, np.array([4], np.int32), np.array([4, 8, NO_SOURCE], np.int32))
+    assert found.tolist() == [[1.0, -1.0, 0.5]]
 
 
 def test_an_identity_is_never_archived():

@@ -1,6 +1,7 @@
 """Camera poses and focal length from tracked points (pycolmap's global mapper).
 
-OpenCV has to be imported before pycolmap: in the other order OpenCV's PNG writer corrupts the heap (`docs/bugs/001`).
+OpenCV has to be imported before pycolmap: in the other order OpenCV's PNG writer corrupts the heap
+(docs/bugs/001-opencv-before-pycolmap.md).
 """
 
 import tempfile
