@@ -95,11 +95,11 @@ def test_a_configuration_wants_one_set_per_slot():
 def test_what_is_missing_is_told_with_what_to_do(tmp_path: Path):
     found = weights.locate(da3_in(tmp_path / "da3-base"), "da3")
     assert not found.complete
-    assert found.problems == ("config.json is not there", "model.safetensors is not there")
+    assert found.problems == ("config.json is missing", "model.safetensors is missing")
     assert found.remedy == "run fast-snow fetch-models da3-base"
     own = weights.locate(da3_in(tmp_path / "my-own"), "da3")
     assert own.weights is None
-    assert own.remedy == "put config.json and model.safetensors there"
+    assert own.remedy == "put config.json and model.safetensors into that folder"
 
 
 def test_complete_weights_are_found(tmp_path: Path):
@@ -121,15 +121,15 @@ def test_complete_weights_are_found(tmp_path: Path):
     ("name", "content", "problem"),
     [
         ("model.safetensors", b"", "is empty"),
-        ("model.safetensors", safetensors()[:-1], "is cut short (76 of 77"),
-        ("model.safetensors", safetensors()[:20], "not even the whole header"),
+        ("model.safetensors", safetensors()[:-1], "is truncated (76 of 77"),
+        ("model.safetensors", safetensors()[:20], "within the header"),
         ("model.safetensors", safetensors() + b"x", "is too long"),
         ("model.safetensors", b"<!DOCTYPE html><html></html>", "is not a safetensors file"),
         ("model.safetensors", (4).to_bytes(8, "little") + b"[[1]", "is not a safetensors file"),
         ("model.safetensors", (13).to_bytes(8, "little") + b'{"a":{"b":1}}', "is not a safetensors file"),
         ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        ("config.json", b'{"a": ', "is cut short or not JSON"),
-        ("sam3.pt", b"PK\3\4 and then nothing", "is cut short or not a torch checkpoint"),
+        ("config.json", b'{"a": ', "is truncated or not JSON"),
+        ("sam3.pt", b"PK\3\4 and then nothing", "is truncated or not a torch checkpoint"),
     ],
 )
 def test_damage_is_seen_without_loading(tmp_path: Path, name: str, content: bytes, problem: str):
@@ -149,11 +149,11 @@ def test_a_record_tells_whether_weights_were_changed(tmp_path: Path):
     assert weights.read(tmp_path) == {path.name: entry}
     weights.check(path)
     path.write_bytes(safetensors(b"\0" * 8))
-    with pytest.raises(InputError, match=r"SHA-256 .* was fetched: run fast-snow fetch-models"):
+    with pytest.raises(InputError, match=r"SHA-256 .* as fetched: run fast-snow fetch-models"):
         weights.check(path)
     path.write_bytes(safetensors(b"\0" * 4))
     problems = weights.locate(da3_in(tmp_path), "da3").problems
-    assert any("were fetched (SHA256SUMS.json)" in each for each in problems)
+    assert any("fetched (SHA256SUMS.json)" in each for each in problems)
 
 
 @pytest.mark.parametrize(

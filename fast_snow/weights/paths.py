@@ -1,30 +1,63 @@
-"""Where weights are on disk, by the configuration."""
+"""Where weights and compiled networks are on disk, by the configuration."""
 
+import os
+import sys
 from pathlib import Path
+from typing import Final
 
 from fast_snow.config import Config, Da3Config
 from fast_snow.weights.catalogue import CATALOGUE, Model, Weights, known, named
 
+HOME: Final = "FAST_SNOW_HOME"
+"""Environment variable: the folder that holds `models/`, for every working directory."""
 MODELS: tuple[Model, ...] = ("fastsam", "da3", "sam3", "sam3-hf", "sam2")
 SAM2_FOLDER = Path("fast_snow/models/sam2")
 """Of SAM2, which only the baseline uses: no setting of a run names it."""
+_PROJECT_MARKERS = ("pyproject.toml", "fast_snow/models")
+
+
+def on_disk(setting: str | Path) -> Path:
+    """Return the path that a setting means.
+
+    Paths below `fast_snow/models`, as all defaults are, do not depend on the working directory: they are in
+    `FAST_SNOW_HOME`, else in the project (the nearest folder, from the working directory upwards, with a
+    `pyproject.toml` or a `fast_snow/models`), else in the user's cache. Other paths are as they are.
+    """
+    path = Path(setting).expanduser()
+    if path.parts[:2] != ("fast_snow", "models"):
+        return path
+    home = os.environ.get(HOME)
+    if not home:
+        for folder in (Path(), *Path.cwd().parents):
+            if any((folder / marker).exists() for marker in _PROJECT_MARKERS):
+                return folder / path
+    return (Path(home).expanduser() if home else _user_cache()) / path.relative_to("fast_snow")
+
+
+def _user_cache() -> Path:
+    """Return the cache folder that the platform has for this application."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData/Local") / "fast-snow/Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches/fast-snow"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fast-snow"
 
 
 def configured_folder(config: Config, model: Model) -> Path:
     """Return the folder in which an engine looks for its weights."""
     match model:
         case "fastsam":
-            return Path(config.fastsam.model_path).parent
+            return on_disk(config.fastsam.model_path).parent
         case "da3":
             return da3_folder(config.da3.model_path)
         case "sam2":
-            return SAM2_FOLDER
+            return on_disk(SAM2_FOLDER)
         case _:
-            return Path(config.sam3.model_path)
+            return on_disk(config.sam3.model_path)
 
 
 def configured_weights(config: Config, model: Model) -> Weights | None:
-    """Return the weights that the configuration names for an engine; None where it names the user's own."""
+    """Return the weights that the configuration names for an engine; None: the user's own."""
     match model:
         case "fastsam":
             found = known(Path(config.fastsam.model_path).stem)
@@ -39,9 +72,7 @@ def configured_files(config: Config, model: Model) -> tuple[str, ...]:
     """Return the names of the files that an engine reads."""
     if model == "fastsam":
         return (Path(config.fastsam.model_path).name,)
-    if model == "da3":
-        return "config.json", "model.safetensors"
-    return tuple(each.name for each in named(model).files)
+    return named("da3-small" if model == "da3" else model).files
 
 
 def folder_for(weights: Weights, config: Config) -> Path:
@@ -63,5 +94,5 @@ def wanted(config: Config) -> tuple[Weights, ...]:
 def da3_folder(model_path: str) -> Path:
     """Return the folder that `da3.model_path` means: a variant's name stands for its folder beside the default one."""
     if model_path in {each.name for each in CATALOGUE if each.model == "da3"}:
-        return Path(Da3Config().model_path).parent / model_path
-    return Path(model_path)
+        return on_disk(Da3Config().model_path).parent / model_path
+    return on_disk(model_path)
