@@ -3,10 +3,12 @@
 import hashlib
 import json
 import sys
+import traceback
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -14,6 +16,7 @@ from fast_snow import weights
 from fast_snow.config import Config, Da3Config, EnginesConfig, FastSamConfig, Sam3Config
 from fast_snow.errors import ConfigError, FastSnowError, FastSnowWarning, OutputError, UserError
 from fast_snow.fetching import Endpoints, Fetched, fetch
+from fast_snow.fetching.published_digests import Published
 from tests.loopback import COMMIT, File, Site, serving
 
 TAG = weights.named("FastSAM-s").source.tag
@@ -48,7 +51,8 @@ def server() -> Iterator[Site]:
 def site(server: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
     server.files.clear()
     server.asked.clear()
-    constants = pytest.importorskip("huggingface_hub.constants")
+    from huggingface_hub import constants
+
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)  # what is lost of a connection that is cut
     monkeypatch.setattr("time.sleep", lambda _: None)  # before attempts to resume
@@ -126,6 +130,25 @@ def test_a_connection_that_is_cut_is_taken_up_where_it_broke(site: Site, config:
     ]
 
 
+def test_a_connection_that_is_reset_is_resumed_at_once(site: Site, config: Config, monkeypatch: pytest.MonkeyPatch):
+    from fast_snow.fetching import download
+
+    content, http_get = checkpoint(), download.http_get
+    site.publish_release(*RELEASE, content)
+    client = sys.modules[download._ClientError.__module__.partition(".")[0]]
+
+    def reset_twice(url: str, file: BinaryIO, *, resume_size: int, **how: object) -> None:
+        if resume_size < 2000:
+            file.write(content[resume_size : resume_size + 1000])
+            raise client.ReadError("connection reset by peer")
+        http_get(url, file, resume_size=resume_size, **how)
+
+    monkeypatch.setattr(download, "http_get", reset_twice)
+    fetched(site, config, "FastSAM-s")
+    assert place(config).read_bytes() == content
+    assert site.downloads()[1:] == [f"{RELEASE_PATH} bytes=2000-"]
+
+
 def test_an_interrupted_download_goes_on_when_asked_again(site: Site, config: Config):
     content = checkpoint()
     file = site.publish_release(*RELEASE, content)
@@ -177,6 +200,19 @@ def test_a_part_that_is_complete_or_too_long(site: Site, config: Config, excess:
     fetched(site, config, "FastSAM-s")
     assert place(config).read_bytes() == content
     assert site.downloads()[1:] == ([RELEASE_PATH] if excess else [])
+
+
+@pytest.mark.parametrize("excess", [b"", b"too long"])
+def test_a_part_of_a_file_whose_size_is_not_published(site: Site, config: Config, excess: bytes):
+    content = checkpoint()
+    site.publish_release(*RELEASE, content)
+    site.files[DESCRIPTION] = File(status=403)
+    part(config).parent.mkdir()
+    part(config).write_bytes(content + excess)
+    with pytest.warns(FastSnowWarning):
+        fetched(site, config, "FastSAM-s")
+    assert place(config).read_bytes() == content
+    assert site.downloads()[1:] == [f"{RELEASE_PATH} bytes={len(content + excess)}-", RELEASE_PATH]
 
 
 def test_a_wrong_digest_leaves_nothing(site: Site, config: Config):
@@ -352,6 +388,16 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(site: Site, config: Config):
         f"/{SMALL}/resolve/{COMMIT}/model.safetensors": "Bearer hf_secret",
         "/delivery/model.safetensors": None,
     }
+
+
+def test_the_token_is_never_shown(site: Site, config: Config, capfd: pytest.CaptureFixture[str]):
+    publish_da3(site, cuts=[40_000] + [0] * 20)
+    with pytest.raises(FastSnowError, match="connection lost") as caught:
+        fetched(site, config, "da3-small")
+    shown = capfd.readouterr()
+    assert "hf_secret" not in "".join(traceback.format_exception(caught.value)) + shown.out + shown.err
+    source = Published(url="", revision="", size=None, digest=None, headers={"Authorization": "Bearer hf_secret"})
+    assert "hf_secret" not in repr(source)
 
 
 def test_a_cut_from_the_delivery_network_is_resumed_through_the_redirect(site: Site, config: Config):

@@ -82,6 +82,73 @@ def test_weights_belong_where_the_configuration_looks_for_them():
     assert folder_for(named("da3-base"), da3_in(Path("da3-base"))) == Path("fast_snow/models/da3-base")
 
 
+SHARED = Path("fast_snow/models/da3-small")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("FAST_SNOW_HOME", raising=False)
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setattr("sys.platform", "linux")
+    return tmp_path / "home/.cache/fast-snow"
+
+
+def test_outside_a_project_every_working_directory_shares_the_user_s_cache(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for folder in (tmp_path, tmp_path / "a", tmp_path / "a/b"):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        assert weights.locate(Config(), "da3").folder == cache / "models/da3-small"
+        assert weights.locate(Config(), "fastsam").folder == cache / "models/fastsam"
+        assert weights.locate(Config(), "sam2").folder == cache / "models/sam2"
+        assert weights.folder_for(weights.named("da3-large"), Config()) == cache / "models/da3-large"
+        assert weights.on_disk(EnginesConfig().compiled_path) == cache / "models/compiled"
+        assert weights.on_disk("fast_snow/other") == Path("fast_snow/other")  # as the user typed it
+
+
+@pytest.mark.parametrize("marker", ["pyproject.toml", "fast_snow/models"])
+def test_a_project_has_weights_of_its_own(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str):
+    project = tmp_path / "project"
+    (project / marker).mkdir(parents=True)
+    (project / "clips/more").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    assert weights.on_disk(SHARED) == SHARED
+    monkeypatch.chdir(project / "clips/more")
+    assert weights.on_disk(SHARED) == project / SHARED
+
+
+def test_the_environment_variable_comes_first(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAST_SNOW_HOME", str(tmp_path / "shared"))
+    assert weights.on_disk(SHARED) == tmp_path / "shared/models/da3-small"
+    monkeypatch.setenv("FAST_SNOW_HOME", "")
+    assert weights.on_disk(SHARED) == SHARED
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable", "folder"),
+    [
+        ("linux", "XDG_CACHE_HOME", ""),
+        ("darwin", "", "Library/Caches/fast-snow"),
+        ("win32", "", "AppData/Local/fast-snow/Cache"),
+        ("win32", "LOCALAPPDATA", ""),
+    ],
+)
+def test_each_platform_has_its_cache(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, variable: str, folder: str
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.platform", platform)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "chosen"))
+        folder = "../chosen/fast-snow" + ("/Cache" if platform == "win32" else "")
+    assert weights.on_disk(SHARED).resolve() == (tmp_path / "home" / folder / "models/da3-small").resolve()
+
+
 def test_a_configuration_wants_one_set_per_slot():
     assert [each.name for each in weights.wanted(Config())] == ["FastSAM-s", "da3-small", "sam3"]
     other = Config(

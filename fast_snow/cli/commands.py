@@ -194,5 +194,5 @@ run.register(serve)
 def doctor(command: Doctor) -> int:
     """List what is found and what is missing."""
     config = Config() if command.preset is None else load_preset(command.preset)
-    print_findings(console(), examine(config))
+    print_findings(console(), config, examine(config))
     return 0
