@@ -110,7 +110,7 @@ class ExportEngines:
     quiet: _Quiet = False
     debug: _Debug = False
     compiled_path: Annotated[str, tyro.conf.arg(name="engines.compiled-path")] = EnginesConfig().compiled_path
-    """Output folder of the compiled networks."""
+    """Output folder of the compiled networks (paths below fast_snow/models: see fetch-models --help)."""
     fastsam_path: _FastSamPath = FastSamConfig().model_path
     imgsz: Annotated[int, tyro.conf.arg(name="fastsam.imgsz")] = FastSamConfig().imgsz
     """FastSAM: longer side of the network input, in pixels."""

@@ -1,6 +1,7 @@
 """`fast-snow doctor`: what it recommends, and that it fits a terminal."""
 
 import io
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,12 @@ def test_lines_fit_80_columns(
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= min(columns, 80)
     assert lines[-1].startswith("next")
+
+
+def test_weights_and_compiled_networks_are_looked_for_in_one_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FAST_SNOW_HOME", str(tmp_path))
+    details = {(each.topic, each.name): each.detail for each in doctor.examine(Config())}
+    assert str(tmp_path / "models/da3-small") in details["weights", "da3-small"]
+    assert str(tmp_path / "models/fastsam") in details["weights", "FastSAM-s"]
+    if find_spec("onnxruntime"):
+        assert str(tmp_path / "models/compiled") in details["geometry", "da3-onnx"]
