@@ -125,17 +125,14 @@ def explained(weights: Weights, url: str) -> Iterator[None]:
 
 def refused(weights: Weights, url: str, status: int) -> FastSnowError:
     """Return what an HTTP error status means for the user."""
-    page, again = weights.source.page, f"then fast-snow fetch-models {weights.name} again"
-    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN) and weights.gated:
-        return UserError(
-            f"{weights.name}: gated, its owner must grant you access: accept the {weights.licence} at {page}, run hf"
-            f" auth login, {again}"
-        )
+    page = weights.source.page
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
-        return UserError(
-            f"{weights.name}: {page} denies access: a stored token may have expired: run hf auth login (or logout),"
-            f" {again}"
-        )
+        advice = f"{page} denies access: a stored token may have expired: run hf auth login (or logout)"
+        if weights.gated:
+            advice = (
+                f"gated, its owner must grant you access: accept the {weights.licence} at {page}, run hf auth login"
+            )
+        return UserError(f"{weights.name}: {advice}, then fast-snow fetch-models {weights.name} again")
     if status == HTTPStatus.NOT_FOUND:
         return FastSnowError(f"{url}: not found (404): check {page} whether it was renamed")
     return FastSnowError(f"{url}: the server answered {status}: {_AGAIN} later")

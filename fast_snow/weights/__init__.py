@@ -9,17 +9,7 @@ from pathlib import Path
 from fast_snow.config import Config
 from fast_snow.weights.catalogue import CATALOGUE, GitHubRelease, HuggingFace, Model, Weights, named
 from fast_snow.weights.integrity import damage
-from fast_snow.weights.paths import (
-    MODELS,
-    SAM2_FOLDER,
-    configured_files,
-    configured_folder,
-    configured_weights,
-    da3_folder,
-    folder_for,
-    on_disk,
-    wanted,
-)
+from fast_snow.weights.paths import MODELS, SAM2_FOLDER, configured, da3_folder, folder_for, on_disk, wanted
 from fast_snow.weights.record import RECORD, Recorded, check, read, sha256_of
 
 __all__ = [
@@ -83,16 +73,11 @@ def find(config: Config) -> tuple[Located, ...]:
 
 def locate(config: Config, model: Model) -> Located:
     """Look for the weights of one engine, by size and structure; `check` verifies checksums."""
-    folder, files = configured_folder(config, model), configured_files(config, model)
+    folder, files, weights = configured(config, model)
     recorded = read(folder)
-    problems = ((each, _problem(folder / each, recorded.get(each))) for each in files)
-    return Located(
-        model=model,
-        weights=configured_weights(config, model),
-        folder=folder,
-        files=files,
-        problems=tuple(f"{name} {problem}" for name, problem in problems if problem is not None),
-    )
+    found = ((name, _problem(folder / name, recorded.get(name))) for name in files)
+    problems = tuple(f"{name} {problem}" for name, problem in found if problem is not None)
+    return Located(model=model, weights=weights, folder=folder, files=files, problems=problems)
 
 
 def _problem(path: Path, recorded: Recorded | None) -> str | None:

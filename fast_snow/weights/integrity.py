@@ -1,15 +1,16 @@
-"""Whether a file of weights is complete, by its size and structure; its tensors are not read."""
+"""Whether a file of weights is complete and safe to load, by its size and structure; its tensors are not read."""
 
 import math
+import pickletools
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Final
-from zipfile import is_zipfile
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
-from fast_snow.limits import CHECKPOINT_JSON_FILE, SAFETENSORS_HEADER
-from fast_snow.untrusted_files import open_file
+from fast_snow.limits import CHECKPOINT_JSON_FILE, CHECKPOINT_PICKLE, SAFETENSORS_HEADER
+from fast_snow.untrusted_files import open_file, shown
 
 _LFS_POINTER: Final = b"version https://git-lfs"
 _BITS: Final[Mapping[str, int]] = {
@@ -19,6 +20,9 @@ _BITS: Final[Mapping[str, int]] = {
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
 """Per element, by the name of its type."""
+_UNREADABLE: Final = (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, LookupError)
+_COSTLY: Final = frozenset({"builtins bytearray", "__builtin__ bytearray"})
+"""Called by torch's safe unpickler, and allocates as much as the file says."""
 
 
 def damage(path: Path, *, name: str = "") -> str | None:
@@ -49,7 +53,7 @@ def _content_damage(file: BinaryIO, path: Path, suffix: str) -> str | None:
         case ".safetensors":
             return _safetensors_damage(file, size)
         case ".pt":
-            return None if is_zipfile(file) else "is truncated or not a torch checkpoint"
+            return None if zipfile.is_zipfile(file) else "is truncated or not a torch checkpoint"
         case ".json":
             try:
                 untrusted_json.load(path, limit=CHECKPOINT_JSON_FILE)
@@ -95,3 +99,27 @@ def _offsets(entry: Mapping[str, Any]) -> tuple[int, int]:
     if (last - first) * 8 != math.prod(shape) * _BITS[entry["dtype"]]:
         raise ValueError
     return first, last
+
+
+def require_cheap(path: Path) -> None:
+    """Refuse a `.pt` file that is compressed, or whose pickle allocates what the file does not hold.
+
+    Raises:
+        InputError: it does, or it is not a checkpoint; what passes is for torch to load with `weights_only`.
+    """
+    try:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
+            entries = archive.infolist()
+            packed = any(each.compress_type != zipfile.ZIP_STORED for each in entries)
+            pickles = [each for each in entries if each.filename.endswith("/data.pkl")]
+            if packed or len(pickles) != 1 or pickles[0].file_size > CHECKPOINT_PICKLE.largest:
+                raise InputError(
+                    f"{shown(path)}: is not a torch checkpoint: compressed, or not with exactly one small pickle"
+                )
+            codes = pickletools.genops(archive.read(pickles[0]))
+            called = {argument for code, argument, _ in codes if code.name == "GLOBAL"}
+    except _UNREADABLE as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
+        raise InputError(f"{shown(path)}: is not a torch checkpoint ({reason})") from None
+    if called & _COSTLY:
+        raise InputError(f"{shown(path)}: contains a bytearray, expected tensors only")

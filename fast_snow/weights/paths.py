@@ -43,51 +43,32 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fast-snow"
 
 
-def configured_folder(config: Config, model: Model) -> Path:
-    """Return the folder in which an engine looks for its weights."""
-    match model:
-        case "fastsam":
-            return on_disk(config.fastsam.model_path).parent
-        case "da3":
-            return da3_folder(config.da3.model_path)
-        case "sam2":
-            return on_disk(SAM2_FOLDER)
-        case _:
-            return on_disk(config.sam3.model_path)
-
-
-def configured_weights(config: Config, model: Model) -> Weights | None:
-    """Return the weights that the configuration names for an engine; None: the user's own."""
-    match model:
-        case "fastsam":
-            found = known(Path(config.fastsam.model_path).stem)
-        case "da3":
-            found = known(configured_folder(config, model).name)
-        case _:
-            return named(model)
-    return found if found is not None and found.model == model else None
-
-
-def configured_files(config: Config, model: Model) -> tuple[str, ...]:
-    """Return the names of the files that an engine reads."""
+def configured(config: Config, model: Model) -> tuple[Path, tuple[str, ...], Weights | None]:
+    """Return where an engine looks for its weights: folder, names of its files, and which weights (None: others)."""
+    found: Weights | None
     if model == "fastsam":
-        return (Path(config.fastsam.model_path).name,)
-    return named("da3-small" if model == "da3" else model).files
+        path = on_disk(config.fastsam.model_path)
+        folder, files, found = path.parent, (path.name,), known(path.stem)
+    elif model == "da3":
+        folder, files = da3_folder(config.da3.model_path), named("da3-small").files
+        found = known(folder.name)
+    else:
+        found = named(model)
+        folder, files = on_disk(SAM2_FOLDER if model == "sam2" else config.sam3.model_path), found.files
+    return folder, files, found if found is not None and found.model == model else None
 
 
 def folder_for(weights: Weights, config: Config) -> Path:
     """Return where weights belong: where the configuration looks for them, or beside what it names instead."""
-    folder = configured_folder(config, weights.model)
-    if weights.model != "da3" or configured_weights(config, "da3") == weights:
-        return folder
-    return folder.parent / weights.name
+    folder, _, current = configured(config, weights.model)
+    return folder if weights.model != "da3" or current == weights else folder.parent / weights.name
 
 
 def wanted(config: Config) -> tuple[Weights, ...]:
     """Return the weights that a configuration names, for every slot; SAM3 in the format of the chosen tracker."""
     tracker: Model = "sam3-hf" if config.engines.tracker == "sam3-hf" else "sam3"
     models: tuple[Model, ...] = ("fastsam", "da3", tracker)
-    found = (configured_weights(config, each) for each in models)
+    found = (configured(config, each)[2] for each in models)
     return tuple(each for each in found if each is not None)
 
 

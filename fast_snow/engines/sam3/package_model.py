@@ -10,7 +10,7 @@ import torch
 from fast_snow.engines.sam3.package_workarounds import UpstreamTracker, built, import_builder
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.weights import damage, on_disk
-from fast_snow.weights.pickles import require_cheap
+from fast_snow.weights.integrity import require_cheap
 
 _FILES = ("sam3.safetensors", "sam3.pt")
 _PREFIXES = {"detector.backbone.vision_backbone.": "backbone.vision_backbone.", "tracker.": ""}
