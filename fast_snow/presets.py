@@ -132,10 +132,12 @@ def changed(config: Config) -> dict[str, tuple[object, object]]:
     return dict(_changed(asdict(config), asdict(Config()), ""))
 
 
-def as_options(config: Config) -> list[str]:
-    """Return the command-line options that make `config` of the defaults."""
+def as_options(config: Config, prefixes: tuple[str, ...] = ("",)) -> list[str]:
+    """Return the command-line options that make `config` of the defaults, of settings with one of these prefixes."""
     options: list[str] = []
     for name, (value, _) in changed(config).items():
+        if not name.startswith(prefixes):
+            continue
         section, _, setting = name.replace("_", "-").rpartition(".")
         if isinstance(value, bool):
             options.append(f"--{section}.{'' if value else 'no-'}{setting}")

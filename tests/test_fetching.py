@@ -3,10 +3,12 @@
 import hashlib
 import json
 import sys
+import traceback
 import zipfile
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -14,6 +16,7 @@ from fast_snow import weights
 from fast_snow.config import Config, Da3Config, EnginesConfig, FastSamConfig, Sam3Config
 from fast_snow.errors import ConfigError, FastSnowError, FastSnowWarning, OutputError, UserError
 from fast_snow.fetching import Endpoints, Fetched, fetch
+from fast_snow.fetching.published_digests import Published
 from tests.loopback import COMMIT, File, Site, serving
 
 TAG = weights.named("FastSAM-s").source.tag
@@ -48,16 +51,14 @@ def server() -> Iterator[Site]:
 def site(server: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Site:
     server.files.clear()
     server.asked.clear()
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1000)  # what is lost of a connection that is cut
+    monkeypatch.setattr("time.sleep", lambda _: None)  # before attempts to resume
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
     return server
-
-
-@pytest.fixture
-def hub(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
-    constants = pytest.importorskip("huggingface_hub.constants")
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    return site
 
 
 @pytest.fixture
@@ -92,9 +93,10 @@ def test_a_release_is_downloaded_checked_and_recorded(site: Site, config: Config
     endpoints = Endpoints(github=site.url, github_api=site.url)
     (result,) = fetch(["FastSAM-s"], config, progress=lambda *figures: seen.append(figures), endpoints=endpoints)
     assert place(config).read_bytes() == content
-    assert [(each.verified, each.downloaded) for each in result.files] == [(True, True)]
-    assert result.downloaded
-    recorded = weights.read(place(config).parent)["FastSAM-s.pt"]
+    assert result.downloaded == ("FastSAM-s.pt",)
+    recorded = result.files["FastSAM-s.pt"]
+    assert recorded.verified
+    assert weights.read(place(config).parent) == result.files
     assert (recorded.sha256, recorded.size) == (hashlib.sha256(content).hexdigest(), len(content))
     assert (recorded.source, recorded.revision) == (site.url + RELEASE_PATH, TAG)
     assert sorted(each.name for each in place(config).parent.iterdir()) == ["FastSAM-s.pt", weights.RECORD]
@@ -102,6 +104,7 @@ def test_a_release_is_downloaded_checked_and_recorded(site: Site, config: Config
     assert figures[0] == [0, 4]
     assert figures[-1] == [4, 4]
     assert figures == sorted(figures)
+    assert figures.count([4, 4]) == 1
 
 
 def test_what_is_there_and_checked_needs_no_network(site: Site, config: Config):
@@ -110,7 +113,7 @@ def test_what_is_there_and_checked_needs_no_network(site: Site, config: Config):
     site.asked.clear()
     (again,) = fetched(site, config, "fastsam-s")
     assert not again.downloaded
-    assert again.files[0].verified
+    assert again.files["FastSAM-s.pt"].verified
     assert site.asked == []
 
 
@@ -119,12 +122,31 @@ def test_a_connection_that_is_cut_is_taken_up_where_it_broke(site: Site, config:
     site.publish_release(*RELEASE, content, cuts=[1_100_000, 700_000])
     (result,) = fetched(site, config, "FastSAM-s")
     assert place(config).read_bytes() == content
-    assert result.files[0].verified
+    assert result.files["FastSAM-s.pt"].verified
     assert site.downloads()[1:] == [
         RELEASE_PATH,
         f"{RELEASE_PATH} bytes=1100000-",
         f"{RELEASE_PATH} bytes=1800000-",
     ]
+
+
+def test_a_connection_that_is_reset_is_resumed_at_once(site: Site, config: Config, monkeypatch: pytest.MonkeyPatch):
+    from fast_snow.fetching import download
+
+    content, http_get = checkpoint(), download.http_get
+    site.publish_release(*RELEASE, content)
+    client = sys.modules[download._ClientError.__module__.partition(".")[0]]
+
+    def reset_twice(url: str, file: BinaryIO, *, resume_size: int, **how: object) -> None:
+        if resume_size < 2000:
+            file.write(content[resume_size : resume_size + 1000])
+            raise client.ReadError("connection reset by peer")
+        http_get(url, file, resume_size=resume_size, **how)
+
+    monkeypatch.setattr(download, "http_get", reset_twice)
+    fetched(site, config, "FastSAM-s")
+    assert place(config).read_bytes() == content
+    assert site.downloads()[1:] == [f"{RELEASE_PATH} bytes=2000-"]
 
 
 def test_an_interrupted_download_goes_on_when_asked_again(site: Site, config: Config):
@@ -147,8 +169,8 @@ def test_an_interrupted_download_goes_on_when_asked_again(site: Site, config: Co
 
 
 def test_a_server_that_always_cuts_leaves_the_part_and_one_line(site: Site, config: Config):
-    site.publish_release(*RELEASE, checkpoint(), cuts=[1000, 0])
-    with pytest.raises(FastSnowError, match=r"broke off .* of 3\.0 MB; they are kept: run the same command") as caught:
+    site.publish_release(*RELEASE, checkpoint(), cuts=[1000] + [0] * 20)
+    with pytest.raises(FastSnowError, match=r"lost at 0\.0 of 3\.0 MB .* is kept: run the same command") as caught:
         fetched(site, config, "FastSAM-s")
     assert "\n" not in str(caught.value)
     assert caught.value.exit_code == 1
@@ -180,17 +202,30 @@ def test_a_part_that_is_complete_or_too_long(site: Site, config: Config, excess:
     assert site.downloads()[1:] == ([RELEASE_PATH] if excess else [])
 
 
+@pytest.mark.parametrize("excess", [b"", b"too long"])
+def test_a_part_of_a_file_whose_size_is_not_published(site: Site, config: Config, excess: bytes):
+    content = checkpoint()
+    site.publish_release(*RELEASE, content)
+    site.files[DESCRIPTION] = File(status=403)
+    part(config).parent.mkdir()
+    part(config).write_bytes(content + excess)
+    with pytest.warns(FastSnowWarning):
+        fetched(site, config, "FastSAM-s")
+    assert place(config).read_bytes() == content
+    assert site.downloads()[1:] == [f"{RELEASE_PATH} bytes={len(content + excess)}-", RELEASE_PATH]
+
+
 def test_a_wrong_digest_leaves_nothing(site: Site, config: Config):
     content = checkpoint()
     site.publish_release(*RELEASE, content).content = checkpoint(seed=1)
-    with pytest.raises(FastSnowError, match="what came is not what was stated"):
+    with pytest.raises(FastSnowError, match="the download has a wrong checksum"):
         fetched(site, config, "FastSAM-s")
-    assert list(place(config).parent.iterdir()) == []
+    assert not place(config).parent.exists()
 
 
 def test_a_length_that_was_not_stated_is_refused_before_it_comes(site: Site, config: Config):
     site.publish_release(*RELEASE, checkpoint()).content = b"<html>please log in</html>"
-    with pytest.raises(FastSnowError, match=r"offers 26 bytes, not the \d+ that were stated"):
+    with pytest.raises(FastSnowError, match=r"offers 26 bytes, expected the published \d+"):
         fetched(site, config, "FastSAM-s")
     assert not part(config).exists()
 
@@ -198,10 +233,9 @@ def test_a_length_that_was_not_stated_is_refused_before_it_comes(site: Site, con
 def test_without_a_digest_the_download_is_not_called_verified(site: Site, config: Config):
     site.publish_release(*RELEASE, checkpoint())
     site.files[DESCRIPTION] = File(status=403)  # the answer to too many requests
-    with pytest.warns(FastSnowWarning, match=r"answered 403, so its digest is not known"):
+    with pytest.warns(FastSnowWarning, match=r"answered 403: checksum unknown, the download is not verified"):
         (result,) = fetched(site, config, "FastSAM-s")
-    assert not result.files[0].verified
-    assert not weights.read(place(config).parent)["FastSAM-s.pt"].verified
+    assert not result.files["FastSAM-s.pt"].verified
     weights.check(place(config))
 
 
@@ -210,10 +244,10 @@ def test_a_page_in_the_weights_place_is_seen_even_without_a_digest(site: Site, c
     site.files[DESCRIPTION] = File(status=429)
     with (
         pytest.warns(FastSnowWarning),
-        pytest.raises(FastSnowError, match=r"what came is cut short or not a torch checkpoint; it is deleted"),
+        pytest.raises(FastSnowError, match=r"the download is truncated or not a torch checkpoint; it was deleted"),
     ):
         fetched(site, config, "FastSAM-s")
-    assert list(place(config).parent.iterdir()) == []
+    assert not place(config).parent.exists()
 
 
 def test_own_weights_are_never_overwritten_unasked(site: Site, config: Config):
@@ -221,7 +255,7 @@ def test_own_weights_are_never_overwritten_unasked(site: Site, config: Config):
     site.publish_release(*RELEASE, published)
     place(config).parent.mkdir()
     place(config).write_bytes(own)
-    with pytest.raises(OutputError, match=r"is not what .* offers .*--force"):
+    with pytest.raises(OutputError, match=r"checksum differs from the published one .*--force"):
         fetched(site, config, "FastSAM-s")
     assert place(config).read_bytes() == own
     fetched(site, config, "FastSAM-s", force=True)
@@ -234,7 +268,8 @@ def test_weights_brought_by_hand_are_checked_and_recorded(site: Site, config: Co
     place(config).parent.mkdir()
     place(config).write_bytes(content)
     (result,) = fetched(site, config, "FastSAM-s")
-    assert [(each.verified, each.downloaded) for each in result.files] == [(True, False)]
+    assert result.files["FastSAM-s.pt"].verified
+    assert result.downloaded == ()
     assert RELEASE_PATH not in site.downloads()
     assert "FastSAM-s.pt" in weights.read(place(config).parent)
 
@@ -250,13 +285,13 @@ def test_damaged_weights_are_replaced(site: Site, config: Config):
 
 def test_a_file_that_is_not_in_the_release(site: Site, config: Config):
     site.files[DESCRIPTION] = File(json.dumps({"assets": [{"name": "other.pt"}]}).encode())
-    with pytest.raises(FastSnowError, match=r"releases/tag/.*: holds no FastSAM-s.pt"):
+    with pytest.raises(FastSnowError, match=r"releases/tag/.*: has no FastSAM-s.pt"):
         fetched(site, config, "FastSAM-s")
 
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [(404, r"is not there \(404\)"), (500, "the server answered 500: run the same command again later")],
+    [(404, r"not found \(404\)"), (500, "the server answered 500: run the same command again later")],
 )
 def test_a_server_that_fails(site: Site, config: Config, status: int, message: str):
     site.publish_release(*RELEASE, checkpoint(), status=status)
@@ -266,7 +301,7 @@ def test_a_server_that_fails(site: Site, config: Config, status: int, message: s
 
 def test_an_answer_that_is_no_release(site: Site, config: Config):
     site.files[DESCRIPTION] = File(b"<html>")
-    with pytest.raises(FastSnowError, match="did not answer with a release: check proxy and firewall"):
+    with pytest.raises(FastSnowError, match="not answered with a GitHub release: check proxy and firewall"):
         fetched(site, config, "FastSAM-s")
 
 
@@ -281,7 +316,7 @@ def test_what_cannot_fit_is_refused_before_it_comes(site: Site, config: Config):
     content = checkpoint()
     site.publish_release(*RELEASE, content, claimed=10**18)
     site.files[DESCRIPTION] = File(json.dumps({"assets": [{"name": "FastSAM-s.pt"}]}).encode())
-    with pytest.raises(OutputError, match=r"1000000000000 MB are to come, but \d+ MB are free"):
+    with pytest.raises(OutputError, match=r"needs 1000000000000 MB, but \d+ MB are free"):
         fetched(site, config, "FastSAM-s")
 
 
@@ -296,9 +331,24 @@ def test_a_disk_that_fills_up_on_the_way(site: Site, config: Config):
     assert not place(config).exists()
 
 
+@pytest.mark.parametrize("name", ["FastSAM-s", "da3-small", "sam3"])
+def test_a_failed_fetch_leaves_no_folder(site: Site, config: Config, tmp_path: Path, name: str):
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(FastSnowError):
+        fetched(site, config, name)  # of which the server has nothing
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_failed_fetch_keeps_folders_that_were_there(site: Site, config: Config):
+    place(config).parent.mkdir()
+    with pytest.raises(FastSnowError):
+        fetched(site, config, "FastSAM-s")
+    assert place(config).parent.is_dir()
+
+
 def test_a_folder_that_cannot_be_made(site: Site, config: Config):
     place(config).parent.write_text("a file in the way")
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot be written"):
         fetched(site, config, "FastSAM-s")
 
 
@@ -315,23 +365,24 @@ def publish_da3(site: Site, **how: object) -> File:
     return site.publish_large(SMALL, "model.safetensors", safetensors(), **how)
 
 
-def test_a_repository_is_downloaded_at_one_commit(hub: Site, config: Config):
-    publish_da3(hub)
-    (result,) = fetched(hub, config, "da3-small")
+def test_a_repository_is_downloaded_at_one_commit(site: Site, config: Config):
+    publish_da3(site)
+    (result,) = fetched(site, config, "da3-small")
     folder = Path(config.da3.model_path)
     assert (folder / "config.json").read_bytes() == CONFIG_JSON
     assert (folder / "model.safetensors").read_bytes() == safetensors()
-    assert [(each.verified, each.downloaded) for each in result.files] == [(True, True)] * 2
+    assert result.downloaded == ("config.json", "model.safetensors")
+    assert all(each.verified for each in result.files.values())
     assert {each.revision for each in weights.read(folder).values()} == {COMMIT}
     assert weights.locate(config, "da3").complete
-    heads = [each.path for each in hub.asked if each.method == "HEAD"]
+    heads = [each.path for each in site.asked if each.method == "HEAD"]
     assert heads == [f"/{SMALL}/resolve/main/config.json", f"/{SMALL}/resolve/{COMMIT}/model.safetensors"]
 
 
-def test_the_token_goes_to_the_hub_and_nowhere_else(hub: Site, config: Config):
-    publish_da3(hub)
-    fetched(hub, config, "da3-small")
-    tokens = {each.path: each.headers.get("Authorization") for each in hub.asked if each.method == "GET"}
+def test_the_token_goes_to_the_hub_and_nowhere_else(site: Site, config: Config):
+    publish_da3(site)
+    fetched(site, config, "da3-small")
+    tokens = {each.path: each.headers.get("Authorization") for each in site.asked if each.method == "GET"}
     assert tokens == {
         f"/{SMALL}/resolve/{COMMIT}/config.json": "Bearer hf_secret",
         f"/{SMALL}/resolve/{COMMIT}/model.safetensors": "Bearer hf_secret",
@@ -339,101 +390,112 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(hub: Site, config: Config):
     }
 
 
-def test_a_cut_from_the_delivery_network_is_resumed_through_the_redirect(hub: Site, config: Config):
-    publish_da3(hub, cuts=[40_000])
-    assert fetched(hub, config, "da3-small")[0].files[1].verified
-    assert hub.downloads()[-1] == "/delivery/model.safetensors bytes=40000-"
+def test_the_token_is_never_shown(site: Site, config: Config, capfd: pytest.CaptureFixture[str]):
+    publish_da3(site, cuts=[40_000] + [0] * 20)
+    with pytest.raises(FastSnowError, match="connection lost") as caught:
+        fetched(site, config, "da3-small")
+    shown = capfd.readouterr()
+    assert "hf_secret" not in "".join(traceback.format_exception(caught.value)) + shown.out + shown.err
+    source = Published(url="", revision="", size=None, digest=None, headers={"Authorization": "Bearer hf_secret"})
+    assert "hf_secret" not in repr(source)
+
+
+def test_a_cut_from_the_delivery_network_is_resumed_through_the_redirect(site: Site, config: Config):
+    publish_da3(site, cuts=[40_000])
+    assert fetched(site, config, "da3-small")[0].files["model.safetensors"].verified
+    assert site.downloads()[-1] == "/delivery/model.safetensors bytes=40000-"
 
 
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
-def test_content_that_is_not_what_the_hub_states(hub: Site, config: Config, name: str):
-    publish_da3(hub)
+def test_content_that_is_not_what_the_hub_states(site: Site, config: Config, name: str):
+    publish_da3(site)
     if name == "config.json":
-        hub.files[f"/{SMALL}/resolve/{COMMIT}/{name}"].content = CONFIG_JSON.replace(b"small", b"large")
+        site.files[f"/{SMALL}/resolve/{COMMIT}/{name}"].content = CONFIG_JSON.replace(b"small", b"large")
     else:
-        hub.files[f"/delivery/{name}"].content = safetensors(seed=1)
-    with pytest.raises(FastSnowError, match="what came is not what was stated"):
-        fetched(hub, config, "da3-small")
+        site.files[f"/delivery/{name}"].content = safetensors(seed=1)
+    with pytest.raises(FastSnowError, match="the download has a wrong checksum"):
+        fetched(site, config, "da3-small")
     assert not (Path(config.da3.model_path) / name).exists()
 
 
 @pytest.mark.parametrize(("status", "code"), [(401, "GatedRepo"), (403, "GatedRepo"), (401, ""), (403, "")])
-def test_gated_weights_say_how_access_is_got(hub: Site, config: Config, status: int, code: str):
+def test_gated_weights_say_how_access_is_got(site: Site, config: Config, status: int, code: str):
     refusal = File(status=status, headers={"X-Error-Code": code} if code else {})
-    hub.files[f"/{SAM3}/resolve/main/sam3.pt"] = refusal
+    site.files[f"/{SAM3}/resolve/main/sam3.pt"] = refusal
     with pytest.raises(UserError) as caught:
-        fetched(hub, config, "sam3")
+        fetched(site, config, "sam3")
     assert str(caught.value) == (
-        "sam3: its owner must grant you access: accept the SAM License at https://huggingface.co/facebook/sam3, run hf"
-        " auth login, then fast-snow fetch-models sam3 again"
+        "sam3: gated, its owner must grant you access: accept the SAM License at https://huggingface.co/facebook/sam3,"
+        " run hf auth login, then fast-snow fetch-models sam3 again"
     )
     assert caught.value.exit_code == 2
 
 
-def test_access_that_is_refused_only_to_the_content(hub: Site, config: Config):
-    hub.publish_large(SAM3, "sam3.pt", checkpoint(), status=403)
+def test_access_that_is_refused_only_to_the_content(site: Site, config: Config):
+    site.publish_large(SAM3, "sam3.pt", checkpoint(), status=403)
     with pytest.raises(UserError, match="its owner must grant you access"):
-        fetched(hub, config, "sam3")
+        fetched(site, config, "sam3")
 
 
-def test_open_weights_behind_a_token_that_expired(hub: Site, config: Config):
-    hub.files[f"/{SMALL}/resolve/main/config.json"] = File(status=401)
+def test_open_weights_behind_a_token_that_expired(site: Site, config: Config):
+    site.files[f"/{SMALL}/resolve/main/config.json"] = File(status=401)
     with pytest.raises(UserError, match="a stored token may have expired"):
-        fetched(hub, config, "da3-small")
+        fetched(site, config, "da3-small")
 
 
-def test_all_that_a_configuration_names_and_the_gated_ones_last(hub: Site, config: Config):
-    hub.publish_release(*RELEASE, checkpoint())
-    publish_da3(hub)
-    hub.files[f"/{SAM3}/resolve/main/sam3.pt"] = File(status=401)
-    with pytest.raises(UserError, match=r"^sam3: its owner must grant"):
-        fetched(hub, config)
-    hub.publish_large(SAM3, "sam3.pt", checkpoint())
-    results = fetched(hub, config)
+def test_all_that_a_configuration_names_and_the_gated_ones_last(site: Site, config: Config):
+    site.publish_release(*RELEASE, checkpoint())
+    publish_da3(site)
+    site.files[f"/{SAM3}/resolve/main/sam3.pt"] = File(status=401)
+    with pytest.raises(UserError, match=r"^sam3: gated, its owner must grant"):
+        fetched(site, config)
+    site.publish_large(SAM3, "sam3.pt", checkpoint())
+    results = fetched(site, config)
     assert [(each.weights.name, each.downloaded) for each in results] == [
-        ("FastSAM-s", False),
-        ("da3-small", False),
-        ("sam3", True),
+        ("FastSAM-s", ()),
+        ("da3-small", ()),
+        ("sam3", ("sam3.pt",)),
     ]
     assert all(each.complete for each in weights.find(config) if each.model in ("fastsam", "da3", "sam3"))
 
 
-def test_the_other_format_of_sam3_lands_in_the_same_folder(hub: Site, config: Config):
-    hub.publish_small(SAM3, "config.json", b"{}")
-    hub.publish_large(SAM3, "model.safetensors", safetensors())
-    hub.publish_large(SAM3, "sam3.pt", checkpoint())
-    fetched(hub, config, "sam3-hf", "sam3")
+def test_the_other_format_of_sam3_lands_in_the_same_folder(site: Site, config: Config):
+    site.publish_small(SAM3, "config.json", b"{}")
+    site.publish_large(SAM3, "model.safetensors", safetensors())
+    site.publish_large(SAM3, "sam3.pt", checkpoint())
+    fetched(site, config, "sam3-hf", "sam3")
     folder = Path(config.sam3.model_path)
     assert set(weights.read(folder)) == {"config.json", "model.safetensors", "sam3.pt"}
     chosen = Config(sam3=config.sam3, engines=EnginesConfig(tracker="sam3-hf"))
     assert weights.locate(chosen, "sam3-hf").complete
 
 
-def test_a_file_that_the_repository_does_not_hold(hub: Site, config: Config):
-    hub.files[f"/{SMALL}/resolve/main/config.json"] = File(status=404, headers={"X-Error-Code": "EntryNotFound"})
-    with pytest.raises(FastSnowError, match=r"DA3-SMALL: holds no config.json at revision main"):
-        fetched(hub, config, "da3-small")
+def test_a_file_that_the_repository_does_not_hold(site: Site, config: Config):
+    site.files[f"/{SMALL}/resolve/main/config.json"] = File(status=404, headers={"X-Error-Code": "EntryNotFound"})
+    with pytest.raises(FastSnowError, match=r"DA3-SMALL/resolve/main/config.json: not found \(404\)"):
+        fetched(site, config, "da3-small")
 
 
-def test_a_server_that_is_no_hub(hub: Site, config: Config):
-    hub.files[f"/{SMALL}/resolve/main/config.json"] = File(b"<html>")
-    with pytest.raises(FastSnowError, match="does not answer as a Hugging Face hub does"):
-        fetched(hub, config, "da3-small")
+def test_a_server_that_is_no_hub(site: Site, config: Config):
+    site.files[f"/{SMALL}/resolve/main/config.json"] = File(b"<html>")
+    with pytest.raises(FastSnowError, match="not answered by a Hugging Face hub"):
+        fetched(site, config, "da3-small")
 
 
 def test_without_the_package_of_the_hub_one_line_says_so(site: Site, config: Config, monkeypatch: pytest.MonkeyPatch):
+    for each in [name for name in sys.modules if name.startswith("fast_snow.fetching.")]:
+        monkeypatch.delitem(sys.modules, each)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(UserError, match=r'needs the package huggingface_hub .*pip install "fast-snow\[models\]"'):
         fetched(site, config, "da3-small")
-    site.publish_release(*RELEASE, checkpoint())
-    assert fetched(site, config, "FastSAM-s")[0].downloaded  # which needs no package
+    assert not Path(config.da3.model_path).exists()
 
 
-def test_a_hub_that_is_out_of_reach_or_forbidden(hub: Site, config: Config, monkeypatch: pytest.MonkeyPatch):
+def test_a_hub_that_is_out_of_reach_or_forbidden(site: Site, config: Config, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(FastSnowError, match=r"127\.0\.0\.1: cannot be reached"):
         fetch(["da3-small"], config, endpoints=Endpoints(hugging_face="http://127.0.0.1:9"))
     import huggingface_hub.constants as constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match="HF_HUB_OFFLINE is set"):
-        fetched(hub, config, "da3-small")
+        fetched(site, config, "da3-small")

@@ -82,6 +82,73 @@ def test_weights_belong_where_the_configuration_looks_for_them():
     assert folder_for(named("da3-base"), da3_in(Path("da3-base"))) == Path("fast_snow/models/da3-base")
 
 
+SHARED = Path("fast_snow/models/da3-small")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("FAST_SNOW_HOME", raising=False)
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setattr("sys.platform", "linux")
+    return tmp_path / "home/.cache/fast-snow"
+
+
+def test_outside_a_project_every_working_directory_shares_the_user_s_cache(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for folder in (tmp_path, tmp_path / "a", tmp_path / "a/b"):
+        folder.mkdir(exist_ok=True)
+        monkeypatch.chdir(folder)
+        assert weights.locate(Config(), "da3").folder == cache / "models/da3-small"
+        assert weights.locate(Config(), "fastsam").folder == cache / "models/fastsam"
+        assert weights.locate(Config(), "sam2").folder == cache / "models/sam2"
+        assert weights.folder_for(weights.named("da3-large"), Config()) == cache / "models/da3-large"
+        assert weights.on_disk(EnginesConfig().compiled_path) == cache / "models/compiled"
+        assert weights.on_disk("fast_snow/other") == Path("fast_snow/other")  # as the user typed it
+
+
+@pytest.mark.parametrize("marker", ["pyproject.toml", "fast_snow/models"])
+def test_a_project_has_weights_of_its_own(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, marker: str):
+    project = tmp_path / "project"
+    (project / marker).mkdir(parents=True)
+    (project / "clips/more").mkdir(parents=True)
+    monkeypatch.chdir(project)
+    assert weights.on_disk(SHARED) == SHARED
+    monkeypatch.chdir(project / "clips/more")
+    assert weights.on_disk(SHARED) == project / SHARED
+
+
+def test_the_environment_variable_comes_first(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "pyproject.toml").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FAST_SNOW_HOME", str(tmp_path / "shared"))
+    assert weights.on_disk(SHARED) == tmp_path / "shared/models/da3-small"
+    monkeypatch.setenv("FAST_SNOW_HOME", "")
+    assert weights.on_disk(SHARED) == SHARED
+
+
+@pytest.mark.parametrize(
+    ("platform", "variable", "folder"),
+    [
+        ("linux", "XDG_CACHE_HOME", ""),
+        ("darwin", "", "Library/Caches/fast-snow"),
+        ("win32", "", "AppData/Local/fast-snow/Cache"),
+        ("win32", "LOCALAPPDATA", ""),
+    ],
+)
+def test_each_platform_has_its_cache(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, variable: str, folder: str
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.platform", platform)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / "chosen"))
+        folder = "../chosen/fast-snow" + ("/Cache" if platform == "win32" else "")
+    assert weights.on_disk(SHARED).resolve() == (tmp_path / "home" / folder / "models/da3-small").resolve()
+
+
 def test_a_configuration_wants_one_set_per_slot():
     assert [each.name for each in weights.wanted(Config())] == ["FastSAM-s", "da3-small", "sam3"]
     other = Config(
@@ -95,11 +162,11 @@ def test_a_configuration_wants_one_set_per_slot():
 def test_what_is_missing_is_told_with_what_to_do(tmp_path: Path):
     found = weights.locate(da3_in(tmp_path / "da3-base"), "da3")
     assert not found.complete
-    assert found.problems == ("config.json is not there", "model.safetensors is not there")
+    assert found.problems == ("config.json is missing", "model.safetensors is missing")
     assert found.remedy == "run fast-snow fetch-models da3-base"
     own = weights.locate(da3_in(tmp_path / "my-own"), "da3")
     assert own.weights is None
-    assert own.remedy == "put config.json and model.safetensors there"
+    assert own.remedy == "put config.json and model.safetensors into that folder"
 
 
 def test_complete_weights_are_found(tmp_path: Path):
@@ -121,15 +188,15 @@ def test_complete_weights_are_found(tmp_path: Path):
     ("name", "content", "problem"),
     [
         ("model.safetensors", b"", "is empty"),
-        ("model.safetensors", safetensors()[:-1], "is cut short (76 of 77"),
-        ("model.safetensors", safetensors()[:20], "not even the whole header"),
+        ("model.safetensors", safetensors()[:-1], "is truncated (76 of 77"),
+        ("model.safetensors", safetensors()[:20], "within the header"),
         ("model.safetensors", safetensors() + b"x", "is too long"),
         ("model.safetensors", b"<!DOCTYPE html><html></html>", "is not a safetensors file"),
         ("model.safetensors", (4).to_bytes(8, "little") + b"[[1]", "is not a safetensors file"),
         ("model.safetensors", (13).to_bytes(8, "little") + b'{"a":{"b":1}}', "is not a safetensors file"),
         ("model.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "Git LFS pointer"),
-        ("config.json", b'{"a": ', "is cut short or not JSON"),
-        ("sam3.pt", b"PK\3\4 and then nothing", "is cut short or not a torch checkpoint"),
+        ("config.json", b'{"a": ', "is truncated or not JSON"),
+        ("sam3.pt", b"PK\3\4 and then nothing", "is truncated or not a torch checkpoint"),
     ],
 )
 def test_damage_is_seen_without_loading(tmp_path: Path, name: str, content: bytes, problem: str):
@@ -149,11 +216,11 @@ def test_a_record_tells_whether_weights_were_changed(tmp_path: Path):
     assert weights.read(tmp_path) == {path.name: entry}
     weights.check(path)
     path.write_bytes(safetensors(b"\0" * 8))
-    with pytest.raises(InputError, match=r"SHA-256 .* was fetched: run fast-snow fetch-models"):
+    with pytest.raises(InputError, match=r"SHA-256 .* as fetched: run fast-snow fetch-models"):
         weights.check(path)
     path.write_bytes(safetensors(b"\0" * 4))
     problems = weights.locate(da3_in(tmp_path), "da3").problems
-    assert any("were fetched (SHA256SUMS.json)" in each for each in problems)
+    assert any("fetched (SHA256SUMS.json)" in each for each in problems)
 
 
 @pytest.mark.parametrize(

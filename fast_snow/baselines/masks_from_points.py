@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -14,7 +13,7 @@ from fast_snow.composition.requirements import installed, no_gpu
 from fast_snow.config import Config
 from fast_snow.errors import ConfigError
 from fast_snow.types import Detections, GridShape
-from fast_snow.weights import damage
+from fast_snow.weights import damage, on_disk
 
 Image = UInt8[np.ndarray, "height width 3"]
 Points = Float32[np.ndarray, "k points 2"]
@@ -63,7 +62,7 @@ def own(masks: OpenMasks) -> EngineUse:
 
 
 def _obstacles(settings: SnowConfig) -> tuple[str, ...]:
-    folder = Path(settings.model_path)
+    folder = on_disk(settings.model_path)
     problems = [f"{name} {problem}" for name in WEIGHTS if (problem := damage(folder / name)) is not None]
     missing = installed("torch", "transformers")
     if not problems:
@@ -79,7 +78,7 @@ def _sam2(config: Config, settings: SnowConfig) -> OpenMasks:
 
     return partial(
         open_masks,
-        Path(settings.model_path),
+        on_disk(settings.model_path),
         device=config.runtime.device,
         precision=settings.precision,
         prompts_at_once=settings.prompts_at_once,

@@ -15,7 +15,8 @@ from fast_snow.cli.clip_images import clip_images
 from fast_snow.cli.doctor import examine, print_findings
 from fast_snow.cli.eval_options import Eval
 from fast_snow.cli.mcp_commands import serve
-from fast_snow.cli.options import Doctor, ExportEngines, FetchModels, Infer, Validate, View
+from fast_snow.cli.model_options import ExportEngines, FetchModels
+from fast_snow.cli.options import Doctor, Infer, Validate, View
 from fast_snow.cli.query_options import Query
 from fast_snow.cli.terminal import (
     console,
@@ -191,7 +192,7 @@ run.register(serve)
 
 @run.register
 def doctor(command: Doctor) -> int:
-    """Tell what is there and what is missing."""
+    """List what is found and what is missing."""
     config = Config() if command.preset is None else load_preset(command.preset)
-    print_findings(console(), examine(config))
+    print_findings(console(), config, examine(config))
     return 0

@@ -1,4 +1,4 @@
-"""What this machine has for Fast-SNOW, what is missing and what to do about it."""
+"""What this machine has for Fast-SNOW, what is missing and how to get it."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -29,14 +29,14 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at.
+    """Whether one thing can be used, and why.
 
     Attributes:
         topic: machine, a slot of the pipeline, weights, packages or keys.
-        name: what was looked at.
+        name: of the thing.
         state: whether it can be used.
-        detail: what was found, what it means or what to do.
-        licence: under which it may be used; empty where that is no question.
+        detail: what was found, what it means or how to get it.
+        licence: of weights and packages.
     """
 
     topic: str
@@ -47,7 +47,10 @@ class Finding:
 
 
 USUAL_FRAME = 720, 1280
-"""Compiled networks are for one size of frames; without an input, they are looked for at this one."""
+"""Frame size at which compiled networks, which are for one size, are looked for."""
+WIDTH = 80
+"""Columns of the output."""
+SLOTS = ("geometry", "segmenter", "tracker")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +77,15 @@ PACKAGES = (
     _Package("mcp", "MIT", extra="vlm"),
     _Package("rs-bpe", "MIT", extra="vlm"),
 )
-"""What the engines and the questions are built on, and the extra of this package that brings it."""
+"""Packages that engines and questions need, and the extra of this package that installs them."""
 
 
 def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tuple[Finding, ...]:
-    """Look at engines, weights, packages and keys.
+    """Look for engines, weights, packages and API keys.
 
     Args:
-        config: says where weights are.
-        environment: where keys are looked for; their values are never shown.
-
-    Returns:
-        What was found.
+        config: paths of the weights.
+        environment: variables that may hold keys; their values are never shown.
     """
     return (
         *_machine(),
@@ -99,7 +99,7 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tupl
 def _machine() -> tuple[Finding, ...]:
     found = gpus()
     if not found:
-        detail = "none that the CUDA driver offers: trained models run slowly and only on request"
+        detail = "no CUDA GPU found: trained models are slow here and run on request only"
         return (Finding(topic="machine", name="GPU", state=State.MISSING, detail=detail),)
     return tuple(
         Finding(
@@ -113,7 +113,7 @@ def _machine() -> tuple[Finding, ...]:
 
 
 def _engines(config: Config) -> tuple[Finding, ...]:
-    """Return what each slot could be served by, the best first."""
+    """Return the engines of each slot, the best first."""
     slots: tuple[tuple[str, Sequence[Candidate[Any]]], ...] = (
         ("geometry", geometry.candidates(config, None, USUAL_FRAME, silent)),
         ("segmenter", segmenter.candidates(config, None, USUAL_FRAME, silent)),
@@ -124,7 +124,7 @@ def _engines(config: Config) -> tuple[Finding, ...]:
 
 def _engine(slot: str, candidate: Candidate[Any]) -> Finding:
     if candidate.name == "recorded":
-        return Finding(topic=slot, name="recorded", state=State.ON_REQUEST, detail="where the input brings it")
+        return Finding(topic=slot, name="recorded", state=State.ON_REQUEST, detail="used if the input provides it")
     if candidate.obstacles:
         return Finding(topic=slot, name=candidate.name, state=State.MISSING, detail=", and ".join(candidate.obstacles))
     if candidate.reservations:
@@ -167,26 +167,38 @@ def _keys(environment: Mapping[str, str]) -> tuple[Finding, ...]:
 def _key(environment: Mapping[str, str], whose: str, *names: str) -> Finding:
     found = next((each for each in names if environment.get(each, "").strip()), None)
     if found is None:
-        detail = f"only for questions to {whose}: export {names[0]}=…"
+        detail = f"for questions to {whose} only: export {names[0]}=…"
         return Finding(topic="keys", name=names[0], state=State.MISSING, detail=detail)
     return Finding(topic="keys", name=found, state=State.READY, detail="set")
 
 
-def print_findings(console: Console, findings: tuple[Finding, ...]) -> None:
-    """Show findings as one table per topic."""
+def next_command(config: Config, findings: tuple[Finding, ...]) -> str:
+    """Return what to type next: what brings this machine closest to its best engines, or a run where nothing does."""
+    missing = {(each.topic, each.name) for each in findings if each.state is State.MISSING}
+    if ("machine", "GPU") in missing:  # trained models would not be chosen
+        return "fast-snow infer VIDEO"
+    if any(("packages", each.name) in missing for each in PACKAGES if each.extra == "models"):
+        return 'pip install "fast-snow[models]"'
+    if any(("weights", each.name) in missing for each in weights.wanted(config)):
+        return "fast-snow fetch-models"
+    if ("packages", "tensorrt") not in missing and ("geometry", "da3-tensorrt") in missing:
+        return "fast-snow export-engines --like VIDEO"
+    return "fast-snow infer VIDEO"
+
+
+def print_findings(console: Console, config: Config, findings: tuple[Finding, ...]) -> None:
+    """Print one table per topic, then the engines that `infer` selects and the next command; at most 80 columns."""
     colour = {State.READY: "green", State.ON_REQUEST: "cyan", State.MISSING: "yellow"}
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("", "", "", "", "licence"):
-        table.add_column(column)
-    topic = ""
-    for each in findings:
-        state = f"[{colour[each.state]}]{each.state.value}[/]"
-        table.add_row(
-            f"[bold]{each.topic}[/]" if each.topic != topic else "",
-            escape(each.name),
-            state,
-            escape(each.detail),
-            escape(each.licence),
-        )
-        topic = each.topic
-    console.print(table)
+    width = min(console.width, WIDTH)
+    for topic in dict.fromkeys(each.topic for each in findings):
+        table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
+        for each in (each for each in findings if each.topic == topic):
+            state = f"[{colour[each.state]}]{each.state.value}[/]"
+            table.add_row(state, escape(each.name), escape(each.detail), escape(each.licence))
+        console.print(f"[bold]{topic}[/]")
+        console.print(table, width=width)
+    ready = {each.topic: each.name for each in reversed(findings) if each.state is State.READY}
+    named = {slot: getattr(config.engines, slot) for slot in SLOTS}
+    engines = ", ".join(f"{slot} {ready[slot] if name == 'auto' else name}" for slot, name in named.items())
+    console.print(f"[bold]selected[/]  {escape(engines)}", width=width, highlight=False)
+    console.print(f"[bold]next[/]      {escape(next_command(config, findings))}", width=width, highlight=False)

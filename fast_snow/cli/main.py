@@ -16,6 +16,7 @@ from typing import NoReturn
 import tyro
 
 from fast_snow.cli import standard_streams
+from fast_snow.cli.model_options import ExportEngines, FetchModels
 from fast_snow.cli.options import Command
 from fast_snow.cli.query_options import Query
 from fast_snow.config import Config
@@ -23,6 +24,8 @@ from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import BASE_URL, as_options
 from fast_snow.presets import load as load_preset
 
+_READS = {"ask": ("vlm.",), "fetch-models": FetchModels.settings, "export-engines": ExportEngines.settings}
+"""Settings of a preset that these commands accept; the others accept all."""
 _WITH_PRESET = (["infer"], ["ask"], ["fetch-models"], ["export-engines"], ["eval", "run"], ["eval", "qa"])
 
 
@@ -64,8 +67,9 @@ def _with_preset(arguments: list[str]) -> list[str]:
     if arguments[:command] not in _WITH_PRESET:
         return arguments
     preset = Config() if given.preset is None else load_preset(given.preset, base_url=given.base_url)
-    settings = as_options(Config(vlm=preset.vlm) if arguments[0] == "ask" else preset)
-    own = ["--vlm.base-url", given.base_url] if given.base_url else []
+    read = _READS.get(arguments[0], ("",))
+    settings = as_options(preset, read)
+    own = ["--vlm.base-url", given.base_url] if given.base_url and "vlm.base_url".startswith(read) else []
     return [*arguments[:command], *settings, *own, *arguments[command:]]
 
 

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 
 from fast_snow.cli.ask_options import Ask
 from fast_snow.cli.eval_options import Eval
 from fast_snow.cli.mcp_options import Mcp
+from fast_snow.cli.model_options import ExportEngines, FetchModels
 from fast_snow.cli.query_options import Query
 from fast_snow.config import Config
 
@@ -65,59 +66,11 @@ class Validate:
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor:
-    """Tell which engines, weights, keys and licences are there, what is missing and what to do about it."""
+    """List the engines, weights, packages and API keys found, with their licences, and how to get what is missing."""
 
     preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """A TOML file of settings that says where weights are."""
+    """TOML file of settings, for the paths of the weights."""
     debug: DebugFlag = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class FetchModels:
-    """Download the weights of FastSAM, Depth Anything 3 and SAM3 to where the settings look for them.
-
-    What is there and right is not downloaded again, what was interrupted goes on, and checksums are verified. SAM3 is
-    given on request: accept its licence on its page, then log in with `hf auth login`. Licences are shown.
-    """
-
-    names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = ()
-    """Which weights, like FastSAM-s da3-small sam3; those that the settings name where none is given."""
-    force: bool = False
-    """Replace files that are sound but not as published."""
-    preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """A TOML file of settings; options given here win over it."""
-    quiet: bool = False
-    """Show no progress."""
-    debug: DebugFlag = False
-    config: Annotated[Config, tyro.conf.arg(name="")] = Config()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExportEngines:
-    """Compile FastSAM and Depth Anything 3 to ONNX and, where TensorRT and a GPU are there, to TensorRT engines.
-
-    Every artefact is compared with torch before it takes its place, and has a manifest beside it. One that is up to
-    date is not built again. Depth Anything 3 is compiled for one frame size, so give the size of your videos.
-    """
-
-    model: Literal["fastsam", "da3", "all"] = "all"
-    """Which network."""
-    precision: Literal["auto", "fp32", "fp16"] = "auto"
-    """Arithmetic of the network; auto takes fp16 for a GPU and fp32 for a CPU."""
-    shape: str = "720x1280"
-    """Height and width of the videos' frames in pixels."""
-    like: Annotated[Path | None, tyro.conf.arg(metavar="INPUT")] = None
-    """Take the shape from this video or recording."""
-    target: Literal["auto", "onnx", "tensorrt"] = "auto"
-    """What to build; auto takes TensorRT where it is installed and there is a GPU, else ONNX."""
-    force: bool = False
-    """Build again what is up to date."""
-    preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """A TOML file of settings; options given here win over it."""
-    quiet: bool = False
-    """Show no progress."""
-    debug: DebugFlag = False
-    config: Annotated[Config, tyro.conf.arg(name="")] = Config()
 
 
 Command = Infer | Ask | Query | FetchModels | ExportEngines | View | Validate | Eval | Mcp | Doctor

@@ -159,25 +159,28 @@ def _reasons(used: Sequence[EngineUse]) -> dict[str, list[str]]:
 
 
 def print_fetched(fetched: Sequence[Fetched]) -> None:
-    """Tell which weights are in place, where, and under which licence they may be used."""
+    """Print which weights are in place, where, and under which licence."""
     out = console()
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for each in fetched:
-        checked = "verified" if all(file.verified for file in each.files) else "the source states no checksum"
-        state = "downloaded" if each.downloaded else "already there"
+        checked = "verified" if all(file.verified for file in each.files.values()) else "no published checksum"
+        state = "downloaded" if each.downloaded else "already present"
         table.add_row(f"[bold]{each.weights.name}[/]", state, checked, escape(str(each.folder)), each.weights.licence)
     out.print(table)
 
 
 def print_exported(exported: "Sequence[Exported]", warnings: Sequence[str]) -> None:
-    """Tell which compiled networks are in place, and how far they are from torch."""
+    """Print which compiled networks are in place, and their difference from PyTorch."""
     out = console()
     for each in exported:
         state = "up to date" if each.up_to_date else "built"
         out.print(f"[bold]{escape(str(each.path))}[/]  {state}", highlight=False)
         for name, agreement in each.manifest.parity.items():
             allowed = each.manifest.tolerance[name]
-            out.print(f"    {name}: within {agreement.largest:.2g} of torch, {allowed:.2g} allowed", highlight=False)
+            out.print(
+                f"    {name}: differs from PyTorch by at most {agreement.largest:.2g} (tolerance {allowed:.2g})",
+                highlight=False,
+            )
     for warning in warnings:
         out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
 

@@ -92,7 +92,7 @@ def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridS
     """
     missing = installed("onnxruntime") if target == "onnx" else installed("tensorrt", "torch")
     found = artefacts.find(
-        Path(config.engines.compiled_path),
+        weights.on_disk(config.engines.compiled_path),
         model,
         variant,
         frame,

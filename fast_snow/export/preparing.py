@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from fast_snow import weights
@@ -71,7 +70,7 @@ def run(
         tensorrt = tensorrt_engine.here(config.runtime.device)
     return export_engines(
         (_prepare(config, each, chosen, shape) for each in models),
-        Path(config.engines.compiled_path),
+        weights.on_disk(config.engines.compiled_path),
         tensorrt=tensorrt,
         force=force,
         progress=progress,

@@ -1,4 +1,4 @@
-"""The weights that are known by name: where they come from, under which licence, and how to get access."""
+"""The weights that are known by name, with their source and licence."""
 
 import difflib
 from dataclasses import dataclass
@@ -20,15 +20,13 @@ class HuggingFace:
 
     Attributes:
         repository: owner and name.
-        revision: branch, tag or commit.
     """
 
     repository: str
-    revision: str = "main"
 
     @property
     def page(self) -> str:
-        """Where a person reads about the weights and asks for access."""
+        """Web page that describes the weights and grants access."""
         return f"https://huggingface.co/{self.repository}"
 
 
@@ -46,24 +44,8 @@ class GitHubRelease:
 
     @property
     def page(self) -> str:
-        """Where a person reads about the release."""
+        """Web page of the release."""
         return f"https://github.com/{self.repository}/releases/tag/{self.tag}"
-
-
-Source = HuggingFace | GitHubRelease
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightFile:
-    """One file of some weights.
-
-    Attributes:
-        name: at the source and on disk.
-        sha256: of its content; None where nobody has pinned it: then what the source states counts.
-    """
-
-    name: str
-    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,100 +53,65 @@ class Weights:
     """Trained weights that can be fetched.
 
     Attributes:
-        name: as the user writes it.
-        model: which engine takes them.
-        source: where they come from.
+        name: on the command line.
+        model: engine that loads them.
+        source: that publishes them.
         files: all that the engine needs.
-        licence: under which they may be used.
+        licence: of the weights.
         gated: whether the owner must grant access, on the source's page.
-        approximate_mb: size of the download in megabytes; None where it is not known.
     """
 
     name: str
     model: Model
-    source: Source
-    files: tuple[WeightFile, ...]
+    source: HuggingFace | GitHubRelease
+    files: tuple[str, ...]
     licence: str
     gated: bool = False
-    approximate_mb: int | None = None
 
 
-def _files(*names: str) -> tuple[WeightFile, ...]:
-    return tuple(WeightFile(name=each) for each in names)
+def _on_hub(name: str, model: Model, repository: str, licence: str, *files: str, gated: bool = False) -> Weights:
+    source = HuggingFace(repository=repository)
+    files = files or ("config.json", "model.safetensors")
+    return Weights(name=name, model=model, source=source, files=files, licence=licence, gated=gated)
 
 
-def _fastsam(name: str, approximate_mb: int) -> Weights:
-    return Weights(
-        name=name,
-        model="fastsam",
-        source=GitHubRelease(repository="ultralytics/assets", tag="v8.4.0"),
-        files=_files(f"{name}.pt"),
-        licence=AGPL,
-        approximate_mb=approximate_mb,
-    )
-
-
-def _da3(name: str, licence: str, *, retrained: bool = False) -> Weights:
-    """Describe a variant of DA3; upstream asks to prefer those retrained as 1.1, which are the same networks."""
-    repository = f"depth-anything/{name.upper()}{'-1.1' if retrained else ''}"
-    return Weights(
-        name=name,
-        model="da3",
-        source=HuggingFace(repository=repository),
-        files=_files("config.json", "model.safetensors"),
-        licence=licence,
-    )
-
-
-def _sam3(name: Literal["sam3", "sam3-hf"], *files: str) -> Weights:
-    return Weights(
-        name=name,
-        model=name,
-        source=HuggingFace(repository="facebook/sam3"),
-        files=_files(*files),
-        licence=SAM_LICENSE,
-        gated=True,
-        approximate_mb=3400,
-    )
+def _fastsam(name: str) -> Weights:
+    source = GitHubRelease(repository="ultralytics/assets", tag="v8.4.0")
+    return Weights(name=name, model="fastsam", source=source, files=(f"{name}.pt",), licence=AGPL)
 
 
 CATALOGUE = (
-    _fastsam("FastSAM-s", 24),
-    _fastsam("FastSAM-x", 145),
-    _da3("da3-small", APACHE),
-    _da3("da3-base", APACHE),
-    _da3("da3-large", NON_COMMERCIAL, retrained=True),
-    _da3("da3-giant", NON_COMMERCIAL, retrained=True),
-    _da3("da3nested-giant-large", NON_COMMERCIAL, retrained=True),
-    _da3("da3metric-large", APACHE),
-    _da3("da3mono-large", APACHE),
-    _sam3("sam3", "sam3.pt"),
-    _sam3("sam3-hf", "config.json", "model.safetensors"),
-    Weights(
-        name="sam2",
-        model="sam2",
-        source=HuggingFace(repository="facebook/sam2.1-hiera-large"),
-        files=_files("config.json", "model.safetensors"),
-        licence=APACHE,
-    ),
+    _fastsam("FastSAM-s"),
+    _fastsam("FastSAM-x"),
+    _on_hub("da3-small", "da3", "depth-anything/DA3-SMALL", APACHE),
+    _on_hub("da3-base", "da3", "depth-anything/DA3-BASE", APACHE),
+    _on_hub("da3-large", "da3", "depth-anything/DA3-LARGE-1.1", NON_COMMERCIAL),
+    _on_hub("da3-giant", "da3", "depth-anything/DA3-GIANT-1.1", NON_COMMERCIAL),
+    _on_hub("da3nested-giant-large", "da3", "depth-anything/DA3NESTED-GIANT-LARGE-1.1", NON_COMMERCIAL),
+    _on_hub("da3metric-large", "da3", "depth-anything/DA3METRIC-LARGE", APACHE),
+    _on_hub("da3mono-large", "da3", "depth-anything/DA3MONO-LARGE", APACHE),
+    _on_hub("sam3", "sam3", "facebook/sam3", SAM_LICENSE, "sam3.pt", gated=True),
+    _on_hub("sam3-hf", "sam3-hf", "facebook/sam3", SAM_LICENSE, gated=True),
+    _on_hub("sam2", "sam2", "facebook/sam2.1-hiera-large", APACHE),
 )
 """All weights that are known by name.
 
-`sam3` and `sam3-hf` are one model in the formats of two packages; `sam2` serves SNOW, the baseline.
+`sam3` and `sam3-hf` are one model in the formats of two packages; `sam2` is for SNOW, the baseline. Upstream recommends
+the retrained DA3 checkpoints (1.1), which are the same networks.
 """
 
 
 def known(name: str) -> Weights | None:
-    """Return the weights of that name, in whatever case and with or without DA3's `-1.1`; None where there are none."""
+    """Return the weights of that name, in any case, with or without DA3's `-1.1`; None if not known."""
     plain = name.casefold().removesuffix("-1.1")
     return next((each for each in CATALOGUE if each.name.casefold() == plain), None)
 
 
 def named(name: str) -> Weights:
-    """Return the weights of that name, in whatever case.
+    """Return the weights of that name, as `known` does.
 
     Raises:
-        ConfigError: there are none; the nearest name is offered.
+        ConfigError: not known; the message offers the nearest name.
     """
     found = known(name)
     if found is None:

@@ -1,4 +1,4 @@
-"""`SHA256SUMS.json`: what was fetched into a folder, so that later loads can check it."""
+"""`SHA256SUMS.json`: the checksums of the files fetched into a folder, which loading verifies."""
 
 import hashlib
 import json
@@ -13,20 +13,19 @@ from fast_snow.limits import SMALL_JSON_FILE
 from fast_snow.untrusted_files import open_file
 
 RECORD = "SHA256SUMS.json"
-_FORMAT = 1
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What is known of one fetched file.
+    """One fetched file.
 
     Attributes:
-        sha256: of its content, as hexadecimal digits.
+        sha256: of its content, hexadecimal.
         size: in bytes.
-        source: the address it came from.
+        source: address of the download.
         revision: commit or release.
-        verified: whether the source stated a digest, and the content has it.
+        verified: whether the content has the published checksum; a source may publish none.
     """
 
     sha256: str
@@ -37,34 +36,27 @@ class Recorded:
 
 
 def read(folder: Path) -> dict[str, Recorded]:
-    """Return what was fetched into a folder, by file name; nothing where there is no record, or none that can be read.
-
-    A record that cannot be read is no failure: it only means that the files must be checked against their source again.
-    """
+    """Return the record of a folder, by file name; empty without a readable one: its files are then verified again."""
     try:
         document: Any = untrusted_json.load(folder / RECORD, limit=SMALL_JSON_FILE)
     except InputError:
         return {}
-    if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        return {}
-    files = document.get("files")
-    entries = {name: _recorded(each) for name, each in files.items()} if isinstance(files, dict) else {}
-    return {name: each for name, each in entries.items() if each is not None}
+    match document:
+        case {"format": 1, "files": dict(files)}:
+            entries = {name: _recorded(entry) for name, entry in files.items()}
+            return {name: recorded for name, recorded in entries.items() if recorded is not None}
+        case _:
+            return {}
 
 
 def as_bytes(files: Mapping[str, Recorded]) -> bytes:
-    """Return the record of a folder as it is written."""
-    document = {"format": _FORMAT, "files": {name: asdict(files[name]) for name in sorted(files)}}
+    """Return the content of a folder's record."""
+    document = {"format": 1, "files": {name: asdict(files[name]) for name in sorted(files)}}
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
 def sha256_of(path: Path, report: Callable[[int], None] = lambda _: None) -> str:
-    """Return the SHA-256 of a file as hexadecimal digits.
-
-    Args:
-        path: the file.
-        report: told how many bytes were read so far.
-    """
+    """Return the SHA-256 of a file, hexadecimal; `report` receives the bytes read so far."""
     digest, done = hashlib.sha256(), 0
     with open_file(path) as file:
         while chunk := file.read(_CHUNK):
@@ -75,28 +67,20 @@ def sha256_of(path: Path, report: Callable[[int], None] = lambda _: None) -> str
 
 
 def check(path: Path) -> None:
-    """Refuse a file that is not what was fetched; files without a record pass.
-
-    Args:
-        path: a file of weights, read to its end.
+    """Verify a file against the record of its folder; files without an entry pass.
 
     Raises:
-        InputError: the content differs from the record.
+        InputError: the checksum differs.
     """
     recorded = read(path.parent).get(path.name)
-    if recorded is None:
-        return
-    actual = sha256_of(path)
-    if actual != recorded.sha256:
+    if recorded is not None and (actual := sha256_of(path)) != recorded.sha256:
         raise InputError(
-            f"{path}: SHA-256 {actual[:12]}…, but {recorded.sha256[:12]}… was fetched: run fast-snow fetch-models"
-            f" again, or remove its entry from {RECORD} if you put your own weights there"
+            f"{path}: SHA-256 {actual[:12]}… differs from {recorded.sha256[:12]}… as fetched: run fast-snow"
+            f" fetch-models again, or remove its entry from {RECORD} if these are your own weights"
         )
 
 
 def _recorded(entry: object) -> Recorded | None:
-    if not isinstance(entry, dict):
-        return None
     match entry:
         case {
             "sha256": str(sha256),

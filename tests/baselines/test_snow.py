@@ -176,7 +176,7 @@ def test_without_weights_auto_takes_colour_regions_and_says_why(tmp_path: Path):
     assert use.name == "classical"
     (over,) = use.passed_over
     assert over.name == "sam2"
-    assert "config.json is not there" in over.why
+    assert "config.json is missing" in over.why
     assert "fast-snow fetch-models sam2" in over.why
 
 

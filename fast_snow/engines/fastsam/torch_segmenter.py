@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.mask_resize import resize
 from fast_snow.protocols import Progress, Segmenter, silent
 from fast_snow.types import Detections, Frames, Geometry, GridShape, Masks
+from fast_snow.weights import on_disk
 
 _HALF = 16
 
@@ -56,7 +56,7 @@ Predict = Callable[[list[UInt8[np.ndarray, "h w 3"]]], list[Any]]
 
 @contextmanager
 def _predictor(config: FastSamConfig, device: torch.device) -> Iterator[Predict]:
-    network = load(Path(config.model_path)).network
+    network = load(on_disk(config.model_path)).network
     from ultralytics.models.fastsam import FastSAMPredictor
 
     predictor = FastSAMPredictor(

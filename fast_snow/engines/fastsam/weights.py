@@ -15,7 +15,7 @@ from fast_snow.engines.fastsam.upstream import ultralytics
 from fast_snow.errors import InputError
 from fast_snow.limits import CHECKPOINT_MODULES, PATH_LENGTH
 from fast_snow.weights import check, damage
-from fast_snow.weights.pickles import require_cheap
+from fast_snow.weights.integrity import require_cheap
 
 _LETTER_BY_WIDTH = {16: "n", 32: "s", 48: "m", 64: "l", 80: "x"}
 """The scale of YOLOv8 by the channels of its first convolution."""

@@ -9,8 +9,8 @@ import torch
 
 from fast_snow.engines.sam3.package_workarounds import UpstreamTracker, built, import_builder
 from fast_snow.errors import ConfigError, InputError
-from fast_snow.weights import damage
-from fast_snow.weights.pickles import require_cheap
+from fast_snow.weights import damage, on_disk
+from fast_snow.weights.integrity import require_cheap
 
 _FILES = ("sam3.safetensors", "sam3.pt")
 _PREFIXES = {"detector.backbone.vision_backbone.": "backbone.vision_backbone.", "tracker.": ""}
@@ -32,7 +32,7 @@ def load(model_path: str, device: torch.device) -> UpstreamTracker:
         ConfigError: there are no weights.
         InputError: the file is damaged or holds another network.
     """
-    weights = _weights_file(Path(model_path).expanduser())
+    weights = _weights_file(on_disk(model_path))
     tensors = read(weights)
     return with_weights(untrained(device), tensors, source=str(weights)).to(device)
 

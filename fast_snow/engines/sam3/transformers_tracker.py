@@ -6,7 +6,6 @@ them and by both passes. Returned masks own their buffers.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from weakref import WeakSet
 
 from fast_snow.config import Sam3Config
@@ -17,6 +16,7 @@ from fast_snow.engines.torch_runtime import devices, memory
 from fast_snow.errors import EngineError
 from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
 from fast_snow.types import Frames, GridShape
+from fast_snow.weights import on_disk
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
     place = devices.choose(device)
     precision = devices.precision(config.precision, place)
     network = Network(
-        module=transformers_weights.load(Path(config.model_path), place, precision),
+        module=transformers_weights.load(on_disk(config.model_path), place, precision),
         device=place,
         precision=precision,
         state_on_host=config.offload_state_to_cpu,

@@ -132,7 +132,7 @@ def test_truncated_weights_are_refused(folders, tmp_path):
     folder = _copy(folders["da3-small"], tmp_path)
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigError, match="is cut short"):
+    with pytest.raises(ConfigError, match="is truncated"):
         load(folder)
 
 

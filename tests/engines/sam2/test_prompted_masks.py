@@ -134,11 +134,11 @@ def test_the_published_video_model_is_read_too(module, folder: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
-        (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors is not there"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "model.safetensors is missing"),
         (lambda folder: (folder / "config.json").write_text('{"model_type": "bert"}'), "describes bert, expected sam2"),
         (
             lambda folder: (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-9]),
-            "is cut short",
+            "is truncated",
         ),
     ],
 )

@@ -97,10 +97,10 @@ def test_takes_the_published_folder_of_the_whole_model(tmp_path: Path) -> None:
 
 
 def test_refuses_a_folder_without_weights(tmp_path: Path) -> None:
-    assert "config.json is not there" in refusal(tmp_path / "nowhere")
+    assert "config.json is missing" in refusal(tmp_path / "nowhere")
     save(network(), tmp_path)
     (tmp_path / WEIGHTS).unlink()
-    assert f"{WEIGHTS} is not there" in refusal(tmp_path)
+    assert f"{WEIGHTS} is missing" in refusal(tmp_path)
 
 
 def test_refuses_weights_that_are_cut_short(folder: Path) -> None:
@@ -116,7 +116,7 @@ def test_refuses_another_network(folder: Path) -> None:
     (folder / "config.json").write_text("[1]")
     assert "describes no known network" in refusal(folder)
     (folder / "config.json").write_text("{")
-    assert "config.json is cut short or not JSON" in refusal(folder)
+    assert "config.json is truncated or not JSON" in refusal(folder)
 
 
 def test_refuses_a_configuration_of_the_wrong_types(folder: Path) -> None:
