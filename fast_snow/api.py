@@ -1,6 +1,7 @@
 """The Python interface: a video or a recording becomes a graph."""
 
 import warnings
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -9,11 +10,15 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
 
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
 from fast_snow import document, keyframes, output
 from fast_snow.composition import Composition, Engines, compose
 from fast_snow.config import Config
 from fast_snow.emptiness import doubts
-from fast_snow.errors import FastSnowWarning
+from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.graph import fold, start
 from fast_snow.inputs import Input, open_input
 from fast_snow.inputs.opening import located
@@ -27,12 +32,11 @@ from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
 from fast_snow.run_record import RunSummary, record
 from fast_snow.types import LabelledMasks, SceneGraph
+from fast_snow.types.values import counted
+from fast_snow.viewing.drawing import draw_objects
 
-MASKS_PER_FILE = 120
-"""Frames whose masks share a file; larger files might be refused when they are read (`limits.MASKS_UNPACKED`)."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Result:
     """What a run made.
 
@@ -48,6 +52,34 @@ class Result:
     keyframes: tuple[KeyframeImage, ...]
     record: Mapping[str, Any]
 
+    def __repr__(self) -> str:
+        return f"Result({self.graph!r}, {counted(len(self.keyframes), 'keyframe')})"
+
+    def _repr_html_(self) -> str:
+        """Return the first keyframe with numbered objects and the table of tracks, for notebooks."""
+        if not self.keyframes:
+            return self.graph._repr_html_()
+        _, data = cv2.imencode(".jpg", cv2.cvtColor(self.picture(), cv2.COLOR_RGB2BGR))
+        image = b64encode(data.tobytes()).decode("ascii")
+        return f'<img src="data:image/jpeg;base64,{image}" style="max-width:100%">{self.graph._repr_html_()}'
+
+    def picture(self, t: int | None = None) -> UInt8[np.ndarray, "height width 3"]:
+        """Return a keyframe as an RGB image with the objects' outlines and numbers.
+
+        Args:
+            t: index of the keyframe in the clip; the first keyframe if omitted.
+
+        Raises:
+            InputError: frame `t` is no keyframe.
+        """
+        known = {each.t: image for each, image in zip(self.graph.keyframes, self.keyframes, strict=True)}
+        t = next(iter(known), None) if t is None else t
+        if t is None or t not in known:
+            raise InputError(f"picture: got t={t}, expected a keyframe, one of {list(known)}")
+        bgr = np.asarray(cv2.imdecode(np.frombuffer(known[t].jpeg, np.uint8), cv2.IMREAD_COLOR))
+        (labelled,) = (each for each in self.labelled if each.t == t)
+        return draw_objects(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8), labelled)
+
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write graph, keyframes, masks and record into a folder, complete or not at all.
 
@@ -61,10 +93,8 @@ class Result:
         """
         path = self.record["input"]["path"]
         source = None if path is None else Path(path)
-        with output.create(Path(folder), overwrite=overwrite, source=source) as writer:
-            for first in range(0, max(1, len(self.labelled)), MASKS_PER_FILE):
-                part = self.labelled[first : first + MASKS_PER_FILE]
-                writer.add(first // MASKS_PER_FILE, part, self.keyframes if first == 0 else ())
+        with output.create(Path(folder).expanduser(), overwrite=overwrite, source=source) as writer:
+            writer.add(self.labelled, self.keyframes)
             writer.finish(self.graph, self.record)
 
 
@@ -151,7 +181,7 @@ def load(folder: str | Path) -> SceneGraph:
     Raises:
         InputError: there is none, or it is not valid.
     """
-    path = Path(folder)
+    path = Path(folder).expanduser()
     return document.read(path / output.GRAPH, within=path) if path.is_dir() else document.read(path)
 
 

@@ -67,7 +67,7 @@ def infer(command: Infer) -> int:
         with terminable():  # again: engines put in handlers of their own
             summary, graph = RunSummary(), start(config).graph
             for step in steps(source, composition, config, progress=progress):
-                writer.add(step.window, step.state.labelled, step.keyframes)
+                writer.add(step.state.labelled, step.keyframes)
                 summary, graph = summary.after(step), step.state.graph
                 progress("clip", graph.num_frames, source.expected_frames or 0)
             wall_s = perf_counter() - began

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,9 @@ from fast_snow.output.workspace import locked
 from fast_snow.types import LabelledMasks, Masks, SceneGraph
 from fast_snow.untrusted_files import shown
 
+FRAMES_PER_FILE = 120
+"""Frames whose masks share a file; larger files might be refused when they are read (`limits.MASKS_UNPACKED`)."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunWriter:
@@ -38,13 +41,15 @@ class RunWriter:
     staging: Path
     files: dict[str, dict[str, str | int]] = field(default_factory=dict)
 
-    def add(self, window: int, labelled: Iterable[LabelledMasks], keyframes: Iterable[KeyframeImage]) -> None:
-        """Store what one window adds."""
+    def add(self, labelled: Sequence[LabelledMasks], keyframes: Iterable[KeyframeImage]) -> None:
+        """Store what one window adds: masks in files of at most `FRAMES_PER_FILE` frames each."""
         for each in keyframes:
             self._write(each.path, each.jpeg)
-        arrays = io.BytesIO()
-        np.savez_compressed(arrays, **_mask_arrays(list(labelled)))
-        self._write(f"{MASKS}/{window:06d}.npz", arrays.getvalue())
+        for first in range(0, max(1, len(labelled)), FRAMES_PER_FILE):
+            arrays = io.BytesIO()
+            np.savez_compressed(arrays, **_mask_arrays(labelled[first : first + FRAMES_PER_FILE]))
+            number = sum(name.startswith(f"{MASKS}/") for name in self.files)
+            self._write(f"{MASKS}/{number:06d}.npz", arrays.getvalue())
 
     def finish(self, graph: SceneGraph, record: Mapping[str, Any]) -> None:
         """Store the graph and the record of the run, which names all files."""
@@ -131,7 +136,7 @@ def _told(out: Path) -> Iterator[None]:
         ) from error
 
 
-def _mask_arrays(labelled: list[LabelledMasks]) -> dict[str, Any]:
+def _mask_arrays(labelled: Sequence[LabelledMasks]) -> dict[str, Any]:
     """Return the masks of some frames as arrays: `t` and `object_id` per mask, and the runs of all masks."""
     shape = labelled[0].masks.shape if labelled else (0, 0)
     masks = Masks.concatenate([each.masks for each in labelled], shape)

@@ -65,7 +65,7 @@ def add_files_of_the_user(folder: Path) -> None:
 def save(run: Result, folder: Path, *, overwrite: bool = False) -> None:
     """Save a run as `infer` does."""
     with output.create(folder, overwrite=overwrite) as writer:
-        writer.add(0, run.labelled, run.keyframes)
+        writer.add(run.labelled, run.keyframes)
         writer.finish(run.graph, run.record)
 
 

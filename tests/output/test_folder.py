@@ -6,11 +6,13 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fast_snow import output
 from fast_snow.errors import FastSnowWarning, OutputError
 from fast_snow.keyframes import KeyframeImage
+from fast_snow.output.run_folder import FRAMES_PER_FILE
 from tests.output import runs
 
 
@@ -97,7 +99,7 @@ def test_linked_folders_within_a_run_are_refused(tmp_path: Path, out: Path):
 def save_while(out: Path, name: str, *, overwrite: bool = False) -> None:
     """Save a run, and put a file of the user under a name just before it is published."""
     with output.create(out, overwrite=overwrite) as writer:
-        writer.add(0, runs.new_run().labelled, runs.new_run().keyframes)
+        writer.add(runs.new_run().labelled, runs.new_run().keyframes)
         writer.finish(runs.new_run().graph, runs.new_run().record)
         (out / name).parent.mkdir(exist_ok=True)
         (out / name).write_text("mine")
@@ -124,7 +126,7 @@ def test_a_file_of_the_old_run_that_is_changed_while_the_run_works_stays(out: Pa
 def test_a_second_run_into_a_folder_at_work_is_refused(out: Path):
     with output.create(out) as writer:
         assert "another run is at work" in refusal(out, overwrite=True)
-        writer.add(0, runs.new_run().labelled, runs.new_run().keyframes)
+        writer.add(runs.new_run().labelled, runs.new_run().keyframes)
         writer.finish(runs.new_run().graph, runs.new_run().record)
     assert runs.files(out) == runs.content(runs.new_run)
 
@@ -196,7 +198,7 @@ def test_a_name_that_is_not_unicode_loses_nothing(tmp_path: Path):
     out = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe"))
     record = {**runs.new_run().record, "input": {**runs.new_run().record["input"], "name": "\udcff.mp4"}}
     with output.create(out) as writer:
-        writer.add(0, runs.new_run().labelled, runs.new_run().keyframes)
+        writer.add(runs.new_run().labelled, runs.new_run().keyframes)
         writer.finish(runs.new_run().graph, record)
     assert output.read_record(out)["input"]["name"] == "\\udcff.mp4"
     assert set(runs.files(out)) == set(runs.content(runs.new_run))
@@ -259,3 +261,16 @@ def test_a_blocked_recovery_keeps_both_runs(out: Path):
     with pytest.warns(FastSnowWarning, match=r"could not take its place .*unpublished"):
         assert "already holds a run" in refusal(out)
     assert runs.files(out) == {**runs.content(runs.old_run), "keyframes/000004.jpg": b"mine", **kept()}
+
+
+def test_masks_of_a_long_window_go_to_several_files(tmp_path):
+    """The reader bounds what it unpacks of one file."""
+    run = runs.new_run()
+    frames = [replace(run.labelled[i % len(run.labelled)], t=i) for i in range(2 * FRAMES_PER_FILE + 1)]
+    with output.create(tmp_path / "out") as writer:
+        writer.add(frames, run.keyframes)
+        writer.finish(run.graph, run.record)
+    assert len(list((tmp_path / "out" / "masks").iterdir())) == 3
+    again = list(output.read_masks(tmp_path / "out"))
+    assert [each.t for each in again] == list(range(len(frames)))
+    assert all(np.array_equal(a.object_id, b.object_id) for a, b in zip(again, frames, strict=True))
