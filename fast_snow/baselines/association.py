@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Float64, Int32
 from scipy.optimize import linear_sum_assignment
 
-from fast_snow.baselines.plausibility import distances, plausible_change
+from fast_snow.baselines.geometry import distances, plausible_change
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.types import StepToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Seen:
+class LastSeen:
     """An object as it was last seen."""
 
     object_id: int
@@ -22,7 +22,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Known:
+class KnownObjects:
     """The objects that may be seen again.
 
     Attributes:
@@ -30,7 +30,7 @@ class Known:
         next_id: that of the next new object.
     """
 
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[LastSeen, ...] = ()
     next_id: int = 0
 
 
@@ -44,11 +44,11 @@ class Associated:
     """
 
     object_id: Int32[np.ndarray, " m"]
-    known: Known
+    known: KnownObjects
 
 
-def associate(
-    known: Known,
+def associate_tokens(
+    known: KnownObjects,
     tokens: Sequence[StepToken],
     *,
     t: int,
@@ -94,10 +94,10 @@ def associate(
     object_id[fresh] = np.arange(next_id, next_id + int(fresh.sum()))
     last = {each.object_id: each for each in recent}
     for number, token in zip(object_id.tolist(), tokens, strict=True):
-        last[number] = Seen(object_id=number, time_s=time_s, token=token)
+        last[number] = LastSeen(object_id=number, time_s=time_s, token=token)
     return Associated(
         object_id=object_id,
-        known=Known(seen=tuple(last[each] for each in sorted(last)), next_id=next_id + int(fresh.sum())),
+        known=KnownObjects(seen=tuple(last[each] for each in sorted(last)), next_id=next_id + int(fresh.sum())),
     )
 
 

@@ -87,6 +87,6 @@ def _sam2(config: Config, settings: SnowConfig) -> OpenMasks:
 
 
 def _classical() -> OpenMasks:
-    from fast_snow.baselines.grown_masks import open_masks
+    from fast_snow.baselines.classical_masks import open_masks
 
     return open_masks

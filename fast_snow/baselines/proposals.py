@@ -10,8 +10,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from fast_snow.baselines.clusters import Cloud, cloud, clusters, representatives
+from fast_snow.baselines.geometry import plausible_shape
 from fast_snow.baselines.masks_from_points import MasksOfPoints
-from fast_snow.baselines.plausibility import plausible_shape
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.config import Config, StepConfig
 from fast_snow.kernels.mask_iou import pairwise_iou

@@ -13,10 +13,10 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.baselines.association import Associated, Known, associate
+from fast_snow.baselines.association import Associated, KnownObjects, associate_tokens
+from fast_snow.baselines.geometry import Relations, relations
 from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose, own
 from fast_snow.baselines.proposals import FrameObjects, objects_of_frame
-from fast_snow.baselines.relations import Relations, relations
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.composition import Composition, EngineUse, compose
 from fast_snow.config import Config, WindowConfig
@@ -79,7 +79,7 @@ class _State:
     """
 
     world: FoldState
-    known: Known = field(default_factory=Known)
+    known: KnownObjects = field(default_factory=KnownObjects)
     frames: tuple[tuple[FrameObjects, Associated], ...] = ()
     relations: tuple[Relations, ...] = ()
     seconds: StageSeconds = field(default_factory=StageSeconds)
@@ -192,7 +192,7 @@ class _Stages:
         masks_of = look(window.frames.image[i], geometry.grid)
         objects = objects_of_frame(masks_of, geometry, i, t=t, config=self.config, settings=self.settings)
         described = perf_counter()
-        named = associate(
+        named = associate_tokens(
             state.known,
             objects.tokens,
             t=t,

@@ -1,32 +1,39 @@
-"""What each command of `fast-snow eval` does."""
+"""The commands of `fast-snow eval`."""
 
 import shutil
 import sys
 from collections.abc import Sequence
-from functools import singledispatch
+from functools import partial, singledispatch
+from typing import Final
 
 from rich.markup import escape
 from rich.table import Table
 
-from fast_snow.cli.eval_options import EvalCheck, EvalCompare, EvalRun
-from fast_snow.cli.eval_qa_commands import evaluate_questions
+from fast_snow.cli.eval_options import EvalCheck, EvalCompare, EvalQa, EvalRun
+from fast_snow.cli.shown_qa_report import print_costs
+from fast_snow.cli.shown_qa_report import print_report as print_qa_report
 from fast_snow.cli.terminal import console, shown_progress, terminable
-from fast_snow.errors import ConfigError
-from fast_snow.evaluation import manifest as manifests
-from fast_snow.evaluation.cases import cases_of, identity
-from fast_snow.evaluation.comparison import Comparison, Difference, compare, sides
-from fast_snow.evaluation.known_systems import named
-from fast_snow.evaluation.measures import MEASURES, NONE, Measure
-from fast_snow.evaluation.page import PARTIAL
-from fast_snow.evaluation.report import Report, Row, says_little, tabulate
-from fast_snow.evaluation.report_files import write
-from fast_snow.evaluation.running import ABOUT, RUNS, evaluate
+from fast_snow.errors import ConfigError, InputError
+from fast_snow.evaluation.manifest import check_manifest, load_manifest
+from fast_snow.evaluation.metrics.metric_definitions import MEASURES, NONE, Measure
+from fast_snow.evaluation.qa.planning import Plan, estimate_costs, plan_questions
+from fast_snow.evaluation.qa.question import select_arms
+from fast_snow.evaluation.qa.question_files import QuestionFiles, read_questions
+from fast_snow.evaluation.qa.report import QaReport, write_qa_report
+from fast_snow.evaluation.qa.requests import requests
+from fast_snow.evaluation.qa.runner import evaluate_arms, score_recorded
+from fast_snow.evaluation.report.comparison import Comparison, Difference, compare_systems, select_sides
+from fast_snow.evaluation.report.html_page import PARTIAL, write_report
+from fast_snow.evaluation.report.tables import Report, ReportRow, says_little, tabulate_runs
+from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, manifest_identity, select_cases
+from fast_snow.evaluation.systems import select_systems
+from fast_snow.reasoning.providers import open_model
 
-INCOMPLETE = 1
+INCOMPLETE: Final = 1
 """Exit code where clips are not as the manifest says, or runs failed."""
 
 
-INTERRUPTED = 130
+INTERRUPTED: Final = 130
 IN_TERMINAL = (
     *("fps", "p50_s", "peak_bytes", "idr", "idf1", "hota"),
     *("trajectory_similarity_m", "depth_scaled_abs_rel", "centroid_m", "spread_m"),
@@ -43,8 +50,8 @@ def run(action: object) -> int:
 @run.register
 def check(action: EvalCheck) -> int:
     """Tell what is missing."""
-    manifest = manifests.load(action.manifest, action.root)
-    problems = manifests.check(manifest, action.root)
+    manifest = load_manifest(action.manifest, action.root)
+    problems = check_manifest(manifest, action.root)
     out = console()
     for problem in problems:
         out.print(f"[yellow]problem[/]  {escape(str(problem))}", highlight=False)
@@ -63,27 +70,27 @@ def run_systems(action: EvalRun) -> int:
     """Run, score and report."""
     if action.repeat < 1:
         raise ConfigError(f"--repeat: got {action.repeat}, expected at least 1")
-    systems = named(_listed(action.systems))
-    manifest = manifests.load(action.manifest, action.root)
-    cases = cases_of(manifest, action.root, _listed(action.clips))
+    systems = select_systems(_listed(action.systems))
+    manifest = load_manifest(action.manifest, action.root)
+    cases = select_cases(manifest, action.root, _listed(action.clips))
     if action.overwrite:
         _drop(action)
     try:
         with shown_progress(quiet=action.quiet) as progress, terminable():
-            evaluation = evaluate(
+            evaluation = evaluate_systems(
                 cases,
                 systems,
                 action.config,
                 folder=action.out,
-                manifest=identity(action.manifest),
+                manifest=manifest_identity(action.manifest),
                 repeat=action.repeat,
                 progress=progress,
             )
     except KeyboardInterrupt:
         print("fast-snow: interrupted; what is done is kept, and the same command goes on", file=sys.stderr)
         return INTERRUPTED
-    report = tabulate(evaluation)
-    files = write(report, action.out, evaluation)
+    report = tabulate_runs(evaluation)
+    files = write_report(report, action.out, evaluation)
     print_report(report)
     print(files[-1])
     return INCOMPLETE if report.failures else 0
@@ -102,12 +109,9 @@ def _drop(action: EvalRun) -> None:
 @run.register
 def compare_results(action: EvalCompare) -> int:
     """Print differences."""
-    for a, b in sides(action.a, action.b):
-        print_comparison(compare(a, b, seed=action.seed))
+    for a, b in select_sides(action.a, action.b):
+        print_comparison(compare_systems(a, b, seed=action.seed))
     return 0
-
-
-run.register(evaluate_questions)
 
 
 def print_report(report: Report) -> None:
@@ -130,12 +134,12 @@ def print_report(report: Report) -> None:
         out.print(f"[red]failed[/]  {where}", highlight=False)
 
 
-def _figure(row: Row, measure: Measure) -> str:
+def _figure(row: ReportRow, measure: Measure) -> str:
     value = row.values.get(measure.name)
     return measure.show(value) + ("*" if value is not None and says_little(row, measure) else "")
 
 
-def _same(row: Row) -> str:
+def _same(row: ReportRow) -> str:
     return {None: NONE, True: "yes", False: "no"}[row.identical]
 
 
@@ -168,3 +172,64 @@ def _verdict(each: Difference, better: str) -> str:
     if each.low is None or each.high is None or better == "neither" or each.low <= 0 <= each.high:
         return NONE
     return "better" if (each.low > 0) == (better == "more") else "worse"
+
+
+MOST_AT_ONCE: Final = 64
+
+
+@run.register
+def run_questions(action: EvalQa) -> int:
+    """Ask, score and report.
+
+    Raises:
+        UserError: files, folders or options cannot be used.
+    """
+    if not action.questions:
+        raise ConfigError("QUESTIONS: got none, expected question files of one dataset, or a manifest")
+    if not 1 <= action.parallel <= MOST_AT_ONCE:
+        raise ConfigError(f"--parallel: got {action.parallel}, expected 1 to {MOST_AT_ONCE}")
+    if action.limit < 0:
+        raise ConfigError(f"--limit: got {action.limit}, expected 0 or more")
+    given = read_questions(action.questions, action.root)
+    if action.answers:
+        return _finish(score_recorded(given, action.answers), action)
+    planned = plan_questions(given.questions.asked, action.runs, action.videos or given.videos, action.limit)
+    return _estimate(planned, action) if action.dry_run else _ask(given, planned, action)
+
+
+def _estimate(planned: Plan, action: EvalQa) -> int:
+    """Say what asking would cost."""
+    arms, vlm = select_arms(action.arms), action.config.vlm
+    there = [each for each in planned.asked if each.scene in planned.runs]
+    print_costs(estimate_costs(requests(there, arms, planned.runs, vlm), arms, action.out), planned, vlm)
+    return 0
+
+
+def _ask(given: QuestionFiles, planned: Plan, action: EvalQa) -> int:
+    arms, vlm = select_arms(action.arms), action.config.vlm
+    try:
+        with shown_progress(quiet=action.quiet) as progress, terminable():
+            report = evaluate_arms(
+                given,
+                planned,
+                arms,
+                action.config,
+                partial(open_model, vlm),
+                runs=action.runs,
+                folder=action.out,
+                parallel=action.parallel,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        print("fast-snow: interrupted; answers are kept, and the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    return _finish(report, action)
+
+
+def _finish(report: QaReport, action: EvalQa) -> int:
+    if action.answers and not report.results:
+        raise InputError(f"{action.answers[0]}: no answer belongs to any of the questions, expected their ids")
+    files = write_qa_report(report, action.out, "recorded" if action.answers else "report")
+    print_qa_report(report)
+    print(files[0])
+    return INCOMPLETE if report.failures else 0

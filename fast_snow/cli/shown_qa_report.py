@@ -11,9 +11,9 @@ from rich.table import Table
 from fast_snow.cli.shown_answer import counted
 from fast_snow.cli.terminal import console
 from fast_snow.config import VlmConfig
-from fast_snow.evaluation.qa.figures import Estimate
+from fast_snow.evaluation.qa.bootstrap import Estimate
 from fast_snow.evaluation.qa.planning import Cost, Plan
-from fast_snow.evaluation.qa.report import QaReport, Result
+from fast_snow.evaluation.qa.report import ColumnResult, QaReport
 from fast_snow.reasoning.sections import visible
 
 _MOST_COLUMNS: Final = 6
@@ -51,7 +51,7 @@ def _table(*names: str) -> Table:
     return table
 
 
-def _figures(results: Sequence[Result]) -> Table:
+def _figures(results: Sequence[ColumnResult]) -> Table:
     """Return one line per figure: percent, with its 95 % interval over scenes."""
     table = _table("%, 95 % interval", "questions", *(_plain(each.column.name) for each in results))
     names = dict.fromkeys(figure.name for result in results for figure in result.figures)
@@ -82,7 +82,7 @@ def _reach(low: float, high: float) -> str:
     return f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
-def _tokens(results: Sequence[Result]) -> Table:
+def _tokens(results: Sequence[ColumnResult]) -> Table:
     table = _table("per answer", "requests", "tokens in", "cached", "tokens out", "tool calls")
     for each in results:
         spent = each.tokens

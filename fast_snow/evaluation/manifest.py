@@ -3,37 +3,39 @@
 A manifest is JSON and is not trusted: its paths stay below the data root, which is named when it is used.
 """
 
+import difflib
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+import jsonschema
+
 from fast_snow import untrusted_json
 from fast_snow.config import SamplingConfig
-from fast_snow.document.conformance import short
+from fast_snow.document.conformance import json_path, short
 from fast_snow.errors import FastSnowWarning, InputError, UserError
-from fast_snow.evaluation.manifest_conformance import require_conformance
-from fast_snow.evaluation.readers.checksums import sha256_of
+from fast_snow.evaluation.ground_truth import Truth, TruthKind, TruthSource
 from fast_snow.evaluation.readers.clip_truth import FORMATS, FORMATS_WITH_RATE, read_truth
-from fast_snow.evaluation.readers.paths import check_relative, locate
-from fast_snow.evaluation.readers.source import Kind, TruthSource
-from fast_snow.evaluation.truth import Truth
+from fast_snow.evaluation.readers.data_files import check_relative, locate, sha256_of
 from fast_snow.inputs import Input, open_input
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.protocols import Progress, silent
 from fast_snow.types import GridShape
 
 _WHOLE: Final = ("first_frame", "frames", "video")
-_MEANT_FOR: Final = {"exhaustive": (Kind.MASKS, Kind.BOXES), "intrinsics": (Kind.DEPTH,)}
+_MEANT_FOR: Final = {"exhaustive": (TruthKind.MASKS, TruthKind.BOXES), "intrinsics": (TruthKind.DEPTH,)}
 _RATE_TOLERANCE: Final = 0.01
 """Rates of containers are rounded: 23.976 is written 24."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipInput:
-    """A video file or recording folder, relative to the data root; `sha256` as `checksums.sha256_of` has it."""
+    """A video file or recording folder, relative to the data root; `sha256` as `data_files.sha256_of` has it."""
 
     path: str
     sha256: str | None = None
@@ -65,7 +67,7 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
+class EvaluationManifest:
     """Clips to evaluate on."""
 
     name: str
@@ -83,7 +85,7 @@ class Problem:
         return f"{self.clip}: {self.what}"
 
 
-def load(path: Path, root: Path) -> Manifest:
+def load_manifest(path: Path, root: Path) -> EvaluationManifest:
     """Read a manifest; whether its files are there is for `check` to say.
 
     Args:
@@ -101,7 +103,7 @@ def load(path: Path, root: Path) -> Manifest:
     clips = tuple(_clip(each) for each in content["clips"])
     for where, complaint in _contradictions(clips):
         raise InputError(f"{path}: {where}: {complaint}")
-    return Manifest(name=content["name"], clips=clips)
+    return EvaluationManifest(name=content["name"], clips=clips)
 
 
 def _clip(content: Mapping[str, Any]) -> Clip:
@@ -118,7 +120,7 @@ def _clip(content: Mapping[str, Any]) -> Clip:
 
 
 def _source(content: Mapping[str, Any]) -> TruthSource:
-    given = dict(content, kind=Kind(content["kind"]))
+    given = dict(content, kind=TruthKind(content["kind"]))
     for name, number in (("depth_scale", float), ("first_time_s", float), *((each, int) for each in _WHOLE)):
         if name in given:
             given[name] = number(given[name])  # JSON's 1.0 is a whole number too
@@ -153,20 +155,20 @@ def _bad_paths(clip: Clip, at: str) -> Iterator[tuple[str, str]]:
 
 
 def _bad_truth(clip: Clip, at: str) -> Iterator[tuple[str, str]]:
-    kinds = Counter(each.kind for each in clip.truth if each.kind is not Kind.QUESTIONS)
+    kinds = Counter(each.kind for each in clip.truth if each.kind is not TruthKind.QUESTIONS)
     twice = [kind.value for kind, count in kinds.items() if count > 1]
     if twice:
         yield f"{at}.truth", f"{twice[0]} twice, expected each kind but questions at most once"
-    if Kind.MASKS in kinds and Kind.BOXES in kinds:
+    if TruthKind.MASKS in kinds and TruthKind.BOXES in kinds:
         yield f"{at}.truth", "masks and boxes, expected masks alone: they have boxes"
-    if Kind.BOXES in kinds and clip.size is None:
+    if TruthKind.BOXES in kinds and clip.size is None:
         yield at, 'boxes without "size", expected the height and width of the images they are on'
     for i, each in enumerate(clip.truth):
         if each.format not in FORMATS[each.kind]:
             known = FORMATS[each.kind]
             expected = f"one of {', '.join(known)} for {each.kind.value}"
             yield f"{at}.truth[{i}].format", f"got {short(each.format)}, expected {expected}"
-        if each.kind is Kind.POSES and each.format in FORMATS_WITH_RATE and clip.fps is None:
+        if each.kind is TruthKind.POSES and each.format in FORMATS_WITH_RATE and clip.fps is None:
             yield at, f'{each.format} poses without "fps", expected the rate that numbers them'
 
 
@@ -194,12 +196,12 @@ def open_clip(clip: Clip, root: Path, sampling: SamplingConfig) -> Input:
     return open_input(locate(root, clip.input.path), sampling)
 
 
-def truth_of(clip: Clip, root: Path) -> Truth:
+def read_clip_truth(clip: Clip, root: Path) -> Truth:
     """Read what is known of a clip; its size is (0, 0) where nothing tells it. Raises as `clip_truth.read_truth`."""
     return replace(read_truth(clip.truth, root, size=clip.size, fps=clip.fps), static=clip.static)
 
 
-def check(manifest: Manifest, root: Path, progress: Progress = silent) -> tuple[Problem, ...]:
+def check_manifest(manifest: EvaluationManifest, root: Path, progress: Progress = silent) -> tuple[Problem, ...]:
     """Return what of a manifest is missing or not as it says: files, checksums, formats, sizes and rates.
 
     Args:
@@ -225,7 +227,7 @@ def _wrong(clip: Clip, root: Path) -> Iterator[str]:
         return
     try:
         yield from _off_rate(clip, root)
-        truth_of(clip, root)
+        read_clip_truth(clip, root)
     except UserError as error:
         yield str(error)
 
@@ -249,3 +251,60 @@ def _off_rate(clip: Clip, root: Path) -> Iterator[str]:
         fps = open_clip(clip, root, SamplingConfig()).source_fps
     if clip.fps is not None and fps is not None and abs(fps - clip.fps) > _RATE_TOLERANCE * clip.fps:
         yield f"{root / clip.input.path}: {fps:g} frames per second, expected {clip.fps:g}; correct one of them"
+
+
+@cache
+def _schema_text() -> str:
+    return resources.files("fast_snow.evaluation").joinpath("manifest.schema.json").read_text(encoding="utf-8")
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema (Draft 2020-12) of a manifest."""
+    loaded: dict[str, Any] = untrusted_json.loads(_schema_text())
+    return loaded
+
+
+def require_conformance(content: object, path: Path) -> None:
+    """Check a manifest against the schema.
+
+    Args:
+        content: what the file holds.
+        path: of the file.
+
+    Raises:
+        InputError: names the first place that does not conform, what is there and what was expected.
+    """
+    error = next(jsonschema.Draft202012Validator(schema()).iter_errors(content), None)
+    if error is not None:
+        raise InputError(f"{path}: {_explain(error)}")
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    path = json_path(error.absolute_path) or "manifest"
+    instance: Any = error.instance
+    wanted: Any = error.validator_value
+    rule: Any = error.schema
+    if error.validator == "required":
+        missing = next(name for name in wanted if name not in instance)
+        return f"{path}: has no {missing!r}, expected one"
+    if error.validator == "additionalProperties":
+        known = list(rule["properties"])
+        unknown = next(name for name in instance if name not in known)
+        near = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"
+        return f"{path}: has {short(unknown)}; {hint}"
+    return f"{path}: got {short(instance)}, expected {_EXPECTED[str(error.validator)].format(wanted)}"
+
+
+_EXPECTED: Final[Mapping[str, str]] = {
+    "type": "{}",
+    "enum": "one of {}",
+    "minimum": "at least {}",
+    "exclusiveMinimum": "more than {}",
+    "maximum": "at most {}",
+    "minItems": "at least {} entries",
+    "maxItems": "at most {} entries",
+    "minLength": "at least {} characters",
+    "maxLength": "at most {} characters",
+    "pattern": "text that matches {}",
+}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fast_snow.api import build_graph
-from fast_snow.baselines.grown_masks import open_masks
+from fast_snow.baselines.classical_masks import open_masks
 from fast_snow.baselines.masks_from_points import LookAt, MasksOfPoints, choose
 from fast_snow.baselines.proposals import without_repeats
 from fast_snow.baselines.snow import SnowRun, snow

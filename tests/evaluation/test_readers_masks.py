@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fast_snow.errors import InputError
+from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
 from fast_snow.evaluation.readers.coco_rle import from_coco, to_coco
 from fast_snow.evaluation.readers.id_maps import read_davis, read_mots_png
-from fast_snow.evaluation.readers.mots_text import read_mots_text
-from fast_snow.evaluation.readers.source import Kind, TruthSource
+from fast_snow.evaluation.readers.motchallenge import read_mots_text
 from fast_snow.evaluation.readers.youtube_vis import read_youtube_vis
 from fast_snow.kernels.masks import decode, encode, validate
 
@@ -26,7 +26,7 @@ SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12))
 
 
 def source(**more):
-    return TruthSource(**({"kind": Kind.MASKS, "format": "", "path": ""} | more))
+    return TruthSource(**({"kind": TruthKind.MASKS, "format": "", "path": ""} | more))
 
 
 def write_png(path, ids):

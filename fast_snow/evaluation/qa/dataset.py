@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fast_snow.evaluation.qa.figures import Figure
+from fast_snow.evaluation.qa.bootstrap import Figure
+from fast_snow.evaluation.qa.dataset_rows import DatasetFile
 from fast_snow.evaluation.qa.question import Mark, Question
-from fast_snow.evaluation.qa.rows import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class RecordedAnswer:
     """An answer that someone recorded.
 
     Attributes:
@@ -23,7 +23,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedAnswers:
     """The answers of one model.
 
     Attributes:
@@ -33,7 +33,7 @@ class Recorded:
     """
 
     model: str
-    said: Mapping[str, Said]
+    said: Mapping[str, RecordedAnswer]
     unused: int = 0
 
 
@@ -60,7 +60,7 @@ class Dataset:
         name: as it is written on the command line.
         members: what every row of its question files has.
         read: reads its files.
-        score: what is right, by the official rule; the words are the answer alone, as `replies.answer_in` finds it, or
+        score: what is right, by the official rule; takes the answer as `answer_extraction.answer_in` finds it, or
             all that a recorded answer says.
         figures: the official table of some questions.
         answers: reads recorded answers to questions.
@@ -68,14 +68,16 @@ class Dataset:
 
     name: str
     members: frozenset[str]
-    read: Callable[[Sequence[Source]], Questions]
+    read: Callable[[Sequence[DatasetFile]], Questions]
     score: Callable[[Question, str], Mark]
     figures: Callable[[Sequence[Question]], tuple[Figure, ...]]
-    answers: Callable[[Sequence[Path], Sequence[Question]], tuple[Recorded, ...]]
+    answers: Callable[[Sequence[Path], Sequence[Question]], tuple[RecordedAnswers, ...]]
 
 
-def recorded(model: str, answers: Mapping[str, Said], questions: Sequence[Question]) -> Recorded:
+def select_recorded(
+    model: str, answers: Mapping[str, RecordedAnswer], questions: Sequence[Question]
+) -> RecordedAnswers:
     """Return a model's answers to the questions; the others are counted."""
     known = {each.key for each in questions}
     said = {key: each for key, each in answers.items() if key in known}
-    return Recorded(model=model, said=said, unused=len(answers) - len(said))
+    return RecordedAnswers(model=model, said=said, unused=len(answers) - len(said))

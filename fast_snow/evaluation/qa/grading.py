@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fast_snow.evaluation.qa.arms import Arm
-from fast_snow.evaluation.qa.asking import Answered, Outcome
-from fast_snow.evaluation.qa.dataset import Dataset, Recorded, Said
-from fast_snow.evaluation.qa.kept_answers import Reply
-from fast_snow.evaluation.qa.question import UNREADABLE, Mark, Question
-from fast_snow.evaluation.qa.replies import mark
+from fast_snow.evaluation.qa.answer_cache import Reply
+from fast_snow.evaluation.qa.answer_extraction import answer_in
+from fast_snow.evaluation.qa.dataset import Dataset, RecordedAnswer, RecordedAnswers
+from fast_snow.evaluation.qa.inference import Answered, Response
+from fast_snow.evaluation.qa.question import UNREADABLE, Arm, Mark, Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +45,7 @@ class Column:
         return sum(each.mark.read_as is None for each in self.graded)
 
 
-def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Outcome], asked: int) -> Column:
+def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Response], asked: int) -> Column:
     """Return the column of an arm.
 
     Args:
@@ -56,14 +55,14 @@ def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Outcome], asked: int) -
         asked: how many questions there were.
     """
     graded = tuple(
-        Graded(question=each.question, mark=mark(dataset, each.question, each.reply.text), reply=each.reply)
+        Graded(question=each.question, mark=mark_reply(dataset, each.question, each.reply.text), reply=each.reply)
         for each in outcomes
         if each.arm is arm and isinstance(each, Answered)
     )
     return Column(name=arm.name, meaning=arm.value, graded=graded, missing=asked - len(graded))
 
 
-def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Recorded) -> Column:
+def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: RecordedAnswers) -> Column:
     """Return the column of a model whose answers someone recorded; verdicts of the dataset's judge go first."""
     pairs = [(each, recorded.said[each.key]) for each in questions if each.key in recorded.said]
     graded, overruled, judged = [], 0, False
@@ -83,5 +82,11 @@ def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Re
     )
 
 
-def _judged(by_rule: Mark, said: Said) -> Mark:
+def mark_reply(dataset: Dataset, question: Question, reply: str) -> Mark:
+    """Return what a model's reply is worth; nothing where no answer is found in it."""
+    answer = answer_in(question, reply)
+    return UNREADABLE if answer is None else dataset.score(question, answer)
+
+
+def _judged(by_rule: Mark, said: RecordedAnswer) -> Mark:
     return by_rule if said.verdict is None else Mark(score=float(said.verdict), read_as=by_rule.read_as)

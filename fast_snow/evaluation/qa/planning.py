@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.arms import Arm
-from fast_snow.evaluation.qa.kept_answers import kept
-from fast_snow.evaluation.qa.question import Question
+from fast_snow.evaluation.qa.answer_cache import cached_answer
+from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.evaluation.qa.requests import Failure, Request
 from fast_snow.evaluation.qa.scenes import find_runs, find_videos
 
@@ -50,7 +49,7 @@ class Cost:
     failing: int
 
 
-def plan(questions: Sequence[Question], runs: Path, videos: Path | None, limit: int) -> Plan:
+def plan_questions(questions: Sequence[Question], runs: Path, videos: Path | None, limit: int) -> Plan:
     """Find out what can be asked.
 
     Args:
@@ -79,14 +78,14 @@ def plan(questions: Sequence[Question], runs: Path, videos: Path | None, limit: 
     )
 
 
-def cost(requests: Iterable[Request | Failure], arms: Sequence[Arm], folder: Path) -> tuple[Cost, ...]:
+def estimate_costs(requests: Iterable[Request | Failure], arms: Sequence[Arm], folder: Path) -> tuple[Cost, ...]:
     """Return what each arm would cost; answers that are kept cost nothing."""
     tokens: dict[Arm, list[int]] = {arm: [] for arm in arms}
     already, failing = dict.fromkeys(arms, 0), dict.fromkeys(arms, 0)
     for each in requests:
         if isinstance(each, Failure):
             failing[each.arm] += 1
-        elif kept(folder, each.digest) is not None:
+        elif cached_answer(folder, each.digest) is not None:
             already[each.arm] += 1
         else:
             tokens[each.arm].append(each.prompt.total_tokens)

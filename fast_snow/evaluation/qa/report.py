@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
-from fast_snow.evaluation.outcome import store_json
+from fast_snow.evaluation.qa.answer_cache import Reply
+from fast_snow.evaluation.qa.bootstrap import Estimate, estimate
 from fast_snow.evaluation.qa.dataset import Dataset
-from fast_snow.evaluation.qa.figures import Estimate, estimate
 from fast_snow.evaluation.qa.grading import Column, Graded
-from fast_snow.evaluation.qa.kept_answers import Reply
 from fast_snow.evaluation.qa.question import Question
 from fast_snow.evaluation.qa.requests import Failure
+from fast_snow.evaluation.results import write_json
 from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.conversation import Usage
 
@@ -41,7 +41,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class ColumnResult:
     """A column and what it amounts to.
 
     Attributes:
@@ -85,13 +85,13 @@ class QaReport:
     """
 
     about: Mapping[str, Any]
-    results: tuple[Result, ...]
+    results: tuple[ColumnResult, ...]
     gaps: tuple[Gap, ...]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
 
 
-def tabulate(
+def tabulate_answers(
     dataset: Dataset,
     questions: Sequence[Question],
     columns: Sequence[Column],
@@ -111,12 +111,12 @@ def tabulate(
     )
 
 
-def _result(dataset: Dataset, questions: Sequence[Question], column: Column) -> Result:
+def _result(dataset: Dataset, questions: Sequence[Question], column: Column) -> ColumnResult:
     scores = {each.question.key: each.mark.score for each in column.graded}
     answered = [each.question for each in column.graded]
     of_all = dataset.figures(questions)[-1]
     replies = [each.reply for each in column.graded if each.reply is not None]
-    return Result(
+    return ColumnResult(
         column=column,
         figures=estimate(dataset.figures(answered), answered, list(scores.values())),
         all_asked=estimate([of_all], questions, [scores.get(each.key, 0.0) for each in questions])[0].value,
@@ -145,7 +145,7 @@ def _gap(dataset: Dataset, a: Column, b: Column) -> Gap:
     return Gap(a=a.name, b=b.name, figures=figures)
 
 
-def write(report: QaReport, folder: Path, name: str) -> tuple[Path, ...]:
+def write_qa_report(report: QaReport, folder: Path, name: str) -> tuple[Path, ...]:
     """Write `NAME.json`, `NAME.csv` (figures) and `NAME_answers.csv` (every answer); returns the files.
 
     Raises:
@@ -156,7 +156,7 @@ def write(report: QaReport, folder: Path, name: str) -> tuple[Path, ...]:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another with -o") from error
     files = (folder / f"{name}.json", folder / f"{name}.csv", folder / f"{name}_answers.csv")
-    store_json(files[0], as_json(report))
+    write_json(files[0], as_json(report))
     store(files[1], _csv(FIGURES, _figure_rows(report)).encode())
     store(files[2], _csv(DETAILS, _answer_rows(report)).encode())
     return files
@@ -175,7 +175,7 @@ def as_json(report: QaReport) -> dict[str, Any]:
     }
 
 
-def _result_json(result: Result) -> dict[str, Any]:
+def _result_json(result: ColumnResult) -> dict[str, Any]:
     column, tokens = result.column, result.tokens
     return {
         "name": column.name,

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 from fast_snow.config import VlmConfig
 from fast_snow.errors import FastSnowError
-from fast_snow.evaluation.qa.arms import Arm
-from fast_snow.evaluation.qa.question import Question, wording
+from fast_snow.evaluation.qa.question import Arm, Question, wording
 from fast_snow.evaluation.qa.scenes import Scene, open_scene
 from fast_snow.reasoning.conversation import Picture
 from fast_snow.reasoning.prompt import Prompt, compose

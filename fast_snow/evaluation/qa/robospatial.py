@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.document.conformance import short
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said
-from fast_snow.evaluation.qa.figures import Figure, mean_over
+from fast_snow.evaluation.qa.bootstrap import Figure, mean_over
+from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers
+from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, load_rows, scene_of, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
-from fast_snow.evaluation.qa.rows import Row, Source, load, numbered, scene_of
 
 Point = tuple[float, float]
 
@@ -29,20 +29,20 @@ _NUMBER: Final = r"\s*(\d+(?:\.\d*)?)\s*"
 _PAIRS: Final = (re.compile(rf"\({_NUMBER},{_NUMBER}\)"), re.compile(rf"\[{_NUMBER},{_NUMBER}\]"))
 
 
-def _read(sources: Sequence[Source]) -> Questions:
+def _read(sources: Sequence[DatasetFile]) -> Questions:
     found = [row for source in sources for row in source.rows]
     whole = [row for row in found if row.values.get("question") and row.values.get("answer")]
-    keys = numbered(_key(row) for row in whole)
+    keys = unique_names(_key(row) for row in whole)
     asked = tuple(_question(row, key) for row, key in zip(whole, keys, strict=True))
     hopeless = (each.key for each in asked if each.form is Form.POINTS and len(polygon(each.truth)) < 3)
     return Questions(asked=asked, left_out=len(found) - len(whole), hopeless=tuple(hopeless))
 
 
-def _key(row: Row) -> str:
+def _key(row: DatasetRow) -> str:
     return f"{row.text('img')}: {row.text('question')}"
 
 
-def _question(row: Row, key: str) -> Question:
+def _question(row: DatasetRow, key: str) -> Question:
     image, truth = row.text("img"), row.text("answer").strip()
     return Question(
         key=key,
@@ -122,18 +122,18 @@ def _figures(questions: Sequence[Question]) -> tuple[Figure, ...]:
     return (*(mean_over(each, each) for each in categories), mean_over("overall", *categories))
 
 
-def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Recorded, ...]:
+def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read rows like the dataset's own, whose `answer` is the model's; of equal question and image the last counts."""
     found = []
-    for source in map(load, paths):
+    for source in map(load_rows, paths):
         by_key = {
-            _key(row): Said(text=row.member("answer", str) or None)
+            _key(row): RecordedAnswer(text=row.member("answer", str) or None)
             for row in source.rows
             if row.values.get("question") and row.values.get("img")
         }
         said = {each.key: by_key[base] for each in questions if (base := f"{each.video}: {each.text}") in by_key}
         bases = {f"{each.video}: {each.text}" for each in questions}
-        found.append(Recorded(model=source.path.stem, said=said, unused=len(set(by_key) - bases)))
+        found.append(RecordedAnswers(model=source.path.stem, said=said, unused=len(set(by_key) - bases)))
     return tuple(found)
 
 

@@ -10,8 +10,7 @@ from fast_snow import output
 from fast_snow.api import build_graph, load
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, InputError
-from fast_snow.evaluation.qa.arms import Arm
-from fast_snow.evaluation.qa.question import Question
+from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.protocols import Progress, silent
 from fast_snow.reasoning.conversation import Picture
 from fast_snow.reasoning.keyframe_pictures import pictures

@@ -19,10 +19,10 @@ import numpy as np
 
 from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said, recorded
-from fast_snow.evaluation.qa.figures import Figure, Term, mean_over
+from fast_snow.evaluation.qa.bootstrap import Figure, Term, mean_over
+from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
+from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Choice, Form, Mark, Question
-from fast_snow.evaluation.qa.rows import Row, Source, as_text, load, numbered, scene_of
 
 _DIRECTION: Final = tuple(f"object_rel_direction_{grade}" for grade in ("easy", "medium", "hard"))
 _BY_CHOICE: Final = (*_DIRECTION, "object_rel_distance", "route_planning", "obj_appearance_order")
@@ -30,13 +30,13 @@ _BY_NUMBER: Final = ("object_abs_distance", "object_counting", "object_size_esti
 _THRESHOLDS: Final = np.linspace(0.5, 0.95, 10)
 
 
-def _read(sources: Sequence[Source]) -> Questions:
+def _read(sources: Sequence[DatasetFile]) -> Questions:
     found = [row for source in sources for row in source.rows]
-    keys = numbered(row.scalar("id") for row in found)
+    keys = unique_names(row.scalar("id") for row in found)
     return Questions(asked=tuple(_question(row, key) for row, key in zip(found, keys, strict=True)))
 
 
-def _question(row: Row, key: str) -> Question:
+def _question(row: DatasetRow, key: str) -> Question:
     category = row.text("question_type")
     if category not in (*_BY_CHOICE, *_BY_NUMBER):
         known = ", ".join((*_BY_CHOICE, *_BY_NUMBER))
@@ -56,7 +56,7 @@ def _question(row: Row, key: str) -> Question:
     )
 
 
-def _choices(row: Row) -> tuple[Choice, ...]:
+def _choices(row: DatasetRow) -> tuple[Choice, ...]:
     options = [as_text(each, f"{row.where}: an option") for each in row.member("options", list)]
     parts = [re.fullmatch(r"([A-Z])\.\s*(.*)", each, re.DOTALL) for each in options]
     letters = [each[1] for each in parts if each]
@@ -65,14 +65,14 @@ def _choices(row: Row) -> tuple[Choice, ...]:
     return tuple(Choice(letter=each[1], text=each[2]) for each in parts if each)
 
 
-def _letter(row: Row, choices: Sequence[Choice]) -> str:
+def _letter(row: DatasetRow, choices: Sequence[Choice]) -> str:
     truth = row.scalar("ground_truth")
     if truth.upper() not in [each.letter for each in choices]:
         raise InputError(f"{row.where}: ground_truth is {short(truth)}, expected the letter of an option")
     return truth
 
 
-def _number(row: Row) -> str:
+def _number(row: DatasetRow) -> str:
     truth = row.scalar("ground_truth")
     value = _as_float(truth)
     if value is None or not math.isfinite(value) or value <= 0:  # accuracy is relative to it
@@ -115,20 +115,20 @@ def _mean_of_means(categories: Sequence[str]) -> tuple[Term, ...]:
     return tuple(Term(categories=frozenset({each}), weight=1 / len(categories)) for each in categories)
 
 
-def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Recorded, ...]:
+def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read the samples that lmms-eval logs (`vsibench_score`), or rows with `id` and `prediction`."""
     found = []
-    for source in map(load, paths):
+    for source in map(load_rows, paths):
         samples = [_sample(row) for row in source.rows]
-        keys = numbered(row.scalar("id") for row in samples)
-        said = {key: Said(text=row.scalar("prediction")) for key, row in zip(keys, samples, strict=True)}
-        found.append(recorded(source.path.stem, said, questions))
+        keys = unique_names(row.scalar("id") for row in samples)
+        said = {key: RecordedAnswer(text=row.scalar("prediction")) for key, row in zip(keys, samples, strict=True)}
+        found.append(select_recorded(source.path.stem, said, questions))
     return tuple(found)
 
 
-def _sample(row: Row) -> Row:
+def _sample(row: DatasetRow) -> DatasetRow:
     inner: Any = row.values.get("vsibench_score", row.values)
-    return Row(where=row.where, values=inner if isinstance(inner, dict) else {})
+    return DatasetRow(where=row.where, values=inner if isinstance(inner, dict) else {})
 
 
 VSI_BENCH: Final = Dataset(

@@ -19,11 +19,10 @@ import numpy as np
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
+from fast_snow.evaluation.ground_truth import BoxesInSpace, ObjectsInFrame, TruthSource
 from fast_snow.evaluation.readers.json_fields import array, integer, member, number, numbers
 from fast_snow.evaluation.readers.objects import every_frame, nothing, painted, refuse_repeats
-from fast_snow.evaluation.readers.source import TruthSource
-from fast_snow.evaluation.readers.text_rows import Row, rows
-from fast_snow.evaluation.truth import BoxesInSpace, ObjectsInFrame
+from fast_snow.evaluation.readers.text_rows import TextRow, read_rows
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.types import GridShape
 from fast_snow.untrusted_files import shown
@@ -59,7 +58,7 @@ Labels = Mapping[int, list[Label]]
 """By index in the input."""
 
 
-def read_text(path: Path, source: TruthSource) -> Labels:
+def read_kitti_text(path: Path, source: TruthSource) -> Labels:
     """Read the benchmark's text.
 
     Args:
@@ -69,11 +68,11 @@ def read_text(path: Path, source: TruthSource) -> Labels:
     Raises:
         InputError: a line is damaged, or there is none of the clip's frames.
     """
-    found = ((row.whole(0, "frame"), _from_row(row, source)) for row in rows(path, columns=17))
+    found = ((row.whole(0, "frame"), _from_row(row, source)) for row in read_rows(path, columns=17))
     return _by_frame(path, source, found)
 
 
-def _from_row(row: Row, source: TruthSource) -> Label:
+def _from_row(row: TextRow, source: TruthSource) -> Label:
     height, width, length, x, y, z, yaw = row.numbers(10, 17, "box in space")
     centre = np.array([x, y - height / 2, z]) + source.camera_offset_m
     known = row.words[2] != IGNORED and min(height, width, length) > 0
@@ -88,7 +87,7 @@ def _from_row(row: Row, source: TruthSource) -> Label:
     )
 
 
-def read_tracks(path: Path, source: TruthSource) -> Labels:
+def read_kitti_tracks(path: Path, source: TruthSource) -> Labels:
     """Read one JSON file of tracks, which has centres and its own offset between the cameras.
 
     Args:

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.readers.source import TruthSource
-from fast_snow.evaluation.truth import ObjectsInFrame
+from fast_snow.evaluation.ground_truth import ObjectsInFrame, TruthSource
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.masks import concatenate, decode, empty, encode, select
 from fast_snow.limits import ANNOTATED_FRAMES
