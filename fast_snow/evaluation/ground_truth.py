@@ -3,12 +3,88 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
+from fast_snow.typed_json import between, entries, matching, more_than
 from fast_snow.types import GridShape, Masks, ReadOnlyArrays
+
+Line = Annotated[str, matching("[^\\x00-\\x1f\\x7f]{1,1000}", "one line of 1 to 1000 characters")]
+Sha256 = Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
+ClassName = Annotated[str, matching("(?s:.{1,100})", "1 to 100 characters")]
+Offset = Annotated[float, between(-1000, 1000)]
+
+
+class TruthKind(StrEnum):
+    """What ground truth is about."""
+
+    MASKS = "masks"
+    BOXES = "boxes"
+    BOXES_3D = "boxes3d"
+    POSES = "poses"
+    DEPTH = "depth"
+    QUESTIONS = "questions"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthIntrinsics:
+    """Focal lengths and principal point of depth images, in pixels."""
+
+    fx: Annotated[float, more_than(0, 1e6)]
+    fy: Annotated[float, more_than(0, 1e6)]
+    cx: Annotated[float, between(0, 32_768)]
+    cy: Annotated[float, between(0, 32_768)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TruthSource:
+    """A file or folder of ground truth.
+
+    Attributes:
+        kind: what it is about.
+        format: how it is written, one of `clip_truth.FORMATS` for its kind.
+        path: relative to the data root.
+        sha256: of the file or folder, see `data_files.sha256_of`; None where it is not known.
+        first_frame: which number of the annotation belongs to the input's first frame; None is the format's custom.
+        frames: how many of the annotation's frames belong to the clip; None is all. Those outside are left out.
+        classes: names or numbers of the classes that count; empty is all.
+        video: which video of a file that holds several; None where it holds one.
+        exhaustive: whether every object of the annotated frames is annotated.
+        depth_scale: stored units per metre.
+        intrinsics: of the depth images.
+        first_time_s: the time stamp that belongs to the input's first frame.
+        camera_offset_m: what takes positions to the frame of the camera that made the images.
+    """
+
+    kind: TruthKind
+    format: Line
+    path: Line
+    sha256: Sha256 | None = None
+    first_frame: Annotated[int, between(0, 10**9)] | None = None
+    frames: Annotated[int, between(1, 10**6)] | None = None
+    classes: Annotated[tuple[ClassName, ...], entries(1, 10_000)] = ()
+    video: Annotated[int, between(0, 10**15)] | None = None
+    exhaustive: bool = False
+    depth_scale: Annotated[float, more_than(0, 1e9)] = 1000.0
+    intrinsics: DepthIntrinsics | None = None
+    first_time_s: Annotated[float, between(-1e12, 1e12)] = 0.0
+    camera_offset_m: tuple[Offset, Offset, Offset] = (0.0, 0.0, 0.0)
+
+    def index(self, number: int, custom: int) -> int | None:
+        """Return the index in the input of a frame's number in the annotation; None where the clip lacks that frame.
+
+        Args:
+            number: as the annotation counts.
+            custom: the number of the first frame in this format.
+        """
+        index = number - (custom if self.first_frame is None else self.first_frame)
+        return index if index >= 0 and (self.frames is None or index < self.frames) else None
+
+    def counts(self, name: str) -> bool:
+        """Return whether objects of a class count."""
+        return not self.classes or name in self.classes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,63 +174,3 @@ class Truth:
     read_depth: DepthReader | None = None
     intrinsics: Float64[np.ndarray, "3 3"] | None = None
     static: bool = False
-
-
-class TruthKind(StrEnum):
-    """What ground truth is about."""
-
-    MASKS = "masks"
-    BOXES = "boxes"
-    BOXES_3D = "boxes3d"
-    POSES = "poses"
-    DEPTH = "depth"
-    QUESTIONS = "questions"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TruthSource:
-    """A file or folder of ground truth.
-
-    Attributes:
-        kind: what it is about.
-        format: how it is written, one of `clip_truth.FORMATS` for its kind.
-        path: relative to the data root.
-        sha256: of the file or folder, see `data_files.sha256_of`; None where it is not known.
-        first_frame: which number of the annotation belongs to the input's first frame; None is the format's custom.
-        frames: how many of the annotation's frames belong to the clip; None is all. Those outside are left out.
-        classes: names or numbers of the classes that count; empty is all.
-        video: which video of a file that holds several; None where it holds one.
-        exhaustive: whether every object of the annotated frames is annotated.
-        depth_scale: stored units per metre.
-        intrinsics: fx, fy, cx and cy of the depth images in pixels.
-        first_time_s: the time stamp that belongs to the input's first frame.
-        camera_offset_m: what takes positions to the frame of the camera that made the images.
-    """
-
-    kind: TruthKind
-    format: str
-    path: str
-    sha256: str | None = None
-    first_frame: int | None = None
-    frames: int | None = None
-    classes: tuple[str, ...] = ()
-    video: int | None = None
-    exhaustive: bool = False
-    depth_scale: float = 1000.0
-    intrinsics: tuple[float, float, float, float] | None = None
-    first_time_s: float = 0.0
-    camera_offset_m: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-    def index(self, number: int, custom: int) -> int | None:
-        """Return the index in the input of a frame's number in the annotation; None where the clip lacks that frame.
-
-        Args:
-            number: as the annotation counts.
-            custom: the number of the first frame in this format.
-        """
-        index = number - (custom if self.first_frame is None else self.first_frame)
-        return index if index >= 0 and (self.frames is None or index < self.frames) else None
-
-    def counts(self, name: str) -> bool:
-        """Return whether objects of a class count."""
-        return not self.classes or name in self.classes

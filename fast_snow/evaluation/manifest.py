@@ -3,32 +3,26 @@
 A manifest is JSON and is not trusted: its paths stay below the data root, which is named when it is used.
 """
 
-import difflib
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from importlib import resources
 from pathlib import Path
-from typing import Any, Final
-
-import jsonschema
+from typing import Annotated, Final, Literal
 
 from fast_snow import untrusted_json
 from fast_snow.config import SamplingConfig
-from fast_snow.document.conformance import json_path, short
 from fast_snow.errors import FastSnowWarning, InputError, UserError
-from fast_snow.evaluation.ground_truth import Truth, TruthKind, TruthSource
+from fast_snow.evaluation.ground_truth import Line, Sha256, Truth, TruthKind, TruthSource
 from fast_snow.evaluation.readers.clip_truth import FORMATS, FORMATS_WITH_RATE, read_truth
 from fast_snow.evaluation.readers.data_files import check_relative, locate, sha256_of
 from fast_snow.inputs import Input, open_input
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.protocols import Progress, silent
-from fast_snow.types import GridShape
+from fast_snow.typed_json import between, build, entries, more_than, short
 
-_WHOLE: Final = ("first_frame", "frames", "video")
 _MEANT_FOR: Final = {"exhaustive": (TruthKind.MASKS, TruthKind.BOXES), "intrinsics": (TruthKind.DEPTH,)}
+Side = Annotated[int, between(1, 32_768)]
 _RATE_TOLERANCE: Final = 0.01
 """Rates of containers are rounded: 23.976 is written 24."""
 
@@ -37,8 +31,8 @@ _RATE_TOLERANCE: Final = 0.01
 class ClipInput:
     """A video file or recording folder, relative to the data root; `sha256` as `data_files.sha256_of` has it."""
 
-    path: str
-    sha256: str | None = None
+    path: Line
+    sha256: Sha256 | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,28 +44,29 @@ class Clip:
         licence: under which its files are.
         input: its images; None where there are none.
         fps: frames per second of its input.
-        size: height and width of the annotated images, where it is said.
+        size: height and width of the annotated images, where they are known.
         static: whether nothing moves but the camera.
         truth: its ground truth.
         note: what to know of it.
     """
 
-    name: str
-    licence: str
+    name: Line
+    licence: Line
     input: ClipInput | None = None
-    fps: float | None = None
-    size: GridShape | None = None
+    fps: Annotated[float, more_than(0, 100_000)] | None = None
+    size: tuple[Side, Side] | None = None
     static: bool = False
-    truth: tuple[TruthSource, ...] = ()
-    note: str = ""
+    truth: Annotated[tuple[TruthSource, ...], entries(0, 100)] = ()
+    note: Line = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationManifest:
-    """Clips to evaluate on."""
+    """Clips to evaluate on; `version` is that of the layout."""
 
-    name: str
-    clips: tuple[Clip, ...]
+    version: Literal[1]
+    name: Line
+    clips: Annotated[tuple[Clip, ...], entries(1, 100_000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,39 +93,10 @@ def load_manifest(path: Path, root: Path) -> EvaluationManifest:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; expected the data root that the manifest's paths are relative to")
-    content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
-    require_conformance(content, path)
-    clips = tuple(_clip(each) for each in content["clips"])
-    for where, complaint in _contradictions(clips):
-        raise InputError(f"{path}: {where}: {complaint}")
-    return EvaluationManifest(name=content["name"], clips=clips)
-
-
-def _clip(content: Mapping[str, Any]) -> Clip:
-    given = dict(content)
-    if "input" in given:
-        given["input"] = ClipInput(**given["input"])
-    if "size" in given:
-        height, width = given["size"]
-        given["size"] = (int(height), int(width))
-    if "fps" in given:
-        given["fps"] = float(given["fps"])
-    given["truth"] = tuple(_source(each) for each in given.get("truth", ()))
-    return Clip(**given)
-
-
-def _source(content: Mapping[str, Any]) -> TruthSource:
-    given = dict(content, kind=TruthKind(content["kind"]))
-    for name, number in (("depth_scale", float), ("first_time_s", float), *((each, int) for each in _WHOLE)):
-        if name in given:
-            given[name] = number(given[name])  # JSON's 1.0 is a whole number too
-    if "classes" in given:
-        given["classes"] = tuple(given["classes"])
-    if "intrinsics" in given:
-        given["intrinsics"] = tuple(float(given["intrinsics"][name]) for name in ("fx", "fy", "cx", "cy"))
-    if "camera_offset_m" in given:
-        given["camera_offset_m"] = tuple(map(float, given["camera_offset_m"]))
-    return TruthSource(**given)
+    manifest = build(EvaluationManifest, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path))
+    for place, complaint in _contradictions(manifest.clips):
+        raise InputError(f"{path}: {place}: {complaint}")
+    return manifest
 
 
 def _contradictions(clips: tuple[Clip, ...]) -> Iterator[tuple[str, str]]:
@@ -251,60 +217,3 @@ def _off_rate(clip: Clip, root: Path) -> Iterator[str]:
         fps = open_clip(clip, root, SamplingConfig()).source_fps
     if clip.fps is not None and fps is not None and abs(fps - clip.fps) > _RATE_TOLERANCE * clip.fps:
         yield f"{root / clip.input.path}: {fps:g} frames per second, expected {clip.fps:g}; correct one of them"
-
-
-@cache
-def _schema_text() -> str:
-    return resources.files("fast_snow.evaluation").joinpath("manifest.schema.json").read_text(encoding="utf-8")
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (Draft 2020-12) of a manifest."""
-    loaded: dict[str, Any] = untrusted_json.loads(_schema_text())
-    return loaded
-
-
-def require_conformance(content: object, path: Path) -> None:
-    """Check a manifest against the schema.
-
-    Args:
-        content: what the file holds.
-        path: of the file.
-
-    Raises:
-        InputError: names the first place that does not conform, what is there and what was expected.
-    """
-    error = next(jsonschema.Draft202012Validator(schema()).iter_errors(content), None)
-    if error is not None:
-        raise InputError(f"{path}: {_explain(error)}")
-
-
-def _explain(error: jsonschema.ValidationError) -> str:
-    path = json_path(error.absolute_path) or "manifest"
-    instance: Any = error.instance
-    wanted: Any = error.validator_value
-    rule: Any = error.schema
-    if error.validator == "required":
-        missing = next(name for name in wanted if name not in instance)
-        return f"{path}: has no {missing!r}, expected one"
-    if error.validator == "additionalProperties":
-        known = list(rule["properties"])
-        unknown = next(name for name in instance if name not in known)
-        near = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"expected {', '.join(known)}"
-        return f"{path}: has {short(unknown)}; {hint}"
-    return f"{path}: got {short(instance)}, expected {_EXPECTED[str(error.validator)].format(wanted)}"
-
-
-_EXPECTED: Final[Mapping[str, str]] = {
-    "type": "{}",
-    "enum": "one of {}",
-    "minimum": "at least {}",
-    "exclusiveMinimum": "more than {}",
-    "maximum": "at most {}",
-    "minItems": "at least {} entries",
-    "maxItems": "at most {} entries",
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
-    "pattern": "text that matches {}",
-}

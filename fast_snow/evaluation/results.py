@@ -5,15 +5,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from fast_snow import untrusted_json
 from fast_snow.atomic_files import store
 from fast_snow.errors import InputError
 from fast_snow.limits import DATASET_JSON_FILE
+from fast_snow.typed_json import build
+from fast_snow.untrusted_files import shown
 
 EVALUATION = "evaluation.json"
-SCHEMA_VERSION = 1
+T = TypeVar("T")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -72,56 +74,32 @@ class Evaluation:
     Attributes:
         about: manifest, systems, repeats, configuration, versions, hardware, git commit (see `environment.provenance`).
         outcomes: by repeat, clip and system, in the order in which they ran.
+        schema_version: of the file's layout.
     """
 
     about: Mapping[str, Any]
     outcomes: tuple[RunResult, ...]
+    schema_version: Literal[1] = 1
 
 
-def parse_result(values: Mapping[str, Any], where: Path) -> RunResult:
-    """Read an outcome back.
+def parse_result(values: object, path: Path) -> RunResult:
+    """Read a result back.
 
     Args:
-        values: as `Outcome.as_json` returns them.
-        where: the file they come from, for the message.
+        values: as `RunResult.as_json` returns them.
+        path: the file they come from, for the message.
 
     Raises:
-        InputError: they are not an outcome's.
+        InputError: they are not a result's.
     """
+    return _build(RunResult, values, path)
+
+
+def _build(kind: type[T], values: object, path: Path) -> T:
     try:
-        taken = dict(values)
-        _require_kinds(taken)
-        taken["frame_s"] = tuple(float(each) for each in taken["frame_s"])
-        taken["notes"] = tuple(taken["notes"])
-        taken["wall_s"] = float(taken["wall_s"])
-        return RunResult(**taken)
-    except (KeyError, TypeError, ValueError) as error:
-        reason = " ".join(str(error)[:120].split())
-        raise InputError(f"{where}: not a result of this version ({reason}); run the evaluation again") from error
-
-
-_KINDS: Mapping[type, tuple[str, ...]] = MappingProxyType(
-    {
-        str: ("clip", "system", "error", "graph_sha256"),
-        int: ("repeat", "frames", "tracks", "observations", "peak_bytes", "peak_gpu_bytes"),
-        list: ("frame_s", "notes"),
-        dict: ("stage_s", "engines", "metrics"),
-    }
-)
-
-
-def _require_kinds(values: Mapping[str, Any]) -> None:
-    for kind, names in _KINDS.items():
-        for name in names:
-            if type(values[name]) is not kind:
-                raise TypeError(f"{name} is no {kind.__name__}")
-    if type(values["exhaustive"]) not in (bool, type(None)):
-        raise TypeError("exhaustive is no truth value")
-    numbers = (*values["stage_s"].values(), *values["metrics"].values())
-    if not all(type(each) in (int, float) for each in numbers):
-        raise TypeError("stage_s or metrics hold other things than numbers")
-    if not all(type(each) is str for each in (*values["engines"].values(), *values["notes"])):
-        raise TypeError("engines or notes hold other things than text")
+        return build(kind, values, shown(path), complete=True)
+    except InputError as error:
+        raise InputError(f"{error}; not a result of this version: run the evaluation again") from None
 
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:
@@ -130,8 +108,9 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     Raises:
         OutputError: the folder is missing, full or not writable.
     """
-    values = {"about": dict(evaluation.about), "outcomes": [each.as_json() for each in evaluation.outcomes]}
-    write_json(path, {"schema_version": SCHEMA_VERSION, **values})
+    outcomes = [each.as_json() for each in evaluation.outcomes]
+    about = dict(evaluation.about)
+    write_json(path, {"schema_version": evaluation.schema_version, "about": about, "outcomes": outcomes})
 
 
 def read_evaluation(path: Path) -> Evaluation:
@@ -144,14 +123,7 @@ def read_evaluation(path: Path) -> Evaluation:
         InputError: there are none, or they are damaged.
     """
     file = path / EVALUATION if path.is_dir() else path
-    values = read_json(file)
-    if values.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{file}: not the results of `fast-snow eval run` of this version; run the evaluation again")
-    if not isinstance(values.get("about"), dict) or not isinstance(values.get("outcomes"), list):
-        raise InputError(f"{file}: lacks `about` or `outcomes`; run the evaluation again")
-    if not all(isinstance(each, dict) for each in values["outcomes"]):
-        raise InputError(f"{file}: `outcomes` holds other things than objects; run the evaluation again")
-    return Evaluation(about=values["about"], outcomes=tuple(parse_result(each, file) for each in values["outcomes"]))
+    return _build(Evaluation, read_json(file), file)
 
 
 def write_json(path: Path, values: object) -> None:

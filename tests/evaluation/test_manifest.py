@@ -7,14 +7,12 @@ import subprocess
 from pathlib import Path
 
 import cv2
-import jsonschema
 import numpy as np
 import pytest
 
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import InputError
 from fast_snow.evaluation import manifest as manifests
-from fast_snow.evaluation.manifest import schema
 from fast_snow.evaluation.readers.clip_truth import UNKNOWN
 from fast_snow.evaluation.readers.data_files import sha256_of
 from fast_snow.inputs import InputKind
@@ -91,10 +89,6 @@ def load(root, changed):
     return manifests.load_manifest(path, root)
 
 
-def test_the_schema_is_one():
-    jsonschema.Draft202012Validator.check_schema(schema())
-
-
 def test_a_manifest_says_where_things_are_and_what_they_hold(root):
     manifest = load(root, content(root))
     room, boxes = manifest.clips
@@ -135,17 +129,17 @@ def at(changed, *steps):
 @pytest.mark.parametrize(
     ("where", "value", "message"),
     [
-        (("version",), 2, r"version: got 2, expected one of \[1\]"),
-        (("clips",), [], "clips: got an array of 0, expected at least 1 entries"),
+        (("version",), 2, "version: got 2, expected one of 1"),
+        (("clips",), [], "clips: got an array of 0, expected 1 to 100000 entries"),
         (("clips", 0, "name"), 7, r"clips\[0\].name: got 7, expected string"),
         (("clips", 0, "name"), "boxes", "comes 2 times, expected each name once"),
-        (("clips", 0, "name"), "a\nb", "expected text that matches"),
+        (("clips", 0, "name"), "a\nb", "expected one line of 1 to 1000 characters"),
         (("clips", 0, "licenses"), "x", 'has "licenses"; did you mean licence?'),
         (("clips", 0, "fps"), 0, "fps: got 0, expected more than 0"),
         (("clips", 0, "fps"), None, "fps: got null, expected number"),
-        (("clips", 0, "size"), [6], "size: got an array of 1, expected at least 2 entries"),
-        (("clips", 0, "size"), [0, 8], r"size\[0\]: got 0, expected at least 1"),
-        (("clips", 0, "input", "sha256"), "abc", "sha256: got .*expected text that matches"),
+        (("clips", 0, "size"), [6], "size: got an array of 1, expected 2 entries"),
+        (("clips", 0, "size"), [0, 8], r"size\[0\]: got 0, expected 1 to 32768"),
+        (("clips", 0, "input", "sha256"), "abc", "sha256: got .*expected 64 hexadecimal digits"),
         (("clips", 0, "input", "path"), "../data/room", r"clips\[0\].input.path: got the path '../data/room'"),
         (("clips", 0, "input", "path"), "/etc", r"input.path: got the path '/etc', expected one below the data root"),
         (("clips", 0, "input", "path"), "C:/x", "expected one below the data root"),
@@ -214,7 +208,7 @@ def test_masks_and_boxes_of_one_clip_are_refused(root):
         ('{"a": 1, "a": 2}', 'two members "a"'),
         ("[" * 200_000, "nested too deeply"),
         ("1" * 5000, "expected at most 64 bits"),
-        ("[]", "manifest: got an array of 0, expected object"),
+        ("[]", "got an array of 0, expected object"),
     ],
 )
 def test_text_that_is_no_manifest(root, text, message):

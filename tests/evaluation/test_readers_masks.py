@@ -376,10 +376,10 @@ def damaged(change):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "got a list of 0, expected an object"),
+        ([], "got an array of 0, expected object"),
         ({}, "has no 'videos'"),
         (video_json(videos=[]), "holds videos an array of 0, not one of id 7"),
-        (video_json(annotations={}), "annotations: got an object of 0, expected a list"),
+        (video_json(annotations={}), "annotations: got an object of 0, expected array"),
         (damaged(lambda c: c["annotations"][0].pop("id")), r"annotations\[0\]: has no 'id'"),
         (damaged(lambda c: c["annotations"][1].update(id=20)), "id 20 comes a second time"),
         (damaged(lambda c: c["annotations"][0]["segmentations"].pop()), "got 2 entries, expected 3, one per frame"),
@@ -393,7 +393,7 @@ def damaged(change):
             r"segmentations\[0\]\.counts: run lengths of 4 pixels",
         ),
         (video_json(videos=[{"id": 7, "width": 4, "height": 3, "length": 10**12}], annotations=[]), "at most 36000"),
-        (damaged(lambda c: c["videos"][0].update(width=-4)), "width: got -4, expected a whole number of at least 1"),
+        (damaged(lambda c: c["videos"][0].update(width=-4)), "width: got -4, expected at least 1"),
     ],
 )
 def test_youtube_vis_json_that_cannot_be_is_refused_by_place(tmp_path, content, message):

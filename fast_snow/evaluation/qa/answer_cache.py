@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from fast_snow import untrusted_json
 from fast_snow.atomic_files import store
@@ -12,6 +12,7 @@ from fast_snow.errors import InputError, OutputError
 from fast_snow.limits import RUN_RECORD_FILE
 from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.conversation import Usage
+from fast_snow.typed_json import build
 
 FOLDER: Final = "answers"
 
@@ -67,25 +68,10 @@ def cached_answer(folder: Path, digest: str) -> Reply | None:
     path = _path(folder, digest)
     if not path.is_file():
         return None
-    values = untrusted_json.load(path, limit=RUN_RECORD_FILE)
     try:
-        return _reply(values)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not an answer of this version ({error!r:.200}); delete it to ask again") from error
-
-
-def _reply(values: Mapping[str, Any]) -> Reply:
-    texts = (values["text"], values["unread"], *values["tools"], *values["left_out"])
-    if not all(type(each) is str for each in texts) or not all(type(each) is int for each in values["usage"].values()):
-        raise TypeError("other things than text and counts")
-    return Reply(
-        text=values["text"],
-        ending=Ending[values["ending"]],
-        usage=Usage(**values["usage"]),
-        tools=tuple(values["tools"]),
-        left_out=tuple(values["left_out"]),
-        unread=values["unread"],
-    )
+        return build(Reply, untrusted_json.load(path, limit=RUN_RECORD_FILE), str(path), extra=True)
+    except InputError as error:
+        raise InputError(f"{error}; not an answer of this version: delete it to ask again") from None
 
 
 def _path(folder: Path, digest: str) -> Path:

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.bootstrap import Figure, mean_over
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
 from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, scene_of, text_lines, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
+from fast_snow.typed_json import short
 
 WORDS: Final = (
     *(str(number) for number in range(11)),

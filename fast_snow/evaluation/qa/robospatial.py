@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from fast_snow.document.conformance import short
 from fast_snow.evaluation.qa.bootstrap import Figure, mean_over
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers
 from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, load_rows, scene_of, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
+from fast_snow.typed_json import short
 
 Point = tuple[float, float]
 

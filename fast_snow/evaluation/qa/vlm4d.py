@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.answer_extraction import chosen
 from fast_snow.evaluation.qa.bootstrap import Figure, mean_over
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
 from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Choice, Form, Mark, Question
+from fast_snow.typed_json import short
 
 _LAST_EXO: Final = 922
 """Real questions up to this number are exocentric, later ones egocentric."""

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.bootstrap import Figure, Term, mean_over
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
 from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Choice, Form, Mark, Question
+from fast_snow.typed_json import short
 
 _DIRECTION: Final = tuple(f"object_rel_direction_{grade}" for grade in ("easy", "medium", "hard"))
 _BY_CHOICE: Final = (*_DIRECTION, "object_rel_distance", "route_planning", "obj_appearance_order")

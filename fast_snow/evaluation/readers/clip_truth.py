@@ -111,7 +111,8 @@ def _with_poses(truth: Truth, path: Path, source: TruthSource, fps: float | None
 
 def _with_depth(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
     images = _DEPTH[source.format](path, source)
-    intrinsics = None if source.intrinsics is None else pinhole(*source.intrinsics)
+    given = source.intrinsics
+    intrinsics = None if given is None else pinhole(given.fx, given.fy, given.cx, given.cy)
     if intrinsics is not None:
         check_intrinsics(intrinsics, images.size, where=str(path))
     return replace(_sized(truth, images.size, path), read_depth=images, intrinsics=intrinsics)

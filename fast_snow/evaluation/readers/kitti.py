@@ -13,19 +13,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
 
 import numpy as np
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import BoxesInSpace, ObjectsInFrame, TruthSource
-from fast_snow.evaluation.readers.json_fields import array, integer, member, number, numbers
 from fast_snow.evaluation.readers.objects import every_frame, nothing, painted, refuse_repeats
 from fast_snow.evaluation.readers.text_rows import TextRow, read_rows
 from fast_snow.limits import DATASET_JSON_FILE
+from fast_snow.typed_json import between, build, matching
 from fast_snow.types import GridShape
-from fast_snow.untrusted_files import shown
 
 IGNORED: Final = "DontCare"
 Numbers = tuple[float, ...]
@@ -87,6 +86,30 @@ def _from_row(row: TextRow, source: TruthSource) -> Label:
     )
 
 
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Observation:
+    frame: Annotated[int, between(0, 2**53)]
+    box2d: tuple[float, float, float, float]
+    centre_cam: Triple
+    size_lwh: Triple
+    yaw: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Track:
+    category: str
+    obs: tuple[_Observation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TracksFile:
+    p2_offset_m: Triple
+    tracks: Mapping[Annotated[str, matching(r"\d{1,15}", "a track's number")], _Track]
+
+
 def read_kitti_tracks(path: Path, source: TruthSource) -> Labels:
     """Read one JSON file of tracks, which has centres and its own offset between the cameras.
 
@@ -97,34 +120,27 @@ def read_kitti_tracks(path: Path, source: TruthSource) -> Labels:
     Raises:
         InputError: the file is damaged, or has nothing of the clip's frames.
     """
-    content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
-    where = str(path)
-    offset = np.array(numbers(content, "p2_offset_m", 3, where)) + source.camera_offset_m
-    tracks = member(content, "tracks", dict, where)
-    found = []
-    for name, track in tracks.items():
-        at = f"{path}: tracks.{shown(Path(name[:40]))}"
-        if not name.isdecimal() or len(name) > 15:
-            raise InputError(f"{at}: expected a track's number as its name")
-        category = member(track, "category", str, at)
-        for i, entry in enumerate(array(track, "obs", at)):
-            label = _from_entry(entry, int(name), category, offset, f"{at}.obs[{i}]")
-            found.append((integer(entry, "frame", label.where), label))
-    return _by_frame(path, source, found)
+    content = build(_TracksFile, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
+    offset = np.array(content.p2_offset_m) + source.camera_offset_m
+    labels = (
+        (entry.frame, _from_entry(entry, int(number), track.category, offset, f"{path}: tracks.{number}.obs[{i}]"))
+        for number, track in content.tracks.items()
+        for i, entry in enumerate(track.obs)
+    )
+    return _by_frame(path, source, labels)
 
 
-def _from_entry(entry: Any, track: int, category: str, offset: np.ndarray, where: str) -> Label:  # noqa: ANN401 (JSON)
-    centre = np.array(numbers(entry, "centre_cam", 3, where)) + offset
-    length, width, height = numbers(entry, "size_lwh", 3, where)
+def _from_entry(entry: _Observation, track: int, category: str, offset: np.ndarray, where: str) -> Label:
+    length, width, height = entry.size_lwh
     if min(length, height, width) <= 0:
         raise InputError(f"{where}: a size of {length:g} x {height:g} x {width:g} m, expected more than 0")
     return Label(
         object_id=track,
         category=category,
-        box_xyxy=numbers(entry, "box2d", 4, where),
-        centre=tuple(centre.tolist()),
+        box_xyxy=entry.box2d,
+        centre=tuple((np.array(entry.centre_cam) + offset).tolist()),
         size=(length, height, width),
-        yaw=number(entry, "yaw", where),
+        yaw=entry.yaw,
         where=where,
     )
 
