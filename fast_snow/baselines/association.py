@@ -87,17 +87,29 @@ def associate_tokens(
     elapsed_s = np.array([time_s - each.time_s for each in recent], np.float64)
     possible = plausible_change(before, tokens, elapsed_s, metric=metric, settings=settings)
     pairs = _pairs(np.where(possible, cost, np.inf), settings.max_cost)
-    object_id, next_id = np.full(len(tokens), -1, np.int32), known.next_id
+    return _named(recent, tokens, pairs, next_id=known.next_id, time_s=time_s)
+
+
+def _named(
+    recent: Sequence[LastSeen],
+    tokens: Sequence[StepToken],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    next_id: int,
+    time_s: float,
+) -> Associated:
+    """Give matched tokens the ids of their objects and the others new ones."""
+    object_id = np.full(len(tokens), -1, np.int32)
     for i, j in pairs:
         object_id[j] = recent[i].object_id
-    fresh = object_id < 0
-    object_id[fresh] = np.arange(next_id, next_id + int(fresh.sum()))
+    unmatched = object_id < 0
+    ahead = next_id + int(unmatched.sum())
+    object_id[unmatched] = np.arange(next_id, ahead)
     last = {each.object_id: each for each in recent}
     for number, token in zip(object_id.tolist(), tokens, strict=True):
         last[number] = LastSeen(object_id=number, time_s=time_s, token=token)
     return Associated(
-        object_id=object_id,
-        known=KnownObjects(seen=tuple(last[each] for each in sorted(last)), next_id=next_id + int(fresh.sum())),
+        object_id=object_id, known=KnownObjects(seen=tuple(last[each] for each in sorted(last)), next_id=ahead)
     )
 
 

@@ -125,6 +125,11 @@ def snow(
         for window, decode_s in _timed(windows(source, config.window)):
             stages = _Stages(config, settings, open_geometry, open_masks, watch, progress, source.expected_frames or 0)
             state = stages.advance(state, window, decode_s)
+    engines = (*(use for use in composition.used if use.slot == "geometry"), masks_use)
+    return _finished_run(state, engines, began)
+
+
+def _finished_run(state: _State, engines: tuple[EngineUse, ...], began: float) -> SnowRun:
     graph = replace(state.world.graph, tracks=MappingProxyType(_tracks(state.frames)))
     return SnowRun(
         graph=graph,
@@ -133,7 +138,7 @@ def snow(
             for t, (objects, named) in zip(graph.ego.t.tolist(), state.frames, strict=True)
         ),
         relations=state.relations,
-        engines=(*(use for use in composition.used if use.slot == "geometry"), masks_use),
+        engines=engines,
         seconds=state.seconds,
         wall_s=perf_counter() - began,
         frame_s=np.array(state.frame_s, np.float64),
@@ -245,9 +250,9 @@ def _grown(world: FoldState, window: Window, geometry: Geometry, config: Config)
         health=Health(),
         seconds=StageSeconds(),
     )
-    # What the fold keeps for the next window is here the whole window, because all of its geometry is needed.
-    whole = WindowConfig(length=len(frames) + 1, overlap=len(frames))
-    return fold(world, perception, config=replace(config, window=whole))
+    # The fold keeps the last frames of a window for the next one; all of this one's geometry is needed.
+    keep_all = WindowConfig(length=len(frames) + 1, overlap=len(frames))
+    return fold(world, perception, config=replace(config, window=keep_all))
 
 
 def _tracks(frames: Sequence[tuple[FrameObjects, Associated]]) -> dict[int, Track]:

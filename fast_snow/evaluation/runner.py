@@ -100,21 +100,26 @@ def evaluate_systems(
         fresh_peaks=forget_peak(),
     )
     _claim(folder, about)
-    done: list[RunResult] = []
-    warm: set[str] = set()
     trials = [(k, case, system) for k in range(repeat) for case in cases for system in systems]
+    evaluation = Evaluation(about=about, outcomes=tuple(_results(trials, systems, config, folder, progress)))
+    write_evaluation(evaluation, folder / EVALUATION)
+    return evaluation
+
+
+def _results(
+    trials: Sequence[Trial], systems: Mapping[str, System], config: Config, folder: Path, progress: Progress
+) -> Iterator[RunResult]:
+    """Yield the result of each trial: that of an earlier evaluation, else that of a new run, which is stored."""
+    warm: set[str] = set()
     for index, trial in enumerate(trials):
         progress("runs", index, len(trials))
         file = _file(folder, trial)
-        there = _finished(file)
-        if there is None:
-            there = _run(trial, systems, config, warm)
-            _store(file, there)
-        done.append(there)
+        result = _finished(file)
+        if result is None:
+            result = _run(trial, systems, config, warm)
+            _store(file, result)
+        yield result
     progress("runs", len(trials), len(trials))
-    evaluation = Evaluation(about=about, outcomes=tuple(done))
-    write_evaluation(evaluation, folder / EVALUATION)
-    return evaluation
 
 
 def _claim(folder: Path, about: Mapping[str, Any]) -> None:
@@ -211,11 +216,6 @@ def _measured(blank: RunResult, run: SystemRun) -> RunResult:
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or "no message"
     return text if isinstance(error, FastSnowError) else f"{type(error).__name__}: {text}"
-
-
-def failures(evaluation: Evaluation) -> Iterator[RunResult]:
-    """Yield the runs that failed."""
-    yield from (each for each in evaluation.outcomes if each.error)
 
 
 def select_cases(manifest: EvaluationManifest, root: Path, names: Sequence[str] = ()) -> tuple[Case, ...]:

@@ -77,23 +77,21 @@ def associate_clip(
     common = true_by_frame.keys() & found_by_frame.keys()
     if not common:
         raise InputError(f"truth has {_frames(true_by_frame)}, found are {_frames(found_by_frame)}: none in common")
-    pairs, kept, ignored = [], [], 0
+    ratios, counted_ids, ignored = [], [], 0
     for frame, true in sorted(true_by_frame.items()):
-        other = found_by_frame.get(frame, _nothing(frame))
-        ratio = iou(true, other, by=by)
-        counts = ~(_unmatched(ratio, iou_threshold) & (share_ignored(true, other, by=by) > MOSTLY))
-        pairs.append(ratio[:, counts])
-        kept.append(other.object_id[counts])
+        predicted = found_by_frame.get(frame, _nothing(frame))
+        ratio = iou(true, predicted, by=by)
+        counts = ~(_unmatched(ratio, iou_threshold) & (share_ignored(true, predicted, by=by) > MOSTLY))
+        ratios.append(ratio[:, counts])
+        counted_ids.append(predicted.object_id[counts])
         ignored += int(np.count_nonzero(~counts))
     true_ids, true_rows = _rows([true_by_frame[frame].object_id for frame in sorted(true_by_frame)])
-    found_ids, found_rows = _rows(kept)
+    found_ids, found_rows = _rows(counted_ids)
     if true_ids == 0:
         raise InputError(f"truth has no object in {_frames(true_by_frame)}: nothing to compare with")
+    pairs = zip(true_rows, found_rows, ratios, strict=True)
     return Association(
-        frames=tuple(
-            FramePair(true=rows, found=others, iou=ratio)
-            for rows, others, ratio in zip(true_rows, found_rows, pairs, strict=True)
-        ),
+        frames=tuple(FramePair(true=true_row, found=found_row, iou=ratio) for true_row, found_row, ratio in pairs),
         true_ids=true_ids,
         found_ids=found_ids,
         ignored=ignored,

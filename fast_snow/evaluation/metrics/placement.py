@@ -128,9 +128,6 @@ def place_objects(
     """
     if objects.masks is None:
         raise InputError(f"frame {objects.frame}: the true objects have boxes alone; placing them takes masks")
-    to_truth = T_truth_found or identity()
-    T_truth_axes = np.eye(4)
-    T_truth_axes[:3, :3], T_truth_axes[:3, 3] = to_truth.R, to_truth.t
     measured = observe(
         resize(objects.masks, (depth.shape[0], depth.shape[1])),
         np.ones(len(objects), np.float32),
@@ -138,7 +135,7 @@ def place_objects(
         depth=depth,
         confidence=np.ones_like(depth),
         intrinsics=intrinsics,
-        T_camera_world=np.linalg.inv(T_world_camera) @ T_truth_axes,
+        T_camera_world=np.linalg.inv(T_world_camera) @ _axes(T_truth_found or identity()),
         metric=False,  # no object is too long to be true
         depth_filter=depth_filter,
         step=step,
@@ -149,6 +146,13 @@ def place_objects(
         centroid=np.array([each.centroid for each in measured.tokens], np.float64).reshape(-1, 3),
         extent=np.array([each.high - each.low for each in measured.tokens], np.float64).reshape(-1, 3),
     )
+
+
+def _axes(T_truth_found: Similarity) -> Transform:
+    """Return rotation and translation of a similarity, so that lengths stay in the truth's unit."""
+    T_truth_axes = np.eye(4)
+    T_truth_axes[:3, :3], T_truth_axes[:3, 3] = T_truth_found.R, T_truth_found.t
+    return T_truth_axes
 
 
 def graph_places(graph: SceneGraph, *, scale: float = 1.0) -> tuple[PlacedObjects, ...]:
@@ -214,6 +218,10 @@ def compare_placement(
         )
         for each in frames
     ]
+    return _pooled(compared)
+
+
+def _pooled(compared: Sequence[PlacementErrors]) -> PlacementErrors:
     return PlacementErrors(
         frame=np.concatenate([each.frame for each in compared]),
         true_id=np.concatenate([each.true_id for each in compared]),

@@ -1,6 +1,6 @@
 """How well objects keep their identity: IDF1, switches, fragmentations, MOTA and HOTA, as the reference tools count."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -114,8 +114,10 @@ def score_tracking(
     if not 0 < iou_threshold <= 1:
         raise InputError(f"IoU threshold: got {iou_threshold}, expected more than 0 and at most 1")
     association = associate_clip(truth, found, by=by, iou_threshold=iou_threshold)
-    counted = _motmetrics(association, iou_threshold)
-    hota = _trackeval(association)
+    return _scores(association, _motmetrics(association, iou_threshold), _trackeval(association))
+
+
+def _scores(association: Association, counted: Mapping[str, float], hota: Mapping[str, float]) -> TrackingScores:
     return TrackingScores(
         idf1=counted["idf1"],
         idp=counted["idp"] if counted["num_predictions"] else 0.0,
@@ -161,12 +163,12 @@ def as_objects(
         if not 0 <= each.t < len(source_frame):
             raise InputError(f"frame t={each.t}: the clip has {len(source_frame)} frames; give those of this clip")
         masks = resize(each.masks, size)
-        there = np.flatnonzero(area(masks)).astype(np.int32)
-        masks = select(masks, there)
+        visible = np.flatnonzero(area(masks)).astype(np.int32)
+        masks = select(masks, visible)
         found.append(
             ObjectsInFrame(
                 frame=int(source_frame[each.t]),
-                object_id=each.object_id[there].astype(np.int64),
+                object_id=each.object_id[visible].astype(np.int64),
                 box_xyxy=bounding_boxes(masks),
                 masks=masks,
             )

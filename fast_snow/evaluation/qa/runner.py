@@ -55,33 +55,39 @@ def evaluate_arms(
         UserError: the model cannot be opened, or a folder cannot be used.
     """
     with open_model() as model:  # first, so that a missing key is noticed before long work
-        made, without = make_runs(plan.videos, runs, config, progress=progress)
-        at = {**plan.runs, **made}
-        wanted = [each for each in plan.asked if each.scene in at]
-        outcomes = ask_all(
-            requests(wanted, arms, at, config.vlm),
+        made, failed_scenes = make_runs(plan.videos, runs, config, progress=progress)
+        run_folders = {**plan.runs, **made}
+        answerable = [each for each in plan.asked if each.scene in run_folders]
+        total = len(answerable) * len(arms)
+        responses = ask_all(
+            requests(answerable, arms, run_folders, config.vlm),
             model,
             config.vlm,
             folder=folder,
             parallel=parallel,
-            total=len(wanted) * len(arms),
+            total=total,
             progress=progress,
         )
-    failures = [each for each in outcomes if isinstance(each, Failure)]
-    failures += [
-        Failure(question=each, arm=arm, why=without[each.scene])
-        for each in plan.asked
-        for arm in arms
-        if each.scene in without
-    ]
     return tabulate_answers(
         given.dataset,
         plan.asked,
-        [grade(given.dataset, arm, outcomes, len(plan.asked)) for arm in arms],
-        failures=failures,
+        [grade(given.dataset, arm, responses, len(plan.asked)) for arm in arms],
+        failures=_failures(plan, arms, responses, failed_scenes),
         about=_about(given, plan, arms, config.vlm),
-        notes=(*_notes(given), *_notes_on_asking(plan, outcomes, len(wanted) * len(arms))),
+        notes=(*_notes(given), *_notes_on_asking(plan, responses, total)),
     )
+
+
+def _failures(
+    plan: Plan, arms: Sequence[Arm], responses: Sequence[Response], failed_scenes: Mapping[str, str]
+) -> list[Failure]:
+    """Return requests that failed, then questions of scenes that have no graph."""
+    return [each for each in responses if isinstance(each, Failure)] + [
+        Failure(question=each, arm=arm, why=failed_scenes[each.scene])
+        for each in plan.asked
+        for arm in arms
+        if each.scene in failed_scenes
+    ]
 
 
 def score_recorded(given: QuestionFiles, paths: Sequence[Path]) -> QaReport:
@@ -131,10 +137,10 @@ def _notes(given: QuestionFiles) -> tuple[str, ...]:
     return _counted(counts)
 
 
-def _notes_on_asking(plan: Plan, outcomes: Sequence[Response], wanted: int) -> tuple[str, ...]:
+def _notes_on_asking(plan: Plan, responses: Sequence[Response], total: int) -> tuple[str, ...]:
     counts = {
         "questions left out because no run shows their scene": plan.without,
-        "requests not made after so many failures in a row": wanted - len(outcomes),
+        "requests not made after so many failures in a row": total - len(responses),
     }
     return _counted(counts)
 
