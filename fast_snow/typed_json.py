@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get
 
 from fast_snow.errors import InputError
 
-T = TypeVar("T")
+_T = TypeVar("T")
 
 _LARGEST_INTEGER: Final = 2**53
 """Larger integers are not exact where they are written like 1.0."""
@@ -40,7 +40,7 @@ class Check:
     expected: str
 
 
-def between(low: float, high: float) -> Check:
+def in_range(low: float, high: float) -> Check:
     """Return a check of a number."""
     return Check(lambda value: low <= value <= high, f"{low:g} to {high:g}")
 
@@ -66,7 +66,7 @@ def matching(pattern: str, expected: str) -> Check:
     return Check(lambda value: re.fullmatch(pattern, value) is not None, expected)
 
 
-def build(kind: type[T], value: object, where: str, *, complete: bool = False, extra: bool = False) -> T:
+def build_dataclass(kind: type[_T], value: object, where: str, *, complete: bool = False, extra: bool = False) -> _T:
     """Build a value of a type from parsed JSON.
 
     Args:
@@ -82,7 +82,7 @@ def build(kind: type[T], value: object, where: str, *, complete: bool = False, e
         InputError: one line with the place, what came and what was expected.
     """
     try:
-        built: T = _read(kind, value, _Rules(complete, extra))
+        built: _T = _read(kind, value, _Rules(complete, extra))
     except _Mismatch as mismatch:
         place = f"{where}: {mismatch.place.removeprefix('.')}"
         raise InputError(f"{place.removesuffix(': ')}: {mismatch.complaint}") from None

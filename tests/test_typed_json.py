@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.typed_json import at_least, between, build, entries, matching, more_than
+from fast_snow.typed_json import at_least, build_dataclass, entries, in_range, matching, more_than
 
 
 class Colour(StrEnum):
@@ -23,7 +23,7 @@ class Ending(Enum):
 class Part:
     """Scalars, each with its check."""
 
-    size: Annotated[int, between(1, 10)]
+    size: Annotated[int, in_range(1, 10)]
     ratio: Annotated[float, more_than(0)] = 1.0
     name: Annotated[str, matching("[a-z]+", "small letters")] = "a"
     known: bool | None = None
@@ -48,7 +48,7 @@ SOUND = {"version": 1, "parts": [{"size": 2}]}
 
 
 def test_absent_members_have_their_defaults():
-    assert build(Whole, SOUND, "x.json") == Whole(version=1, parts=(Part(size=2),))
+    assert build_dataclass(Whole, SOUND, "x.json") == Whole(version=1, parts=(Part(size=2),))
 
 
 def test_every_kind_of_member_is_built():
@@ -63,7 +63,7 @@ def test_every_kind_of_member_is_built():
         "anything": {"a": [None]},
         "count": 3,
     }
-    built = build(Whole, given, "x.json")
+    built = build_dataclass(Whole, given, "x.json")
     assert built.parts == (Part(size=2, ratio=3.0, name="b", known=True),)
     assert type(built.parts[0].size) is int
     assert type(built.parts[0].ratio) is float
@@ -101,17 +101,17 @@ def test_every_kind_of_member_is_built():
 )
 def test_what_does_not_fit_is_refused_by_its_place(change, message):
     with pytest.raises(InputError) as caught:
-        build(Whole, SOUND | change, "x.json")
+        build_dataclass(Whole, SOUND | change, "x.json")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
 def test_members_of_no_interest_may_be_ignored():
-    assert build(Part, {"size": 1, "zzz": None}, "x.json", extra=True) == Part(size=1)
+    assert build_dataclass(Part, {"size": 1, "zzz": None}, "x.json", extra=True) == Part(size=1)
 
 
 def test_a_complete_document_has_every_member_and_null_for_none():
     part = Part(size=3)
-    assert build(Part, asdict(part), "x.json", complete=True) == part
+    assert build_dataclass(Part, asdict(part), "x.json", complete=True) == part
     with pytest.raises(InputError, match="has no 'ratio'"):
-        build(Part, {"size": 3}, "x.json", complete=True)
+        build_dataclass(Part, {"size": 3}, "x.json", complete=True)

@@ -13,7 +13,7 @@ from fast_snow.types import StepToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LastSeen:
+class RecentObject:
     """An object as it was last seen."""
 
     object_id: int
@@ -30,7 +30,7 @@ class KnownObjects:
         next_id: that of the next new object.
     """
 
-    seen: tuple[LastSeen, ...] = ()
+    seen: tuple[RecentObject, ...] = ()
     next_id: int = 0
 
 
@@ -91,7 +91,7 @@ def associate_tokens(
 
 
 def _named(
-    recent: Sequence[LastSeen],
+    recent: Sequence[RecentObject],
     tokens: Sequence[StepToken],
     pairs: Sequence[tuple[int, int]],
     *,
@@ -107,7 +107,7 @@ def _named(
     object_id[unmatched] = np.arange(next_id, ahead)
     last = {each.object_id: each for each in recent}
     for number, token in zip(object_id.tolist(), tokens, strict=True):
-        last[number] = LastSeen(object_id=number, time_s=time_s, token=token)
+        last[number] = RecentObject(object_id=number, time_s=time_s, token=token)
     return Associated(
         object_id=object_id, known=KnownObjects(seen=tuple(last[each] for each in sorted(last)), next_id=ahead)
     )

@@ -110,7 +110,7 @@ class Relations(ReadOnlyArrays):
         return len(self.source)
 
 
-def relations(
+def relate_objects(
     tokens: Sequence[StepToken],
     object_id: Int32[np.ndarray, " m"],
     T_camera_world: Transform,

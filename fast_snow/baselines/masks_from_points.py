@@ -17,9 +17,9 @@ from fast_snow.types import Detections, GridShape
 from fast_snow.weights import damage
 
 Image = UInt8[np.ndarray, "height width 3"]
-Points = Float32[np.ndarray, "k points 2"]
+PointPrompts = Float32[np.ndarray, "k points 2"]
 
-MasksOfPoints = Callable[[Points], Detections]
+MasksOfPoints = Callable[[PointPrompts], Detections]
 """One mask, which may be empty, for each cluster's points (columns and rows of the analysis grid)."""
 
 LookAt = Callable[[Image, GridShape], MasksOfPoints]
@@ -30,7 +30,7 @@ OpenMasks = Callable[[], AbstractContextManager[LookAt]]
 WEIGHTS = ("config.json", "model.safetensors")
 
 
-def choose(config: Config, settings: SnowConfig) -> tuple[OpenMasks, EngineUse]:
+def choose_masks(config: Config, settings: SnowConfig) -> tuple[OpenMasks, EngineUse]:
     """Choose what gives the masks.
 
     Args:
@@ -57,7 +57,7 @@ def choose(config: Config, settings: SnowConfig) -> tuple[OpenMasks, EngineUse]:
     )
 
 
-def own(masks: OpenMasks) -> EngineUse:
+def masks_of_caller(masks: OpenMasks) -> EngineUse:
     """Return what to tell of masks that the caller brings."""
     return EngineUse(slot="masks", name=getattr(masks, "__qualname__", repr(masks)), meaning="brought by the caller")
 

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from fast_snow.baselines.association import Associated, KnownObjects, associate_tokens
-from fast_snow.baselines.geometry import Relations, relations
-from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose, own
-from fast_snow.baselines.proposals import FrameObjects, objects_of_frame
+from fast_snow.baselines.geometry import Relations, relate_objects
+from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose_masks, masks_of_caller
+from fast_snow.baselines.proposals import ProposedObjects, objects_of_frame
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.composition import Composition, EngineUse, compose
 from fast_snow.config import Config, WindowConfig
@@ -80,7 +80,7 @@ class _State:
 
     world: FoldState
     known: KnownObjects = field(default_factory=KnownObjects)
-    frames: tuple[tuple[FrameObjects, Associated], ...] = ()
+    frames: tuple[tuple[ProposedObjects, Associated], ...] = ()
     relations: tuple[Relations, ...] = ()
     seconds: StageSeconds = field(default_factory=StageSeconds)
     frame_s: tuple[float, ...] = ()
@@ -113,7 +113,7 @@ def snow(
         FastSnowError: an engine failed.
     """
     composition = _geometry_of(source, config, progress)
-    open_masks, masks_use = choose(config, settings) if masks is None else (masks, own(masks))
+    open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, masks_of_caller(masks))
     threads.limit(config.runtime.threads)
     state, began = _State(world=start(config)), perf_counter()
     with ExitStack() as stack:
@@ -207,7 +207,7 @@ class _Stages:
             metric=geometry.metric,
             settings=self.settings,
         )
-        edges = relations(
+        edges = relate_objects(
             objects.tokens, named.object_id, geometry.T_camera_world[i], t=t, neighbours=self.settings.neighbours
         )
         done = perf_counter()
@@ -255,7 +255,7 @@ def _grown(world: FoldState, window: Window, geometry: Geometry, config: Config)
     return fold(world, perception, config=replace(config, window=keep_all))
 
 
-def _tracks(frames: Sequence[tuple[FrameObjects, Associated]]) -> dict[int, Track]:
+def _tracks(frames: Sequence[tuple[ProposedObjects, Associated]]) -> dict[int, Track]:
     observations: dict[int, list[StepToken]] = {}
     for objects, named in frames:
         for object_id, token in zip(named.object_id.tolist(), objects.tokens, strict=True):

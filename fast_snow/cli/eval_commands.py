@@ -10,12 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from fast_snow.cli.eval_options import EvalCheck, EvalCompare, EvalQa, EvalRun
-from fast_snow.cli.shown_qa_report import print_costs
-from fast_snow.cli.shown_qa_report import print_report as print_qa_report
+from fast_snow.cli.shown_qa_report import print_costs, print_qa_report
 from fast_snow.cli.terminal import console, shown_progress, terminable
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.evaluation.manifest import check_manifest, load_manifest
-from fast_snow.evaluation.metrics.metric_definitions import MEASURES, NONE, Measure
+from fast_snow.evaluation.metrics.metric_definitions import METRICS, NO_VALUE, MetricDefinition
 from fast_snow.evaluation.qa.planning import Plan, estimate_costs, plan_questions
 from fast_snow.evaluation.qa.question import select_arms
 from fast_snow.evaluation.qa.question_files import QuestionFiles, read_questions
@@ -42,13 +41,13 @@ IN_TERMINAL = (
 
 
 @singledispatch
-def run(action: object) -> int:
+def run_action(action: object) -> int:
     """Do what a command says and return the exit code."""
     raise TypeError(f"no such command: {action!r}")
 
 
-@run.register
-def check(action: EvalCheck) -> int:
+@run_action.register
+def check_clips(action: EvalCheck) -> int:
     """Tell what is missing."""
     manifest = load_manifest(action.manifest, action.root)
     problems = check_manifest(manifest, action.root)
@@ -65,7 +64,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-@run.register
+@run_action.register
 def run_systems(action: EvalRun) -> int:
     """Run, score and report."""
     if action.repeat < 1:
@@ -91,7 +90,7 @@ def run_systems(action: EvalRun) -> int:
         return INTERRUPTED
     report = tabulate_runs(evaluation)
     files = write_report(report, action.out, evaluation)
-    print_report(report)
+    print_evaluation(report)
     print(files[-1])
     return INCOMPLETE if report.failures else 0
 
@@ -106,7 +105,7 @@ def _drop(action: EvalRun) -> None:
     (action.out / ABOUT).unlink(missing_ok=True)
 
 
-@run.register
+@run_action.register
 def compare_results(action: EvalCompare) -> int:
     """Print differences."""
     for a, b in select_sides(action.a, action.b):
@@ -114,11 +113,11 @@ def compare_results(action: EvalCompare) -> int:
     return 0
 
 
-def print_report(report: Report) -> None:
+def print_evaluation(report: Report) -> None:
     """Show one line per clip and system, the totals and what failed."""
     out = console()
     there = {name for row in report.rows for name in row.values}
-    shown = [each for each in MEASURES if each.name in there and each.name in IN_TERMINAL]
+    shown = [each for each in METRICS if each.name in there and each.name in IN_TERMINAL]
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in ("clip", "system"):
         table.add_column(name)
@@ -134,13 +133,13 @@ def print_report(report: Report) -> None:
         out.print(f"[red]failed[/]  {where}", highlight=False)
 
 
-def _figure(row: ReportRow, measure: Measure) -> str:
+def _figure(row: ReportRow, measure: MetricDefinition) -> str:
     value = row.values.get(measure.name)
     return measure.show(value) + ("*" if value is not None and says_little(row, measure) else "")
 
 
 def _same(row: ReportRow) -> str:
-    return {None: NONE, True: "yes", False: "no"}[row.identical]
+    return {None: NO_VALUE, True: "yes", False: "no"}[row.identical]
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -161,8 +160,8 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _line(each: Difference) -> Sequence[str]:
-    (measure,) = [known for known in MEASURES if known.name == each.measure]
-    reach = NONE if each.low is None else f"{measure.show(each.low)} to {measure.show(each.high)}"
+    (measure,) = [known for known in METRICS if known.name == each.measure]
+    reach = NO_VALUE if each.low is None else f"{measure.show(each.low)} to {measure.show(each.high)}"
     values = (measure.show(each.a), measure.show(each.b), measure.show(each.difference))
     return measure.label, str(each.clips), *values, reach, _verdict(each, measure.better)
 
@@ -170,14 +169,14 @@ def _line(each: Difference) -> Sequence[str]:
 def _verdict(each: Difference, better: str) -> str:
     """Say better or worse only where the whole interval does."""
     if each.low is None or each.high is None or better == "neither" or each.low <= 0 <= each.high:
-        return NONE
+        return NO_VALUE
     return "better" if (each.low > 0) == (better == "more") else "worse"
 
 
 MOST_AT_ONCE: Final = 64
 
 
-@run.register
+@run_action.register
 def run_questions(action: EvalQa) -> int:
     """Ask, score and report.
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from fast_snow.cli.shown_answer import counted
 from fast_snow.cli.terminal import console
 from fast_snow.config import VlmConfig
-from fast_snow.evaluation.qa.bootstrap import Estimate
+from fast_snow.evaluation.qa.bootstrap import ScoreEstimate
 from fast_snow.evaluation.qa.planning import Cost, Plan
 from fast_snow.evaluation.qa.report import ColumnResult, QaReport
 from fast_snow.reasoning.sections import visible
@@ -20,7 +20,7 @@ _MOST_COLUMNS: Final = 6
 _MOST_REASONS: Final = 10
 
 
-def print_report(report: QaReport) -> None:
+def print_qa_report(report: QaReport) -> None:
     """Show the report."""
     out = console()
     for result in report.results[:_MOST_COLUMNS]:
@@ -62,7 +62,7 @@ def _figures(results: Sequence[ColumnResult]) -> Table:
     return table
 
 
-def _percent(each: Estimate) -> str:
+def _percent(each: ScoreEstimate) -> str:
     reach = "" if each.low is None or each.high is None else f" ({100 * each.low:.0f} to {100 * each.high:.0f})"
     return f"{100 * each.value:.1f}{reach}"
 

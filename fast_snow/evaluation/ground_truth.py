@@ -8,13 +8,13 @@ from typing import Annotated, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from fast_snow.typed_json import between, entries, matching, more_than
+from fast_snow.typed_json import entries, in_range, matching, more_than
 from fast_snow.types import GridShape, Masks, ReadOnlyArrays
 
 Line = Annotated[str, matching("[^\\x00-\\x1f\\x7f]{1,1000}", "one line of 1 to 1000 characters")]
 Sha256 = Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
 ClassName = Annotated[str, matching("(?s:.{1,100})", "1 to 100 characters")]
-Offset = Annotated[float, between(-1000, 1000)]
+Offset = Annotated[float, in_range(-1000, 1000)]
 
 
 class TruthKind(StrEnum):
@@ -34,8 +34,8 @@ class DepthIntrinsics:
 
     fx: Annotated[float, more_than(0, 1e6)]
     fy: Annotated[float, more_than(0, 1e6)]
-    cx: Annotated[float, between(0, 32_768)]
-    cy: Annotated[float, between(0, 32_768)]
+    cx: Annotated[float, in_range(0, 32_768)]
+    cy: Annotated[float, in_range(0, 32_768)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +62,14 @@ class TruthSource:
     format: Line
     path: Line
     sha256: Sha256 | None = None
-    first_frame: Annotated[int, between(0, 10**9)] | None = None
-    frames: Annotated[int, between(1, 10**6)] | None = None
+    first_frame: Annotated[int, in_range(0, 10**9)] | None = None
+    frames: Annotated[int, in_range(1, 10**6)] | None = None
     classes: Annotated[tuple[ClassName, ...], entries(1, 10_000)] = ()
-    video: Annotated[int, between(0, 10**15)] | None = None
+    video: Annotated[int, in_range(0, 10**15)] | None = None
     exhaustive: bool = False
     depth_scale: Annotated[float, more_than(0, 1e9)] = 1000.0
     intrinsics: DepthIntrinsics | None = None
-    first_time_s: Annotated[float, between(-1e12, 1e12)] = 0.0
+    first_time_s: Annotated[float, in_range(-1e12, 1e12)] = 0.0
     camera_offset_m: tuple[Offset, Offset, Offset] = (0.0, 0.0, 0.0)
 
     def index(self, number: int, custom: int) -> int | None:
@@ -140,7 +140,7 @@ class BoxesInSpace(ReadOnlyArrays):
 
 
 @runtime_checkable
-class DepthReader(Protocol):
+class TrueDepth(Protocol):
     """Reads metres along the optical axis, 0 where there is none, of a frame by its index in the input."""
 
     @property
@@ -171,6 +171,6 @@ class Truth:
     exhaustive: bool = False
     boxes: tuple[BoxesInSpace, ...] = ()
     trajectory: Trajectory | None = None
-    read_depth: DepthReader | None = None
+    read_depth: TrueDepth | None = None
     intrinsics: Float64[np.ndarray, "3 3"] | None = None
     static: bool = False

@@ -14,15 +14,15 @@ from fast_snow import untrusted_json
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import FastSnowWarning, InputError, UserError
 from fast_snow.evaluation.ground_truth import Line, Sha256, Truth, TruthKind, TruthSource
-from fast_snow.evaluation.readers.clip_truth import FORMATS, FORMATS_WITH_RATE, read_truth
-from fast_snow.evaluation.readers.data_files import check_relative, locate, sha256_of
+from fast_snow.evaluation.readers.clip_truth import FORMATS_WITH_RATE, TRUTH_FORMATS, read_truth
+from fast_snow.evaluation.readers.data_files import check_relative, data_sha256, locate_data
 from fast_snow.inputs import Input, open_input
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.protocols import Progress, silent
-from fast_snow.typed_json import between, build, entries, more_than, short
+from fast_snow.typed_json import build_dataclass, entries, in_range, more_than, short
 
 _MEANT_FOR: Final = {"exhaustive": (TruthKind.MASKS, TruthKind.BOXES), "intrinsics": (TruthKind.DEPTH,)}
-Side = Annotated[int, between(1, 32_768)]
+ImageSide = Annotated[int, in_range(1, 32_768)]
 _RATE_TOLERANCE: Final = 0.01
 """Rates of containers are rounded: 23.976 is written 24."""
 
@@ -54,7 +54,7 @@ class Clip:
     licence: Line
     input: ClipInput | None = None
     fps: Annotated[float, more_than(0, 100_000)] | None = None
-    size: tuple[Side, Side] | None = None
+    size: tuple[ImageSide, ImageSide] | None = None
     static: bool = False
     truth: Annotated[tuple[TruthSource, ...], entries(0, 100)] = ()
     note: Line = ""
@@ -81,7 +81,7 @@ class Problem:
 
 
 def load_manifest(path: Path, root: Path) -> EvaluationManifest:
-    """Read a manifest; whether its files are there is for `check` to say.
+    """Read a manifest; whether its files are there is for `check_manifest` to say.
 
     Args:
         path: of the JSON file.
@@ -93,7 +93,7 @@ def load_manifest(path: Path, root: Path) -> EvaluationManifest:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; expected the data root that the manifest's paths are relative to")
-    manifest = build(EvaluationManifest, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path))
+    manifest = build_dataclass(EvaluationManifest, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path))
     for place, complaint in _contradictions(manifest.clips):
         raise InputError(f"{path}: {place}: {complaint}")
     return manifest
@@ -130,8 +130,8 @@ def _bad_truth(clip: Clip, at: str) -> Iterator[tuple[str, str]]:
     if TruthKind.BOXES in kinds and clip.size is None:
         yield at, 'boxes without "size", expected the height and width of the images they are on'
     for i, each in enumerate(clip.truth):
-        if each.format not in FORMATS[each.kind]:
-            known = FORMATS[each.kind]
+        if each.format not in TRUTH_FORMATS[each.kind]:
+            known = TRUTH_FORMATS[each.kind]
             expected = f"one of {', '.join(known)} for {each.kind.value}"
             yield f"{at}.truth[{i}].format", f"got {short(each.format)}, expected {expected}"
         if each.kind is TruthKind.POSES and each.format in FORMATS_WITH_RATE and clip.fps is None:
@@ -159,7 +159,7 @@ def open_clip(clip: Clip, root: Path, sampling: SamplingConfig) -> Input:
     """
     if clip.input is None:
         raise InputError(f"{clip.name}: has no images, only ground truth; choose a clip with an input")
-    return open_input(locate(root, clip.input.path), sampling)
+    return open_input(locate_data(root, clip.input.path), sampling)
 
 
 def read_clip_truth(clip: Clip, root: Path) -> Truth:
@@ -200,8 +200,8 @@ def _wrong(clip: Clip, root: Path) -> Iterator[str]:
 
 def _differs(root: Path, path: str, sha256: str | None) -> str | None:
     try:
-        found = locate(root, path)
-        digest = None if sha256 is None else sha256_of(found)
+        found = locate_data(root, path)
+        digest = None if sha256 is None else data_sha256(found)
     except UserError as error:
         return str(error)
     if digest == sha256:

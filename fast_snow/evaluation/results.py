@@ -11,11 +11,11 @@ from fast_snow import untrusted_json
 from fast_snow.atomic_files import store
 from fast_snow.errors import InputError
 from fast_snow.limits import DATASET_JSON_FILE
-from fast_snow.typed_json import build
+from fast_snow.typed_json import build_dataclass
 from fast_snow.untrusted_files import shown
 
 EVALUATION = "evaluation.json"
-T = TypeVar("T")
+_T = TypeVar("T")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -38,7 +38,7 @@ class RunResult:
         peak_gpu_bytes: the most GPU memory that torch held; 0 without one.
         graph_sha256: of the graph's document: repeats with the same are the same, bit for bit.
         engines: by slot.
-        metrics: by the names of `metric_definitions.MEASURES`; those that the clip's truth allows.
+        metrics: by the names of `metric_definitions.METRICS`; those that the clip's truth allows.
         exhaustive: whether the truth has every object; None where it has no objects.
         notes: what was worked around, and why a metric is not there.
     """
@@ -95,9 +95,9 @@ def parse_result(values: object, path: Path) -> RunResult:
     return _build(RunResult, values, path)
 
 
-def _build(kind: type[T], values: object, path: Path) -> T:
+def _build(kind: type[_T], values: object, path: Path) -> _T:
     try:
-        return build(kind, values, shown(path), complete=True)
+        return build_dataclass(kind, values, shown(path), complete=True)
     except InputError as error:
         raise InputError(f"{error}; not a result of this version: run the evaluation again") from None
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fast_snow.baselines.association import KnownObjects, associate_tokens, tau_overlap
-from fast_snow.baselines.geometry import plausible_change, plausible_shape, relations
+from fast_snow.baselines.geometry import plausible_change, plausible_shape, relate_objects
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.errors import ConfigError
 from fast_snow.types import StepToken
@@ -144,7 +144,7 @@ def test_edges_go_to_the_nearest_as_the_camera_sees_them():
     T_camera_world = np.eye(4)
     T_camera_world[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]
     tokens = [token(5, (2, 0, 0)), token(5, (4, 0, 0)), token(5, (2, 3, 0))]
-    found = relations(tokens, np.array([7, 8, 9], np.int32), T_camera_world, t=5, neighbours=1)
+    found = relate_objects(tokens, np.array([7, 8, 9], np.int32), T_camera_world, t=5, neighbours=1)
     assert list(zip(found.source.tolist(), found.target.tolist(), strict=True)) == [(7, 8), (8, 7), (9, 7)]
     np.testing.assert_allclose(found.distance, [2, 2, 3])
     np.testing.assert_allclose(found.direction, [[0, 0, 1], [0, 0, -1], [1, 0, 0]])
@@ -153,7 +153,7 @@ def test_edges_go_to_the_nearest_as_the_camera_sees_them():
 @pytest.mark.parametrize(("count", "edges"), [(0, 0), (1, 0), (2, 2), (5, 15)])
 def test_edges_by_number_of_objects(count: int, edges: int):
     tokens = [token(0, (k, 0, 3)) for k in range(count)]
-    assert len(relations(tokens, np.arange(count, dtype=np.int32), np.eye(4), t=0, neighbours=3)) == edges
+    assert len(relate_objects(tokens, np.arange(count, dtype=np.int32), np.eye(4), t=0, neighbours=3)) == edges
 
 
 def test_settings_out_of_range_are_refused():

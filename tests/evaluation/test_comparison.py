@@ -7,13 +7,13 @@ import pytest
 
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.evaluation import results
-from fast_snow.evaluation.report.comparison import Side, compare_systems, interval, select_sides
+from fast_snow.evaluation.report.comparison import ComparedSystem, compare_systems, interval, select_sides
 from tests.evaluation.cases import evaluation, result
 
 
-def side(system: str, *idf1: float, **about) -> Side:
+def side(system: str, *idf1: float, **about) -> ComparedSystem:
     runs = [result(f"clip {k}", system, idf1=value) for k, value in enumerate(idf1)]
-    return Side(label=system, evaluation=evaluation(*runs, **about), system=system)
+    return ComparedSystem(label=system, evaluation=evaluation(*runs, **about), system=system)
 
 
 def difference(comparison, name: str):
@@ -65,8 +65,10 @@ def test_the_same_seed_gives_the_same_interval():
 
 def test_repeats_count_once_per_clip():
     runs = [result("x", "a", 0, idf1=0.2), result("x", "a", 1, idf1=0.4), result("y", "a", 0, idf1=0.5)]
-    many = Side(label="a", evaluation=evaluation(*runs), system="a")
-    other = Side(label="b", evaluation=evaluation(result("x", "b", idf1=0.3), result("y", "b", idf1=0.5)), system="b")
+    many = ComparedSystem(label="a", evaluation=evaluation(*runs), system="a")
+    other = ComparedSystem(
+        label="b", evaluation=evaluation(result("x", "b", idf1=0.3), result("y", "b", idf1=0.5)), system="b"
+    )
     found = difference(compare_systems(many, other), "idf1")
     assert found.clips == 2
     assert found.difference == pytest.approx(0.0)
@@ -74,8 +76,8 @@ def test_repeats_count_once_per_clip():
 
 def test_clips_that_one_side_lacks_are_left_out_and_named():
     failed = evaluation(result("x", "b"), result("y", "b", error="no"))
-    a = Side(label="a", evaluation=evaluation(result("x", "a"), result("y", "a")), system="a")
-    found = compare_systems(a, Side(label="b", evaluation=failed, system="b"))
+    a = ComparedSystem(label="a", evaluation=evaluation(result("x", "a"), result("y", "a")), system="a")
+    found = compare_systems(a, ComparedSystem(label="b", evaluation=failed, system="b"))
     assert found.left_out == ("y",)
     assert difference(found, "idf1").clips == 1
 
@@ -87,7 +89,9 @@ def test_results_of_different_manifests_are_refused():
 
 def test_results_without_a_common_clip_are_refused():
     with pytest.raises(ConfigError, match="share no clip"):
-        compare_systems(side("a", 0.1), Side(label="b", evaluation=evaluation(result("other", "b")), system="b"))
+        compare_systems(
+            side("a", 0.1), ComparedSystem(label="b", evaluation=evaluation(result("other", "b")), system="b")
+        )
 
 
 def test_what_else_differs_is_remarked():
@@ -99,7 +103,7 @@ def test_a_truth_of_some_objects_is_remarked():
     some = evaluation(result("x", "a", exhaustive=False), result("y", "a", exhaustive=True), result("z", "a"))
     others = evaluation(*(result(clip, "b", exhaustive=clip != "x") for clip in "xy"))
     (remark,) = compare_systems(
-        Side(label="a", evaluation=some, system="a"), Side(label="b", evaluation=others, system="b")
+        ComparedSystem(label="a", evaluation=some, system="a"), ComparedSystem(label="b", evaluation=others, system="b")
     ).remarks
     assert remark.startswith("the truth of x annotates only some objects: IDF1, IDP, HOTA, DetA, MOTA count whatever")
 

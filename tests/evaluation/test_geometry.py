@@ -19,10 +19,10 @@ from fast_snow.evaluation.ground_truth import Truth
 from fast_snow.evaluation.metrics.geometry import (
     T_truth_graph,
     annotated_placement,
+    camera_path,
     depth_errors,
     own_placement,
     path_errors,
-    path_of,
     static_spread,
 )
 from fast_snow.evaluation.metrics.scoring import score_run
@@ -176,7 +176,7 @@ def test_depth_of_frames_that_were_not_sampled_is_one_line():
 def test_the_path_of_a_graph_is_the_camera_s():
     poses = scene().T_world_camera
     relative = np.linalg.inv(poses[0]) @ poses
-    np.testing.assert_allclose(path_of(run().graph.ego).T_world_camera, relative, atol=1e-5)
+    np.testing.assert_allclose(camera_path(run().graph.ego).T_world_camera, relative, atol=1e-5)
 
 
 @pytest.mark.parametrize("system", ["fast-snow", pytest.param("snow", marks=pytest.mark.slow)])

@@ -14,7 +14,7 @@ from fast_snow.config import SamplingConfig
 from fast_snow.errors import InputError
 from fast_snow.evaluation import manifest as manifests
 from fast_snow.evaluation.readers.clip_truth import UNKNOWN
-from fast_snow.evaluation.readers.data_files import sha256_of
+from fast_snow.evaluation.readers.data_files import data_sha256
 from fast_snow.inputs import InputKind
 
 SHIPPED = Path(__file__).resolve().parents[2] / "configs" / "eval" / "fast_snow_eval_manifest.json"
@@ -52,13 +52,13 @@ def content(root):
                 "note": "made up",
                 "fps": 5,
                 "static": True,
-                "input": {"path": "room", "sha256": sha256_of(root / "room")},
+                "input": {"path": "room", "sha256": data_sha256(root / "room")},
                 "truth": [
                     {
                         "kind": "masks",
                         "format": "davis",
                         "path": "gt",
-                        "sha256": sha256_of(root / "gt"),
+                        "sha256": data_sha256(root / "gt"),
                         "exhaustive": True,
                     },
                     {"kind": "poses", "format": "poses-c2w", "path": "poses_c2w.txt"},
@@ -237,7 +237,7 @@ def test_files_that_differ_are_told_with_both_sums(root):
     manifest = load(root, content(root))
     save(root / "gt" / "00001.png", np.zeros((6, 8), np.uint8))
     (problem,) = manifests.check_manifest(manifest, root)
-    assert sha256_of(root / "gt") in problem.what
+    assert data_sha256(root / "gt") in problem.what
     assert manifest.clips[0].truth[0].sha256 in problem.what
 
 
@@ -289,7 +289,7 @@ def test_links_that_lead_out_of_the_root_are_refused(root, tmp_path, inside):
 def test_a_link_to_a_folder_below_the_root_has_no_sum(root):
     (root / "room" / "masks").symlink_to(root / "gt", target_is_directory=True)
     with pytest.raises(InputError, match="is a folder"):
-        sha256_of(root / "room")
+        data_sha256(root / "room")
 
 
 def test_sums_of_folders_are_those_of_a_shell(tmp_path):
@@ -297,10 +297,10 @@ def test_sums_of_folders_are_those_of_a_shell(tmp_path):
         path = tmp_path / "folder" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    assert sha256_of(tmp_path / "folder" / "A") == hashlib.sha256().hexdigest()
+    assert data_sha256(tmp_path / "folder" / "A") == hashlib.sha256().hexdigest()
     command = r"find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum"
     told = subprocess.run(["bash", "-c", command], cwd=tmp_path / "folder", capture_output=True, text=True, check=True)
-    assert told.stdout.split()[0] == sha256_of(tmp_path / "folder")
+    assert told.stdout.split()[0] == data_sha256(tmp_path / "folder")
 
 
 # ------------------------------------------------------------------------------------------------ as shipped

@@ -10,10 +10,10 @@ from xml.etree import ElementTree
 import pytest
 
 from fast_snow.evaluation import results
-from fast_snow.evaluation.metrics.metric_definitions import GROUPS, MEASURES
+from fast_snow.evaluation.metrics.metric_definitions import METRIC_GROUPS, METRICS
 from fast_snow.evaluation.report import html_page
 from fast_snow.evaluation.report.html_page import as_csv, write_report
-from fast_snow.evaluation.report.svg_plots import Point, linear_ticks, log_ticks, scatter, shortened
+from fast_snow.evaluation.report.svg_plots import ScatterPoint, draw_scatter, linear_ticks, log_ticks, shortened
 from fast_snow.evaluation.report.tables import TOTAL, tabulate_runs
 from tests.evaluation.cases import evaluation, result
 
@@ -80,7 +80,7 @@ def test_csv_has_a_line_per_clip_and_system_and_totals():
     ]  # fmt: skip
     assert float(lines[0]["idf1"]) == 0.5
     assert lines[0]["hota"] == ""
-    assert set(lines[0]) >= {each.name for each in MEASURES}
+    assert set(lines[0]) >= {each.name for each in METRICS}
 
 
 def test_files_are_written_and_read_back(tmp_path: Path):
@@ -144,7 +144,7 @@ def test_where_only_some_objects_are_annotated_recall_leads_and_no_idf1_is_best(
     report = tabulate_runs(some)
     assert [row.exhaustive for row in report.rows] == [False, False, True]
     assert [row.exhaustive for row in report.totals] == [False, False]
-    assert [each.name for each in GROUPS["Tracking"]][:2] == ["idr", "recall"]
+    assert [each.name for each in METRIC_GROUPS["Tracking"]][:2] == ["idr", "recall"]
     better = evaluation(
         result("x", "fast-snow", exhaustive=False, metrics={"idf1": 0.9, "idr": 0.9}),
         result("x", "snow", exhaustive=False, metrics={"idf1": 0.1, "idr": 0.1}),
@@ -199,10 +199,11 @@ def test_linear_ticks_enclose_their_range(high):
 
 
 def test_points_stay_inside_the_plot():
-    drawing = ElementTree.fromstring(
-        scatter([Point(x=1.0, y=-0.5, series=0, label="below"), Point(x=9.0, y=1.0, series=1, label="top")],
-                x_label="x", y_label="y")
-    )  # fmt: skip
+    points = [
+        ScatterPoint(x=1.0, y=-0.5, series=0, label="below"),
+        ScatterPoint(x=9.0, y=1.0, series=1, label="top"),
+    ]
+    drawing = ElementTree.fromstring(draw_scatter(points, x_label="x", y_label="y"))
     width, height = (float(each) for each in drawing.attrib["viewBox"].split()[2:])
     circles = drawing.findall("circle")
     assert len(circles) == 2

@@ -81,7 +81,7 @@ def pair_depth(
     if 0 in truth.shape + found.shape:
         raise InputError(f"depth: got {truth.shape} and {found.shape} pixels; expected at least 1 each")
     height, width = truth.shape
-    at = np.ix_(nearest(height, found.shape[0]), nearest(width, found.shape[1]))
+    at = np.ix_(nearest_pixels(height, found.shape[0]), nearest_pixels(width, found.shape[1]))
     depth = found[at]
     known = _measured(truth)
     counts = known & _measured(depth)
@@ -94,7 +94,7 @@ def pair_depth(
     )
 
 
-def nearest(length: int, source: int) -> Int64[np.ndarray, " length"]:
+def nearest_pixels(length: int, source: int) -> Int64[np.ndarray, " length"]:
     """Return for each of `length` output pixels the one of `source` pixels under its centre, as masks are resized."""
     return (2 * np.arange(length) + 1) * source // (2 * length)
 

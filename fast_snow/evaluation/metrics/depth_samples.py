@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32
 
-from fast_snow.evaluation.metrics.depth import DepthPairs, nearest, pair_depth
+from fast_snow.evaluation.metrics.depth import DepthPairs, nearest_pixels, pair_depth
 from fast_snow.protocols import GeometryEngine, OpenGeometry
 from fast_snow.types import Frames, Geometry, GridShape, ReadOnlyArrays
 
@@ -42,7 +42,7 @@ class DepthSample(ReadOnlyArrays):
     def beside(self, truth: Float32[np.ndarray, "h w"]) -> DepthPairs:
         """Pair the sampled pixels with the true depth of the same field of view, on a grid of any size."""
         at = (
-            nearest(side, known)[nearest(sampled, side)]
+            nearest_pixels(side, known)[nearest_pixels(sampled, side)]
             for sampled, side, known in zip(self.depth.shape, self.grid, truth.shape, strict=True)
         )
         return pair_depth(truth[np.ix_(*at)], self.depth)
@@ -87,7 +87,7 @@ class DepthSamples:
 
 
 def _sample(frames: Frames, geometry: Geometry, i: int, window: int, conf_thresh: float) -> DepthSample:
-    at = np.ix_(*(nearest(min(side, MOST_SIDE), side) for side in geometry.grid))
+    at = np.ix_(*(nearest_pixels(min(side, MOST_SIDE), side) for side in geometry.grid))
     depth, confidence = geometry.depth[i][at], geometry.confidence[i][at]
     return DepthSample(
         window=window,

@@ -39,7 +39,7 @@ def path_errors(truth: Truth, run: SystemRun) -> dict[str, float]:
     return errors
 
 
-def path_of(ego: Ego) -> Trajectory:
+def camera_path(ego: Ego) -> Trajectory:
     """Return the camera's path of a graph, of the frames whose time is known."""
     timed = np.isfinite(ego.time_s)
     T_world_camera = np.tile(np.eye(4), (int(timed.sum()), 1, 1))
@@ -50,7 +50,7 @@ def path_of(ego: Ego) -> Trajectory:
 
 
 def _path(graph: SceneGraph) -> Trajectory:
-    found = path_of(graph.ego)
+    found = camera_path(graph.ego)
     if len(found) < FEWEST_POSES:
         raise InputError(f"a path of {len(found)} poses cannot be aligned; expected at least {FEWEST_POSES}")
     return found
@@ -95,7 +95,7 @@ def _named(prefix: str, error: DepthError) -> dict[str, float]:
 
 def annotated_placement(truth: Truth, run: SystemRun) -> dict[str, float]:
     """Measure where objects are against where the annotated ones that they match are by true depth and pose."""
-    errors = _placement(truth, run, truth.objects, step=placement.PLAIN, depth_filter=placement.ALL)
+    errors = _placement(truth, run, truth.objects, step=placement.NO_MARGIN, depth_filter=placement.EVERY_OBJECT)
     there = len(errors) + errors.unmatched + errors.unplaced
     return _lengths("", errors) | ({"placed": len(errors) / there} if there else {})
 
@@ -165,7 +165,7 @@ def T_truth_graph(truth: Truth, run: SystemRun) -> Similarity:
     Raises:
         InputError: none is, or nothing tells the graph's unit.
     """
-    path = path_of(run.graph.ego)
+    path = camera_path(run.graph.ego)
     for time_s, T_graph_camera in zip(path.time_s.tolist(), path.T_world_camera, strict=True):
         T_truth_camera = _pose_at(truth, time_s)
         if T_truth_camera is not None:

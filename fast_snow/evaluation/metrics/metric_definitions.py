@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final, Literal
 
-NONE = "\N{EN DASH}"
+NO_VALUE = "\N{EN DASH}"
 """Stands where there is no figure."""
 
 Better = Literal["more", "less", "neither"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class MetricDefinition:
     """One figure.
 
     Attributes:
@@ -36,23 +36,29 @@ class Measure:
     def show(self, value: float | None) -> str:
         """Return the figure for people; a dash where there is none."""
         if value is None:
-            return NONE
+            return NO_VALUE
         return f"{round(self.scale * value, self.digits) + 0.0:.{self.digits}f}"  # + 0.0: never "-0"
 
 
-def _share(name: str, label: str, meaning: str, *, needs_all: bool = False) -> Measure:
-    return Measure(name=name, label=label, better="more", digits=3, meaning=meaning, needs_all=needs_all)
+def _share(name: str, label: str, meaning: str, *, needs_all: bool = False) -> MetricDefinition:
+    return MetricDefinition(name=name, label=label, better="more", digits=3, meaning=meaning, needs_all=needs_all)
 
 
-def _error(name: str, label: str, meaning: str, *, digits: int = 3) -> Measure:
-    return Measure(name=name, label=label, better="less", digits=digits, meaning=meaning)
+def _error(name: str, label: str, meaning: str, *, digits: int = 3) -> MetricDefinition:
+    return MetricDefinition(name=name, label=label, better="less", digits=digits, meaning=meaning)
 
 
 _RUN = (
-    Measure(name="fps", label="frames/s", better="more", digits=2, meaning="clip frames per second of wall time"),
-    Measure(name="p50_s", label="p50 ms", better="less", digits=1, scale=1e3, meaning="latency of the median frame"),
-    Measure(name="p95_s", label="p95 ms", better="less", digits=1, scale=1e3, meaning="latency of a slow frame"),
-    Measure(
+    MetricDefinition(
+        name="fps", label="frames/s", better="more", digits=2, meaning="clip frames per second of wall time"
+    ),
+    MetricDefinition(
+        name="p50_s", label="p50 ms", better="less", digits=1, scale=1e3, meaning="latency of the median frame"
+    ),
+    MetricDefinition(
+        name="p95_s", label="p95 ms", better="less", digits=1, scale=1e3, meaning="latency of a slow frame"
+    ),
+    MetricDefinition(
         name="peak_bytes",
         label="peak MiB",
         better="less",
@@ -112,8 +118,8 @@ _PLACES = (
     _error("spread_p90_m", "spread p90 m", "the same, 90th percentile"),
 )
 
-GROUPS: Final = MappingProxyType(
+METRIC_GROUPS: Final = MappingProxyType(
     {"Run": _RUN, "Tracking": _TRACKING, "Camera and depth": _CAMERA, "Objects in space": _PLACES}
 )
 """The measures of one table each."""
-MEASURES: Final = tuple(each for group in GROUPS.values() for each in group)
+METRICS: Final = tuple(each for group in METRIC_GROUPS.values() for each in group)

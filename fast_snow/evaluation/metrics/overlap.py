@@ -16,7 +16,7 @@ By = Literal["mask", "box"]
 
 NO_PIXELS: Final = (0, 0)
 
-Pixels = Float64[np.ndarray, "a b"]
+PixelCounts = Float64[np.ndarray, "a b"]
 
 
 def iou(truth: ObjectsInFrame, found: ObjectsInFrame, *, by: By) -> Float64[np.ndarray, "a b"]:
@@ -71,7 +71,7 @@ def share_ignored(truth: ObjectsInFrame, found: ObjectsInFrame, *, by: By) -> Fl
     return np.divide(inside, own, out=np.zeros_like(own), where=own > 0)
 
 
-def _common_of_masks(masks: Masks, others: Masks) -> Pixels:
+def _common_of_masks(masks: Masks, others: Masks) -> PixelCounts:
     """Count the pixels in common.
 
     The kernel answers in float32, but pixels are whole: they follow exactly from the IoU for masks of up to 8 million
@@ -103,7 +103,7 @@ def _check_sizes(frame: int, truth: Masks, found: Masks) -> None:
         )
 
 
-def _common_of_boxes(truth: ObjectsInFrame, found: ObjectsInFrame) -> Pixels:
+def _common_of_boxes(truth: ObjectsInFrame, found: ObjectsInFrame) -> PixelCounts:
     box, other = truth.box_xyxy.astype(np.float64)[:, None], found.box_xyxy.astype(np.float64)
     low, high = np.maximum(box[..., :2], other[..., :2]), np.minimum(box[..., 2:], other[..., 2:])
     return np.prod(np.maximum(high - low, 0), axis=-1)

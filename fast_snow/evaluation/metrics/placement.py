@@ -21,8 +21,8 @@ from fast_snow.kernels.mask_resize import resize
 from fast_snow.step import observe
 from fast_snow.types import ReadOnlyArrays, SceneGraph, Transform
 
-PLAIN: Final = StepConfig(mask_margin=0)
-ALL: Final = DepthFilterConfig(min_points=1)
+NO_MARGIN: Final = StepConfig(mask_margin=0)
+EVERY_OBJECT: Final = DepthFilterConfig(min_points=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -87,7 +87,7 @@ class PlacementErrors(ReadOnlyArrays):
 def anchored(T_truth_camera: Transform, T_found_camera: Transform | None = None, *, scale: float = 1.0) -> Similarity:
     """Return `T_truth_found` by one camera whose pose is known in both worlds.
 
-    `trajectory.align` says less of places: around a path that is nearly straight it leaves all turned.
+    `trajectory.align_trajectories` says less of places: around a path that is nearly straight it leaves all turned.
 
     Args:
         T_truth_camera: its true pose.
@@ -106,8 +106,8 @@ def place_objects(
     intrinsics: Float64[np.ndarray, "3 3"],
     T_world_camera: Transform,
     T_truth_found: Similarity | None = None,
-    step: StepConfig = PLAIN,
-    depth_filter: DepthFilterConfig = ALL,
+    step: StepConfig = NO_MARGIN,
+    depth_filter: DepthFilterConfig = EVERY_OBJECT,
 ) -> PlacedObjects:
     """Place the true objects of a frame by their masks, true depth and true camera.
 
@@ -195,8 +195,8 @@ def compare_placement(
     Args:
         truth: true masks.
         found: found masks of the same size (`tracking.as_objects`).
-        true_places: of true objects (`placed`).
-        places: of found objects (`placed_in`).
+        true_places: of true objects (`place_objects`).
+        places: of found objects (`graph_places`).
         iou_threshold: least IoU of a match.
 
     Raises:

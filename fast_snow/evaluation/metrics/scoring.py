@@ -20,7 +20,7 @@ class Scores:
     """What the truth says of a run.
 
     Attributes:
-        metrics: by the names of `metric_definitions.MEASURES`.
+        metrics: by the names of `metric_definitions.METRICS`.
         exhaustive: whether the truth has every object; None where it has no objects.
         notes: what to know when reading them.
         problems: metrics that should be there and are not, and why.

@@ -111,11 +111,11 @@ def compare_motion(
         truth: the true path, on the same clock as `found`.
         found: the path to be judged.
         alignment: a similarity scales the found path first; `none` and `rigid` give the same errors.
-        max_gap_s: in seconds, as for `compare`.
+        max_gap_s: in seconds, as for `compare_trajectories`.
         step: how many poses a motion spans; motions follow each other without overlap.
 
     Raises:
-        InputError: as for `compare`, or too few poses for one motion.
+        InputError: as for `compare_trajectories`, or too few poses for one motion.
         EngineError: the packages of the extra `eval` are not installed.
     """
     true_path, path = _associated(truth, found, max_gap_s)
@@ -153,13 +153,13 @@ def align_trajectories(
         truth: the true path, on the same clock as `found`.
         found: the path to be moved.
         alignment: what may move it.
-        max_gap_s: in seconds, as for `compare`.
+        max_gap_s: in seconds, as for `compare_trajectories`.
 
     Returns:
         `T_truth_found`. Where the path is straight or still, its turn about itself is any.
 
     Raises:
-        InputError: as for `compare`.
+        InputError: as for `compare_trajectories`.
         EngineError: the packages of the extra `eval` are not installed.
     """
     true_path, path = _associated(truth, found, max_gap_s)

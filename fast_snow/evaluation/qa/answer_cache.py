@@ -12,13 +12,13 @@ from fast_snow.errors import InputError, OutputError
 from fast_snow.limits import RUN_RECORD_FILE
 from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.conversation import Usage
-from fast_snow.typed_json import build
+from fast_snow.typed_json import build_dataclass
 
 FOLDER: Final = "answers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class ModelReply:
     """What a model said to a request.
 
     Attributes:
@@ -38,7 +38,7 @@ class Reply:
     unread: str = ""
 
 
-def cache_answer(folder: Path, digest: str, reply: Reply, about: Mapping[str, str]) -> None:
+def cache_answer(folder: Path, digest: str, reply: ModelReply, about: Mapping[str, str]) -> None:
     """Store a reply.
 
     Args:
@@ -59,7 +59,7 @@ def cache_answer(folder: Path, digest: str, reply: Reply, about: Mapping[str, st
     store(path, json.dumps(values, indent=1).encode())
 
 
-def cached_answer(folder: Path, digest: str) -> Reply | None:
+def cached_answer(folder: Path, digest: str) -> ModelReply | None:
     """Return the reply to a request; None where there is none yet.
 
     Raises:
@@ -69,7 +69,7 @@ def cached_answer(folder: Path, digest: str) -> Reply | None:
     if not path.is_file():
         return None
     try:
-        return build(Reply, untrusted_json.load(path, limit=RUN_RECORD_FILE), str(path), extra=True)
+        return build_dataclass(ModelReply, untrusted_json.load(path, limit=RUN_RECORD_FILE), str(path), extra=True)
     except InputError as error:
         raise InputError(f"{error}; not an answer of this version: delete it to ask again") from None
 

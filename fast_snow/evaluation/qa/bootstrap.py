@@ -26,20 +26,20 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+class OfficialScore:
     """A number of a dataset's official table: a weighted sum of means."""
 
     name: str
     terms: tuple[Term, ...]
 
 
-def mean_over(name: str, *categories: str) -> Figure:
+def mean_over(name: str, *categories: str) -> OfficialScore:
     """Return the figure that is the mean over all questions of some categories."""
-    return Figure(name=name, terms=(Term(categories=frozenset(categories)),))
+    return OfficialScore(name=name, terms=(Term(categories=frozenset(categories)),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class ScoreEstimate:
     """A figure and how far other scenes of this kind could move it.
 
     Attributes:
@@ -59,9 +59,9 @@ class Estimate:
     high: float | None
 
 
-def estimate(
-    figures: Sequence[Figure], questions: Sequence[Question], scores: Sequence[float], *, seed: int = 0
-) -> tuple[Estimate, ...]:
+def estimate_scores(
+    figures: Sequence[OfficialScore], questions: Sequence[Question], scores: Sequence[float], *, seed: int = 0
+) -> tuple[ScoreEstimate, ...]:
     """Return figures with percentile bootstrap intervals over scenes.
 
     Questions about one scene are right or wrong together more often than not, so scenes are resampled, not questions.
@@ -115,13 +115,13 @@ def _resampled(points: ByScene, counts: ByScene, seed: int) -> ByResample:
     return np.concatenate([np.zeros((0, points.shape[1])), *found])
 
 
-def _estimate(figure: Figure, points: ByScene, counts: ByScene, means: ByResample) -> Estimate:
+def _estimate(figure: OfficialScore, points: ByScene, counts: ByScene, means: ByResample) -> ScoreEstimate:
     weights = np.array([term.weight for term in figure.terms])
     values = means @ weights
     enough = counts.any(axis=1).sum() >= FEWEST_CLIPS
     ends = [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2]
     low, high = np.nanquantile(values, ends).tolist() if enough else (None, None)
-    return Estimate(
+    return ScoreEstimate(
         name=figure.name,
         questions=int(counts.sum()),
         points=float(points.sum()),

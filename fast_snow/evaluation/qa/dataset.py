@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fast_snow.evaluation.qa.bootstrap import Figure
+from fast_snow.evaluation.qa.bootstrap import OfficialScore
 from fast_snow.evaluation.qa.dataset_rows import DatasetFile
 from fast_snow.evaluation.qa.question import Mark, Question
 
@@ -70,7 +70,7 @@ class Dataset:
     members: frozenset[str]
     read: Callable[[Sequence[DatasetFile]], Questions]
     score: Callable[[Question, str], Mark]
-    figures: Callable[[Sequence[Question]], tuple[Figure, ...]]
+    figures: Callable[[Sequence[Question]], tuple[OfficialScore, ...]]
     answers: Callable[[Sequence[Path], Sequence[Question]], tuple[RecordedAnswers, ...]]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fast_snow.evaluation.qa.answer_cache import Reply
+from fast_snow.evaluation.qa.answer_cache import ModelReply
 from fast_snow.evaluation.qa.answer_extraction import answer_in
 from fast_snow.evaluation.qa.dataset import Dataset, RecordedAnswer, RecordedAnswers
 from fast_snow.evaluation.qa.inference import Answered, Response
@@ -16,11 +16,11 @@ class Graded:
 
     question: Question
     mark: Mark
-    reply: Reply | None = None
+    reply: ModelReply | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class GradedColumn:
     """Graded answers of one kind.
 
     Attributes:
@@ -45,7 +45,7 @@ class Column:
         return sum(each.mark.read_as is None for each in self.graded)
 
 
-def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Response], asked: int) -> Column:
+def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Response], asked: int) -> GradedColumn:
     """Return the column of an arm.
 
     Args:
@@ -59,10 +59,10 @@ def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Response], asked: int) 
         for each in outcomes
         if each.arm is arm and isinstance(each, Answered)
     )
-    return Column(name=arm.name, meaning=arm.value, graded=graded, missing=asked - len(graded))
+    return GradedColumn(name=arm.name, meaning=arm.value, graded=graded, missing=asked - len(graded))
 
 
-def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: RecordedAnswers) -> Column:
+def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: RecordedAnswers) -> GradedColumn:
     """Return the column of a model whose answers someone recorded; verdicts of the dataset's judge go first."""
     pairs = [(each, recorded.said[each.key]) for each in questions if each.key in recorded.said]
     graded, overruled, judged = [], 0, False
@@ -72,7 +72,7 @@ def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Re
         if said.verdict is not None:
             judged = True
             overruled += said.verdict != (by_rule.score == 1)
-    return Column(
+    return GradedColumn(
         name=recorded.model,
         meaning="recorded answers",
         graded=tuple(graded),

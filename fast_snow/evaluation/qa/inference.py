@@ -9,7 +9,7 @@ from typing import Final
 
 from fast_snow.config import VlmConfig
 from fast_snow.errors import FastSnowError
-from fast_snow.evaluation.qa.answer_cache import Reply, cache_answer, cached_answer
+from fast_snow.evaluation.qa.answer_cache import ModelReply, cache_answer, cached_answer
 from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.evaluation.qa.requests import Failure, Request
 from fast_snow.protocols import Progress, silent
@@ -27,7 +27,7 @@ class Answered:
 
     question: Question
     arm: Arm
-    reply: Reply
+    reply: ModelReply
 
 
 Response = Answered | Failure
@@ -62,7 +62,7 @@ def ask_all(
         InputError: an answer in it is damaged.
     """
 
-    def ask(request: Request) -> Reply | FastSnowError:
+    def ask(request: Request) -> ModelReply | FastSnowError:
         return _ask(request, model, vlm, folder)
 
     done: list[Response] = []
@@ -85,11 +85,11 @@ def _with_kept(requests: Iterable[Request | Failure], folder: Path) -> Iterator[
 
 
 def _in_order(
-    wanted: Iterable[Request | Response], ask: Callable[[Request], Reply | FastSnowError], parallel: int
+    wanted: Iterable[Request | Response], ask: Callable[[Request], ModelReply | FastSnowError], parallel: int
 ) -> Iterator[Response]:
     """Yield outcomes in the order of the requests; what is under way when the caller stops is waited for and kept."""
     waiting: deque[Request | Response] = deque()
-    under_way: dict[str, Future[Reply | FastSnowError]] = {}  # by digest: equal requests are made once
+    under_way: dict[str, Future[ModelReply | FastSnowError]] = {}  # by digest: equal requests are made once
     pool = ThreadPoolExecutor(max_workers=parallel)
     try:
         for each in wanted:
@@ -104,21 +104,21 @@ def _in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _outcome(each: Request | Response, under_way: Mapping[str, Future[Reply | FastSnowError]]) -> Response:
+def _outcome(each: Request | Response, under_way: Mapping[str, Future[ModelReply | FastSnowError]]) -> Response:
     if not isinstance(each, Request):
         return each
     said = under_way[each.digest].result()
-    if isinstance(said, Reply):
+    if isinstance(said, ModelReply):
         return Answered(question=each.question, arm=each.arm, reply=said)
     return Failure(question=each.question, arm=each.arm, why=str(said))
 
 
-def _ask(request: Request, model: VisionLanguageModel, vlm: VlmConfig, folder: Path) -> Reply | FastSnowError:
+def _ask(request: Request, model: VisionLanguageModel, vlm: VlmConfig, folder: Path) -> ModelReply | FastSnowError:
     try:
         found = answer(model, request.prompt, request.graph, tools=request.arm.tools, max_rounds=vlm.max_rounds)
     except FastSnowError as error:
         return error
-    reply = Reply(
+    reply = ModelReply(
         text=found.text,
         ending=found.ending,
         usage=found.usage,

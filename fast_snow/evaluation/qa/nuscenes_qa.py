@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import Figure, mean_over
+from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
 from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, scene_of, text_lines, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
@@ -62,7 +62,7 @@ def _score(question: Question, said: str) -> Mark:
     return Mark(score=float(word == question.truth), read_as=word)
 
 
-def _figures(questions: Sequence[Question]) -> tuple[Figure, ...]:
+def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
     groups = sorted({each.category for each in questions})
     kinds = sorted({each.rpartition("_")[0] for each in groups})
     found = []

@@ -19,7 +19,7 @@ class Form(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class AnswerChoice:
     """One of the answers to choose from; the letter is a capital."""
 
     letter: str
@@ -49,7 +49,7 @@ class Question:
     text: str
     truth: str
     form: Form
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[AnswerChoice, ...] = ()
     words: tuple[str, ...] = ()
 
 

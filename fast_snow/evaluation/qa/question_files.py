@@ -14,7 +14,7 @@ from fast_snow.evaluation.qa.nuscenes_qa import NUSCENES_QA
 from fast_snow.evaluation.qa.robospatial import ROBOSPATIAL
 from fast_snow.evaluation.qa.vlm4d import VLM4D
 from fast_snow.evaluation.qa.vsi_bench import VSI_BENCH
-from fast_snow.evaluation.readers.data_files import locate
+from fast_snow.evaluation.readers.data_files import locate_data
 
 DATASETS: Final = (VLM4D, VSI_BENCH, NUSCENES_QA, ROBOSPATIAL)
 
@@ -71,7 +71,7 @@ def _named_in(manifest: Path, root: Path) -> tuple[Path, ...]:
     paths = [each.path for each in told if each.kind is TruthKind.QUESTIONS and each.format in names]
     if not paths:
         raise InputError(f"{manifest}: names no questions of {', '.join(sorted(names))}, expected some")
-    return tuple(locate(root, path) for path in dict.fromkeys(paths))
+    return tuple(locate_data(root, path) for path in dict.fromkeys(paths))
 
 
 def _dataset(source: DatasetFile) -> Dataset:

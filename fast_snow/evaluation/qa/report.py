@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
-from fast_snow.evaluation.qa.answer_cache import Reply
-from fast_snow.evaluation.qa.bootstrap import Estimate, estimate
+from fast_snow.evaluation.qa.answer_cache import ModelReply
+from fast_snow.evaluation.qa.bootstrap import ScoreEstimate, estimate_scores
 from fast_snow.evaluation.qa.dataset import Dataset
-from fast_snow.evaluation.qa.grading import Column, Graded
+from fast_snow.evaluation.qa.grading import Graded, GradedColumn
 from fast_snow.evaluation.qa.question import Question
 from fast_snow.evaluation.qa.requests import Failure
 from fast_snow.evaluation.results import write_json
@@ -54,8 +54,8 @@ class ColumnResult:
         unread: prompts of which the server seems to have read only a part.
     """
 
-    column: Column
-    figures: tuple[Estimate, ...]
+    column: GradedColumn
+    figures: tuple[ScoreEstimate, ...]
     all_asked: float
     tokens: Tokens | None
     cut_off: int
@@ -69,7 +69,7 @@ class Gap:
 
     a: str
     b: str
-    figures: tuple[Estimate, ...]
+    figures: tuple[ScoreEstimate, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class QaReport:
 def tabulate_answers(
     dataset: Dataset,
     questions: Sequence[Question],
-    columns: Sequence[Column],
+    columns: Sequence[GradedColumn],
     *,
     failures: Sequence[Failure],
     about: Mapping[str, Any],
@@ -111,15 +111,15 @@ def tabulate_answers(
     )
 
 
-def _result(dataset: Dataset, questions: Sequence[Question], column: Column) -> ColumnResult:
+def _result(dataset: Dataset, questions: Sequence[Question], column: GradedColumn) -> ColumnResult:
     scores = {each.question.key: each.mark.score for each in column.graded}
     answered = [each.question for each in column.graded]
     of_all = dataset.figures(questions)[-1]
     replies = [each.reply for each in column.graded if each.reply is not None]
     return ColumnResult(
         column=column,
-        figures=estimate(dataset.figures(answered), answered, list(scores.values())),
-        all_asked=estimate([of_all], questions, [scores.get(each.key, 0.0) for each in questions])[0].value,
+        figures=estimate_scores(dataset.figures(answered), answered, list(scores.values())),
+        all_asked=estimate_scores([of_all], questions, [scores.get(each.key, 0.0) for each in questions])[0].value,
         tokens=_tokens(column.graded) if replies else None,
         cut_off=sum(each.ending is not Ending.ANSWERED for each in replies),
         shortened=sum(bool(each.left_out) for each in replies),
@@ -136,12 +136,12 @@ def _tokens(graded: Sequence[Graded]) -> Tokens:
     )
 
 
-def _gap(dataset: Dataset, a: Column, b: Column) -> Gap:
+def _gap(dataset: Dataset, a: GradedColumn, b: GradedColumn) -> Gap:
     before = {each.question.key: each.mark.score for each in a.graded}
     both = [each for each in b.graded if each.question.key in before]
     questions = [each.question for each in both]
     gains = [each.mark.score - before[each.question.key] for each in both]
-    figures = estimate(dataset.figures(questions), questions, gains) if both else ()
+    figures = estimate_scores(dataset.figures(questions), questions, gains) if both else ()
     return Gap(a=a.name, b=b.name, figures=figures)
 
 
@@ -208,7 +208,7 @@ def _figure_rows(report: QaReport) -> Iterator[Sequence[object]]:
         yield from (_figure_row(each, gap.b, gap.a) for each in gap.figures)
 
 
-def _figure_row(each: Estimate, column: str, minus: str) -> Sequence[object]:
+def _figure_row(each: ScoreEstimate, column: str, minus: str) -> Sequence[object]:
     return each.name, column, minus, each.questions, each.points, each.value, each.low, each.high
 
 
@@ -220,7 +220,7 @@ def _answer_rows(report: QaReport) -> Iterator[Sequence[object]]:
             yield (*plain, each.mark.read_as, each.mark.score, *_reply_fields(each.reply))
 
 
-def _reply_fields(reply: Reply | None) -> Sequence[object]:
+def _reply_fields(reply: ModelReply | None) -> Sequence[object]:
     if reply is None:
         return (None,) * 6
     used = reply.usage

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from fast_snow.evaluation.qa.bootstrap import Figure, mean_over
+from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers
 from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, load_rows, scene_of, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
 
-Point = tuple[float, float]
+ImagePoint = tuple[float, float]
 
 _LONGEST: Final = 10_000
 """Characters of a list of points that are parsed."""
@@ -55,7 +55,7 @@ def _question(row: DatasetRow, key: str) -> Question:
     )
 
 
-def polygon(text: str) -> tuple[Point, ...]:
+def polygon(text: str) -> tuple[ImagePoint, ...]:
     """Return the points of a list as text; none where it is no list of pairs of numbers."""
     value = _literal(text)
     points = [_pair(each) for each in value] if isinstance(value, list) else []
@@ -71,7 +71,7 @@ def _literal(text: str) -> object:
         return None
 
 
-def _pair(value: object) -> Point | None:
+def _pair(value: object) -> ImagePoint | None:
     if not isinstance(value, tuple | list) or len(value) != 2:
         return None
     x, y = value
@@ -81,7 +81,7 @@ def _pair(value: object) -> Point | None:
         return None
 
 
-def first_point(text: str) -> Point | None:
+def first_point(text: str) -> ImagePoint | None:
     """Return the first point that an answer names: (x, y) before [x, y], then whatever the first list begins with."""
     for pattern in _PAIRS:
         found = pattern.search(text)
@@ -95,7 +95,7 @@ def first_point(text: str) -> Point | None:
     return _pair(value) or _pair(value[0])
 
 
-def inside_polygon(point: Point, corners: Sequence[Point]) -> bool:
+def inside_polygon(point: ImagePoint, corners: Sequence[ImagePoint]) -> bool:
     """Return whether a ray from the point to the right crosses the outline an odd number of times."""
     x, y = point
     crossings = 0
@@ -117,7 +117,7 @@ def _score(question: Question, said: str) -> Mark:
     return Mark(score=float(right), read_as=f"({point[0]:g}, {point[1]:g})")
 
 
-def _figures(questions: Sequence[Question]) -> tuple[Figure, ...]:
+def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
     categories = list(dict.fromkeys(each.category for each in questions))
     return (*(mean_over(each, each) for each in categories), mean_over("overall", *categories))
 

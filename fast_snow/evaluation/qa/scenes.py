@@ -20,7 +20,7 @@ MAKING: Final = "graphs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scene:
+class SceneRun:
     """A run that is loaded.
 
     Attributes:
@@ -110,7 +110,7 @@ def make_runs(
     return made, failed
 
 
-def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> Scene:
+def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> SceneRun:
     """Load a run.
 
     Raises:
@@ -119,7 +119,7 @@ def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> Scen
     graph = load(folder)
     kinds = {each.labelled for each in arms}
     images = {kind: pictures(folder, graph, most=most_pictures, labelled=kind) for kind in kinds}
-    return Scene(
+    return SceneRun(
         graph=graph,
         digest=hashlib.sha256((folder / output.GRAPH).read_bytes()).hexdigest(),
         pictures={arm: images[arm.labelled] for arm in arms},

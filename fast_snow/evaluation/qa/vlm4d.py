@@ -17,10 +17,10 @@ from urllib.parse import unquote
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.answer_extraction import chosen
-from fast_snow.evaluation.qa.bootstrap import Figure, mean_over
+from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
 from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
-from fast_snow.evaluation.qa.question import UNREADABLE, Choice, Form, Mark, Question
+from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
 from fast_snow.typed_json import short
 
 _LAST_EXO: Final = 922
@@ -82,15 +82,15 @@ def _question(row: DatasetRow, path: Path, key: str) -> Question:
     )
 
 
-def _choices(row: DatasetRow) -> tuple[Choice, ...]:
+def _choices(row: DatasetRow) -> tuple[AnswerChoice, ...]:
     members: Mapping[str, Any] = row.member("choices", dict)
     if len(members) < 2 or not all(re.fullmatch("[A-Z]", letter) for letter in members):
         raise InputError(f"{row.where}: choices are {short(', '.join(members))}, expected two or more, A, B, C …")
     texts = ((letter, as_text(value, f"{row.where}: choice {letter}")) for letter, value in members.items())
-    return tuple(Choice(letter=letter, text=text) for letter, text in texts)
+    return tuple(AnswerChoice(letter=letter, text=text) for letter, text in texts)
 
 
-def _truth(answer: str, choices: Iterable[Choice]) -> str:
+def _truth(answer: str, choices: Iterable[AnswerChoice]) -> str:
     """Return the answer's text; where it is no choice's text but a letter, that of the choice with this letter."""
     if any(_same(each.text, answer) for each in choices):
         return answer
@@ -132,7 +132,7 @@ def _score(question: Question, said: str) -> Mark:
     return Mark(score=float(_same(texts[letter], question.truth)), read_as=letter)
 
 
-def _figures(_: Sequence[Question]) -> tuple[Figure, ...]:
+def _figures(_: Sequence[Question]) -> tuple[OfficialScore, ...]:
     return _FIGURES
 
 

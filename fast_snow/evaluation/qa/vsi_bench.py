@@ -18,10 +18,10 @@ from typing import Any, Final
 import numpy as np
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import Figure, Term, mean_over
+from fast_snow.evaluation.qa.bootstrap import OfficialScore, Term, mean_over
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
 from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
-from fast_snow.evaluation.qa.question import UNREADABLE, Choice, Form, Mark, Question
+from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
 from fast_snow.typed_json import short
 
 _DIRECTION: Final = tuple(f"object_rel_direction_{grade}" for grade in ("easy", "medium", "hard"))
@@ -56,16 +56,16 @@ def _question(row: DatasetRow, key: str) -> Question:
     )
 
 
-def _choices(row: DatasetRow) -> tuple[Choice, ...]:
+def _choices(row: DatasetRow) -> tuple[AnswerChoice, ...]:
     options = [as_text(each, f"{row.where}: an option") for each in row.member("options", list)]
     parts = [re.fullmatch(r"([A-Z])\.\s*(.*)", each, re.DOTALL) for each in options]
     letters = [each[1] for each in parts if each]
     if len(letters) < 2 or len(set(letters)) < len(options):
         raise InputError(f"{row.where}: options are {short(options)}, expected two or more like 'A. left', 'B. right'")
-    return tuple(Choice(letter=each[1], text=each[2]) for each in parts if each)
+    return tuple(AnswerChoice(letter=each[1], text=each[2]) for each in parts if each)
 
 
-def _letter(row: DatasetRow, choices: Sequence[Choice]) -> str:
+def _letter(row: DatasetRow, choices: Sequence[AnswerChoice]) -> str:
     truth = row.scalar("ground_truth")
     if truth.upper() not in [each.letter for each in choices]:
         raise InputError(f"{row.where}: ground_truth is {short(truth)}, expected the letter of an option")
@@ -100,15 +100,15 @@ def _as_float(text: str) -> float | None:
         return None
 
 
-def _figures(questions: Sequence[Question]) -> tuple[Figure, ...]:
+def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
     there = {each.category for each in questions}
     grades = [each for each in _DIRECTION if each in there]
-    types = [Figure(name="object_rel_direction", terms=_mean_of_means(grades))] if grades else []
+    types = [OfficialScore(name="object_rel_direction", terms=_mean_of_means(grades))] if grades else []
     types += [mean_over(each, each) for each in (*_BY_CHOICE[3:], *_BY_NUMBER) if each in there]
     shares = tuple(
         Term(categories=term.categories, weight=term.weight / len(types)) for each in types for term in each.terms
     )
-    return (*(mean_over(each, each) for each in grades), *types, Figure(name="overall", terms=shares))
+    return (*(mean_over(each, each) for each in grades), *types, OfficialScore(name="overall", terms=shares))
 
 
 def _mean_of_means(categories: Sequence[str]) -> tuple[Term, ...]:

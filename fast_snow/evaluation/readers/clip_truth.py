@@ -16,7 +16,7 @@ from fast_snow.evaluation.readers import (
     trajectories,
     youtube_vis,
 )
-from fast_snow.evaluation.readers.data_files import locate
+from fast_snow.evaluation.readers.data_files import locate_data
 from fast_snow.inputs.calibration import check_intrinsics, pinhole
 from fast_snow.types import GridShape
 
@@ -38,7 +38,7 @@ _DEPTH: Final[Mapping[str, Callable[[Path, TruthSource], depth_maps.DepthImages]
     "7-scenes": depth_maps.read_7_scenes_depth,
 }
 
-FORMATS: Final[Mapping[TruthKind, tuple[str, ...]]] = MappingProxyType(
+TRUTH_FORMATS: Final[Mapping[TruthKind, tuple[str, ...]]] = MappingProxyType(
     {
         TruthKind.MASKS: tuple(_MASKS),
         TruthKind.BOXES: ("motchallenge", *_LABELS),
@@ -75,7 +75,7 @@ def read_truth(sources: Sequence[TruthSource], root: Path, *, size: GridShape | 
     truth = Truth(size=UNKNOWN if size is None else size)
     for source in sources:
         if source.kind is not TruthKind.QUESTIONS:
-            truth = _READERS[source.kind](truth, locate(root, source.path), source, fps)
+            truth = _READERS[source.kind](truth, locate_data(root, source.path), source, fps)
     return truth
 
 

@@ -26,7 +26,7 @@ def check_relative(path: str) -> None:
         raise InputError(f"got the path {path[:80]!r}, expected one below the data root with / between its parts")
 
 
-def locate(root: Path, path: str) -> Path:
+def locate_data(root: Path, path: str) -> Path:
     """Return where a manifest's path is, with nothing at it or below it that leads out of the data root.
 
     Args:
@@ -63,7 +63,7 @@ def files_below(folder: Path) -> Iterator[Path]:
             yield each
 
 
-def sha256_of(path: Path) -> str:
+def data_sha256(path: Path) -> str:
     r"""Return the SHA-256 of a file or folder in hexadecimal.
 
     That of a folder is of the lines `DIGEST  NAME` of all files below it, sorted by the bytes of their names, which

@@ -20,13 +20,13 @@ import numpy as np
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import BoxesInSpace, ObjectsInFrame, TruthSource
-from fast_snow.evaluation.readers.objects import every_frame, nothing, painted, refuse_repeats
+from fast_snow.evaluation.readers.objects import empty_frame, every_frame, paint_boxes, refuse_repeats
 from fast_snow.evaluation.readers.text_rows import TextRow, read_rows
 from fast_snow.limits import DATASET_JSON_FILE
-from fast_snow.typed_json import between, build, matching
+from fast_snow.typed_json import build_dataclass, in_range, matching
 from fast_snow.types import GridShape
 
-IGNORED: Final = "DontCare"
+IGNORED_CATEGORY: Final = "DontCare"
 Numbers = tuple[float, ...]
 
 
@@ -74,7 +74,7 @@ def read_kitti_text(path: Path, source: TruthSource) -> Labels:
 def _from_row(row: TextRow, source: TruthSource) -> Label:
     height, width, length, x, y, z, yaw = row.numbers(10, 17, "box in space")
     centre = np.array([x, y - height / 2, z]) + source.camera_offset_m
-    known = row.words[2] != IGNORED and min(height, width, length) > 0
+    known = row.words[2] != IGNORED_CATEGORY and min(height, width, length) > 0
     return Label(
         object_id=row.whole(1, "track"),
         category=row.words[2],
@@ -91,7 +91,7 @@ Triple = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Observation:
-    frame: Annotated[int, between(0, 2**53)]
+    frame: Annotated[int, in_range(0, 2**53)]
     box2d: tuple[float, float, float, float]
     centre_cam: Triple
     size_lwh: Triple
@@ -120,7 +120,7 @@ def read_kitti_tracks(path: Path, source: TruthSource) -> Labels:
     Raises:
         InputError: the file is damaged, or has nothing of the clip's frames.
     """
-    content = build(_TracksFile, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
+    content = build_dataclass(_TracksFile, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
     offset = np.array(content.p2_offset_m) + source.camera_offset_m
     labels = (
         (entry.frame, _from_entry(entry, int(number), track.category, offset, f"{path}: tracks.{number}.obs[{i}]"))
@@ -149,12 +149,12 @@ def _by_frame(path: Path, source: TruthSource, found: Iterable[tuple[int, Label]
     labels: dict[int, list[Label]] = defaultdict(list)
     for frame, label in found:
         index = source.index(frame, custom=0)
-        if index is not None and (label.category == IGNORED or source.counts(label.category)):
+        if index is not None and (label.category == IGNORED_CATEGORY or source.counts(label.category)):
             labels[index].append(label)
     if not labels:
         raise InputError(f"{path}: no object of the clip's frames and classes, expected some")
     for each in labels.values():
-        refuse_repeats((label.object_id, label.where) for label in each if label.category != IGNORED)
+        refuse_repeats((label.object_id, label.where) for label in each if label.category != IGNORED_CATEGORY)
     return {index: sorted(labels[index], key=lambda label: label.object_id) for index in every_frame(labels, source)}
 
 
@@ -170,9 +170,9 @@ def objects_of(labels: Labels, shape: GridShape) -> tuple[ObjectsInFrame, ...]:
 
 def _objects(index: int, labels: list[Label], shape: GridShape) -> ObjectsInFrame:
     if not labels:
-        return nothing(index)
-    ignored = [label for label in labels if label.category == IGNORED]
-    named = [label for label in labels if label.category != IGNORED]
+        return empty_frame(index)
+    ignored = [label for label in labels if label.category == IGNORED_CATEGORY]
+    named = [label for label in labels if label.category != IGNORED_CATEGORY]
     for label in named:
         x0, y0, x1, y1 = label.box_xyxy
         if not (x0 < x1 and y0 < y1):
@@ -181,14 +181,16 @@ def _objects(index: int, labels: list[Label], shape: GridShape) -> ObjectsInFram
         frame=index,
         object_id=_ids(named),
         box_xyxy=_boxes(named),
-        ignore=painted(_boxes(ignored), shape) if ignored else None,
+        ignore=paint_boxes(_boxes(ignored), shape) if ignored else None,
     )
 
 
 def boxes_of(labels: Labels) -> tuple[BoxesInSpace, ...]:
     """Return the boxes in space, of objects for which there is one."""
     return tuple(
-        _boxes_in_space(index, [label for label in each if label.centre is not None and label.category != IGNORED])
+        _boxes_in_space(
+            index, [label for label in each if label.centre is not None and label.category != IGNORED_CATEGORY]
+        )
         for index, each in labels.items()
     )
 

@@ -18,7 +18,7 @@ import numpy as np
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import ObjectsInFrame, TruthSource
 from fast_snow.evaluation.readers.coco_rle import from_coco
-from fast_snow.evaluation.readers.objects import Labelled, every_frame, gather, nothing, refuse_repeats
+from fast_snow.evaluation.readers.objects import Labelled, empty_frame, every_frame, gather_masks, refuse_repeats
 from fast_snow.evaluation.readers.text_rows import TextRow, read_rows
 from fast_snow.types import GridShape, Masks
 
@@ -75,7 +75,7 @@ def _read(path: Path, source: TruthSource, keep: Callable[[TextRow], bool]) -> t
     if not kept:
         raise InputError(f"{path}: no box in the clip's frames, expected lines of frame,id,left,top,width,height,…")
     return tuple(
-        _objects(index, kept[index]) if index in kept else nothing(index) for index in every_frame(kept, source)
+        _objects(index, kept[index]) if index in kept else empty_frame(index) for index in every_frame(kept, source)
     )
 
 
@@ -95,7 +95,7 @@ def _objects(index: int, found: list[TextRow]) -> ObjectsInFrame:
     )
 
 
-IGNORED: Final = 10
+IGNORED_CLASS: Final = 10
 
 
 def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
@@ -116,20 +116,20 @@ def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...
     for row in read_rows(path, columns=6):
         index = source.index(row.whole(0, "frame"), custom=1)
         category = row.whole(2, "class")
-        if index is None or not (category == IGNORED or source.counts(str(category))):
+        if index is None or not (category == IGNORED_CLASS or source.counts(str(category))):
             continue
         mask = _mask(row)
         if shape is not None and mask.shape != shape:
             raise InputError(f"{row.where}: a mask of {mask.shape}, expected {shape} like the first (height, width)")
         shape = mask.shape
-        if category == IGNORED:
+        if category == IGNORED_CLASS:
             ignored[index].append(mask)
         else:
             objects[index].append(Labelled(object_id=row.whole(1, "id"), mask=mask, where=row.where))
     if shape is None:
         raise InputError(f"{path}: no object in the clip's frames, expected lines of frame id class height width runs")
     frames = every_frame({*objects, *ignored}, source)
-    return tuple(gather(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in frames)
+    return tuple(gather_masks(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in frames)
 
 
 def _mask(row: TextRow) -> Masks:

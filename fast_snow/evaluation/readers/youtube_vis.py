@@ -17,20 +17,20 @@ from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import ObjectsInFrame, TruthSource
 from fast_snow.evaluation.readers.coco_rle import from_coco
-from fast_snow.evaluation.readers.objects import Labelled, gather, require_few
+from fast_snow.evaluation.readers.objects import Labelled, gather_masks, require_few
 from fast_snow.limits import DATASET_JSON_FILE
-from fast_snow.typed_json import at_least, between, build, short
+from fast_snow.typed_json import at_least, build_dataclass, in_range, short
 from fast_snow.types import GridShape, Masks
 
-Id = Annotated[int, between(0, 2**53)]
-Side = Annotated[int, at_least(1)]
+Id = Annotated[int, in_range(0, 2**53)]
+ImageSide = Annotated[int, at_least(1)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Video:
     id: Id
-    width: Side
-    height: Side
+    width: ImageSide
+    height: ImageSide
     length: Annotated[int, at_least(1)] | None = None
     file_names: tuple[Any, ...] = ()
 
@@ -70,7 +70,7 @@ def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, .
     Raises:
         InputError: the file is damaged, has no such video, polygons for masks, or masks of another size than the video.
     """
-    content = build(_Videos, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
+    content = build_dataclass(_Videos, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
     i = _find_video(content.videos, path, source.video)
     video, place = content.videos[i], f"{path}: videos[{i}]"
     shape, length = (video.height, video.width), video.length or len(video.file_names)
@@ -78,9 +78,9 @@ def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, .
     ignored: dict[int, list[Masks]] = defaultdict(list)
     for i, member in enumerate(content.annotations):
         at = f"{path}: annotations[{i}]"
-        if build(_VideoId, member, at, extra=True).video_id != video.id:
+        if build_dataclass(_VideoId, member, at, extra=True).video_id != video.id:
             continue
-        annotation = build(_Annotation, member, at, extra=True)
+        annotation = build_dataclass(_Annotation, member, at, extra=True)
         if not _counts(annotation, at, source):
             continue
         for number, mask in _masks(annotation, length, shape, at):
@@ -94,7 +94,7 @@ def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, .
     indices = [index for number in require_few(length, place) if (index := source.index(number, custom=0)) is not None]
     if not indices:
         raise InputError(f"{place}: none of its {length} frames is the clip's; correct first_frame or frames")
-    return tuple(gather(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in indices)
+    return tuple(gather_masks(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in indices)
 
 
 def _find_video(videos: Sequence[_Video], path: Path, wanted: int | None) -> int:
@@ -124,7 +124,7 @@ def _masks(annotation: _Annotation, length: int, shape: GridShape, place: str) -
 def _mask(part: object, shape: GridShape, place: str) -> Masks:
     if isinstance(part, list):
         raise InputError(f"{place}: got polygons, expected run lengths; convert them, as with pycocotools' frPyObjects")
-    run_lengths = build(_RunLengths, part, place, extra=True)
+    run_lengths = build_dataclass(_RunLengths, part, place, extra=True)
     if run_lengths.size != shape:
         raise InputError(
             f"{place}.size: got {list(run_lengths.size)}, expected {list(shape)} like the video (height, width)"

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from fast_snow.errors import ConfigError
-from fast_snow.evaluation.metrics.metric_definitions import MEASURES
+from fast_snow.evaluation.metrics.metric_definitions import METRICS
 from fast_snow.evaluation.report.tables import run_metrics
 from fast_snow.evaluation.results import Evaluation, RunResult, read_evaluation
 
@@ -56,7 +56,7 @@ class Comparison:
         a: what A is.
         b: what B is.
         left_out: clips that only one of them finished.
-        differences: in the order of `metric_definitions.MEASURES`.
+        differences: in the order of `metric_definitions.METRICS`.
         remarks: what differs beside the systems.
     """
 
@@ -68,7 +68,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class ComparedSystem:
     """One side of a comparison.
 
     Attributes:
@@ -82,7 +82,7 @@ class Side:
     system: str
 
 
-def select_sides(a: str, b: str) -> tuple[tuple[Side, Side], ...]:
+def select_sides(a: str, b: str) -> tuple[tuple[ComparedSystem, ComparedSystem], ...]:
     """Find what is to be compared.
 
     Args:
@@ -115,18 +115,18 @@ def _named(text: str) -> tuple[Path, str]:
     return (Path(text), "") if not colon or Path(text).exists() else (Path(folder), system)
 
 
-def _side(path: Path, evaluation: Evaluation, system: str) -> Side:
+def _side(path: Path, evaluation: Evaluation, system: str) -> ComparedSystem:
     known = _systems(evaluation)
     if system not in known:
         raise ConfigError(f"{path}: no results of {system!r}; expected one of {', '.join(known)}")
-    return Side(label=f"{system} in {path}", evaluation=evaluation, system=system)
+    return ComparedSystem(label=f"{system} in {path}", evaluation=evaluation, system=system)
 
 
 def _systems(evaluation: Evaluation) -> list[str]:
     return list(dict.fromkeys(each.system for each in evaluation.outcomes))
 
 
-def compare_systems(a: Side, b: Side, *, seed: int = 0) -> Comparison:
+def compare_systems(a: ComparedSystem, b: ComparedSystem, *, seed: int = 0) -> Comparison:
     """Compare two systems over the clips that both finished.
 
     Args:
@@ -148,14 +148,14 @@ def compare_systems(a: Side, b: Side, *, seed: int = 0) -> Comparison:
         left_out=tuple(sorted(set(clips_a) ^ set(clips_b))),
         differences=tuple(
             _difference(each.name, pairs, seed)
-            for each in MEASURES
+            for each in METRICS
             if (pairs := _pairs(each.name, [clips_a[c] for c in shared], [clips_b[c] for c in shared])).size
         ),
         remarks=_remarks(a, b, shared),
     )
 
 
-def _check_manifests(a: Side, b: Side) -> None:
+def _check_manifests(a: ComparedSystem, b: ComparedSystem) -> None:
     made_with = [side.evaluation.about.get("manifest", {}) for side in (a, b)]
     if made_with[0].get("sha256") != made_with[1].get("sha256"):
         names = " and ".join(str(each.get("name", "unknown")) for each in made_with)
@@ -164,7 +164,7 @@ def _check_manifests(a: Side, b: Side) -> None:
         )
 
 
-def _by_clip(side: Side) -> dict[str, dict[str, float]]:
+def _by_clip(side: ComparedSystem) -> dict[str, dict[str, float]]:
     """Return the measures of each clip: means over its repeats."""
     runs: dict[str, list[RunResult]] = {}
     for each in side.evaluation.outcomes:
@@ -207,7 +207,7 @@ def interval(differences: Float64[np.ndarray, " clips"], *, seed: int = 0) -> tu
     return low, high
 
 
-def _remarks(a: Side, b: Side, clips: Sequence[str]) -> tuple[str, ...]:
+def _remarks(a: ComparedSystem, b: ComparedSystem, clips: Sequence[str]) -> tuple[str, ...]:
     """Tell what else differs, for then speed, at least, is not the systems' alone; and where figures say little."""
     names = {
         "hardware": "the hardware differs",
@@ -219,7 +219,7 @@ def _remarks(a: Side, b: Side, clips: Sequence[str]) -> tuple[str, ...]:
     partial = {each.clip for each in a.evaluation.outcomes if each.exhaustive is False} & set(clips)
     if not partial:
         return differing
-    little = ", ".join(each.label for each in MEASURES if each.needs_all)
+    little = ", ".join(each.label for each in METRICS if each.needs_all)
     return (
         *differing,
         f"the truth of {', '.join(sorted(partial))} annotates only some objects: {little} count whatever else is found"

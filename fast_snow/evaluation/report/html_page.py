@@ -9,12 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from fast_snow.atomic_files import store
-from fast_snow.evaluation.metrics.metric_definitions import GROUPS, MEASURES, NONE, Measure
-from fast_snow.evaluation.report.svg_plots import Bar, Point, Span, legend, scatter, spans, stacked
+from fast_snow.evaluation.metrics.metric_definitions import METRIC_GROUPS, METRICS, NO_VALUE, MetricDefinition
+from fast_snow.evaluation.report.svg_plots import (
+    ScatterPoint,
+    SpanRow,
+    StackedBar,
+    draw_scatter,
+    draw_spans,
+    draw_stacked,
+    legend,
+)
 from fast_snow.evaluation.report.tables import Report, ReportRow, as_csv, as_tables, says_little
 from fast_snow.evaluation.results import Evaluation, write_json
 
-NAMED = {each.name: each for each in MEASURES}
+NAMED = {each.name: each for each in METRICS}
 
 
 def render_page(report: Report, evaluation: Evaluation) -> str:
@@ -28,7 +36,7 @@ def render_page(report: Report, evaluation: Evaluation) -> str:
         HTML that needs nothing else.
     """
     about = report.about
-    shown = [each for each in MEASURES if any(each.name in row.values for row in report.rows)]
+    shown = [each for each in METRICS if any(each.name in row.values for row in report.rows)]
     return _fill(
         _part("page.html"),
         {
@@ -85,18 +93,18 @@ def _tables(rows: Sequence[ReportRow]) -> str:
     if not rows:
         return "<p>none</p>"
     parts = []
-    for title, group in GROUPS.items():
+    for title, group in METRIC_GROUPS.items():
         there = [row for row in rows if any(each.name in row.values for each in group)]
         shown = [each for each in group if any(each.name in row.values for row in there)]
         if shown:
-            run = group is GROUPS["Run"]
+            run = group is METRIC_GROUPS["Run"]
             parts.append(f'<h3>{escape(title)}</h3><div class="wide">{_table(there, shown, run=run)}</div>')
             if any(says_little(row, each) for row in there for each in shown if each.name in row.values):
                 parts.append(f'<p class="soft">{escape(PARTIAL)}</p>')
     return "".join(parts)
 
 
-def _table(rows: Sequence[ReportRow], shown: Sequence[Measure], *, run: bool) -> str:
+def _table(rows: Sequence[ReportRow], shown: Sequence[MetricDefinition], *, run: bool) -> str:
     """Return a table; that of the runs tells how many frames they had and whether repeats were the same."""
     names = ("clip", "system", *(("frames", "identical") if run else ()), *(each.label for each in shown))
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
@@ -105,7 +113,7 @@ def _table(rows: Sequence[ReportRow], shown: Sequence[Measure], *, run: bool) ->
         best = _best([each for each in rows if each.clip == row.clip], row, shown)
         cells = "".join(_cell(row, each, best=each.name in best) for each in shown)
         kind = ' class="first"' if row.clip != before else ""
-        identical = {None: NONE, True: "yes", False: "no"}[row.identical]
+        identical = {None: NO_VALUE, True: "yes", False: "no"}[row.identical]
         ran = f"<td>{row.frames}</td><td>{identical}</td>" if run else ""
         body.append(
             f"<tr{kind}><th>{escape(row.clip) if row.clip != before else ''}</th><td>{escape(row.system)}</td>"
@@ -115,7 +123,7 @@ def _table(rows: Sequence[ReportRow], shown: Sequence[Measure], *, run: bool) ->
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
 
-def _best(rivals: Sequence[ReportRow], row: ReportRow, shown: Sequence[Measure]) -> set[str]:
+def _best(rivals: Sequence[ReportRow], row: ReportRow, shown: Sequence[MetricDefinition]) -> set[str]:
     """Return the measures in which a row is better than all its rivals, as far as people are shown and truth tells."""
     best = set()
     for each in shown:
@@ -131,7 +139,7 @@ def _best(rivals: Sequence[ReportRow], row: ReportRow, shown: Sequence[Measure])
     return best
 
 
-def _cell(row: ReportRow, measure: Measure, *, best: bool) -> str:
+def _cell(row: ReportRow, measure: MetricDefinition, *, best: bool) -> str:
     value, low, high = (measure.show(of.get(measure.name)) for of in (row.values, row.low, row.high))
     spread = f"<small>{low} to {high}</small>" if low != high else ""
     little = measure.name in row.values and says_little(row, measure)
@@ -170,7 +178,7 @@ def _speed_and_identity(report: Report, systems: Sequence[str]) -> str:
     name = "idr" if any(row.exhaustive is False for row in rows) else "idf1"
     label = NAMED[name].label
     points = [
-        Point(
+        ScatterPoint(
             x=row.values["fps"],
             y=row.values[name],
             series=systems.index(row.system),
@@ -180,14 +188,14 @@ def _speed_and_identity(report: Report, systems: Sequence[str]) -> str:
         for row in rows
         if row.values.get("fps", 0) > 0 and name in row.values
     ]
-    return scatter(points, x_label="frames per second", y_label=label) if points else ""
+    return draw_scatter(points, x_label="frames per second", y_label=label) if points else ""
 
 
 def _stages(report: Report) -> str:
     rows = report.totals or report.rows
     names = _stage_names(report)
-    bars = [Bar(label=row.system, parts={name: row.stage_s.get(name, 0.0) for name in names}) for row in rows]
-    return stacked(bars, x_label="seconds per frame (folding runs beside the others)") if bars else ""
+    bars = [StackedBar(label=row.system, parts={name: row.stage_s.get(name, 0.0) for name in names}) for row in rows]
+    return draw_stacked(bars, x_label="seconds per frame (folding runs beside the others)") if bars else ""
 
 
 def _stage_names(report: Report) -> list[str]:
@@ -197,7 +205,7 @@ def _stage_names(report: Report) -> list[str]:
 def _spans(report: Report, systems: Sequence[str], usual: str, bad: str, unit: str) -> str:
     """Draw a usual and a bad value of every row that has both."""
     rows = [
-        Span(
+        SpanRow(
             label=row.clip,
             usual=NAMED[usual].scale * row.values[usual],
             bad=NAMED[bad].scale * row.values[bad],
@@ -206,7 +214,7 @@ def _spans(report: Report, systems: Sequence[str], usual: str, bad: str, unit: s
         for row in (*report.totals, *report.rows)
         if usual in row.values and bad in row.values
     ]
-    return spans(rows, x_label=unit) if rows else ""
+    return draw_spans(rows, x_label=unit) if rows else ""
 
 
 def _failures(report: Report) -> str:

@@ -18,11 +18,11 @@ _LETTER: Final = 6.6
 """Width of a letter at the plots' size."""
 
 
-Pixels = int | float
+SvgLength = int | float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
+class ScatterPoint:
     """One point of a scatter plot.
 
     Attributes:
@@ -41,7 +41,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
+class StackedBar:
     """One row of parts that add up; parts in the order of the plot's legend."""
 
     label: str
@@ -49,7 +49,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class SpanRow:
     """One row from a usual to a bad value."""
 
     label: str
@@ -58,7 +58,7 @@ class Span:
     series: int
 
 
-def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
+def draw_scatter(points: Sequence[ScatterPoint], *, x_label: str, y_label: str) -> str:
     """Draw points over a logarithmic x axis and a y axis from 0 to 1."""
     height = 320
     ticks = log_ticks(min(p.x for p in points), max(p.x for p in points))
@@ -86,7 +86,7 @@ def scatter(points: Sequence[Point], *, x_label: str, y_label: str) -> str:
     return _svg(height, parts, f"{y_label} over {x_label}")
 
 
-def stacked(bars: Sequence[Bar], *, x_label: str) -> str:
+def draw_stacked(bars: Sequence[StackedBar], *, x_label: str) -> str:
     """Draw rows of parts that add up, from 0."""
     height = _TOP + _ROW * len(bars) + _BOTTOM
     across, parts = _linear(max(sum(bar.parts.values()) for bar in bars), height, x_label)
@@ -106,7 +106,7 @@ def stacked(bars: Sequence[Bar], *, x_label: str) -> str:
     return _svg(height, parts, x_label)
 
 
-def spans(rows: Sequence[Span], *, x_label: str) -> str:
+def draw_spans(rows: Sequence[SpanRow], *, x_label: str) -> str:
     """Draw rows from a filled dot, the usual value, to an open one, the bad value."""
     height = _TOP + _ROW * len(rows) + _BOTTOM
     across, parts = _linear(max(row.bad for row in rows), height, x_label)
@@ -173,21 +173,21 @@ def _linear(high: float, height: int, label: str) -> tuple[_Across, list[str]]:
     return across, [*parts, _text((_LABELS + WIDTH - _RIGHT) / 2, height - 6, label, "middle")]
 
 
-def _vertical(x: Pixels, height: int, label: str) -> str:
+def _vertical(x: SvgLength, height: int, label: str) -> str:
     line = f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{height - _BOTTOM}"/>'
     return line + _text(x, height - _BOTTOM + 14, label, "middle")
 
 
-def _horizontal(y: Pixels, label: str) -> str:
+def _horizontal(y: SvgLength, label: str) -> str:
     line = f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
     return line + _text(_LEFT - 6, y + 4, label, "end")
 
 
-def _text(x: Pixels, y: Pixels, text: str, anchor: str, kind: str = "axis") -> str:
+def _text(x: SvgLength, y: SvgLength, text: str, anchor: str, kind: str = "axis") -> str:
     return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
-def _inside(x: Pixels, y: Pixels, text: str, series: int) -> str:
+def _inside(x: SvgLength, y: SvgLength, text: str, series: int) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" fill="{ink_on(series)}">{escape(text)}</text>'
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fast_snow.evaluation.metrics.metric_definitions import MEASURES, Measure
+from fast_snow.evaluation.metrics.metric_definitions import METRICS, MetricDefinition
 from fast_snow.evaluation.results import Evaluation, RunResult
 
 TOTAL = "total"
@@ -47,7 +47,7 @@ class ReportRow:
     stage_s: Mapping[str, float]
 
 
-def says_little(row: ReportRow, measure: Measure) -> bool:
+def says_little(row: ReportRow, measure: MetricDefinition) -> bool:
     """Return whether a measure counts as wrong what a row's truth, which has only some objects, may not tell of."""
     return measure.needs_all and row.exhaustive is False
 
@@ -169,20 +169,20 @@ def as_tables(report: Report) -> dict[str, Any]:
 def as_csv(report: Report) -> str:
     """Return the tables as CSV: one line per clip and system, then the totals; empty where there is no figure."""
     text = io.StringIO()
-    names = [each.name for each in MEASURES]
+    names = [each.name for each in METRICS]
     table = csv.writer(text, lineterminator="\n")
     spread = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    table.writerow([*PLAIN, *spread])
+    table.writerow([*COLUMNS, *spread])
     for row in (*report.rows, *report.totals):
         numbers = [each.get(name, "") for name in names for each in (row.values, row.low, row.high)]
-        plain = [getattr(row, name) for name in PLAIN]
+        plain = [getattr(row, name) for name in COLUMNS]
         table.writerow(["" if each is None else each for each in plain] + numbers)
     return text.getvalue()
 
 
-PLAIN = ("clip", "system", "runs", "clips", "frames", "identical", "exhaustive")
+COLUMNS = ("clip", "system", "runs", "clips", "frames", "identical", "exhaustive")
 
 
 def _as_json(row: ReportRow) -> dict[str, Any]:
     values = {each.name: getattr(row, each.name) for each in fields(row)}
-    return {name: value if name in PLAIN else dict(value) for name, value in values.items()}
+    return {name: value if name in COLUMNS else dict(value) for name, value in values.items()}

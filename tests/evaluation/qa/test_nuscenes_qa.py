@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import estimate
+from fast_snow.evaluation.qa.bootstrap import estimate_scores
 from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
 from fast_snow.evaluation.qa.nuscenes_qa import NUSCENES_QA, WORDS
 from fast_snow.evaluation.qa.question import wording
@@ -58,7 +58,7 @@ def test_figures_by_type_and_hops(tmp_path: Path):
 
 
 def _figures(questions, scores):
-    return estimate(NUSCENES_QA.figures(questions), questions, [float(each) for each in scores])
+    return estimate_scores(NUSCENES_QA.figures(questions), questions, [float(each) for each in scores])
 
 
 def test_results_as_the_official_code_writes_them(tmp_path: Path):

@@ -8,7 +8,7 @@ import pytest
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import TruthKind
 from fast_snow.evaluation.qa.question_files import DATASETS, read_questions
-from fast_snow.evaluation.readers.clip_truth import FORMATS
+from fast_snow.evaluation.readers.clip_truth import TRUTH_FORMATS
 from tests.evaluation.qa.files import given, nuscenes_row, robospatial_row, store, vlm4d_row, vsi_row
 
 MANIFEST = Path(__file__).resolve().parents[3] / "configs" / "eval" / "fast_snow_eval_manifest.json"
@@ -27,7 +27,7 @@ def test_a_file_tells_its_dataset(tmp_path: Path, name):
 
 
 def test_every_dataset_is_a_format_of_manifests():
-    assert {each.name for each in DATASETS} == set(ROWS) <= set(FORMATS[TruthKind.QUESTIONS])
+    assert {each.name for each in DATASETS} == set(ROWS) <= set(TRUTH_FORMATS[TruthKind.QUESTIONS])
 
 
 def test_one_dataset_at_a_time(tmp_path: Path):

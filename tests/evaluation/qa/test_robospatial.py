@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial import Delaunay
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import estimate
+from fast_snow.evaluation.qa.bootstrap import estimate_scores
 from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
 from fast_snow.evaluation.qa.question import Form
 from fast_snow.evaluation.qa.robospatial import ROBOSPATIAL, first_point, inside_polygon, polygon
@@ -128,7 +128,7 @@ def test_recorded_answers_belong_by_question_and_image(tmp_path: Path):
 
 def _figures(column):
     answered = [each.question for each in column.graded]
-    return estimate(ROBOSPATIAL.figures(answered), answered, [each.mark.score for each in column.graded])
+    return estimate_scores(ROBOSPATIAL.figures(answered), answered, [each.mark.score for each in column.graded])
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import estimate
+from fast_snow.evaluation.qa.bootstrap import estimate_scores
 from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
 from fast_snow.evaluation.qa.vlm4d import VLM4D
 from tests.evaluation.qa.files import HUGGING, given, store, vlm4d_row
@@ -117,7 +117,7 @@ def test_answers_as_the_official_code_writes_them(tmp_path: Path):
     (recorded,) = dataset.answers([output], asked)
     column = grade_recorded(dataset, asked, recorded)
     assert (column.name, column.missing, column.unused, column.unreadable) == ("gpt", 1, 1, 1)
-    overall = estimate(dataset.figures(asked), *_scores(column))[-1]
+    overall = estimate_scores(dataset.figures(asked), *_scores(column))[-1]
     assert (overall.questions, overall.points) == (3, 1)  # a missing row leaves the count, an empty one does not
 
 
