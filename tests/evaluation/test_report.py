@@ -131,6 +131,21 @@ def test_the_page_needs_nothing_else():
         ElementTree.fromstring("<svg" + drawing.partition("</svg>")[0] + "</svg>")
 
 
+def test_no_result_becomes_markup():
+    hostile = '"><script>alert(1)</script>{{ 7 * 7 }}'
+    metrics = {"idf1": 0.5, "centroid_m": 0.1, "centroid_p90_m": 0.5}
+    ran = [result(hostile, hostile, notes=(hostile,), metrics=metrics, stage_s={hostile: 1.0})]
+    made = evaluation(*ran, result("x", hostile, error=hostile), systems=[hostile], warm_up=hostile, written=hostile)
+    text = html_page.render_page(tabulate_runs(made), made)
+    reading = read(text)
+    assert "script" not in reading.tags
+    assert "49" not in " ".join(reading.text)
+    assert "<script" not in text
+    assert hostile in " ".join(reading.text)
+    for drawing in text.split("<svg")[1:]:
+        ElementTree.fromstring("<svg" + drawing.partition("</svg>")[0] + "</svg>")
+
+
 def test_the_better_figure_stands_out():
     made = evaluation(result("x", "fast-snow", seconds=1.0), result("x", "snow", seconds=2.0))
     text = html_page.render_page(tabulate_runs(made), made)

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Final
+
+from markupsafe import Markup
 
 from fast_snow.viewing.palette import color_of, ink_on
 
@@ -58,7 +59,7 @@ class SpanRow:
     series: int
 
 
-def draw_scatter(points: Sequence[ScatterPoint], *, x_label: str, y_label: str) -> str:
+def draw_scatter(points: Sequence[ScatterPoint], *, x_label: str, y_label: str) -> Markup:
     """Draw points over a logarithmic x axis and a y axis from 0 to 1."""
     height = 320
     ticks = log_ticks(min(p.x for p in points), max(p.x for p in points))
@@ -74,19 +75,30 @@ def draw_scatter(points: Sequence[ScatterPoint], *, x_label: str, y_label: str) 
     parts += [_horizontal(up(k / 5), f"{k / 5:.1f}") for k in range(6)]
     parts += [
         _text((_LEFT + WIDTH - _RIGHT) / 2, height - 6, x_label, "middle"),
-        f'<text class="axis" text-anchor="middle" transform="translate(13 {(height - _BOTTOM + _TOP) / 2:g}) '
-        f'rotate(-90)">{escape(y_label)}</text>',
+        _html(
+            '<text class="axis" text-anchor="middle" transform="translate(13 {:g}) rotate(-90)">{}</text>',
+            *((height - _BOTTOM + _TOP) / 2, y_label),
+        ),
     ]
     for p in sorted(points, key=lambda each: each.large):
         radius, opacity, kind = (9, 1.0, "total") if p.large else (4.5, 0.6, "clip")
+        circle = '<circle cx="{:.1f}" cy="{:.1f}" r="{}" fill="{}" fill-opacity="{}" class="{}">'
         parts.append(
-            f'<circle cx="{across(p.x):.1f}" cy="{up(p.y):.1f}" r="{radius}" fill="{color_of(p.series)}" '
-            f'fill-opacity="{opacity}" class="{kind}"><title>{escape(p.label)}</title></circle>'
+            _html(
+                circle + "<title>{}</title></circle>",
+                across(p.x),
+                up(p.y),
+                radius,
+                color_of(p.series),
+                opacity,
+                kind,
+                p.label,
+            )
         )
     return _svg(height, parts, f"{y_label} over {x_label}")
 
 
-def draw_stacked(bars: Sequence[StackedBar], *, x_label: str) -> str:
+def draw_stacked(bars: Sequence[StackedBar], *, x_label: str) -> Markup:
     """Draw rows of parts that add up, from 0."""
     height = _TOP + _ROW * len(bars) + _BOTTOM
     across, parts = _linear(max(sum(bar.parts.values()) for bar in bars), height, x_label)
@@ -97,8 +109,10 @@ def draw_stacked(bars: Sequence[StackedBar], *, x_label: str) -> str:
         for name, value in bar.parts.items():
             series, width = names.index(name), across(value) - across(0.0)
             parts.append(
-                f'<rect x="{across(begin):.1f}" y="{y + 3}" width="{width:.1f}" height="{_ROW - 6}" '
-                f'fill="{color_of(series)}"><title>{escape(f"{bar.label}: {name} {value:.4g}")}</title></rect>'
+                _html(
+                    '<rect x="{:.1f}" y="{}" width="{:.1f}" height="{}" fill="{}"><title>{}: {} {:.4g}</title></rect>',
+                    *(across(begin), y + 3, width, _ROW - 6, color_of(series), bar.label, name, value),
+                )
             )
             if width > _LETTER * (len(name) + 1):
                 parts.append(_inside(across(begin) + width / 2, y + _ROW / 2 + 4, name, series))
@@ -106,7 +120,7 @@ def draw_stacked(bars: Sequence[StackedBar], *, x_label: str) -> str:
     return _svg(height, parts, x_label)
 
 
-def draw_spans(rows: Sequence[SpanRow], *, x_label: str) -> str:
+def draw_spans(rows: Sequence[SpanRow], *, x_label: str) -> Markup:
     """Draw rows from a filled dot, the usual value, to an open one, the bad value."""
     height = _TOP + _ROW * len(rows) + _BOTTOM
     across, parts = _linear(max(row.bad for row in rows), height, x_label)
@@ -114,20 +128,20 @@ def draw_spans(rows: Sequence[SpanRow], *, x_label: str) -> str:
         y, ink = _TOP + _ROW * (k + 0.5), color_of(row.series)
         parts += [
             _text(_LABELS - 8, y + 4, shortened(row.label), "end", "name"),
-            f'<line x1="{across(row.usual):.1f}" x2="{across(row.bad):.1f}" y1="{y:g}" y2="{y:g}" stroke="{ink}" '
-            'stroke-width="3"/>',
-            f'<circle cx="{across(row.bad):.1f}" cy="{y:g}" r="5" stroke="{ink}" class="bad">'
-            f"<title>{escape(f'{row.label}: {row.bad:.4g}')}</title></circle>",
-            f'<circle cx="{across(row.usual):.1f}" cy="{y:g}" r="5" fill="{ink}">'
-            f"<title>{escape(f'{row.label}: {row.usual:.4g}')}</title></circle>",
+            _html(
+                '<line x1="{:.1f}" x2="{:.1f}" y1="{:g}" y2="{:g}" stroke="{}" stroke-width="3"/>',
+                *(across(row.usual), across(row.bad), y, y, ink),
+            ),
+            _html(
+                '<circle cx="{:.1f}" cy="{:g}" r="5" stroke="{}" class="bad"><title>{}: {:.4g}</title></circle>',
+                *(across(row.bad), y, ink, row.label, row.bad),
+            ),
+            _html(
+                '<circle cx="{:.1f}" cy="{:g}" r="5" fill="{}"><title>{}: {:.4g}</title></circle>',
+                *(across(row.usual), y, ink, row.label, row.usual),
+            ),
         ]
     return _svg(height, parts, x_label)
-
-
-def legend(names: Sequence[str]) -> str:
-    """Return the names of series beside their colours."""
-    items = (f'<li><span style="background:{color_of(k)}"></span>{escape(name)}</li>' for k, name in enumerate(names))
-    return f'<ul class="legend">{"".join(items)}</ul>'
 
 
 def log_ticks(low: float, high: float) -> list[float]:
@@ -166,31 +180,36 @@ class _Across:
         return _LABELS + self.scale * value
 
 
-def _linear(high: float, height: int, label: str) -> tuple[_Across, list[str]]:
+def _linear(high: float, height: int, label: str) -> tuple[_Across, list[Markup]]:
     ticks = linear_ticks(high)
     across = _Across(ticks[-1])
     parts = [_vertical(across(tick), height, f"{tick:g}") for tick in ticks]
     return across, [*parts, _text((_LABELS + WIDTH - _RIGHT) / 2, height - 6, label, "middle")]
 
 
-def _vertical(x: SvgLength, height: int, label: str) -> str:
-    line = f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{height - _BOTTOM}"/>'
+def _vertical(x: SvgLength, height: int, label: str) -> Markup:
+    line = _html('<line class="grid" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>', x, x, _TOP, height - _BOTTOM)
     return line + _text(x, height - _BOTTOM + 14, label, "middle")
 
 
-def _horizontal(y: SvgLength, label: str) -> str:
-    line = f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+def _horizontal(y: SvgLength, label: str) -> Markup:
+    line = _html('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>', _LEFT, WIDTH - _RIGHT, y, y)
     return line + _text(_LEFT - 6, y + 4, label, "end")
 
 
-def _text(x: SvgLength, y: SvgLength, text: str, anchor: str, kind: str = "axis") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+def _text(x: SvgLength, y: SvgLength, text: str, anchor: str, kind: str = "axis") -> Markup:
+    return _html('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>', kind, x, y, anchor, text)
 
 
-def _inside(x: SvgLength, y: SvgLength, text: str, series: int) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" fill="{ink_on(series)}">{escape(text)}</text>'
+def _inside(x: SvgLength, y: SvgLength, text: str, series: int) -> Markup:
+    return _html('<text x="{:.1f}" y="{:.1f}" text-anchor="middle" fill="{}">{}</text>', x, y, ink_on(series), text)
 
 
-def _svg(height: int, parts: Sequence[str], title: str) -> str:
-    label = escape(title, quote=True)
-    return f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+def _svg(height: int, parts: Sequence[Markup], title: str) -> Markup:
+    drawing = Markup().join(parts)
+    return _html('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>', WIDTH, height, title, drawing)
+
+
+def _html(template: str, *values: object) -> Markup:
+    """Fill a template; every value is escaped but what is markup already."""
+    return Markup(template).format(*values)
