@@ -18,7 +18,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar, Union, get_args, get
 
 from fast_snow.errors import InputError
 
-_T = TypeVar("T")
+_T = TypeVar("_T")
 
 _LARGEST_INTEGER: Final = 2**53
 """Larger integers are not exact where they are written like 1.0."""

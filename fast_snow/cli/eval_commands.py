@@ -116,8 +116,8 @@ def compare_results(action: EvalCompare) -> int:
 def print_evaluation(report: Report) -> None:
     """Show one line per clip and system, the totals and what failed."""
     out = console()
-    there = {name for row in report.rows for name in row.values}
-    shown = [each for each in METRICS if each.name in there and each.name in IN_TERMINAL]
+    measured = {name for row in report.rows for name in row.values}
+    shown = [each for each in METRICS if each.name in measured and each.name in IN_TERMINAL]
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in ("clip", "system"):
         table.add_column(name)
@@ -199,8 +199,8 @@ def run_questions(action: EvalQa) -> int:
 def _estimate(planned: Plan, action: EvalQa) -> int:
     """Say what asking would cost."""
     arms, vlm = select_arms(action.arms), action.config.vlm
-    there = [each for each in planned.asked if each.scene in planned.runs]
-    print_costs(estimate_costs(requests(there, arms, planned.runs, vlm), arms, action.out), planned, vlm)
+    with_run = [each for each in planned.asked if each.scene in planned.runs]
+    print_costs(estimate_costs(requests(with_run, arms, planned.runs, vlm), arms, action.out), planned, vlm)
     return 0
 
 

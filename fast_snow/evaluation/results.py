@@ -15,7 +15,7 @@ from fast_snow.typed_json import build_dataclass
 from fast_snow.untrusted_files import shown
 
 EVALUATION = "evaluation.json"
-_T = TypeVar("T")
+_T = TypeVar("_T")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 

@@ -73,7 +73,7 @@ def test_what_the_alignment_may_change_is_no_error(seed: int, scale: float, shif
 def test_scale_and_shift_are_those_of_least_squares(seed: int):
     pairs = pair_depth(depths(seed), depths(seed + 1))
     error = score_depth(pairs, "scale_shift")
-    design = np.stack([pairs.found, np.ones(len(pairs))], axis=1)
+    design = np.stack([pairs.predicted, np.ones(len(pairs))], axis=1)
     expected, *_ = np.linalg.lstsq(design, pairs.truth, rcond=None)
     assert (error.scale, error.shift) == pytest.approx(tuple(expected))
     assert error.rmse <= min(score_depth(pairs).rmse, score_depth(pairs, "scale").rmse) + 1e-12
@@ -82,7 +82,7 @@ def test_scale_and_shift_are_those_of_least_squares(seed: int):
 def test_a_depth_below_0_after_alignment_is_not_right():
     pairs = pair_depth(np.array([[1, 1, 1, 20]], np.float32), np.array([[1, 2, 3, 4]], np.float32))
     error = score_depth(pairs, "scale_shift")
-    aligned = error.scale * pairs.found + error.shift
+    aligned = error.scale * pairs.predicted + error.shift
     assert aligned[0] < 0
     assert error.delta == 0
     assert error.abs_rel == pytest.approx(np.mean(np.abs(aligned - pairs.truth) / pairs.truth))
@@ -99,7 +99,7 @@ def test_the_grid_of_the_truth_is_taken_as_masks_take_it():
     pairs = pair_depth(np.ones((10, 5), np.float32), found)
     picked = resize(encode(np.stack([found == value for value in found.ravel()])), (10, 5))
     expected = np.tensordot(found.ravel(), decode(picked), axes=1)
-    np.testing.assert_array_equal(pairs.found.reshape(10, 5), expected)
+    np.testing.assert_array_equal(pairs.predicted.reshape(10, 5), expected)
 
 
 def test_pooled_frames_share_an_alignment():

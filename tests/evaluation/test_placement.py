@@ -72,14 +72,14 @@ def run(margin: int) -> SystemRun:
     return run_fast_snow(from_recording(as_recording(rendered), config.sampling), config)
 
 
-def places(rendered: SyntheticScene, T_truth_found: Similarity) -> list[PlacedObjects]:
+def places(rendered: SyntheticScene, T_truth_predicted: Similarity) -> list[PlacedObjects]:
     return [
         place_objects(
             each,
             depth=rendered.depth[each.frame],
             intrinsics=rendered.intrinsics,
             T_world_camera=rendered.T_world_camera[each.frame],
-            T_truth_found=T_truth_found,
+            T_truth_predicted=T_truth_predicted,
         )
         for each in true_objects(rendered)
     ]
@@ -114,14 +114,18 @@ def test_masks_are_brought_to_the_grid_of_the_depth():
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(0.2, 5))
 def test_the_truth_is_measured_along_the_axes_of_the_graphs_world(seed: int, scale: float):
     random = np.random.default_rng(seed)
-    T_truth_found = Similarity(scale=scale, R=Rotation.random(random_state=seed).as_matrix(), t=random.normal(size=3))
+    T_truth_predicted = Similarity(
+        scale=scale, R=Rotation.random(random_state=seed).as_matrix(), t=random.normal(size=3)
+    )
     depth = random.uniform(1, 4, GRID).astype(np.float32)
     known = objects(0, boxes((2, 2, 20, 20)))
     plain = place_objects(known, depth=depth, intrinsics=K, T_world_camera=np.eye(4))
-    along = place_objects(known, depth=depth, intrinsics=K, T_world_camera=np.eye(4), T_truth_found=T_truth_found)
+    along = place_objects(
+        known, depth=depth, intrinsics=K, T_world_camera=np.eye(4), T_truth_predicted=T_truth_predicted
+    )
     # p_truth = scale · R · p_graph + t, and a graph's lengths times scale are the truth's
-    np.testing.assert_allclose(along.centroid @ T_truth_found.R.T + T_truth_found.t, plain.centroid, atol=1e-5)
-    expected = place_objects(known, depth=depth, intrinsics=K, T_world_camera=_pose(T_truth_found.R.T))
+    np.testing.assert_allclose(along.centroid @ T_truth_predicted.R.T + T_truth_predicted.t, plain.centroid, atol=1e-5)
+    expected = place_objects(known, depth=depth, intrinsics=K, T_world_camera=_pose(T_truth_predicted.R.T))
     np.testing.assert_allclose(along.extent, expected.extent, atol=1e-5)
 
 
@@ -142,7 +146,7 @@ def test_exact_masks_and_depth_are_placed_exactly():
     assert errors.centroid.max() < 1e-4
     assert np.abs(errors.extent).max() < 1e-4
     assert set(errors.figures()) == {"centroid", "centroid_p90", "extent"}
-    assert len(set(zip(errors.true_id.tolist(), errors.found_id.tolist(), strict=True))) == len(STILL)
+    assert len(set(zip(errors.true_id.tolist(), errors.predicted_id.tolist(), strict=True))) == len(STILL)
 
 
 def test_true_places_are_the_scenes_own():
@@ -194,7 +198,7 @@ def test_by_hand():
     found = [objects(4, boxes(far, near), ids=[7, 9])]
     known = [at(4, (1, (0, 0, 2)), (2, (1, 0, 2)))]
     errors = compare_placement(truth, found, known, [at(4, (7, (1, 0, 2.5)), (9, (3, 4, 2)), extent=0.5)])
-    assert list(zip(errors.true_id.tolist(), errors.found_id.tolist(), strict=True)) == [(1, 9), (2, 7)]
+    assert list(zip(errors.true_id.tolist(), errors.predicted_id.tolist(), strict=True)) == [(1, 9), (2, 7)]
     np.testing.assert_allclose(errors.centroid, [5, 0.5])
     np.testing.assert_allclose(errors.extent, -0.5)
     assert errors.frame.tolist() == [4, 4]
@@ -212,7 +216,7 @@ def test_what_is_not_matched_or_not_placed_is_counted():
 
 def test_no_common_frame_is_one_line():
     truth = [objects(0, boxes((2, 2, 10, 10)))]
-    with pytest.raises(InputError, match=r"1 frames have true places, 1 true masks, 1 found ones and no frame all"):
+    with pytest.raises(InputError, match=r"1 frames have true places, 1 true masks, 1 predicted ones and no frame all"):
         compare_placement(truth, truth, [at(0, (1, (0, 0, 2)))], [at(1, (1, (0, 0, 2)))])
 
 

@@ -74,8 +74,8 @@ def test_published_values(clips: Path):
     assert (found.switches, found.fragmentations) == (7, 7)
     assert (found.misses, found.false_positives) == (published["num_misses"], published["num_false_positives"])
     assert found.matches + found.misses == found.objects
-    assert found.matches + found.false_positives == found.found
-    assert 2 * found.id_matches / (found.objects + found.found) == pytest.approx(found.idf1)
+    assert found.matches + found.false_positives == found.predicted
+    assert 2 * found.id_matches / (found.objects + found.predicted) == pytest.approx(found.idf1)
     for name, value in expected["recomputed_hota"].items():
         assert getattr(found, name.lower()) == pytest.approx(value, abs=1e-6)
     assert found.frames == expected["frames"]
@@ -89,7 +89,7 @@ def test_perfect(by: str):
     assert found.idf1 == found.idp == found.idr == found.mota == found.hota == found.deta == found.assa == 1
     assert found.recall == 1
     assert found.motp == found.switches == found.fragmentations == found.misses == found.false_positives == 0
-    assert (found.frames, found.objects, found.found, found.matches, found.id_matches) == (6, 12, 12, 12, 12)
+    assert (found.frames, found.objects, found.predicted, found.matches, found.id_matches) == (6, 12, 12, 12, 12)
 
 
 def test_ids_need_not_be_the_same_nor_small():
@@ -150,7 +150,7 @@ def test_nothing_found():
     found = score_tracking(clip(*TWO), clip(*[{}] * 6), by="mask")
     assert found.idf1 == found.idp == found.idr == found.mota == found.hota == found.deta == found.assa == 0
     assert found.recall == 0
-    assert (found.misses, found.matches, found.found) == (12, 0, 0)
+    assert (found.misses, found.matches, found.predicted) == (12, 0, 0)
     assert math.isnan(found.motp)
 
 
@@ -179,7 +179,7 @@ def test_the_threshold_is_met_by_its_own_value():
 def test_what_lies_in_ignored_regions_counts_neither_way():
     truth = [masked(0, {1: LEFT}, ignore=(11, 0, 32, 11))]
     found = score_tracking(truth, [masked(0, {1: LEFT, 2: RIGHT, 3: FAR})], by="mask")
-    assert (found.ignored, found.false_positives, found.found) == (1, 1, 2)  # FAR is outside of it
+    assert (found.ignored, found.false_positives, found.predicted) == (1, 1, 2)  # FAR is outside of it
     assert found.idp == 0.5
 
 
@@ -224,7 +224,7 @@ def test_as_many_pairs_as_can_be():
 
 
 def test_sizes_that_differ_are_one_line():
-    with pytest.raises(InputError, match=r"frame 0: the truth is of 32 x 24 pixels, .* found of 16 x 12; bring it"):
+    with pytest.raises(InputError, match="frame 0: the truth is of 32 x 24 pixels, the prediction of 16 x 12;"):
         score_tracking(clip({1: LEFT}), [masked(0, {1: (1, 1, 5, 5)}, grid=(12, 16))], by="mask")
 
 
@@ -234,9 +234,9 @@ def test_sizes_that_differ_are_seen_where_nothing_is_found():
 
 
 def test_no_common_frame_is_one_line():
-    with pytest.raises(InputError, match="2 frames from 0 to 1, found are 1 frames from 5 to 5: none in common"):
+    with pytest.raises(InputError, match="2 frames from 0 to 1, prediction has 1 frames from 5 to 5: none in common"):
         score_tracking(clip({}, {1: LEFT}), [masked(5, {1: LEFT})], by="mask")
-    with pytest.raises(InputError, match="found are no frames"):
+    with pytest.raises(InputError, match="prediction has no frames"):
         score_tracking(clip({1: LEFT}), [], by="mask")
 
 
@@ -247,11 +247,11 @@ def test_truth_without_objects_is_one_line():
 
 def test_frames_and_ids_come_once():
     twice = entry(3, {1: LEFT})
-    with pytest.raises(InputError, match="found: frame 3 comes twice"):
+    with pytest.raises(InputError, match="prediction: frame 3 comes twice"):
         score_tracking([twice], [twice, twice], by="box")
     doubled = ObjectsInFrame(frame=3, object_id=np.array([4, 4]), box_xyxy=np.zeros((2, 4), np.float32))
     assert duplicate_ids(each.object_id for each in (twice, doubled, doubled)) == 2
-    with pytest.raises(InputError, match="found: frame 3 has object 4 twice"):
+    with pytest.raises(InputError, match="prediction: frame 3 has object 4 twice"):
         score_tracking([twice], [doubled], by="box")
 
 
@@ -356,7 +356,7 @@ def test_ignored_regions_and_hota_are_those_of_trackeval(clips: Path):
     data = prepared_by_trackeval(truth, found)
     ours = associate_clip(truth, found, by="mask", iou_threshold=0.5)
     assert ours.ignored > 0
-    assert data["num_tracker_dets"] == sum(len(each.found) for each in ours.frames)
+    assert data["num_tracker_dets"] == sum(len(each.predicted) for each in ours.frames)
     for pair, theirs in zip(ours.frames, data["similarity_scores"], strict=True):
         np.testing.assert_allclose(pair.iou, theirs, rtol=0, atol=1e-15)
     scores = score_tracking(truth, found, by="mask")

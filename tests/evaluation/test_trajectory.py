@@ -154,9 +154,9 @@ def test_straight_paths_have_an_error():
     assert error.rmse == pytest.approx(0, abs=1e-12)
     assert error.scale == pytest.approx(0.5)
     assert compare_trajectories(path(along), path(away), "rigid").rmse == pytest.approx(np.sqrt(2))
-    T_truth_found = align_trajectories(path(along), path(away), "similarity")
-    np.testing.assert_allclose(apply(T_truth_found, away), along, atol=1e-12)
-    assert np.linalg.det(T_truth_found.R) == pytest.approx(1)
+    T_truth_predicted = align_trajectories(path(along), path(away), "similarity")
+    np.testing.assert_allclose(apply(T_truth_predicted, away), along, atol=1e-12)
+    assert np.linalg.det(T_truth_predicted.R) == pytest.approx(1)
 
 
 def test_only_poses_of_one_moment_are_compared():
@@ -175,9 +175,9 @@ def test_clocks_that_differ_are_one_line():
 def test_what_cannot_be_compared_is_one_line():
     with pytest.raises(InputError, match="share 2 poses, expected at least 3"):
         compare_trajectories(walk(0), path(np.zeros((2, 3))), "rigid")
-    with pytest.raises(InputError, match="the found one 0: nothing to compare"):
+    with pytest.raises(InputError, match="the predicted one 0: nothing to compare"):
         compare_trajectories(walk(0), path(np.zeros((0, 3))))
-    with pytest.raises(InputError, match="the found path has poses or times that are not finite"):
+    with pytest.raises(InputError, match="the predicted path has poses or times that are not finite"):
         compare_trajectories(walk(0), path(np.full((4, 3), np.nan)))
     with pytest.raises(InputError, match="motion over 4 poses: the paths share 4, expected 1 to 3"):
         compare_motion(walk(0), path(np.zeros((4, 3))), step=4)

@@ -1,4 +1,4 @@
-"""Truth and what was found, frame beside frame: what the tracking metrics of all libraries are counted from."""
+"""Truth and the prediction, frame beside frame: what the tracking metrics of all libraries are counted from."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ class FramePair:
 
     Attributes:
         true: row of each true object among the clip's true ids.
-        found: row of each found object among the clip's found ids.
-        iou: of every true object with every found one.
+        predicted: row of each predicted object among the clip's predicted ids.
+        iou: of every true object with every predicted one.
     """
 
     true: Int64[np.ndarray, " a"]
-    found: Int64[np.ndarray, " b"]
+    predicted: Int64[np.ndarray, " b"]
     iou: Float64[np.ndarray, "a b"]
 
 
@@ -41,30 +41,30 @@ class Association:
     Attributes:
         frames: one per frame of the truth, in order.
         true_ids: how many objects the truth has.
-        found_ids: how many were found and count.
-        ignored: how many times a found object did not count for what the truth says to ignore.
-        frames_outside: frames of what was found that the truth does not have; they do not count.
+        predicted_ids: how many were found and count.
+        ignored: how many times a predicted object did not count for what the truth says to ignore.
+        frames_outside: frames of the prediction that the truth does not have; they do not count.
     """
 
     frames: tuple[FramePair, ...]
     true_ids: int
-    found_ids: int
+    predicted_ids: int
     ignored: int
     frames_outside: int
 
 
 def associate_clip(
-    truth: Sequence[ObjectsInFrame], found: Sequence[ObjectsInFrame], *, by: By, iou_threshold: float
+    truth: Sequence[ObjectsInFrame], predicted: Sequence[ObjectsInFrame], *, by: By, iou_threshold: float
 ) -> Association:
-    """Put what was found beside the truth.
+    """Put the prediction beside the truth.
 
     The truth says which frames count. One that the system has no entry for is a frame where it found nothing.
 
     Args:
         truth: each frame at most once, each id at most once per frame.
-        found: the same.
+        predicted: the same.
         by: what overlaps.
-        iou_threshold: from this IoU on a found object is a true one, and nothing that the truth ignores can drop it.
+        iou_threshold: IoU from which a predicted object is a true one, which no ignored region can drop.
 
     Raises:
         InputError: a frame or an id twice, no frame in common, no true object, or sizes that differ.
@@ -73,37 +73,41 @@ def associate_clip(
         TrackEval 1.3.0, `datasets/mots_challenge.py: get_preprocessed_seq_data`: unmatched objects with more than half
         of their pixels in an ignored region are removed (Voigtlaender et al., MOTS, CVPR 2019, section 4.1).
     """
-    true_by_frame, found_by_frame = _by_frame(truth, "truth"), _by_frame(found, "found")
-    common = true_by_frame.keys() & found_by_frame.keys()
+    true_by_frame, predicted_by_frame = _by_frame(truth, "truth"), _by_frame(predicted, "prediction")
+    common = true_by_frame.keys() & predicted_by_frame.keys()
     if not common:
-        raise InputError(f"truth has {_frames(true_by_frame)}, found are {_frames(found_by_frame)}: none in common")
+        raise InputError(
+            f"truth has {_frames(true_by_frame)}, prediction has {_frames(predicted_by_frame)}: none in common"
+        )
     ratios, counted_ids, ignored = [], [], 0
     for frame, true in sorted(true_by_frame.items()):
-        predicted = found_by_frame.get(frame, _nothing(frame))
-        ratio = iou(true, predicted, by=by)
-        counts = ~(_unmatched(ratio, iou_threshold) & (share_ignored(true, predicted, by=by) > MOSTLY))
+        objects = predicted_by_frame.get(frame, _nothing(frame))
+        ratio = iou(true, objects, by=by)
+        counts = ~(_unmatched(ratio, iou_threshold) & (share_ignored(true, objects, by=by) > MOSTLY))
         ratios.append(ratio[:, counts])
-        counted_ids.append(predicted.object_id[counts])
+        counted_ids.append(objects.object_id[counts])
         ignored += int(np.count_nonzero(~counts))
     true_ids, true_rows = _rows([true_by_frame[frame].object_id for frame in sorted(true_by_frame)])
-    found_ids, found_rows = _rows(counted_ids)
+    predicted_ids, predicted_rows = _rows(counted_ids)
     if true_ids == 0:
         raise InputError(f"truth has no object in {_frames(true_by_frame)}: nothing to compare with")
-    pairs = zip(true_rows, found_rows, ratios, strict=True)
+    pairs = zip(true_rows, predicted_rows, ratios, strict=True)
     return Association(
-        frames=tuple(FramePair(true=true_row, found=found_row, iou=ratio) for true_row, found_row, ratio in pairs),
+        frames=tuple(
+            FramePair(true=true_row, predicted=predicted_row, iou=ratio) for true_row, predicted_row, ratio in pairs
+        ),
         true_ids=true_ids,
-        found_ids=found_ids,
+        predicted_ids=predicted_ids,
         ignored=ignored,
-        frames_outside=len(found_by_frame) - len(common),
+        frames_outside=len(predicted_by_frame) - len(common),
     )
 
 
 def match_objects(ratio: Float64[np.ndarray, "a b"], iou_threshold: float) -> Int64[np.ndarray, "k 2"]:
-    """Pair true and found objects one to one: as many as can be, and of such pairings that of the greatest IoU.
+    """Pair true and predicted objects one to one: as many as can be, and of such pairings that of the greatest IoU.
 
     Args:
-        ratio: IoU of every true object with every found one.
+        ratio: IoU of every true object with every predicted one.
         iou_threshold: pairs below it do not count.
 
     Returns:

@@ -22,12 +22,12 @@ class DepthPairs(ReadOnlyArrays):
 
     Attributes:
         truth: metres.
-        found: in the estimate's unit.
+        predicted: in the estimate's unit.
         known: how many pixels the truth knows, whether or not the estimate does.
     """
 
     truth: Float64[np.ndarray, " n"]
-    found: Float64[np.ndarray, " n"]
+    predicted: Float64[np.ndarray, " n"]
     known: int
 
     def __len__(self) -> int:
@@ -62,8 +62,8 @@ class DepthError:
 
 def pair_depth(
     truth: Float32[np.ndarray, "h w"],
-    found: Float32[np.ndarray, "found_h found_w"],
-    confidence: Float32[np.ndarray, "found_h found_w"] | None = None,
+    predicted: Float32[np.ndarray, "predicted_h predicted_w"],
+    confidence: Float32[np.ndarray, "predicted_h predicted_w"] | None = None,
     *,
     conf: float = 0.0,
 ) -> DepthPairs:
@@ -71,25 +71,25 @@ def pair_depth(
 
     Args:
         truth: true depth; not positive or not finite where there is none.
-        found: estimated depth, of the same field of view; the same where there is none.
+        predicted: estimated depth, of the same field of view; the same where there is none.
         confidence: of the estimate, in [0, 1]; all count where it is not given.
         conf: least confidence of a pixel that counts.
 
     Raises:
         InputError: an empty image.
     """
-    if 0 in truth.shape + found.shape:
-        raise InputError(f"depth: got {truth.shape} and {found.shape} pixels; expected at least 1 each")
+    if 0 in truth.shape + predicted.shape:
+        raise InputError(f"depth: got {truth.shape} and {predicted.shape} pixels; expected at least 1 each")
     height, width = truth.shape
-    at = np.ix_(nearest_pixels(height, found.shape[0]), nearest_pixels(width, found.shape[1]))
-    depth = found[at]
+    at = np.ix_(nearest_pixels(height, predicted.shape[0]), nearest_pixels(width, predicted.shape[1]))
+    depth = predicted[at]
     known = _measured(truth)
     counts = known & _measured(depth)
     if confidence is not None:
         counts &= confidence[at] >= conf  # NaN is no confidence
     return DepthPairs(
         truth=truth[counts].astype(np.float64),
-        found=depth[counts].astype(np.float64),
+        predicted=depth[counts].astype(np.float64),
         known=int(np.count_nonzero(known)),
     )
 
@@ -103,7 +103,7 @@ def pool_depth(frames: Sequence[DepthPairs]) -> DepthPairs:
     """Put the pixels of frames together, to be scored under one alignment: each pixel weighs the same."""
     return DepthPairs(
         truth=np.concatenate([np.zeros(0), *(each.truth for each in frames)]),
-        found=np.concatenate([np.zeros(0), *(each.found for each in frames)]),
+        predicted=np.concatenate([np.zeros(0), *(each.predicted for each in frames)]),
         known=sum(each.known for each in frames),
     )
 
@@ -126,7 +126,7 @@ def score_depth(pairs: DepthPairs, alignment: DepthAlignment = "none") -> DepthE
             "lower the least confidence"
         )
     scale, shift = _fit(pairs, alignment)
-    depth, truth = scale * pairs.found + shift, pairs.truth
+    depth, truth = scale * pairs.predicted + shift, pairs.truth
     off = depth - truth
     ratio = np.maximum(depth, truth) / np.maximum(np.minimum(depth, truth), np.finfo(np.float64).tiny)
     return DepthError(
@@ -149,9 +149,9 @@ def _fit(pairs: DepthPairs, alignment: DepthAlignment) -> tuple[float, float]:
     """Return scale and shift; where depth does not vary, least squares have no scale of their own: the shift is 0."""
     if alignment == "none":
         return 1.0, 0.0
-    if alignment == "scale" or np.ptp(pairs.found) == 0:
-        return float(np.median(pairs.truth) / np.median(pairs.found)), 0.0
-    mean, true_mean = pairs.found.mean(), pairs.truth.mean()
-    centred = pairs.found - mean
+    if alignment == "scale" or np.ptp(pairs.predicted) == 0:
+        return float(np.median(pairs.truth) / np.median(pairs.predicted)), 0.0
+    mean, true_mean = pairs.predicted.mean(), pairs.truth.mean()
+    centred = pairs.predicted - mean
     scale = float(centred @ (pairs.truth - true_mean) / (centred @ centred))
     return scale, float(true_mean - scale * mean)

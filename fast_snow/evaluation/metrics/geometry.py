@@ -2,7 +2,7 @@
 
 Lengths are in the truth's unit. A graph's world is the camera of the clip's first frame, so the true pose of that frame
 carries it into the truth's. A graph in metres is held to them; any other has the unit of its first window, in which the
-ratio of the medians of true and found depth gives the truth's length of it.
+ratio of the medians of true and predicted depth gives the truth's length of it.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -30,11 +30,11 @@ FEWEST_POSES = 3
 def path_errors(truth: Truth, run: SystemRun) -> dict[str, float]:
     """Measure the error of the camera's path, aligned by a similarity and, of a metric graph, rigidly too."""
     assert truth.trajectory is not None
-    found = _path(run.graph)
-    similarity = trajectory.compare_trajectories(truth.trajectory, found, alignment="similarity")
+    predicted = _path(run.graph)
+    similarity = trajectory.compare_trajectories(truth.trajectory, predicted, alignment="similarity")
     errors = {"trajectory_similarity_m": float(similarity.rmse)}
     if run.graph.metric:
-        rigid = trajectory.compare_trajectories(truth.trajectory, found, alignment="rigid")
+        rigid = trajectory.compare_trajectories(truth.trajectory, predicted, alignment="rigid")
         errors["trajectory_rigid_m"] = float(rigid.rmse)
     return errors
 
@@ -50,10 +50,10 @@ def camera_path(ego: Ego) -> Trajectory:
 
 
 def _path(graph: SceneGraph) -> Trajectory:
-    found = camera_path(graph.ego)
-    if len(found) < FEWEST_POSES:
-        raise InputError(f"a path of {len(found)} poses cannot be aligned; expected at least {FEWEST_POSES}")
-    return found
+    predicted = camera_path(graph.ego)
+    if len(predicted) < FEWEST_POSES:
+        raise InputError(f"a path of {len(predicted)} poses cannot be aligned; expected at least {FEWEST_POSES}")
+    return predicted
 
 
 def depth_errors(truth: Truth, run: SystemRun) -> dict[str, float]:
@@ -77,7 +77,7 @@ def depth_errors(truth: Truth, run: SystemRun) -> dict[str, float]:
 
 
 def _pairs(truth: Truth, run: SystemRun) -> Iterator[tuple[DepthPairs, int]]:
-    """Yield true and found depth of each sampled frame that has both, and its window."""
+    """Yield true and predicted depth of each sampled frame that has both, and its window."""
     if truth.read_depth is None:
         return
     for each in run.depth.frames:
@@ -86,7 +86,7 @@ def _pairs(truth: Truth, run: SystemRun) -> Iterator[tuple[DepthPairs, int]]:
 
 
 def _scaled(pairs: DepthPairs) -> DepthPairs:
-    return replace(pairs, found=depth.score_depth(pairs, "scale").scale * pairs.found) if len(pairs) else pairs
+    return replace(pairs, predicted=depth.score_depth(pairs, "scale").scale * pairs.predicted) if len(pairs) else pairs
 
 
 def _named(prefix: str, error: DepthError) -> dict[str, float]:
@@ -96,8 +96,8 @@ def _named(prefix: str, error: DepthError) -> dict[str, float]:
 def annotated_placement(truth: Truth, run: SystemRun) -> dict[str, float]:
     """Measure where objects are against where the annotated ones that they match are by true depth and pose."""
     errors = _placement(truth, run, truth.objects, step=placement.NO_MARGIN, depth_filter=placement.EVERY_OBJECT)
-    there = len(errors) + errors.unmatched + errors.unplaced
-    return _lengths("", errors) | ({"placed": len(errors) / there} if there else {})
+    total = len(errors) + errors.unmatched + errors.unplaced
+    return _lengths("", errors) | ({"placed": len(errors) / total} if total else {})
 
 
 def own_placement(truth: Truth, run: SystemRun) -> dict[str, float]:
@@ -107,11 +107,12 @@ def own_placement(truth: Truth, run: SystemRun) -> dict[str, float]:
     """
     config = run.config
     return _lengths(
-        "own_", _placement(truth, run, _found(truth, run), step=config.step, depth_filter=config.depth_filter)
+        "own_",
+        _placement(truth, run, _predicted_objects(truth, run), step=config.step, depth_filter=config.depth_filter),
     )
 
 
-def _found(truth: Truth, run: SystemRun) -> tuple[ObjectsInFrame, ...]:
+def _predicted_objects(truth: Truth, run: SystemRun) -> tuple[ObjectsInFrame, ...]:
     return as_objects(run.labelled, run.graph.ego.source_frame, truth.size)
 
 
@@ -134,7 +135,7 @@ def _placement(
             depth=truth.read_depth(each.frame),
             intrinsics=truth.intrinsics,
             T_world_camera=T_world_camera,
-            T_truth_found=to_truth,
+            T_truth_predicted=to_truth,
             step=step,
             depth_filter=depth_filter,
         )
@@ -144,7 +145,7 @@ def _placement(
         and (T_world_camera := _pose_at(truth, time_s[each.frame])) is not None
     ]
     return placement.compare_placement(
-        objects, _found(truth, run), places, placement.graph_places(run.graph, scale=to_truth.scale)
+        objects, _predicted_objects(truth, run), places, placement.graph_places(run.graph, scale=to_truth.scale)
     )
 
 

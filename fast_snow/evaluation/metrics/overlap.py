@@ -19,12 +19,12 @@ NO_PIXELS: Final = (0, 0)
 PixelCounts = Float64[np.ndarray, "a b"]
 
 
-def iou(truth: ObjectsInFrame, found: ObjectsInFrame, *, by: By) -> Float64[np.ndarray, "a b"]:
-    """Compute the IoU of every true object with every found one.
+def iou(truth: ObjectsInFrame, predicted: ObjectsInFrame, *, by: By) -> Float64[np.ndarray, "a b"]:
+    """Compute the IoU of every true object with every predicted one.
 
     Args:
         truth: `a` objects of one frame.
-        found: `b` objects of the same frame.
+        predicted: `b` objects of the same frame.
         by: what overlaps.
 
     Returns:
@@ -34,10 +34,10 @@ def iou(truth: ObjectsInFrame, found: ObjectsInFrame, *, by: By) -> Float64[np.n
         InputError: masks are asked for and missing, or on grids of different sizes.
     """
     if by == "box":
-        common = _common_of_boxes(truth, found)
-        own, other = _box_area(truth), _box_area(found)
+        common = _common_of_boxes(truth, predicted)
+        own, other = _box_area(truth), _box_area(predicted)
     else:
-        masks, others = _masks(truth, "true"), _masks(found, "found")
+        masks, others = _masks(truth, "true"), _masks(predicted, "predicted")
         _check_sizes(truth.frame, masks, others)
         common = _common_of_masks(masks, others)
         own, other = area(masks).astype(np.float64), area(others).astype(np.float64)
@@ -45,13 +45,13 @@ def iou(truth: ObjectsInFrame, found: ObjectsInFrame, *, by: By) -> Float64[np.n
     return np.divide(common, union, out=np.zeros_like(union), where=common > 0)
 
 
-def share_ignored(truth: ObjectsInFrame, found: ObjectsInFrame, *, by: By) -> Float64[np.ndarray, " b"]:
-    """Compute the share of each found object that lies in what the truth says to ignore.
+def share_ignored(truth: ObjectsInFrame, predicted: ObjectsInFrame, *, by: By) -> Float64[np.ndarray, " b"]:
+    """Compute the share of each predicted object that lies in what the truth says to ignore.
 
     Args:
         truth: its `ignore` counts.
-        found: `b` objects of the same frame.
-        by: what of a found object lies there; boxes are taken to the nearest pixels.
+        predicted: `b` objects of the same frame.
+        by: what of a predicted object lies there; boxes are taken to the nearest pixels.
 
     Returns:
         Values in [0, 1]; 0 for an object without pixels.
@@ -59,12 +59,12 @@ def share_ignored(truth: ObjectsInFrame, found: ObjectsInFrame, *, by: By) -> Fl
     Raises:
         InputError: masks are asked for and missing, or on grids of different sizes.
     """
-    if truth.ignore is None or len(found) == 0:
-        return np.zeros(len(found))
+    if truth.ignore is None or len(predicted) == 0:
+        return np.zeros(len(predicted))
     if by == "box":
-        inside, own = _ignored_of_boxes(truth.ignore, found)
+        inside, own = _ignored_of_boxes(truth.ignore, predicted)
     else:
-        masks = _masks(found, "found")
+        masks = _masks(predicted, "predicted")
         _check_sizes(truth.frame, truth.ignore, masks)
         inside = _common_of_masks(truth.ignore, masks).sum(axis=0)
         own = area(masks).astype(np.float64)
@@ -93,18 +93,18 @@ def _masks(objects: ObjectsInFrame, whose: str) -> Masks:
     return Masks(start=nothing, stop=nothing, offset=np.zeros(1, np.int32), shape=NO_PIXELS)
 
 
-def _check_sizes(frame: int, truth: Masks, found: Masks) -> None:
+def _check_sizes(frame: int, truth: Masks, predicted: Masks) -> None:
     """Refuse masks of different sizes; no masks at all, of 0 × 0 pixels, fit any size."""
-    if truth.shape != found.shape and NO_PIXELS not in (truth.shape, found.shape):
-        (height, width), (found_height, found_width) = truth.shape, found.shape
+    if truth.shape != predicted.shape and NO_PIXELS not in (truth.shape, predicted.shape):
+        (height, width), (predicted_height, predicted_width) = truth.shape, predicted.shape
         raise InputError(
-            f"frame {frame}: the truth is of {width} x {height} pixels, what was found of {found_width} x "
-            f"{found_height}; bring it to the truth's size (`tracking.as_objects`)"
+            f"frame {frame}: the truth is of {width} x {height} pixels, the prediction of {predicted_width} x "
+            f"{predicted_height}; bring it to the truth's size (`tracking.as_objects`)"
         )
 
 
-def _common_of_boxes(truth: ObjectsInFrame, found: ObjectsInFrame) -> PixelCounts:
-    box, other = truth.box_xyxy.astype(np.float64)[:, None], found.box_xyxy.astype(np.float64)
+def _common_of_boxes(truth: ObjectsInFrame, predicted: ObjectsInFrame) -> PixelCounts:
+    box, other = truth.box_xyxy.astype(np.float64)[:, None], predicted.box_xyxy.astype(np.float64)
     low, high = np.maximum(box[..., :2], other[..., :2]), np.minimum(box[..., 2:], other[..., 2:])
     return np.prod(np.maximum(high - low, 0), axis=-1)
 
@@ -115,13 +115,13 @@ def _box_area(objects: ObjectsInFrame) -> Float64[np.ndarray, " m"]:
 
 
 def _ignored_of_boxes(
-    ignore: Masks, found: ObjectsInFrame
+    ignore: Masks, predicted: ObjectsInFrame
 ) -> tuple[Float64[np.ndarray, " b"], Float64[np.ndarray, " b"]]:
     """Count the pixels of each box, and how many of them are ignored."""
     height, width = ignore.shape
     summed = np.zeros((height + 1, width + 1))
     summed[1:, 1:] = decode(ignore).any(axis=0).cumsum(axis=0).cumsum(axis=1)
-    corner = np.rint(found.box_xyxy).astype(np.int64)
+    corner = np.rint(predicted.box_xyxy).astype(np.int64)
     own = np.prod(np.maximum(corner[:, 2:] - corner[:, :2], 0), axis=1).astype(np.float64)
     x0, x1 = np.clip(corner[:, [0, 2]].T, 0, width)
     y0, y1 = np.clip(corner[:, [1, 3]].T, 0, height)

@@ -47,21 +47,21 @@ class PlacedObjects(ReadOnlyArrays):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PlacementErrors(ReadOnlyArrays):
-    """Errors of every found object that matches a true one and that both place, over all frames.
+    """Errors of every predicted object that matches a true one and that both place, over all frames.
 
     Attributes:
         frame: index in the input.
         true_id: object of the truth.
-        found_id: object of the graph.
+        predicted_id: object of the graph.
         centroid: distance of the centroids, in the truth's unit.
-        extent: found less true extent along each axis, in the same.
-        unmatched: placed true objects that no found one matches, summed over frames.
+        extent: predicted less true extent along each axis, in the same.
+        unmatched: placed true objects that no predicted one matches, summed over frames.
         unplaced: matches that the graph does not place in that frame.
     """
 
     frame: Int64[np.ndarray, " k"]
     true_id: Int64[np.ndarray, " k"]
-    found_id: Int64[np.ndarray, " k"]
+    predicted_id: Int64[np.ndarray, " k"]
     centroid: Float64[np.ndarray, " k"]
     extent: Float64[np.ndarray, "k 3"]
     unmatched: int
@@ -84,19 +84,21 @@ class PlacementErrors(ReadOnlyArrays):
         }
 
 
-def anchored(T_truth_camera: Transform, T_found_camera: Transform | None = None, *, scale: float = 1.0) -> Similarity:
-    """Return `T_truth_found` by one camera whose pose is known in both worlds.
+def anchored(
+    T_truth_camera: Transform, T_predicted_camera: Transform | None = None, *, scale: float = 1.0
+) -> Similarity:
+    """Return `T_truth_predicted` by one camera whose pose is known in both worlds.
 
     `trajectory.align_trajectories` says less of places: around a path that is nearly straight it leaves all turned.
 
     Args:
         T_truth_camera: its true pose.
-        T_found_camera: its pose in the graph's world; None for the clip's first camera, which is that world.
+        T_predicted_camera: its pose in the graph's world; None for the clip's first camera, which is that world.
         scale: the truth's length of one of the graph's.
     """
-    T_found = np.eye(4) if T_found_camera is None else T_found_camera
-    R = T_truth_camera[:3, :3] @ T_found[:3, :3].T
-    return Similarity(scale=scale, R=R, t=T_truth_camera[:3, 3] - scale * (R @ T_found[:3, 3]))
+    T_predicted = np.eye(4) if T_predicted_camera is None else T_predicted_camera
+    R = T_truth_camera[:3, :3] @ T_predicted[:3, :3].T
+    return Similarity(scale=scale, R=R, t=T_truth_camera[:3, 3] - scale * (R @ T_predicted[:3, 3]))
 
 
 def place_objects(
@@ -105,7 +107,7 @@ def place_objects(
     depth: Float32[np.ndarray, "h w"],
     intrinsics: Float64[np.ndarray, "3 3"],
     T_world_camera: Transform,
-    T_truth_found: Similarity | None = None,
+    T_truth_predicted: Similarity | None = None,
     step: StepConfig = NO_MARGIN,
     depth_filter: DepthFilterConfig = EVERY_OBJECT,
 ) -> PlacedObjects:
@@ -116,7 +118,7 @@ def place_objects(
         depth: along the optical axis; not positive or not finite where there is none.
         intrinsics: of that grid.
         T_world_camera: the camera in the truth's world.
-        T_truth_found: from the graph's world to the truth's (`anchored`); None where they are one.
+        T_truth_predicted: from the graph's world to the truth's (`anchored`); None where they are one.
         step: which pixels of a mask are measured; all, unless the graph's own margin is asked for.
         depth_filter: how few pixels are an object; one is enough, unless the graph's own limit is asked for.
 
@@ -135,7 +137,7 @@ def place_objects(
         depth=depth,
         confidence=np.ones_like(depth),
         intrinsics=intrinsics,
-        T_camera_world=np.linalg.inv(T_world_camera) @ _axes(T_truth_found or identity()),
+        T_camera_world=np.linalg.inv(T_world_camera) @ _axes(T_truth_predicted or identity()),
         metric=False,  # no object is too long to be true
         depth_filter=depth_filter,
         step=step,
@@ -148,10 +150,10 @@ def place_objects(
     )
 
 
-def _axes(T_truth_found: Similarity) -> Transform:
+def _axes(T_truth_predicted: Similarity) -> Transform:
     """Return rotation and translation of a similarity, so that lengths stay in the truth's unit."""
     T_truth_axes = np.eye(4)
-    T_truth_axes[:3, :3], T_truth_axes[:3, 3] = T_truth_found.R, T_truth_found.t
+    T_truth_axes[:3, :3], T_truth_axes[:3, 3] = T_truth_predicted.R, T_truth_predicted.t
     return T_truth_axes
 
 
@@ -160,7 +162,7 @@ def graph_places(graph: SceneGraph, *, scale: float = 1.0) -> tuple[PlacedObject
 
     Args:
         graph: the graph.
-        scale: of `T_truth_found`: the truth's length of one of the graph's.
+        scale: of `T_truth_predicted`: the truth's length of one of the graph's.
 
     Returns:
         One entry per frame of the graph, in order.
@@ -182,76 +184,77 @@ def graph_places(graph: SceneGraph, *, scale: float = 1.0) -> tuple[PlacedObject
 
 def compare_placement(
     truth: Sequence[ObjectsInFrame],
-    found: Sequence[ObjectsInFrame],
+    predicted: Sequence[ObjectsInFrame],
     true_places: Sequence[PlacedObjects],
     places: Sequence[PlacedObjects],
     *,
     iou_threshold: float = 0.5,
 ) -> PlacementErrors:
-    """Compare where found objects are with where the true ones that they match by their masks are.
+    """Compare where predicted objects are with where the true ones that they match by their masks are.
 
     Only frames of which the true places are known count. In each, objects are paired anew: identity does not matter.
 
     Args:
         truth: true masks.
-        found: found masks of the same size (`tracking.as_objects`).
+        predicted: predicted masks of the same size (`tracking.as_objects`).
         true_places: of true objects (`place_objects`).
-        places: of found objects (`graph_places`).
+        places: of predicted objects (`graph_places`).
         iou_threshold: least IoU of a match.
 
     Raises:
         InputError: no frame has all four, masks are missing or of different sizes.
     """
-    true_masks, masks = {each.frame: each for each in truth}, {each.frame: each for each in found}
-    found_places = {each.frame: each for each in places}
+    true_masks, masks = {each.frame: each for each in truth}, {each.frame: each for each in predicted}
+    predicted_places = {each.frame: each for each in places}
     frames = [
-        each for each in true_places if each.frame in true_masks and each.frame in masks and each.frame in found_places
+        each
+        for each in true_places
+        if each.frame in true_masks and each.frame in masks and each.frame in predicted_places
     ]
     if not frames:
         raise InputError(
-            f"placement: {len(true_places)} frames have true places, {len(truth)} true masks, {len(found)} found ones "
-            "and no frame all of them; give the same frames"
+            f"placement: {len(true_places)} frames have true places, {len(truth)} true masks, "
+            f"{len(predicted)} predicted ones and no frame all of them; give the same frames"
         )
     compared = [
         _compare_frame(
-            each, found_places[each.frame], _matches(true_masks[each.frame], masks[each.frame], iou_threshold)
+            each, predicted_places[each.frame], _matches(true_masks[each.frame], masks[each.frame], iou_threshold)
         )
         for each in frames
     ]
     return _pooled(compared)
 
 
+_PER_MATCH: Final = ("frame", "true_id", "predicted_id", "centroid", "extent")
+
+
 def _pooled(compared: Sequence[PlacementErrors]) -> PlacementErrors:
     return PlacementErrors(
-        frame=np.concatenate([each.frame for each in compared]),
-        true_id=np.concatenate([each.true_id for each in compared]),
-        found_id=np.concatenate([each.found_id for each in compared]),
-        centroid=np.concatenate([each.centroid for each in compared]),
-        extent=np.concatenate([each.extent for each in compared]),
+        **{name: np.concatenate([getattr(each, name) for each in compared]) for name in _PER_MATCH},
         unmatched=sum(each.unmatched for each in compared),
         unplaced=sum(each.unplaced for each in compared),
     )
 
 
-def _compare_frame(true: PlacedObjects, found: PlacedObjects, matches: Mapping[int, int]) -> PlacementErrors:
-    """Compare one frame, in which true objects match found ones."""
+def _compare_frame(true: PlacedObjects, predicted: PlacedObjects, matches: Mapping[int, int]) -> PlacementErrors:
+    """Compare one frame, in which true objects match predicted ones."""
     true_row = {object_id: row for row, object_id in enumerate(true.object_id.tolist())}
-    found_row = {object_id: row for row, object_id in enumerate(found.object_id.tolist())}
+    predicted_row = {object_id: row for row, object_id in enumerate(predicted.object_id.tolist())}
     matched = [(true_row[a], b) for a, b in matches.items() if a in true_row]
-    pairs = np.array([(a, found_row[b]) for a, b in matched if b in found_row], np.int64).reshape(-1, 2)
+    pairs = np.array([(a, predicted_row[b]) for a, b in matched if b in predicted_row], np.int64).reshape(-1, 2)
     row, other = pairs.T
     return PlacementErrors(
         frame=np.full(len(pairs), true.frame, np.int64),
         true_id=true.object_id[row],
-        found_id=found.object_id[other],
-        centroid=np.linalg.norm(found.centroid[other] - true.centroid[row], axis=1),
-        extent=found.extent[other] - true.extent[row],
+        predicted_id=predicted.object_id[other],
+        centroid=np.linalg.norm(predicted.centroid[other] - true.centroid[row], axis=1),
+        extent=predicted.extent[other] - true.extent[row],
         unmatched=len(true) - len(matched),
         unplaced=len(matched) - len(pairs),
     )
 
 
-def _matches(truth: ObjectsInFrame, found: ObjectsInFrame, iou_threshold: float) -> dict[int, int]:
-    """Return the found id of each true one."""
-    pairs = match_objects(iou(truth, found, by="mask"), iou_threshold)
-    return {int(truth.object_id[row]): int(found.object_id[column]) for row, column in pairs}
+def _matches(truth: ObjectsInFrame, predicted: ObjectsInFrame, iou_threshold: float) -> dict[int, int]:
+    """Return the predicted id of each true one."""
+    pairs = match_objects(iou(truth, predicted, by="mask"), iou_threshold)
+    return {int(truth.object_id[row]): int(predicted.object_id[column]) for row, column in pairs}

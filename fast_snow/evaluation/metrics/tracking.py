@@ -28,7 +28,7 @@ class TrackingScores:
     """Tracking metrics of one clip.
 
     Attributes:
-        idf1: `2 IDTP / (2 IDTP + IDFP + IDFN)` under the one pairing of true and found ids that is best for the clip.
+        idf1: `2 IDTP / (2 IDTP + IDFP + IDFN)` under the pairing of true and predicted ids that is best for the clip.
         idp: `IDTP / (IDTP + IDFP)`; 0 where nothing was found.
         idr: `IDTP / (IDTP + IDFN)`.
         mota: `1 − (misses + false positives + switches) / objects`; below 0 where errors outnumber objects.
@@ -42,13 +42,13 @@ class TrackingScores:
             frames in which the truth does not have it do not interrupt it.
         frames: of the truth.
         objects: true objects, summed over frames.
-        found: found objects that count, summed over frames.
-        id_matches: IDTP, to pool clips: IDFP is `found − IDTP`, IDFN is `objects − IDTP`.
+        predicted: predicted objects that count, summed over frames.
+        id_matches: IDTP, to pool clips: IDFP is `predicted − IDTP`, IDFN is `objects − IDTP`.
         matches: true objects that were found, switches included.
         misses: true objects that were not.
-        false_positives: found objects that match no true one.
-        ignored: found objects that do not count, because they are in regions to be ignored.
-        frames_outside: frames of what was found that the truth does not have; they do not count.
+        false_positives: predicted objects that match no true one.
+        ignored: predicted objects that do not count, because they are in regions to be ignored.
+        frames_outside: frames of the prediction that the truth does not have; they do not count.
 
     Reference:
         IDF1: Ristani et al., ECCVW 2016. MOTA, switches: Bernardin and Stiefelhagen, EURASIP JIVP 2008, as counted by
@@ -68,7 +68,7 @@ class TrackingScores:
     fragmentations: int
     frames: int
     objects: int
-    found: int
+    predicted: int
     id_matches: int
     matches: int
     misses: int
@@ -93,16 +93,16 @@ class TrackingScores:
 
 
 def score_tracking(
-    truth: Sequence[ObjectsInFrame], found: Sequence[ObjectsInFrame], *, by: By, iou_threshold: float = 0.5
+    truth: Sequence[ObjectsInFrame], predicted: Sequence[ObjectsInFrame], *, by: By, iou_threshold: float = 0.5
 ) -> TrackingScores:
-    """Compare what was found with the truth.
+    """Compare the prediction with the truth.
 
-    The frames of the truth count, no others; in one that `found` lacks, all is missed. Found objects with more than
+    The frames of the truth count, no others; in one that `predicted` lacks, all is missed. Found objects with more than
     half of their pixels in the truth's `ignore` count neither way unless they match a true object.
 
     Args:
         truth: each frame at most once, each id at most once per frame.
-        found: the same, with masks of the truth's size where masks are compared.
+        predicted: the same, with masks of the truth's size where masks are compared.
         by: what overlaps.
         iou_threshold: from this IoU on objects match, in all metrics but HOTA, which goes through thresholds.
 
@@ -113,7 +113,7 @@ def score_tracking(
     """
     if not 0 < iou_threshold <= 1:
         raise InputError(f"IoU threshold: got {iou_threshold}, expected more than 0 and at most 1")
-    association = associate_clip(truth, found, by=by, iou_threshold=iou_threshold)
+    association = associate_clip(truth, predicted, by=by, iou_threshold=iou_threshold)
     return _scores(association, _motmetrics(association, iou_threshold), _trackeval(association))
 
 
@@ -132,7 +132,7 @@ def _scores(association: Association, counted: Mapping[str, float], hota: Mappin
         fragmentations=int(counted["num_fragmentations"]),
         frames=len(association.frames),
         objects=int(counted["num_objects"]),
-        found=int(counted["num_predictions"]),
+        predicted=int(counted["num_predictions"]),
         id_matches=int(counted["idtp"]),
         matches=int(counted["num_detections"]),
         misses=int(counted["num_misses"]),
@@ -158,14 +158,14 @@ def as_objects(
     Raises:
         InputError: a frame's `t` is not among those of `source_frame`.
     """
-    found = []
+    predicted = []
     for each in labelled:
         if not 0 <= each.t < len(source_frame):
             raise InputError(f"frame t={each.t}: the clip has {len(source_frame)} frames; give those of this clip")
         masks = resize(each.masks, size)
         visible = np.flatnonzero(area(masks)).astype(np.int32)
         masks = select(masks, visible)
-        found.append(
+        predicted.append(
             ObjectsInFrame(
                 frame=int(source_frame[each.t]),
                 object_id=each.object_id[visible].astype(np.int64),
@@ -173,7 +173,7 @@ def as_objects(
                 masks=masks,
             )
         )
-    return tuple(found)
+    return tuple(predicted)
 
 
 def _motmetrics(association: Association, iou_threshold: float) -> dict[str, float]:
@@ -182,7 +182,7 @@ def _motmetrics(association: Association, iou_threshold: float) -> dict[str, flo
     events = motmetrics.MOTAccumulator()
     for index, frame in enumerate(association.frames):
         distance = np.where(frame.iou >= iou_threshold, 1 - frame.iou, np.nan)
-        events.update(frame.true, frame.found, distance, frameid=index)
+        events.update(frame.true, frame.predicted, distance, frameid=index)
     counted = motmetrics.metrics.create().compute(events, metrics=list(_COUNTED), return_dataframe=False)
     return {name: float(counted[name]) for name in _COUNTED}
 
@@ -192,12 +192,12 @@ def _trackeval(association: Association) -> dict[str, float]:
     frames = association.frames
     data = {
         "gt_ids": [each.true for each in frames],
-        "tracker_ids": [each.found for each in frames],
+        "tracker_ids": [each.predicted for each in frames],
         "similarity_scores": [each.iou for each in frames],
         "num_gt_ids": association.true_ids,
-        "num_tracker_ids": association.found_ids,
+        "num_tracker_ids": association.predicted_ids,
         "num_gt_dets": sum(len(each.true) for each in frames),
-        "num_tracker_dets": sum(len(each.found) for each in frames),
+        "num_tracker_dets": sum(len(each.predicted) for each in frames),
     }
     by_threshold = load_metric_package("trackeval.metrics").HOTA().eval_sequence(data)
     return {name: float(np.mean(by_threshold[name])) for name in ("HOTA", "DetA", "AssA", "LocA")}

@@ -21,14 +21,14 @@ _STILL: Final = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrajectoryError:
-    """Distances between true and found camera centres.
+    """Distances between true and predicted camera centres.
 
     Attributes:
         rmse: root of the mean square, in the unit of the truth.
         mean: of the distances.
         median: of the distances.
         max: of the distances.
-        scale: by which the found path was multiplied; 1 unless aligned by a similarity.
+        scale: by which the predicted path was multiplied; 1 unless aligned by a similarity.
         matched: how many poses were compared.
 
     Reference:
@@ -67,39 +67,39 @@ class DriftError:
 
 
 def compare_trajectories(
-    truth: Trajectory, found: Trajectory, alignment: Alignment = "none", max_gap_s: float = MAX_GAP_S
+    truth: Trajectory, predicted: Trajectory, alignment: Alignment = "none", max_gap_s: float = MAX_GAP_S
 ) -> TrajectoryError:
     """Measure the absolute trajectory error.
 
     Each pose of the shorter path is compared with the nearest in time of the other, none further off than `max_gap_s`.
 
     Args:
-        truth: the true path, on the same clock as `found`.
-        found: the path to be judged.
-        alignment: what the found path is moved by first, so that the sum of squares is least.
+        truth: the true path, on the same clock as `predicted`.
+        predicted: the path to be judged.
+        alignment: what the predicted path is moved by first, so that the sum of squares is least.
         max_gap_s: in seconds.
 
     Raises:
         InputError: no poses at the same time, fewer than 3 to align, or poses that are not finite.
         EngineError: the packages of the extra `eval` are not installed.
     """
-    true_path, path = _associated(truth, found, max_gap_s)
-    T_truth_found = _least_squares(path.positions_xyz, true_path.positions_xyz, alignment)
-    _apply(T_truth_found, path)
+    true_path, path = _associated(truth, predicted, max_gap_s)
+    T_truth_predicted = _least_squares(path.positions_xyz, true_path.positions_xyz, alignment)
+    _apply(T_truth_predicted, path)
     metrics = load_metric_package("evo.core.metrics")
     error = metrics.APE(metrics.PoseRelation.translation_part)
     error.process_data((true_path, path))
     figures = error.get_all_statistics()
     return TrajectoryError(
         **{name: float(figures[name]) for name in ("rmse", "mean", "median", "max")},
-        scale=T_truth_found.scale,
+        scale=T_truth_predicted.scale,
         matched=path.num_poses,
     )
 
 
 def compare_motion(
     truth: Trajectory,
-    found: Trajectory,
+    predicted: Trajectory,
     alignment: Alignment = "none",
     max_gap_s: float = MAX_GAP_S,
     *,
@@ -108,9 +108,9 @@ def compare_motion(
     """Measure the relative pose error of consecutive motions: how the path drifts.
 
     Args:
-        truth: the true path, on the same clock as `found`.
-        found: the path to be judged.
-        alignment: a similarity scales the found path first; `none` and `rigid` give the same errors.
+        truth: the true path, on the same clock as `predicted`.
+        predicted: the path to be judged.
+        alignment: a similarity scales the predicted path first; `none` and `rigid` give the same errors.
         max_gap_s: in seconds, as for `compare_trajectories`.
         step: how many poses a motion spans; motions follow each other without overlap.
 
@@ -118,7 +118,7 @@ def compare_motion(
         InputError: as for `compare_trajectories`, or too few poses for one motion.
         EngineError: the packages of the extra `eval` are not installed.
     """
-    true_path, path = _associated(truth, found, max_gap_s)
+    true_path, path = _associated(truth, predicted, max_gap_s)
     if not 0 < step < path.num_poses:
         raise InputError(
             f"motion over {step} poses: the paths share {path.num_poses}, expected 1 to {path.num_poses - 1}"
@@ -145,41 +145,43 @@ def compare_motion(
 
 
 def align_trajectories(
-    truth: Trajectory, found: Trajectory, alignment: Alignment, max_gap_s: float = MAX_GAP_S
+    truth: Trajectory, predicted: Trajectory, alignment: Alignment, max_gap_s: float = MAX_GAP_S
 ) -> Similarity:
-    """Find what moves the found path onto the true one, with the least sum of squared distances.
+    """Find what moves the predicted path onto the true one, with the least sum of squared distances.
 
     Args:
-        truth: the true path, on the same clock as `found`.
-        found: the path to be moved.
+        truth: the true path, on the same clock as `predicted`.
+        predicted: the path to be moved.
         alignment: what may move it.
         max_gap_s: in seconds, as for `compare_trajectories`.
 
     Returns:
-        `T_truth_found`. Where the path is straight or still, its turn about itself is any.
+        `T_truth_predicted`. Where the path is straight or still, its turn about itself is any.
 
     Raises:
         InputError: as for `compare_trajectories`.
         EngineError: the packages of the extra `eval` are not installed.
     """
-    true_path, path = _associated(truth, found, max_gap_s)
+    true_path, path = _associated(truth, predicted, max_gap_s)
     return _least_squares(path.positions_xyz, true_path.positions_xyz, alignment)
 
 
-def _associated(truth: Trajectory, found: Trajectory, max_gap_s: float) -> tuple[Any, Any]:
+def _associated(truth: Trajectory, predicted: Trajectory, max_gap_s: float) -> tuple[Any, Any]:
     """Return the poses that belong together as paths of evo."""
-    for whose, path in (("true", truth), ("found", found)):
+    for whose, path in (("true", truth), ("predicted", predicted)):
         if not (np.isfinite(path.T_world_camera).all() and np.isfinite(path.time_s).all()):
             raise InputError(f"the {whose} path has poses or times that are not finite; leave them out")
-    if len(truth) == 0 or len(found) == 0:
-        raise InputError(f"the true path has {len(truth)} poses, the found one {len(found)}: nothing to compare")
+    if len(truth) == 0 or len(predicted) == 0:
+        raise InputError(
+            f"the true path has {len(truth)} poses, the predicted one {len(predicted)}: nothing to compare"
+        )
     sync = load_metric_package("evo.core.sync")
     try:
-        true_path, path = sync.associate_trajectories(_as_evo(truth), _as_evo(found), max_diff=max_gap_s)
+        true_path, path = sync.associate_trajectories(_as_evo(truth), _as_evo(predicted), max_diff=max_gap_s)
     except sync.SyncException as error:
         raise InputError(
-            f"no poses within {max_gap_s:g} s of each other: the true path is of {_span(truth)}, the found one of "
-            f"{_span(found)}; bring both to one clock"
+            f"no poses within {max_gap_s:g} s of each other: the true path is of {_span(truth)}, the predicted one of "
+            f"{_span(predicted)}; bring both to one clock"
         ) from error
     return true_path, path
 
@@ -195,7 +197,7 @@ def _span(path: Trajectory) -> str:
 
 
 def _least_squares(
-    found: Float64[np.ndarray, "n 3"], truth: Float64[np.ndarray, "n 3"], alignment: Alignment
+    predicted: Float64[np.ndarray, "n 3"], truth: Float64[np.ndarray, "n 3"], alignment: Alignment
 ) -> Similarity:
     """Return the similarity with the least sum of squares.
 
@@ -207,22 +209,22 @@ def _least_squares(
     """
     if alignment == "none":
         return identity()
-    if len(found) < 3:
-        raise InputError(f"the paths share {len(found)} poses, expected at least 3 to align them")
-    centre, true_centre = found.mean(axis=0), truth.mean(axis=0)
-    spread = found - centre
+    if len(predicted) < 3:
+        raise InputError(f"the paths share {len(predicted)} poses, expected at least 3 to align them")
+    centre, true_centre = predicted.mean(axis=0), truth.mean(axis=0)
+    spread = predicted - centre
     U, strength, Vt = np.linalg.svd((truth - true_centre).T @ spread)
     sign = np.array([1.0, 1.0, 1.0 if np.linalg.det(U) * np.linalg.det(Vt) > 0 else -1.0])
     R = (U * sign) @ Vt
     scale = 1.0
-    if alignment == "similarity" and np.linalg.norm(spread) > _STILL * (1 + np.linalg.norm(found)):
+    if alignment == "similarity" and np.linalg.norm(spread) > _STILL * (1 + np.linalg.norm(predicted)):
         scale = float(strength @ sign / (spread**2).sum())
     return Similarity(scale=scale, R=R, t=true_centre - scale * (R @ centre))
 
 
-def _apply(T_truth_found: Similarity, path: Any) -> None:  # noqa: ANN401 (evo's)
+def _apply(T_truth_predicted: Similarity, path: Any) -> None:  # noqa: ANN401 (evo's)
     """Move a path of evo's, which is our own copy."""
     T = np.eye(4)
-    T[:3, :3], T[:3, 3] = T_truth_found.R, T_truth_found.t
-    path.scale(T_truth_found.scale)
+    T[:3, :3], T[:3, 3] = T_truth_predicted.R, T_truth_predicted.t
+    path.scale(T_truth_predicted.scale)
     path.transform(T)

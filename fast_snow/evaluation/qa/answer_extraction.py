@@ -161,7 +161,7 @@ def answer_in(question: Question, reply: str) -> str | None:
     """
     if question.form is Form.CHOICE:
         return chosen(reply, {each.letter: each.text for each in question.choices})
-    said = re.split(_FINAL_ANSWER, reply)[1:] or [reply]
-    behind = next((each for each in reversed(said) if each.strip(_AROUND)), "")
+    parts = re.split(_FINAL_ANSWER, reply)[1:] or [reply]
+    behind = next((each for each in reversed(parts) if each.strip(_AROUND)), "")
     words = behind if question.form is Form.POINTS else next(iter(behind.strip(_AROUND).splitlines()), "")
     return words.strip(_AROUND) or None

@@ -75,8 +75,8 @@ def estimate_scores(
     Reference:
         B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals).
     """
-    there = {each.category for each in questions}
-    figures = [each for each in figures if all(term.categories & there for term in each.terms)]
+    categories = {each.category for each in questions}
+    figures = [each for each in figures if all(term.categories & categories for term in each.terms)]
     terms = [term for each in figures for term in each.terms]
     points, counts = _by_scene(terms, questions, scores)
     means = _resampled(points, counts, seed)

@@ -28,12 +28,12 @@ class RecordedAnswers:
 
     Attributes:
         model: its name.
-        said: by the key of the question.
+        answers: by the key of the question.
         unused: how many answers belong to no question.
     """
 
     model: str
-    said: Mapping[str, RecordedAnswer]
+    answers: Mapping[str, RecordedAnswer]
     unused: int = 0
 
 
@@ -79,5 +79,5 @@ def select_recorded(
 ) -> RecordedAnswers:
     """Return a model's answers to the questions; the others are counted."""
     known = {each.key for each in questions}
-    said = {key: each for key, each in answers.items() if key in known}
-    return RecordedAnswers(model=model, said=said, unused=len(answers) - len(said))
+    selected = {key: each for key, each in answers.items() if key in known}
+    return RecordedAnswers(model=model, answers=selected, unused=len(answers) - len(selected))

@@ -64,14 +64,14 @@ def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Response], asked: int) 
 
 def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: RecordedAnswers) -> GradedColumn:
     """Return the column of a model whose answers someone recorded; verdicts of the dataset's judge go first."""
-    pairs = [(each, recorded.said[each.key]) for each in questions if each.key in recorded.said]
+    pairs = [(each, recorded.answers[each.key]) for each in questions if each.key in recorded.answers]
     graded, overruled, judged = [], 0, False
-    for question, said in pairs:
-        by_rule = UNREADABLE if said.text is None else dataset.score(question, said.text)
-        graded.append(Graded(question=question, mark=_judged(by_rule, said)))
-        if said.verdict is not None:
+    for question, answer in pairs:
+        by_rule = UNREADABLE if answer.text is None else dataset.score(question, answer.text)
+        graded.append(Graded(question=question, mark=_judged(by_rule, answer)))
+        if answer.verdict is not None:
             judged = True
-            overruled += said.verdict != (by_rule.score == 1)
+            overruled += answer.verdict != (by_rule.score == 1)
     return GradedColumn(
         name=recorded.model,
         meaning="recorded answers",
@@ -88,5 +88,5 @@ def mark_reply(dataset: Dataset, question: Question, reply: str) -> Mark:
     return UNREADABLE if answer is None else dataset.score(question, answer)
 
 
-def _judged(by_rule: Mark, said: RecordedAnswer) -> Mark:
-    return by_rule if said.verdict is None else Mark(score=float(said.verdict), read_as=by_rule.read_as)
+def _judged(by_rule: Mark, answer: RecordedAnswer) -> Mark:
+    return by_rule if answer.verdict is None else Mark(score=float(answer.verdict), read_as=by_rule.read_as)

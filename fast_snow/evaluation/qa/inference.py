@@ -107,10 +107,10 @@ def _in_order(
 def _outcome(each: Request | Response, under_way: Mapping[str, Future[ModelReply | FastSnowError]]) -> Response:
     if not isinstance(each, Request):
         return each
-    said = under_way[each.digest].result()
-    if isinstance(said, ModelReply):
-        return Answered(question=each.question, arm=each.arm, reply=said)
-    return Failure(question=each.question, arm=each.arm, why=str(said))
+    result = under_way[each.digest].result()
+    if isinstance(result, ModelReply):
+        return Answered(question=each.question, arm=each.arm, reply=result)
+    return Failure(question=each.question, arm=each.arm, why=str(result))
 
 
 def _ask(request: Request, model: VisionLanguageModel, vlm: VlmConfig, folder: Path) -> ModelReply | FastSnowError:

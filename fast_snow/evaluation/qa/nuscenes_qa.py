@@ -55,8 +55,8 @@ def _question(row: DatasetRow, key: str) -> Question:
     )
 
 
-def _score(question: Question, said: str) -> Mark:
-    word = " ".join(said.strip(" \t\r\n.,;:!?*_`\"'()[]").lower().split())
+def _score(question: Question, reply: str) -> Mark:
+    word = " ".join(reply.strip(" \t\r\n.,;:!?*_`\"'()[]").lower().split())
     if word not in WORDS:
         return UNREADABLE
     return Mark(score=float(word == question.truth), read_as=word)
@@ -78,8 +78,8 @@ def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Reco
     for path in paths:
         fields = [_fields(line, f"{path}, line {i}") for i, line in enumerate(text_lines(path), 1) if line.strip()]
         keys = unique_names(_key(sample, question) for sample, question, _ in fields)
-        said = {key: RecordedAnswer(text=answer) for key, (_, _, answer) in zip(keys, fields, strict=True)}
-        found.append(select_recorded(path.stem, said, questions))
+        answers = {key: RecordedAnswer(text=answer) for key, (_, _, answer) in zip(keys, fields, strict=True)}
+        found.append(select_recorded(path.stem, answers, questions))
     return tuple(found)
 
 

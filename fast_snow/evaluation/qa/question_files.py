@@ -67,17 +67,17 @@ def read_questions(paths: Sequence[Path], root: Path) -> QuestionFiles:
 def _named_in(manifest: Path, root: Path) -> tuple[Path, ...]:
     """Return the question files of known datasets that a manifest names, each once: clips may share one."""
     names = {each.name for each in DATASETS}
-    told = (each for clip in manifests.load_manifest(manifest, root).clips for each in clip.truth)
-    paths = [each.path for each in told if each.kind is TruthKind.QUESTIONS and each.format in names]
+    sources = (each for clip in manifests.load_manifest(manifest, root).clips for each in clip.truth)
+    paths = [each.path for each in sources if each.kind is TruthKind.QUESTIONS and each.format in names]
     if not paths:
         raise InputError(f"{manifest}: names no questions of {', '.join(sorted(names))}, expected some")
     return tuple(locate_data(root, path) for path in dict.fromkeys(paths))
 
 
 def _dataset(source: DatasetFile) -> Dataset:
-    there = set(source.rows[0].values)
+    members = set(source.rows[0].values)
     for each in DATASETS:
-        if each.members <= there:
+        if each.members <= members:
             return each
     known = "; ".join(f"{each.name}: {', '.join(sorted(each.members))}" for each in DATASETS)
     raise InputError(f"{source.rows[0].where}: is no question of a known dataset, expected one with ({known})")

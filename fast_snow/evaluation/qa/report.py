@@ -101,11 +101,11 @@ def tabulate_answers(
     notes: Sequence[str],
 ) -> QaReport:
     """Return the report of some columns; columns without any answer are left out."""
-    there = [each for each in columns if each.graded]
+    answered = [each for each in columns if each.graded]
     return QaReport(
         about=about,
-        results=tuple(_result(dataset, questions, each) for each in there),
-        gaps=tuple(_gap(dataset, a, b) for a, b in combinations(there, 2)),
+        results=tuple(_result(dataset, questions, each) for each in answered),
+        gaps=tuple(_gap(dataset, a, b) for a, b in combinations(answered, 2)),
         failures=tuple(failures),
         notes=tuple(notes),
     )

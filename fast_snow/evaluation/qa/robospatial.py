@@ -31,11 +31,11 @@ _PAIRS: Final = (re.compile(rf"\({_NUMBER},{_NUMBER}\)"), re.compile(rf"\[{_NUMB
 
 def _read(sources: Sequence[DatasetFile]) -> Questions:
     found = [row for source in sources for row in source.rows]
-    whole = [row for row in found if row.values.get("question") and row.values.get("answer")]
-    keys = unique_names(_key(row) for row in whole)
-    asked = tuple(_question(row, key) for row, key in zip(whole, keys, strict=True))
+    complete = [row for row in found if row.values.get("question") and row.values.get("answer")]
+    keys = unique_names(_key(row) for row in complete)
+    asked = tuple(_question(row, key) for row, key in zip(complete, keys, strict=True))
     hopeless = (each.key for each in asked if each.form is Form.POINTS and len(polygon(each.truth)) < 3)
-    return Questions(asked=asked, left_out=len(found) - len(whole), hopeless=tuple(hopeless))
+    return Questions(asked=asked, left_out=len(found) - len(complete), hopeless=tuple(hopeless))
 
 
 def _key(row: DatasetRow) -> str:
@@ -104,12 +104,12 @@ def inside_polygon(point: ImagePoint, corners: Sequence[ImagePoint]) -> bool:
     return crossings % 2 == 1
 
 
-def _score(question: Question, said: str) -> Mark:
+def _score(question: Question, reply: str) -> Mark:
     if question.form is Form.YES_NO:
-        words = said.strip().lower()
+        words = reply.strip().lower()
         right = words.startswith(question.truth.lower())
         return Mark(score=float(right), read_as=short(words)) if words else UNREADABLE
-    point = first_point(said)
+    point = first_point(reply)
     if point is None:
         return UNREADABLE
     corners = polygon(question.truth)
@@ -131,9 +131,9 @@ def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Reco
             for row in source.rows
             if row.values.get("question") and row.values.get("img")
         }
-        said = {each.key: by_key[base] for each in questions if (base := f"{each.video}: {each.text}") in by_key}
+        answers = {each.key: by_key[base] for each in questions if (base := f"{each.video}: {each.text}") in by_key}
         bases = {f"{each.video}: {each.text}" for each in questions}
-        found.append(RecordedAnswers(model=source.path.stem, said=said, unused=len(set(by_key) - bases)))
+        found.append(RecordedAnswers(model=source.path.stem, answers=answers, unused=len(set(by_key) - bases)))
     return tuple(found)
 
 

@@ -98,7 +98,9 @@ def score_recorded(given: QuestionFiles, paths: Sequence[Path]) -> QaReport:
     """
     questions = given.questions.asked
     columns = [
-        grade_recorded(given.dataset, questions, each) for each in given.dataset.answers(paths, questions) if each.said
+        grade_recorded(given.dataset, questions, each)
+        for each in given.dataset.answers(paths, questions)
+        if each.answers
     ]
     about = {**_of_files(given), "answers": [_named(path) for path in paths]}
     return tabulate_answers(given.dataset, questions, columns, failures=(), about=about, notes=_notes(given))

@@ -72,9 +72,9 @@ def find_videos(questions: Sequence[Question], videos: Path) -> dict[str, Path]:
         raise InputError(f"{videos}: no such folder; expected the one that the dataset's videos lie in")
     found = {}
     for scene, video in {each.scene: each.video for each in questions if each.video is not None}.items():
-        there = next((each for each in _below(videos, video) if each.exists()), None)
-        if there is not None:
-            found[scene] = there
+        path = next((each for each in _below(videos, video) if each.exists()), None)
+        if path is not None:
+            found[scene] = path
     return found
 
 

@@ -55,8 +55,8 @@ def _split(row: DatasetRow, path: Path) -> str:
     """Return `real` or `synthetic`, as the row, its video's address, or the names of file and folder tell."""
     video = row.values.get("video")
     published = _PUBLISHED.search(video) if isinstance(video, str) else None
-    told = (row.values.get("split"), published and published[1], path.name, path.absolute().parent.name)
-    found = (_SPLIT.search(each) for each in told if isinstance(each, str))
+    hints = (row.values.get("split"), published and published[1], path.name, path.absolute().parent.name)
+    found = (_SPLIT.search(each) for each in hints if isinstance(each, str))
     first = next((each for each in found if each), None)
     if first is None:
         raise InputError(
@@ -124,9 +124,9 @@ def _media(row: DatasetRow) -> tuple[str, str]:
     return scene_of(video, row.where), clip
 
 
-def _score(question: Question, said: str) -> Mark:
+def _score(question: Question, reply: str) -> Mark:
     texts = {each.letter: each.text for each in question.choices}
-    letter = chosen(said, texts)
+    letter = chosen(reply, texts)
     if letter is None:
         return UNREADABLE
     return Mark(score=float(_same(texts[letter], question.truth)), read_as=letter)
@@ -138,16 +138,16 @@ def _figures(_: Sequence[Question]) -> tuple[OfficialScore, ...]:
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read model outputs (`response`), judged outputs (`correct`), or questions that list `models` with letters."""
-    said: dict[str, dict[str, RecordedAnswer]] = {}
+    answers_by_model: dict[str, dict[str, RecordedAnswer]] = {}
     for source in map(load_rows, paths):
         keys = unique_names(_key(row, source.path) for row in source.rows)
         for key, row in zip(keys, source.rows, strict=True):
-            for model, answer in _said(row, source.path.stem):
-                said.setdefault(model, {})[key] = answer
-    return tuple(select_recorded(model, answers, questions) for model, answers in said.items())
+            for model, answer in _model_answers(row, source.path.stem):
+                answers_by_model.setdefault(model, {})[key] = answer
+    return tuple(select_recorded(model, answers, questions) for model, answers in answers_by_model.items())
 
 
-def _said(row: DatasetRow, model: str) -> Iterator[tuple[str, RecordedAnswer]]:
+def _model_answers(row: DatasetRow, model: str) -> Iterator[tuple[str, RecordedAnswer]]:
     if "models" in row.values:
         for name, values in row.member("models", dict).items():
             inner = DatasetRow(where=f"{row.where}: {name}", values=values if isinstance(values, dict) else {})

@@ -80,8 +80,8 @@ def _number(row: DatasetRow) -> str:
     return truth
 
 
-def _score(question: Question, said: str) -> Mark:
-    word = said.split(" ")[0].rstrip(".").strip()
+def _score(question: Question, reply: str) -> Mark:
+    word = reply.split(" ")[0].rstrip(".").strip()
     if question.form is Form.CHOICE:
         known = word.upper() in [each.letter for each in question.choices]
         right = word.lower() == question.truth.lower()
@@ -101,10 +101,10 @@ def _as_float(text: str) -> float | None:
 
 
 def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
-    there = {each.category for each in questions}
-    grades = [each for each in _DIRECTION if each in there]
+    present = {each.category for each in questions}
+    grades = [each for each in _DIRECTION if each in present]
     types = [OfficialScore(name="object_rel_direction", terms=_mean_of_means(grades))] if grades else []
-    types += [mean_over(each, each) for each in (*_BY_CHOICE[3:], *_BY_NUMBER) if each in there]
+    types += [mean_over(each, each) for each in (*_BY_CHOICE[3:], *_BY_NUMBER) if each in present]
     shares = tuple(
         Term(categories=term.categories, weight=term.weight / len(types)) for each in types for term in each.terms
     )
@@ -121,8 +121,8 @@ def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Reco
     for source in map(load_rows, paths):
         samples = [_sample(row) for row in source.rows]
         keys = unique_names(row.scalar("id") for row in samples)
-        said = {key: RecordedAnswer(text=row.scalar("prediction")) for key, row in zip(keys, samples, strict=True)}
-        found.append(select_recorded(source.path.stem, said, questions))
+        answers = {key: RecordedAnswer(text=row.scalar("prediction")) for key, row in zip(keys, samples, strict=True)}
+        found.append(select_recorded(source.path.stem, answers, questions))
     return tuple(found)
 
 

@@ -67,7 +67,7 @@ def read_kitti_text(path: Path, source: TruthSource) -> Labels:
     Raises:
         InputError: a line is damaged, or there is none of the clip's frames.
     """
-    found = ((row.whole(0, "frame"), _from_row(row, source)) for row in read_rows(path, columns=17))
+    found = ((row.integer(0, "frame"), _from_row(row, source)) for row in read_rows(path, columns=17))
     return _by_frame(path, source, found)
 
 
@@ -76,7 +76,7 @@ def _from_row(row: TextRow, source: TruthSource) -> Label:
     centre = np.array([x, y - height / 2, z]) + source.camera_offset_m
     known = row.words[2] != IGNORED_CATEGORY and min(height, width, length) > 0
     return Label(
-        object_id=row.whole(1, "track"),
+        object_id=row.integer(1, "track"),
         category=row.words[2],
         box_xyxy=row.numbers(6, 10, "box"),
         centre=tuple(centre.tolist()) if known else None,

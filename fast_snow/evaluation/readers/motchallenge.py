@@ -63,13 +63,13 @@ def _counts(row: TextRow, source: TruthSource) -> bool:
         return True
     if len(row.words) in (7, _WITHOUT_CLASSES):
         raise InputError(f"{row.where}: {len(row.words)} columns tell no class, expected 9; leave classes out")
-    return source.counts(str(row.whole(7, "class")))
+    return source.counts(str(row.integer(7, "class")))
 
 
 def _read(path: Path, source: TruthSource, keep: Callable[[TextRow], bool]) -> tuple[ObjectsInFrame, ...]:
     kept: dict[int, list[TextRow]] = defaultdict(list)
     for row in read_rows(path, columns=7, separator=","):
-        index = source.index(row.whole(0, "frame"), _FIRST)
+        index = source.index(row.integer(0, "frame"), _FIRST)
         if index is not None and keep(row):
             kept[index].append(row)
     if not kept:
@@ -80,7 +80,7 @@ def _read(path: Path, source: TruthSource, keep: Callable[[TextRow], bool]) -> t
 
 
 def _objects(index: int, found: list[TextRow]) -> ObjectsInFrame:
-    named = sorted(((row.whole(1, "id"), row) for row in found), key=lambda each: each[0])
+    named = sorted(((row.integer(1, "id"), row) for row in found), key=lambda each: each[0])
     refuse_repeats((object_id, row.where) for object_id, row in named)
     for _, row in named:
         if min(row.numbers(4, 6, "width or height")) <= 0:
@@ -114,8 +114,8 @@ def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...
     ignored: dict[int, list[Masks]] = defaultdict(list)
     shape: GridShape | None = None
     for row in read_rows(path, columns=6):
-        index = source.index(row.whole(0, "frame"), custom=1)
-        category = row.whole(2, "class")
+        index = source.index(row.integer(0, "frame"), custom=1)
+        category = row.integer(2, "class")
         if index is None or not (category == IGNORED_CLASS or source.counts(str(category))):
             continue
         mask = _mask(row)
@@ -125,7 +125,7 @@ def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...
         if category == IGNORED_CLASS:
             ignored[index].append(mask)
         else:
-            objects[index].append(Labelled(object_id=row.whole(1, "id"), mask=mask, where=row.where))
+            objects[index].append(Labelled(object_id=row.integer(1, "id"), mask=mask, where=row.where))
     if shape is None:
         raise InputError(f"{path}: no object in the clip's frames, expected lines of frame id class height width runs")
     frames = every_frame({*objects, *ignored}, source)
@@ -133,7 +133,7 @@ def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...
 
 
 def _mask(row: TextRow) -> Masks:
-    shape = (row.whole(3, "height"), row.whole(4, "width"))
+    shape = (row.integer(3, "height"), row.integer(4, "width"))
     try:
         return from_coco(row.words[5], shape)
     except InputError as error:

@@ -56,7 +56,7 @@ class TextRow:
         """Return the finite numbers in columns `first` to `last - 1`; raises as `number`."""
         return tuple(self.number(column, what) for column in range(first, last))
 
-    def whole(self, column: int, what: str) -> int:
+    def integer(self, column: int, what: str) -> int:
         """Return a whole number, be it written like 1 or 1.0.
 
         Raises:
