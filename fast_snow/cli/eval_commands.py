@@ -37,25 +37,25 @@ IN_TERMINAL = (
     *("fps", "p50_s", "peak_bytes", "idr", "idf1", "hota"),
     *("trajectory_similarity_m", "depth_scaled_abs_rel", "centroid_m", "spread_m"),
 )
-"""The measures that fit a terminal; the report has all."""
+"""The metrics that fit a terminal; the report has all."""
 
 
 @singledispatch
 def run_action(action: object) -> int:
-    """Do what a command says and return the exit code."""
+    """Run a command and return its exit code."""
     raise TypeError(f"no such command: {action!r}")
 
 
 @run_action.register
 def check_clips(action: EvalCheck) -> int:
-    """Tell what is missing."""
+    """Print files that are missing, unreadable or changed."""
     manifest = load_manifest(action.manifest, action.root)
     problems = check_manifest(manifest, action.root)
     out = console()
     for problem in problems:
         out.print(f"[yellow]problem[/]  {escape(str(problem))}", highlight=False)
     count = len(manifest.clips)
-    state = f"{_count(len(problems), 'problem')}" if problems else "all as they should be"
+    state = _count(len(problems), "problem") if problems else "no problems"
     out.print(f"{_count(count, 'clip')}, {state}", highlight=False)
     return INCOMPLETE if problems else 0
 
@@ -66,7 +66,7 @@ def _count(number: int, what: str) -> str:
 
 @run_action.register
 def run_systems(action: EvalRun) -> int:
-    """Run, score and report."""
+    """Run systems over clips, score and report."""
     if action.repeat < 1:
         raise ConfigError(f"--repeat: got {action.repeat}, expected at least 1")
     systems = select_systems(_listed(action.systems))
@@ -86,7 +86,7 @@ def run_systems(action: EvalRun) -> int:
                 progress=progress,
             )
     except KeyboardInterrupt:
-        print("fast-snow: interrupted; what is done is kept, and the same command goes on", file=sys.stderr)
+        print("fast-snow: interrupted; finished runs are kept: run the same command to resume", file=sys.stderr)
         return INTERRUPTED
     report = tabulate_runs(evaluation)
     files = write_report(report, action.out, evaluation)
@@ -107,7 +107,7 @@ def _drop(action: EvalRun) -> None:
 
 @run_action.register
 def compare_results(action: EvalCompare) -> int:
-    """Print differences."""
+    """Print the differences between results."""
     for a, b in select_sides(action.a, action.b):
         print_comparison(compare_systems(a, b, seed=action.seed))
     return 0
@@ -154,7 +154,7 @@ def print_comparison(comparison: Comparison) -> None:
         table.add_row(*_line(each))
     out.print(table, highlight=False)
     if comparison.left_out:
-        out.print(f"left out, as only one has them: {escape(', '.join(comparison.left_out))}", highlight=False)
+        out.print(f"left out, finished by only one: {escape(', '.join(comparison.left_out))}", highlight=False)
     for remark in comparison.remarks:
         out.print(f"[yellow]note[/]  {remark}", highlight=False)
 
@@ -178,7 +178,7 @@ MOST_AT_ONCE: Final = 64
 
 @run_action.register
 def run_questions(action: EvalQa) -> int:
-    """Ask, score and report.
+    """Ask a model the questions, score its answers and report.
 
     Raises:
         UserError: files, folders or options cannot be used.
@@ -197,7 +197,7 @@ def run_questions(action: EvalQa) -> int:
 
 
 def _estimate(planned: Plan, action: EvalQa) -> int:
-    """Say what asking would cost."""
+    """Print what asking would cost."""
     arms, vlm = select_arms(action.arms), action.config.vlm
     with_run = [each for each in planned.asked if each.scene in planned.runs]
     print_costs(estimate_costs(requests(with_run, arms, planned.runs, vlm), arms, action.out), planned, vlm)
@@ -220,7 +220,7 @@ def _ask(given: QuestionFiles, planned: Plan, action: EvalQa) -> int:
                 progress=progress,
             )
     except KeyboardInterrupt:
-        print("fast-snow: interrupted; answers are kept, and the same command goes on", file=sys.stderr)
+        print("fast-snow: interrupted; answers are kept: run the same command to resume", file=sys.stderr)
         return INTERRUPTED
     return _finish(report, action)
 

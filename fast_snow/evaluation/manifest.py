@@ -206,7 +206,7 @@ def _differs(root: Path, path: str, sha256: str | None) -> str | None:
         return str(error)
     if digest == sha256:
         return None
-    return f"{found}: SHA-256 {digest}, expected {sha256}; fetch it again or correct the manifest"
+    return f"{found}: SHA-256 {digest}, expected {sha256}; download it again or correct the manifest"
 
 
 def _off_rate(clip: Clip, root: Path) -> Iterator[str]:

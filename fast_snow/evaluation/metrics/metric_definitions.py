@@ -53,10 +53,10 @@ _RUN = (
         name="fps", label="frames/s", better="more", digits=2, meaning="clip frames per second of wall time"
     ),
     MetricDefinition(
-        name="p50_s", label="p50 ms", better="less", digits=1, scale=1e3, meaning="latency of the median frame"
+        name="p50_s", label="p50 ms", better="less", digits=1, scale=1e3, meaning="median latency of a frame"
     ),
     MetricDefinition(
-        name="p95_s", label="p95 ms", better="less", digits=1, scale=1e3, meaning="latency of a slow frame"
+        name="p95_s", label="p95 ms", better="less", digits=1, scale=1e3, meaning="95th-percentile latency of a frame"
     ),
     MetricDefinition(
         name="peak_bytes",
@@ -64,7 +64,7 @@ _RUN = (
         better="less",
         digits=0,
         scale=2**-20,
-        meaning="most resident memory of the process during a run",
+        meaning="peak resident memory of the process during a run",
     ),
     _error("duplicate_ids", "duplicate ids", "ids that name more than one object of a frame; must be 0", digits=0),
 )

@@ -113,5 +113,5 @@ def select_arms(text: str) -> tuple[Arm, ...]:
     wrong = [name for name in names if name not in Arm.__members__]
     if wrong or not names:
         got = wrong[0] if wrong else "none"
-        raise ConfigError(f"--arms: got {got}, expected some of {', '.join(Arm.__members__)} with commas between them")
+        raise ConfigError(f"--arms: got {got}, expected some of {', '.join(Arm.__members__)}, comma-separated")
     return tuple(Arm[name] for name in dict.fromkeys(names))

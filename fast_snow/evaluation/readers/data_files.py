@@ -41,7 +41,7 @@ def locate_data(root: Path, path: str) -> Path:
     try:
         if not found.exists():
             raise InputError(
-                f"{found}: no such file or folder; expected it below the data root: fetch it or name the root"
+                f"{found}: no such file or folder; expected it below the data root: download it or set --root"
             )
         bounds = root.resolve()
         for each in (found, *files_below(found)):
