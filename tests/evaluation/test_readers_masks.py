@@ -91,8 +91,8 @@ def test_run_lengths_of_a_large_mask_equal_pycocotools():
     [
         ("04", (3, 4), "4 pixels in all, expected 12"),
         ([5, 8], (3, 4), "13 pixels in all, expected 12"),
-        ([-1, 13], (3, 4), "no whole numbers"),
-        ([True, 11], (3, 4), "no whole numbers"),
+        ([-1, 13], (3, 4), "other values than integers"),
+        ([True, 11], (3, 4), "other values than integers"),
         ("P", (3, 4), "expected COCO's compressed ones"),  # says that more follows, and ends
         ("PPPPPPPPP0", (3, 4), "expected COCO's compressed ones"),
         ("0 4", (3, 4), "expected COCO's compressed ones"),

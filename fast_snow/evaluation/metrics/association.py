@@ -74,11 +74,7 @@ def associate_clip(
         of their pixels in an ignored region are removed (Voigtlaender et al., MOTS, CVPR 2019, section 4.1).
     """
     true_by_frame, predicted_by_frame = _by_frame(truth, "truth"), _by_frame(predicted, "prediction")
-    common = true_by_frame.keys() & predicted_by_frame.keys()
-    if not common:
-        raise InputError(
-            f"truth has {_frames(true_by_frame)}, prediction has {_frames(predicted_by_frame)}: none in common"
-        )
+    _require_common(true_by_frame, predicted_by_frame)
     ratios, counted_ids, ignored = [], [], 0
     for frame, true in sorted(true_by_frame.items()):
         objects = predicted_by_frame.get(frame, _nothing(frame))
@@ -91,16 +87,21 @@ def associate_clip(
     predicted_ids, predicted_rows = _rows(counted_ids)
     if true_ids == 0:
         raise InputError(f"truth has no object in {_frames(true_by_frame)}: nothing to compare with")
-    pairs = zip(true_rows, predicted_rows, ratios, strict=True)
     return Association(
         frames=tuple(
-            FramePair(true=true_row, predicted=predicted_row, iou=ratio) for true_row, predicted_row, ratio in pairs
+            FramePair(true=true, predicted=predicted, iou=ratio)
+            for true, predicted, ratio in zip(true_rows, predicted_rows, ratios, strict=True)
         ),
         true_ids=true_ids,
         predicted_ids=predicted_ids,
         ignored=ignored,
-        frames_outside=len(predicted_by_frame) - len(common),
+        frames_outside=len(predicted_by_frame.keys() - true_by_frame.keys()),
     )
+
+
+def _require_common(truth: Mapping[int, ObjectsInFrame], prediction: Mapping[int, ObjectsInFrame]) -> None:
+    if truth.keys().isdisjoint(prediction.keys()):
+        raise InputError(f"truth has {_frames(truth)}, prediction has {_frames(prediction)}: none in common")
 
 
 def match_objects(ratio: Float64[np.ndarray, "a b"], iou_threshold: float) -> Int64[np.ndarray, "k 2"]:

@@ -19,7 +19,7 @@ from fast_snow.evaluation.metrics.association import match_objects
 from fast_snow.evaluation.metrics.overlap import iou
 from fast_snow.kernels.mask_resize import resize
 from fast_snow.step import observe
-from fast_snow.types import ReadOnlyArrays, SceneGraph, Transform
+from fast_snow.types import ReadOnlyArrays, SceneGraph, StepToken, Transform
 
 NO_MARGIN: Final = StepConfig(mask_margin=0)
 EVERY_OBJECT: Final = DepthFilterConfig(min_points=1)
@@ -142,11 +142,17 @@ def place_objects(
         depth_filter=depth_filter,
         step=step,
     )
+    return _placed(objects.frame, objects.object_id[measured.index], measured.tokens)
+
+
+def _placed(
+    frame: int, object_id: Int64[np.ndarray, " m"], tokens: Sequence[StepToken], scale: float = 1.0
+) -> PlacedObjects:
     return PlacedObjects(
-        frame=objects.frame,
-        object_id=objects.object_id[measured.index],
-        centroid=np.array([each.centroid for each in measured.tokens], np.float64).reshape(-1, 3),
-        extent=np.array([each.high - each.low for each in measured.tokens], np.float64).reshape(-1, 3),
+        frame=frame,
+        object_id=object_id,
+        centroid=scale * np.array([each.centroid for each in tokens], np.float64).reshape(-1, 3),
+        extent=scale * np.array([each.high - each.low for each in tokens], np.float64).reshape(-1, 3),
     )
 
 
@@ -167,18 +173,13 @@ def graph_places(graph: SceneGraph, *, scale: float = 1.0) -> tuple[PlacedObject
     Returns:
         One entry per frame of the graph, in order.
     """
-    seen: dict[int, list[tuple[int, np.ndarray, np.ndarray]]] = {int(t): [] for t in graph.ego.t}
+    tokens: dict[int, dict[int, StepToken]] = {t: {} for t in graph.ego.t.tolist()}
     for object_id, track in graph.tracks.items():
         for token in track.observations:
-            seen[token.t].append((object_id, token.centroid, token.high - token.low))
+            tokens[token.t][object_id] = token
     return tuple(
-        PlacedObjects(
-            frame=int(frame),
-            object_id=np.array([each[0] for each in seen[int(t)]], np.int64),
-            centroid=scale * np.array([each[1] for each in seen[int(t)]], np.float64).reshape(-1, 3),
-            extent=scale * np.array([each[2] for each in seen[int(t)]], np.float64).reshape(-1, 3),
-        )
-        for t, frame in zip(graph.ego.t, graph.ego.source_frame, strict=True)
+        _placed(frame, np.array(list(tokens[t]), np.int64), tuple(tokens[t].values()), scale)
+        for t, frame in zip(graph.ego.t.tolist(), graph.ego.source_frame.tolist(), strict=True)
     )
 
 

@@ -59,23 +59,13 @@ def evaluate_arms(
         run_folders = {**plan.runs, **made}
         answerable = [each for each in plan.asked if each.scene in run_folders]
         total = len(answerable) * len(arms)
-        responses = ask_all(
-            requests(answerable, arms, run_folders, config.vlm),
-            model,
-            config.vlm,
-            folder=folder,
-            parallel=parallel,
-            total=total,
-            progress=progress,
-        )
-    return tabulate_answers(
-        given.dataset,
-        plan.asked,
-        [grade(given.dataset, arm, responses, len(plan.asked)) for arm in arms],
-        failures=_failures(plan, arms, responses, failed_scenes),
-        about=_about(given, plan, arms, config.vlm),
-        notes=(*_notes(given), *_notes_on_asking(plan, responses, total)),
-    )
+        wanted = requests(answerable, arms, run_folders, config.vlm)
+        responses = ask_all(wanted, model, config.vlm, folder=folder, parallel=parallel, total=total, progress=progress)
+    columns = [grade(given.dataset, arm, responses, len(plan.asked)) for arm in arms]
+    failures = _failures(plan, arms, responses, failed_scenes)
+    about = _about(given, plan, arms, config.vlm)
+    notes = (*_notes(given), *_notes_on_asking(plan, responses, total))
+    return tabulate_answers(given.dataset, plan.asked, columns, failures=failures, about=about, notes=notes)
 
 
 def _failures(
