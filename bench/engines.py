@@ -22,7 +22,7 @@ from bench.timing import measure as timed
 from fast_snow.composition import geometry, segmenter
 from fast_snow.config import Config
 from fast_snow.engines.da3.preprocessing import network_size
-from fast_snow.evaluation.memory import forget_peak, peak_bytes, peak_gpu_bytes
+from fast_snow.evaluation.environment import forget_peak, peak_bytes, peak_gpu_bytes
 from fast_snow.protocols import TrackingSession, silent
 from fast_snow.types import BoxPrompt, DepthOrigin, Frames, Geometry, GridShape
 

@@ -17,9 +17,8 @@ import tyro
 
 from bench.timing import Timing, hardware, measure
 from fast_snow.config import Config, DepthFilterConfig, EnginesConfig
-from fast_snow.evaluation.fast_snow_system import fast_snow
-from fast_snow.evaluation.memory import forget_peak, peak_bytes
-from fast_snow.evaluation.systems import SystemRun
+from fast_snow.evaluation.environment import forget_peak, peak_bytes
+from fast_snow.evaluation.systems import SystemRun, run_fast_snow
 from fast_snow.inputs import Input, from_recording
 from fast_snow.synthetic.render import as_recording, render
 from fast_snow.synthetic.scene import CRATE, Pattern, SceneConfig, SceneObject
@@ -120,7 +119,7 @@ def measured(chosen: Sequence[Setting], runs: int) -> list[dict[str, Any]]:
 
         def once() -> None:
             forget_peak()
-            made[setting].append(fast_snow(source, config))
+            made[setting].append(run_fast_snow(source, config))
             peaks[setting].append(peak_bytes())
 
         return once

@@ -33,8 +33,8 @@ from fast_snow.engines import recorded
 from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 from fast_snow.engines.classical.tracking.tracker import open_tracker
 from fast_snow.evaluation import manifest as manifests
-from fast_snow.evaluation.fast_snow_system import fast_snow
-from fast_snow.evaluation.geometry_scores import own_placement
+from fast_snow.evaluation.metrics.geometry import own_placement
+from fast_snow.evaluation.systems import run_fast_snow
 from fast_snow.inputs import open_input
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels.back_projection import object_statistics
@@ -174,13 +174,13 @@ def kitchen_places(folder: Path) -> Table:
         By geometry and margin: median and 90th percentile of centroid errors, median of extent errors (mean over three
         axes).
     """
-    (clip,) = (each for each in manifests.load(MANIFEST, folder.parent).clips if each.name == folder.name)
-    truth = manifests.truth_of(clip, folder.parent)
+    (clip,) = (each for each in manifests.load_manifest(MANIFEST, folder.parent).clips if each.name == folder.name)
+    truth = manifests.read_clip_truth(clip, folder.parent)
     table: Table = defaultdict(dict)
     for name, engines in GEOMETRIES.items():
         for margin in MARGINS:
             config = Config(engines=engines, step=StepConfig(mask_margin=margin))
-            run = fast_snow(open_input(folder, config.sampling), config)
+            run = run_fast_snow(open_input(folder, config.sampling), config)
             found = own_placement(truth, replace(run, config=replace(config, step=StepConfig(mask_margin=0))))
             table[name][str(margin)] = {
                 "count": sum(len(track.observations) for track in run.graph.tracks.values()),

@@ -15,13 +15,13 @@ from fast_snow.cli.clip_images import clip_images
 from fast_snow.engines.compiled import manifest as compiled
 from fast_snow.engines.da3.variants import variant_of
 from fast_snow.errors import FastSnowError, FastSnowWarning
-from fast_snow.evaluation import manifest, outcome
-from fast_snow.evaluation.qa import datasets, kept_answers
-from fast_snow.evaluation.readers import id_maps, kitti, motchallenge, mots_text, trajectories, youtube_vis
-from fast_snow.evaluation.readers.source import Kind, TruthSource
+from fast_snow.evaluation import manifest, results
+from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
+from fast_snow.evaluation.qa import answer_cache, question_files
+from fast_snow.evaluation.readers import id_maps, kitti, motchallenge, trajectories, youtube_vis
 from fast_snow.types import SceneGraph
 from tests.engines.compiled.manifests import place
-from tests.evaluation.made_up import evaluation, result
+from tests.evaluation.cases import evaluation, result
 from tests.evaluation.qa.files import nuscenes_row, pointing_row, robospatial_row, vlm4d_row, vsi_choice, vsi_row
 from tests.mutations import damaged, documents
 
@@ -83,7 +83,7 @@ RECORD = {
     "warnings": ["one"],
     "files": {"4dsg.json": {"sha256": "0" * 64, "bytes": 3}},
 }
-SOURCE = TruthSource(kind=Kind.MASKS, format="any", path="any")
+SOURCE = TruthSource(kind=TruthKind.MASKS, format="any", path="any")
 
 
 @pytest.fixture
@@ -118,32 +118,36 @@ def read_run_record(path: Path) -> None:
 
 
 def read_clips(path: Path) -> None:
-    loaded = manifest.load(path, path.parent)
+    loaded = manifest.load_manifest(path, path.parent)
     for clip in loaded.clips:
-        manifest.truth_of(clip, path.parent)
+        manifest.read_clip_truth(clip, path.parent)
 
 
 def read_answer(path: Path) -> None:
-    kept_answers.kept(path.parents[2], path.stem)
+    answer_cache.cached_answer(path.parents[2], path.stem)
 
 
 READERS: dict[str, tuple[str, Callable[[Path], object], object]] = {
     "4dsg.json": ("4dsg.json", document.read, GOLDEN),
     "the paper's": ("4dsg.json", document.read, PAPER),
     "run.json": ("run.json", read_run_record, RECORD),
-    "kitti": ("kitti.json", lambda path: kitti.boxes_of(kitti.read_tracks(path, SOURCE)), KITTI),
+    "kitti": ("kitti.json", lambda path: kitti.boxes_of(kitti.read_kitti_tracks(path, SOURCE)), KITTI),
     "youtube-vis": ("vis.json", lambda path: youtube_vis.read_youtube_vis(path, SOURCE), YOUTUBE_VIS),
     "manifest": ("manifest.json", read_clips, CLIPS),
-    "vlm4d": ("real_mc.json", lambda path: datasets.read((path,), path.parent), [vlm4d_row(1), vlm4d_row(2)]),
-    "vsi": ("vsi.json", lambda path: datasets.read((path,), path.parent), [vsi_row(0), vsi_choice(1)]),
+    "vlm4d": (
+        "real_mc.json",
+        lambda path: question_files.read_questions((path,), path.parent),
+        [vlm4d_row(1), vlm4d_row(2)],
+    ),
+    "vsi": ("vsi.json", lambda path: question_files.read_questions((path,), path.parent), [vsi_row(0), vsi_choice(1)]),
     "nuscenes": (
         "nuscenes.json",
-        lambda path: datasets.read((path,), path.parent),
+        lambda path: question_files.read_questions((path,), path.parent),
         {"questions": [nuscenes_row()] * 2},
     ),
     "robospatial": (
         "annotations.json",
-        lambda path: datasets.read((path,), path.parent),
+        lambda path: question_files.read_questions((path,), path.parent),
         [robospatial_row(), pointing_row()],
     ),
     "da3": (
@@ -177,8 +181,8 @@ def test_documents_are_read_or_refused(tmp_path, name):
 
 def test_results_of_evaluations(tmp_path):
     path = tmp_path / "evaluation.json"
-    outcome.write(evaluation(result("x", "fast-snow", 0), result("y", "snow", 0)), path)
-    survives(outcome.read, path, documents(json.loads(path.read_bytes()), 150))
+    results.write_evaluation(evaluation(result("x", "fast-snow", 0), result("y", "snow", 0)), path)
+    survives(results.read_evaluation, path, documents(json.loads(path.read_bytes()), 150))
 
 
 def test_manifests_of_compiled_networks(tmp_path):
@@ -206,9 +210,9 @@ TABLES: dict[str, tuple[Callable[[Path], object], bytes]] = {
     "tum": (lambda path: trajectories.read_tum(path, SOURCE), b"# t\n1.5 0 0 0 0 0 0 1\n2.5 1 0 0 0 0 0 1\n"),
     "poses": (lambda path: trajectories.read_poses_c2w(path, SOURCE, 5.0), b"1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\n" * 2),
     "boxes": (lambda path: motchallenge.read_boxes(path, SOURCE), b"1,1,1,1,4,4,1,1,1\n2,1,1,1,4,4,1,1,1\n"),
-    "mots": (lambda path: mots_text.read_mots_text(path, SOURCE), b"1 1001 1 3 4 228\n2 1001 1 3 4 228\n"),
+    "mots": (lambda path: motchallenge.read_mots_text(path, SOURCE), b"1 1001 1 3 4 228\n2 1001 1 3 4 228\n"),
     "kitti": (
-        lambda path: kitti.objects_of(kitti.read_text(path, SOURCE), (9, 9)),
+        lambda path: kitti.objects_of(kitti.read_kitti_text(path, SOURCE), (9, 9)),
         b"0 1 Car 0 0 0 1 1 4 4 2 2 4 1 1 9 0\n0 -1 DontCare 0 0 0 1 1 4 4 2 2 4 1 1 9 0\n",
     ),
 }
@@ -279,7 +283,7 @@ def test_nothing_waits_for_a_fifo(tmp_path, name):
 
 def test_a_kept_answer(tmp_path):
     digest = "ab" * 32
-    path = tmp_path / kept_answers.FOLDER / digest[:2] / f"{digest}.json"
+    path = tmp_path / answer_cache.FOLDER / digest[:2] / f"{digest}.json"
     path.parent.mkdir(parents=True)
     sound = {
         "text": "words",

@@ -7,13 +7,13 @@ import numpy as np
 from jaxtyping import Float64, Int32
 from scipy.optimize import linear_sum_assignment
 
-from fast_snow.baselines.plausibility import distances, plausible_change
+from fast_snow.baselines.geometry import distances, plausible_change
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.types import StepToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Seen:
+class RecentObject:
     """An object as it was last seen."""
 
     object_id: int
@@ -22,7 +22,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Known:
+class KnownObjects:
     """The objects that may be seen again.
 
     Attributes:
@@ -30,7 +30,7 @@ class Known:
         next_id: that of the next new object.
     """
 
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[RecentObject, ...] = ()
     next_id: int = 0
 
 
@@ -44,11 +44,11 @@ class Associated:
     """
 
     object_id: Int32[np.ndarray, " m"]
-    known: Known
+    known: KnownObjects
 
 
-def associate(
-    known: Known,
+def associate_tokens(
+    known: KnownObjects,
     tokens: Sequence[StepToken],
     *,
     t: int,
@@ -87,17 +87,29 @@ def associate(
     elapsed_s = np.array([time_s - each.time_s for each in recent], np.float64)
     possible = plausible_change(before, tokens, elapsed_s, metric=metric, settings=settings)
     pairs = _pairs(np.where(possible, cost, np.inf), settings.max_cost)
-    object_id, next_id = np.full(len(tokens), -1, np.int32), known.next_id
+    return _named(recent, tokens, pairs, next_id=known.next_id, time_s=time_s)
+
+
+def _named(
+    recent: Sequence[RecentObject],
+    tokens: Sequence[StepToken],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    next_id: int,
+    time_s: float,
+) -> Associated:
+    """Give matched tokens the ids of their objects and the others new ones."""
+    object_id = np.full(len(tokens), -1, np.int32)
     for i, j in pairs:
         object_id[j] = recent[i].object_id
-    fresh = object_id < 0
-    object_id[fresh] = np.arange(next_id, next_id + int(fresh.sum()))
+    unmatched = object_id < 0
+    ahead = next_id + int(unmatched.sum())
+    object_id[unmatched] = np.arange(next_id, ahead)
     last = {each.object_id: each for each in recent}
     for number, token in zip(object_id.tolist(), tokens, strict=True):
-        last[number] = Seen(object_id=number, time_s=time_s, token=token)
+        last[number] = RecentObject(object_id=number, time_s=time_s, token=token)
     return Associated(
-        object_id=object_id,
-        known=Known(seen=tuple(last[each] for each in sorted(last)), next_id=next_id + int(fresh.sum())),
+        object_id=object_id, known=KnownObjects(seen=tuple(last[each] for each in sorted(last)), next_id=ahead)
     )
 
 

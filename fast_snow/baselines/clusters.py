@@ -31,7 +31,7 @@ class Cloud(ReadOnlyArrays):
         return Cloud(uv=self.uv[which], xyz=self.xyz[which])
 
 
-def cloud(
+def back_project(
     depth: Float32[np.ndarray, "h w"],
     confidence: Float32[np.ndarray, "h w"],
     intrinsics: Float64[np.ndarray, "3 3"],
@@ -61,7 +61,9 @@ def cloud(
     return Cloud(uv=np.stack([u, v], axis=1).astype(np.int64), xyz=in_camera)
 
 
-def clusters(xyz: Float64[np.ndarray, "n 3"], *, min_cluster_size: int, min_samples: int) -> Int64[np.ndarray, " n"]:
+def cluster_points(
+    xyz: Float64[np.ndarray, "n 3"], *, min_cluster_size: int, min_samples: int
+) -> Int64[np.ndarray, " n"]:
     """Find the dense parts of a point cloud.
 
     Args:
@@ -84,7 +86,7 @@ def clusters(xyz: Float64[np.ndarray, "n 3"], *, min_cluster_size: int, min_samp
     return np.asarray(found.labels_, dtype=np.int64)
 
 
-def representatives(
+def draw_prompts(
     uv: Int64[np.ndarray, "n 2"], label: Int64[np.ndarray, " n"], *, count: int, rng: np.random.Generator
 ) -> Float32[np.ndarray, "k count 2"]:
     """Draw points of each cluster, all alike likely.

@@ -16,9 +16,9 @@ from fast_snow.types import Detections, GridShape
 from fast_snow.weights import damage, on_disk
 
 Image = UInt8[np.ndarray, "height width 3"]
-Points = Float32[np.ndarray, "k points 2"]
+PointPrompts = Float32[np.ndarray, "k points 2"]
 
-MasksOfPoints = Callable[[Points], Detections]
+MasksOfPoints = Callable[[PointPrompts], Detections]
 """One mask, which may be empty, for each cluster's points (columns and rows of the analysis grid)."""
 
 LookAt = Callable[[Image, GridShape], MasksOfPoints]
@@ -29,7 +29,7 @@ OpenMasks = Callable[[], AbstractContextManager[LookAt]]
 WEIGHTS = ("config.json", "model.safetensors")
 
 
-def choose(config: Config, settings: SnowConfig) -> tuple[OpenMasks, EngineUse]:
+def choose_masks(config: Config, settings: SnowConfig) -> tuple[OpenMasks, EngineUse]:
     """Choose what gives the masks.
 
     Args:
@@ -56,7 +56,7 @@ def choose(config: Config, settings: SnowConfig) -> tuple[OpenMasks, EngineUse]:
     )
 
 
-def own(masks: OpenMasks) -> EngineUse:
+def masks_of_caller(masks: OpenMasks) -> EngineUse:
     """Return what to tell of masks that the caller brings."""
     return EngineUse(slot="masks", name=getattr(masks, "__qualname__", repr(masks)), meaning="brought by the caller")
 
@@ -86,6 +86,6 @@ def _sam2(config: Config, settings: SnowConfig) -> OpenMasks:
 
 
 def _classical() -> OpenMasks:
-    from fast_snow.baselines.grown_masks import open_masks
+    from fast_snow.baselines.classical_masks import open_masks
 
     return open_masks

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from fast_snow.baselines.clusters import Cloud, cloud, clusters, representatives
+from fast_snow.baselines.clusters import Cloud, back_project, cluster_points, draw_prompts
+from fast_snow.baselines.geometry import plausible_shape
 from fast_snow.baselines.masks_from_points import MasksOfPoints
-from fast_snow.baselines.plausibility import plausible_shape
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.config import Config, StepConfig
 from fast_snow.kernels.mask_iou import pairwise_iou
@@ -22,21 +22,21 @@ from fast_snow.types import Detections, Geometry, Masks, StepToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FrameObjects:
+class ProposedObjects:
     """The objects of one frame; each token belongs to the mask at its place."""
 
     masks: Masks
     tokens: tuple[StepToken, ...]
 
-    def and_also(self, more: "FrameObjects") -> "FrameObjects":
+    def and_also(self, more: "ProposedObjects") -> "ProposedObjects":
         """Return these objects and some more."""
         masks = Masks.concatenate([self.masks, more.masks], self.masks.shape)
-        return FrameObjects(masks=masks, tokens=self.tokens + more.tokens)
+        return ProposedObjects(masks=masks, tokens=self.tokens + more.tokens)
 
 
 def objects_of_frame(
     masks_of: MasksOfPoints, geometry: Geometry, i: int, *, t: int, config: Config, settings: SnowConfig
-) -> FrameObjects:
+) -> ProposedObjects:
     """Find the objects of one frame.
 
     Points that no plausible object took are clustered again, `settings.rounds` times. The paper's text says so;
@@ -53,8 +53,8 @@ def objects_of_frame(
     Returns:
         The objects, those of the first round first.
     """
-    found = FrameObjects(masks=Masks.empty(geometry.grid), tokens=())
-    left = cloud(
+    found = ProposedObjects(masks=Masks.empty(geometry.grid), tokens=())
+    left = back_project(
         geometry.depth[i],
         geometry.confidence[i],
         geometry.intrinsics[i],
@@ -66,18 +66,18 @@ def objects_of_frame(
         prompts = _prompts(left, rng, settings)
         if len(prompts) == 0:
             break
-        fresh = without_repeats(masks_of(prompts), found.masks, iou_thresh=settings.repeat_iou_thresh)
+        fresh = drop_repeats(masks_of(prompts), found.masks, iou_thresh=settings.repeat_iou_thresh)
         found = found.and_also(_encoded(fresh, geometry, i, t=t, config=config, settings=settings))
         left = left.select(~_inside(left, found.masks))
     return found
 
 
 def _prompts(points: Cloud, rng: np.random.Generator, settings: SnowConfig) -> Float32[np.ndarray, "k count 2"]:
-    label = clusters(points.xyz, min_cluster_size=settings.min_cluster_size, min_samples=settings.min_samples)
-    return representatives(points.uv, label, count=settings.points_per_cluster, rng=rng)
+    label = cluster_points(points.xyz, min_cluster_size=settings.min_cluster_size, min_samples=settings.min_samples)
+    return draw_prompts(points.uv, label, count=settings.points_per_cluster, rng=rng)
 
 
-def without_repeats(found: Detections, before: Masks, *, iou_thresh: float) -> Detections:
+def drop_repeats(found: Detections, before: Masks, *, iou_thresh: float) -> Detections:
     """Drop masks that are empty or repeat another: one object often has more than one cluster.
 
     Args:
@@ -101,7 +101,7 @@ def without_repeats(found: Detections, before: Masks, *, iou_thresh: float) -> D
 
 def _encoded(
     found: Detections, geometry: Geometry, i: int, *, t: int, config: Config, settings: SnowConfig
-) -> FrameObjects:
+) -> ProposedObjects:
     """Describe masks by STEP tokens; those that are too small or implausible fall out and leave their points."""
     observed = observe(
         found.masks,
@@ -112,7 +112,9 @@ def _encoded(
         step=plain(config.step),
     )
     plausible = np.flatnonzero(plausible_shape(observed.tokens, metric=geometry.metric, settings=settings))
-    return FrameObjects(masks=found.masks[observed.index[plausible]], tokens=_at(observed.tokens, plausible.tolist()))
+    return ProposedObjects(
+        masks=found.masks[observed.index[plausible]], tokens=_at(observed.tokens, plausible.tolist())
+    )
 
 
 def plain(step: StepConfig) -> StepConfig:

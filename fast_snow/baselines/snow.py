@@ -13,10 +13,10 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.baselines.association import Associated, Known, associate
-from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose, own
-from fast_snow.baselines.proposals import FrameObjects, objects_of_frame
-from fast_snow.baselines.relations import Relations, relations
+from fast_snow.baselines.association import Associated, KnownObjects, associate_tokens
+from fast_snow.baselines.geometry import Relations, relate_objects
+from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose_masks, masks_of_caller
+from fast_snow.baselines.proposals import ProposedObjects, objects_of_frame
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.composition import Composition, EngineUse, compose
 from fast_snow.config import Config, WindowConfig
@@ -79,8 +79,8 @@ class _State:
     """
 
     world: FoldState
-    known: Known = field(default_factory=Known)
-    frames: tuple[tuple[FrameObjects, Associated], ...] = ()
+    known: KnownObjects = field(default_factory=KnownObjects)
+    frames: tuple[tuple[ProposedObjects, Associated], ...] = ()
     relations: tuple[Relations, ...] = ()
     seconds: StageSeconds = field(default_factory=StageSeconds)
     frame_s: tuple[float, ...] = ()
@@ -113,7 +113,7 @@ def snow(
         FastSnowError: an engine failed.
     """
     composition = _geometry_of(source, config, progress)
-    open_masks, masks_use = choose(config, settings) if masks is None else (masks, own(masks))
+    open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, masks_of_caller(masks))
     threads.limit(config.runtime.threads)
     state, began = _State(world=start(config)), perf_counter()
     with ExitStack() as stack:
@@ -125,6 +125,11 @@ def snow(
         for window, decode_s in _timed(windows(source, config.window)):
             stages = _Stages(config, settings, open_geometry, open_masks, watch, progress, source.expected_frames or 0)
             state = stages.advance(state, window, decode_s)
+    engines = (*(use for use in composition.used if use.slot == "geometry"), masks_use)
+    return _finished_run(state, engines, began)
+
+
+def _finished_run(state: _State, engines: tuple[EngineUse, ...], began: float) -> SnowRun:
     graph = replace(state.world.graph, tracks=MappingProxyType(_tracks(state.frames)))
     return SnowRun(
         graph=graph,
@@ -133,7 +138,7 @@ def snow(
             for t, (objects, named) in zip(graph.ego.t.tolist(), state.frames, strict=True)
         ),
         relations=state.relations,
-        engines=(*(use for use in composition.used if use.slot == "geometry"), masks_use),
+        engines=engines,
         seconds=state.seconds,
         wall_s=perf_counter() - began,
         frame_s=np.array(state.frame_s, np.float64),
@@ -192,7 +197,7 @@ class _Stages:
         masks_of = look(window.frames.image[i], geometry.grid)
         objects = objects_of_frame(masks_of, geometry, i, t=t, config=self.config, settings=self.settings)
         described = perf_counter()
-        named = associate(
+        named = associate_tokens(
             state.known,
             objects.tokens,
             t=t,
@@ -202,7 +207,7 @@ class _Stages:
             metric=geometry.metric,
             settings=self.settings,
         )
-        edges = relations(
+        edges = relate_objects(
             objects.tokens, named.object_id, geometry.T_camera_world[i], t=t, neighbours=self.settings.neighbours
         )
         done = perf_counter()
@@ -245,12 +250,12 @@ def _grown(world: FoldState, window: Window, geometry: Geometry, config: Config)
         health=Health(),
         seconds=StageSeconds(),
     )
-    # What the fold keeps for the next window is here the whole window, because all of its geometry is needed.
-    whole = WindowConfig(length=len(frames) + 1, overlap=len(frames))
-    return fold(world, perception, config=replace(config, window=whole))
+    # The fold keeps the last frames of a window for the next one; all of this one's geometry is needed.
+    keep_all = WindowConfig(length=len(frames) + 1, overlap=len(frames))
+    return fold(world, perception, config=replace(config, window=keep_all))
 
 
-def _tracks(frames: Sequence[tuple[FrameObjects, Associated]]) -> dict[int, Track]:
+def _tracks(frames: Sequence[tuple[ProposedObjects, Associated]]) -> dict[int, Track]:
     observations: dict[int, list[StepToken]] = {}
     for objects, named in frames:
         for object_id, token in zip(named.object_id.tolist(), objects.tokens, strict=True):

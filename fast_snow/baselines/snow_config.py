@@ -20,51 +20,51 @@ class SnowConfig(Section):
     section: ClassVar[str] = "snow"
 
     masks: MasksChoice = "auto"
-    """What turns points into masks; `auto` takes SAM2 where there is a GPU and its weights, else colour regions."""
+    """Source of masks; `auto` uses SAM2 where a GPU and its weights are available, else colour regions."""
     model_path: str = str(SAM2_FOLDER)
-    """Folder of SAM2's weights (`config.json`, `model.safetensors`); the paper takes Hiera Large."""
+    """Folder of SAM2's weights (`config.json`, `model.safetensors`); the paper uses Hiera Large."""
     precision: Precision = "auto"
-    """Arithmetic of SAM2; `auto` takes bf16 on GPUs that have it, else fp16, and fp32 without a GPU."""
+    """Inference precision of SAM2; `auto` uses bf16 on GPUs that support it, else fp16, and fp32 without a GPU."""
     prompts_at_once: int = between(64, 1)
-    """Clusters that SAM2 is asked for at once; halved where memory does not suffice."""
+    """Clusters prompted in one batch of SAM2; halved when out of memory."""
 
     points_per_cluster: int = between(4, 1)
-    """Points that stand for a cluster (the paper's m)."""
+    """Point prompts per cluster (m in the paper)."""
     rounds: int = between(1, 0)
-    """How often points that no mask took are clustered again (the paper's N_iter)."""
+    """Further rounds of clustering over points that no mask took (N_iter in the paper)."""
     hops: int = between(1, 0, 1)
-    """Whether implausible geometry is looked for (the paper's H_hop); twice would find no more than once."""
+    """Whether implausible geometry is rejected (H_hop in the paper); a second pass would find nothing new."""
     temporal_window: int = between(10, 1)
-    """An object is found again among those seen in so many frames before (the paper's T)."""
+    """Number of past frames in which an object can be found again (T in the paper)."""
 
     stride: int = between(4, 1)
-    """Of the analysis grid every so many-th pixel, either way, is a point of the cloud. Our choice."""
+    """Pixel stride of the point cloud on the analysis grid. Our choice."""
     min_cluster_size: int = between(10, 2)
-    """Points of the smallest cluster. Our choice, by figures (docs/reference/snow-baseline.md)."""
+    """HDBSCAN: minimum cluster size in points. Our choice, by figures (docs/reference/snow-baseline.md)."""
     min_samples: int = between(5, 1)
-    """Neighbours that HDBSCAN measures density by. Our choice."""
+    """HDBSCAN: number of neighbours that density is estimated from. Our choice."""
     repeat_iou_thresh: float = between(0.7, 0, 1)
-    """Of two masks above this IoU the one with the better score stays. Our choice."""
+    """IoU above which the lower-scored of two masks is dropped. Our choice."""
 
     max_extent_m: float = between(50.0, 0)
-    """Longer objects are implausible; only where depth is metric. Our choice."""
+    """Maximum length of an object in metres; metric depth only. Our choice."""
     max_aspect: float = between(20.0, 1)
-    """Objects so many times longer than wide are implausible. Our choice."""
+    """Maximum ratio of an object's length to its width. Our choice."""
     max_speed_m_s: float = between(30.0, 0)
-    """An object that would move faster is another one; only where depth is metric. Our choice."""
+    """Maximum speed of an object between two observations, in m/s; metric depth only. Our choice."""
     max_size_change: float = between(5.0, 1)
-    """An object that would grow or shrink by more is another one. Our choice."""
+    """Maximum factor by which an object grows or shrinks between two observations. Our choice."""
 
     reach_m: float = between(2.0, 1e-6)
-    """From this distance on, objects count as far apart; only where depth is metric. Our choice."""
+    """Distance in metres from which the cost of distance is at its maximum; metric depth only. Our choice."""
     reach_share: float = between(0.2, 1e-6)
-    """The same as a share of the frame's median depth, where depth is not metric. Our choice."""
+    """The same as a fraction of the frame's median depth, where depth is not metric. Our choice."""
     overlap_weight: float = between(0.5, 0, 1)
-    """How much the overlap of tau weighs against distance. Our choice."""
+    """Weight of the overlap of tau against distance in the association cost. Our choice."""
     max_cost: float = between(0.7, 0, 1)
-    """Pairs of objects that cost more are not matched: 0 is the same place and the same cells. Our choice."""
+    """Maximum association cost of a match; 0 is the same place and the same cells. Our choice."""
     neighbours: int = between(3, 0)
-    """Edges from each object to so many nearest ones of its frame. Our choice."""
+    """Number of edges from each object to its nearest neighbours in the frame. Our choice."""
 
 
 DEFAULT = SnowConfig()

@@ -184,7 +184,7 @@ def evaluate(command: Eval) -> int:
     """Check a manifest, run systems over it, or compare results."""
     from fast_snow.cli import eval_commands  # heavy: not for the other commands
 
-    return eval_commands.run(command.action)
+    return eval_commands.run_action(command.action)
 
 
 run.register(serve)

@@ -1,55 +1,61 @@
-"""What each command of `fast-snow eval` does."""
+"""The commands of `fast-snow eval`."""
 
 import shutil
 import sys
 from collections.abc import Sequence
-from functools import singledispatch
+from functools import partial, singledispatch
+from typing import Final
 
 from rich.markup import escape
 from rich.table import Table
 
-from fast_snow.cli.eval_options import EvalCheck, EvalCompare, EvalRun
-from fast_snow.cli.eval_qa_commands import evaluate_questions
+from fast_snow.cli.eval_options import EvalCheck, EvalCompare, EvalQa, EvalRun
+from fast_snow.cli.shown_qa_report import print_costs, print_qa_report
 from fast_snow.cli.terminal import console, shown_progress, terminable
-from fast_snow.errors import ConfigError
-from fast_snow.evaluation import manifest as manifests
-from fast_snow.evaluation.cases import cases_of, identity
-from fast_snow.evaluation.comparison import Comparison, Difference, compare, sides
-from fast_snow.evaluation.known_systems import named
-from fast_snow.evaluation.measures import MEASURES, NONE, Measure
-from fast_snow.evaluation.page import PARTIAL
-from fast_snow.evaluation.report import Report, Row, says_little, tabulate
-from fast_snow.evaluation.report_files import write
-from fast_snow.evaluation.running import ABOUT, RUNS, evaluate
+from fast_snow.errors import ConfigError, InputError
+from fast_snow.evaluation.manifest import check_manifest, load_manifest
+from fast_snow.evaluation.metrics.metric_definitions import METRICS, NO_VALUE, MetricDefinition
+from fast_snow.evaluation.qa.planning import Plan, estimate_costs, plan_questions
+from fast_snow.evaluation.qa.question import select_arms
+from fast_snow.evaluation.qa.question_files import QuestionFiles, read_questions
+from fast_snow.evaluation.qa.report import QaReport, write_qa_report
+from fast_snow.evaluation.qa.requests import requests
+from fast_snow.evaluation.qa.runner import evaluate_arms, score_recorded
+from fast_snow.evaluation.report.comparison import Comparison, Difference, compare_systems, select_sides
+from fast_snow.evaluation.report.html_page import PARTIAL, write_report
+from fast_snow.evaluation.report.tables import Report, ReportRow, says_little, tabulate_runs
+from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, manifest_identity, select_cases
+from fast_snow.evaluation.systems import select_systems
+from fast_snow.reasoning.providers import open_model
 
-INCOMPLETE = 1
+INCOMPLETE: Final = 1
 """Exit code where clips are not as the manifest says, or runs failed."""
 
 
-INTERRUPTED = 130
+INTERRUPTED: Final = 130
 IN_TERMINAL = (
     *("fps", "p50_s", "peak_bytes", "idr", "idf1", "hota"),
     *("trajectory_similarity_m", "depth_scaled_abs_rel", "centroid_m", "spread_m"),
 )
-"""The measures that fit a terminal; the report has all."""
+"""The metrics that fit a terminal; the report has all."""
 
 
 @singledispatch
-def run(action: object) -> int:
-    """Do what a command says and return the exit code."""
+def run_action(action: object) -> int:
+    """Run a command and return its exit code."""
     raise TypeError(f"no such command: {action!r}")
 
 
-@run.register
-def check(action: EvalCheck) -> int:
-    """Tell what is missing."""
-    manifest = manifests.load(action.manifest, action.root)
-    problems = manifests.check(manifest, action.root)
+@run_action.register
+def check_clips(action: EvalCheck) -> int:
+    """Print files that are missing, unreadable or changed."""
+    manifest = load_manifest(action.manifest, action.root)
+    problems = check_manifest(manifest, action.root)
     out = console()
     for problem in problems:
         out.print(f"[yellow]problem[/]  {escape(str(problem))}", highlight=False)
     count = len(manifest.clips)
-    state = f"{_count(len(problems), 'problem')}" if problems else "all as they should be"
+    state = _count(len(problems), "problem") if problems else "no problems"
     out.print(f"{_count(count, 'clip')}, {state}", highlight=False)
     return INCOMPLETE if problems else 0
 
@@ -58,33 +64,33 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-@run.register
+@run_action.register
 def run_systems(action: EvalRun) -> int:
-    """Run, score and report."""
+    """Run systems over clips, score and report."""
     if action.repeat < 1:
         raise ConfigError(f"--repeat: got {action.repeat}, expected at least 1")
-    systems = named(_listed(action.systems))
-    manifest = manifests.load(action.manifest, action.root)
-    cases = cases_of(manifest, action.root, _listed(action.clips))
+    systems = select_systems(_listed(action.systems))
+    manifest = load_manifest(action.manifest, action.root)
+    cases = select_cases(manifest, action.root, _listed(action.clips))
     if action.overwrite:
         _drop(action)
     try:
         with shown_progress(quiet=action.quiet) as progress, terminable():
-            evaluation = evaluate(
+            evaluation = evaluate_systems(
                 cases,
                 systems,
                 action.config,
                 folder=action.out,
-                manifest=identity(action.manifest),
+                manifest=manifest_identity(action.manifest),
                 repeat=action.repeat,
                 progress=progress,
             )
     except KeyboardInterrupt:
-        print("fast-snow: interrupted; what is done is kept, and the same command goes on", file=sys.stderr)
+        print("fast-snow: interrupted; finished runs are kept: run the same command to resume", file=sys.stderr)
         return INTERRUPTED
-    report = tabulate(evaluation)
-    files = write(report, action.out, evaluation)
-    print_report(report)
+    report = tabulate_runs(evaluation)
+    files = write_report(report, action.out, evaluation)
+    print_evaluation(report)
     print(files[-1])
     return INCOMPLETE if report.failures else 0
 
@@ -99,22 +105,19 @@ def _drop(action: EvalRun) -> None:
     (action.out / ABOUT).unlink(missing_ok=True)
 
 
-@run.register
+@run_action.register
 def compare_results(action: EvalCompare) -> int:
-    """Print differences."""
-    for a, b in sides(action.a, action.b):
-        print_comparison(compare(a, b, seed=action.seed))
+    """Print the differences between results."""
+    for a, b in select_sides(action.a, action.b):
+        print_comparison(compare_systems(a, b, seed=action.seed))
     return 0
 
 
-run.register(evaluate_questions)
-
-
-def print_report(report: Report) -> None:
+def print_evaluation(report: Report) -> None:
     """Show one line per clip and system, the totals and what failed."""
     out = console()
-    there = {name for row in report.rows for name in row.values}
-    shown = [each for each in MEASURES if each.name in there and each.name in IN_TERMINAL]
+    measured = {name for row in report.rows for name in row.values}
+    shown = [each for each in METRICS if each.name in measured and each.name in IN_TERMINAL]
     table = Table(box=None, padding=(0, 1, 0, 0))
     for name in ("clip", "system"):
         table.add_column(name)
@@ -130,13 +133,13 @@ def print_report(report: Report) -> None:
         out.print(f"[red]failed[/]  {where}", highlight=False)
 
 
-def _figure(row: Row, measure: Measure) -> str:
+def _figure(row: ReportRow, measure: MetricDefinition) -> str:
     value = row.values.get(measure.name)
     return measure.show(value) + ("*" if value is not None and says_little(row, measure) else "")
 
 
-def _same(row: Row) -> str:
-    return {None: NONE, True: "yes", False: "no"}[row.identical]
+def _same(row: ReportRow) -> str:
+    return {None: NO_VALUE, True: "yes", False: "no"}[row.identical]
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -151,14 +154,14 @@ def print_comparison(comparison: Comparison) -> None:
         table.add_row(*_line(each))
     out.print(table, highlight=False)
     if comparison.left_out:
-        out.print(f"left out, as only one has them: {escape(', '.join(comparison.left_out))}", highlight=False)
+        out.print(f"left out, finished by only one: {escape(', '.join(comparison.left_out))}", highlight=False)
     for remark in comparison.remarks:
         out.print(f"[yellow]note[/]  {remark}", highlight=False)
 
 
 def _line(each: Difference) -> Sequence[str]:
-    (measure,) = [known for known in MEASURES if known.name == each.measure]
-    reach = NONE if each.low is None else f"{measure.show(each.low)} to {measure.show(each.high)}"
+    (measure,) = [known for known in METRICS if known.name == each.measure]
+    reach = NO_VALUE if each.low is None else f"{measure.show(each.low)} to {measure.show(each.high)}"
     values = (measure.show(each.a), measure.show(each.b), measure.show(each.difference))
     return measure.label, str(each.clips), *values, reach, _verdict(each, measure.better)
 
@@ -166,5 +169,66 @@ def _line(each: Difference) -> Sequence[str]:
 def _verdict(each: Difference, better: str) -> str:
     """Say better or worse only where the whole interval does."""
     if each.low is None or each.high is None or better == "neither" or each.low <= 0 <= each.high:
-        return NONE
+        return NO_VALUE
     return "better" if (each.low > 0) == (better == "more") else "worse"
+
+
+MOST_AT_ONCE: Final = 64
+
+
+@run_action.register
+def run_questions(action: EvalQa) -> int:
+    """Ask a model the questions, score its answers and report.
+
+    Raises:
+        UserError: files, folders or options cannot be used.
+    """
+    if not action.questions:
+        raise ConfigError("QUESTIONS: got none, expected question files of one dataset, or a manifest")
+    if not 1 <= action.parallel <= MOST_AT_ONCE:
+        raise ConfigError(f"--parallel: got {action.parallel}, expected 1 to {MOST_AT_ONCE}")
+    if action.limit < 0:
+        raise ConfigError(f"--limit: got {action.limit}, expected 0 or more")
+    given = read_questions(action.questions, action.root)
+    if action.answers:
+        return _finish(score_recorded(given, action.answers), action)
+    planned = plan_questions(given.questions.asked, action.runs, action.videos or given.videos, action.limit)
+    return _estimate(planned, action) if action.dry_run else _ask(given, planned, action)
+
+
+def _estimate(planned: Plan, action: EvalQa) -> int:
+    """Print what asking would cost."""
+    arms, vlm = select_arms(action.arms), action.config.vlm
+    with_run = [each for each in planned.asked if each.scene in planned.runs]
+    print_costs(estimate_costs(requests(with_run, arms, planned.runs, vlm), arms, action.out), planned, vlm)
+    return 0
+
+
+def _ask(given: QuestionFiles, planned: Plan, action: EvalQa) -> int:
+    arms, vlm = select_arms(action.arms), action.config.vlm
+    try:
+        with shown_progress(quiet=action.quiet) as progress, terminable():
+            report = evaluate_arms(
+                given,
+                planned,
+                arms,
+                action.config,
+                partial(open_model, vlm),
+                runs=action.runs,
+                folder=action.out,
+                parallel=action.parallel,
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        print("fast-snow: interrupted; answers are kept: run the same command to resume", file=sys.stderr)
+        return INTERRUPTED
+    return _finish(report, action)
+
+
+def _finish(report: QaReport, action: EvalQa) -> int:
+    if action.answers and not report.results:
+        raise InputError(f"{action.answers[0]}: no answer belongs to any of the questions, expected their ids")
+    files = write_qa_report(report, action.out, "recorded" if action.answers else "report")
+    print_qa_report(report)
+    print(files[0])
+    return INCOMPLETE if report.failures else 0

@@ -11,16 +11,16 @@ from rich.table import Table
 from fast_snow.cli.shown_answer import counted
 from fast_snow.cli.terminal import console
 from fast_snow.config import VlmConfig
-from fast_snow.evaluation.qa.figures import Estimate
+from fast_snow.evaluation.qa.bootstrap import ScoreEstimate
 from fast_snow.evaluation.qa.planning import Cost, Plan
-from fast_snow.evaluation.qa.report import QaReport, Result
+from fast_snow.evaluation.qa.report import ColumnResult, QaReport
 from fast_snow.reasoning.sections import visible
 
 _MOST_COLUMNS: Final = 6
 _MOST_REASONS: Final = 10
 
 
-def print_report(report: QaReport) -> None:
+def print_qa_report(report: QaReport) -> None:
     """Show the report."""
     out = console()
     for result in report.results[:_MOST_COLUMNS]:
@@ -51,7 +51,7 @@ def _table(*names: str) -> Table:
     return table
 
 
-def _figures(results: Sequence[Result]) -> Table:
+def _figures(results: Sequence[ColumnResult]) -> Table:
     """Return one line per figure: percent, with its 95 % interval over scenes."""
     table = _table("%, 95 % interval", "questions", *(_plain(each.column.name) for each in results))
     names = dict.fromkeys(figure.name for result in results for figure in result.figures)
@@ -62,7 +62,7 @@ def _figures(results: Sequence[Result]) -> Table:
     return table
 
 
-def _percent(each: Estimate) -> str:
+def _percent(each: ScoreEstimate) -> str:
     reach = "" if each.low is None or each.high is None else f" ({100 * each.low:.0f} to {100 * each.high:.0f})"
     return f"{100 * each.value:.1f}{reach}"
 
@@ -82,7 +82,7 @@ def _reach(low: float, high: float) -> str:
     return f"{100 * low:+.1f} to {100 * high:+.1f}"
 
 
-def _tokens(results: Sequence[Result]) -> Table:
+def _tokens(results: Sequence[ColumnResult]) -> Table:
     table = _table("per answer", "requests", "tokens in", "cached", "tokens out", "tool calls")
     for each in results:
         spent = each.tokens

@@ -5,7 +5,6 @@ reads the same schema, but visits all values at one place of it (say, every `row
 the keywords that the schema uses. Where it objects, `jsonschema` has the last word and says what is wrong.
 """
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -17,6 +16,7 @@ import jsonschema
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
+from fast_snow.typed_json import short
 
 _TYPES: Final[Mapping[str, frozenset[type]]] = {
     "object": frozenset({dict}),
@@ -146,12 +146,3 @@ def json_path(steps: Sequence[str | int]) -> str:
     """Return a place in a document as text, such as `tracks[3].F_k[0].t`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return text.removeprefix(".")
-
-
-def short(value: object) -> str:
-    """Return at most 40 characters of a value, on one line."""
-    if isinstance(value, (list, dict)):
-        kind = "an array" if isinstance(value, list) else "an object"
-        return f"{kind} of {len(value)}"
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -5,38 +5,34 @@ A manifest is JSON and is not trusted: its paths stay below the data root, which
 
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final, Literal
 
 from fast_snow import untrusted_json
 from fast_snow.config import SamplingConfig
-from fast_snow.document.conformance import short
 from fast_snow.errors import FastSnowWarning, InputError, UserError
-from fast_snow.evaluation.manifest_conformance import require_conformance
-from fast_snow.evaluation.readers.checksums import sha256_of
-from fast_snow.evaluation.readers.clip_truth import FORMATS, FORMATS_WITH_RATE, read_truth
-from fast_snow.evaluation.readers.paths import check_relative, locate
-from fast_snow.evaluation.readers.source import Kind, TruthSource
-from fast_snow.evaluation.truth import Truth
+from fast_snow.evaluation.ground_truth import Line, Sha256, Truth, TruthKind, TruthSource
+from fast_snow.evaluation.readers.clip_truth import FORMATS_WITH_RATE, TRUTH_FORMATS, read_truth
+from fast_snow.evaluation.readers.data_files import check_relative, data_sha256, locate_data
 from fast_snow.inputs import Input, open_input
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.protocols import Progress, silent
-from fast_snow.types import GridShape
+from fast_snow.typed_json import build_dataclass, entries, in_range, more_than, short
 
-_WHOLE: Final = ("first_frame", "frames", "video")
-_MEANT_FOR: Final = {"exhaustive": (Kind.MASKS, Kind.BOXES), "intrinsics": (Kind.DEPTH,)}
+_MEANT_FOR: Final = {"exhaustive": (TruthKind.MASKS, TruthKind.BOXES), "intrinsics": (TruthKind.DEPTH,)}
+ImageSide = Annotated[int, in_range(1, 32_768)]
 _RATE_TOLERANCE: Final = 0.01
 """Rates of containers are rounded: 23.976 is written 24."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipInput:
-    """A video file or recording folder, relative to the data root; `sha256` as `checksums.sha256_of` has it."""
+    """A video file or recording folder, relative to the data root; `sha256` as `data_files.sha256_of` has it."""
 
-    path: str
-    sha256: str | None = None
+    path: Line
+    sha256: Sha256 | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,28 +44,29 @@ class Clip:
         licence: under which its files are.
         input: its images; None where there are none.
         fps: frames per second of its input.
-        size: height and width of the annotated images, where it is said.
+        size: height and width of the annotated images, where they are known.
         static: whether nothing moves but the camera.
         truth: its ground truth.
         note: what to know of it.
     """
 
-    name: str
-    licence: str
+    name: Line
+    licence: Line
     input: ClipInput | None = None
-    fps: float | None = None
-    size: GridShape | None = None
+    fps: Annotated[float, more_than(0, 100_000)] | None = None
+    size: tuple[ImageSide, ImageSide] | None = None
     static: bool = False
-    truth: tuple[TruthSource, ...] = ()
-    note: str = ""
+    truth: Annotated[tuple[TruthSource, ...], entries(0, 100)] = ()
+    note: Line = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest:
-    """Clips to evaluate on."""
+class EvaluationManifest:
+    """Clips to evaluate on; `version` is that of the layout."""
 
-    name: str
-    clips: tuple[Clip, ...]
+    version: Literal[1]
+    name: Line
+    clips: Annotated[tuple[Clip, ...], entries(1, 100_000)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +80,8 @@ class Problem:
         return f"{self.clip}: {self.what}"
 
 
-def load(path: Path, root: Path) -> Manifest:
-    """Read a manifest; whether its files are there is for `check` to say.
+def load_manifest(path: Path, root: Path) -> EvaluationManifest:
+    """Read a manifest; whether its files are there is for `check_manifest` to say.
 
     Args:
         path: of the JSON file.
@@ -96,39 +93,10 @@ def load(path: Path, root: Path) -> Manifest:
     """
     if not root.is_dir():
         raise InputError(f"{root}: no such folder; expected the data root that the manifest's paths are relative to")
-    content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
-    require_conformance(content, path)
-    clips = tuple(_clip(each) for each in content["clips"])
-    for where, complaint in _contradictions(clips):
-        raise InputError(f"{path}: {where}: {complaint}")
-    return Manifest(name=content["name"], clips=clips)
-
-
-def _clip(content: Mapping[str, Any]) -> Clip:
-    given = dict(content)
-    if "input" in given:
-        given["input"] = ClipInput(**given["input"])
-    if "size" in given:
-        height, width = given["size"]
-        given["size"] = (int(height), int(width))
-    if "fps" in given:
-        given["fps"] = float(given["fps"])
-    given["truth"] = tuple(_source(each) for each in given.get("truth", ()))
-    return Clip(**given)
-
-
-def _source(content: Mapping[str, Any]) -> TruthSource:
-    given = dict(content, kind=Kind(content["kind"]))
-    for name, number in (("depth_scale", float), ("first_time_s", float), *((each, int) for each in _WHOLE)):
-        if name in given:
-            given[name] = number(given[name])  # JSON's 1.0 is a whole number too
-    if "classes" in given:
-        given["classes"] = tuple(given["classes"])
-    if "intrinsics" in given:
-        given["intrinsics"] = tuple(float(given["intrinsics"][name]) for name in ("fx", "fy", "cx", "cy"))
-    if "camera_offset_m" in given:
-        given["camera_offset_m"] = tuple(map(float, given["camera_offset_m"]))
-    return TruthSource(**given)
+    manifest = build_dataclass(EvaluationManifest, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path))
+    for place, complaint in _contradictions(manifest.clips):
+        raise InputError(f"{path}: {place}: {complaint}")
+    return manifest
 
 
 def _contradictions(clips: tuple[Clip, ...]) -> Iterator[tuple[str, str]]:
@@ -153,20 +121,20 @@ def _bad_paths(clip: Clip, at: str) -> Iterator[tuple[str, str]]:
 
 
 def _bad_truth(clip: Clip, at: str) -> Iterator[tuple[str, str]]:
-    kinds = Counter(each.kind for each in clip.truth if each.kind is not Kind.QUESTIONS)
+    kinds = Counter(each.kind for each in clip.truth if each.kind is not TruthKind.QUESTIONS)
     twice = [kind.value for kind, count in kinds.items() if count > 1]
     if twice:
         yield f"{at}.truth", f"{twice[0]} twice, expected each kind but questions at most once"
-    if Kind.MASKS in kinds and Kind.BOXES in kinds:
+    if TruthKind.MASKS in kinds and TruthKind.BOXES in kinds:
         yield f"{at}.truth", "masks and boxes, expected masks alone: they have boxes"
-    if Kind.BOXES in kinds and clip.size is None:
+    if TruthKind.BOXES in kinds and clip.size is None:
         yield at, 'boxes without "size", expected the height and width of the images they are on'
     for i, each in enumerate(clip.truth):
-        if each.format not in FORMATS[each.kind]:
-            known = FORMATS[each.kind]
+        if each.format not in TRUTH_FORMATS[each.kind]:
+            known = TRUTH_FORMATS[each.kind]
             expected = f"one of {', '.join(known)} for {each.kind.value}"
             yield f"{at}.truth[{i}].format", f"got {short(each.format)}, expected {expected}"
-        if each.kind is Kind.POSES and each.format in FORMATS_WITH_RATE and clip.fps is None:
+        if each.kind is TruthKind.POSES and each.format in FORMATS_WITH_RATE and clip.fps is None:
             yield at, f'{each.format} poses without "fps", expected the rate that numbers them'
 
 
@@ -191,15 +159,15 @@ def open_clip(clip: Clip, root: Path, sampling: SamplingConfig) -> Input:
     """
     if clip.input is None:
         raise InputError(f"{clip.name}: has no images, only ground truth; choose a clip with an input")
-    return open_input(locate(root, clip.input.path), sampling)
+    return open_input(locate_data(root, clip.input.path), sampling)
 
 
-def truth_of(clip: Clip, root: Path) -> Truth:
+def read_clip_truth(clip: Clip, root: Path) -> Truth:
     """Read what is known of a clip; its size is (0, 0) where nothing tells it. Raises as `clip_truth.read_truth`."""
     return replace(read_truth(clip.truth, root, size=clip.size, fps=clip.fps), static=clip.static)
 
 
-def check(manifest: Manifest, root: Path, progress: Progress = silent) -> tuple[Problem, ...]:
+def check_manifest(manifest: EvaluationManifest, root: Path, progress: Progress = silent) -> tuple[Problem, ...]:
     """Return what of a manifest is missing or not as it says: files, checksums, formats, sizes and rates.
 
     Args:
@@ -225,20 +193,20 @@ def _wrong(clip: Clip, root: Path) -> Iterator[str]:
         return
     try:
         yield from _off_rate(clip, root)
-        truth_of(clip, root)
+        read_clip_truth(clip, root)
     except UserError as error:
         yield str(error)
 
 
 def _differs(root: Path, path: str, sha256: str | None) -> str | None:
     try:
-        found = locate(root, path)
-        digest = None if sha256 is None else sha256_of(found)
+        found = locate_data(root, path)
+        digest = None if sha256 is None else data_sha256(found)
     except UserError as error:
         return str(error)
     if digest == sha256:
         return None
-    return f"{found}: SHA-256 {digest}, expected {sha256}; fetch it again or correct the manifest"
+    return f"{found}: SHA-256 {digest}, expected {sha256}; download it again or correct the manifest"
 
 
 def _off_rate(clip: Clip, root: Path) -> Iterator[str]:

@@ -1,15 +1,22 @@
-"""What is compared: a system turns an opened input into a graph, and tells how long it took."""
+"""The systems that are evaluated: Fast-SNOW, and SNOW as its paper describes it, timed from frame to graph."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.composition import EngineUse
+from fast_snow.api import steps
+from fast_snow.composition import EngineUse, compose
 from fast_snow.config import Config
-from fast_snow.evaluation.depth_samples import DepthSamples
-from fast_snow.inputs import Input
+from fast_snow.errors import ConfigError
+from fast_snow.evaluation.metrics.depth_samples import DepthSamples, DepthWatch
+from fast_snow.graph import start
+from fast_snow.inputs import Input, SampledFrame
+from fast_snow.protocols import Progress, silent
 from fast_snow.types import LabelledMasks, SceneGraph, StageSeconds
 
 
@@ -41,3 +48,111 @@ class SystemRun:
 
 System = Callable[[Input, Config], SystemRun]
 """Reads the input's frames, runs with the seed of `config.runtime`, and returns what it made."""
+
+
+def run_fast_snow(source: Input, config: Config, *, progress: Progress = silent) -> SystemRun:
+    """Run Fast-SNOW over an input.
+
+    Args:
+        source: the opened input.
+        config: all settings.
+        progress: told how far the work is.
+
+    Returns:
+        What it made. A window's frames are done together: each has an equal share of the time since the window before.
+
+    Raises:
+        UserError: the input or the configuration cannot be used.
+        FastSnowError: an engine failed.
+    """
+    composition, watch = compose(source, config, progress=progress), DepthWatch(config.depth_filter.conf_thresh)
+    watched = replace(composition.engines, geometry=watch.over(composition.engines.geometry))
+    clock = _Clock()
+    labelled: list[LabelledMasks] = []
+    frame_s: list[float] = []
+    seconds, graph = StageSeconds(), start(config).graph
+    for step in steps(clock.watching(source), replace(composition, engines=watched), config, progress=progress):
+        added = len(step.state.labelled)
+        frame_s += [clock.lap() / added] * added if added else []
+        labelled += step.state.labelled
+        seconds, graph = seconds + step.seconds, step.state.graph
+    return SystemRun(
+        graph=graph,
+        labelled=tuple(labelled),
+        engines=composition.used,
+        seconds=seconds,
+        wall_s=clock.total(),
+        frame_s=np.array(frame_s, dtype=np.float64),
+        depth=watch.samples,
+        config=config,
+    )
+
+
+class _Clock:
+    """Starts where the first frame is asked for."""
+
+    def __init__(self) -> None:
+        self.began: float | None = None
+        self.lapped = 0.0
+
+    def watching(self, source: Input) -> Input:
+        """Return an input whose first frame starts the clock."""
+
+        def read() -> Iterator[SampledFrame]:
+            if self.began is None:
+                self.began = self.lapped = perf_counter()
+            yield from source.read()
+
+        return replace(source, read=read)
+
+    def lap(self) -> float:
+        """Return the seconds since the lap before."""
+        before, self.lapped = self.lapped, perf_counter()
+        return self.lapped - before
+
+    def total(self) -> float:
+        """Return the seconds since the start."""
+        return 0.0 if self.began is None else perf_counter() - self.began
+
+
+def run_snow(source: Input, config: Config) -> SystemRun:
+    """Run SNOW over an input.
+
+    Args:
+        source: the opened input.
+        config: all settings; SNOW has the same geometry engine as Fast-SNOW.
+
+    Raises:
+        UserError: the input or the configuration cannot be used.
+        FastSnowError: an engine failed.
+    """
+    from fast_snow.baselines.proposals import plain
+    from fast_snow.baselines.snow import snow as baseline
+
+    watch = DepthWatch(config.depth_filter.conf_thresh)
+    run = baseline(source, config, watch=watch)
+    return SystemRun(
+        graph=run.graph,
+        labelled=run.labelled,
+        engines=run.engines,
+        seconds=run.seconds,
+        wall_s=run.wall_s,
+        frame_s=run.frame_s,
+        depth=watch.samples,
+        config=replace(config, step=plain(config.step)),
+    )
+
+
+SYSTEMS: Final[Mapping[str, System]] = MappingProxyType({"fast-snow": run_fast_snow, "snow": run_snow})
+
+
+def select_systems(names: Sequence[str]) -> dict[str, System]:
+    """Return systems by their names, in the order given.
+
+    Raises:
+        ConfigError: there is no such system, or none is named.
+    """
+    unknown = [name for name in names if name not in SYSTEMS]
+    if unknown or not names:
+        raise ConfigError(f"--systems: got {', '.join(unknown) or 'none'}; expected some of {', '.join(SYSTEMS)}")
+    return {name: SYSTEMS[name] for name in names}

@@ -6,20 +6,39 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fast_snow.baselines.association import Known, associate, tau_overlap
-from fast_snow.baselines.plausibility import plausible_change, plausible_shape
-from fast_snow.baselines.relations import relations
+from fast_snow.baselines.association import KnownObjects, associate_tokens, tau_overlap
+from fast_snow.baselines.geometry import plausible_change, plausible_shape, relate_objects
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.errors import ConfigError
 from fast_snow.types import StepToken
-from tests.baselines.tokens import token
+
+Triple = tuple[float, float, float]
+
+
+def token(
+    t: int, at: Triple, size: Triple = (1.0, 1.0, 1.0), cells: tuple[tuple[int, int], ...] = ((4, 4),)
+) -> StepToken:
+    """Return an object of full cells with its middle at a place."""
+    centre, extent = np.array(at, np.float32), np.array(size, np.float32)
+    return StepToken(
+        t=t,
+        row=np.array([row for row, _ in cells], np.uint8),
+        col=np.array([col for _, col in cells], np.uint8),
+        coverage=np.ones(len(cells), np.float32),
+        centroid=centre,
+        sigma=extent / 4,
+        low=centre - extent / 2,
+        high=centre + extent / 2,
+        num_points=100,
+        score=1.0,
+    )
 
 
 def ids(*frames: Sequence[StepToken], settings: SnowConfig = DEFAULT, metric: bool = True) -> list[list[int]]:
     """Return the ids of objects, frame by frame at 10 Hz; a frame's number is that of its first token."""
-    known, found = Known(), []
+    known, found = KnownObjects(), []
     for tokens in frames:
-        named = associate(
+        named = associate_tokens(
             known,
             tokens,
             t=tokens[0].t,
@@ -85,7 +104,9 @@ def test_what_would_grow_too_much_is_another_object():
 
 
 def test_frames_without_objects():
-    named = associate(Known(), [], t=0, time_s=0.0, grid_size=16, reach=2.0, metric=True, settings=DEFAULT)
+    named = associate_tokens(
+        KnownObjects(), [], t=0, time_s=0.0, grid_size=16, reach=2.0, metric=True, settings=DEFAULT
+    )
     assert named.object_id.shape == (0,)
     change = plausible_change([], [token(0, (0, 0, 1))], np.zeros(0), metric=True, settings=DEFAULT)
     assert change.shape == (0, 1)
@@ -123,7 +144,7 @@ def test_edges_go_to_the_nearest_as_the_camera_sees_them():
     T_camera_world = np.eye(4)
     T_camera_world[:3, :3] = [[0, -1, 0], [0, 0, -1], [1, 0, 0]]
     tokens = [token(5, (2, 0, 0)), token(5, (4, 0, 0)), token(5, (2, 3, 0))]
-    found = relations(tokens, np.array([7, 8, 9], np.int32), T_camera_world, t=5, neighbours=1)
+    found = relate_objects(tokens, np.array([7, 8, 9], np.int32), T_camera_world, t=5, neighbours=1)
     assert list(zip(found.source.tolist(), found.target.tolist(), strict=True)) == [(7, 8), (8, 7), (9, 7)]
     np.testing.assert_allclose(found.distance, [2, 2, 3])
     np.testing.assert_allclose(found.direction, [[0, 0, 1], [0, 0, -1], [1, 0, 0]])
@@ -132,7 +153,7 @@ def test_edges_go_to_the_nearest_as_the_camera_sees_them():
 @pytest.mark.parametrize(("count", "edges"), [(0, 0), (1, 0), (2, 2), (5, 15)])
 def test_edges_by_number_of_objects(count: int, edges: int):
     tokens = [token(0, (k, 0, 3)) for k in range(count)]
-    assert len(relations(tokens, np.arange(count, dtype=np.int32), np.eye(4), t=0, neighbours=3)) == edges
+    assert len(relate_objects(tokens, np.arange(count, dtype=np.int32), np.eye(4), t=0, neighbours=3)) == edges
 
 
 def test_settings_out_of_range_are_refused():

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fast_snow.api import build_graph
-from fast_snow.baselines.grown_masks import open_masks
-from fast_snow.baselines.masks_from_points import LookAt, MasksOfPoints, choose
-from fast_snow.baselines.proposals import without_repeats
+from fast_snow.baselines.classical_masks import open_masks
+from fast_snow.baselines.masks_from_points import LookAt, MasksOfPoints, choose_masks
+from fast_snow.baselines.proposals import drop_repeats
 from fast_snow.baselines.snow import SnowRun, snow
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.config import Config, EnginesConfig, RuntimeConfig, SamplingConfig, WindowConfig
@@ -172,7 +172,7 @@ def test_says_what_gave_the_masks(run: SnowRun):
 
 
 def test_without_weights_auto_takes_colour_regions_and_says_why(tmp_path: Path):
-    _, use = choose(Config(), replace(DEFAULT, model_path=str(tmp_path)))
+    _, use = choose_masks(Config(), replace(DEFAULT, model_path=str(tmp_path)))
     assert use.name == "classical"
     (over,) = use.passed_over
     assert over.name == "sam2"
@@ -185,7 +185,7 @@ def test_sam2_asked_for_without_weights_is_refused(tmp_path: Path):
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
     with pytest.raises(ConfigError, match=r"snow.masks: sam2 needs weights in .*; or choose classical"):
-        choose(Config(), replace(DEFAULT, masks="sam2", model_path=str(tmp_path)))
+        choose_masks(Config(), replace(DEFAULT, masks="sam2", model_path=str(tmp_path)))
 
 
 @pytest.mark.torch
@@ -218,7 +218,7 @@ def test_grown_masks_hold_a_thing_that_stands_out():
 
 def test_of_repeats_the_best_stays():
     found = detections((0, 0, 10, 10), (0, 0, 10, 9), (20, 0, 30, 10), (12, 12, 20, 20), score=[0.5, 0.9, 0.3, 0.8])
-    kept = without_repeats(found, boxes((20, 0, 30, 10)), iou_thresh=0.7)
+    kept = drop_repeats(found, boxes((20, 0, 30, 10)), iou_thresh=0.7)
     np.testing.assert_allclose(kept.score, [0.9, 0.8])
     np.testing.assert_array_equal(kept.box_xyxy, [[0, 0, 10, 9], [12, 12, 20, 20]])
 

@@ -39,13 +39,13 @@ def test_results_that_nothing_shows_are_refused(root: Path):
 
 def test_an_evaluation_is_shown(root: Path):
     pytest.importorskip("scipy")
-    from fast_snow.evaluation.outcome import store_json
-    from fast_snow.evaluation.report import tabulate
-    from fast_snow.evaluation.report_files import as_tables
-    from tests.evaluation.made_up import evaluation, result
+    from fast_snow.evaluation.report.html_page import as_tables
+    from fast_snow.evaluation.report.tables import tabulate_runs
+    from fast_snow.evaluation.results import write_json
+    from tests.evaluation.cases import evaluation, result
 
     made = evaluation(result("x", "fast-snow", idf1=0.75, exhaustive=False), result("x", "snow", idf1=None))
-    store_json(root / RESULTS / "evaluation.json", as_tables(tabulate(made)))
+    write_json(root / RESULTS / "evaluation.json", as_tables(tabulate_runs(made)))
     shown = page(root)
     assert "| x, fast-snow | 10.000 | 55.56 |" in shown
     assert "0.750" in shown

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("openai")
 
 from fast_snow.cli.main import main
-from fast_snow.evaluation.qa.asking import MOST_FAILURES_IN_A_ROW
+from fast_snow.evaluation.qa.inference import MOST_FAILURES_IN_A_ROW
 from tests.evaluation.qa.files import HUGGING, store, vlm4d_row
 from tests.reasoning.loopback.script import USAGE
 from tests.reasoning.loopback.servers import KEY, Call, Deny, Say, serving

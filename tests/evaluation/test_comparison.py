@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from fast_snow.errors import ConfigError, InputError
-from fast_snow.evaluation import outcome
-from fast_snow.evaluation.comparison import Side, compare, interval, sides
-from tests.evaluation.made_up import evaluation, result
+from fast_snow.evaluation import results
+from fast_snow.evaluation.report.comparison import ComparedSystem, compare_systems, interval, select_sides
+from tests.evaluation.cases import evaluation, result
 
 
-def side(system: str, *idf1: float, **about) -> Side:
+def side(system: str, *idf1: float, **about) -> ComparedSystem:
     runs = [result(f"clip {k}", system, idf1=value) for k, value in enumerate(idf1)]
-    return Side(label=system, evaluation=evaluation(*runs, **about), system=system)
+    return ComparedSystem(label=system, evaluation=evaluation(*runs, **about), system=system)
 
 
 def difference(comparison, name: str):
@@ -23,19 +23,19 @@ def difference(comparison, name: str):
 
 def test_differences_are_taken_clip_by_clip():
     """Clips that differ much, and a small gain on each: the gain is certain."""
-    found = difference(compare(side("a", 0.1, 0.5, 0.9), side("b", 0.15, 0.55, 0.95)), "idf1")
+    found = difference(compare_systems(side("a", 0.1, 0.5, 0.9), side("b", 0.15, 0.55, 0.95)), "idf1")
     assert found.clips == 3
     assert (found.a, found.b) == pytest.approx((0.5, 0.55))
     assert (found.low, found.difference, found.high) == pytest.approx((0.05, 0.05, 0.05))
 
 
 def test_equal_results_differ_by_nothing():
-    found = compare(side("a", 0.1, 0.5), side("b", 0.1, 0.5))
+    found = compare_systems(side("a", 0.1, 0.5), side("b", 0.1, 0.5))
     assert all(each.low == each.difference == each.high == 0 for each in found.differences)
 
 
 def test_one_clip_has_no_interval():
-    found = difference(compare(side("a", 0.1), side("b", 0.3)), "idf1")
+    found = difference(compare_systems(side("a", 0.1), side("b", 0.3)), "idf1")
     assert (found.low, found.high) == (None, None)
 
 
@@ -65,41 +65,45 @@ def test_the_same_seed_gives_the_same_interval():
 
 def test_repeats_count_once_per_clip():
     runs = [result("x", "a", 0, idf1=0.2), result("x", "a", 1, idf1=0.4), result("y", "a", 0, idf1=0.5)]
-    many = Side(label="a", evaluation=evaluation(*runs), system="a")
-    other = Side(label="b", evaluation=evaluation(result("x", "b", idf1=0.3), result("y", "b", idf1=0.5)), system="b")
-    found = difference(compare(many, other), "idf1")
+    many = ComparedSystem(label="a", evaluation=evaluation(*runs), system="a")
+    other = ComparedSystem(
+        label="b", evaluation=evaluation(result("x", "b", idf1=0.3), result("y", "b", idf1=0.5)), system="b"
+    )
+    found = difference(compare_systems(many, other), "idf1")
     assert found.clips == 2
     assert found.difference == pytest.approx(0.0)
 
 
 def test_clips_that_one_side_lacks_are_left_out_and_named():
     failed = evaluation(result("x", "b"), result("y", "b", error="no"))
-    a = Side(label="a", evaluation=evaluation(result("x", "a"), result("y", "a")), system="a")
-    found = compare(a, Side(label="b", evaluation=failed, system="b"))
+    a = ComparedSystem(label="a", evaluation=evaluation(result("x", "a"), result("y", "a")), system="a")
+    found = compare_systems(a, ComparedSystem(label="b", evaluation=failed, system="b"))
     assert found.left_out == ("y",)
     assert difference(found, "idf1").clips == 1
 
 
 def test_results_of_different_manifests_are_refused():
     with pytest.raises(ConfigError, match="different manifests"):
-        compare(side("a", 0.1), side("b", 0.1, manifest={"name": "other", "sha256": "1" * 64}))
+        compare_systems(side("a", 0.1), side("b", 0.1, manifest={"name": "other", "sha256": "1" * 64}))
 
 
 def test_results_without_a_common_clip_are_refused():
     with pytest.raises(ConfigError, match="share no clip"):
-        compare(side("a", 0.1), Side(label="b", evaluation=evaluation(result("other", "b")), system="b"))
+        compare_systems(
+            side("a", 0.1), ComparedSystem(label="b", evaluation=evaluation(result("other", "b")), system="b")
+        )
 
 
 def test_what_else_differs_is_remarked():
-    found = compare(side("a", 0.1), side("b", 0.1, hardware={"processor": "another"}))
+    found = compare_systems(side("a", 0.1), side("b", 0.1, hardware={"processor": "another"}))
     assert found.remarks == ("the hardware differs",)
 
 
 def test_a_truth_of_some_objects_is_remarked():
     some = evaluation(result("x", "a", exhaustive=False), result("y", "a", exhaustive=True), result("z", "a"))
     others = evaluation(*(result(clip, "b", exhaustive=clip != "x") for clip in "xy"))
-    (remark,) = compare(
-        Side(label="a", evaluation=some, system="a"), Side(label="b", evaluation=others, system="b")
+    (remark,) = compare_systems(
+        ComparedSystem(label="a", evaluation=some, system="a"), ComparedSystem(label="b", evaluation=others, system="b")
     ).remarks
     assert remark.startswith("the truth of x annotates only some objects: IDF1, IDP, HOTA, DetA, MOTA count whatever")
 
@@ -109,24 +113,24 @@ def stored(tmp_path: Path) -> Path:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         made = evaluation(result("x", "fast-snow"), result("x", "snow"))
-        outcome.write(made, tmp_path / name / outcome.EVALUATION)
+        results.write_evaluation(made, tmp_path / name / results.EVALUATION)
     return tmp_path
 
 
 def test_all_systems_that_both_have_are_compared(stored: Path):
-    pairs = sides(str(stored / "one"), str(stored / "two"))
+    pairs = select_sides(str(stored / "one"), str(stored / "two"))
     assert [(a.system, b.system) for a, b in pairs] == [("fast-snow", "fast-snow"), ("snow", "snow")]
 
 
 def test_systems_of_one_evaluation_are_compared_by_name(stored: Path):
-    ((a, b),) = sides(f"{stored / 'one'}:snow", f"{stored / 'one'}:fast-snow")
+    ((a, b),) = select_sides(f"{stored / 'one'}:snow", f"{stored / 'one'}:fast-snow")
     assert (a.system, b.system) == ("snow", "fast-snow")
 
 
 def test_nothing_to_compare_is_one_line(stored: Path):
     with pytest.raises(ConfigError, match="no two results to compare"):
-        sides(str(stored / "one"), str(stored / "one"))
+        select_sides(str(stored / "one"), str(stored / "one"))
     with pytest.raises(ConfigError, match="no results of 'other'; expected one of fast-snow, snow"):
-        sides(f"{stored / 'one'}:other", str(stored / "two"))
+        select_sides(f"{stored / 'one'}:other", str(stored / "two"))
     with pytest.raises(InputError, match="nowhere"):
-        sides(str(stored / "nowhere"), str(stored / "two"))
+        select_sides(str(stored / "nowhere"), str(stored / "two"))

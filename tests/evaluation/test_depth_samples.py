@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fast_snow.evaluation.depth import pair, score
-from fast_snow.evaluation.depth_samples import MOST_FRAMES, MOST_SIDE, DepthSamples, DepthWatch
+from fast_snow.evaluation.metrics.depth import pair_depth, score_depth
+from fast_snow.evaluation.metrics.depth_samples import MOST_FRAMES, MOST_SIDE, DepthSamples, DepthWatch
 from fast_snow.types import DepthOrigin, Frames, Geometry
 
 
@@ -89,7 +89,7 @@ def test_the_truth_beside_a_sample_is_of_the_same_place(grid, truth):
         return (2 + v[:, None] + 2 * u[None]).astype(np.float32)
 
     samples = DepthSamples().followed_by(frames(0, 1), geometry(plane(grid)[None]), 0.5)
-    error = score(samples.frames[0].beside(plane(truth)))
+    error = score_depth(samples.frames[0].beside(plane(truth)))
     assert error.rmse < 3 / min(grid)
     assert error.coverage == 1
 
@@ -99,7 +99,7 @@ def test_samples_of_a_small_grid_are_all_pairs():
     truth, found = (random.uniform(1, 5, (20, 30)).astype(np.float32) for _ in range(2))
     truth[:5], found[:, :5] = 0, 0
     samples = DepthSamples().followed_by(frames(0, 1), geometry(found[None]), 0.5)
-    assert score(samples.frames[0].beside(truth)) == score(pair(truth, found))
+    assert score_depth(samples.frames[0].beside(truth)) == score_depth(pair_depth(truth, found))
 
 
 def test_a_watched_engine_answers_as_before():

@@ -27,5 +27,5 @@ def test_a_terminated_evaluation_ends_in_one_line(tmp_path):
         process.send_signal(signal.SIGTERM)
         _, rest = process.communicate(timeout=60)
     assert process.returncode == 130, rest
-    assert rest.strip().splitlines()[-1].startswith("fast-snow: interrupted; what is done is kept")
+    assert rest.strip().splitlines()[-1].startswith("fast-snow: interrupted; finished runs are kept")
     assert "SIGTERM" not in rest

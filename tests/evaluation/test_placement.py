@@ -13,12 +13,17 @@ from scipy.spatial.transform import Rotation
 from fast_snow.alignment import Similarity
 from fast_snow.config import Config, DepthFilterConfig, StepConfig
 from fast_snow.errors import InputError
-from fast_snow.evaluation.fast_snow_system import fast_snow
-from fast_snow.evaluation.placement import PlacedObjects, anchored, compare, placed, placed_in
-from fast_snow.evaluation.stability import stability
-from fast_snow.evaluation.systems import SystemRun
-from fast_snow.evaluation.tracking import as_objects
-from fast_snow.evaluation.truth import ObjectsInFrame
+from fast_snow.evaluation.ground_truth import ObjectsInFrame
+from fast_snow.evaluation.metrics.geometry import measure_stability
+from fast_snow.evaluation.metrics.placement import (
+    PlacedObjects,
+    anchored,
+    compare_placement,
+    graph_places,
+    place_objects,
+)
+from fast_snow.evaluation.metrics.tracking import as_objects
+from fast_snow.evaluation.systems import SystemRun, run_fast_snow
 from fast_snow.inputs import from_recording, open_input
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode_labels
@@ -64,17 +69,17 @@ def true_objects(rendered: SyntheticScene) -> list[ObjectsInFrame]:
 def run(margin: int) -> SystemRun:
     rendered = scene()
     config = Config(depth_filter=DepthFilterConfig(min_points=1), step=StepConfig(mask_margin=margin))
-    return fast_snow(from_recording(as_recording(rendered), config.sampling), config)
+    return run_fast_snow(from_recording(as_recording(rendered), config.sampling), config)
 
 
-def places(rendered: SyntheticScene, T_truth_found: Similarity) -> list[PlacedObjects]:
+def places(rendered: SyntheticScene, T_truth_predicted: Similarity) -> list[PlacedObjects]:
     return [
-        placed(
+        place_objects(
             each,
             depth=rendered.depth[each.frame],
             intrinsics=rendered.intrinsics,
             T_world_camera=rendered.T_world_camera[each.frame],
-            T_truth_found=T_truth_found,
+            T_truth_predicted=T_truth_predicted,
         )
         for each in true_objects(rendered)
     ]
@@ -84,7 +89,7 @@ def test_a_wall_is_where_it_is():
     depth = np.full(GRID, 2, np.float32)
     turned = np.eye(4)
     turned[:3, :3], turned[:3, 3] = Rotation.from_euler("z", 90, degrees=True).as_matrix(), [0, 0, 5]
-    found = placed(objects(3, boxes((6, 2, 11, 23))), depth=depth, intrinsics=K, T_world_camera=turned)
+    found = place_objects(objects(3, boxes((6, 2, 11, 23))), depth=depth, intrinsics=K, T_world_camera=turned)
     # columns 6 to 10 are x = -1 to -0.6 of the camera, rows 2 to 22 y = -1 to 1; the camera's x is the world's y
     assert found.frame == 3
     np.testing.assert_allclose(found.centroid, [[0, -0.8, 7]], atol=1e-6)
@@ -94,27 +99,33 @@ def test_a_wall_is_where_it_is():
 def test_objects_without_depth_have_no_place():
     depth = np.full(GRID, 2, np.float32)
     depth[:, 16:] = 0
-    found = placed(objects(0, boxes((2, 2, 8, 8), (20, 2, 28, 8))), depth=depth, intrinsics=K, T_world_camera=np.eye(4))
+    found = place_objects(
+        objects(0, boxes((2, 2, 8, 8), (20, 2, 28, 8))), depth=depth, intrinsics=K, T_world_camera=np.eye(4)
+    )
     assert found.object_id.tolist() == [1]
 
 
 def test_masks_are_brought_to_the_grid_of_the_depth():
     depth = np.full((12, 16), 2, np.float32)
-    found = placed(objects(0, boxes((0, 0, 16, 24))), depth=depth, intrinsics=K, T_world_camera=np.eye(4))
+    found = place_objects(objects(0, boxes((0, 0, 16, 24))), depth=depth, intrinsics=K, T_world_camera=np.eye(4))
     np.testing.assert_allclose(found.extent, [[0.7, 1.1, 0]], atol=1e-6)  # 8 × 12 pixels of 0.1 m
 
 
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(0.2, 5))
 def test_the_truth_is_measured_along_the_axes_of_the_graphs_world(seed: int, scale: float):
     random = np.random.default_rng(seed)
-    T_truth_found = Similarity(scale=scale, R=Rotation.random(random_state=seed).as_matrix(), t=random.normal(size=3))
+    T_truth_predicted = Similarity(
+        scale=scale, R=Rotation.random(random_state=seed).as_matrix(), t=random.normal(size=3)
+    )
     depth = random.uniform(1, 4, GRID).astype(np.float32)
     known = objects(0, boxes((2, 2, 20, 20)))
-    plain = placed(known, depth=depth, intrinsics=K, T_world_camera=np.eye(4))
-    along = placed(known, depth=depth, intrinsics=K, T_world_camera=np.eye(4), T_truth_found=T_truth_found)
+    plain = place_objects(known, depth=depth, intrinsics=K, T_world_camera=np.eye(4))
+    along = place_objects(
+        known, depth=depth, intrinsics=K, T_world_camera=np.eye(4), T_truth_predicted=T_truth_predicted
+    )
     # p_truth = scale · R · p_graph + t, and a graph's lengths times scale are the truth's
-    np.testing.assert_allclose(along.centroid @ T_truth_found.R.T + T_truth_found.t, plain.centroid, atol=1e-5)
-    expected = placed(known, depth=depth, intrinsics=K, T_world_camera=_pose(T_truth_found.R.T))
+    np.testing.assert_allclose(along.centroid @ T_truth_predicted.R.T + T_truth_predicted.t, plain.centroid, atol=1e-5)
+    expected = place_objects(known, depth=depth, intrinsics=K, T_world_camera=_pose(T_truth_predicted.R.T))
     np.testing.assert_allclose(along.extent, expected.extent, atol=1e-5)
 
 
@@ -129,13 +140,13 @@ def test_exact_masks_and_depth_are_placed_exactly():
     made = run(margin=0)
     found = as_objects(made.labelled, made.graph.ego.source_frame, rendered.ids.shape[1:])
     known = places(rendered, anchored(rendered.T_world_camera[0]))
-    errors = compare(true_objects(rendered), found, known, placed_in(made.graph))
+    errors = compare_placement(true_objects(rendered), found, known, graph_places(made.graph))
     assert len(errors) == sum(map(len, known))
     assert (errors.unmatched, errors.unplaced) == (0, 0)
     assert errors.centroid.max() < 1e-4
     assert np.abs(errors.extent).max() < 1e-4
     assert set(errors.figures()) == {"centroid", "centroid_p90", "extent"}
-    assert len(set(zip(errors.true_id.tolist(), errors.found_id.tolist(), strict=True))) == len(STILL)
+    assert len(set(zip(errors.true_id.tolist(), errors.predicted_id.tolist(), strict=True))) == len(STILL)
 
 
 def test_true_places_are_the_scenes_own():
@@ -153,8 +164,8 @@ def test_a_margin_moves_centroids_and_shrinks_extents():
     rendered = scene()
     made = run(margin=2)
     found = as_objects(made.labelled, made.graph.ego.source_frame, rendered.ids.shape[1:])
-    errors = compare(
-        true_objects(rendered), found, places(rendered, anchored(rendered.T_world_camera[0])), placed_in(made.graph)
+    errors = compare_placement(
+        true_objects(rendered), found, places(rendered, anchored(rendered.T_world_camera[0])), graph_places(made.graph)
     )
     assert 1e-3 < errors.figures()["centroid"] < 0.1
     assert (errors.extent <= 1e-6).all()
@@ -176,7 +187,7 @@ def test_a_graph_without_metric_scale_is_compared_in_the_truths_unit():
             for object_id, track in graph.tracks.items()
         },
     )
-    for metric, unknown in zip(placed_in(graph), placed_in(halved, scale=2.0), strict=True):
+    for metric, unknown in zip(graph_places(graph), graph_places(halved, scale=2.0), strict=True):
         np.testing.assert_allclose(unknown.centroid, metric.centroid)
         np.testing.assert_allclose(unknown.extent, metric.extent)
 
@@ -186,8 +197,8 @@ def test_by_hand():
     truth = [objects(4, boxes(near, far), ids=[1, 2])]
     found = [objects(4, boxes(far, near), ids=[7, 9])]
     known = [at(4, (1, (0, 0, 2)), (2, (1, 0, 2)))]
-    errors = compare(truth, found, known, [at(4, (7, (1, 0, 2.5)), (9, (3, 4, 2)), extent=0.5)])
-    assert list(zip(errors.true_id.tolist(), errors.found_id.tolist(), strict=True)) == [(1, 9), (2, 7)]
+    errors = compare_placement(truth, found, known, [at(4, (7, (1, 0, 2.5)), (9, (3, 4, 2)), extent=0.5)])
+    assert list(zip(errors.true_id.tolist(), errors.predicted_id.tolist(), strict=True)) == [(1, 9), (2, 7)]
     np.testing.assert_allclose(errors.centroid, [5, 0.5])
     np.testing.assert_allclose(errors.extent, -0.5)
     assert errors.frame.tolist() == [4, 4]
@@ -198,26 +209,26 @@ def test_what_is_not_matched_or_not_placed_is_counted():
     near, far = (2, 2, 10, 10), (14, 2, 22, 10)
     truth = [objects(0, boxes(near, far, (24, 12, 30, 20)), ids=[1, 2, 3])]
     known = [at(0, (1, (0, 0, 2)), (2, (1, 0, 2)))]  # the third has no depth
-    errors = compare(truth, [objects(0, boxes(near), ids=[7])], known, [at(0, (8, (0, 0, 2)))])
+    errors = compare_placement(truth, [objects(0, boxes(near), ids=[7])], known, [at(0, (8, (0, 0, 2)))])
     assert (len(errors), errors.unmatched, errors.unplaced) == (0, 1, 1)
     assert errors.figures() == {}
 
 
 def test_no_common_frame_is_one_line():
     truth = [objects(0, boxes((2, 2, 10, 10)))]
-    with pytest.raises(InputError, match=r"1 frames have true places, 1 true masks, 1 found ones and no frame all"):
-        compare(truth, truth, [at(0, (1, (0, 0, 2)))], [at(1, (1, (0, 0, 2)))])
+    with pytest.raises(InputError, match=r"1 frames have true places, 1 true masks, 1 predicted ones and no frame all"):
+        compare_placement(truth, truth, [at(0, (1, (0, 0, 2)))], [at(1, (1, (0, 0, 2)))])
 
 
 def test_boxes_alone_have_no_place():
     bare = ObjectsInFrame(frame=5, object_id=np.array([1]), box_xyxy=np.ones((1, 4), np.float32))
     with pytest.raises(InputError, match="frame 5: the true objects have boxes alone"):
-        placed(bare, depth=np.ones(GRID, np.float32), intrinsics=K, T_world_camera=np.eye(4))
+        place_objects(bare, depth=np.ones(GRID, np.float32), intrinsics=K, T_world_camera=np.eye(4))
 
 
 def test_objects_at_rest_stay_where_they_are():
     graph = run(margin=0).graph
-    still = stability(graph)
+    still = measure_stability(graph)
     assert len(still) == len(STILL)
     for object_id, spread, observations in zip(still.object_id, still.spread, still.observations, strict=True):
         centroid = np.array([each.centroid for each in graph.tracks[int(object_id)].observations], np.float64)
@@ -225,23 +236,23 @@ def test_objects_at_rest_stay_where_they_are():
         assert spread == pytest.approx(np.sqrt(centroid.var(axis=0).sum()))
     assert 0 < still.figures()["spread"] <= still.figures()["spread_p90"] < 0.2  # other sides come into view
     first = int(still.object_id[0])
-    assert stability(graph, {first}, scale=3.0).spread.tolist() == pytest.approx([3 * still.spread[0]])
+    assert measure_stability(graph, {first}, scale=3.0).spread.tolist() == pytest.approx([3 * still.spread[0]])
 
 
 def test_objects_seen_once_say_nothing_of_stability():
     graph = run(margin=0).graph
-    assert len(stability(graph, least=99)) == 0
-    assert stability(graph, ()).figures() == {}
+    assert len(measure_stability(graph, least=99)) == 0
+    assert measure_stability(graph, ()).figures() == {}
     with pytest.raises(InputError, match="the graph has no object 12345"):
-        stability(graph, [12345])
+        measure_stability(graph, [12345])
     with pytest.raises(InputError, match="got 1 as the least observations"):
-        stability(graph, least=1)
+        measure_stability(graph, least=1)
 
 
 def test_a_kitchen_at_rest_is_still_to_a_decimetre(clips: Path):
     config = Config()
     config = replace(config, sampling=replace(config.sampling, max_frames=4))
-    graph = fast_snow(open_input(clips / "redkitchen_dev", config.sampling), config).graph
-    still = stability(graph, least=3)
+    graph = run_fast_snow(open_input(clips / "redkitchen_dev", config.sampling), config).graph
+    still = measure_stability(graph, least=3)
     assert len(still) > 3
     assert 0 < still.figures()["spread"] < 0.1

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from fast_snow.errors import FastSnowWarning, InputError
+from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
 from fast_snow.evaluation.readers.depth_maps import read_7_scenes_depth, read_depth_folder
-from fast_snow.evaluation.readers.source import Kind, TruthSource
 from fast_snow.evaluation.readers.trajectories import read_7_scenes, read_poses_c2w, read_tum
 from fast_snow.inputs.recording_folder import read_recording_folder
 
 
 def source(**more):
-    return TruthSource(**({"kind": Kind.POSES, "format": "", "path": ""} | more))
+    return TruthSource(**({"kind": TruthKind.POSES, "format": "", "path": ""} | more))
 
 
 QUARTER = np.array([[0, 0, 1, 1], [0, 1, 0, 2], [-1, 0, 0, 3], [0, 0, 0, 1]], float)

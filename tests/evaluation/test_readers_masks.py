@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fast_snow.errors import InputError
+from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
 from fast_snow.evaluation.readers.coco_rle import from_coco, to_coco
 from fast_snow.evaluation.readers.id_maps import read_davis, read_mots_png
-from fast_snow.evaluation.readers.mots_text import read_mots_text
-from fast_snow.evaluation.readers.source import Kind, TruthSource
+from fast_snow.evaluation.readers.motchallenge import read_mots_text
 from fast_snow.evaluation.readers.youtube_vis import read_youtube_vis
 from fast_snow.kernels.masks import decode, encode, validate
 
@@ -26,7 +26,7 @@ SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12))
 
 
 def source(**more):
-    return TruthSource(**({"kind": Kind.MASKS, "format": "", "path": ""} | more))
+    return TruthSource(**({"kind": TruthKind.MASKS, "format": "", "path": ""} | more))
 
 
 def write_png(path, ids):
@@ -91,8 +91,8 @@ def test_run_lengths_of_a_large_mask_equal_pycocotools():
     [
         ("04", (3, 4), "4 pixels in all, expected 12"),
         ([5, 8], (3, 4), "13 pixels in all, expected 12"),
-        ([-1, 13], (3, 4), "no whole numbers"),
-        ([True, 11], (3, 4), "no whole numbers"),
+        ([-1, 13], (3, 4), "other values than integers"),
+        ([True, 11], (3, 4), "other values than integers"),
         ("P", (3, 4), "expected COCO's compressed ones"),  # says that more follows, and ends
         ("PPPPPPPPP0", (3, 4), "expected COCO's compressed ones"),
         ("0 4", (3, 4), "expected COCO's compressed ones"),
@@ -376,10 +376,10 @@ def damaged(change):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([], "got a list of 0, expected an object"),
+        ([], "got an array of 0, expected object"),
         ({}, "has no 'videos'"),
         (video_json(videos=[]), "holds videos an array of 0, not one of id 7"),
-        (video_json(annotations={}), "annotations: got an object of 0, expected a list"),
+        (video_json(annotations={}), "annotations: got an object of 0, expected array"),
         (damaged(lambda c: c["annotations"][0].pop("id")), r"annotations\[0\]: has no 'id'"),
         (damaged(lambda c: c["annotations"][1].update(id=20)), "id 20 comes a second time"),
         (damaged(lambda c: c["annotations"][0]["segmentations"].pop()), "got 2 entries, expected 3, one per frame"),
@@ -393,7 +393,7 @@ def damaged(change):
             r"segmentations\[0\]\.counts: run lengths of 4 pixels",
         ),
         (video_json(videos=[{"id": 7, "width": 4, "height": 3, "length": 10**12}], annotations=[]), "at most 36000"),
-        (damaged(lambda c: c["videos"][0].update(width=-4)), "width: got -4, expected a whole number of at least 1"),
+        (damaged(lambda c: c["videos"][0].update(width=-4)), "width: got -4, expected at least 1"),
     ],
 )
 def test_youtube_vis_json_that_cannot_be_is_refused_by_place(tmp_path, content, message):

@@ -17,10 +17,10 @@ pytest.importorskip("trackeval")
 import trackeval
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.association import associate, duplicate_ids, match
-from fast_snow.evaluation.overlap import iou, share_ignored
-from fast_snow.evaluation.tracking import as_objects, score
-from fast_snow.evaluation.truth import ObjectsInFrame
+from fast_snow.evaluation.ground_truth import ObjectsInFrame
+from fast_snow.evaluation.metrics.association import associate_clip, duplicate_ids, match_objects
+from fast_snow.evaluation.metrics.overlap import iou, share_ignored
+from fast_snow.evaluation.metrics.tracking import as_objects, score_tracking
 from fast_snow.kernels.masks import decode, encode, encode_labels
 from fast_snow.types import LabelledMasks
 from tests.building import GRID, boxes
@@ -67,15 +67,15 @@ def read_mot(path: Path) -> list[ObjectsInFrame]:
 def test_published_values(clips: Path):
     folder = clips / "tud_campus"
     expected = json.loads((folder / "reference.json").read_text())
-    found = score(read_mot(folder / "gt.txt"), read_mot(folder / "test.txt"), by="box")
+    found = score_tracking(read_mot(folder / "gt.txt"), read_mot(folder / "test.txt"), by="box")
     published = expected["published_py_motmetrics"]
     for name in ("idf1", "idp", "idr", "mota", "motp"):
         assert getattr(found, name) == pytest.approx(published[name], abs=1e-6)
     assert (found.switches, found.fragmentations) == (7, 7)
     assert (found.misses, found.false_positives) == (published["num_misses"], published["num_false_positives"])
     assert found.matches + found.misses == found.objects
-    assert found.matches + found.false_positives == found.found
-    assert 2 * found.id_matches / (found.objects + found.found) == pytest.approx(found.idf1)
+    assert found.matches + found.false_positives == found.predicted
+    assert 2 * found.id_matches / (found.objects + found.predicted) == pytest.approx(found.idf1)
     for name, value in expected["recomputed_hota"].items():
         assert getattr(found, name.lower()) == pytest.approx(value, abs=1e-6)
     assert found.frames == expected["frames"]
@@ -85,20 +85,20 @@ def test_published_values(clips: Path):
 
 @pytest.mark.parametrize("by", ["mask", "box"])
 def test_perfect(by: str):
-    found = score(clip(*TWO), clip(*TWO), by=by)
+    found = score_tracking(clip(*TWO), clip(*TWO), by=by)
     assert found.idf1 == found.idp == found.idr == found.mota == found.hota == found.deta == found.assa == 1
     assert found.recall == 1
     assert found.motp == found.switches == found.fragmentations == found.misses == found.false_positives == 0
-    assert (found.frames, found.objects, found.found, found.matches, found.id_matches) == (6, 12, 12, 12, 12)
+    assert (found.frames, found.objects, found.predicted, found.matches, found.id_matches) == (6, 12, 12, 12, 12)
 
 
 def test_ids_need_not_be_the_same_nor_small():
     renamed = [{2**60: LEFT, 7: RIGHT}] * 6
-    assert score(clip(*TWO), clip(*renamed), by="mask").idf1 == 1
+    assert score_tracking(clip(*TWO), clip(*renamed), by="mask").idf1 == 1
 
 
 def test_one_switch():
-    found = score(clip(*[{1: LEFT}] * 6), clip(*[{5: LEFT}] * 4, *[{6: LEFT}] * 2), by="mask")
+    found = score_tracking(clip(*[{1: LEFT}] * 6), clip(*[{5: LEFT}] * 4, *[{6: LEFT}] * 2), by="mask")
     assert (found.switches, found.fragmentations, found.misses) == (1, 0, 0)
     assert found.mota == pytest.approx(1 - 1 / 6)
     assert found.idf1 == pytest.approx(2 * 4 / 12)
@@ -109,14 +109,14 @@ def test_one_switch():
 
 def test_swap():
     swapped = [{1: LEFT, 2: RIGHT}] * 3 + [{2: LEFT, 1: RIGHT}] * 3
-    found = score(clip(*TWO), clip(*swapped), by="mask")
+    found = score_tracking(clip(*TWO), clip(*swapped), by="mask")
     assert (found.switches, found.fragmentations) == (2, 0)
     assert found.idf1 == pytest.approx(0.5)
     assert found.assa == pytest.approx(3 / 9)
 
 
 def test_gap_of_the_tracker():
-    found = score(clip(*[{1: LEFT}] * 6), clip({1: LEFT}, {1: LEFT}, {}, {}, {1: LEFT}, {1: LEFT}), by="mask")
+    found = score_tracking(clip(*[{1: LEFT}] * 6), clip({1: LEFT}, {1: LEFT}, {}, {}, {1: LEFT}, {1: LEFT}), by="mask")
     assert (found.switches, found.fragmentations, found.misses) == (0, 1, 2)
     assert found.idf1 == pytest.approx(2 * 4 / (6 + 4))
     assert found.fragmentations_per_1000 == pytest.approx(1000 / 6)
@@ -124,60 +124,62 @@ def test_gap_of_the_tracker():
 
 def test_gap_of_the_truth_does_not_fragment():
     gap = [{1: LEFT}, {1: LEFT}, {}, {}, {1: LEFT}]
-    assert score(clip(*gap), clip(*gap), by="mask").fragmentations == 0
-    again = score(clip(*gap), clip(*gap[:3], {}, {2: LEFT}), by="mask")
+    assert score_tracking(clip(*gap), clip(*gap), by="mask").fragmentations == 0
+    again = score_tracking(clip(*gap), clip(*gap[:3], {}, {2: LEFT}), by="mask")
     assert (again.switches, again.fragmentations) == (1, 0)  # a switch however long ago the last match was
 
 
 def test_lost_for_good_is_no_fragmentation():
-    assert score(clip(*[{1: LEFT}] * 4), clip({1: LEFT}, {1: LEFT}, {}, {}), by="mask").fragmentations == 0
-    assert score(clip(*[{1: LEFT}] * 4), clip({}, {}, {1: LEFT}, {1: LEFT}), by="mask").fragmentations == 0
+    assert score_tracking(clip(*[{1: LEFT}] * 4), clip({1: LEFT}, {1: LEFT}, {}, {}), by="mask").fragmentations == 0
+    assert score_tracking(clip(*[{1: LEFT}] * 4), clip({}, {}, {1: LEFT}, {1: LEFT}), by="mask").fragmentations == 0
 
 
 def test_flicker():
-    found = score(clip(*[{1: LEFT}] * 7), clip(*[{1: LEFT} if i % 2 == 0 else {} for i in range(7)]), by="mask")
+    found = score_tracking(
+        clip(*[{1: LEFT}] * 7), clip(*[{1: LEFT} if i % 2 == 0 else {} for i in range(7)]), by="mask"
+    )
     assert (found.switches, found.fragmentations, found.misses) == (0, 3, 3)
 
 
 def test_coming_back_as_another_is_a_switch_and_a_fragmentation():
-    found = score(clip(*[{1: LEFT}] * 3), clip({1: LEFT}, {}, {2: LEFT}), by="mask")
+    found = score_tracking(clip(*[{1: LEFT}] * 3), clip({1: LEFT}, {}, {2: LEFT}), by="mask")
     assert (found.switches, found.fragmentations) == (1, 1)
 
 
 def test_nothing_found():
-    found = score(clip(*TWO), clip(*[{}] * 6), by="mask")
+    found = score_tracking(clip(*TWO), clip(*[{}] * 6), by="mask")
     assert found.idf1 == found.idp == found.idr == found.mota == found.hota == found.deta == found.assa == 0
     assert found.recall == 0
-    assert (found.misses, found.matches, found.found) == (12, 0, 0)
+    assert (found.misses, found.matches, found.predicted) == (12, 0, 0)
     assert math.isnan(found.motp)
 
 
 def test_all_wrong():
-    found = score(clip(*[{1: LEFT}] * 2), clip(*[{1: FAR, 2: RIGHT}] * 2), by="mask")
+    found = score_tracking(clip(*[{1: LEFT}] * 2), clip(*[{1: FAR, 2: RIGHT}] * 2), by="mask")
     assert found.mota == pytest.approx(1 - (2 + 4) / 2)
     assert found.idf1 == found.hota == 0
 
 
 def test_a_true_frame_without_an_entry_is_missed():
-    found = score(clip(*TWO), clip(*TWO)[:4], by="mask")
+    found = score_tracking(clip(*TWO), clip(*TWO)[:4], by="mask")
     assert (found.frames, found.misses) == (6, 4)
 
 
 def test_frames_outside_the_truth_do_not_count():
-    found = score(clip(*TWO)[2:4], clip(*TWO), by="mask")
+    found = score_tracking(clip(*TWO)[2:4], clip(*TWO), by="mask")
     assert (found.frames, found.frames_outside, found.false_positives, found.idf1) == (2, 4, 0, 1)
 
 
 def test_the_threshold_is_met_by_its_own_value():
     half = {1: (2, 2, 10, 6)}  # IoU 1/2 with LEFT
-    assert score(clip({1: LEFT}), clip(half), by="mask").matches == 1
-    assert score(clip({1: LEFT}), clip(half), by="mask", iou_threshold=0.51).matches == 0
+    assert score_tracking(clip({1: LEFT}), clip(half), by="mask").matches == 1
+    assert score_tracking(clip({1: LEFT}), clip(half), by="mask", iou_threshold=0.51).matches == 0
 
 
 def test_what_lies_in_ignored_regions_counts_neither_way():
     truth = [masked(0, {1: LEFT}, ignore=(11, 0, 32, 11))]
-    found = score(truth, [masked(0, {1: LEFT, 2: RIGHT, 3: FAR})], by="mask")
-    assert (found.ignored, found.false_positives, found.found) == (1, 1, 2)  # FAR is outside of it
+    found = score_tracking(truth, [masked(0, {1: LEFT, 2: RIGHT, 3: FAR})], by="mask")
+    assert (found.ignored, found.false_positives, found.predicted) == (1, 1, 2)  # FAR is outside of it
     assert found.idp == 0.5
 
 
@@ -185,12 +187,12 @@ def test_what_lies_in_ignored_regions_counts_neither_way():
 @pytest.mark.parametrize("by", ["mask", "box"])
 def test_more_than_half_must_be_in_an_ignored_region(edge: int, ignored: int, by: str):
     truth = [masked(0, {1: LEFT}, ignore=(12, 0, edge, 24))]
-    assert score(truth, [masked(0, {2: RIGHT})], by=by).ignored == ignored
+    assert score_tracking(truth, [masked(0, {2: RIGHT})], by=by).ignored == ignored
 
 
 def test_a_match_in_an_ignored_region_stays():
     truth = [masked(0, {1: LEFT}, ignore=(0, 0, 32, 24))]
-    found = score(truth, [masked(0, {1: LEFT, 2: RIGHT})], by="mask")
+    found = score_tracking(truth, [masked(0, {1: LEFT, 2: RIGHT})], by="mask")
     assert (found.matches, found.ignored, found.idf1) == (1, 1, 1)
 
 
@@ -217,50 +219,50 @@ def test_iou_of_empty_boxes_is_0():
 
 def test_as_many_pairs_as_can_be():
     ratio = np.array([[0.5, 0.99, 0], [0, 0.5, 0.99], [0, 0, 0.5]])  # the greatest sum alone would leave the last out
-    assert match(ratio, 0.5).tolist() == [[0, 0], [1, 1], [2, 2]]
-    assert match(np.zeros((2, 2)), 0.5).tolist() == []
+    assert match_objects(ratio, 0.5).tolist() == [[0, 0], [1, 1], [2, 2]]
+    assert match_objects(np.zeros((2, 2)), 0.5).tolist() == []
 
 
 def test_sizes_that_differ_are_one_line():
-    with pytest.raises(InputError, match=r"frame 0: the truth is of 32 x 24 pixels, .* found of 16 x 12; bring it"):
-        score(clip({1: LEFT}), [masked(0, {1: (1, 1, 5, 5)}, grid=(12, 16))], by="mask")
+    with pytest.raises(InputError, match="frame 0: the truth is of 32 x 24 pixels, the prediction of 16 x 12;"):
+        score_tracking(clip({1: LEFT}), [masked(0, {1: (1, 1, 5, 5)}, grid=(12, 16))], by="mask")
 
 
 def test_sizes_that_differ_are_seen_where_nothing_is_found():
     with pytest.raises(InputError, match="bring it to the truth's size"):
-        score(clip({1: LEFT}), [masked(0, {}, grid=(12, 16))], by="mask")
+        score_tracking(clip({1: LEFT}), [masked(0, {}, grid=(12, 16))], by="mask")
 
 
 def test_no_common_frame_is_one_line():
-    with pytest.raises(InputError, match="2 frames from 0 to 1, found are 1 frames from 5 to 5: none in common"):
-        score(clip({}, {1: LEFT}), [masked(5, {1: LEFT})], by="mask")
-    with pytest.raises(InputError, match="found are no frames"):
-        score(clip({1: LEFT}), [], by="mask")
+    with pytest.raises(InputError, match="2 frames from 0 to 1, prediction has 1 frames from 5 to 5: none in common"):
+        score_tracking(clip({}, {1: LEFT}), [masked(5, {1: LEFT})], by="mask")
+    with pytest.raises(InputError, match="prediction has no frames"):
+        score_tracking(clip({1: LEFT}), [], by="mask")
 
 
 def test_truth_without_objects_is_one_line():
     with pytest.raises(InputError, match="truth has no object in 1 frames"):
-        score(clip({}), clip({1: LEFT}), by="mask")
+        score_tracking(clip({}), clip({1: LEFT}), by="mask")
 
 
 def test_frames_and_ids_come_once():
     twice = entry(3, {1: LEFT})
-    with pytest.raises(InputError, match="found: frame 3 comes twice"):
-        score([twice], [twice, twice], by="box")
+    with pytest.raises(InputError, match="prediction: frame 3 comes twice"):
+        score_tracking([twice], [twice, twice], by="box")
     doubled = ObjectsInFrame(frame=3, object_id=np.array([4, 4]), box_xyxy=np.zeros((2, 4), np.float32))
     assert duplicate_ids(each.object_id for each in (twice, doubled, doubled)) == 2
-    with pytest.raises(InputError, match="found: frame 3 has object 4 twice"):
-        score([twice], [doubled], by="box")
+    with pytest.raises(InputError, match="prediction: frame 3 has object 4 twice"):
+        score_tracking([twice], [doubled], by="box")
 
 
 def test_masks_that_are_not_there_are_one_line():
     with pytest.raises(InputError, match="frame 0: the true objects have boxes alone; compare by boxes"):
-        score([entry(0, {1: LEFT})], clip({1: LEFT}), by="mask")
+        score_tracking([entry(0, {1: LEFT})], clip({1: LEFT}), by="mask")
 
 
 def test_a_threshold_out_of_range():
     with pytest.raises(InputError, match="IoU threshold: got 0"):
-        score(clip({1: LEFT}), clip({1: LEFT}), by="mask", iou_threshold=0.0)
+        score_tracking(clip({1: LEFT}), clip({1: LEFT}), by="mask", iou_threshold=0.0)
 
 
 def test_our_masks_take_the_size_and_the_frames_of_the_truth():
@@ -352,12 +354,12 @@ def test_ignored_regions_and_hota_are_those_of_trackeval(clips: Path):
     truth = read_mots(clips / "mots20_05_dev")[:20]
     found = damaged(truth)
     data = prepared_by_trackeval(truth, found)
-    ours = associate(truth, found, by="mask", iou_threshold=0.5)
+    ours = associate_clip(truth, found, by="mask", iou_threshold=0.5)
     assert ours.ignored > 0
-    assert data["num_tracker_dets"] == sum(len(each.found) for each in ours.frames)
+    assert data["num_tracker_dets"] == sum(len(each.predicted) for each in ours.frames)
     for pair, theirs in zip(ours.frames, data["similarity_scores"], strict=True):
         np.testing.assert_allclose(pair.iou, theirs, rtol=0, atol=1e-15)
-    scores = score(truth, found, by="mask")
+    scores = score_tracking(truth, found, by="mask")
     hota = trackeval.metrics.HOTA().eval_sequence(data)
     identity = trackeval.metrics.Identity({"PRINT_CONFIG": False}).eval_sequence(data)
     clear = trackeval.metrics.CLEAR({"PRINT_CONFIG": False}).eval_sequence(data)

@@ -6,11 +6,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 from fast_snow import untrusted_json
-from fast_snow.engines.compiled.json_fields import Fields
 from fast_snow.errors import EngineError, InputError
 from fast_snow.limits import SMALL_JSON_FILE
+from fast_snow.typed_json import Check, at_least, build_dataclass, in_range, matching, short
 from fast_snow.untrusted_files import open_file
 
 FORMAT_VERSION = 1
@@ -18,9 +19,25 @@ TARGETS = ("onnx", "tensorrt")
 PRECISIONS = ("fp32", "fp16")
 _PIECE_BYTES = 1 << 20
 
-Axis = int | str
-Sizes = tuple[int, ...]
-Profile = tuple[Sizes, Sizes, Sizes]
+
+def _is_line(value: str) -> bool:
+    return value != "" and value.isprintable()
+
+
+def _names_file(value: str) -> bool:
+    return _is_line(value) and value not in (".", "..") and not set(value) & set("/\\:")
+
+
+Line = Annotated[str, Check(_is_line, "one line of text")]
+FileName = Annotated[str, Check(_names_file, "a file name without a folder")]
+Sha256 = Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
+Size = Annotated[int, in_range(1, 2**62)]
+Difference = Annotated[float, at_least(0)]
+Axis = Annotated[int, in_range(0, 2**62)] | Line
+Sizes = tuple[Size, ...]
+Profile = Annotated[
+    tuple[Sizes, Sizes, Sizes], Check(lambda sizes: len(set(map(len, sizes))) == 1, "3 lists of sizes of one length")
+]
 """Smallest, usual and largest sizes of one input."""
 
 
@@ -34,17 +51,17 @@ class FileRecord:
         sha256: of its content, in hexadecimal.
     """
 
-    name: str
-    size_bytes: int
-    sha256: str
+    name: FileName
+    size_bytes: Annotated[int, in_range(0, 2**62)]
+    sha256: Sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRecord:
     """One input or output; an axis of free size has a name instead of a size."""
 
-    name: str
-    dtype: str
+    name: Line
+    dtype: Line
     shape: tuple[Axis, ...]
 
 
@@ -52,8 +69,8 @@ class TensorRecord:
 class Agreement:
     """Absolute difference from torch over all elements of one output."""
 
-    largest: float
-    mean: float
+    largest: Difference
+    mean: Difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +84,9 @@ class EngineOrigin:
         onnx: the file it was built from.
     """
 
-    gpu: str
-    compute_capability: str
-    tensorrt: str
+    gpu: Line
+    compute_capability: Line
+    tensorrt: Line
     onnx: FileRecord
 
 
@@ -96,19 +113,19 @@ class Manifest:
         origin: of a TensorRT engine; None for ONNX, which runs anywhere.
     """
 
-    model: str
-    variant: str
-    target: str
-    precision: str
-    frame: tuple[int, int]
-    opset: int
+    model: Line
+    variant: Line
+    target: Annotated[str, Check(TARGETS.__contains__, " or ".join(TARGETS))]
+    precision: Annotated[str, Check(PRECISIONS.__contains__, " or ".join(PRECISIONS))]
+    frame: tuple[Size, Size]
+    opset: Annotated[int, at_least(1)]
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
-    profiles: Mapping[str, Profile]
-    weights_sha256: str
-    packages: Mapping[str, str]
-    tolerance: Mapping[str, float]
-    parity: Mapping[str, Agreement]
+    profiles: Mapping[Line, Profile]
+    weights_sha256: Sha256
+    packages: Mapping[Line, Line]
+    tolerance: Mapping[Line, Difference]
+    parity: Mapping[Line, Agreement]
     artefact: FileRecord
     external: tuple[FileRecord, ...] = ()
     origin: EngineOrigin | None = None
@@ -162,60 +179,11 @@ def read(path: Path) -> Manifest:
     """
     try:
         content = untrusted_json.load(path, limit=SMALL_JSON_FILE)
+        if isinstance(content, dict):
+            version = content.pop("format_version", None)
+            if version != FORMAT_VERSION:
+                found = f"{path}: format version {short(version)}"
+                raise InputError(f"{found}, this version of fast-snow reads {FORMAT_VERSION}")
+        return build_dataclass(Manifest, content, str(path), complete=True)
     except InputError as error:
         raise EngineError(f"not a readable manifest of a compiled network: {error}") from None
-    fields = Fields(content, str(path))
-    version = fields.integer("format_version", low=0)
-    if version != FORMAT_VERSION:
-        raise EngineError(f"{path}: format version {version}, this version of fast-snow reads {FORMAT_VERSION}")
-    return _manifest(fields)
-
-
-def _manifest(fields: Fields) -> Manifest:
-    height, width = fields.sizes("frame", length=2)
-    return Manifest(
-        model=fields.text("model"),
-        variant=fields.text("variant"),
-        target=fields.one_of("target", TARGETS),
-        precision=fields.one_of("precision", PRECISIONS),
-        frame=(height, width),
-        opset=fields.integer("opset", low=1),
-        inputs=tuple(_tensor(each) for each in fields.items("inputs")),
-        outputs=tuple(_tensor(each) for each in fields.items("outputs")),
-        profiles={name: _profile(fields.part("profiles"), name) for name in fields.part("profiles").names()},
-        weights_sha256=fields.sha256("weights_sha256"),
-        packages={name: fields.part("packages").text(name) for name in fields.part("packages").names()},
-        tolerance={name: fields.part("tolerance").measure(name) for name in fields.part("tolerance").names()},
-        parity={name: _agreement(fields.part("parity").part(name)) for name in fields.part("parity").names()},
-        artefact=_file(fields.part("artefact")),
-        external=tuple(_file(each) for each in fields.items("external")),
-        origin=None if fields.absent("origin") else _origin(fields.part("origin")),
-    )
-
-
-def _tensor(fields: Fields) -> TensorRecord:
-    return TensorRecord(name=fields.text("name"), dtype=fields.text("dtype"), shape=fields.axes("shape"))
-
-
-def _profile(fields: Fields, name: str) -> Profile:
-    smallest, usual, largest = fields.rows(name, count=3)
-    return smallest, usual, largest
-
-
-def _agreement(fields: Fields) -> Agreement:
-    return Agreement(largest=fields.measure("largest"), mean=fields.measure("mean"))
-
-
-def _file(fields: Fields) -> FileRecord:
-    return FileRecord(
-        name=fields.file_name("name"), size_bytes=fields.integer("size_bytes", low=0), sha256=fields.sha256("sha256")
-    )
-
-
-def _origin(fields: Fields) -> EngineOrigin:
-    return EngineOrigin(
-        gpu=fields.text("gpu"),
-        compute_capability=fields.text("compute_capability"),
-        tensorrt=fields.text("tensorrt"),
-        onnx=_file(fields.part("onnx")),
-    )

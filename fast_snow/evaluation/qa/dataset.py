@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fast_snow.evaluation.qa.figures import Figure
+from fast_snow.evaluation.qa.bootstrap import OfficialScore
+from fast_snow.evaluation.qa.dataset_rows import DatasetFile
 from fast_snow.evaluation.qa.question import Mark, Question
-from fast_snow.evaluation.qa.rows import Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
+class RecordedAnswer:
     """An answer that someone recorded.
 
     Attributes:
@@ -23,17 +23,17 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class RecordedAnswers:
     """The answers of one model.
 
     Attributes:
         model: its name.
-        said: by the key of the question.
+        answers: by the key of the question.
         unused: how many answers belong to no question.
     """
 
     model: str
-    said: Mapping[str, Said]
+    answers: Mapping[str, RecordedAnswer]
     unused: int = 0
 
 
@@ -60,7 +60,7 @@ class Dataset:
         name: as it is written on the command line.
         members: what every row of its question files has.
         read: reads its files.
-        score: what is right, by the official rule; the words are the answer alone, as `replies.answer_in` finds it, or
+        score: what is right, by the official rule; takes the answer as `answer_extraction.answer_in` finds it, or
             all that a recorded answer says.
         figures: the official table of some questions.
         answers: reads recorded answers to questions.
@@ -68,14 +68,16 @@ class Dataset:
 
     name: str
     members: frozenset[str]
-    read: Callable[[Sequence[Source]], Questions]
+    read: Callable[[Sequence[DatasetFile]], Questions]
     score: Callable[[Question, str], Mark]
-    figures: Callable[[Sequence[Question]], tuple[Figure, ...]]
-    answers: Callable[[Sequence[Path], Sequence[Question]], tuple[Recorded, ...]]
+    figures: Callable[[Sequence[Question]], tuple[OfficialScore, ...]]
+    answers: Callable[[Sequence[Path], Sequence[Question]], tuple[RecordedAnswers, ...]]
 
 
-def recorded(model: str, answers: Mapping[str, Said], questions: Sequence[Question]) -> Recorded:
+def select_recorded(
+    model: str, answers: Mapping[str, RecordedAnswer], questions: Sequence[Question]
+) -> RecordedAnswers:
     """Return a model's answers to the questions; the others are counted."""
     known = {each.key for each in questions}
-    said = {key: each for key, each in answers.items() if key in known}
-    return Recorded(model=model, said=said, unused=len(answers) - len(said))
+    selected = {key: each for key, each in answers.items() if key in known}
+    return RecordedAnswers(model=model, answers=selected, unused=len(answers) - len(selected))

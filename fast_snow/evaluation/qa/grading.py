@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fast_snow.evaluation.qa.arms import Arm
-from fast_snow.evaluation.qa.asking import Answered, Outcome
-from fast_snow.evaluation.qa.dataset import Dataset, Recorded, Said
-from fast_snow.evaluation.qa.kept_answers import Reply
-from fast_snow.evaluation.qa.question import UNREADABLE, Mark, Question
-from fast_snow.evaluation.qa.replies import mark
+from fast_snow.evaluation.qa.answer_cache import ModelReply
+from fast_snow.evaluation.qa.answer_extraction import answer_in
+from fast_snow.evaluation.qa.dataset import Dataset, RecordedAnswer, RecordedAnswers
+from fast_snow.evaluation.qa.inference import Answered, Response
+from fast_snow.evaluation.qa.question import UNREADABLE, Arm, Mark, Question
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,11 +16,11 @@ class Graded:
 
     question: Question
     mark: Mark
-    reply: Reply | None = None
+    reply: ModelReply | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
+class GradedColumn:
     """Graded answers of one kind.
 
     Attributes:
@@ -46,7 +45,7 @@ class Column:
         return sum(each.mark.read_as is None for each in self.graded)
 
 
-def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Outcome], asked: int) -> Column:
+def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Response], asked: int) -> GradedColumn:
     """Return the column of an arm.
 
     Args:
@@ -56,24 +55,24 @@ def grade(dataset: Dataset, arm: Arm, outcomes: Sequence[Outcome], asked: int) -
         asked: how many questions there were.
     """
     graded = tuple(
-        Graded(question=each.question, mark=mark(dataset, each.question, each.reply.text), reply=each.reply)
+        Graded(question=each.question, mark=mark_reply(dataset, each.question, each.reply.text), reply=each.reply)
         for each in outcomes
         if each.arm is arm and isinstance(each, Answered)
     )
-    return Column(name=arm.name, meaning=arm.value, graded=graded, missing=asked - len(graded))
+    return GradedColumn(name=arm.name, meaning=arm.value, graded=graded, missing=asked - len(graded))
 
 
-def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Recorded) -> Column:
+def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: RecordedAnswers) -> GradedColumn:
     """Return the column of a model whose answers someone recorded; verdicts of the dataset's judge go first."""
-    pairs = [(each, recorded.said[each.key]) for each in questions if each.key in recorded.said]
+    pairs = [(each, recorded.answers[each.key]) for each in questions if each.key in recorded.answers]
     graded, overruled, judged = [], 0, False
-    for question, said in pairs:
-        by_rule = UNREADABLE if said.text is None else dataset.score(question, said.text)
-        graded.append(Graded(question=question, mark=_judged(by_rule, said)))
-        if said.verdict is not None:
+    for question, answer in pairs:
+        by_rule = UNREADABLE if answer.text is None else dataset.score(question, answer.text)
+        graded.append(Graded(question=question, mark=_judged(by_rule, answer)))
+        if answer.verdict is not None:
             judged = True
-            overruled += said.verdict != (by_rule.score == 1)
-    return Column(
+            overruled += answer.verdict != (by_rule.score == 1)
+    return GradedColumn(
         name=recorded.model,
         meaning="recorded answers",
         graded=tuple(graded),
@@ -83,5 +82,11 @@ def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Re
     )
 
 
-def _judged(by_rule: Mark, said: Said) -> Mark:
-    return by_rule if said.verdict is None else Mark(score=float(said.verdict), read_as=by_rule.read_as)
+def mark_reply(dataset: Dataset, question: Question, reply: str) -> Mark:
+    """Return what a model's reply is worth; nothing where no answer is found in it."""
+    answer = answer_in(question, reply)
+    return UNREADABLE if answer is None else dataset.score(question, answer)
+
+
+def _judged(by_rule: Mark, answer: RecordedAnswer) -> Mark:
+    return by_rule if answer.verdict is None else Mark(score=float(answer.verdict), read_as=by_rule.read_as)

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said, recorded
-from fast_snow.evaluation.qa.figures import Figure, mean_over
+from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
+from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
+from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, scene_of, text_lines, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
-from fast_snow.evaluation.qa.rows import Row, Source, numbered, scene_of, text_lines
+from fast_snow.typed_json import short
 
 WORDS: Final = (
     *(str(number) for number in range(11)),
@@ -29,9 +29,9 @@ _BETWEEN: Final = " " * 4
 """What stands between the fields of a line of results."""
 
 
-def _read(sources: Sequence[Source]) -> Questions:
+def _read(sources: Sequence[DatasetFile]) -> Questions:
     found = [row for source in sources for row in source.rows]
-    keys = numbered(_key(row.text("sample_token"), row.text("question")) for row in found)
+    keys = unique_names(_key(row.text("sample_token"), row.text("question")) for row in found)
     return Questions(asked=tuple(_question(row, key) for row, key in zip(found, keys, strict=True)))
 
 
@@ -39,7 +39,7 @@ def _key(sample: str, question: str) -> str:
     return f"{sample}: {question}"
 
 
-def _question(row: Row, key: str) -> Question:
+def _question(row: DatasetRow, key: str) -> Question:
     hops = row.scalar("num_hop")
     if not hops.isdecimal():
         raise InputError(f"{row.where}: num_hop is {short(row.values['num_hop'])}, expected a whole number")
@@ -55,14 +55,14 @@ def _question(row: Row, key: str) -> Question:
     )
 
 
-def _score(question: Question, said: str) -> Mark:
-    word = " ".join(said.strip(" \t\r\n.,;:!?*_`\"'()[]").lower().split())
+def _score(question: Question, reply: str) -> Mark:
+    word = " ".join(reply.strip(" \t\r\n.,;:!?*_`\"'()[]").lower().split())
     if word not in WORDS:
         return UNREADABLE
     return Mark(score=float(word == question.truth), read_as=word)
 
 
-def _figures(questions: Sequence[Question]) -> tuple[Figure, ...]:
+def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
     groups = sorted({each.category for each in questions})
     kinds = sorted({each.rpartition("_")[0] for each in groups})
     found = []
@@ -72,14 +72,14 @@ def _figures(questions: Sequence[Question]) -> tuple[Figure, ...]:
     return (*found, mean_over("overall", *groups))
 
 
-def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Recorded, ...]:
+def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read the text that the official code writes: sample, question, answer and truth, four blanks between them."""
     found = []
     for path in paths:
         fields = [_fields(line, f"{path}, line {i}") for i, line in enumerate(text_lines(path), 1) if line.strip()]
-        keys = numbered(_key(sample, question) for sample, question, _ in fields)
-        said = {key: Said(text=answer) for key, (_, _, answer) in zip(keys, fields, strict=True)}
-        found.append(recorded(path.stem, said, questions))
+        keys = unique_names(_key(sample, question) for sample, question, _ in fields)
+        answers = {key: RecordedAnswer(text=answer) for key, (_, _, answer) in zip(keys, fields, strict=True)}
+        found.append(select_recorded(path.stem, answers, questions))
     return tuple(found)
 
 

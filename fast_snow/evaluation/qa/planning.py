@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.arms import Arm
-from fast_snow.evaluation.qa.kept_answers import kept
-from fast_snow.evaluation.qa.question import Question
+from fast_snow.evaluation.qa.answer_cache import cached_answer
+from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.evaluation.qa.requests import Failure, Request
 from fast_snow.evaluation.qa.scenes import find_runs, find_videos
 
@@ -50,7 +49,7 @@ class Cost:
     failing: int
 
 
-def plan(questions: Sequence[Question], runs: Path, videos: Path | None, limit: int) -> Plan:
+def plan_questions(questions: Sequence[Question], runs: Path, videos: Path | None, limit: int) -> Plan:
     """Find out what can be asked.
 
     Args:
@@ -64,8 +63,8 @@ def plan(questions: Sequence[Question], runs: Path, videos: Path | None, limit: 
     """
     found = find_runs(questions, runs)
     missing = [each for each in questions if each.scene not in found]
-    there = {} if videos is None else find_videos(missing, videos)
-    can = [each for each in questions if each.scene in found or each.scene in there]
+    found_videos = {} if videos is None else find_videos(missing, videos)
+    can = [each for each in questions if each.scene in found or each.scene in found_videos]
     if not can:
         hint = "make one with fast-snow infer, or name the videos with --videos" if videos is None else f"nor {videos}"
         raise InputError(f"{runs}: no run of any scene, expected folders like {runs / questions[0].scene}; {hint}")
@@ -74,19 +73,19 @@ def plan(questions: Sequence[Question], runs: Path, videos: Path | None, limit: 
     return Plan(
         asked=tuple(asked),
         runs={scene: path for scene, path in found.items() if scene in scenes},
-        videos={scene: path for scene, path in there.items() if scene in scenes},
+        videos={scene: path for scene, path in found_videos.items() if scene in scenes},
         without=len(questions) - len(can),
     )
 
 
-def cost(requests: Iterable[Request | Failure], arms: Sequence[Arm], folder: Path) -> tuple[Cost, ...]:
+def estimate_costs(requests: Iterable[Request | Failure], arms: Sequence[Arm], folder: Path) -> tuple[Cost, ...]:
     """Return what each arm would cost; answers that are kept cost nothing."""
     tokens: dict[Arm, list[int]] = {arm: [] for arm in arms}
     already, failing = dict.fromkeys(arms, 0), dict.fromkeys(arms, 0)
     for each in requests:
         if isinstance(each, Failure):
             failing[each.arm] += 1
-        elif kept(folder, each.digest) is not None:
+        elif cached_answer(folder, each.digest) is not None:
             already[each.arm] += 1
         else:
             tokens[each.arm].append(each.prompt.total_tokens)

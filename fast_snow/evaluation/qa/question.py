@@ -1,8 +1,11 @@
-"""A question of a dataset, and how a model is asked it."""
+"""A question of a dataset, and how a model is asked it: the wording, and the arms of the comparison."""
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
+
+from fast_snow.errors import ConfigError
+from fast_snow.reasoning.instructions import PromptContent
 
 
 class Form(Enum):
@@ -16,7 +19,7 @@ class Form(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class AnswerChoice:
     """One of the answers to choose from; the letter is a capital."""
 
     letter: str
@@ -46,7 +49,7 @@ class Question:
     text: str
     truth: str
     form: Form
-    choices: tuple[Choice, ...] = ()
+    choices: tuple[AnswerChoice, ...] = ()
     words: tuple[str, ...] = ()
 
 
@@ -71,3 +74,44 @@ def wording(question: Question) -> str:
     choices = "".join(f"{each.letter}: {each.text}\n" for each in question.choices)
     ending = question.form.value.format(words=", ".join(question.words))
     return "\n".join(part for part in (f"{question.text}\n", choices, ending) if part)
+
+
+class Arm(Enum):
+    """One way to ask; the value is what the reader of a report is told."""
+
+    A1 = "keyframes only"
+    A2 = "keyframes with object numbers, and tracks in the image"
+    A3 = "keyframes with object numbers, and the whole graph"
+    A4 = "as A3, with the spatial tools"
+
+    @property
+    def content(self) -> PromptContent:
+        """What of the graph is in the prompt."""
+        return _CONTENT[self]
+
+    @property
+    def labelled(self) -> bool:
+        """Whether keyframes carry the objects' numbers."""
+        return self is not Arm.A1
+
+    @property
+    def tools(self) -> bool:
+        """Whether the model may use the spatial tools."""
+        return self is Arm.A4
+
+
+_CONTENT: Final[dict[Arm, PromptContent]] = {Arm.A1: "frames", Arm.A2: "tracks", Arm.A3: "graph", Arm.A4: "graph"}
+
+
+def select_arms(text: str) -> tuple[Arm, ...]:
+    """Return the arms of a list like `A1,A3`, each once.
+
+    Raises:
+        ConfigError: one is not known, or there is none.
+    """
+    names = [name.strip().upper() for name in text.split(",") if name.strip()]
+    wrong = [name for name in names if name not in Arm.__members__]
+    if wrong or not names:
+        got = wrong[0] if wrong else "none"
+        raise ConfigError(f"--arms: got {got}, expected some of {', '.join(Arm.__members__)}, comma-separated")
+    return tuple(Arm[name] for name in dict.fromkeys(names))

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
-from fast_snow.evaluation.outcome import store_json
+from fast_snow.evaluation.qa.answer_cache import ModelReply
+from fast_snow.evaluation.qa.bootstrap import ScoreEstimate, estimate_scores
 from fast_snow.evaluation.qa.dataset import Dataset
-from fast_snow.evaluation.qa.figures import Estimate, estimate
-from fast_snow.evaluation.qa.grading import Column, Graded
-from fast_snow.evaluation.qa.kept_answers import Reply
+from fast_snow.evaluation.qa.grading import Graded, GradedColumn
 from fast_snow.evaluation.qa.question import Question
 from fast_snow.evaluation.qa.requests import Failure
+from fast_snow.evaluation.results import write_json
 from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.conversation import Usage
 
@@ -41,7 +41,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class ColumnResult:
     """A column and what it amounts to.
 
     Attributes:
@@ -54,8 +54,8 @@ class Result:
         unread: prompts of which the server seems to have read only a part.
     """
 
-    column: Column
-    figures: tuple[Estimate, ...]
+    column: GradedColumn
+    figures: tuple[ScoreEstimate, ...]
     all_asked: float
     tokens: Tokens | None
     cut_off: int
@@ -69,7 +69,7 @@ class Gap:
 
     a: str
     b: str
-    figures: tuple[Estimate, ...]
+    figures: tuple[ScoreEstimate, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,41 +85,41 @@ class QaReport:
     """
 
     about: Mapping[str, Any]
-    results: tuple[Result, ...]
+    results: tuple[ColumnResult, ...]
     gaps: tuple[Gap, ...]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
 
 
-def tabulate(
+def tabulate_answers(
     dataset: Dataset,
     questions: Sequence[Question],
-    columns: Sequence[Column],
+    columns: Sequence[GradedColumn],
     *,
     failures: Sequence[Failure],
     about: Mapping[str, Any],
     notes: Sequence[str],
 ) -> QaReport:
     """Return the report of some columns; columns without any answer are left out."""
-    there = [each for each in columns if each.graded]
+    answered = [each for each in columns if each.graded]
     return QaReport(
         about=about,
-        results=tuple(_result(dataset, questions, each) for each in there),
-        gaps=tuple(_gap(dataset, a, b) for a, b in combinations(there, 2)),
+        results=tuple(_result(dataset, questions, each) for each in answered),
+        gaps=tuple(_gap(dataset, a, b) for a, b in combinations(answered, 2)),
         failures=tuple(failures),
         notes=tuple(notes),
     )
 
 
-def _result(dataset: Dataset, questions: Sequence[Question], column: Column) -> Result:
+def _result(dataset: Dataset, questions: Sequence[Question], column: GradedColumn) -> ColumnResult:
     scores = {each.question.key: each.mark.score for each in column.graded}
     answered = [each.question for each in column.graded]
     of_all = dataset.figures(questions)[-1]
     replies = [each.reply for each in column.graded if each.reply is not None]
-    return Result(
+    return ColumnResult(
         column=column,
-        figures=estimate(dataset.figures(answered), answered, list(scores.values())),
-        all_asked=estimate([of_all], questions, [scores.get(each.key, 0.0) for each in questions])[0].value,
+        figures=estimate_scores(dataset.figures(answered), answered, list(scores.values())),
+        all_asked=estimate_scores([of_all], questions, [scores.get(each.key, 0.0) for each in questions])[0].value,
         tokens=_tokens(column.graded) if replies else None,
         cut_off=sum(each.ending is not Ending.ANSWERED for each in replies),
         shortened=sum(bool(each.left_out) for each in replies),
@@ -136,16 +136,16 @@ def _tokens(graded: Sequence[Graded]) -> Tokens:
     )
 
 
-def _gap(dataset: Dataset, a: Column, b: Column) -> Gap:
+def _gap(dataset: Dataset, a: GradedColumn, b: GradedColumn) -> Gap:
     before = {each.question.key: each.mark.score for each in a.graded}
     both = [each for each in b.graded if each.question.key in before]
     questions = [each.question for each in both]
     gains = [each.mark.score - before[each.question.key] for each in both]
-    figures = estimate(dataset.figures(questions), questions, gains) if both else ()
+    figures = estimate_scores(dataset.figures(questions), questions, gains) if both else ()
     return Gap(a=a.name, b=b.name, figures=figures)
 
 
-def write(report: QaReport, folder: Path, name: str) -> tuple[Path, ...]:
+def write_qa_report(report: QaReport, folder: Path, name: str) -> tuple[Path, ...]:
     """Write `NAME.json`, `NAME.csv` (figures) and `NAME_answers.csv` (every answer); returns the files.
 
     Raises:
@@ -156,7 +156,7 @@ def write(report: QaReport, folder: Path, name: str) -> tuple[Path, ...]:
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another with -o") from error
     files = (folder / f"{name}.json", folder / f"{name}.csv", folder / f"{name}_answers.csv")
-    store_json(files[0], as_json(report))
+    write_json(files[0], as_json(report))
     store(files[1], _csv(FIGURES, _figure_rows(report)).encode())
     store(files[2], _csv(DETAILS, _answer_rows(report)).encode())
     return files
@@ -175,7 +175,7 @@ def as_json(report: QaReport) -> dict[str, Any]:
     }
 
 
-def _result_json(result: Result) -> dict[str, Any]:
+def _result_json(result: ColumnResult) -> dict[str, Any]:
     column, tokens = result.column, result.tokens
     return {
         "name": column.name,
@@ -208,7 +208,7 @@ def _figure_rows(report: QaReport) -> Iterator[Sequence[object]]:
         yield from (_figure_row(each, gap.b, gap.a) for each in gap.figures)
 
 
-def _figure_row(each: Estimate, column: str, minus: str) -> Sequence[object]:
+def _figure_row(each: ScoreEstimate, column: str, minus: str) -> Sequence[object]:
     return each.name, column, minus, each.questions, each.points, each.value, each.low, each.high
 
 
@@ -220,7 +220,7 @@ def _answer_rows(report: QaReport) -> Iterator[Sequence[object]]:
             yield (*plain, each.mark.read_as, each.mark.score, *_reply_fields(each.reply))
 
 
-def _reply_fields(reply: Reply | None) -> Sequence[object]:
+def _reply_fields(reply: ModelReply | None) -> Sequence[object]:
     if reply is None:
         return (None,) * 6
     used = reply.usage

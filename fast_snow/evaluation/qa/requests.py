@@ -14,9 +14,8 @@ from typing import Any, Final
 
 from fast_snow.config import VlmConfig
 from fast_snow.errors import FastSnowError
-from fast_snow.evaluation.qa.arms import Arm
-from fast_snow.evaluation.qa.question import Question, wording
-from fast_snow.evaluation.qa.scenes import Scene, open_scene
+from fast_snow.evaluation.qa.question import Arm, Question, wording
+from fast_snow.evaluation.qa.scenes import SceneRun, open_scene
 from fast_snow.reasoning.conversation import Picture
 from fast_snow.reasoning.prompt import Prompt, compose
 from fast_snow.reasoning.tools import catalogue
@@ -67,7 +66,7 @@ def requests(
         runs: run folders by scene.
         vlm: the model's settings.
     """
-    opened: tuple[str, Scene | FastSnowError] | None = None
+    opened: tuple[str, SceneRun | FastSnowError] | None = None
     for question in questions:
         if opened is None or opened[0] != question.scene:
             opened = question.scene, _opened(runs[question.scene], arms, vlm)
@@ -75,14 +74,14 @@ def requests(
             yield _request(question, arm, opened[1], vlm)
 
 
-def _opened(folder: Path, arms: Sequence[Arm], vlm: VlmConfig) -> Scene | FastSnowError:
+def _opened(folder: Path, arms: Sequence[Arm], vlm: VlmConfig) -> SceneRun | FastSnowError:
     try:
         return open_scene(folder, arms, most_pictures=vlm.max_keyframes)
     except FastSnowError as error:
         return error
 
 
-def _request(question: Question, arm: Arm, scene: Scene | FastSnowError, vlm: VlmConfig) -> Request | Failure:
+def _request(question: Question, arm: Arm, scene: SceneRun | FastSnowError, vlm: VlmConfig) -> Request | Failure:
     if isinstance(scene, FastSnowError):
         return Failure(question=question, arm=arm, why=str(scene))
     try:

@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from fast_snow.document.conformance import short
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said
-from fast_snow.evaluation.qa.figures import Figure, mean_over
+from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
+from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers
+from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, load_rows, scene_of, unique_names
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
-from fast_snow.evaluation.qa.rows import Row, Source, load, numbered, scene_of
+from fast_snow.typed_json import short
 
-Point = tuple[float, float]
+ImagePoint = tuple[float, float]
 
 _LONGEST: Final = 10_000
 """Characters of a list of points that are parsed."""
@@ -29,20 +29,20 @@ _NUMBER: Final = r"\s*(\d+(?:\.\d*)?)\s*"
 _PAIRS: Final = (re.compile(rf"\({_NUMBER},{_NUMBER}\)"), re.compile(rf"\[{_NUMBER},{_NUMBER}\]"))
 
 
-def _read(sources: Sequence[Source]) -> Questions:
+def _read(sources: Sequence[DatasetFile]) -> Questions:
     found = [row for source in sources for row in source.rows]
-    whole = [row for row in found if row.values.get("question") and row.values.get("answer")]
-    keys = numbered(_key(row) for row in whole)
-    asked = tuple(_question(row, key) for row, key in zip(whole, keys, strict=True))
+    complete = [row for row in found if row.values.get("question") and row.values.get("answer")]
+    keys = unique_names(_key(row) for row in complete)
+    asked = tuple(_question(row, key) for row, key in zip(complete, keys, strict=True))
     hopeless = (each.key for each in asked if each.form is Form.POINTS and len(polygon(each.truth)) < 3)
-    return Questions(asked=asked, left_out=len(found) - len(whole), hopeless=tuple(hopeless))
+    return Questions(asked=asked, left_out=len(found) - len(complete), hopeless=tuple(hopeless))
 
 
-def _key(row: Row) -> str:
+def _key(row: DatasetRow) -> str:
     return f"{row.text('img')}: {row.text('question')}"
 
 
-def _question(row: Row, key: str) -> Question:
+def _question(row: DatasetRow, key: str) -> Question:
     image, truth = row.text("img"), row.text("answer").strip()
     return Question(
         key=key,
@@ -55,7 +55,7 @@ def _question(row: Row, key: str) -> Question:
     )
 
 
-def polygon(text: str) -> tuple[Point, ...]:
+def polygon(text: str) -> tuple[ImagePoint, ...]:
     """Return the points of a list as text; none where it is no list of pairs of numbers."""
     value = _literal(text)
     points = [_pair(each) for each in value] if isinstance(value, list) else []
@@ -71,7 +71,7 @@ def _literal(text: str) -> object:
         return None
 
 
-def _pair(value: object) -> Point | None:
+def _pair(value: object) -> ImagePoint | None:
     if not isinstance(value, tuple | list) or len(value) != 2:
         return None
     x, y = value
@@ -81,7 +81,7 @@ def _pair(value: object) -> Point | None:
         return None
 
 
-def first_point(text: str) -> Point | None:
+def first_point(text: str) -> ImagePoint | None:
     """Return the first point that an answer names: (x, y) before [x, y], then whatever the first list begins with."""
     for pattern in _PAIRS:
         found = pattern.search(text)
@@ -95,7 +95,7 @@ def first_point(text: str) -> Point | None:
     return _pair(value) or _pair(value[0])
 
 
-def inside_polygon(point: Point, corners: Sequence[Point]) -> bool:
+def inside_polygon(point: ImagePoint, corners: Sequence[ImagePoint]) -> bool:
     """Return whether a ray from the point to the right crosses the outline an odd number of times."""
     x, y = point
     crossings = 0
@@ -104,12 +104,12 @@ def inside_polygon(point: Point, corners: Sequence[Point]) -> bool:
     return crossings % 2 == 1
 
 
-def _score(question: Question, said: str) -> Mark:
+def _score(question: Question, reply: str) -> Mark:
     if question.form is Form.YES_NO:
-        words = said.strip().lower()
+        words = reply.strip().lower()
         right = words.startswith(question.truth.lower())
         return Mark(score=float(right), read_as=short(words)) if words else UNREADABLE
-    point = first_point(said)
+    point = first_point(reply)
     if point is None:
         return UNREADABLE
     corners = polygon(question.truth)
@@ -117,23 +117,23 @@ def _score(question: Question, said: str) -> Mark:
     return Mark(score=float(right), read_as=f"({point[0]:g}, {point[1]:g})")
 
 
-def _figures(questions: Sequence[Question]) -> tuple[Figure, ...]:
+def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
     categories = list(dict.fromkeys(each.category for each in questions))
     return (*(mean_over(each, each) for each in categories), mean_over("overall", *categories))
 
 
-def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Recorded, ...]:
+def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read rows like the dataset's own, whose `answer` is the model's; of equal question and image the last counts."""
     found = []
-    for source in map(load, paths):
+    for source in map(load_rows, paths):
         by_key = {
-            _key(row): Said(text=row.member("answer", str) or None)
+            _key(row): RecordedAnswer(text=row.member("answer", str) or None)
             for row in source.rows
             if row.values.get("question") and row.values.get("img")
         }
-        said = {each.key: by_key[base] for each in questions if (base := f"{each.video}: {each.text}") in by_key}
+        answers = {each.key: by_key[base] for each in questions if (base := f"{each.video}: {each.text}") in by_key}
         bases = {f"{each.video}: {each.text}" for each in questions}
-        found.append(Recorded(model=source.path.stem, said=said, unused=len(set(by_key) - bases)))
+        found.append(RecordedAnswers(model=source.path.stem, answers=answers, unused=len(set(by_key) - bases)))
     return tuple(found)
 
 

@@ -10,8 +10,7 @@ from fast_snow import output
 from fast_snow.api import build_graph, load
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, InputError
-from fast_snow.evaluation.qa.arms import Arm
-from fast_snow.evaluation.qa.question import Question
+from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.protocols import Progress, silent
 from fast_snow.reasoning.conversation import Picture
 from fast_snow.reasoning.keyframe_pictures import pictures
@@ -21,7 +20,7 @@ MAKING: Final = "graphs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Scene:
+class SceneRun:
     """A run that is loaded.
 
     Attributes:
@@ -73,9 +72,9 @@ def find_videos(questions: Sequence[Question], videos: Path) -> dict[str, Path]:
         raise InputError(f"{videos}: no such folder; expected the one that the dataset's videos lie in")
     found = {}
     for scene, video in {each.scene: each.video for each in questions if each.video is not None}.items():
-        there = next((each for each in _below(videos, video) if each.exists()), None)
-        if there is not None:
-            found[scene] = there
+        path = next((each for each in _below(videos, video) if each.exists()), None)
+        if path is not None:
+            found[scene] = path
     return found
 
 
@@ -111,7 +110,7 @@ def make_runs(
     return made, failed
 
 
-def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> Scene:
+def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> SceneRun:
     """Load a run.
 
     Raises:
@@ -120,7 +119,7 @@ def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> Scen
     graph = load(folder)
     kinds = {each.labelled for each in arms}
     images = {kind: pictures(folder, graph, most=most_pictures, labelled=kind) for kind in kinds}
-    return Scene(
+    return SceneRun(
         graph=graph,
         digest=hashlib.sha256((folder / output.GRAPH).read_bytes()).hexdigest(),
         pictures={arm: images[arm.labelled] for arm in arms},

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.answer_choice import chosen
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said, recorded
-from fast_snow.evaluation.qa.figures import Figure, mean_over
-from fast_snow.evaluation.qa.question import UNREADABLE, Choice, Form, Mark, Question
-from fast_snow.evaluation.qa.rows import Row, Source, as_text, load, numbered, scene_of
+from fast_snow.evaluation.qa.answer_extraction import chosen
+from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
+from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
+from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
+from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
+from fast_snow.typed_json import short
 
 _LAST_EXO: Final = 922
 """Real questions up to this number are exocentric, later ones egocentric."""
@@ -38,25 +38,25 @@ _FIGURES: Final = (
 )
 
 
-def _read(sources: Sequence[Source]) -> Questions:
+def _read(sources: Sequence[DatasetFile]) -> Questions:
     pairs = [(row, source.path) for source in sources for row in source.rows]
-    keys = numbered(_key(row, path) for row, path in pairs)
+    keys = unique_names(_key(row, path) for row, path in pairs)
     asked = tuple(_question(row, path, key) for (row, path), key in zip(pairs, keys, strict=True))
     hopeless = (each.key for each in asked if not any(_same(choice.text, each.truth) for choice in each.choices))
     return Questions(asked=asked, hopeless=tuple(hopeless))
 
 
-def _key(row: Row, path: Path) -> str:
+def _key(row: DatasetRow, path: Path) -> str:
     name = row.scalar("id")
     return name if "/" in name else f"{_split(row, path)}/{name}"
 
 
-def _split(row: Row, path: Path) -> str:
+def _split(row: DatasetRow, path: Path) -> str:
     """Return `real` or `synthetic`, as the row, its video's address, or the names of file and folder tell."""
     video = row.values.get("video")
     published = _PUBLISHED.search(video) if isinstance(video, str) else None
-    told = (row.values.get("split"), published and published[1], path.name, path.absolute().parent.name)
-    found = (_SPLIT.search(each) for each in told if isinstance(each, str))
+    hints = (row.values.get("split"), published and published[1], path.name, path.absolute().parent.name)
+    found = (_SPLIT.search(each) for each in hints if isinstance(each, str))
     first = next((each for each in found if each), None)
     if first is None:
         raise InputError(
@@ -66,7 +66,7 @@ def _split(row: Row, path: Path) -> str:
     return first[1]
 
 
-def _question(row: Row, path: Path, key: str) -> Question:
+def _question(row: DatasetRow, path: Path, key: str) -> Question:
     choices = _choices(row)
     truth = _truth(row.scalar("answer"), choices)
     scene, video = _media(row)
@@ -82,15 +82,15 @@ def _question(row: Row, path: Path, key: str) -> Question:
     )
 
 
-def _choices(row: Row) -> tuple[Choice, ...]:
+def _choices(row: DatasetRow) -> tuple[AnswerChoice, ...]:
     members: Mapping[str, Any] = row.member("choices", dict)
     if len(members) < 2 or not all(re.fullmatch("[A-Z]", letter) for letter in members):
         raise InputError(f"{row.where}: choices are {short(', '.join(members))}, expected two or more, A, B, C …")
     texts = ((letter, as_text(value, f"{row.where}: choice {letter}")) for letter, value in members.items())
-    return tuple(Choice(letter=letter, text=text) for letter, text in texts)
+    return tuple(AnswerChoice(letter=letter, text=text) for letter, text in texts)
 
 
-def _truth(answer: str, choices: Iterable[Choice]) -> str:
+def _truth(answer: str, choices: Iterable[AnswerChoice]) -> str:
     """Return the answer's text; where it is no choice's text but a letter, that of the choice with this letter."""
     if any(_same(each.text, answer) for each in choices):
         return answer
@@ -101,7 +101,7 @@ def _same(text: str, other: str) -> bool:
     return text.strip().casefold() == other.strip().casefold()
 
 
-def _category(row: Row, split: str, truth: str) -> str:
+def _category(row: DatasetRow, split: str, truth: str) -> str:
     if split == "synthetic":
         denied = truth.strip().lower()
         return "false_positive" if denied == "no" or denied.startswith("no ") else "directional"
@@ -111,7 +111,7 @@ def _category(row: Row, split: str, truth: str) -> str:
     return "exo" if int(number) <= _LAST_EXO else "ego"
 
 
-def _media(row: Row) -> tuple[str, str]:
+def _media(row: DatasetRow) -> tuple[str, str]:
     """Return scene and video: below `videos_real` or `videos_synthetic` of an address, else of the row's own clip."""
     address = unquote(row.text("video").partition("?")[0])
     published = _PUBLISHED.search(address)
@@ -124,40 +124,40 @@ def _media(row: Row) -> tuple[str, str]:
     return scene_of(video, row.where), clip
 
 
-def _score(question: Question, said: str) -> Mark:
+def _score(question: Question, reply: str) -> Mark:
     texts = {each.letter: each.text for each in question.choices}
-    letter = chosen(said, texts)
+    letter = chosen(reply, texts)
     if letter is None:
         return UNREADABLE
     return Mark(score=float(_same(texts[letter], question.truth)), read_as=letter)
 
 
-def _figures(_: Sequence[Question]) -> tuple[Figure, ...]:
+def _figures(_: Sequence[Question]) -> tuple[OfficialScore, ...]:
     return _FIGURES
 
 
-def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Recorded, ...]:
+def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read model outputs (`response`), judged outputs (`correct`), or questions that list `models` with letters."""
-    said: dict[str, dict[str, Said]] = {}
-    for source in map(load, paths):
-        keys = numbered(_key(row, source.path) for row in source.rows)
+    answers_by_model: dict[str, dict[str, RecordedAnswer]] = {}
+    for source in map(load_rows, paths):
+        keys = unique_names(_key(row, source.path) for row in source.rows)
         for key, row in zip(keys, source.rows, strict=True):
-            for model, answer in _said(row, source.path.stem):
-                said.setdefault(model, {})[key] = answer
-    return tuple(recorded(model, answers, questions) for model, answers in said.items())
+            for model, answer in _model_answers(row, source.path.stem):
+                answers_by_model.setdefault(model, {})[key] = answer
+    return tuple(select_recorded(model, answers, questions) for model, answers in answers_by_model.items())
 
 
-def _said(row: Row, model: str) -> Iterator[tuple[str, Said]]:
+def _model_answers(row: DatasetRow, model: str) -> Iterator[tuple[str, RecordedAnswer]]:
     if "models" in row.values:
         for name, values in row.member("models", dict).items():
-            inner = Row(where=f"{row.where}: {name}", values=values if isinstance(values, dict) else {})
-            yield name, Said(text=_maybe_text(inner, "letter"), verdict=inner.member("correct", bool))
+            inner = DatasetRow(where=f"{row.where}: {name}", values=values if isinstance(values, dict) else {})
+            yield name, RecordedAnswer(text=_maybe_text(inner, "letter"), verdict=inner.member("correct", bool))
         return
     verdict = row.member("correct", bool) if "correct" in row.values else None
-    yield model, Said(text=_maybe_text(row, "response"), verdict=verdict)
+    yield model, RecordedAnswer(text=_maybe_text(row, "response"), verdict=verdict)
 
 
-def _maybe_text(row: Row, name: str) -> str | None:
+def _maybe_text(row: DatasetRow, name: str) -> str | None:
     return None if row.values.get(name, "") is None else row.member(name, str)
 
 

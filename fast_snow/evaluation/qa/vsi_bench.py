@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said, recorded
-from fast_snow.evaluation.qa.figures import Figure, Term, mean_over
-from fast_snow.evaluation.qa.question import UNREADABLE, Choice, Form, Mark, Question
-from fast_snow.evaluation.qa.rows import Row, Source, as_text, load, numbered, scene_of
+from fast_snow.evaluation.qa.bootstrap import OfficialScore, Term, mean_over
+from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
+from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
+from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
+from fast_snow.typed_json import short
 
 _DIRECTION: Final = tuple(f"object_rel_direction_{grade}" for grade in ("easy", "medium", "hard"))
 _BY_CHOICE: Final = (*_DIRECTION, "object_rel_distance", "route_planning", "obj_appearance_order")
@@ -30,13 +30,13 @@ _BY_NUMBER: Final = ("object_abs_distance", "object_counting", "object_size_esti
 _THRESHOLDS: Final = np.linspace(0.5, 0.95, 10)
 
 
-def _read(sources: Sequence[Source]) -> Questions:
+def _read(sources: Sequence[DatasetFile]) -> Questions:
     found = [row for source in sources for row in source.rows]
-    keys = numbered(row.scalar("id") for row in found)
+    keys = unique_names(row.scalar("id") for row in found)
     return Questions(asked=tuple(_question(row, key) for row, key in zip(found, keys, strict=True)))
 
 
-def _question(row: Row, key: str) -> Question:
+def _question(row: DatasetRow, key: str) -> Question:
     category = row.text("question_type")
     if category not in (*_BY_CHOICE, *_BY_NUMBER):
         known = ", ".join((*_BY_CHOICE, *_BY_NUMBER))
@@ -56,23 +56,23 @@ def _question(row: Row, key: str) -> Question:
     )
 
 
-def _choices(row: Row) -> tuple[Choice, ...]:
+def _choices(row: DatasetRow) -> tuple[AnswerChoice, ...]:
     options = [as_text(each, f"{row.where}: an option") for each in row.member("options", list)]
     parts = [re.fullmatch(r"([A-Z])\.\s*(.*)", each, re.DOTALL) for each in options]
     letters = [each[1] for each in parts if each]
     if len(letters) < 2 or len(set(letters)) < len(options):
         raise InputError(f"{row.where}: options are {short(options)}, expected two or more like 'A. left', 'B. right'")
-    return tuple(Choice(letter=each[1], text=each[2]) for each in parts if each)
+    return tuple(AnswerChoice(letter=each[1], text=each[2]) for each in parts if each)
 
 
-def _letter(row: Row, choices: Sequence[Choice]) -> str:
+def _letter(row: DatasetRow, choices: Sequence[AnswerChoice]) -> str:
     truth = row.scalar("ground_truth")
     if truth.upper() not in [each.letter for each in choices]:
         raise InputError(f"{row.where}: ground_truth is {short(truth)}, expected the letter of an option")
     return truth
 
 
-def _number(row: Row) -> str:
+def _number(row: DatasetRow) -> str:
     truth = row.scalar("ground_truth")
     value = _as_float(truth)
     if value is None or not math.isfinite(value) or value <= 0:  # accuracy is relative to it
@@ -80,8 +80,8 @@ def _number(row: Row) -> str:
     return truth
 
 
-def _score(question: Question, said: str) -> Mark:
-    word = said.split(" ")[0].rstrip(".").strip()
+def _score(question: Question, reply: str) -> Mark:
+    word = reply.split(" ")[0].rstrip(".").strip()
     if question.form is Form.CHOICE:
         known = word.upper() in [each.letter for each in question.choices]
         right = word.lower() == question.truth.lower()
@@ -100,35 +100,35 @@ def _as_float(text: str) -> float | None:
         return None
 
 
-def _figures(questions: Sequence[Question]) -> tuple[Figure, ...]:
-    there = {each.category for each in questions}
-    grades = [each for each in _DIRECTION if each in there]
-    types = [Figure(name="object_rel_direction", terms=_mean_of_means(grades))] if grades else []
-    types += [mean_over(each, each) for each in (*_BY_CHOICE[3:], *_BY_NUMBER) if each in there]
+def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
+    present = {each.category for each in questions}
+    grades = [each for each in _DIRECTION if each in present]
+    types = [OfficialScore(name="object_rel_direction", terms=_mean_of_means(grades))] if grades else []
+    types += [mean_over(each, each) for each in (*_BY_CHOICE[3:], *_BY_NUMBER) if each in present]
     shares = tuple(
         Term(categories=term.categories, weight=term.weight / len(types)) for each in types for term in each.terms
     )
-    return (*(mean_over(each, each) for each in grades), *types, Figure(name="overall", terms=shares))
+    return (*(mean_over(each, each) for each in grades), *types, OfficialScore(name="overall", terms=shares))
 
 
 def _mean_of_means(categories: Sequence[str]) -> tuple[Term, ...]:
     return tuple(Term(categories=frozenset({each}), weight=1 / len(categories)) for each in categories)
 
 
-def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Recorded, ...]:
+def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read the samples that lmms-eval logs (`vsibench_score`), or rows with `id` and `prediction`."""
     found = []
-    for source in map(load, paths):
+    for source in map(load_rows, paths):
         samples = [_sample(row) for row in source.rows]
-        keys = numbered(row.scalar("id") for row in samples)
-        said = {key: Said(text=row.scalar("prediction")) for key, row in zip(keys, samples, strict=True)}
-        found.append(recorded(source.path.stem, said, questions))
+        keys = unique_names(row.scalar("id") for row in samples)
+        answers = {key: RecordedAnswer(text=row.scalar("prediction")) for key, row in zip(keys, samples, strict=True)}
+        found.append(select_recorded(source.path.stem, answers, questions))
     return tuple(found)
 
 
-def _sample(row: Row) -> Row:
+def _sample(row: DatasetRow) -> DatasetRow:
     inner: Any = row.values.get("vsibench_score", row.values)
-    return Row(where=row.where, values=inner if isinstance(inner, dict) else {})
+    return DatasetRow(where=row.where, values=inner if isinstance(inner, dict) else {})
 
 
 VSI_BENCH: Final = Dataset(

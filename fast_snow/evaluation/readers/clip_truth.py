@@ -8,18 +8,16 @@ from typing import Final
 
 from fast_snow.cameras import check_intrinsics, pinhole
 from fast_snow.errors import InputError
+from fast_snow.evaluation.ground_truth import ObjectsInFrame, Truth, TruthKind, TruthSource
 from fast_snow.evaluation.readers import (
     depth_maps,
     id_maps,
     kitti,
     motchallenge,
-    mots_text,
     trajectories,
     youtube_vis,
 )
-from fast_snow.evaluation.readers.paths import locate
-from fast_snow.evaluation.readers.source import Kind, TruthSource
-from fast_snow.evaluation.truth import ObjectsInFrame, Truth
+from fast_snow.evaluation.readers.data_files import locate_data
 from fast_snow.types import GridShape
 
 UNKNOWN: Final[GridShape] = (0, 0)
@@ -28,26 +26,26 @@ UNKNOWN: Final[GridShape] = (0, 0)
 _MASKS: Final[Mapping[str, Callable[[Path, TruthSource], tuple[ObjectsInFrame, ...]]]] = {
     "davis": id_maps.read_davis,
     "mots-png": id_maps.read_mots_png,
-    "mots-text": mots_text.read_mots_text,
+    "mots-text": motchallenge.read_mots_text,
     "youtube-vis": youtube_vis.read_youtube_vis,
 }
 _LABELS: Final[Mapping[str, Callable[[Path, TruthSource], kitti.Labels]]] = {
-    "kitti-text": kitti.read_text,
-    "kitti-tracks": kitti.read_tracks,
+    "kitti-text": kitti.read_kitti_text,
+    "kitti-tracks": kitti.read_kitti_tracks,
 }
 _DEPTH: Final[Mapping[str, Callable[[Path, TruthSource], depth_maps.DepthImages]]] = {
     "png": depth_maps.read_depth_folder,
     "7-scenes": depth_maps.read_7_scenes_depth,
 }
 
-FORMATS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
+TRUTH_FORMATS: Final[Mapping[TruthKind, tuple[str, ...]]] = MappingProxyType(
     {
-        Kind.MASKS: tuple(_MASKS),
-        Kind.BOXES: ("motchallenge", *_LABELS),
-        Kind.BOXES_3D: tuple(_LABELS),
-        Kind.POSES: ("tum", "poses-c2w", "7-scenes"),
-        Kind.DEPTH: tuple(_DEPTH),
-        Kind.QUESTIONS: (
+        TruthKind.MASKS: tuple(_MASKS),
+        TruthKind.BOXES: ("motchallenge", *_LABELS),
+        TruthKind.BOXES_3D: tuple(_LABELS),
+        TruthKind.POSES: ("tum", "poses-c2w", "7-scenes"),
+        TruthKind.DEPTH: tuple(_DEPTH),
+        TruthKind.QUESTIONS: (
             *("vlm4d", "vsi-bench", "nuscenes-qa", "robospatial-home"),
             *("openeqa", "vsi-objects", "answer-tails"),
         ),
@@ -76,8 +74,8 @@ def read_truth(sources: Sequence[TruthSource], root: Path, *, size: GridShape | 
     """
     truth = Truth(size=UNKNOWN if size is None else size)
     for source in sources:
-        if source.kind is not Kind.QUESTIONS:
-            truth = _READERS[source.kind](truth, locate(root, source.path), source, fps)
+        if source.kind is not TruthKind.QUESTIONS:
+            truth = _READERS[source.kind](truth, locate_data(root, source.path), source, fps)
     return truth
 
 
@@ -113,7 +111,8 @@ def _with_poses(truth: Truth, path: Path, source: TruthSource, fps: float | None
 
 def _with_depth(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
     images = _DEPTH[source.format](path, source)
-    intrinsics = None if source.intrinsics is None else pinhole(*source.intrinsics)
+    given = source.intrinsics
+    intrinsics = None if given is None else pinhole(given.fx, given.fy, given.cx, given.cy)
     if intrinsics is not None:
         check_intrinsics(intrinsics, images.size, where=str(path))
     return replace(_sized(truth, images.size, path), read_depth=images, intrinsics=intrinsics)
@@ -129,10 +128,10 @@ def _sized(truth: Truth, size: GridShape, path: Path) -> Truth:
     return replace(truth, size=size)
 
 
-_READERS: Final[Mapping[Kind, Callable[[Truth, Path, TruthSource, float | None], Truth]]] = {
-    Kind.MASKS: _with_masks,
-    Kind.BOXES: _with_boxes,
-    Kind.BOXES_3D: _with_boxes_in_space,
-    Kind.POSES: _with_poses,
-    Kind.DEPTH: _with_depth,
+_READERS: Final[Mapping[TruthKind, Callable[[Truth, Path, TruthSource, float | None], Truth]]] = {
+    TruthKind.MASKS: _with_masks,
+    TruthKind.BOXES: _with_boxes,
+    TruthKind.BOXES_3D: _with_boxes_in_space,
+    TruthKind.POSES: _with_poses,
+    TruthKind.DEPTH: _with_depth,
 }

@@ -55,7 +55,7 @@ def from_coco(counts: str | Sequence[int], shape: GridShape) -> Masks:
 
 def _checked(counts: Sequence[int]) -> Int64[np.ndarray, " n"]:
     if not all(type(each) is int and 0 <= each <= IMAGE_PIXELS.largest for each in counts):
-        raise InputError("run lengths that are no whole numbers of at least 0, expected such")
+        raise InputError("run lengths with other values than integers from 0 on, expected pixel counts")
     return np.array(counts, dtype=np.int64)
 
 

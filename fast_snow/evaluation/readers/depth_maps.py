@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float32
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.readers.numbered_files import numbered_files
-from fast_snow.evaluation.readers.source import TruthSource
+from fast_snow.evaluation.ground_truth import TruthSource
+from fast_snow.evaluation.readers.data_files import numbered_files
 from fast_snow.inputs.image_files import read_depth
 from fast_snow.types import GridShape
 from fast_snow.untrusted_files import shown

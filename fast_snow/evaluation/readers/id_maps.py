@@ -14,10 +14,9 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.readers.numbered_files import numbered_files
+from fast_snow.evaluation.ground_truth import ObjectsInFrame, TruthSource
+from fast_snow.evaluation.readers.data_files import numbered_files
 from fast_snow.evaluation.readers.objects import from_masks
-from fast_snow.evaluation.readers.source import TruthSource
-from fast_snow.evaluation.truth import ObjectsInFrame
 from fast_snow.kernels.masks import encode_labels
 from fast_snow.types import GridShape
 from fast_snow.untrusted_files import shown

@@ -13,22 +13,20 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
 
 import numpy as np
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
-from fast_snow.evaluation.readers.json_fields import array, integer, member, number, numbers
-from fast_snow.evaluation.readers.objects import every_frame, nothing, painted, refuse_repeats
-from fast_snow.evaluation.readers.source import TruthSource
-from fast_snow.evaluation.readers.text_rows import Row, rows
-from fast_snow.evaluation.truth import BoxesInSpace, ObjectsInFrame
+from fast_snow.evaluation.ground_truth import BoxesInSpace, ObjectsInFrame, TruthSource
+from fast_snow.evaluation.readers.objects import empty_frame, every_frame, paint_boxes, refuse_repeats
+from fast_snow.evaluation.readers.text_rows import TextRow, read_rows
 from fast_snow.limits import DATASET_JSON_FILE
+from fast_snow.typed_json import build_dataclass, in_range, matching
 from fast_snow.types import GridShape
-from fast_snow.untrusted_files import shown
 
-IGNORED: Final = "DontCare"
+IGNORED_CATEGORY: Final = "DontCare"
 Numbers = tuple[float, ...]
 
 
@@ -59,7 +57,7 @@ Labels = Mapping[int, list[Label]]
 """By index in the input."""
 
 
-def read_text(path: Path, source: TruthSource) -> Labels:
+def read_kitti_text(path: Path, source: TruthSource) -> Labels:
     """Read the benchmark's text.
 
     Args:
@@ -69,16 +67,16 @@ def read_text(path: Path, source: TruthSource) -> Labels:
     Raises:
         InputError: a line is damaged, or there is none of the clip's frames.
     """
-    found = ((row.whole(0, "frame"), _from_row(row, source)) for row in rows(path, columns=17))
+    found = ((row.integer(0, "frame"), _from_row(row, source)) for row in read_rows(path, columns=17))
     return _by_frame(path, source, found)
 
 
-def _from_row(row: Row, source: TruthSource) -> Label:
+def _from_row(row: TextRow, source: TruthSource) -> Label:
     height, width, length, x, y, z, yaw = row.numbers(10, 17, "box in space")
     centre = np.array([x, y - height / 2, z]) + source.camera_offset_m
-    known = row.words[2] != IGNORED and min(height, width, length) > 0
+    known = row.words[2] != IGNORED_CATEGORY and min(height, width, length) > 0
     return Label(
-        object_id=row.whole(1, "track"),
+        object_id=row.integer(1, "track"),
         category=row.words[2],
         box_xyxy=row.numbers(6, 10, "box"),
         centre=tuple(centre.tolist()) if known else None,
@@ -88,7 +86,31 @@ def _from_row(row: Row, source: TruthSource) -> Label:
     )
 
 
-def read_tracks(path: Path, source: TruthSource) -> Labels:
+Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Observation:
+    frame: Annotated[int, in_range(0, 2**53)]
+    box2d: tuple[float, float, float, float]
+    centre_cam: Triple
+    size_lwh: Triple
+    yaw: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Track:
+    category: str
+    obs: tuple[_Observation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TracksFile:
+    p2_offset_m: Triple
+    tracks: Mapping[Annotated[str, matching(r"\d{1,15}", "a track's number")], _Track]
+
+
+def read_kitti_tracks(path: Path, source: TruthSource) -> Labels:
     """Read one JSON file of tracks, which has centres and its own offset between the cameras.
 
     Args:
@@ -98,34 +120,27 @@ def read_tracks(path: Path, source: TruthSource) -> Labels:
     Raises:
         InputError: the file is damaged, or has nothing of the clip's frames.
     """
-    content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
-    where = str(path)
-    offset = np.array(numbers(content, "p2_offset_m", 3, where)) + source.camera_offset_m
-    tracks = member(content, "tracks", dict, where)
-    found = []
-    for name, track in tracks.items():
-        at = f"{path}: tracks.{shown(Path(name[:40]))}"
-        if not name.isdecimal() or len(name) > 15:
-            raise InputError(f"{at}: expected a track's number as its name")
-        category = member(track, "category", str, at)
-        for i, entry in enumerate(array(track, "obs", at)):
-            label = _from_entry(entry, int(name), category, offset, f"{at}.obs[{i}]")
-            found.append((integer(entry, "frame", label.where), label))
-    return _by_frame(path, source, found)
+    content = build_dataclass(_TracksFile, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
+    offset = np.array(content.p2_offset_m) + source.camera_offset_m
+    labels = (
+        (entry.frame, _from_entry(entry, int(number), track.category, offset, f"{path}: tracks.{number}.obs[{i}]"))
+        for number, track in content.tracks.items()
+        for i, entry in enumerate(track.obs)
+    )
+    return _by_frame(path, source, labels)
 
 
-def _from_entry(entry: Any, track: int, category: str, offset: np.ndarray, where: str) -> Label:  # noqa: ANN401 (JSON)
-    centre = np.array(numbers(entry, "centre_cam", 3, where)) + offset
-    length, width, height = numbers(entry, "size_lwh", 3, where)
+def _from_entry(entry: _Observation, track: int, category: str, offset: np.ndarray, where: str) -> Label:
+    length, width, height = entry.size_lwh
     if min(length, height, width) <= 0:
         raise InputError(f"{where}: a size of {length:g} x {height:g} x {width:g} m, expected more than 0")
     return Label(
         object_id=track,
         category=category,
-        box_xyxy=numbers(entry, "box2d", 4, where),
-        centre=tuple(centre.tolist()),
+        box_xyxy=entry.box2d,
+        centre=tuple((np.array(entry.centre_cam) + offset).tolist()),
         size=(length, height, width),
-        yaw=number(entry, "yaw", where),
+        yaw=entry.yaw,
         where=where,
     )
 
@@ -134,12 +149,12 @@ def _by_frame(path: Path, source: TruthSource, found: Iterable[tuple[int, Label]
     labels: dict[int, list[Label]] = defaultdict(list)
     for frame, label in found:
         index = source.index(frame, custom=0)
-        if index is not None and (label.category == IGNORED or source.counts(label.category)):
+        if index is not None and (label.category == IGNORED_CATEGORY or source.counts(label.category)):
             labels[index].append(label)
     if not labels:
         raise InputError(f"{path}: no object of the clip's frames and classes, expected some")
     for each in labels.values():
-        refuse_repeats((label.object_id, label.where) for label in each if label.category != IGNORED)
+        refuse_repeats((label.object_id, label.where) for label in each if label.category != IGNORED_CATEGORY)
     return {index: sorted(labels[index], key=lambda label: label.object_id) for index in every_frame(labels, source)}
 
 
@@ -155,9 +170,9 @@ def objects_of(labels: Labels, shape: GridShape) -> tuple[ObjectsInFrame, ...]:
 
 def _objects(index: int, labels: list[Label], shape: GridShape) -> ObjectsInFrame:
     if not labels:
-        return nothing(index)
-    ignored = [label for label in labels if label.category == IGNORED]
-    named = [label for label in labels if label.category != IGNORED]
+        return empty_frame(index)
+    ignored = [label for label in labels if label.category == IGNORED_CATEGORY]
+    named = [label for label in labels if label.category != IGNORED_CATEGORY]
     for label in named:
         x0, y0, x1, y1 = label.box_xyxy
         if not (x0 < x1 and y0 < y1):
@@ -166,14 +181,16 @@ def _objects(index: int, labels: list[Label], shape: GridShape) -> ObjectsInFram
         frame=index,
         object_id=_ids(named),
         box_xyxy=_boxes(named),
-        ignore=painted(_boxes(ignored), shape) if ignored else None,
+        ignore=paint_boxes(_boxes(ignored), shape) if ignored else None,
     )
 
 
 def boxes_of(labels: Labels) -> tuple[BoxesInSpace, ...]:
     """Return the boxes in space, of objects for which there is one."""
     return tuple(
-        _boxes_in_space(index, [label for label in each if label.centre is not None and label.category != IGNORED])
+        _boxes_in_space(
+            index, [label for label in each if label.centre is not None and label.category != IGNORED_CATEGORY]
+        )
         for index, each in labels.items()
     )
 

@@ -1,9 +1,11 @@
-"""MOTChallenge text: `frame,id,left,top,width,height,confidence,…`, one box per line.
+"""MOTChallenge and MOTS text: `frame,id,left,top,width,height,confidence,…` and `frame id class height width runs`.
 
-Reference:
+References:
     A. Milan et al., MOT16: A Benchmark for Multi-Object Tracking, arXiv 1603.00831, section 3.3: all counts from 1,
     the image's first pixel too. In ground truth the seventh column says whether a line counts, and the eighth is its
     class; results and the ground truth of 2015 have a position in space there, -1 where it is not known.
+    P. Voigtlaender et al., MOTS: Multi-Object Tracking and Segmentation, CVPR 2019, and its file format; class 10 is
+    ignored.
 """
 
 from collections import defaultdict
@@ -14,10 +16,11 @@ from typing import Final
 import numpy as np
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.readers.objects import every_frame, nothing, refuse_repeats
-from fast_snow.evaluation.readers.source import TruthSource
-from fast_snow.evaluation.readers.text_rows import Row, rows
-from fast_snow.evaluation.truth import ObjectsInFrame
+from fast_snow.evaluation.ground_truth import ObjectsInFrame, TruthSource
+from fast_snow.evaluation.readers.coco_rle import from_coco
+from fast_snow.evaluation.readers.objects import Labelled, empty_frame, every_frame, gather_masks, refuse_repeats
+from fast_snow.evaluation.readers.text_rows import TextRow, read_rows
+from fast_snow.types import GridShape, Masks
 
 _FIRST: Final = 1
 _WITHOUT_CLASSES: Final = 10
@@ -55,29 +58,29 @@ def read_results(path: Path, source: TruthSource, *, min_confidence: float = -np
     return _read(path, source, lambda row: row.number(6, "confidence") >= min_confidence)
 
 
-def _counts(row: Row, source: TruthSource) -> bool:
+def _counts(row: TextRow, source: TruthSource) -> bool:
     if not source.classes:
         return True
     if len(row.words) in (7, _WITHOUT_CLASSES):
         raise InputError(f"{row.where}: {len(row.words)} columns tell no class, expected 9; leave classes out")
-    return source.counts(str(row.whole(7, "class")))
+    return source.counts(str(row.integer(7, "class")))
 
 
-def _read(path: Path, source: TruthSource, keep: Callable[[Row], bool]) -> tuple[ObjectsInFrame, ...]:
-    kept: dict[int, list[Row]] = defaultdict(list)
-    for row in rows(path, columns=7, separator=","):
-        index = source.index(row.whole(0, "frame"), _FIRST)
+def _read(path: Path, source: TruthSource, keep: Callable[[TextRow], bool]) -> tuple[ObjectsInFrame, ...]:
+    kept: dict[int, list[TextRow]] = defaultdict(list)
+    for row in read_rows(path, columns=7, separator=","):
+        index = source.index(row.integer(0, "frame"), _FIRST)
         if index is not None and keep(row):
             kept[index].append(row)
     if not kept:
         raise InputError(f"{path}: no box in the clip's frames, expected lines of frame,id,left,top,width,height,…")
     return tuple(
-        _objects(index, kept[index]) if index in kept else nothing(index) for index in every_frame(kept, source)
+        _objects(index, kept[index]) if index in kept else empty_frame(index) for index in every_frame(kept, source)
     )
 
 
-def _objects(index: int, found: list[Row]) -> ObjectsInFrame:
-    named = sorted(((row.whole(1, "id"), row) for row in found), key=lambda each: each[0])
+def _objects(index: int, found: list[TextRow]) -> ObjectsInFrame:
+    named = sorted(((row.integer(1, "id"), row) for row in found), key=lambda each: each[0])
     refuse_repeats((object_id, row.where) for object_id, row in named)
     for _, row in named:
         if min(row.numbers(4, 6, "width or height")) <= 0:
@@ -90,3 +93,48 @@ def _objects(index: int, found: list[Row]) -> ObjectsInFrame:
         object_id=np.array([object_id for object_id, _ in named], dtype=np.int64),
         box_xyxy=corners.astype(np.float32),
     )
+
+
+IGNORED_CLASS: Final = 10
+
+
+def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
+    """Read MOTS annotations or results.
+
+    Every frame up to the last is annotated: one without a line has no object.
+
+    Args:
+        path: of the text; the first frame is number 1 as in MOTSChallenge, unless the source says otherwise (KITTI: 0).
+        source: what is known of it.
+
+    Raises:
+        InputError: a line is damaged, an id comes twice in a frame, or masks differ in size.
+    """
+    objects: dict[int, list[Labelled]] = defaultdict(list)
+    ignored: dict[int, list[Masks]] = defaultdict(list)
+    shape: GridShape | None = None
+    for row in read_rows(path, columns=6):
+        index = source.index(row.integer(0, "frame"), custom=1)
+        category = row.integer(2, "class")
+        if index is None or not (category == IGNORED_CLASS or source.counts(str(category))):
+            continue
+        mask = _mask(row)
+        if shape is not None and mask.shape != shape:
+            raise InputError(f"{row.where}: a mask of {mask.shape}, expected {shape} like the first (height, width)")
+        shape = mask.shape
+        if category == IGNORED_CLASS:
+            ignored[index].append(mask)
+        else:
+            objects[index].append(Labelled(object_id=row.integer(1, "id"), mask=mask, where=row.where))
+    if shape is None:
+        raise InputError(f"{path}: no object in the clip's frames, expected lines of frame id class height width runs")
+    frames = every_frame({*objects, *ignored}, source)
+    return tuple(gather_masks(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in frames)
+
+
+def _mask(row: TextRow) -> Masks:
+    shape = (row.integer(3, "height"), row.integer(4, "width"))
+    try:
+        return from_coco(row.words[5], shape)
+    except InputError as error:
+        raise InputError(f"{row.where}: {error}") from None

@@ -9,8 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.readers.source import TruthSource
-from fast_snow.evaluation.truth import ObjectsInFrame
+from fast_snow.evaluation.ground_truth import ObjectsInFrame, TruthSource
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.masks import decode, encode
 from fast_snow.limits import ANNOTATED_FRAMES
@@ -58,7 +57,9 @@ def joined(masks: Masks) -> Masks | None:
     return encode(np.asarray(decode(masks).any(axis=0, keepdims=True)))
 
 
-def gather(frame: int, objects: Sequence[Labelled], shape: GridShape, ignore: Sequence[Masks] = ()) -> ObjectsInFrame:
+def gather_masks(
+    frame: int, objects: Sequence[Labelled], shape: GridShape, ignore: Sequence[Masks] = ()
+) -> ObjectsInFrame:
     """Return the objects of a frame, each mask a set of one.
 
     Args:
@@ -71,7 +72,7 @@ def gather(frame: int, objects: Sequence[Labelled], shape: GridShape, ignore: Se
         InputError: an id comes twice, or a mask is of another size.
     """
     if not objects and not ignore:
-        return nothing(frame, _no_masks(shape))
+        return empty_frame(frame, _no_masks(shape))
     refuse_repeats((each.object_id, each.where) for each in objects)
     for each in objects:
         if each.mask.shape != shape:
@@ -85,7 +86,7 @@ def gather(frame: int, objects: Sequence[Labelled], shape: GridShape, ignore: Se
     )
 
 
-def nothing(frame: int, masks: Masks | None = None) -> ObjectsInFrame:
+def empty_frame(frame: int, masks: Masks | None = None) -> ObjectsInFrame:
     """Return a frame that is annotated and has no object; there may be thousands.
 
     Args:
@@ -136,7 +137,7 @@ def require_few(count: int, where: str) -> range:
     return range(count)
 
 
-def painted(box_xyxy: Float32[np.ndarray, "m 4"], shape: GridShape) -> Masks:
+def paint_boxes(box_xyxy: Float32[np.ndarray, "m 4"], shape: GridShape) -> Masks:
     """Return the pixels whose centres any of the boxes holds, as a set of one mask.
 
     Args:

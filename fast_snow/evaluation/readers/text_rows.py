@@ -15,7 +15,7 @@ _LARGEST_INTEGER: Final = 2**53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class TextRow:
     """A line that is not empty and no comment.
 
     Attributes:
@@ -56,7 +56,7 @@ class Row:
         """Return the finite numbers in columns `first` to `last - 1`; raises as `number`."""
         return tuple(self.number(column, what) for column in range(first, last))
 
-    def whole(self, column: int, what: str) -> int:
+    def integer(self, column: int, what: str) -> int:
         """Return a whole number, be it written like 1 or 1.0.
 
         Raises:
@@ -68,7 +68,9 @@ class Row:
         return int(value)
 
 
-def rows(path: Path, *, columns: int, separator: str | None = None, within: Path | None = None) -> Iterator[Row]:
+def read_rows(
+    path: Path, *, columns: int, separator: str | None = None, within: Path | None = None
+) -> Iterator[TextRow]:
     """Yield the rows of a table.
 
     Args:
@@ -86,4 +88,4 @@ def rows(path: Path, *, columns: int, separator: str | None = None, within: Path
         where = f"{file} line {number}"
         if len(words) < columns:
             raise InputError(f"{where}: got {len(words)} words, expected at least {columns}")
-        yield Row(where=where, words=words)
+        yield TextRow(where=where, words=words)

@@ -18,10 +18,9 @@ from scipy.spatial.transform import Rotation
 
 from fast_snow.cameras import rigid
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.evaluation.readers.numbered_files import numbered_files
-from fast_snow.evaluation.readers.source import TruthSource
-from fast_snow.evaluation.readers.text_rows import rows
-from fast_snow.evaluation.truth import Trajectory
+from fast_snow.evaluation.ground_truth import Trajectory, TruthSource
+from fast_snow.evaluation.readers.data_files import numbered_files
+from fast_snow.evaluation.readers.text_rows import read_rows
 from fast_snow.inputs.time_stamps import SECONDS, unit_of
 from fast_snow.types import Transform
 from fast_snow.untrusted_files import shown
@@ -44,7 +43,7 @@ def read_tum(path: Path, source: TruthSource) -> Trajectory:
         FastSnowWarning: poses are left out, or time stamps are not in seconds.
     """
     found = []
-    for row in rows(path, columns=8):
+    for row in read_rows(path, columns=8):
         time = row.number(0, "the time stamp")
         pose = row.numbers_or_nan(1, 8, "tx ty tz qx qy qz qw")
         if all(map(math.isfinite, pose)) and abs(math.hypot(*pose[3:]) - 1) > _UNIT_TOLERANCE:
@@ -84,7 +83,7 @@ def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:
     """
     found: dict[int, Transform] = {}
     lost = 0
-    for number, row in enumerate(rows(path, columns=16)):
+    for number, row in enumerate(read_rows(path, columns=16)):
         index = source.index(number, custom=0)
         if index is not None:
             pose = np.array(row.numbers_or_nan(0, 16, "the matrix")).reshape(4, 4)
@@ -120,7 +119,7 @@ def read_7_scenes(folder: Path, source: TruthSource, fps: float) -> Trajectory:
 
 
 def _matrix(path: Path) -> Transform:
-    lines = list(rows(path, columns=4, within=path.parent))
+    lines = list(read_rows(path, columns=4, within=path.parent))
     try:
         values = np.array([[float(word) for word in line.words] for line in lines], dtype=np.float64)
     except ValueError:

@@ -8,20 +8,56 @@ Reference:
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fast_snow import untrusted_json
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
+from fast_snow.evaluation.ground_truth import ObjectsInFrame, TruthSource
 from fast_snow.evaluation.readers.coco_rle import from_coco
-from fast_snow.evaluation.readers.json_fields import array, integer, member
-from fast_snow.evaluation.readers.objects import Labelled, gather, require_few
-from fast_snow.evaluation.readers.source import TruthSource
-from fast_snow.evaluation.truth import ObjectsInFrame
+from fast_snow.evaluation.readers.objects import Labelled, gather_masks, require_few
 from fast_snow.limits import DATASET_JSON_FILE
+from fast_snow.typed_json import at_least, build_dataclass, in_range, short
 from fast_snow.types import GridShape, Masks
+
+Id = Annotated[int, in_range(0, 2**53)]
+ImageSide = Annotated[int, at_least(1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Video:
+    id: Id
+    width: ImageSide
+    height: ImageSide
+    length: Annotated[int, at_least(1)] | None = None
+    file_names: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Videos:
+    videos: tuple[_Video, ...]
+    annotations: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _VideoId:
+    video_id: Id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Annotation:
+    id: Id
+    segmentations: tuple[Any, ...]
+    category_id: Id | None = None
+    iscrowd: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RunLengths:
+    size: tuple[int, int]
+    counts: str | tuple[int, ...]
 
 
 def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
@@ -34,71 +70,66 @@ def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, .
     Raises:
         InputError: the file is damaged, has no such video, polygons for masks, or masks of another size than the video.
     """
-    content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
-    video, where = _video(content, path, source.video)
-    shape = (integer(video, "height", where, low=1), integer(video, "width", where, low=1))
-    length = _length(video, where)
+    content = build_dataclass(_Videos, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
+    i = _find_video(content.videos, path, source.video)
+    video, place = content.videos[i], f"{path}: videos[{i}]"
+    shape, length = (video.height, video.width), video.length or len(video.file_names)
     objects: dict[int, list[Labelled]] = defaultdict(list)
     ignored: dict[int, list[Masks]] = defaultdict(list)
-    for i, annotation in enumerate(array(content, "annotations", str(path))):
+    for i, member in enumerate(content.annotations):
         at = f"{path}: annotations[{i}]"
-        if integer(annotation, "video_id", at) != integer(video, "id", where) or not _counts(annotation, at, source):
+        if build_dataclass(_VideoId, member, at, extra=True).video_id != video.id:
+            continue
+        annotation = build_dataclass(_Annotation, member, at, extra=True)
+        if not _counts(annotation, at, source):
             continue
         for number, mask in _masks(annotation, length, shape, at):
             index = source.index(number, custom=0)
             if index is None:
                 continue
-            if annotation.get("iscrowd"):
+            if annotation.iscrowd:
                 ignored[index].append(mask)
             else:
-                labelled = Labelled(object_id=integer(annotation, "id", at), mask=mask, where=f"{at}[{number}]")
-                objects[index].append(labelled)
-    indices = [index for number in require_few(length, where) if (index := source.index(number, custom=0)) is not None]
+                objects[index].append(Labelled(object_id=annotation.id, mask=mask, where=f"{at}[{number}]"))
+    indices = [index for number in require_few(length, place) if (index := source.index(number, custom=0)) is not None]
     if not indices:
-        raise InputError(f"{where}: none of its {length} frames is the clip's; correct first_frame or frames")
-    return tuple(gather(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in indices)
+        raise InputError(f"{place}: none of its {length} frames is the clip's; correct first_frame or frames")
+    return tuple(gather_masks(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in indices)
 
 
-def _length(video: Any, where: str) -> int:  # noqa: ANN401 (JSON)
-    return integer(video, "length", where, low=1) if "length" in video else len(array(video, "file_names", where))
+def _find_video(videos: Sequence[_Video], path: Path, wanted: int | None) -> int:
+    ids = [each.id for each in videos]
+    if wanted is None and len(ids) == 1:
+        return 0
+    if wanted is None or ids.count(wanted) != 1:
+        raise InputError(f'{path}: holds videos {short(ids)}, not one of id {wanted}; say which one with "video"')
+    return ids.index(wanted)
 
 
-def _video(content: object, path: Path, wanted: int | None) -> tuple[Any, str]:
-    videos = array(content, "videos", str(path))
-    known = [integer(each, "id", f"{path}: videos[{i}]") for i, each in enumerate(videos)]
-    if wanted is None and len(videos) == 1:
-        return videos[0], f"{path}: videos[0]"
-    if wanted is None or known.count(wanted) != 1:
-        raise InputError(f'{path}: holds videos {short(known)}, not one of id {wanted}; say which one with "video"')
-    i = known.index(wanted)
-    return videos[i], f"{path}: videos[{i}]"
+def _counts(annotation: _Annotation, place: str, source: TruthSource) -> bool:
+    if source.classes and annotation.category_id is None:
+        raise InputError(f"{place}: has no 'category_id', expected one; leave classes out to take all objects")
+    return source.counts(str(annotation.category_id))
 
 
-def _counts(annotation: Any, where: str, source: TruthSource) -> bool:  # noqa: ANN401 (JSON)
-    return not source.classes or source.counts(str(integer(annotation, "category_id", where)))
-
-
-def _masks(annotation: Any, length: int, shape: GridShape, where: str) -> Sequence[tuple[int, Masks]]:  # noqa: ANN401
-    parts = array(annotation, "segmentations", where)
+def _masks(annotation: _Annotation, length: int, shape: GridShape, place: str) -> Iterator[tuple[int, Masks]]:
+    parts = annotation.segmentations
     if len(parts) != length:
-        raise InputError(f"{where}.segmentations: got {len(parts)} entries, expected {length}, one per frame")
-    return [
-        (number, _mask(part, shape, f"{where}.segmentations[{number}]"))
-        for number, part in enumerate(parts)
-        if part is not None
-    ]
+        raise InputError(f"{place}.segmentations: got {len(parts)} entries, expected {length}, one per frame")
+    for number, part in enumerate(parts):
+        if part is not None:
+            yield number, _mask(part, shape, f"{place}.segmentations[{number}]")
 
 
-def _mask(part: object, shape: GridShape, where: str) -> Masks:
+def _mask(part: object, shape: GridShape, place: str) -> Masks:
     if isinstance(part, list):
-        raise InputError(f"{where}: got polygons, expected run lengths; convert them, as with pycocotools' frPyObjects")
-    size = array(part, "size", where)
-    counts = member(part, "counts", object, where)
-    if size != list(shape):
-        raise InputError(f"{where}.size: got {str(size)[:40]}, expected {list(shape)} like the video (height, width)")
-    if not isinstance(counts, str) and not (isinstance(counts, list) and all(type(each) is int for each in counts)):
-        raise InputError(f"{where}.counts: expected run lengths, as text or a list")
+        raise InputError(f"{place}: got polygons, expected run lengths; convert them, as with pycocotools' frPyObjects")
+    run_lengths = build_dataclass(_RunLengths, part, place, extra=True)
+    if run_lengths.size != shape:
+        raise InputError(
+            f"{place}.size: got {list(run_lengths.size)}, expected {list(shape)} like the video (height, width)"
+        )
     try:
-        return from_coco(counts, shape)
+        return from_coco(run_lengths.counts, shape)
     except InputError as error:
-        raise InputError(f"{where}.counts: {error}") from None
+        raise InputError(f"{place}.counts: {error}") from None

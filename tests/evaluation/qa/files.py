@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from fast_snow.evaluation.qa.datasets import Given, read
+from fast_snow.evaluation.qa.question_files import QuestionFiles, read_questions
 
 HUGGING = "https://huggingface.co/datasets/shijiezhou/VLM4D/resolve/main"
 
@@ -79,5 +79,5 @@ def store(path: Path, rows) -> Path:
     return path
 
 
-def given(*paths: Path, root: Path = Path()) -> Given:
-    return read(paths, root)
+def given(*paths: Path, root: Path = Path()) -> QuestionFiles:
+    return read_questions(paths, root)

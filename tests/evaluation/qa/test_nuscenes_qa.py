@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.figures import estimate
-from fast_snow.evaluation.qa.grading import grade_recorded
+from fast_snow.evaluation.qa.bootstrap import estimate_scores
+from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
 from fast_snow.evaluation.qa.nuscenes_qa import NUSCENES_QA, WORDS
 from fast_snow.evaluation.qa.question import wording
-from fast_snow.evaluation.qa.replies import mark
 from tests.evaluation.qa.files import given, nuscenes_row, store
 
 
@@ -41,7 +40,7 @@ def test_a_published_row(tmp_path: Path):
 )
 def test_answers_match_letter_by_letter(tmp_path: Path, answer, reply, score):
     (question,) = asked(tmp_path, nuscenes_row(answer=answer))
-    assert mark(NUSCENES_QA, question, reply).score == score
+    assert mark_reply(NUSCENES_QA, question, reply).score == score
 
 
 def test_figures_by_type_and_hops(tmp_path: Path):
@@ -59,7 +58,7 @@ def test_figures_by_type_and_hops(tmp_path: Path):
 
 
 def _figures(questions, scores):
-    return estimate(NUSCENES_QA.figures(questions), questions, [float(each) for each in scores])
+    return estimate_scores(NUSCENES_QA.figures(questions), questions, [float(each) for each in scores])
 
 
 def test_results_as_the_official_code_writes_them(tmp_path: Path):

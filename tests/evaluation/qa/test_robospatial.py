@@ -7,10 +7,9 @@ import pytest
 from scipy.spatial import Delaunay
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.figures import estimate
-from fast_snow.evaluation.qa.grading import grade_recorded
+from fast_snow.evaluation.qa.bootstrap import estimate_scores
+from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
 from fast_snow.evaluation.qa.question import Form
-from fast_snow.evaluation.qa.replies import mark
 from fast_snow.evaluation.qa.robospatial import ROBOSPATIAL, first_point, inside_polygon, polygon
 from tests.evaluation.qa.files import SQUARE, given, pointing_row, robospatial_row, store
 
@@ -77,7 +76,7 @@ def test_the_first_point_of_an_answer(text, point):
 )
 def test_points_are_right_inside_the_polygon(tmp_path: Path, reply, score):
     question = questions(tmp_path, pointing_row()).asked[0]
-    assert mark(ROBOSPATIAL, question, reply).score == score
+    assert mark_reply(ROBOSPATIAL, question, reply).score == score
 
 
 def test_inside_a_convex_polygon_is_inside_its_hull():
@@ -129,7 +128,7 @@ def test_recorded_answers_belong_by_question_and_image(tmp_path: Path):
 
 def _figures(column):
     answered = [each.question for each in column.graded]
-    return estimate(ROBOSPATIAL.figures(answered), answered, [each.mark.score for each in column.graded])
+    return estimate_scores(ROBOSPATIAL.figures(answered), answered, [each.mark.score for each in column.graded])
 
 
 @pytest.mark.parametrize(

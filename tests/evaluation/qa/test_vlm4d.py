@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.figures import estimate
-from fast_snow.evaluation.qa.grading import grade_recorded
-from fast_snow.evaluation.qa.replies import mark
+from fast_snow.evaluation.qa.bootstrap import estimate_scores
+from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
 from fast_snow.evaluation.qa.vlm4d import VLM4D
 from tests.evaluation.qa.files import HUGGING, given, store, vlm4d_row
 
@@ -75,7 +74,7 @@ def test_of_equal_choices_any_is_right(tmp_path: Path):
 def test_an_answer_that_is_no_choice_counts_as_wrong_and_is_told(tmp_path: Path):
     read = questions(tmp_path, vlm4d_row(answer="upwards"))
     assert read.hopeless == ("real/validation_1",)
-    assert [mark(VLM4D, read.asked[0], f"final answer: {each}").score for each in "ABCD"] == [0] * 4
+    assert [mark_reply(VLM4D, read.asked[0], f"final answer: {each}").score for each in "ABCD"] == [0] * 4
 
 
 @pytest.mark.parametrize(
@@ -118,7 +117,7 @@ def test_answers_as_the_official_code_writes_them(tmp_path: Path):
     (recorded,) = dataset.answers([output], asked)
     column = grade_recorded(dataset, asked, recorded)
     assert (column.name, column.missing, column.unused, column.unreadable) == ("gpt", 1, 1, 1)
-    overall = estimate(dataset.figures(asked), *_scores(column))[-1]
+    overall = estimate_scores(dataset.figures(asked), *_scores(column))[-1]
     assert (overall.questions, overall.points) == (3, 1)  # a missing row leaves the count, an empty one does not
 
 

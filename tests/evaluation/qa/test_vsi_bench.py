@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.figures import estimate
-from fast_snow.evaluation.qa.grading import grade_recorded
+from fast_snow.evaluation.qa.bootstrap import estimate_scores
+from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
 from fast_snow.evaluation.qa.question import Form, wording
-from fast_snow.evaluation.qa.replies import mark
 from fast_snow.evaluation.qa.vsi_bench import VSI_BENCH
 from tests.evaluation.qa.files import given, store, vsi_choice, vsi_row
 
@@ -68,12 +67,12 @@ def test_the_first_word_must_be_the_letter(tmp_path: Path, said, score):
 )
 def test_a_reply_is_scored_by_its_final_answer(tmp_path: Path, reply, score):
     (question,) = asked(tmp_path, vsi_row())
-    assert mark(VSI_BENCH, question, reply).score == score
+    assert mark_reply(VSI_BENCH, question, reply).score == score
 
 
 def test_a_choice_in_a_reply_may_be_named_by_its_text(tmp_path: Path):
     (question,) = asked(tmp_path, vsi_choice())
-    assert mark(VSI_BENCH, question, "It is behind me.\nfinal answer: back-left").score == 1
+    assert mark_reply(VSI_BENCH, question, "It is behind me.\nfinal answer: back-left").score == 1
 
 
 def test_overall_is_the_mean_over_types_with_direction_as_one(tmp_path: Path):
@@ -84,7 +83,7 @@ def test_overall_is_the_mean_over_types_with_direction_as_one(tmp_path: Path):
     counts = [vsi_row(4), vsi_row(5), vsi_row(6)]
     found = asked(tmp_path, *grades, route, *counts)
     scores = [1.0, 0.0, 0.0, 1.0, 0.6, 0.6, 0.0]
-    figures = {each.name: each.value for each in estimate(VSI_BENCH.figures(found), found, scores)}
+    figures = {each.name: each.value for each in estimate_scores(VSI_BENCH.figures(found), found, scores)}
     assert figures["object_rel_direction"] == pytest.approx(1 / 3)
     assert figures["object_counting"] == pytest.approx(0.4)
     assert figures["overall"] == pytest.approx((1 / 3 + 1 + 0.4) / 3)

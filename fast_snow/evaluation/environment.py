@@ -1,0 +1,190 @@
+"""The environment that results were made in: configuration, versions, hardware, git commit, peak memory."""
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import fast_snow
+from fast_snow import untrusted_json
+from fast_snow.baselines.snow_config import DEFAULT as SNOW
+from fast_snow.baselines.snow_config import SnowConfig
+from fast_snow.config import Config
+from fast_snow.engines.hardware import gpus
+from fast_snow.run_record import ENGINE_PACKAGES, PACKAGES
+
+METRIC_PACKAGES = ("evo", "motmetrics", "scikit-learn", "trackeval")
+MUST_AGREE = ("manifest", "config", "git_commit", "versions", "hardware")
+"""Results can only stand side by side in one folder where these are the same."""
+
+
+def provenance(
+    manifest: Mapping[str, Any],
+    config: Config,
+    *,
+    systems: Sequence[str],
+    repeat: int,
+    warm_up_frames: int,
+    fresh_peaks: bool,
+) -> dict[str, Any]:
+    """Return what results must carry so that others can reproduce them.
+
+    Args:
+        manifest: its name and digest.
+        config: all settings; those of SNOW, which it always has, are told with them.
+        systems: their names.
+        repeat: how often each clip is run.
+        warm_up_frames: of the run before the first that counts.
+        fresh_peaks: whether peak memory is that of a run, not of the whole process.
+    """
+    return {
+        "manifest": dict(manifest),
+        "systems": list(systems),
+        "repeat": repeat,
+        "seed": config.runtime.seed,
+        "warm_up": f"each system ran {warm_up_frames} frames of its first clip beforehand, which do not count",
+        "peak_memory": _peak(fresh_peaks=fresh_peaks),
+        "config": untrusted_json.loads(json.dumps(asdict(config) | {SnowConfig.section: asdict(SNOW)})),
+        "versions": versions(),
+        "hardware": hardware(),
+        "git_commit": git_commit(),
+        "written": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _peak(*, fresh_peaks: bool) -> str:
+    if fresh_peaks:
+        return "the most resident memory of the process during a run, what it held before included"
+    return (
+        "the most resident memory of the process up to the end of a run: later runs cannot tell less than earlier ones"
+    )
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of every package that decides on numbers, where it is installed."""
+    names = [*PACKAGES, *METRIC_PACKAGES, *(name for each in ENGINE_PACKAGES.values() for name in each)]
+    found = {"python": platform.python_version()}
+    for name in dict.fromkeys(names):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """Describe the machine."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "memory_gib": _memory_gib(),
+        "system": platform.platform(),
+        "gpus": [each.name for each in gpus()],
+    }
+
+
+def _processor() -> str:
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_gib() -> float | None:
+    with suppress(OSError, ValueError, AttributeError):
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+    return None
+
+
+def git_commit() -> str | None:
+    """Return the commit that the package's source is of, marked where files differ from it; None outside a clone."""
+    source = Path(fast_snow.__file__)
+    if _git(source.parent, "ls-files", "--error-unmatch", source.name) is None:
+        return None
+    commit = _git(source.parent, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changed = _git(source.parent, "status", "--porcelain", "--", ".")
+    return f"{commit} with changes {_digest(source.parent)}" if changed else commit
+
+
+def _digest(folder: Path) -> str:
+    """Return a short digest of a folder's Python files: two states of changed source are told apart."""
+    hashed = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        hashed.update(f"{path.relative_to(folder)}\0".encode() + path.read_bytes())
+    return hashed.hexdigest()[:12]
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+_FORGET: Final = Path("/proc/self/clear_refs")
+_STATUS: Final = Path("/proc/self/status")
+_PEAK_RESIDENT = "5"  # proc(5): "reset the peak resident set size"
+
+
+def forget_peak() -> bool:
+    """Begin to watch memory anew.
+
+    Returns:
+        Whether that could be done; where not (outside Linux), `peak_bytes` tells of the whole life of the process.
+    """
+    torch = _torch_on_gpu()
+    if torch is not None:
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        _FORGET.write_text(_PEAK_RESIDENT, encoding="ascii")
+    except OSError:
+        return False
+    return True
+
+
+def peak_bytes() -> int:
+    """Return the most resident memory of the process since it was forgotten, what it held before included.
+
+    Returns:
+        Bytes; 0 where the system does not tell (Windows).
+    """
+    with suppress(OSError):
+        for line in _STATUS.read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    with suppress(ImportError):
+        resource = import_module("resource")
+        peak = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return peak if sys.platform == "darwin" else peak * 1024
+    return 0
+
+
+def peak_gpu_bytes() -> int:
+    """Return the most GPU memory that torch has held since it was forgotten; 0 without a GPU in use."""
+    torch = _torch_on_gpu()
+    return 0 if torch is None else int(torch.cuda.max_memory_allocated())
+
+
+def _torch_on_gpu() -> Any:  # noqa: ANN401 (a module that may not be there)
+    """Return torch where an engine has loaded it and computes on a GPU; never loads it."""
+    torch = sys.modules.get("torch")
+    return torch if torch is not None and torch.cuda.is_available() else None

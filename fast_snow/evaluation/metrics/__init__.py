@@ -1,0 +1,18 @@
+"""The packages that metrics come from: heavy, and only installed for evaluations."""
+
+from importlib import import_module
+from types import ModuleType
+
+from fast_snow.errors import EngineError
+
+
+def load_metric_package(name: str) -> ModuleType:
+    """Import a module of the extra `eval`.
+
+    Raises:
+        EngineError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise EngineError(f'{name}: metrics need it ({error}): pip install "fast-snow[eval]"') from error

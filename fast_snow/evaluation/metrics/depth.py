@@ -1,0 +1,157 @@
+"""How far depth is off: AbsRel, RMSE and delta < 1.25, as it is or after scale, or scale and shift, are fitted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64
+
+from fast_snow.errors import InputError
+from fast_snow.types import ReadOnlyArrays
+
+DepthAlignment = Literal["none", "scale", "scale_shift"]
+
+DELTA: Final = 1.25
+"""A depth within this factor of the truth is called right."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DepthPairs(ReadOnlyArrays):
+    """The depths of the pixels that both the truth and the estimate know.
+
+    Attributes:
+        truth: metres.
+        predicted: in the estimate's unit.
+        known: how many pixels the truth knows, whether or not the estimate does.
+    """
+
+    truth: Float64[np.ndarray, " n"]
+    predicted: Float64[np.ndarray, " n"]
+    known: int
+
+    def __len__(self) -> int:
+        return len(self.truth)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DepthError:
+    """Errors of depth, over the pixels that both know.
+
+    Attributes:
+        abs_rel: mean of `|d − d*| / d*`, `d*` being the truth.
+        rmse: root of the mean of `(d − d*)²`, in the unit of the truth.
+        delta: share of pixels with `max(d / d*, d* / d) < 1.25`; a depth that the alignment made negative is none.
+        scale: by which the estimate was multiplied.
+        shift: that was then added, in the unit of the truth.
+        coverage: share of the pixels known to the truth that were compared.
+        pixels: how many that are.
+
+    Reference:
+        Eigen et al., Depth map prediction from a single image using a multi-scale deep network, NIPS 2014, section 4.
+    """
+
+    abs_rel: float
+    rmse: float
+    delta: float
+    scale: float
+    shift: float
+    coverage: float
+    pixels: int
+
+
+def pair_depth(
+    truth: Float32[np.ndarray, "h w"],
+    predicted: Float32[np.ndarray, "predicted_h predicted_w"],
+    confidence: Float32[np.ndarray, "predicted_h predicted_w"] | None = None,
+    *,
+    conf: float = 0.0,
+) -> DepthPairs:
+    """Bring an estimate to the truth's grid, by nearest pixel centre, and keep what both know.
+
+    Args:
+        truth: true depth; not positive or not finite where there is none.
+        predicted: estimated depth, of the same field of view; the same where there is none.
+        confidence: of the estimate, in [0, 1]; all count where it is not given.
+        conf: least confidence of a pixel that counts.
+
+    Raises:
+        InputError: an empty image.
+    """
+    if 0 in truth.shape + predicted.shape:
+        raise InputError(f"depth: got {truth.shape} and {predicted.shape} pixels; expected at least 1 each")
+    height, width = truth.shape
+    at = np.ix_(nearest_pixels(height, predicted.shape[0]), nearest_pixels(width, predicted.shape[1]))
+    depth = predicted[at]
+    known = _measured(truth)
+    counts = known & _measured(depth)
+    if confidence is not None:
+        counts &= confidence[at] >= conf  # NaN is no confidence
+    return DepthPairs(
+        truth=truth[counts].astype(np.float64),
+        predicted=depth[counts].astype(np.float64),
+        known=int(np.count_nonzero(known)),
+    )
+
+
+def nearest_pixels(length: int, source: int) -> Int64[np.ndarray, " length"]:
+    """Return for each of `length` output pixels the one of `source` pixels under its centre, as masks are resized."""
+    return (2 * np.arange(length) + 1) * source // (2 * length)
+
+
+def pool_depth(frames: Sequence[DepthPairs]) -> DepthPairs:
+    """Put the pixels of frames together, to be scored under one alignment: each pixel weighs the same."""
+    return DepthPairs(
+        truth=np.concatenate([np.zeros(0), *(each.truth for each in frames)]),
+        predicted=np.concatenate([np.zeros(0), *(each.predicted for each in frames)]),
+        known=sum(each.known for each in frames),
+    )
+
+
+def score_depth(pairs: DepthPairs, alignment: DepthAlignment = "none") -> DepthError:
+    """Measure the error of one frame, or of frames that were pooled.
+
+    Args:
+        pairs: depths that belong together.
+        alignment: `none` for metric depth; `scale` by the ratio of medians (Zhou et al., Unsupervised learning of depth
+            and ego-motion from video, CVPR 2017, section 4.1); `scale_shift` by least squares in depth (Ranftl et al.,
+            Towards robust monocular depth estimation, TPAMI 2022, equation 4, there in disparity).
+
+    Raises:
+        InputError: no pixel that both know.
+    """
+    if len(pairs) == 0:
+        raise InputError(
+            f"depth: of the {pairs.known} pixels with true depth none has an estimate; compare the same frames, or "
+            "lower the least confidence"
+        )
+    scale, shift = _fit(pairs, alignment)
+    depth, truth = scale * pairs.predicted + shift, pairs.truth
+    off = depth - truth
+    ratio = np.maximum(depth, truth) / np.maximum(np.minimum(depth, truth), np.finfo(np.float64).tiny)
+    return DepthError(
+        abs_rel=float(np.mean(np.abs(off) / truth)),
+        rmse=float(np.sqrt(np.mean(off**2))),
+        delta=float(np.mean(ratio < DELTA)),
+        scale=scale,
+        shift=shift,
+        coverage=len(pairs) / pairs.known,
+        pixels=len(pairs),
+    )
+
+
+def _measured(depth: Float32[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+    measured: np.ndarray = np.isfinite(depth) & (depth > 0)
+    return measured
+
+
+def _fit(pairs: DepthPairs, alignment: DepthAlignment) -> tuple[float, float]:
+    """Return scale and shift; where depth does not vary, least squares have no scale of their own: the shift is 0."""
+    if alignment == "none":
+        return 1.0, 0.0
+    if alignment == "scale" or np.ptp(pairs.predicted) == 0:
+        return float(np.median(pairs.truth) / np.median(pairs.predicted)), 0.0
+    mean, true_mean = pairs.predicted.mean(), pairs.truth.mean()
+    centred = pairs.predicted - mean
+    scale = float(centred @ (pairs.truth - true_mean) / (centred @ centred))
+    return scale, float(true_mean - scale * mean)

@@ -1,0 +1,133 @@
+"""Files of a manifest: always below the data root, checked by SHA-256, one per frame where they are numbered."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from fast_snow.errors import InputError
+from fast_snow.evaluation.ground_truth import TruthSource
+from fast_snow.limits import PATH_LENGTH
+from fast_snow.untrusted_files import open_file, shown
+
+
+def check_relative(path: str) -> None:
+    """Refuse a path that could lead out of the folder it is relative to.
+
+    Raises:
+        InputError: it is absolute, has `..`, or is written for one system alone.
+    """
+    pure = PurePosixPath(path)
+    odd = (
+        not path.isprintable() or len(path) > PATH_LENGTH.largest or "\\" in path or bool(PureWindowsPath(path).anchor)
+    )
+    if odd or not pure.parts or pure.is_absolute() or ".." in pure.parts:
+        raise InputError(f"got the path {path[:80]!r}, expected one below the data root with / between its parts")
+
+
+def locate_data(root: Path, path: str) -> Path:
+    """Return where a manifest's path is, with nothing at it or below it that leads out of the data root.
+
+    Args:
+        root: the data root.
+        path: relative to it.
+
+    Raises:
+        InputError: there is nothing, or a link leads elsewhere.
+    """
+    check_relative(path)
+    found = root / path
+    try:
+        if not found.exists():
+            raise InputError(
+                f"{found}: no such file or folder; expected it below the data root: download it or set --root"
+            )
+        bounds = root.resolve()
+        for each in (found, *files_below(found)):
+            if not each.resolve().is_relative_to(bounds):
+                raise InputError(f"{each}: a link that leads out of the data root; replace it by what it points to")
+    except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links
+        raise InputError(f"{found}: cannot be read ({getattr(error, 'strerror', error)})") from None
+    return found
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield what is not a folder below a folder, by name; links to folders are not followed."""
+    remaining = [folder] if folder.is_dir() else []
+    while remaining:
+        each = remaining.pop()
+        if each is folder or (each.is_dir() and not each.is_symlink()):
+            remaining += sorted(each.iterdir(), key=lambda path: os.fsencode(path.name), reverse=True)
+        else:
+            yield each
+
+
+def data_sha256(path: Path) -> str:
+    r"""Return the SHA-256 of a file or folder in hexadecimal.
+
+    That of a folder is of the lines `DIGEST  NAME` of all files below it, sorted by the bytes of their names, which
+    are relative to it. A shell says the same by
+    `(cd FOLDER && find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)`.
+
+    Args:
+        path: of the file or folder.
+
+    Raises:
+        InputError: a file cannot be read, or a link stands for a folder.
+    """
+    if not path.is_dir():
+        return _digest(path)
+    files = sorted(files_below(path), key=lambda each: each.relative_to(path).as_posix().encode())
+    lines = "".join(f"{_digest(each)}  {each.relative_to(path).as_posix()}\n" for each in files)
+    return hashlib.sha256(lines.encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    try:
+        with open_file(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); restore it or its permissions") from error
+
+
+_NUMBER = re.compile(r"(\d{1,15})$")
+
+
+def numbered_files(folder: Path, ending: str, source: TruthSource, *, custom: int = 0) -> dict[int, Path]:
+    """Return the files of a folder by their index in the input, ascending; hidden ones are left out.
+
+    Args:
+        folder: that holds them.
+        ending: of their names, behind the number, such as `.png`.
+        source: which number belongs to the input's first frame.
+        custom: that number, where the source does not say.
+
+    Raises:
+        InputError: there are none, two of one number, or one without a number.
+    """
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(
+            f"{shown(folder)}: no folder that can be read ({error.strerror}), expected one of files that end in a"
+            f" number and {ending}"
+        ) from None
+    found: dict[int, Path] = {}
+    for path in paths:
+        if path.name.startswith(".") or not path.name.endswith(ending):
+            continue
+        number = _NUMBER.search(path.name.removesuffix(ending))
+        if number is None:
+            raise InputError(f"{shown(path)}: no frame number before {ending}, expected a name like 000000{ending}")
+        index = source.index(int(number[1]), custom)
+        if index is None:
+            continue
+        if index in found:
+            raise InputError(
+                f"{shown(path)}: the same frame number as {shown(Path(found[index].name))}, expected each once"
+            )
+        found[index] = path
+    if not found:
+        raise InputError(f"{shown(folder)}: no file of the clip's frames, expected names like 000000{ending}")
+    return dict(sorted(found.items()))

@@ -1,0 +1,254 @@
+"""Runs systems over the clips of a manifest, one result after the other; finished runs are not repeated."""
+
+import difflib
+import hashlib
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from fast_snow import document
+from fast_snow.api import collected_warnings
+from fast_snow.config import Config, SamplingConfig
+from fast_snow.errors import ConfigError, FastSnowError, FastSnowWarning, OutputError
+from fast_snow.evaluation import environment
+from fast_snow.evaluation import manifest as manifests
+from fast_snow.evaluation.environment import forget_peak, peak_bytes, peak_gpu_bytes
+from fast_snow.evaluation.ground_truth import Truth
+from fast_snow.evaluation.manifest import EvaluationManifest
+from fast_snow.evaluation.metrics.scoring import score_run
+from fast_snow.evaluation.results import (
+    EVALUATION,
+    Evaluation,
+    RunResult,
+    parse_result,
+    read_json,
+    write_evaluation,
+    write_json,
+)
+from fast_snow.evaluation.systems import System, SystemRun
+from fast_snow.inputs import Input
+from fast_snow.protocols import Progress, silent
+
+RUNS = "runs"
+ABOUT = "about.json"
+WARM_UP_FRAMES = 8
+"""Enough for every stage to meet an object twice, so that all kernels are compiled and weights are loaded once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A clip that systems are run over.
+
+    Attributes:
+        name: of the clip.
+        open: opens its input.
+        truth: reads what is known of it.
+    """
+
+    name: str
+    open: Callable[[SamplingConfig], Input]
+    truth: Callable[[], Truth]
+
+
+Trial = tuple[int, Case, str]
+"""Repeat, clip and the name of a system."""
+
+
+def evaluate_systems(
+    cases: Sequence[Case],
+    systems: Mapping[str, System],
+    config: Config,
+    *,
+    folder: Path,
+    manifest: Mapping[str, Any],
+    repeat: int = 1,
+    progress: Progress = silent,
+) -> Evaluation:
+    """Run every system over every clip, as often as asked for, and score what comes out.
+
+    Repeats follow each other from outside in: each round takes all clips, and each clip all systems, so that a slow
+    moment of the machine meets all alike. A run that fails is recorded and the others go on. Every result is written
+    as soon as it is there: an evaluation that is interrupted goes on where it was, and failed runs are tried again.
+
+    Args:
+        cases: the clips.
+        systems: by name.
+        config: all settings; every repeat has the same seed.
+        folder: where results go, and where those of an interrupted evaluation lie.
+        manifest: name and digest of the clips' list.
+        repeat: how often.
+        progress: told how many runs are done.
+
+    Returns:
+        All results, and what they were made with.
+
+    Raises:
+        OutputError: the folder cannot be written, or holds results that were made with something else.
+    """
+    about = environment.provenance(
+        manifest,
+        config,
+        systems=tuple(systems),
+        repeat=repeat,
+        warm_up_frames=WARM_UP_FRAMES,
+        fresh_peaks=forget_peak(),
+    )
+    _claim(folder, about)
+    trials = [(k, case, system) for k in range(repeat) for case in cases for system in systems]
+    evaluation = Evaluation(about=about, outcomes=tuple(_results(trials, systems, config, folder, progress)))
+    write_evaluation(evaluation, folder / EVALUATION)
+    return evaluation
+
+
+def _results(
+    trials: Sequence[Trial], systems: Mapping[str, System], config: Config, folder: Path, progress: Progress
+) -> Iterator[RunResult]:
+    """Yield the result of each trial: that of an earlier evaluation, else that of a new run, which is stored."""
+    warm: set[str] = set()
+    for index, trial in enumerate(trials):
+        progress("runs", index, len(trials))
+        file = _file(folder, trial)
+        result = _finished(file)
+        if result is None:
+            result = _run(trial, systems, config, warm)
+            _store(file, result)
+        yield result
+    progress("runs", len(trials), len(trials))
+
+
+def _claim(folder: Path, about: Mapping[str, Any]) -> None:
+    """Take a folder for these results, which may only join others of the same making."""
+    path = folder / ABOUT
+    if path.is_file():
+        before = read_json(path)
+        differing = [name for name in environment.MUST_AGREE if before.get(name) != about[name]]
+        if differing:
+            raise OutputError(
+                f"{folder}: holds results of another {' and '.join(differing)}; choose another folder with -o or"
+                " replace them with --overwrite"
+            )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder with -o") from error
+    write_json(path, about)
+
+
+def _file(folder: Path, trial: Trial) -> Path:
+    k, case, system = trial
+    return folder / RUNS / quote(case.name, safe="") / f"{quote(system, safe='')}-{k}.json"
+
+
+def _finished(file: Path) -> RunResult | None:
+    """Return the result of an earlier run; None where there is none or it failed."""
+    if not file.is_file():
+        return None
+    found = parse_result(read_json(file), file)
+    return None if found.error else found
+
+
+def _store(file: Path, result: RunResult) -> None:
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{file.parent}: cannot be written ({error.strerror}); choose another with -o") from error
+    write_json(file, result.as_json())
+
+
+def _run(trial: Trial, systems: Mapping[str, System], config: Config, warm: set[str]) -> RunResult:
+    """Run one system over one clip, and score it; whatever goes wrong is part of the result."""
+    k, case, name = trial
+    blank = RunResult(clip=case.name, system=name, repeat=k)
+    system = systems[name]
+    try:
+        with collected_warnings(show=False) as noticed:
+            if name not in warm:
+                warm.add(name)
+                _warm_up(system, case, config)
+            source = case.open(config.sampling)
+            forget_peak()
+            run = system(source, config)
+            peak, peak_gpu = peak_bytes(), peak_gpu_bytes()
+    except Exception as error:  # noqa: BLE001 (one clip must not lose the others)
+        return replace(blank, error=_one_line(error))
+    measured = replace(_measured(blank, run), peak_bytes=peak, peak_gpu_bytes=peak_gpu)
+    try:
+        scores = score_run(case.truth(), run)
+    except Exception as error:  # noqa: BLE001
+        return replace(measured, error=_one_line(error), notes=tuple(noticed))
+    return replace(
+        measured,
+        error="; ".join(scores.problems),
+        metrics=dict(scores.metrics),
+        exhaustive=scores.exhaustive,
+        notes=(*scores.notes, *noticed),
+    )
+
+
+def _warm_up(system: System, case: Case, config: Config) -> None:
+    try:
+        system(case.open(replace(config.sampling, max_frames=WARM_UP_FRAMES)), config)
+    except Exception as error:  # noqa: BLE001 (so short a clip may fail where the whole one does not)
+        warnings.warn(f"the warm-up failed: {_one_line(error)}", FastSnowWarning, stacklevel=2)
+
+
+def _measured(blank: RunResult, run: SystemRun) -> RunResult:
+    graph = run.graph
+    return replace(
+        blank,
+        frames=graph.num_frames,
+        tracks=len(graph.tracks),
+        observations=sum(len(track.observations) for track in graph.tracks.values()),
+        wall_s=run.wall_s,
+        frame_s=tuple(np.round(run.frame_s, 6).tolist()),
+        stage_s=asdict(run.seconds),
+        graph_sha256=hashlib.sha256(document.dumps(graph).encode()).hexdigest(),
+        engines={use.slot: use.name for use in run.engines},
+    )
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    return text if isinstance(error, FastSnowError) else f"{type(error).__name__}: {text}"
+
+
+def select_cases(manifest: EvaluationManifest, root: Path, names: Sequence[str] = ()) -> tuple[Case, ...]:
+    """Return the clips that have frames, in the manifest's order.
+
+    Args:
+        manifest: the list of clips.
+        root: the data root that its paths are relative to.
+        names: only these; all where none is given.
+
+    Raises:
+        ConfigError: there is no clip of that name, or none that has frames.
+    """
+    known = [clip.name for clip in manifest.clips]
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(known)}"
+            raise ConfigError(f"--clips: no clip {name!r} in the manifest; {hint}")
+    found = tuple(
+        Case(
+            name=clip.name,
+            open=partial(manifests.open_clip, clip, root),
+            truth=partial(manifests.read_clip_truth, clip, root),
+        )
+        for clip in manifest.clips
+        if clip.input is not None and (not names or clip.name in names)
+    )
+    if not found:
+        raise ConfigError("none of these clips has frames to run a system over; name others with --clips")
+    return found
+
+
+def manifest_identity(path: Path) -> dict[str, str]:
+    """Return the name and digest of a manifest's file: results of different manifests are never compared."""
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
