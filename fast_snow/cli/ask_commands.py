@@ -18,8 +18,8 @@ from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, FastSnowError
 from fast_snow.output import GRAPH, digest
 from fast_snow.reasoning.answering import Answer, answer
-from fast_snow.reasoning.keyframe_pictures import pictures
-from fast_snow.reasoning.prompt import Prompt, compose, require_question
+from fast_snow.reasoning.prompt.compose import VlmPrompt, compose_prompt, require_question
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.providers import open_model
 from fast_snow.types import SceneGraph
 
@@ -36,9 +36,9 @@ def ask(command: Ask) -> int:
     asked_about, graph = digest(file.resolve()), load(file)
     prompt = _prompt(folder, graph, command.question, command.vlm)
     if not command.dry_run:
-        found = _answered(graph, prompt, command)
-        record = {"graph_sha256": asked_about, **_record(command.question, command.vlm, prompt, found)}
-        return _shown(found, record, answers.keep(folder, record), command)
+        reply = _answered(graph, prompt, command)
+        record = {"graph_sha256": asked_about, **_record(command.question, command.vlm, prompt, reply)}
+        return _shown(reply, record, answers.keep(folder, record), command)
     if command.json:
         print(json.dumps(prompt_as_json(prompt)))
     else:
@@ -69,33 +69,33 @@ def follow_up(folder: Path, question: str, vlm: VlmConfig, *, quiet: bool) -> in
         return 130
 
 
-def _prompt(folder: Path, graph: SceneGraph, question: str, vlm: VlmConfig) -> Prompt:
-    images = pictures(folder, graph, most=vlm.max_keyframes)
-    return compose(graph, question, images, budget=vlm.prompt_budget)
+def _prompt(folder: Path, graph: SceneGraph, question: str, vlm: VlmConfig) -> VlmPrompt:
+    images = keyframe_images(folder, graph, most=vlm.max_keyframes)
+    return compose_prompt(graph, question, images, budget=vlm.prompt_budget)
 
 
-def _answered(graph: SceneGraph, prompt: Prompt, command: Ask) -> Answer:
+def _answered(graph: SceneGraph, prompt: VlmPrompt, command: Ask) -> Answer:
     vlm = command.vlm
     what = f"{vlm.model} reads about {prompt.total_tokens} tokens"
     with open_model(vlm) as model, waiting(what, quiet=command.quiet):
         return answer(model, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
 
 
-def _shown(found: Answer, record: Mapping[str, Any], kept: Path | None, command: Ask) -> int:
+def _shown(reply: Answer, record: Mapping[str, Any], kept: Path | None, command: Ask) -> int:
     if command.json:
         print(json.dumps(record))
     else:
-        print_answer(found, command.vlm, kept)
-    return 0 if found.text.strip() else EngineError.exit_code
+        print_answer(reply, command.vlm, kept)
+    return 0 if reply.text.strip() else EngineError.exit_code
 
 
-def _record(question: str, vlm: VlmConfig, prompt: Prompt, found: Answer) -> dict[str, Any]:
+def _record(question: str, vlm: VlmConfig, prompt: VlmPrompt, reply: Answer) -> dict[str, Any]:
     """Return what is kept of an answer: enough to judge it later; addresses, which may hold secrets, are not in it."""
     return {
         "question": question,
-        "answer": found.text,
-        "ending": found.ending.name.lower(),
-        "evidence": found.evidence,
+        "answer": reply.text,
+        "ending": reply.ending.name.lower(),
+        "evidence": reply.evidence,
         "calls": [
             {
                 "tool": each.call.name,
@@ -103,13 +103,13 @@ def _record(question: str, vlm: VlmConfig, prompt: Prompt, found: Answer) -> dic
                 "outcome": each.outcome.content,
                 "failed": each.outcome.failed,
             }
-            for each in found.calls
+            for each in reply.calls
         ],
-        "left_out": found.left_out,
-        "unread": found.unread,
+        "left_out": reply.left_out,
+        "unread": reply.unread,
         "provider": vlm.provider,
         "model": vlm.model,
-        "usage": asdict(found.usage),
+        "usage": asdict(reply.usage),
         "prompt_tokens": {each.part: each.tokens for each in prompt.tokens},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "fast_snow": version("fast-snow"),

@@ -10,8 +10,8 @@ from rich.table import Table
 from fast_snow.api import load
 from fast_snow.cli.query_options import Query
 from fast_snow.cli.terminal import console
-from fast_snow.reasoning.tools.catalogue import TOOLS, Tool, ToolError, answer
-from fast_snow.reasoning.tools.findings import Figure, Finding
+from fast_snow.reasoning.tools.catalogue import TOOLS, Tool, ToolError, call_tool
+from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
 
 
 def query(command: Query) -> int:
@@ -31,11 +31,11 @@ def query(command: Query) -> int:
         return 0
     tool = TOOLS.get(command.tool.replace("-", "_"))
     arguments = {} if tool is None else typed_arguments(tool, command.arguments)
-    found = answer(graph, command.tool if tool is None else tool.name, arguments)
+    answer = call_tool(graph, command.tool if tool is None else tool.name, arguments)
     if command.json:
-        print(json.dumps(found.as_json()))
+        print(json.dumps(answer.as_json()))
     else:
-        _print_finding(found)
+        _print_finding(answer)
     return 0
 
 
@@ -45,17 +45,17 @@ def typed_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
     Raises:
         ToolError: a word belongs to no argument, or an argument has no value.
     """
-    given: dict[str, list[str]] = {}
+    values_by_name: dict[str, list[str]] = {}
     for word in words:
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
-            given[name.replace("-", "_")] = [value] if equals else []
-        elif not given:
+            values_by_name[name.replace("-", "_")] = [value] if equals else []
+        elif not values_by_name:
             raise ToolError(f"{tool.name}: got {word!r}, expected arguments such as {_usage(tool)}")
         else:
-            list(given.values())[-1].append(word)
+            list(values_by_name.values())[-1].append(word)
     schemas = {each.name: each.schema for each in tool.parameters}
-    return {name: _value(tool, name, values, schemas.get(name, {})) for name, values in given.items()}
+    return {name: _value(tool, name, values, schemas.get(name, {})) for name, values in values_by_name.items()}
 
 
 def _value(tool: Tool, name: str, values: Sequence[str], schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
@@ -101,16 +101,16 @@ def _print_tools(*, as_json: bool) -> None:
     console().print(table)
 
 
-def _print_finding(found: Finding) -> None:
-    if found.value is None:
-        print(f"unknown: {found.reason}")
+def _print_finding(answer: ToolAnswer) -> None:
+    if answer.value is None:
+        print(f"unknown: {answer.reason}")
         return
-    print(_measured(Figure(name="", value=found.value, unit=found.unit, sigma=found.sigma)))
-    lines = [("frame", str(found.frame))] if found.frame is not None else []
-    lines += [(each.name, _measured(each)) for each in found.figures]
-    lines += [("", "  ".join(f"{x.name} {_measured(x)}" for x in each.figures)) for each in found.entries]
-    lines.append(("evidence", f"t = {_frames(found.evidence)}"))
-    lines += [("note", each) for each in found.notes]
+    print(_measured(NamedValue(name="", value=answer.value, unit=answer.unit, sigma=answer.sigma)))
+    lines = [("frame", str(answer.frame))] if answer.frame is not None else []
+    lines += [(each.name, _measured(each)) for each in answer.figures]
+    lines += [("", "  ".join(f"{x.name} {_measured(x)}" for x in each.figures)) for each in answer.entries]
+    lines.append(("evidence", f"t = {_frames(answer.evidence)}"))
+    lines += [("note", each) for each in answer.notes]
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
         print(f"  {name:<{width}}  {text}".rstrip())
@@ -123,7 +123,7 @@ def _frames(evidence: Sequence[int]) -> str:
     return f"{first} to {last}" + ("" if last - first < len(evidence) else f", {len(evidence)} frames of them")
 
 
-def _measured(figure: Figure) -> str:
+def _measured(figure: NamedValue) -> str:
     if isinstance(figure.value, tuple):
         text = ", ".join(_text(each) for each in figure.value) or "none"
     else:

@@ -6,7 +6,7 @@ from typing import Final
 from fast_snow import untrusted_json
 from fast_snow.reasoning.agent import Ending, UsedTool, converse
 from fast_snow.reasoning.conversation import Usage, VisionLanguageModel
-from fast_snow.reasoning.prompt import Prompt
+from fast_snow.reasoning.prompt.compose import VlmPrompt
 from fast_snow.reasoning.tool_use import tools_over
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
@@ -43,7 +43,7 @@ class Answer:
         return self.ending is Ending.CUT_OFF
 
 
-def answer(model: VisionLanguageModel, prompt: Prompt, graph: SceneGraph, *, tools: bool, max_rounds: int) -> Answer:
+def answer(model: VisionLanguageModel, prompt: VlmPrompt, graph: SceneGraph, *, tools: bool, max_rounds: int) -> Answer:
     """Let a model answer a question about a graph.
 
     Args:
@@ -79,7 +79,7 @@ def answer(model: VisionLanguageModel, prompt: Prompt, graph: SceneGraph, *, too
     )
 
 
-def _unread(prompt: Prompt, usage: Usage) -> str:
+def _unread(prompt: VlmPrompt, usage: Usage) -> str:
     """Notice servers that cut what is longer than their context, and say nothing: Ollama does."""
     if not 0 < usage.input_tokens < _LEAST_READ * prompt.text_tokens * usage.requests:
         return ""

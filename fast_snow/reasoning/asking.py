@@ -7,9 +7,9 @@ from tempfile import TemporaryDirectory
 from fast_snow.api import Result, load
 from fast_snow.config import Config
 from fast_snow.reasoning.answering import Answer, answer
-from fast_snow.reasoning.conversation import Picture, VisionLanguageModel
-from fast_snow.reasoning.keyframe_pictures import pictures
-from fast_snow.reasoning.prompt import compose
+from fast_snow.reasoning.conversation import ImagePart, VisionLanguageModel
+from fast_snow.reasoning.prompt.compose import compose_prompt
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.providers import open_model
 from fast_snow.types import SceneGraph
 
@@ -37,17 +37,17 @@ def ask(
     """
     vlm = config.vlm
     graph, images = _read(source, vlm.max_keyframes)
-    prompt = compose(graph, question, images, budget=vlm.prompt_budget)
+    prompt = compose_prompt(graph, question, images, budget=vlm.prompt_budget)
     with open_model(vlm) if model is None else nullcontext(model) as opened:
         return answer(opened, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
 
 
-def _read(source: Source, most: int) -> tuple[SceneGraph, tuple[Picture, ...]]:
+def _read(source: Source, most: int) -> tuple[SceneGraph, tuple[ImagePart, ...]]:
     if isinstance(source, SceneGraph):
         return source, ()
     if isinstance(source, Result):
         with TemporaryDirectory() as folder:
             source.save(folder)
-            return source.graph, pictures(Path(folder), source.graph, most=most)
+            return source.graph, keyframe_images(Path(folder), source.graph, most=most)
     path, graph = Path(source), load(source)
-    return graph, pictures(path if path.is_dir() else path.parent, graph, most=most)
+    return graph, keyframe_images(path if path.is_dir() else path.parent, graph, most=most)

@@ -6,14 +6,14 @@ from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class TextPart:
     """A piece of plain text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class ImagePart:
     """An image.
 
     Attributes:
@@ -29,7 +29,7 @@ class Picture:
 class UserTurn:
     """What we say: text and pictures in reading order."""
 
-    parts: tuple[Text | Picture, ...]
+    parts: tuple[TextPart | ImagePart, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class ModelReply:
     """One answer of a model.
 
     Attributes:
@@ -156,7 +156,7 @@ class Reply:
 class VisionLanguageModel(Protocol):
     """Answers a conversation. It is opened by a context manager, and holds its settings and its connection."""
 
-    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> Reply:
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
         """Return the model's next turn.
 
         Args:

@@ -21,8 +21,8 @@ from fast_snow import untrusted_json
 from fast_snow.document.writing import coordinate_system
 from fast_snow.errors import InputError
 from fast_snow.reasoning.agent import UseTool
-from fast_snow.reasoning.conversation import Picture, ToolCall, ToolDeclaration
-from fast_snow.reasoning.keyframe_pictures import pictures
+from fast_snow.reasoning.conversation import ImagePart, ToolCall, ToolDeclaration
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.tool_use import tools_over
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
@@ -155,19 +155,19 @@ class _Offer:
             return types.ReadResourceResult(
                 contents=[types.TextResourceContents(uri=params.uri, mime_type="application/json", text=text)]
             )
-        found = [each for each in self.graph.keyframes if _uri(each) == params.uri]
-        if not found:
+        matching = [each for each in self.graph.keyframes if _uri(each) == params.uri]
+        if not matching:
             raise MCPError(types.INVALID_PARAMS, f"resource: got {params.uri[:200]!r}, expected one that is listed")
         try:
-            blob = b64encode(self._picture(found[0]).jpeg).decode()
+            blob = b64encode(self._picture(matching[0]).jpeg).decode()
         except InputError as error:
             raise MCPError(types.INTERNAL_ERROR, str(error)) from error
         return types.ReadResourceResult(
             contents=[types.BlobResourceContents(uri=params.uri, mime_type=JPEG, blob=blob)]
         )
 
-    def _picture(self, keyframe: Keyframe) -> Picture:
-        (picture,) = pictures(self.folder, replace(self.graph, keyframes=(keyframe,)), most=1)
+    def _picture(self, keyframe: Keyframe) -> ImagePart:
+        (picture,) = keyframe_images(self.folder, replace(self.graph, keyframes=(keyframe,)), most=1)
         return picture
 
 

@@ -8,7 +8,7 @@ from fast_snow.errors import InputError
 from fast_snow.reasoning.agent import UseTool, failed
 from fast_snow.reasoning.conversation import ToolCall, ToolOutcome
 from fast_snow.reasoning.tools import catalogue
-from fast_snow.reasoning.tools.findings import ToolError
+from fast_snow.reasoning.tools.tool_answers import ToolError
 from fast_snow.types import SceneGraph
 
 MOST_CHARACTERS: Final = 24_000
@@ -20,10 +20,10 @@ def tools_over(graph: SceneGraph) -> UseTool:
 
     def use(call: ToolCall) -> ToolOutcome:
         try:
-            finding = catalogue.answer(graph, call.name, _arguments(call.arguments))
+            spatial_tool = catalogue.call_tool(graph, call.name, _arguments(call.arguments))
         except ToolError as error:
             return failed(call, str(error))
-        return _bounded(call, json.dumps(finding.as_json(), ensure_ascii=False))
+        return _bounded(call, json.dumps(spatial_tool.as_json(), ensure_ascii=False))
 
     return use
 

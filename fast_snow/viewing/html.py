@@ -17,10 +17,10 @@ from fast_snow import untrusted_files
 from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
 from fast_snow.types import GridShape, LabelledMasks, SceneGraph
-from fast_snow.viewing.frames import MAX_FRAMES, MAX_SIDE, Picture, outline_shapes, pictures
 from fast_snow.viewing.palette import PALETTE, ink_on
-from fast_snow.viewing.plan import plan
 from fast_snow.viewing.text import facts, headline, table
+from fast_snow.viewing.thumbnails import MAX_FRAMES, MAX_SIDE, Picture, outline_shapes, pictures
+from fast_snow.viewing.top_view import plan
 
 _SEAL: Final = b"<!-- fast-snow view, SHA-256 of the page above: "
 GRAIN: Final = 2

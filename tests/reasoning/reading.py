@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fast_snow.reasoning.conversation import Text
+from fast_snow.reasoning.conversation import TextPart
 
 HEAD = re.compile(r"\[OBJECT (\d+) — F_\1 across (\d+) frames\] theta (\d+) (\d+)(?:, (\d+) listed)?")
 
@@ -21,7 +21,7 @@ class Block:
 
 
 def text_of(prompt):
-    return "".join(part.text for part in prompt.turn.parts if isinstance(part, Text))
+    return "".join(part.text for part in prompt.turn.parts if isinstance(part, TextPart))
 
 
 def blocks(prompt, pixels):

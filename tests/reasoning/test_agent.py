@@ -7,7 +7,7 @@ import pytest
 from fast_snow.errors import EngineError
 from fast_snow.reasoning.agent import ANSWER_NOW, MOST_CALLS, Conversation, Ending, converse
 from fast_snow.reasoning.conversation import (
-    Text,
+    TextPart,
     ToolCall,
     ToolDeclaration,
     ToolOutcome,
@@ -17,7 +17,7 @@ from fast_snow.reasoning.conversation import (
 )
 from tests.reasoning.scripted import Script, call, says
 
-QUESTION = UserTurn(parts=(Text(text="How far away is object 7?"),))
+QUESTION = UserTurn(parts=(TextPart(text="How far away is object 7?"),))
 DOUBLE = ToolDeclaration(
     name="double",
     description="Twice x.",

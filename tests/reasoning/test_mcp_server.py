@@ -15,7 +15,7 @@ import pytest
 
 from fast_snow.cli.main import main
 from fast_snow.errors import UserError
-from fast_snow.reasoning.keyframe_pictures import pictures
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
 from tests.reasoning.runs import returned, some_arguments
@@ -80,7 +80,7 @@ def test_every_tool_over_stdio_answers_as_it_does_here(mode: str, graph: SceneGr
 def test_a_wrong_argument_is_told_in_the_words_of_the_tool(graph: SceneGraph, folder: Path):
     name = next(iter(catalogue.TOOLS))
     with pytest.raises(UserError) as refused:
-        catalogue.answer(graph, name, {"no_such_argument": 1})
+        catalogue.call_tool(graph, name, {"no_such_argument": 1})
     told = asked(in_memory(graph, folder), lambda client: client.call_tool(name, {"no_such_argument": 1}))
     assert (told.is_error, told.content[0].text) == (True, str(refused.value))
 
@@ -91,12 +91,12 @@ def test_keyframes_are_shown_with_numbers(graph: SceneGraph, folder: Path):
         return shown, await client.read_resource("fast-snow://keyframes/4")
 
     shown, resource = asked(in_memory(graph, folder), conversation)
-    last = pictures(folder, graph, most=2)[-1]
+    last = keyframe_images(folder, graph, most=2)[-1]
     words, image = shown.content
     assert words.text == last.name == "keyframe t=4"
     assert image.mime_type == "image/jpeg"
     assert b64decode(image.data) == b64decode(resource.contents[0].blob) == last.jpeg
-    plain = pictures(folder, graph, most=2, labelled=False)[-1]
+    plain = keyframe_images(folder, graph, most=2, labelled=False)[-1]
     assert np.any(decoded(last.jpeg) != decoded(plain.jpeg))
 
 

@@ -5,39 +5,39 @@ import numpy as np
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.reasoning import tokens
-from fast_snow.reasoning.conversation import Picture
-from fast_snow.reasoning.prompt import compose
+from fast_snow.reasoning.conversation import ImagePart
+from fast_snow.reasoning.prompt import tokens
+from fast_snow.reasoning.prompt.compose import compose_prompt
 from tests.reasoning.graphs import any_graph
 from tests.reasoning.reading import text_of
 
 
 def picture(height, width):
     _, data = cv2.imencode(".jpg", np.zeros((height, width, 3), np.uint8))
-    return Picture(jpeg=data.tobytes(), name="keyframe t=0")
+    return ImagePart(jpeg=data.tobytes(), name="keyframe t=0")
 
 
 def test_counts_are_those_of_the_o200k_vocabulary():
     pytest.importorskip("rs_bpe")
-    assert tokens.exact()
-    assert tokens.count("") == 0
-    assert tokens.count("hello world") == 2
-    assert tokens.count("5.1234567") == 5  # 5 . 123 456 7
-    assert tokens.count("<|endoftext|>") == 7  # text, not the mark that ends one
+    assert tokens.has_vocabulary()
+    assert tokens.count_tokens("") == 0
+    assert tokens.count_tokens("hello world") == 2
+    assert tokens.count_tokens("5.1234567") == 5  # 5 . 123 456 7
+    assert tokens.count_tokens("<|endoftext|>") == 7  # text, not the mark that ends one
 
 
 def test_lines_of_a_prompt_add_up():
-    prompt = compose(any_graph(5, objects=9), "?", (), budget=10**9)
+    prompt = compose_prompt(any_graph(5, objects=9), "?", (), budget=10**9)
     text = text_of(prompt)
-    assert tokens.count(text) == sum(tokens.count(line) for line in text.splitlines(keepends=True))
-    assert prompt.total_tokens == tokens.count(prompt.instructions) + tokens.count(text)
+    assert tokens.count_tokens(text) == sum(tokens.count_tokens(line) for line in text.splitlines(keepends=True))
+    assert prompt.total_tokens == tokens.count_tokens(prompt.instructions) + tokens.count_tokens(text)
 
 
 def test_the_estimate_is_near_the_count_for_prompts():
     pytest.importorskip("rs_bpe")
-    prompt = compose(any_graph(5, objects=9), "Which way?", (), budget=10**9)
+    prompt = compose_prompt(any_graph(5, objects=9), "Which way?", (), budget=10**9)
     for text, tolerance in ((text_of(prompt), 0.1), (prompt.instructions, 0.3)):
-        assert tokens.estimate(text) == pytest.approx(tokens.count(text), rel=tolerance)
+        assert tokens.estimate_tokens(text) == pytest.approx(tokens.count_tokens(text), rel=tolerance)
 
 
 @pytest.mark.parametrize(
@@ -51,10 +51,10 @@ def test_the_estimate_is_near_the_count_for_prompts():
     ],
 )
 def test_pictures_cost_what_the_dearer_provider_asks(size, expected):
-    assert tokens.estimate_picture(picture(*size)) == expected
+    assert tokens.estimate_image_tokens(picture(*size)) == expected
 
 
 def test_what_is_no_picture():
     for data in (b"", b"text"):
         with pytest.raises(InputError, match="keyframe t=0: cannot be decoded"):
-            tokens.estimate_picture(Picture(jpeg=data, name="keyframe t=0"))
+            tokens.estimate_image_tokens(ImagePart(jpeg=data, name="keyframe t=0"))

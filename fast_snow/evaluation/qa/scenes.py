@@ -13,8 +13,8 @@ from fast_snow.errors import FastSnowError, InputError
 from fast_snow.evaluation.qa.arms import Arm
 from fast_snow.evaluation.qa.question import Question
 from fast_snow.protocols import Progress, silent
-from fast_snow.reasoning.conversation import Picture
-from fast_snow.reasoning.keyframe_pictures import pictures
+from fast_snow.reasoning.conversation import ImagePart
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.types import SceneGraph
 
 MAKING: Final = "graphs"
@@ -32,7 +32,7 @@ class Scene:
 
     graph: SceneGraph
     digest: str
-    pictures: Mapping[Arm, tuple[Picture, ...]]
+    pictures: Mapping[Arm, tuple[ImagePart, ...]]
 
 
 def find_runs(questions: Sequence[Question], runs: Path) -> dict[str, Path]:
@@ -119,7 +119,7 @@ def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> Scen
     """
     graph = load(folder)
     kinds = {each.labelled for each in arms}
-    images = {kind: pictures(folder, graph, most=most_pictures, labelled=kind) for kind in kinds}
+    images = {kind: keyframe_images(folder, graph, most=most_pictures, labelled=kind) for kind in kinds}
     return Scene(
         graph=graph,
         digest=hashlib.sha256((folder / output.GRAPH).read_bytes()).hexdigest(),

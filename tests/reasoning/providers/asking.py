@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fast_snow.reasoning.conversation import (
+    ImagePart,
     ModelTurn,
-    Picture,
-    Text,
+    TextPart,
     ToolDeclaration,
     ToolOutcome,
     ToolTurn,
@@ -29,8 +29,10 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
 IMAGE = np.full((24, 32, 3), (200, 30, 30), np.uint8)
 JPEG = cv2.imencode(".jpg", IMAGE[..., ::-1])[1].tobytes()
-QUESTION = UserTurn(parts=(Text(text="Which way?"), Picture(jpeg=JPEG, name="keyframe 0"), Text(text="One word.")))
-WORDS = UserTurn(parts=(Text(text="Which way?"),))
+QUESTION = UserTurn(
+    parts=(TextPart(text="Which way?"), ImagePart(jpeg=JPEG, name="keyframe 0"), TextPart(text="One word."))
+)
+WORDS = UserTurn(parts=(TextPart(text="Which way?"),))
 DISTANCE = ToolDeclaration(
     name="distance",
     description="Distance of two objects in metres.",

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from fast_snow.reasoning.conversation import VisionLanguageModel
-from fast_snow.reasoning.providers.delivery import Patience
-from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.keys import Key
+from fast_snow.reasoning.providers.endpoint import Endpoint, Key
+from fast_snow.reasoning.providers.retry import RetryPolicy
 from tests.reasoning.loopback.servers import KEY, MODEL, Loopback, Protocol, Say, serving
 from tests.reasoning.providers.asking import WORDS, every_protocol
 
@@ -32,7 +31,9 @@ def _as_own(server: Loopback, temperature: float) -> Iterator[VisionLanguageMode
     endpoint = Endpoint(
         name="OpenAI", address=server.url, own=True, model=MODEL, timeout_s=60.0, key=Key(KEY, server.variable)
     )
-    with _opened(server.protocol)(endpoint, server.config(temperature=temperature), Patience(max_retries=0)) as model:
+    with _opened(server.protocol)(
+        endpoint, server.config(temperature=temperature), RetryPolicy(max_retries=0)
+    ) as model:
         yield model
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fast_snow.reasoning.tools.catalogue import TOOLS, answer
+from fast_snow.reasoning.tools.catalogue import TOOLS, call_tool
 from tests.reasoning.tools.truth import cameras, centres, centroids, example, noisy
 
 CRATE, CABINET, ROLLING_BALL, ROBOT, LATECOMER, APPLE, PARCEL, RETURNING_BALL = range(1, 9)
@@ -22,7 +22,7 @@ def seen(request):
 
     def ask(tool, **arguments):
         USED.add(tool)
-        return answer(measured, tool, arguments)
+        return call_tool(measured, tool, arguments)
 
     return ask
 

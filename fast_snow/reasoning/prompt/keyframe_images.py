@@ -11,19 +11,19 @@ from jaxtyping import UInt8
 from fast_snow import output
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import select
-from fast_snow.reasoning.conversation import Picture
+from fast_snow.reasoning.conversation import ImagePart
 from fast_snow.types import Keyframe, LabelledMasks, SceneGraph
 from fast_snow.untrusted_images import read_rgb
 from fast_snow.viewing.drawing import draw_objects
 
-JPEG_QUALITY: Final = 90
+_JPEG_QUALITY: Final = 90
 
 Image = UInt8[np.ndarray, "height width 3"]
 
 _INSTEAD: Final = "run infer again, or ask without pictures with --vlm.max-keyframes 0"
 
 
-def pictures(folder: Path, graph: SceneGraph, *, most: int, labelled: bool = True) -> tuple[Picture, ...]:
+def keyframe_images(folder: Path, graph: SceneGraph, *, most: int, labelled: bool = True) -> tuple[ImagePart, ...]:
     """Read keyframes, evenly chosen, and draw the numbered outlines of the graph's objects on them.
 
     Args:
@@ -54,14 +54,14 @@ def _masks(folder: Path, wanted: Collection[int]) -> dict[int, LabelledMasks]:
     return {each.t: each for each in output.read_masks(folder) if each.t in wanted}
 
 
-def _picture(folder: Path, keyframe: Keyframe, graph: SceneGraph, masks: dict[int, LabelledMasks] | None) -> Picture:
+def _picture(folder: Path, keyframe: Keyframe, graph: SceneGraph, masks: dict[int, LabelledMasks] | None) -> ImagePart:
     image = _image(folder, keyframe)
     if masks is not None:
         if keyframe.t not in masks:
             raise InputError(f"{folder / output.MASKS}: nothing for keyframe t={keyframe.t}; {_INSTEAD}")
         image = draw_objects(image, _of_graph(masks[keyframe.t], graph))
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return Picture(jpeg=data.tobytes(), name=f"keyframe t={keyframe.t}")
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return ImagePart(jpeg=data.tobytes(), name=f"keyframe t={keyframe.t}")
 
 
 def _image(folder: Path, keyframe: Keyframe) -> Image:

@@ -5,7 +5,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from fast_snow.reasoning.providers.delivery import Denied, asked_pause_s
+from fast_snow.reasoning.providers.retry import ErrorResponse, retry_after_s
 
 
 @pytest.mark.parametrize(
@@ -27,15 +27,15 @@ from fast_snow.reasoning.providers.delivery import Denied, asked_pause_s
     ],
 )
 def test_asked_pause(headers: dict[str, str], body: str, pause_s: float | None) -> None:
-    assert asked_pause_s(Denied(status=429, headers=headers, body=body)) == pause_s
+    assert retry_after_s(ErrorResponse(status=429, headers=headers, body=body)) == pause_s
 
 
 def test_asked_pause_until_a_date() -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
-    pause_s = asked_pause_s(Denied(status=503, headers={"retry-after": later}, body=""))
+    pause_s = retry_after_s(ErrorResponse(status=503, headers={"retry-after": later}, body=""))
     assert pause_s is not None
     assert 3000 < pause_s <= 3600
 
 
 def test_infinite_wait_is_no_number_lost() -> None:
-    assert asked_pause_s(Denied(status=429, headers={"retry-after": "inf"}, body="")) == float("inf")
+    assert retry_after_s(ErrorResponse(status=429, headers={"retry-after": "inf"}, body="")) == float("inf")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fast_snow.reasoning.conversation import ModelTurn, Text, ToolCall, Usage, UserTurn, VisionLanguageModel
+from fast_snow.reasoning.conversation import ModelTurn, TextPart, ToolCall, Usage, UserTurn, VisionLanguageModel
 from fast_snow.reasoning.providers import open_model
 from tests.reasoning.loopback.servers import Call, Deny, Protocol, Say, serving
 from tests.reasoning.providers.asking import DISTANCE, IMAGE, QUESTION, WORDS, answered, asking, every_protocol
@@ -61,11 +61,13 @@ def test_failed_tool_is_told(protocol: Protocol) -> None:
 
 @every_protocol
 def test_turns_of_no_provider_are_sent(protocol: Protocol) -> None:
-    said = ModelTurn(text="Let me see.", calls=(ToolCall(call_id="c1", name="distance", arguments='{"a": 1}'),))
+    earlier = ModelTurn(text="Let me see.", calls=(ToolCall(call_id="c1", name="distance", arguments='{"a": 1}'),))
     script = [Say(text="3.5 m"), Say(text="yes")]
     with serving(protocol, script) as server, asking(server) as model:
-        first = model("", [WORDS, said, answered(said)], [DISTANCE])
-        model("", [WORDS, said, answered(said), first.turn, UserTurn(parts=(Text(text="Sure?"),))], [DISTANCE])
+        first = model("", [WORDS, earlier, answered(earlier)], [DISTANCE])
+        model(
+            "", [WORDS, earlier, answered(earlier), first.turn, UserTurn(parts=(TextPart(text="Sure?"),))], [DISTANCE]
+        )
     assert list(server.asked[0].outcomes) == ["c1"]
     assert server.asked[1].text.endswith("Sure?")
 
@@ -94,14 +96,14 @@ def test_answer_that_was_cut_off_says_so(protocol: Protocol) -> None:
 )
 def test_any_question_arrives_as_it_is(protocol: Protocol, question: str) -> None:
     with serving(protocol, [Say(text="Left.")]) as server, asking(server) as model:
-        model("", [UserTurn(parts=(Text(text=question),))])
+        model("", [UserTurn(parts=(TextPart(text=question),))])
     assert server.asked[0].text == question
 
 
 @every_protocol
 def test_bytes_that_are_no_characters_are_replaced(protocol: Protocol) -> None:
     with serving(protocol, [Say(text="Left.")]) as server, asking(server) as model:
-        model("in caf\udce9.mp4", [UserTurn(parts=(Text(text="caf\udce9?"),))])
+        model("in caf\udce9.mp4", [UserTurn(parts=(TextPart(text="caf\udce9?"),))])
     assert (server.asked[0].instructions, server.asked[0].text) == ("in caf?.mp4", "caf??")
 
 

@@ -14,7 +14,7 @@ from fast_snow.viewing.outlines import outlines
 
 MAX_FRAMES: Final = 300
 MAX_SIDE: Final = 640
-JPEG_QUALITY: Final = 65
+_JPEG_QUALITY: Final = 65
 
 Image = UInt8[np.ndarray, "height width 3"]
 
@@ -63,7 +63,7 @@ def _picture(t: int, image: Image) -> Picture:
     shrink = min(1.0, MAX_SIDE / max(height, width))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     return Picture(t=t, jpeg=data.tobytes(), size=(size[1], size[0]))
 
 
