@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from fast_snow.api import Result, build_graph, load, stream
     from fast_snow.config import Config
     from fast_snow.errors import FastSnowError, UserError
-    from fast_snow.reasoning.answering import Answer
-    from fast_snow.reasoning.asking import ask
+    from fast_snow.reasoning.answering import Answer, ask
     from fast_snow.types import SceneGraph
 
 __all__ = [
@@ -38,7 +37,7 @@ _HOME = {
     "Result": "api",
     "SceneGraph": "types",
     "UserError": "errors",
-    "ask": "reasoning.asking",
+    "ask": "reasoning.answering",
     "build_graph": "api",
     "load": "api",
     "stream": "api",

@@ -14,8 +14,7 @@ from typing import NoReturn
 import tyro
 
 from fast_snow.cli import standard_streams
-from fast_snow.cli.options import Command
-from fast_snow.cli.query_options import Query
+from fast_snow.cli.options import Command, Query
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import BASE_URL, as_options

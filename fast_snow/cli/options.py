@@ -6,11 +6,8 @@ from typing import Annotated, Literal
 
 import tyro
 
-from fast_snow.cli.ask_options import Ask
 from fast_snow.cli.eval_options import Eval
-from fast_snow.cli.mcp_options import Mcp
-from fast_snow.cli.query_options import Query
-from fast_snow.config import Config
+from fast_snow.config import Config, VlmConfig
 
 DebugFlag = Annotated[bool, tyro.conf.arg(help="On an error, show where in the code it arose.")]
 
@@ -37,6 +34,48 @@ class Infer:
     """Show no progress."""
     debug: DebugFlag = False
     config: Annotated[Config, tyro.conf.arg(name="")] = Config()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Ask a vision-language model a question about a run.
+
+    The model is sent the graph, keyframes with the objects' numbers, and the question, and may use the spatial tools.
+    Its key comes from the environment: OPENAI_API_KEY or GEMINI_API_KEY. Answers are kept in OUT/answers.jsonl.
+    """
+
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """The folder that infer wrote."""
+    question: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="QUESTION")]
+    """What you want to know, in any language; objects can be named by number, like object 7."""
+    dry_run: bool = False
+    """Print the exact prompt and how many tokens each part takes; send nothing. Needs no key."""
+    json: bool = False
+    """Print one JSON object for programs."""
+    preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A TOML file of settings, of which the section vlm is used; options given here win over it."""
+    quiet: bool = False
+    """Show no progress."""
+    debug: DebugFlag = False
+    vlm: VlmConfig = VlmConfig()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Measure in a run's graph with a spatial tool; needs no model and no key.
+
+    Without TOOL it lists them. Arguments follow the name: fast-snow query OUT distance --object-id 3 --t 12
+    """
+
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """The folder that infer wrote."""
+    tool: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TOOL")] = ""
+    """Which tool; all are listed where none is given."""
+    json: bool = False
+    """Print one JSON object for programs."""
+    debug: DebugFlag = False
+    arguments: tyro.conf.Suppress[tuple[str, ...]] = ()
+    """The tool's arguments as they were typed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +157,18 @@ class ExportEngines:
     """Show no progress."""
     debug: DebugFlag = False
     config: Annotated[Config, tyro.conf.arg(name="")] = Config()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mcp:
+    """Offer a run's spatial tools and keyframes to an assistant that speaks MCP, over standard input and output.
+
+    Assistants start this command themselves: docs/assistants.md says how each is told.
+    """
+
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """The folder that infer wrote."""
+    debug: DebugFlag = False
 
 
 Command = Infer | Ask | Query | FetchModels | ExportEngines | View | Validate | Eval | Mcp | Doctor

@@ -8,13 +8,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from fast_snow.api import load
-from fast_snow.cli.query_options import Query
+from fast_snow.cli.options import Query
 from fast_snow.cli.terminal import console
 from fast_snow.reasoning.tools.catalogue import TOOLS, Tool, ToolError, call_tool
 from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
 
 
-def query(command: Query) -> int:
+def run_query(command: Query) -> int:
     """Answer with a tool, or list the tools.
 
     Raises:

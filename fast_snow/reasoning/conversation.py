@@ -1,7 +1,7 @@
 """What is said between us and a vision-language model, in no provider's own form."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 
@@ -70,14 +70,16 @@ class ToolOutcome:
     Attributes:
         call_id: of the call it answers.
         name: of the tool.
-        content: JSON text.
+        content: the result as JSON text, or the message of an error.
         failed: whether `content` is the message of an error.
+        result: the result as a JSON object; empty where the call failed.
     """
 
     call_id: str
     name: str
     content: str
     failed: bool = False
+    result: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

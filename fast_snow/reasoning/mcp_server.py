@@ -17,7 +17,6 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
-from fast_snow import untrusted_json
 from fast_snow.document.writing import coordinate_system
 from fast_snow.errors import InputError
 from fast_snow.reasoning.agent import UseTool
@@ -119,7 +118,7 @@ class _Offer:
         outcome = self.use(ToolCall(call_id="", name=params.name, arguments=json.dumps(arguments)))
         return types.CallToolResult(
             content=[types.TextContent(text=outcome.content)],
-            structured_content=None if outcome.failed else untrusted_json.loads(outcome.content),
+            structured_content=None if outcome.failed else dict(outcome.result),
             is_error=outcome.failed,
         )
 
@@ -136,7 +135,7 @@ class _Offer:
         return types.CallToolResult(content=[types.TextContent(text=picture.name), image])
 
     async def list_resources(self, _: _Context, __: _Page) -> types.ListResourcesResult:
-        about = types.Resource(
+        overview = types.Resource(
             uri=GRAPH_URI,
             name="graph",
             title="About the scene graph",
@@ -147,11 +146,11 @@ class _Offer:
             types.Resource(uri=_uri(each), name=f"keyframe-{each.t}", title=f"Keyframe at t = {each.t}", mime_type=JPEG)
             for each in self.graph.keyframes
         ]
-        return types.ListResourcesResult(resources=[about, *images])
+        return types.ListResourcesResult(resources=[overview, *images])
 
     async def read_resource(self, _: _Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         if params.uri == GRAPH_URI:
-            text = json.dumps(about(self.graph))
+            text = json.dumps(graph_overview(self.graph))
             return types.ReadResourceResult(
                 contents=[types.TextResourceContents(uri=params.uri, mime_type="application/json", text=text)]
             )
@@ -171,7 +170,7 @@ class _Offer:
         return picture
 
 
-def about(graph: SceneGraph) -> dict[str, Any]:
+def graph_overview(graph: SceneGraph) -> dict[str, Any]:
     """Return what a reader must know of a graph before asking it, as JSON."""
     time_s = graph.ego.time_s[np.isfinite(graph.ego.time_s)].tolist()
     return {

@@ -14,7 +14,7 @@ from fast_snow.evaluation.qa.kept_answers import Reply, keep, kept
 from fast_snow.evaluation.qa.question import Question
 from fast_snow.evaluation.qa.requests import Failure, Request
 from fast_snow.protocols import Progress, silent
-from fast_snow.reasoning.answering import answer
+from fast_snow.reasoning.answering import answer_question
 from fast_snow.reasoning.conversation import VisionLanguageModel
 
 MOST_FAILURES_IN_A_ROW: Final = 8
@@ -116,7 +116,9 @@ def _outcome(each: Request | Outcome, under_way: Mapping[str, Future[Reply | Fas
 
 def _ask(request: Request, model: VisionLanguageModel, vlm: VlmConfig, folder: Path) -> Reply | FastSnowError:
     try:
-        found = answer(model, request.prompt, request.graph, tools=request.arm.tools, max_rounds=vlm.max_rounds)
+        found = answer_question(
+            model, request.prompt, request.graph, tools=request.arm.tools, max_rounds=vlm.max_rounds
+        )
     except FastSnowError as error:
         return error
     reply = Reply(

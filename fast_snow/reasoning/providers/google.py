@@ -165,7 +165,7 @@ def _named_calls(turn: Turn | None) -> frozenset[str]:
 
 def _outcome(outcome: ToolOutcome, named: frozenset[str]) -> types.Part:
     content = encodable(outcome.content)
-    response = {"error": content} if outcome.failed else {"output": _object(content) or content}
+    response = {"error": content} if outcome.failed else {"output": outcome.result or content}
     name = outcome.call_id if outcome.call_id in named else None
     return types.Part(function_response=types.FunctionResponse(id=name, name=outcome.name, response=response))
 

@@ -1,5 +1,6 @@
 """What the tests of the providers share: a question with a picture, a tool, and waits that take no time."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,7 +66,9 @@ def asking(server: Loopback, pause: Any = None, **changes: Any) -> Iterator[Visi
 
 def answered(turn: ModelTurn, content: str = '{"value": 3.5}', *, failed: bool = False) -> ToolTurn:
     """Give every call of a turn the same outcome."""
+    result = {} if failed else json.loads(content)
     outcomes = (
-        ToolOutcome(call_id=each.call_id, name=each.name, content=content, failed=failed) for each in turn.calls
+        ToolOutcome(call_id=each.call_id, name=each.name, content=content, failed=failed, result=result)
+        for each in turn.calls
     )
     return ToolTurn(outcomes=tuple(outcomes))

@@ -1,13 +1,18 @@
 """Right answers out, over each protocol; the loopback servers check every request."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
 
 from fast_snow.reasoning.conversation import ModelTurn, TextPart, ToolCall, Usage, UserTurn, VisionLanguageModel
 from fast_snow.reasoning.providers import open_model
-from tests.reasoning.loopback.servers import Call, Deny, Protocol, Say, serving
+from fast_snow.reasoning.providers.endpoint import Endpoint, Key
+from fast_snow.reasoning.providers.retry import RetryPolicy
+from tests.reasoning.loopback.servers import KEY, MODEL, Call, Deny, Loopback, Protocol, Say, serving
 from tests.reasoning.providers.asking import DISTANCE, IMAGE, QUESTION, WORDS, answered, asking, every_protocol
 
 
@@ -172,3 +177,45 @@ def test_servers_that_stream_unless_told_are_told(protocol: Protocol) -> None:
     with serving(protocol, [Say(text="Left.")]) as server, asking(server) as model:
         model("", [WORDS])
     assert server.asked[0].body["stream"] is False
+
+
+def _opened(protocol: Protocol) -> Any:
+    """Import late: the providers' packages may be missing, and then this module is skipped."""
+    if protocol == "google":
+        from fast_snow.reasoning.providers.google import open_gemini
+
+        return open_gemini
+    from fast_snow.reasoning.providers.openai_chat import open_chat
+    from fast_snow.reasoning.providers.openai_responses import open_responses
+
+    return open_chat if protocol == "chat" else open_responses
+
+
+@contextmanager
+def _as_own(server: Loopback, temperature: float) -> Iterator[VisionLanguageModel]:
+    """Open a loopback server as if it were the provider's."""
+    endpoint = Endpoint(
+        name="OpenAI", address=server.url, own=True, model=MODEL, timeout_s=60.0, key=Key(KEY, server.variable)
+    )
+    with _opened(server.protocol)(
+        endpoint, server.config(temperature=temperature), RetryPolicy(max_retries=0)
+    ) as model:
+        yield model
+
+
+@every_protocol
+@pytest.mark.parametrize(("temperature", "sent"), [(1.0, None), (0.2, 0.2)])
+def test_default_temperature_is_left_to_them(protocol: Protocol, temperature: float, sent: float | None) -> None:
+    with serving(protocol, [Say(text="Left.")]) as server, _as_own(server, temperature) as model:
+        model("", [WORDS])
+    body = server.asked[0].body
+    assert body.get("generationConfig", body).get("temperature") == sent
+
+
+def test_openai_stores_nothing_and_limits_under_its_newer_name() -> None:
+    with serving("chat", [Say(text="Left.")]) as server, _as_own(server, 1.0) as model:
+        model("", [WORDS])
+    body = server.asked[0].body
+    assert body["store"] is False
+    assert body["max_completion_tokens"] == 1024
+    assert "max_tokens" not in body
