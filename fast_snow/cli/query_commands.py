@@ -35,7 +35,7 @@ def run_query(command: Query) -> int:
     if command.json:
         print(json.dumps(answer.as_json()))
     else:
-        _print_finding(answer)
+        _print_answer(answer)
     return 0
 
 
@@ -55,6 +55,10 @@ def typed_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
         else:
             list(values_by_name.values())[-1].append(word)
     schemas = {each.name: each.schema for each in tool.parameters}
+    missing = [each for each in tool.parameters if not each.optional and each.name not in values_by_name]
+    if missing and values_by_name.keys() <= schemas.keys():
+        first = missing[0]
+        raise ToolError(f"{tool.name}: missing required option {_option(first.name)} ({first.description.rstrip('.')})")
     return {name: _value(tool, name, values, schemas.get(name, {})) for name, values in values_by_name.items()}
 
 
@@ -64,9 +68,7 @@ def _value(tool: Tool, name: str, values: Sequence[str], schema: Mapping[str, An
     if "array" in schema.get("type", ()):
         return read
     if len(read) != 1 and schema:
-        raise ToolError(
-            f"{tool.name}: got {len(read)} values for --{name.replace('_', '-')}, expected one: {_usage(tool)}"
-        )
+        raise ToolError(f"{tool.name}: got {len(read)} values for {_option(name)}, expected one: {_usage(tool)}")
     return read[0] if read else None
 
 
@@ -79,8 +81,17 @@ def _number(text: str) -> int | float | str:
     return text
 
 
+def _help_text(description: str) -> str:
+    """Return a parameter's description as that of an option, which is left out where a model gives null."""
+    return f"{description[0].upper()}{description[1:].replace('null for', 'default:')}"
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _usage(tool: Tool) -> str:
-    words = (f"--{each.name.replace('_', '-')} {_kind(each.schema)}" for each in tool.parameters)
+    words = (f"{_option(each.name)} {_kind(each.schema)}" for each in tool.parameters)
     return " ".join(f"[{word}]" if each.optional else word for word, each in zip(words, tool.parameters, strict=True))
 
 
@@ -101,14 +112,33 @@ def _print_tools(*, as_json: bool) -> None:
     console().print(table)
 
 
-def _print_finding(answer: ToolAnswer) -> None:
+def print_tool_help(tool: Tool) -> None:
+    """Print the description and the options of one tool, as `fast-snow query OUT TOOL --help` does."""
+    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    for each in tool.parameters:
+        table.add_row(f"{_option(each.name)} {_kind(each.schema)}", escape(_help_text(each.description)))
+    table.add_row("--json", "Print the result as JSON.")
+    out = console()
+    out.print(f"usage: fast-snow query OUT {tool.name} {_usage(tool)} [--json]".replace("  ", " "), markup=False)
+    out.print(f"\n{tool.description}\n", markup=False, highlight=False)
+    out.print(table)
+
+
+def _print_answer(answer: ToolAnswer) -> None:
     if answer.value is None:
         print(f"unknown: {answer.reason}")
         return
-    print(_measured(NamedValue(name="", value=answer.value, unit=answer.unit, sigma=answer.sigma)))
+    entries = answer.entries
+    if isinstance(answer.value, tuple) and entries and isinstance(answer.value[0], str):
+        for text, entry in zip(map(str, answer.value), entries, strict=True):
+            further = (f"{x.name} {_measured(x)}" for x in entry.figures if _measured(x) not in text)
+            print("  ".join((text, *further)))
+        entries = ()
+    else:
+        print(_measured(NamedValue(name="", value=answer.value, unit=answer.unit, sigma=answer.sigma)))
     lines = [("frame", str(answer.frame))] if answer.frame is not None else []
     lines += [(each.name, _measured(each)) for each in answer.figures]
-    lines += [("", "  ".join(f"{x.name} {_measured(x)}" for x in each.figures)) for each in answer.entries]
+    lines += [("", "  ".join(f"{x.name} {_measured(x)}" for x in each.figures)) for each in entries]
     lines.append(("evidence", f"t = {_frames(answer.evidence)}"))
     lines += [("note", each) for each in answer.notes]
     width = max(len(name) for name, _ in lines)

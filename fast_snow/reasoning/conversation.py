@@ -79,7 +79,7 @@ class ToolOutcome:
     name: str
     content: str
     failed: bool = False
-    result: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ SHOW_KEYFRAME: Final = ToolDeclaration(
     description="The image of the clip nearest to frame t, with the objects' outlines and numbers drawn on it.",
     parameters={
         "type": "object",
-        "properties": {"t": {"type": "integer", "description": "frame of the clip"}},
+        "properties": {"t": {"type": "integer", "description": "frame index"}},
         "required": ["t"],
         "additionalProperties": False,
     },

@@ -186,7 +186,8 @@ def call_tool(graph: SceneGraph, name: str, arguments: Mapping[str, Any]) -> Too
         if value is not None:
             checked[each.name] = _checked(each.name, value, each.schema)
         elif not each.optional:
-            raise ToolError(f"{name}: got no {each.name}, expected {each.description.rstrip('.')}; takes {tool.usage}")
+            meaning = each.description.rstrip(".")
+            raise ToolError(f"{name}: missing required argument {each.name} ({meaning}); takes {tool.usage}")
     return tool.function(graph, **checked)
 
 

@@ -40,7 +40,7 @@ def position(graph: SceneGraph, *, object_id: int, t: int, frame: Literal["world
     Args:
         graph: the graph.
         object_id: number of the object.
-        t: frame of the clip.
+        t: frame index.
         frame: axes and origin: "world" is the first camera, "camera" the camera at t.
     """
     axes = frame_at(graph, frame, t, object_id)
@@ -63,7 +63,7 @@ def distance(graph: SceneGraph, *, object_id: int, t: int, other_id: int | None 
     Args:
         graph: the graph.
         object_id: number of the object.
-        t: frame of the clip.
+        t: frame index.
         other_id: number of the other object; null for the camera.
     """
     length, sigma = offset(graph, object_id, other_id, t).length
@@ -81,7 +81,7 @@ def direction(
     Args:
         graph: the graph.
         object_id: number of the object.
-        t: frame of the clip.
+        t: frame index.
         other_id: number of the object from which it is seen; null for the camera.
         frame: whose left and right: "camera" as the camera sees it at t, "world" as the first camera does, "object" as
             the object other_id does, which is taken to look the way it moves.

@@ -28,7 +28,7 @@ def list_objects(graph: SceneGraph, *, t: int | None = None) -> ToolAnswer:
 
     Args:
         graph: the graph.
-        t: frame of the clip; null for all of it.
+        t: frame index; null for all of it.
     """
     if not graph.num_frames:
         raise Unknowable("the graph has no frames")

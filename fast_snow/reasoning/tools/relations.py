@@ -35,7 +35,7 @@ def nearest(graph: SceneGraph, *, t: int, object_id: int | None = None) -> ToolA
 
     Args:
         graph: the graph.
-        t: frame of the clip.
+        t: frame index.
         object_id: number of the object to which distances are measured; null for the camera.
     """
     if object_id is not None:
@@ -77,7 +77,7 @@ def between(graph: SceneGraph, *, object_id: int, other_id: int, t: int) -> Tool
         graph: the graph.
         object_id: number of the one object.
         other_id: number of the other.
-        t: frame of the clip.
+        t: frame index.
     """
     if object_id == other_id:
         raise ToolError(f"other_id: got {other_id} twice, expected two different objects")

@@ -31,7 +31,7 @@ def size(graph: SceneGraph, *, object_id: int, t: int | None = None) -> ToolAnsw
     Args:
         graph: the graph.
         object_id: number of the object.
-        t: frame of the clip; null for the median of all frames in which the object is seen.
+        t: frame index; null for the median of all frames in which the object is seen.
     """
     trajectory = trajectory_of(graph, object_id) if t is None else observation_at(graph, object_id, t)
     extent, sigma = _extent(graph, trajectory)

@@ -113,27 +113,34 @@ def spinning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_
             evidence=evidence_frames(trajectory.t),
             notes=("its way goes around in circles; whether it also spins about itself is not seen", LEVEL_NOTE),
         )
+    return _spinning_by_shape(graph, trajectory, circled)
+
+
+def _spinning_by_shape(graph: SceneGraph, trajectory: Trajectory, circled: float) -> ToolAnswer:
+    """Decide by how an object's width over its height swings; its way turned by `circled` degrees.
+
+    Raises:
+        Unknowable: its shape is not seen, changes as if it spun, or would not change if it did.
+    """
+    who = f"object {trajectory.object_id}"
     look = aspect_ratio(graph, trajectory, resolved=False)
     if len(look) < _LEAST_OBSERVATIONS or len(aspect_ratio(graph, trajectory)) < len(trajectory) / 2:
-        raise Unknowable(f"object {object_id} is too small or cut off by the image's border too often to see its shape")
-    noise = look.jitter
-    swings = count_swings(look.value, max(_SWING, 2 * CRITICAL * noise))
-    figures = (
-        NamedValue(name="swings_of_shape", value=swings),
-        NamedValue(name="turn_of_way_to_the_right", value=circled, unit=DEGREES),
-    )
-    evidence = evidence_frames(look.t)
+        raise Unknowable(f"{who} is too small or cut off by the image's border too often to see its shape")
+    swings = count_swings(look.value, max(_SWING, 2 * CRITICAL * look.jitter))
     if swings >= _SWINGS_OF_A_TURN:
         raise Unknowable(
-            f"object {object_id} changes its shape in the image {swings} times as if it spun, or moved its limbs;"
+            f"{who} changes its shape in the image {swings} times as if it spun, or moved its limbs;"
             " extents do not tell which, nor the sense"
         )
-    if np.abs(look.value).max() < CRITICAL * max(noise, _SWING / 2):
-        raise Unknowable(f"object {object_id} looks as wide as it is high all the time, as a round one does that spins")
+    if np.abs(look.value).max() < CRITICAL * max(look.jitter, _SWING / 2):
+        raise Unknowable(f"{who} looks as wide as it is high all the time, as a round one does that spins")
     return ToolAnswer(
         value="not spinning",
-        figures=figures,
-        evidence=evidence,
+        figures=(
+            NamedValue(name="swings_of_shape", value=swings),
+            NamedValue(name="turn_of_way_to_the_right", value=circled, unit=DEGREES),
+        ),
+        evidence=evidence_frames(look.t),
         notes=("a full turn of a long object would swing its shape in the image four times",),
     )
 

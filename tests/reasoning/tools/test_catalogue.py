@@ -49,7 +49,7 @@ def test_what_the_schema_lets_through_is_taken(graph):
         (
             "distance",
             {"t": 0},
-            "distance: got no object_id, expected number of the object; takes object_id t \\[other_id",
+            "distance: missing required argument object_id \\(number of the object\\); takes object_id t \\[other_id",
         ),
         ("distance", {"object_id": 3, "t": 0, "other": 7}, "distance: got argument 'other', expected other_id"),
         ("distance", {"object_id": "3", "t": 0}, "object_id: got '3', expected a whole number"),
