@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from fast_snow.reasoning.tools.hypothesis_tests import residuals, robust_sigma
-from fast_snow.reasoning.tools.tracks import Trajectory
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory
 from fast_snow.types import ReadOnlyArrays, SceneGraph
 
 PixelPositions = Float64[np.ndarray, "n 2"]
@@ -36,7 +36,7 @@ class Appearance(ReadOnlyArrays):
     resolved: Bool[np.ndarray, " n"]
 
 
-def appearance(graph: SceneGraph, trajectory: Trajectory) -> Appearance:
+def appearance(graph: SceneGraph, trajectory: ObjectTrajectory) -> Appearance:
     """Read an object's place and size in the image from tau."""
     height, width = graph.analysis_grid
     cell = np.array([width, height]) / graph.grid_size
@@ -83,7 +83,7 @@ class LogSeries(ReadOnlyArrays):
         return robust_sigma(np.abs(deviations))
 
 
-def apparent_size(graph: SceneGraph, trajectory: Trajectory) -> LogSeries:
+def apparent_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> LogSeries:
     """Return how large an object looks, as a length, where the image's border does not cut it.
 
     Its cells tell, or its number of measured pixels where there are few cells.
@@ -96,7 +96,7 @@ def apparent_size(graph: SceneGraph, trajectory: Trajectory) -> LogSeries:
     return LogSeries(t=trajectory.t[usable], value=np.log(area) / 2)
 
 
-def aspect_ratio(graph: SceneGraph, trajectory: Trajectory, *, resolved: bool = True) -> LogSeries:
+def aspect_ratio(graph: SceneGraph, trajectory: ObjectTrajectory, *, resolved: bool = True) -> LogSeries:
     """Return an object's width over its height in the image where it is not cut and, if wanted, resolved."""
     cells = appearance(graph, trajectory)
     usable = (cells.resolved if resolved else cells.area > 0) & ~cells.cut

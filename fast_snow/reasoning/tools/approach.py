@@ -11,7 +11,7 @@ from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, Measurements, t
 from fast_snow.reasoning.tools.motion import require_several
 from fast_snow.reasoning.tools.noise import noise_of, world_measurements
 from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer, Unknowable, evidence_frames, spatial_tool
-from fast_snow.reasoning.tools.tracks import Trajectory, trajectory_of
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory, trajectory_of
 from fast_snow.types import SceneGraph
 
 _SHAPE: Final = 0.1
@@ -77,7 +77,7 @@ def _combined(growths: tuple[Growth, ...]) -> Growth:
     return Growth(value=mean, sigma=float(weight.sum() ** -0.5))
 
 
-def _by_distance(graph: SceneGraph, trajectory: Trajectory, other_id: int | None) -> Growth:
+def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int | None) -> Growth:
     places = world_measurements(trajectory, noise_of(graph))
     x, offset, jitter, wander = places.x, places.values - trajectory.camera.position, places.jitter, places.wander
     if other_id is not None:
@@ -102,7 +102,7 @@ def _by_distance(graph: SceneGraph, trajectory: Trajectory, other_id: int | None
     )
 
 
-def _by_size(graph: SceneGraph, trajectory: Trajectory) -> Growth | None:
+def _by_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> Growth | None:
     """Return the growth of distance that the shrinking in the image tells; None where it cannot be seen."""
     size, form = apparent_size(graph, trajectory), aspect_ratio(graph, trajectory)
     if len(size) < 2:

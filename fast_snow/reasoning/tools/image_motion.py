@@ -18,7 +18,7 @@ from fast_snow.reasoning.tools.tool_answers import (
     evidence_frames,
     spatial_tool,
 )
-from fast_snow.reasoning.tools.tracks import Cameras, Positions, Trajectory, trajectories_of, trajectory_of
+from fast_snow.reasoning.tools.tracks import Cameras, ObjectTrajectory, Positions, trajectories_of, trajectory_of
 from fast_snow.types import SceneGraph
 
 _WAYS = (("left", "right"), ("up", "down"))
@@ -68,7 +68,7 @@ def motion_without_camera(
     return _answer(trajectory, _image_measurements(trajectory, corrected, floor, wander), (method,))
 
 
-def _answer(trajectory: Trajectory, measurements: Measurements, notes: tuple[str, ...]) -> ToolAnswer:
+def _answer(trajectory: ObjectTrajectory, measurements: Measurements, notes: tuple[str, ...]) -> ToolAnswer:
     shift, still = total_change(measurements), rest_test(measurements)
     named = words(shift, _WAYS) if shift.significant and still.moves else ()
     u, v = shift.value.tolist()
@@ -86,7 +86,7 @@ def _answer(trajectory: Trajectory, measurements: Measurements, notes: tuple[str
     )
 
 
-def _image_positions(graph: SceneGraph, trajectory: Trajectory) -> tuple[Trajectory, PixelPositions, float]:
+def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[ObjectTrajectory, PixelPositions, float]:
     """Return where an object is seen in the image.
 
     The centre of the grid cells rests on the mask alone and the projected centroid has no cells; the one that jitters
@@ -124,7 +124,7 @@ def _image_positions(graph: SceneGraph, trajectory: Trajectory) -> tuple[Traject
 
 
 def _without_camera(
-    graph: SceneGraph, trajectory: Trajectory, places: PixelPositions, noise: Noise
+    graph: SceneGraph, trajectory: ObjectTrajectory, places: PixelPositions, noise: Noise
 ) -> tuple[PixelPositions, float, str]:
     """Return where an object would be seen if the camera had stood still since the first frame.
 
@@ -149,7 +149,7 @@ def _without_camera(
     return corrected, wander, method
 
 
-def _common_motion(graph: SceneGraph, trajectory: Trajectory) -> tuple[PixelPositions, float]:
+def _common_motion(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[PixelPositions, float]:
     """Return the median steps of the other objects in the image, and the uncertainty of the sum of all steps."""
     others = {k: each for k, each in trajectories_of(graph).items() if k != trajectory.object_id}
     centres = {k: dict(zip(each.t.tolist(), appearance(graph, each).centre, strict=True)) for k, each in others.items()}
@@ -175,7 +175,9 @@ def _project(camera: Cameras, points: Positions) -> PixelPositions:
     return seen[:, :2] / depth[:, None] * camera.intrinsics[:, :2] + camera.intrinsics[:, 2:]
 
 
-def _image_measurements(trajectory: Trajectory, places: PixelPositions, floor: float, wander: float) -> Measurements:
+def _image_measurements(
+    trajectory: ObjectTrajectory, places: PixelPositions, floor: float, wander: float
+) -> Measurements:
     """Return places in the image with their noise: jitter from the places themselves.
 
     Args:
@@ -197,7 +199,7 @@ def _image_measurements(trajectory: Trajectory, places: PixelPositions, floor: f
     )
 
 
-def _wander_in_pixels(trajectory: Trajectory, noise: Noise) -> float:
+def _wander_in_pixels(trajectory: ObjectTrajectory, noise: Noise) -> float:
     """Return how many pixels an object at rest may seem to wander: poses drift, and another side shows."""
     focal = trajectory.camera.intrinsics[:, :2]
     known = focal[np.isfinite(focal)]

@@ -24,11 +24,17 @@ from fast_snow.reasoning.tools.tool_answers import (
     length_unit,
     spatial_tool,
 )
-from fast_snow.reasoning.tools.tracks import Trajectory, cameras_between, steady_times, trajectories_of, trajectory_of
+from fast_snow.reasoning.tools.tracks import (
+    ObjectTrajectory,
+    cameras_between,
+    steady_times,
+    trajectories_of,
+    trajectory_of,
+)
 from fast_snow.types import SceneGraph
 
 
-def require_several(trajectory: Trajectory) -> None:
+def require_several(trajectory: ObjectTrajectory) -> None:
     """Raise where an object is seen only once."""
     if len(trajectory) < 2:
         raise Unknowable(
@@ -36,7 +42,7 @@ def require_several(trajectory: Trajectory) -> None:
         )
 
 
-def rest_of(graph: SceneGraph, trajectory: Trajectory) -> Rest:
+def rest_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> Rest:
     """Test whether an object stays where it is."""
     require_several(trajectory)
     noise = noise_of(graph)
@@ -116,7 +122,7 @@ def displacement(
     )
 
 
-def _relative(graph: SceneGraph, ends: Trajectory) -> VectorEstimate:
+def _relative(graph: SceneGraph, ends: ObjectTrajectory) -> VectorEstimate:
     """Return how an object's camera coordinates change from first to last."""
     in_camera = ends.in_camera
     places = [combine(world_measurements(ends.select(np.array([i])), noise_of(graph)), np.ones(1)) for i in (0, 1)]

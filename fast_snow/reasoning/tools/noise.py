@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from fast_snow.reasoning.tools.hypothesis_tests import Measurements, blocks, residuals, robust_sigma
-from fast_snow.reasoning.tools.tracks import Positions, Trajectory, trajectories_of
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory, Positions, trajectories_of
 from fast_snow.types import DepthOrigin, SceneGraph
 
 ASSUMED_ALONG: Final = 0.5
@@ -90,7 +90,7 @@ def noise_of(graph: SceneGraph) -> Noise:
 
 
 def world_measurements(
-    trajectory: Trajectory, noise: Noise, *, x: Float64[np.ndarray, " n"] | None = None
+    trajectory: ObjectTrajectory, noise: Noise, *, x: Float64[np.ndarray, " n"] | None = None
 ) -> Measurements:
     """Return an object's places in the world with their noise.
 
@@ -118,14 +118,14 @@ def world_measurements(
     )
 
 
-def across_share(trajectory: Trajectory, noise: Noise) -> float:
+def across_share(trajectory: ObjectTrajectory, noise: Noise) -> float:
     """Return an object's wander across the line of sight, as a share of its distance: root mean square over time."""
     _, distance = _rays(trajectory)
     part, _ = _other_part(trajectory)
     return float(np.sqrt((noise.wander.across**2 + (part / np.maximum(distance, _TINY)) ** 2).mean()))
 
 
-def bearing_measurements(trajectory: Trajectory, noise: Noise) -> Measurements:
+def bearing_measurements(trajectory: ObjectTrajectory, noise: Noise) -> Measurements:
     """Return where an object would be if it always were at its median distance: all that is known of guessed depth.
 
     Args:
@@ -148,7 +148,7 @@ def bearing_measurements(trajectory: Trajectory, noise: Noise) -> Measurements:
     )
 
 
-def _rays(trajectory: Trajectory) -> tuple[Positions, Float64[np.ndarray, " n"]]:
+def _rays(trajectory: ObjectTrajectory) -> tuple[Positions, Float64[np.ndarray, " n"]]:
     """Return directions and distances from the camera."""
     offset = trajectory.centroid - trajectory.camera.position
     distance = np.linalg.norm(offset, axis=1)
@@ -156,7 +156,7 @@ def _rays(trajectory: Trajectory) -> tuple[Positions, Float64[np.ndarray, " n"]]
     return ray / np.where(distance > 0, distance, 1.0)[:, None], distance
 
 
-def _other_part(trajectory: Trajectory) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+def _other_part(trajectory: ObjectTrajectory) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
     """Return by how much, across and along, the mean of the visible points may be off because of which are seen.
 
     Seen from another side, it is off by about the object's radius times the angle between the views. If the spread of
@@ -180,7 +180,7 @@ def _covariance(
     return (across**2)[:, None, None] * (np.eye(3) - outer) + (along**2)[:, None, None] * outer
 
 
-def _jitter(trajectory: Trajectory) -> tuple[Shares, int]:
+def _jitter(trajectory: ObjectTrajectory) -> tuple[Shares, int]:
     ray, distance = _rays(trajectory)
     deviations, middle = residuals(trajectory.t.astype(np.float64), trajectory.centroid)
     deviations /= np.maximum(distance[middle], _TINY)[:, None]
@@ -208,7 +208,7 @@ def _blended(mine: Shares, count: int, pooled: Shares) -> Shares:
 
 
 def _wander(
-    paths: Mapping[int, Trajectory], jitter: Mapping[int, Shares], origins: tuple[DepthOrigin, ...]
+    paths: Mapping[int, ObjectTrajectory], jitter: Mapping[int, Shares], origins: tuple[DepthOrigin, ...]
 ) -> tuple[Shares, tuple[int, ...]]:
     """Measure wander on the quarter of the objects that keep most still: they are taken to rest."""
     usual = max((_UNMEASURED_ALONG[each] for each in origins), default=_UNMEASURED_ALONG[DepthOrigin.NETWORK])
@@ -225,7 +225,7 @@ def _wander(
     return Shares(across=across, along=along), resting
 
 
-def _drift(trajectory: Trajectory, jitter: Shares) -> Shares:
+def _drift(trajectory: ObjectTrajectory, jitter: Shares) -> Shares:
     """Return how far block means stray from their mean beyond what jitter explains."""
     ray, distance = _rays(trajectory)
     offsets = trajectory.centroid - trajectory.centroid.mean(axis=0)

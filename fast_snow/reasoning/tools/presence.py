@@ -15,7 +15,13 @@ from fast_snow.reasoning.tools.tool_answers import (
     evidence_frames,
     spatial_tool,
 )
-from fast_snow.reasoning.tools.tracks import Trajectory, cameras_of, trajectories_of, trajectory_of, visible_objects
+from fast_snow.reasoning.tools.tracks import (
+    ObjectTrajectory,
+    cameras_of,
+    trajectories_of,
+    trajectory_of,
+    visible_objects,
+)
 from fast_snow.types import SceneGraph
 
 _LEAST_RUN = 3
@@ -151,7 +157,7 @@ def _chosen(graph: SceneGraph, object_ids: tuple[int, ...] | None) -> tuple[int,
     return tuple(graph.tracks) if object_ids is None else tuple(dict.fromkeys(object_ids))
 
 
-def _events(graph: SceneGraph, trajectory: Trajectory) -> Iterator[tuple[int, int, str]]:
+def _events(graph: SceneGraph, trajectory: ObjectTrajectory) -> Iterator[tuple[int, int, str]]:
     clip = cameras_of(graph).t
     index = np.searchsorted(clip, trajectory.t)
     yield int(trajectory.t[0]), trajectory.object_id, "is there from the start" if index[0] == 0 else "appears"
@@ -163,7 +169,7 @@ def _events(graph: SceneGraph, trajectory: Trajectory) -> Iterator[tuple[int, in
     yield int(trajectory.t[-1]), trajectory.object_id, last
 
 
-def _starts_and_stops(graph: SceneGraph, trajectory: Trajectory) -> Iterator[tuple[int, int, str]]:
+def _starts_and_stops(graph: SceneGraph, trajectory: ObjectTrajectory) -> Iterator[tuple[int, int, str]]:
     if len(trajectory) < 2 * _LEAST_RUN or not rest_of(graph, trajectory).moves:
         return
     moves = [velocity_at(graph, trajectory.object_id, int(t)).significant for t in trajectory.t]

@@ -16,7 +16,7 @@ from fast_snow.reasoning.tools.tool_answers import (
     length_unit,
     spatial_tool,
 )
-from fast_snow.reasoning.tools.tracks import Trajectory, observation_at, trajectory_of
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory, observation_at, trajectory_of
 from fast_snow.types import SceneGraph
 
 _SEEN_ONLY: Final = "only the side that the camera sees is measured, and outliers stretch it"
@@ -80,7 +80,7 @@ def compare_sizes(graph: SceneGraph, *, object_id: int, other_id: int) -> ToolAn
     )
 
 
-def _extent(graph: SceneGraph, trajectory: Trajectory) -> tuple[np.ndarray, np.ndarray]:
+def _extent(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[np.ndarray, np.ndarray]:
     """Return the median extents along the world's axes, and their uncertainty: spread over time, and depth noise."""
     extents = np.array([each.high.astype(np.float64) - each.low for each in trajectory.token])
     median = np.median(extents, axis=0)

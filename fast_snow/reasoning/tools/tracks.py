@@ -47,7 +47,7 @@ class Cameras(ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trajectory(ReadOnlyArrays):
+class ObjectTrajectory(ReadOnlyArrays):
     """One object's observations as arrays.
 
     Attributes:
@@ -79,10 +79,10 @@ class Trajectory(ReadOnlyArrays):
         """Centroids in camera coordinates."""
         return self.camera.see(self.centroid)
 
-    def select(self, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "Trajectory":
+    def select(self, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "ObjectTrajectory":
         """Return the path at some of its observations."""
         kept = np.arange(len(self))[index]
-        return Trajectory(
+        return ObjectTrajectory(
             object_id=self.object_id,
             token=tuple(self.token[i] for i in kept.tolist()),
             camera=self.camera.select(kept),
@@ -114,17 +114,17 @@ def cameras_of(graph: SceneGraph) -> Cameras:
 
 
 @lru_cache(maxsize=2)
-def trajectories_of(graph: SceneGraph) -> Mapping[int, Trajectory]:
+def trajectories_of(graph: SceneGraph) -> Mapping[int, ObjectTrajectory]:
     """Return all paths of a graph by object id, in the graph's order."""
     return MappingProxyType({object_id: _path(graph, track) for object_id, track in graph.tracks.items()})
 
 
-def _path(graph: SceneGraph, track: Track) -> Trajectory:
+def _path(graph: SceneGraph, track: Track) -> ObjectTrajectory:
     seen = track.observations
     camera = cameras_of(graph)
     sigma = np.array([each.sigma for each in seen], np.float64).reshape(-1, 3)
     count = np.array([max(each.num_points, 1) for each in seen], np.float64)
-    return Trajectory(
+    return ObjectTrajectory(
         object_id=track.object_id,
         token=seen,
         camera=camera.select(np.searchsorted(camera.t, [each.t for each in seen])),
@@ -134,7 +134,9 @@ def _path(graph: SceneGraph, track: Track) -> Trajectory:
     )
 
 
-def trajectory_of(graph: SceneGraph, object_id: int, t_from: int | None = None, t_to: int | None = None) -> Trajectory:
+def trajectory_of(
+    graph: SceneGraph, object_id: int, t_from: int | None = None, t_to: int | None = None
+) -> ObjectTrajectory:
     """Return an object's path, or the part of it from `t_from` to `t_to`, both included.
 
     Raises:
@@ -150,7 +152,7 @@ def trajectory_of(graph: SceneGraph, object_id: int, t_from: int | None = None, 
     return trajectory if within.all() else trajectory.select(within)
 
 
-def observation_at(graph: SceneGraph, object_id: int, t: int) -> Trajectory:
+def observation_at(graph: SceneGraph, object_id: int, t: int) -> ObjectTrajectory:
     """Return an object's observation at one frame, as a path of one.
 
     Raises:
@@ -235,7 +237,7 @@ def steady_times(camera: Cameras) -> Float64[np.ndarray, " n"]:
     return camera.time_s
 
 
-def _span(trajectory: Trajectory) -> str:
+def _span(trajectory: ObjectTrajectory) -> str:
     return f"t = {trajectory.t[0]} to {trajectory.t[-1]}"
 
 

@@ -20,7 +20,7 @@ from fast_snow.reasoning.tools.tool_answers import (
     evidence_frames,
     spatial_tool,
 )
-from fast_snow.reasoning.tools.tracks import Trajectory, trajectory_of
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory, trajectory_of
 from fast_snow.types import SceneGraph
 
 _LEAST_OBSERVATIONS: Final = 8
@@ -53,7 +53,7 @@ def turning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_t
     )
 
 
-def _turn(graph: SceneGraph, trajectory: Trajectory) -> tuple[float, float]:
+def _turn(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[float, float]:
     """Return by how many degrees the way over the ground turns to the right from first to last, and the uncertainty.
 
     Raises:
@@ -116,7 +116,7 @@ def spinning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_
     return _spinning_by_shape(graph, trajectory, circled)
 
 
-def _spinning_by_shape(graph: SceneGraph, trajectory: Trajectory, circled: float) -> ToolAnswer:
+def _spinning_by_shape(graph: SceneGraph, trajectory: ObjectTrajectory, circled: float) -> ToolAnswer:
     """Decide by how an object's width over its height swings; its way turned by `circled` degrees.
 
     Raises:
@@ -145,7 +145,7 @@ def _spinning_by_shape(graph: SceneGraph, trajectory: Trajectory, circled: float
     )
 
 
-def _circled(graph: SceneGraph, trajectory: Trajectory) -> float:
+def _circled(graph: SceneGraph, trajectory: ObjectTrajectory) -> float:
     """Return by how many degrees the object's way turns beyond noise; 0 where it does not."""
     try:
         angle, sigma = _turn(graph, trajectory)
