@@ -1,8 +1,11 @@
-"""Sends a request until it is answered or cannot be.
+"""When a request is sent again, and after which pause.
 
 A client that gives up, or finds its connection reset, cannot know whether the server answered. Such a request is sent
-again all the same: it only asks and changes nothing, so the worst is that an answer is paid for twice. `Usage.retries`
-counts every further sending, and the clients' own retries are switched off so that there are no others.
+again all the same: it only asks and changes nothing, so the worst is that an answer is paid for twice.
+
+The SDKs' own retries are off (tests/reasoning/providers/test_retry.py shows why): openai also repeats what the user
+must mend, such as an empty account; google-genai heeds neither Retry-After nor RetryInfo and does not count.
+`Usage.retries` counts every further request.
 """
 
 import math

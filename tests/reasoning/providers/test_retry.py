@@ -1,11 +1,14 @@
-"""How long a server asks to wait."""
+"""How long a server asks to wait, and why the SDKs' own retries do not suffice."""
 
+import json
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
 from fast_snow.reasoning.providers.retry import ErrorResponse, retry_after_s
+from tests.reasoning.loopback.servers import KEY, MODEL, Deny, Raw, Say, serving
 
 
 @pytest.mark.parametrize(
@@ -39,3 +42,29 @@ def test_asked_pause_until_a_date() -> None:
 
 def test_infinite_wait_is_no_number_lost() -> None:
     assert retry_after_s(ErrorResponse(status=429, headers={"retry-after": "inf"}, body="")) == float("inf")
+
+
+def test_openai_retries_what_the_user_must_mend() -> None:
+    """Ours names the empty account at once: see test_errors."""
+    openai = pytest.importorskip("openai")
+    spent = Deny(status=429, message="You exceeded your current quota", code="insufficient_quota")
+    with serving("chat", [spent, spent]) as server, pytest.raises(openai.RateLimitError):
+        with openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=1) as client:
+            client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Which way?"}])
+    assert len(server.asked) == 2
+
+
+def test_google_does_not_wait_as_long_as_the_server_asks() -> None:
+    """Ours waits the 17 s, and counts the retry: see test_errors."""
+    genai = pytest.importorskip("google.genai")
+    body = json.dumps({"error": {"code": 429, "message": "slow down", "details": [{"retryDelay": "17s"}]}}).encode()
+    retry = genai.types.HttpRetryOptions(attempts=2, initial_delay=0.01, max_delay=0.01, jitter=0.01)
+    busy = Raw(status=429, body=body, headers={"Content-Type": "application/json", "Retry-After": "17"})
+    began_s = time.monotonic()
+    with serving("google", [busy, Say(text="Left.")]) as server:
+        options = genai.types.HttpOptions(base_url=server.url, api_version="v1beta", retry_options=retry)
+        with genai.Client(vertexai=False, api_key=KEY, http_options=options) as client:
+            answer = client.models.generate_content(model=MODEL, contents="Which way?")
+    assert time.monotonic() - began_s < 15
+    assert (answer.text, len(server.asked)) == ("Left.", 2)
+    assert not any("retr" in name for name in type(answer).model_fields)
