@@ -17,12 +17,12 @@ from fast_snow.types import SceneGraph
 from fast_snow.untrusted_files import shown
 from fast_snow.untrusted_images import read_rgb
 
-Image = UInt8[np.ndarray, "height width 3"]
+_Image = UInt8[np.ndarray, "height width 3"]
 
 
 def clip_images(
     folder: Path, graph: SceneGraph, record: Mapping[str, Any], *, video: Path | None = None
-) -> tuple[Iterator[tuple[int, Image]], str]:
+) -> tuple[Iterator[tuple[int, _Image]], str]:
     """Return the images of a run's clip with their `t`, and a line that says where they are from.
 
     Args:
@@ -61,14 +61,14 @@ def _sampling(record: Mapping[str, Any]) -> SamplingConfig:
         raise InputError("run.json: no settings of the sampling, expected those of the run; run infer again") from None
 
 
-def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
+def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, _Image]]:
     t_of = {int(frame): int(t) for frame, t in zip(graph.ego.source_frame, graph.ego.t, strict=True)}
     for frame in source.read():
         if frame.source_frame in t_of:
             yield t_of[frame.source_frame], frame.image
 
 
-def _keyframes(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
+def _keyframes(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, _Image]]:
     for keyframe in graph.keyframes:
         if os.path.lexists(folder / keyframe.path):
             yield keyframe.t, read_rgb(folder / keyframe.path, within=folder)

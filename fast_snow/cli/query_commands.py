@@ -135,7 +135,7 @@ def _print_answer(answer: ToolAnswer) -> None:
             print("  ".join((text, *further)))
         entries = ()
     else:
-        print(_measured(NamedValue(name="", value=answer.value, unit=answer.unit, sigma=answer.sigma)))
+        print(_measured(NamedValue("", answer.value, unit=answer.unit, sigma=answer.sigma)))
     lines = [("frame", str(answer.frame))] if answer.frame is not None else []
     lines += [(each.name, _measured(each)) for each in answer.figures]
     lines += [("", "  ".join(f"{x.name} {_measured(x)}" for x in each.figures)) for each in entries]

@@ -85,16 +85,9 @@ def compose_prompt(
     )
     view = _view(graph, question, budget - sum(each.tokens for each in fixed), content)
     if view is None:
-        taken = ", ".join(f"{each.part} {each.tokens}" for each in fixed)
-        raise UserError(
-            f"prompt: not even one frame of the graph fits into --vlm.prompt-budget {budget} (tokens) beside {taken};"
-            " raise it, ask a shorter question or send fewer pictures with --vlm.max-keyframes"
-        )
+        raise _too_small(budget, fixed)
     left_out = view.left_out.told(graph)
-    texts = {
-        "METADATA": metadata_section(graph, content, left_out),
-        **_graph_texts(graph, view, content),
-    }
+    texts = {"METADATA": metadata_section(graph, content, left_out), **_graph_texts(graph, view, content)}
     return VlmPrompt(
         instructions=system,
         turn=UserTurn(parts=(*(TextPart(text=text) for text in texts.values()), *captioned, TextPart(text=query))),
@@ -104,6 +97,14 @@ def compose_prompt(
             *fixed[1:],
         ),
         left_out=left_out,
+    )
+
+
+def _too_small(budget: int, fixed: Sequence[PartTokens]) -> UserError:
+    taken = ", ".join(f"{part.part} {part.tokens}" for part in fixed)
+    return UserError(
+        f"prompt: not even one frame of the graph fits into --vlm.prompt-budget {budget} (tokens) beside {taken};"
+        " raise it, ask a shorter question or send fewer pictures with --vlm.max-keyframes"
     )
 
 

@@ -45,7 +45,7 @@ from fast_snow.reasoning.providers.transport import (
     usage_of,
 )
 
-Item = Mapping[str, Any]
+_Item = Mapping[str, Any]
 
 _INCLUDE = OptionalField(name="include", pattern=r"\binclude\b|encrypted")  # models that do not think refuse it
 _STORE = OptionalField(name="store", pattern=r"\bstore\b")  # a server that does not know the word stores nothing
@@ -55,7 +55,7 @@ _STORE = OptionalField(name="store", pattern=r"\bstore\b")  # a server that does
 class _Native:
     """The items of a turn, as they came."""
 
-    items: tuple[Item, ...]
+    items: tuple[_Item, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -107,7 +107,7 @@ def _create(client: openai.OpenAI, body: Mapping[str, Any]) -> Any:  # noqa: ANN
     return client.responses.with_raw_response.create(**body)
 
 
-def _function(tool: ToolDeclaration) -> Item:
+def _function(tool: ToolDeclaration) -> _Item:
     parameters = dict(tool.parameters)
     return {
         "type": "function",
@@ -118,7 +118,7 @@ def _function(tool: ToolDeclaration) -> Item:
     }
 
 
-def _items(turn: Turn) -> Iterable[Item]:
+def _items(turn: Turn) -> Iterable[_Item]:
     match turn:
         case UserTurn():
             return [{"type": "message", "role": "user", "content": [_part(each) for each in turn.parts]}]
@@ -134,13 +134,13 @@ def _items(turn: Turn) -> Iterable[Item]:
             ]
 
 
-def _part(part: TextPart | ImagePart) -> Item:
+def _part(part: TextPart | ImagePart) -> _Item:
     if isinstance(part, TextPart):
         return {"type": "input_text", "text": encodable(part.text)}
     return {"type": "input_image", "image_url": data_url(part), "detail": "auto"}
 
 
-def _call(call: ToolCall) -> Item:
+def _call(call: ToolCall) -> _Item:
     return {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments}
 
 
@@ -194,7 +194,7 @@ def _expect_no_failure(endpoint: Endpoint, body: Mapping[str, Any]) -> None:
         raise EngineError(f"{endpoint.name}: {endpoint.model} failed on the request ({shown}): ask again")
 
 
-def _tool_call(item: Item) -> ToolCall:
+def _tool_call(item: _Item) -> ToolCall:
     return ToolCall(
         call_id=expect_text(item.get("call_id"), "call_id"),
         name=expect_text(item.get("name"), "name"),
@@ -202,11 +202,11 @@ def _tool_call(item: Item) -> ToolCall:
     )
 
 
-def _belongs_back(item: Item) -> bool:
+def _belongs_back(item: _Item) -> bool:
     """Tell whether an item can be sent back: a thought that is not encrypted is known to nobody afterwards."""
     kind = item.get("type")
     return kind in ("message", "function_call") or (kind == "reasoning" and bool(item.get("encrypted_content")))
 
 
-def _kept(item: Item) -> Item:
+def _kept(item: _Item) -> _Item:
     return {name: value for name, value in item.items() if value is not None}

@@ -61,9 +61,9 @@ def approach(
     return ToolAnswer(
         value=verdict,
         figures=(
-            NamedValue(name="distance_ratio_last_to_first", value=float(np.exp(combined.value))),
-            NamedValue(name="logarithm_of_it", value=combined.value, sigma=combined.sigma),
-            *(NamedValue(name=name, value=each.value, sigma=each.sigma) for name, each in growths.items()),
+            NamedValue("distance_ratio_last_to_first", float(np.exp(combined.value))),
+            NamedValue("logarithm_of_it", combined.value, sigma=combined.sigma),
+            *(NamedValue(name, each.value, sigma=each.sigma) for name, each in growths.items()),
         ),
         evidence=evidence_frames(trajectory.t),
         notes=noise_of(graph).notes(),

@@ -13,16 +13,7 @@ from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from fast_snow.reasoning.conversation import ToolDeclaration
-from fast_snow.reasoning.tools import (
-    approach,
-    image_motion,
-    motion,
-    positions,
-    presence,
-    relations,
-    sizes,
-    turning,
-)
+from fast_snow.reasoning.tools import approach, image_motion, motion, positions, presence, relations, sizes, turning
 from fast_snow.reasoning.tools.tool_answers import ToolAnswer, ToolError
 from fast_snow.types import SceneGraph
 

@@ -77,9 +77,9 @@ def _answer(trajectory: ObjectTrajectory, measurements: Measurements, notes: tup
         value=", ".join(named) or (_AND_BACK if still.moves else "not moving"),
         frame=Frame.IMAGE,
         figures=(
-            NamedValue(name="to_the_right", value=u, unit="pixels", sigma=sigma_u),
-            NamedValue(name="down", value=v, unit="pixels", sigma=sigma_v),
-            NamedValue(name="p_of_rest", value=still.p),
+            NamedValue("to_the_right", u, unit="pixels", sigma=sigma_u),
+            NamedValue("down", v, unit="pixels", sigma=sigma_v),
+            NamedValue("p_of_rest", still.p),
         ),
         evidence=evidence_frames(trajectory.t),
         notes=notes,

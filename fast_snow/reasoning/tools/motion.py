@@ -71,10 +71,10 @@ def is_moving(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t
         value="moving" if test.moves else "static",
         frame=Frame.WORLD,
         figures=(
-            NamedValue(name="p", value=test.p),
-            NamedValue(name="level", value=LEVEL),
-            NamedValue(name="spread", value=test.spread, unit=unit),
-            NamedValue(name="smallest_noticed", value=CRITICAL * test.sigma, unit=unit),
+            NamedValue("p", test.p),
+            NamedValue("level", LEVEL),
+            NamedValue("spread", test.spread, unit=unit),
+            NamedValue("smallest_noticed", CRITICAL * test.sigma, unit=unit),
         ),
         evidence=evidence_frames(trajectory.t),
         notes=noise_of(graph).notes(),
@@ -83,12 +83,7 @@ def is_moving(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t
 
 @spatial_tool
 def displacement(
-    graph: SceneGraph,
-    *,
-    object_id: int,
-    t_from: int | None = None,
-    t_to: int | None = None,
-    frame: FrameName = "world",
+    graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None, frame: FrameName = "world"
 ) -> ToolAnswer:
     """Tell how far and where to an object gets between two frames, as the vector from its first to its last place.
 
@@ -116,7 +111,7 @@ def displacement(
         unit=length_unit(graph),
         sigma=vector(shift.sigma),
         frame=name,
-        figures=(NamedValue(name="length", value=length, unit=length_unit(graph), sigma=sigma),),
+        figures=(NamedValue("length", length, unit=length_unit(graph), sigma=sigma),),
         evidence=evidence_frames(ends.t),
         notes=(*notes, *noise_of(graph).notes()),
     )
@@ -153,7 +148,7 @@ def speed(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to:
         unit=unit,
         sigma=sigma,
         frame=Frame.WORLD,
-        figures=(NamedValue(name="velocity", value=vector(velocity.value), unit=unit, sigma=vector(velocity.sigma)),),
+        figures=(NamedValue("velocity", vector(velocity.value), unit=unit, sigma=vector(velocity.sigma)),),
         evidence=evidence_frames(trajectory.t),
         notes=(*notes, *noise_of(graph).notes()),
     )
@@ -193,8 +188,8 @@ def heading(
         value=", ".join(named) or "no way beyond noise",
         frame=axes.name,
         figures=(
-            NamedValue(name="velocity", value=vector(turned.value), unit=unit, sigma=vector(turned.sigma)),
-            NamedValue(name="degrees_to_the_right", value=float(np.degrees(np.arctan2(x, z))), unit=DEGREES),
+            NamedValue("velocity", vector(turned.value), unit=unit, sigma=vector(turned.sigma)),
+            NamedValue("degrees_to_the_right", float(np.degrees(np.arctan2(x, z))), unit=DEGREES),
         ),
         evidence=evidence_frames(trajectory.t),
         notes=(*axes.notes, *noise_of(graph).notes()),
@@ -228,8 +223,8 @@ def camera_motion(graph: SceneGraph, *, t_from: int | None = None, t_to: int | N
             NamedValue(
                 name="displacement", value=vector(moved.value), unit=length_unit(graph), sigma=vector(moved.sigma)
             ),
-            NamedValue(name="turn_to_the_right", value=float(right), unit=DEGREES, sigma=float(turned.sigma[0])),
-            NamedValue(name="turn_up", value=float(up), unit=DEGREES, sigma=float(turned.sigma[1])),
+            NamedValue("turn_to_the_right", float(right), unit=DEGREES, sigma=float(turned.sigma[0])),
+            NamedValue("turn_up", float(up), unit=DEGREES, sigma=float(turned.sigma[1])),
         ),
         evidence=evidence_frames(camera.t[[0, -1]]),
         notes=("only turns can be told here, where depth is a guess",) if noise.assumed else (),

@@ -96,9 +96,9 @@ def direction(
         value=", ".join(named) or "in the same place",
         frame=axes.name,
         figures=(
-            NamedValue(name="offset", value=(x, y, z), unit=length_unit(graph), sigma=vector(way.sigma)),
-            NamedValue(name="degrees_to_the_right", value=float(np.degrees(np.arctan2(x, z))), unit=DEGREES),
-            NamedValue(name="degrees_above", value=float(np.degrees(np.arctan2(-y, np.hypot(x, z)))), unit=DEGREES),
+            NamedValue("offset", (x, y, z), unit=length_unit(graph), sigma=vector(way.sigma)),
+            NamedValue("degrees_to_the_right", float(np.degrees(np.arctan2(x, z))), unit=DEGREES),
+            NamedValue("degrees_above", float(np.degrees(np.arctan2(-y, np.hypot(x, z)))), unit=DEGREES),
         ),
         evidence=(t,),
         notes=(*axes.notes, *noise_of(graph).notes()),

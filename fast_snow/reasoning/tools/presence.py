@@ -43,13 +43,8 @@ def list_objects(graph: SceneGraph, *, t: int | None = None) -> ToolAnswer:
     return ToolAnswer(
         value=tuple(each.object_id for each in listed),
         entries=tuple(
-            ListEntry(
-                figures=(
-                    NamedValue(name="object_id", value=each.object_id),
-                    NamedValue(name="first_t", value=int(each.t[0])),
-                    NamedValue(name="last_t", value=int(each.t[-1])),
-                    NamedValue(name="observations", value=len(each)),
-                )
+            ListEntry.of(
+                object_id=each.object_id, first_t=int(each.t[0]), last_t=int(each.t[-1]), observations=len(each)
             )
             for each in listed
         ),
@@ -75,13 +70,7 @@ def when_visible(graph: SceneGraph, *, object_id: int) -> ToolAnswer:
         unit="frames",
         figures=_moments(first=trajectory.camera.time_s[0], last=trajectory.camera.time_s[-1]),
         entries=tuple(
-            ListEntry(
-                figures=(
-                    NamedValue(name="from_t", value=int(trajectory.t[each[0]])),
-                    NamedValue(name="to_t", value=int(trajectory.t[each[-1]])),
-                )
-            )
-            for each in spans
+            ListEntry.of(from_t=int(trajectory.t[each[0]]), to_t=int(trajectory.t[each[-1]])) for each in spans
         ),
         evidence=evidence_frames(trajectory.t),
         notes=() if len(trajectory) == len(clip) else (f"visible in {len(trajectory)} of {len(clip)} frames",),
@@ -90,9 +79,7 @@ def when_visible(graph: SceneGraph, *, object_id: int) -> ToolAnswer:
 
 def _moments(**moments: float) -> tuple[NamedValue, ...]:
     return tuple(
-        NamedValue(name=f"{name}_time", value=float(each), unit="seconds")
-        for name, each in moments.items()
-        if np.isfinite(each)
+        NamedValue(f"{name}_time", float(each), unit="seconds") for name, each in moments.items() if np.isfinite(each)
     )
 
 
@@ -109,13 +96,7 @@ def order_of_appearance(graph: SceneGraph, *, object_ids: tuple[int, ...] | None
     return ToolAnswer(
         value=tuple(each.object_id for each in chosen),
         entries=tuple(
-            ListEntry(
-                figures=(
-                    NamedValue(name="object_id", value=each.object_id),
-                    NamedValue(name="first_t", value=int(each.t[0])),
-                    *_moments(first=each.camera.time_s[0]),
-                )
-            )
+            ListEntry.of(*_moments(first=each.camera.time_s[0]), object_id=each.object_id, first_t=int(each.t[0]))
             for each in chosen
         ),
         evidence=evidence_frames(int(each.t[0]) for each in chosen),
@@ -138,14 +119,7 @@ def order_of_events(graph: SceneGraph, *, object_ids: tuple[int, ...] | None = N
     return ToolAnswer(
         value=tuple(f"t={t}: object {object_id} {what}" for t, object_id, what in events),
         entries=tuple(
-            ListEntry(
-                figures=(
-                    NamedValue(name="object_id", value=object_id),
-                    NamedValue(name="event", value=what),
-                    NamedValue(name="t", value=t),
-                    *_moments(event=time_s[t]),
-                )
-            )
+            ListEntry.of(*_moments(event=time_s[t]), object_id=object_id, event=what, t=t)
             for t, object_id, what in events
         ),
         evidence=evidence_frames(t for t, _, _ in events),

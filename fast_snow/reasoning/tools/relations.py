@@ -48,15 +48,9 @@ def nearest(graph: SceneGraph, *, t: int, object_id: int | None = None) -> ToolA
     close = [each for far, other, each in rivals if far - length < CRITICAL * np.hypot(sigma, other)]
     return ToolAnswer(
         value=nearest_id,
-        figures=(NamedValue(name="distance", value=length, unit=length_unit(graph), sigma=sigma),),
+        figures=(NamedValue("distance", length, unit=length_unit(graph), sigma=sigma),),
         entries=tuple(
-            ListEntry(
-                figures=(
-                    NamedValue(name="object_id", value=each),
-                    NamedValue(name="distance", value=far, sigma=other),
-                )
-            )
-            for far, other, each in lengths
+            ListEntry.of(NamedValue("distance", far, sigma=other), object_id=each) for far, other, each in lengths
         ),
         evidence=(t,),
         notes=(
@@ -98,13 +92,7 @@ def between(graph: SceneGraph, *, object_id: int, other_id: int, t: int) -> Tool
     return ToolAnswer(
         value=tuple(each for _, _, each in inside),
         entries=tuple(
-            ListEntry(
-                figures=(
-                    NamedValue(name="object_id", value=each),
-                    NamedValue(name="share_of_the_way", value=share),
-                    NamedValue(name="distance_from_the_line", value=distance),
-                )
-            )
+            ListEntry.of(object_id=each, share_of_the_way=share, distance_from_the_line=distance)
             for share, distance, each in inside
         ),
         evidence=(t,),
@@ -158,7 +146,7 @@ def count(
     return ToolAnswer(
         value=len(matching),
         unit="objects",
-        figures=(NamedValue(name="object_ids", value=tuple(matching)), NamedValue(name="unsure", value=unsure)),
+        figures=(NamedValue("object_ids", tuple(matching)), NamedValue("unsure", unsure)),
         evidence=(t,)
         if t is not None
         else evidence_frames(each for k in chosen for each in trajectories_of(graph)[k].t),

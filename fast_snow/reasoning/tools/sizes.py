@@ -44,7 +44,7 @@ def size(graph: SceneGraph, *, object_id: int, t: int | None = None) -> ToolAnsw
         sigma=float(sigma[longest]),
         frame=Frame.WORLD,
         figures=tuple(
-            NamedValue(name=name, value=each, unit=unit, sigma=float(sigma[i]))
+            NamedValue(name, each, unit=unit, sigma=float(sigma[i]))
             for i, (name, each) in enumerate(zip(("width", "height", "depth"), (width, height, depth), strict=True))
         ),
         evidence=evidence_frames(trajectory.t),
@@ -74,7 +74,7 @@ def compare_sizes(graph: SceneGraph, *, object_id: int, other_id: int) -> ToolAn
     sure = abs(one - other) > CRITICAL * np.hypot(one_sigma, other_sigma)
     return ToolAnswer(
         value=f"object {larger} is larger than object {smaller}" if sure else "equally large within the noise",
-        figures=(NamedValue(name="ratio_of_object_id_to_other_id", value=ratio, sigma=sigma),),
+        figures=(NamedValue("ratio_of_object_id_to_other_id", ratio, sigma=sigma),),
         evidence=evidence_frames(t for each in paths for t in each.t),
         notes=(_SEEN_ONLY, *noise_of(graph).notes()),
     )

@@ -38,7 +38,7 @@ class Unknowable(Exception):  # noqa: N818 (no error: it becomes the answer "unk
     """The graph does not tell; the message says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class NamedValue:
     """A named number, or word, beside the answer.
 
@@ -59,11 +59,16 @@ class NamedValue:
         return _measured(self.value, self.unit, self.sigma)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class ListEntry:
     """What is said of one object, event or span of a list."""
 
     figures: tuple[NamedValue, ...]
+
+    @classmethod
+    def of(cls, *further: NamedValue, **values: Value) -> "ListEntry":
+        """Return an entry of exact values without unit, by name, and further figures behind them."""
+        return cls((*(NamedValue(name, value) for name, value in values.items()), *further))
 
     def as_json(self) -> dict[str, Any]:
         """Return a flat object; a sigma stands behind its figure as NAME_uncertainty."""

@@ -47,7 +47,7 @@ def turning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_t
     side = "right" if angle > 0 else "left"
     return ToolAnswer(
         value=f"turning {side}" if abs(angle) > CRITICAL * sigma else "straight, no turn beyond noise",
-        figures=(NamedValue(name="turn_to_the_right", value=angle, unit=DEGREES, sigma=sigma),),
+        figures=(NamedValue("turn_to_the_right", angle, unit=DEGREES, sigma=sigma),),
         evidence=evidence_frames(trajectory.t),
         notes=(LEVEL_NOTE, *noise_of(graph).notes()),
     )
@@ -109,7 +109,7 @@ def spinning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_
         sense = "clockwise" if circled > 0 else "counter-clockwise"
         return ToolAnswer(
             value=f"{sense} seen from above",
-            figures=(NamedValue(name="turn_of_way_to_the_right", value=circled, unit=DEGREES),),
+            figures=(NamedValue("turn_of_way_to_the_right", circled, unit=DEGREES),),
             evidence=evidence_frames(trajectory.t),
             notes=("its way goes around in circles; whether it also spins about itself is not seen", LEVEL_NOTE),
         )
@@ -136,10 +136,7 @@ def _spinning_by_shape(graph: SceneGraph, trajectory: ObjectTrajectory, circled:
         raise Unknowable(f"{who} looks as wide as it is high all the time, as a round one does that spins")
     return ToolAnswer(
         value="not spinning",
-        figures=(
-            NamedValue(name="swings_of_shape", value=swings),
-            NamedValue(name="turn_of_way_to_the_right", value=circled, unit=DEGREES),
-        ),
+        figures=(NamedValue("swings_of_shape", swings), NamedValue("turn_of_way_to_the_right", circled, unit=DEGREES)),
         evidence=evidence_frames(look.t),
         notes=("a full turn of a long object would swing its shape in the image four times",),
     )

@@ -48,9 +48,13 @@ def test_openai_retries_what_the_user_must_mend() -> None:
     """Ours names the empty account at once: see test_errors."""
     openai = pytest.importorskip("openai")
     spent = Deny(status=429, message="You exceeded your current quota", code="insufficient_quota")
-    with serving("chat", [spent, spent]) as server, pytest.raises(openai.RateLimitError):
-        with openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=1) as client:
-            client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "Which way?"}])
+    question = [{"role": "user", "content": "Which way?"}]
+    with (
+        serving("chat", [spent, spent]) as server,
+        openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=1) as client,
+        pytest.raises(openai.RateLimitError),
+    ):
+        client.chat.completions.create(model=MODEL, messages=question)
     assert len(server.asked) == 2
 
 
