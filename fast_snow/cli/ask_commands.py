@@ -133,7 +133,7 @@ def append_answer(folder: Path, record: Mapping[str, Any]) -> Path | None:
         _append(path, f"{json.dumps(record)}\n".encode())
     except OSError as error:
         reason = "a link, expected a regular file" if path.is_symlink() else error.strerror
-        print(f"fast-snow: {shown(path)}: the answer is not kept ({reason})", file=sys.stderr)
+        print(f"fast-snow: {shown(path)}: the answer was not saved ({reason})", file=sys.stderr)
         return None
     return path
 

@@ -41,16 +41,16 @@ def clip_images(
     if video is not None:
         recorded = record.get("input")
         same = isinstance(recorded, dict) and output.is_unchanged(video, recorded)
-        unlike = "" if same else "; it is not what the run read, so the outlines may not fit"
+        unlike = "" if same else "; it is not what the run read: outlines may not match"
         return _frames(open_input(video, _sampling(record)), graph), f"{shown(video)}, named with --video{unlike}"
     try:
         recorded = record["input"]
         path = Path(recorded["path"])
         if output.is_unchanged(path, recorded):
             return _frames(open_input(path, _sampling(record)), graph), shown(path)
-        reason = f"{shown(path)} is not, or no longer, what the run read; name the video with --video"
+        reason = f"{shown(path)} is not, or no longer, what the run read; pass the video with --video"
     except (UserError, KeyError, TypeError):
-        reason = "the record names no input that can be read; name the video with --video"
+        reason = "run.json names no readable input; pass the video with --video"
     return _keyframes(folder, graph), f"keyframes only: {reason}"
 
 
@@ -58,7 +58,7 @@ def _sampling(record: Mapping[str, Any]) -> SamplingConfig:
     try:
         return apply(SamplingConfig(), record["config"]["sampling"])
     except (KeyError, TypeError):
-        raise InputError("run.json: no settings of the sampling, expected those of the run; run infer again") from None
+        raise InputError("run.json: sampling settings missing; run infer again") from None
 
 
 def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, _Image]]:

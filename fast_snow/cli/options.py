@@ -40,20 +40,20 @@ class Infer:
 class Ask:
     """Ask a vision-language model a question about a run.
 
-    The model is sent the graph, keyframes with the objects' numbers, and the question, and may use the spatial tools.
-    Its key comes from the environment: OPENAI_API_KEY or GEMINI_API_KEY. Answers are kept in OUT/answers.jsonl.
+    Sends the graph, keyframes with numbered objects, and the question; the model may call the spatial tools. Reads the
+    API key from OPENAI_API_KEY or GEMINI_API_KEY, and appends the answer to OUT/answers.jsonl.
     """
 
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """The folder that infer wrote."""
     question: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="QUESTION")]
-    """What you want to know, in any language; objects can be named by number, like object 7."""
+    """The question, in any language; refer to objects by number, like object 7."""
     dry_run: bool = False
-    """Print the exact prompt and how many tokens each part takes; send nothing. Needs no key."""
+    """Print the prompt and the token count of each part without sending it (no key needed)."""
     json: bool = False
-    """Print one JSON object for programs."""
+    """Print the result as JSON."""
     preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """A TOML file of settings, of which the section vlm is used; options given here win over it."""
+    """TOML file of settings (section vlm); options on the command line override it."""
     quiet: bool = False
     """Show no progress."""
     debug: DebugFlag = False
@@ -62,32 +62,32 @@ class Ask:
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """Measure in a run's graph with a spatial tool; needs no model and no key.
+    """Query the graph of a run with a spatial tool (no model, no key).
 
-    Without TOOL it lists them. Arguments follow the name: fast-snow query OUT distance --object-id 3 --t 12
+    Without TOOL, lists the tools. Options follow the tool: fast-snow query OUT distance --object-id 3 --t 12
     """
 
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """The folder that infer wrote."""
     tool: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TOOL")] = ""
-    """Which tool; all are listed where none is given."""
+    """Name of the tool (default: list all tools)."""
     json: bool = False
-    """Print one JSON object for programs."""
+    """Print the result as JSON."""
     debug: DebugFlag = False
     arguments: tyro.conf.Suppress[tuple[str, ...]] = ()
-    """The tool's arguments as they were typed."""
+    """The options of the tool, unparsed."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Write one self-contained HTML page that shows a run: frames with outlines, map, track table."""
+    """Write a self-contained HTML page of a run: frames with object outlines, top view, table of tracks."""
 
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """The folder that infer wrote."""
     page: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Output path of the page (default: OUT/view.html); a file that view did not write is never replaced."""
+    """Output path of the page (default: OUT/view.html); files not written by view are never overwritten."""
     video: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
-    """Draw on this video or recording instead of the one that the run read."""
+    """Draw on this video or recording instead of the input of the run."""
     open: bool = False
     """Open the page in the browser."""
     debug: DebugFlag = False
@@ -161,9 +161,9 @@ class ExportEngines:
 
 @dataclass(frozen=True, kw_only=True)
 class Mcp:
-    """Offer a run's spatial tools and keyframes to an assistant that speaks MCP, over standard input and output.
+    """Serve the spatial tools and keyframes of a run to an MCP client over standard input and output.
 
-    Assistants start this command themselves: docs/assistants.md says how each is told.
+    Clients start this command themselves: docs/assistants.md shows their configuration.
     """
 
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]

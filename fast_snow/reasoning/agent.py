@@ -34,9 +34,9 @@ class Ending(Enum):
     """How a conversation ended; the value is what the user is told."""
 
     ANSWERED = "the model answered"
-    CUT_OFF = "the answer ended in the middle; raise vlm.max_output_tokens"
-    SILENT = "the model said nothing; ask again or take another model"
-    STILL_CALLING = "the model went on calling tools instead of answering; raise vlm.max_rounds or take another model"
+    CUT_OFF = "the answer was truncated; raise vlm.max_output_tokens"
+    SILENT = "the model returned no answer; ask again or choose another model"
+    STILL_CALLING = "the model kept calling tools instead of answering; raise vlm.max_rounds or choose another model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

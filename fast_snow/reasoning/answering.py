@@ -130,8 +130,8 @@ def _unread(prompt: VlmPrompt, usage: Usage) -> str:
         return ""
     read = usage.input_tokens // usage.requests
     return (
-        f"the server counted {read} tokens where the text alone has about {prompt.text_tokens}: it may have read only a"
-        " part; raise its context length, or lower vlm.prompt_budget to it"
+        f"the server counted {read} tokens where the text alone has about {prompt.text_tokens}: it may have truncated"
+        " the prompt; raise its context length, or lower vlm.prompt_budget to match"
     )
 
 

@@ -47,8 +47,8 @@ def require_writable(path: Path) -> None:
     page, _, seal = path.read_bytes().rpartition(_SEAL) if path.is_file() and not path.is_symlink() else (b"", b"", b"")
     if not page or seal != _seal(page):
         raise OutputError(
-            f"{untrusted_files.shown(path)}: is not a page that view wrote, or was changed since, and stays; move it"
-            " away or name another file with --page"
+            f"{untrusted_files.shown(path)}: not an unmodified page written by view, so not overwritten; move it away"
+            " or choose another file with --page"
         )
 
 

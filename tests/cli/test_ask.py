@@ -126,14 +126,14 @@ def test_a_model_cannot_steer_the_terminal(loopback, run: Path, capsys):
 def test_half_an_answer_is_told(loopback, run: Path, capsys):
     with loopback.serving("responses", [loopback.Say(text="It is", cut_off=True)]) as server:
         assert command("ask", run, "What?", *server.options) == 0
-    assert "note     the answer ended in the middle; raise vlm.max_output_tokens" in capsys.readouterr().out
+    assert "note     the answer was truncated; raise vlm.max_output_tokens" in capsys.readouterr().out
 
 
 def test_no_answer_is_a_failure_and_kept_with_its_reason(loopback, run: Path, capsys):
     calls = loopback.Say(calls=(loopback.Call(name="when_visible", arguments={"object_id": 1}),))
     with loopback.serving("responses", [calls, calls]) as server:
         assert command("ask", run, "What?", "--vlm.max-rounds", 1, *server.options) == 1
-    assert "note     the model went on calling tools" in capsys.readouterr().out
+    assert "note     the model kept calling tools" in capsys.readouterr().out
     assert [(each["answer"], each["ending"]) for each in answers(run)] == [("", "still_calling")]
 
 
@@ -143,7 +143,7 @@ def test_an_answer_that_cannot_be_kept_is_shown_all_the_same(loopback, run: Path
         assert command("ask", run, "Is it?", *server.options) == 0
     shown, err = capsys.readouterr()
     assert shown.startswith("yes\n")
-    assert "answers.jsonl: the answer is not kept (Is a directory)" in err
+    assert "answers.jsonl: the answer was not saved (Is a directory)" in err
 
 
 def test_a_failure_keeps_nothing(loopback, run: Path, capsys):
@@ -264,7 +264,7 @@ def test_answers_are_kept_in_nothing_else(kind: str, tmp_path: Path, capsys: pyt
     else:
         path.mkdir()
     assert append_answer(tmp_path / "out", {"answer": 1}) is None
-    assert "the answer is not kept" in capsys.readouterr().err
+    assert "the answer was not saved" in capsys.readouterr().err
     found = {each.read_text() for each in tmp_path.rglob("*") if each.is_file()}
     assert found == ({"mine"} if kind.startswith("link") else set())
     assert not (kind == "dangling link" and other.exists())
@@ -281,6 +281,6 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
-    assert "the answer is not kept" in capsys.readouterr().err
+    assert "the answer was not saved" in capsys.readouterr().err
     append_answer(tmp_path, {"answer": 2})
     assert json.loads((tmp_path / "answers.jsonl").read_text().splitlines()[-1]) == {"answer": 2}

@@ -116,14 +116,13 @@ def _find_key(variables: Sequence[str], whose: str, environ: Mapping[str, str], 
         if optional:
             return Key(NO_KEY, variables[-1], given=False)
         raise UserError(
-            f"no key for {whose}: expected it in the environment: export {variables[-1]}=…; or ask a server of your own"
-            " with --vlm.base-url"
+            f"no key for {whose}: set it with export {variables[-1]}=…, or use a server of your own with --vlm.base-url"
         )
     value = environ[variable].strip()
     # A client that cannot put a key into a header shows it in its complaint.
     if not (value.isascii() and value.isprintable()) or " " in value:
         raise ConfigError(
-            f"{variable}: holds blanks or characters that no key has: expected the key alone, without quotes and text"
+            f"{variable}: contains whitespace or non-ASCII characters: expected the key alone, without quotes"
         )
     return Key(value, variable)
 
@@ -132,7 +131,7 @@ def _expect_name(config: VlmConfig) -> None:
     """Refuse what cannot be a model's name; Google's stands in the address."""
     no_path = config.provider == "google" and any(each in config.model for each in ("..", "?", "&"))
     if not config.model.strip() or not config.model.isprintable() or no_path:
-        raise ConfigError(f"vlm.model: got {config.model!r}, expected the name of a model")
+        raise ConfigError(f"vlm.model: got {config.model!r}, expected a model name")
 
 
 def _expect_model_of(config: VlmConfig) -> None:
@@ -152,13 +151,13 @@ def _checked(address: str) -> str:
         parts = urlsplit(address)
         port = parts.port
     except ValueError:
-        raise ConfigError(f"vlm.base_url: got {address!r}, expected one like http://localhost:8000/v1") from None
+        raise ConfigError(f"vlm.base_url: got {address!r}, expected a URL like http://localhost:8000/v1") from None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(
             "vlm.base_url: holds a user name, a password or a query, which would be written to files: expected the"
-            " address alone, like http://localhost:8000/v1; a key belongs into the environment"
+            " URL alone, like http://localhost:8000/v1; keys belong in the environment"
         )
     blank = any(each.isspace() or not each.isprintable() for each in address)
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or blank:
-        raise ConfigError(f"vlm.base_url: got {address!r}, expected one like http://localhost:8000/v1")
+        raise ConfigError(f"vlm.base_url: got {address!r}, expected a URL like http://localhost:8000/v1")
     return address.rstrip("/")

@@ -52,55 +52,55 @@ _RULES = (
     _Rule(
         r"insufficient_quota|credit balance|payment required",
         "the account has no credit left",
-        "look at its billing page, or use another key",
+        "check its billing page, or use another key",
         (402,),
         lasting=True,
     ),
     _Rule(
         r"api[ _]key|api_key_invalid|authentication",
-        "the key was refused",
+        "the API key was rejected",
         "check {variable} in the environment, and that its account may use {model}",
         (401, 403),
     ),
     _Rule(
         r"at most \d+ image|too many images",
-        "so many images are more than {model} takes",
+        "too many images for {model}",
         "lower --vlm.max-keyframes",
         lasting=True,
     ),
     _Rule(
         r"mmproj|not a multimodal|(image|vision|multimodal)\w*( input| content)?s?( is| are)? (not|un)"
         r"|not support (image|vision)|support image input",
-        "{model} takes no images",
+        "{model} does not accept images",
         "choose another model, or leave the images out with --vlm.max-keyframes 0",
         lasting=True,
     ),
     _Rule(
         r"not support (tool|function)|tools? (is|are|use is) not|tool choice requires|tools param requires"
         r"|function calling is not|--jinja|enable-auto-tool-choice",
-        "tool calling is not offered there",
+        "the server does not support tool calling",
         "ask with --vlm.no-tools, or start the server with tool calling",
         lasting=True,
     ),
     _Rule(
         r"temperature",
-        "{model} does not take this temperature",
+        "{model} does not support this temperature",
         "leave --vlm.temperature at 1, or choose another model",
     ),
     _Rule(
         r"max_(output_|completion_|new_)?tokens|maxoutputtokens|max_output_tokens",
-        "{model} does not take this limit of output tokens",
+        "{model} does not support this many output tokens",
         "change --vlm.max-output-tokens",
     ),
     _Rule(
         r"content_policy|content_filter|content management|moderation|invalid_prompt|flagged|usage polic|safety",
         "the content was refused",
-        "put the question in other words, or leave the images out with --vlm.max-keyframes 0",
+        "rephrase the question, or leave the images out with --vlm.max-keyframes 0",
     ),
     _Rule(
         r"model_not_found|model\S* .*(not found|not exist|not supported for)|no such model|unknown model|is pinned to",
-        "there is no model {model} for this key, or no such address",
-        "correct --vlm.model, or --vlm.base-url",
+        "no model {model} for this key, or wrong URL",
+        "check --vlm.model and --vlm.base-url",
         (404, 405),
     ),
 )
@@ -127,16 +127,16 @@ def _of_error_response(endpoint: Endpoint, error: ErrorResponse, retries: int) -
     answered = f"{error.status}: {message}" if message else str(error.status)
     if 300 <= error.status < 400:
         location = error.headers.get("location", "nowhere")
-        return UserError(f"{endpoint.name}: answers from another address, {location}: name it as --vlm.base-url")
+        return UserError(f"{endpoint.name}: redirects to {location}: set that as --vlm.base-url")
     rule = _rule(error.status, " ".join((*marks, message)).lower())
     if rule is not None:
         meaning = rule.meaning.format(model=endpoint.model)
         advice = rule.advice.format(model=endpoint.model, variable=endpoint.key.variable)
         return UserError(f"{endpoint.name}: {meaning} ({answered}): {advice}")
     if not is_transient(error.status):
-        return EngineError(f"{endpoint.name}: does not take the request ({answered}): check --vlm.api and --vlm.model")
+        return EngineError(f"{endpoint.name}: rejected the request ({answered}): check --vlm.api and --vlm.model")
     wait_s = retry_after_s(error) or 0.0
-    advice = f"wait {wait_s:.0f} s" if wait_s > LONGEST_PAUSE_S else "wait a while, or raise --vlm.max-retries"
+    advice = f"wait {wait_s:.0f} s" if wait_s > LONGEST_PAUSE_S else "try again later, or raise --vlm.max-retries"
     return EngineError(f"{endpoint.name}: could not serve the request{_times(retries)} ({answered}): {advice}")
 
 
@@ -153,15 +153,17 @@ def _of_no_response(endpoint: Endpoint, outcome: NoResponse, retries: int) -> Fa
     times = _times(retries)
     match outcome.failure:
         case ConnectionFailure.TIMED_OUT:
-            waited = f"gave no answer within {endpoint.timeout_s:g} s{times}"
+            waited = f"no response within {endpoint.timeout_s:g} s{times}"
             return EngineError(f"{endpoint.name}: {waited}: raise --vlm.timeout-s, or lower --vlm.prompt-budget")
         case ConnectionFailure.NOT_REACHED:
             advice = (
-                "check the connection and the proxy settings" if endpoint.own else "start it, or correct --vlm.base-url"
+                "check the connection and the proxy settings"
+                if endpoint.own
+                else "start the server, or correct --vlm.base-url"
             )
             return EngineError(f"{endpoint.name}: cannot be reached{reason}: {advice}")
         case ConnectionFailure.BROKE_OFF:
-            return EngineError(f"{endpoint.name}: the connection broke off{times}{reason}: check server and proxy")
+            return EngineError(f"{endpoint.name}: connection lost{times}{reason}: check server and proxy")
 
 
 def _times(retries: int) -> str:

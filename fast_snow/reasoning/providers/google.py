@@ -188,7 +188,7 @@ def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
     reason = expect_text(candidate.get("finishReason"), "finishReason")
     if reason in _UNREADABLE_CALL:
         raise EngineError(
-            f"{endpoint.name}: {endpoint.model} called a tool in a way that cannot be read ({reason}): ask again, or"
+            f"{endpoint.name}: {endpoint.model} made a malformed tool call ({reason}): ask again, or"
             " without tools: --vlm.no-tools"
         )
     usage = body.get("usageMetadata")

@@ -72,14 +72,14 @@ def checked_reply(
     if refused:
         reason = " ".join(refused.split())[:300]
         raise UserError(
-            f"{who} refused to answer ({reason}): put the question in other words, or leave the images out with"
+            f"{who} refused to answer ({reason}): rephrase the question, or leave the images out with"
             " --vlm.max-keyframes 0"
         )
     if turn.text.strip() or turn.calls:
         return ModelReply(turn=turn, usage=usage, cut_off=cut_off)
     if cut_off:
-        spent = f", {usage.thought_tokens} tokens of it thoughts" if usage.thought_tokens else ""
+        spent = f", {usage.thought_tokens} reasoning tokens" if usage.thought_tokens else ""
         raise UserError(
-            f"{who} came to its limit of output tokens before it said anything{spent}: raise --vlm.max-output-tokens"
+            f"{who} reached the output token limit before it answered{spent}: raise --vlm.max-output-tokens"
         )
-    raise EngineError(f"{who} answered nothing: ask again, or choose another model with --vlm.model")
+    raise EngineError(f"{who} returned an empty answer: ask again, or choose another model with --vlm.model")

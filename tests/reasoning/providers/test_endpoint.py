@@ -58,7 +58,7 @@ def test_google_model_that_would_be_another_address() -> None:
 def test_text_that_is_no_address(provider: str, address: str) -> None:
     refusal = _refusal(VlmConfig(provider=provider, base_url=address, model="m"), {})
     assert isinstance(refusal, ConfigError)
-    assert "expected one like http://localhost:8000/v1" in str(refusal)
+    assert "expected a URL like http://localhost:8000/v1" in str(refusal)
 
 
 def test_providers_own_servers_are_meant_without_address() -> None:
