@@ -124,6 +124,6 @@ def test_a_missing_run_and_a_missing_key_are_told(graph: SceneGraph, tmp_path: P
 
 
 def test_importing_the_package_imports_nothing_heavy():
-    told = "import sys, fast_snow; print(sorted({'openai', 'google', 'mcp', 'numba', 'cv2'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    code = "import sys, fast_snow; print(sorted({'openai', 'google', 'mcp', 'numba', 'cv2'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -72,27 +72,27 @@ def test_the_order_in_which_things_go(spans, question, content):
     whole = graph(spans, 16)
     steps = []
     for prompt in every_prompt(whole, question, step=40 if content == "graph" else 8, content=content):
-        found = read(prompt)
-        told = " ".join(prompt.left_out)
-        thinned, windowed = "observations and camera poses but those" in told, "all but t" in told
-        cells = [len(cells) for block in found.values() for _, cells in block.observations.values()]
-        assert all(cells) if "tau" not in told else not any(cells)
+        listed = read(prompt)
+        sentences = " ".join(prompt.left_out)
+        thinned, windowed = "observations and camera poses but those" in sentences, "all but t" in sentences
+        cells = [len(cells) for block in listed.values() for _, cells in block.observations.values()]
+        assert all(cells) if "tau" not in sentences else not any(cells)
         if windowed:
             assert not thinned
-            first, last = (int(t) for t in told.split("all but t = ")[1].split(" to "))
+            first, last = (int(t) for t in sentences.split("all but t = ")[1].split(" to "))
             expected = {k: [t for t in spans[k] if first <= t <= last] for k in ([0] if question == NAMED else spans)}
-            assert {k: list(block.observations) for k, block in found.items()} == {
+            assert {k: list(block.observations) for k, block in listed.items()} == {
                 k: v for k, v in expected.items() if v
             }
-            assert found
+            assert listed
         else:
-            every = int(told.split("t = 0, ")[1].split(",")[0]) if thinned else 1
-            for k, block in found.items():
+            every = int(sentences.split("t = 0, ")[1].split(",")[0]) if thinned else 1
+            for k, block in listed.items():
                 ends = (spans[k][0], spans[k][-1])
                 assert list(block.observations) == [t for t in spans[k] if t % every == 0 or t in ends]
-            assert 0 in found
-            assert question == NAMED or found.keys() == spans.keys()
-        steps.append(("tau" in told, thinned, windowed, 0 if windowed else len(spans) - len(found)))
+            assert 0 in listed
+            assert question == NAMED or listed.keys() == spans.keys()
+        steps.append(("tau" in sentences, thinned, windowed, 0 if windowed else len(spans) - len(listed)))
     if content == "graph":
         kinds = [(False, False, False), (True, False, False), (True, True, False), (True, False, True)]
     else:

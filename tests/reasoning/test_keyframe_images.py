@@ -58,8 +58,8 @@ def test_at_most_so_many_evenly_chosen(run, tmp_path, most, expected):
     shutil.copytree(run, tmp_path, dirs_exist_ok=True)
     graph = fast_snow.load(run)
     many = tuple(Keyframe(t=t, source_frame=t, path="keyframes/000000.jpg") for t in range(20))
-    found = keyframe_images(tmp_path, replace(graph, keyframes=many[::-1]), most=most, labelled=False)
-    assert [each.name for each in found] == [f"keyframe t={t}" for t in expected]
+    images = keyframe_images(tmp_path, replace(graph, keyframes=many[::-1]), most=most, labelled=False)
+    assert [each.name for each in images] == [f"keyframe t={t}" for t in expected]
 
 
 @pytest.mark.parametrize("path", ["../secret.jpg", "/etc/hostname", "keyframes/../../secret.jpg", "link.jpg"])

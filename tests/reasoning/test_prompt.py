@@ -61,25 +61,25 @@ def test_lengths_are_metres_only_where_they_are(metric, expected):
 
 def test_assumed_depth_is_called_a_guess():
     assumed = DepthOrigin.SENSOR, DepthOrigin.GROUND_PLANE_PRIOR
-    told = text_of(compose_prompt(graph({}, depth_origin=assumed), "?", (), budget=10**6))
-    assert "measured: depth given with the input; assumed: the camera hardly moves" in told
-    assert "All places and distances in 3D are guesses" in told
+    text = text_of(compose_prompt(graph({}, depth_origin=assumed), "?", (), budget=10**6))
+    assert "measured: depth given with the input; assumed: the camera hardly moves" in text
+    assert "All places and distances in 3D are guesses" in text
     assert "guesses" not in text_of(compose_prompt(SMALL, "?", (), budget=10**6))
     assert "depth: unknown where from\n" in text_of(compose_prompt(graph({}, depth_origin=()), "?", (), budget=10**6))
 
 
 def test_tracks_without_3d():
-    told = written(compose_prompt(SMALL, "?", [PICTURE], budget=10**6, content="tracks"))
-    assert "[OBJECT 3 — F_3 across 2 frames] theta 4 5\n4|1:0-2=20*.71\n5|1:0-2=20*.71\n" in told
+    text = written(compose_prompt(SMALL, "?", [PICTURE], budget=10**6, content="tracks"))
+    assert "[OBJECT 3 — F_3 across 2 frames] theta 4 5\n4|1:0-2=20*.71\n5|1:0-2=20*.71\n" in text
     for word in ("5.12", "EGO", "lengths:", "depth:", "qx", "sigma", "metres"):
-        assert word not in told
+        assert word not in text
 
 
 def test_frames_alone():
-    told = written(compose_prompt(SMALL, "Which?", [PICTURE], budget=10**6, content="frames"))
-    assert "<keyframe t=5>" in told
+    text = written(compose_prompt(SMALL, "Which?", [PICTURE], budget=10**6, content="frames"))
+    assert "<keyframe t=5>" in text
     for word in ("object", "tau", "grid", "track"):
-        assert word not in told.split("[QUERY]")[0].lower().replace("objects'", "")
+        assert word not in text.split("[QUERY]")[0].lower().replace("objects'", "")
 
 
 @pytest.mark.parametrize("question", ["", " ", "\n\t"])

@@ -78,7 +78,7 @@ def checked_reply(
     if turn.text.strip() or turn.calls:
         return ModelReply(turn=turn, usage=usage, cut_off=cut_off)
     if cut_off:
-        spent = f", {usage.thought_tokens} reasoning tokens" if usage.thought_tokens else ""
+        spent = f" ({usage.thought_tokens} reasoning tokens)" if usage.thought_tokens else ""
         raise UserError(
             f"{who} reached the output token limit before it answered{spent}: raise --vlm.max-output-tokens"
         )

@@ -62,9 +62,9 @@ def test_text_that_is_no_address(provider: str, address: str) -> None:
 
 
 def test_providers_own_servers_are_meant_without_address() -> None:
-    found = endpoint(VlmConfig(), {"OPENAI_API_KEY": "k"})
-    assert (found.name, found.address, found.own) == ("OpenAI", "https://api.openai.com/v1", True)
-    assert repr(found.key) == "Key(OPENAI_API_KEY)"
+    server = endpoint(VlmConfig(), {"OPENAI_API_KEY": "k"})
+    assert (server.name, server.address, server.own) == ("OpenAI", "https://api.openai.com/v1", True)
+    assert repr(server.key) == "Key(OPENAI_API_KEY)"
 
 
 @pytest.mark.parametrize(

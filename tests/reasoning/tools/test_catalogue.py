@@ -83,22 +83,22 @@ def test_wrong_calls_are_refused_in_one_line(graph, tool, arguments, message):
 
 
 def test_json_says_value_unit_uncertainty_frame_and_evidence(graph):
-    told = call_tool(graph, "position", {"object_id": 3, "t": 2}).as_json()
-    assert told["value"] == [0.0, 0.0, 4.0]
-    assert told["unit"] == "m"
-    assert len(told["uncertainty"]) == 3
-    assert (told["frame"], told["evidence"]) == ("world", [2])
+    answer = call_tool(graph, "position", {"object_id": 3, "t": 2}).as_json()
+    assert answer["value"] == [0.0, 0.0, 4.0]
+    assert answer["unit"] == "m"
+    assert len(answer["uncertainty"]) == 3
+    assert (answer["frame"], answer["evidence"]) == ("world", [2])
 
 
 def test_unknown_is_said_with_the_reason():
     path = np.tile((0.0, 0, 4), (8, 1))
     path[3] = np.nan
-    told = call_tool(made({3: path}), "position", {"object_id": 3, "t": 3}).as_json()
-    assert told["value"] == "unknown"
-    assert told["reason"] == "object 3 is not seen at t = 3; the nearest frame in which it is has t = 2"
+    answer = call_tool(made({3: path}), "position", {"object_id": 3, "t": 3}).as_json()
+    assert answer["value"] == "unknown"
+    assert answer["reason"] == "object 3 is not seen at t = 3; the nearest frame in which it is has t = 2"
 
 
 def test_much_evidence_is_thinned_and_counted():
-    told = call_tool(made({3: np.tile((0.0, 0, 4), (500, 1))}), "is_moving", {"object_id": 3}).as_json()
-    assert (told["evidence"][0], told["evidence"][-1], told["evidence_count"]) == (0, 499, 500)
-    assert len(told["evidence"]) == 40
+    answer = call_tool(made({3: np.tile((0.0, 0, 4), (500, 1))}), "is_moving", {"object_id": 3}).as_json()
+    assert (answer["evidence"][0], answer["evidence"][-1], answer["evidence_count"]) == (0, 499, 500)
+    assert len(answer["evidence"]) == 40

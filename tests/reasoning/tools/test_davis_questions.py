@@ -76,11 +76,11 @@ def questions(clips: Path):
 )
 def test_the_tool_decides_as_people_do(graph, questions, name, tool):
     asked = questions[name]
-    found = call_tool(graph(Path(asked["clip"]).parent.name), tool, {"object_id": 1})
-    assert found.value is not None, found.reason
-    said = CHOICE.get(found.value, found.value.split(", ")[0])
-    assert said in asked["choices"].values(), found.as_json()
-    assert said == asked["answer"], found.as_json()
+    answer = call_tool(graph(Path(asked["clip"]).parent.name), tool, {"object_id": 1})
+    assert answer.value is not None, answer.reason
+    choice = CHOICE.get(answer.value, answer.value.split(", ")[0])
+    assert choice in asked["choices"].values(), answer.as_json()
+    assert choice == asked["answer"], answer.as_json()
 
 
 @pytest.mark.parametrize(

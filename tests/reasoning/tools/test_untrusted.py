@@ -33,14 +33,14 @@ def arguments_of(tool, rng, ids, frames):
 
 def ask_everything(some, seed):
     rng = np.random.default_rng(seed)
-    told = {}
+    answers = {}
     for name, tool in TOOLS.items():
         try:
-            told[name] = call_tool(some, name, arguments_of(tool, rng, list(some.tracks), some.num_frames)).as_json()
+            answers[name] = call_tool(some, name, arguments_of(tool, rng, list(some.tracks), some.num_frames)).as_json()
         except ToolError as error:
-            told[name] = str(error)
-        json.loads(json.dumps(told[name], allow_nan=False))
-    return told
+            answers[name] = str(error)
+        json.loads(json.dumps(answers[name], allow_nan=False))
+    return answers
 
 
 @given(st.integers(0, 10_000))
@@ -51,9 +51,9 @@ def test_any_graph_is_answered(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_objects(seed):
-    told = ask_everything(graph({}), seed)
+    answers = ask_everything(graph({}), seed)
     assert call_tool(graph({}), "count", {}).value == 0
-    assert told["is_moving"] == "object_id: got 0, expected one of the graph's objects, of which there are none"
+    assert answers["is_moving"] == "object_id: got 0, expected one of the graph's objects, of which there are none"
 
 
 def test_one_observation_tells_no_motion():
