@@ -20,8 +20,8 @@ from fast_snow import document
 from fast_snow.api import build_graph
 from fast_snow.config import Config, EnginesConfig
 from fast_snow.inputs import from_recording
-from fast_snow.reasoning import tokens
-from fast_snow.reasoning.prompt import compose
+from fast_snow.reasoning.prompt import tokens
+from fast_snow.reasoning.prompt.compose import compose_prompt
 from fast_snow.synthetic.render import as_recording, render
 from fast_snow.synthetic.scene import SceneConfig
 from fast_snow.types import SceneGraph, StepToken
@@ -47,17 +47,17 @@ def plain(value: object) -> Any:  # noqa: ANN401 (any JSON)
 def compared(graph: SceneGraph, runs: int) -> dict[str, Any]:
     """Count tokens per observation, and time the writing of both forms."""
     observations = sum(len(track.observations) for track in graph.tracks.values())
-    prompt = compose(graph, QUESTION, (), budget=WHOLE)
+    prompt = compose_prompt(graph, QUESTION, (), budget=WHOLE)
     forms = {
-        "json_dumps": tokens.count(json.dumps(plain(graph))),
-        "4dsg.json": tokens.count(document.dumps(graph)),
+        "json_dumps": tokens.count_tokens(json.dumps(plain(graph))),
+        "4dsg.json": tokens.count_tokens(document.dumps(graph)),
         "prompt": prompt.total_tokens,
-        "prompt_without_tau": compose(_without_tau(graph), QUESTION, (), budget=WHOLE).total_tokens,
+        "prompt_without_tau": compose_prompt(_without_tau(graph), QUESTION, (), budget=WHOLE).total_tokens,
     }
     timed = measure(
         {
             "json_dumps": lambda: json.dumps(plain(graph)),
-            "prompt": lambda: compose(graph, QUESTION, (), budget=WHOLE),
+            "prompt": lambda: compose_prompt(graph, QUESTION, (), budget=WHOLE),
         },
         runs,
     )
@@ -91,7 +91,7 @@ def graphs() -> Iterator[tuple[str, SceneGraph]]:
 
 def main(json_path: Annotated[Path | None, tyro.conf.arg(name="json")] = None, runs: int = 5) -> None:
     """Measure and print; write everything to `json_path`, if given."""
-    if not tokens.exact():
+    if not tokens.has_vocabulary():
         raise SystemExit('bench.prompt: counts need the package rs-bpe: pip install "fast-snow[vlm]"')
     results = {}
     for name, graph in graphs():

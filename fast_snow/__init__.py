@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from fast_snow.protocols import Tracker as Tracker
     from fast_snow.protocols import TrackingSession as TrackingSession
     from fast_snow.reasoning.answering import Answer as Answer
-    from fast_snow.reasoning.asking import ask as ask
+    from fast_snow.reasoning.answering import ask as ask
     from fast_snow.types import BoxPrompt as BoxPrompt
     from fast_snow.types import DepthOrigin as DepthOrigin
     from fast_snow.types import Detections as Detections
@@ -79,8 +79,7 @@ _MODULES = {
     "inputs.recording": ("Recording", "recording_from_arrays"),
     "inputs.recording_folder": ("read_recording_folder",),
     "protocols": ("GeometryEngine", "Segmenter", "Tracker", "TrackingSession"),
-    "reasoning.answering": ("Answer",),
-    "reasoning.asking": ("ask",),
+    "reasoning.answering": ("Answer", "ask"),
     "types": (
         "BoxPrompt",
         "DepthOrigin",

@@ -33,7 +33,7 @@ from fast_snow.residency import resident
 from fast_snow.run_record import RunSummary, record
 from fast_snow.types import LabelledMasks, SceneGraph
 from fast_snow.types.values import counted
-from fast_snow.viewing.drawing import draw_objects
+from fast_snow.viewing.outlines import draw_objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

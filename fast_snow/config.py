@@ -218,29 +218,29 @@ class VlmConfig(Section):
     section: ClassVar[str] = "vlm"
 
     provider: VlmProvider = "openai"
-    """Whose API is spoken; `openai` is also that of vLLM, Ollama, llama.cpp and others."""
+    """API provider (use `openai` for any OpenAI-compatible server: vLLM, Ollama, llama.cpp and others)."""
     model: str = "gpt-5.2"
     """Model name."""
     base_url: str | None = None
-    """Address of a server that speaks the provider's API, like http://localhost:8000/v1; None takes the provider's."""
+    """Base URL of the server, like http://localhost:8000/v1 (default: the provider's own)."""
     api: OpenAiApi = "auto"
-    """Which of OpenAI's two interfaces; `auto` takes responses, and chat where `base_url` is given."""
+    """OpenAI API to use: `responses` or `chat`; `auto` picks `responses`, or `chat` if `base_url` is set."""
     max_output_tokens: int = between(1024, 1)
-    """Longest answer, thinking included."""
+    """Maximum output tokens, reasoning included."""
     temperature: float = between(1.0, 0, 2)
-    """Sampling temperature; 1 is not sent to a provider's own server, whose default it is."""
+    """Sampling temperature; the default, 1, is not sent to the provider's own servers."""
     timeout_s: float = between(120.0, 0.1)
-    """Longest wait for one answer in seconds."""
+    """Timeout of one request in seconds."""
     max_retries: int = between(4, 0)
-    """A request that the server could not serve is sent again so often, with growing pauses."""
+    """Maximum retries per request (exponential backoff)."""
     tools: bool = True
     """Offer the spatial tools to the model."""
     max_rounds: int = between(8, 1)
-    """Tool calls may go to and fro so often before the model must answer."""
+    """Maximum rounds of tool calls."""
     prompt_budget: int = between(200_000, 1000)
-    """Longest prompt in tokens; of a larger graph something is left out, and the answer says what."""
+    """Maximum prompt length in tokens; graphs that exceed it are reduced, and the answer reports what was left out."""
     max_keyframes: int = between(16, 0)
-    """Images that go along, evenly chosen among the run's keyframes."""
+    """Maximum number of keyframes sent to the model, evenly spaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,30 +1,35 @@
 """What `fast-snow ask` does, and `fast-snow infer -q` once the graph is there."""
 
 import json
+import os
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fast_snow.api import load
-from fast_snow.cli import answers
-from fast_snow.cli.ask_options import Ask
+from fast_snow.cli.options import Ask
 from fast_snow.cli.shown_answer import print_answer, print_prompt, prompt_as_json
 from fast_snow.cli.terminal import waiting
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, FastSnowError
 from fast_snow.output import GRAPH, digest
-from fast_snow.reasoning.answering import Answer, answer
-from fast_snow.reasoning.keyframe_pictures import pictures
-from fast_snow.reasoning.prompt import Prompt, compose, require_question
+from fast_snow.reasoning.answering import Answer, answer_question
+from fast_snow.reasoning.prompt.compose import VlmPrompt, compose_prompt, require_question
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.providers import open_model
 from fast_snow.types import SceneGraph
+from fast_snow.untrusted_files import shown
+
+ANSWERS: Final = "answers.jsonl"
+"""The answers about a run: a file that only grows, one JSON object per line."""
 
 
-def ask(command: Ask) -> int:
+def run_ask(command: Ask) -> int:
     """Answer a question about a run, or show what would be sent.
 
     Raises:
@@ -36,9 +41,9 @@ def ask(command: Ask) -> int:
     asked_about, graph = digest(file.resolve()), load(file)
     prompt = _prompt(folder, graph, command.question, command.vlm)
     if not command.dry_run:
-        found = _answered(graph, prompt, command)
-        record = {"graph_sha256": asked_about, **_record(command.question, command.vlm, prompt, found)}
-        return _shown(found, record, answers.keep(folder, record), command)
+        reply = _answered(graph, prompt, command)
+        record = {"graph_sha256": asked_about, **_record(command.question, command.vlm, prompt, reply)}
+        return _shown(reply, record, append_answer(folder, record), command)
     if command.json:
         print(json.dumps(prompt_as_json(prompt)))
     else:
@@ -61,7 +66,7 @@ def follow_up(folder: Path, question: str, vlm: VlmConfig, *, quiet: bool) -> in
     """Answer a question about a run that has just been written, and tell how to ask again where that fails."""
     again = f'the graph is kept: fast-snow ask {folder} "…"'
     try:
-        return ask(Ask(out=folder, question=question, vlm=vlm, quiet=quiet))
+        return run_ask(Ask(out=folder, question=question, vlm=vlm, quiet=quiet))
     except FastSnowError as error:
         raise type(error)(f"{error}; {again}") from error
     except KeyboardInterrupt:
@@ -69,33 +74,33 @@ def follow_up(folder: Path, question: str, vlm: VlmConfig, *, quiet: bool) -> in
         return 130
 
 
-def _prompt(folder: Path, graph: SceneGraph, question: str, vlm: VlmConfig) -> Prompt:
-    images = pictures(folder, graph, most=vlm.max_keyframes)
-    return compose(graph, question, images, budget=vlm.prompt_budget)
+def _prompt(folder: Path, graph: SceneGraph, question: str, vlm: VlmConfig) -> VlmPrompt:
+    images = keyframe_images(folder, graph, most=vlm.max_keyframes)
+    return compose_prompt(graph, question, images, budget=vlm.prompt_budget)
 
 
-def _answered(graph: SceneGraph, prompt: Prompt, command: Ask) -> Answer:
+def _answered(graph: SceneGraph, prompt: VlmPrompt, command: Ask) -> Answer:
     vlm = command.vlm
     what = f"{vlm.model} reads about {prompt.total_tokens} tokens"
     with open_model(vlm) as model, waiting(what, quiet=command.quiet):
-        return answer(model, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
+        return answer_question(model, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
 
 
-def _shown(found: Answer, record: Mapping[str, Any], kept: Path | None, command: Ask) -> int:
+def _shown(reply: Answer, record: Mapping[str, Any], kept: Path | None, command: Ask) -> int:
     if command.json:
         print(json.dumps(record))
     else:
-        print_answer(found, command.vlm, kept)
-    return 0 if found.text.strip() else EngineError.exit_code
+        print_answer(reply, command.vlm, kept)
+    return 0 if reply.text.strip() else EngineError.exit_code
 
 
-def _record(question: str, vlm: VlmConfig, prompt: Prompt, found: Answer) -> dict[str, Any]:
+def _record(question: str, vlm: VlmConfig, prompt: VlmPrompt, reply: Answer) -> dict[str, Any]:
     """Return what is kept of an answer: enough to judge it later; addresses, which may hold secrets, are not in it."""
     return {
         "question": question,
-        "answer": found.text,
-        "ending": found.ending.name.lower(),
-        "evidence": found.evidence,
+        "answer": reply.text,
+        "ending": reply.ending.name.lower(),
+        "evidence": reply.evidence,
         "calls": [
             {
                 "tool": each.call.name,
@@ -103,14 +108,46 @@ def _record(question: str, vlm: VlmConfig, prompt: Prompt, found: Answer) -> dic
                 "outcome": each.outcome.content,
                 "failed": each.outcome.failed,
             }
-            for each in found.calls
+            for each in reply.calls
         ],
-        "left_out": found.left_out,
-        "unread": found.unread,
+        "left_out": reply.left_out,
+        "unread": reply.unread,
         "provider": vlm.provider,
         "model": vlm.model,
-        "usage": asdict(found.usage),
+        "usage": asdict(reply.usage),
         "prompt_tokens": {each.part: each.tokens for each in prompt.tokens},
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "fast_snow": version("fast-snow"),
     }
+
+
+def append_answer(folder: Path, record: Mapping[str, Any]) -> Path | None:
+    """Add a record to the answers and return their path; None, and a line on standard error, where that cannot be.
+
+    Args:
+        folder: of the run; it may be a stranger's, so no link is followed and nothing but a regular file is written.
+        record: one answer.
+    """
+    path = folder / ANSWERS
+    try:
+        _append(path, f"{json.dumps(record)}\n".encode())
+    except OSError as error:
+        reason = "a link, expected a regular file" if path.is_symlink() else error.strerror
+        print(f"fast-snow: {shown(path)}: the answer was not saved ({reason})", file=sys.stderr)
+        return None
+    return path
+
+
+def _append(path: Path, line: bytes) -> None:
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
+    with os.fdopen(descriptor, "rb+", buffering=0) as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "no regular file")
+        if status.st_size > 0:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":  # someone wrote to it, or a disk was full
+                line = b"\n" + line
+        if file.write(line) != len(line):
+            raise OSError(0, "no space left")

@@ -17,12 +17,12 @@ from fast_snow.types import SceneGraph
 from fast_snow.untrusted_files import shown
 from fast_snow.untrusted_images import read_rgb
 
-Image = UInt8[np.ndarray, "height width 3"]
+_Image = UInt8[np.ndarray, "height width 3"]
 
 
 def clip_images(
     folder: Path, graph: SceneGraph, record: Mapping[str, Any], *, video: Path | None = None
-) -> tuple[Iterator[tuple[int, Image]], str]:
+) -> tuple[Iterator[tuple[int, _Image]], str]:
     """Return the images of a run's clip with their `t`, and a line that says where they are from.
 
     Args:
@@ -41,16 +41,16 @@ def clip_images(
     if video is not None:
         recorded = record.get("input")
         same = isinstance(recorded, dict) and output.is_unchanged(video, recorded)
-        unlike = "" if same else "; it is not what the run read, so the outlines may not fit"
+        unlike = "" if same else "; it is not what the run read: outlines may not match"
         return _frames(open_input(video, _sampling(record)), graph), f"{shown(video)}, named with --video{unlike}"
     try:
         recorded = record["input"]
         path = Path(recorded["path"])
         if output.is_unchanged(path, recorded):
             return _frames(open_input(path, _sampling(record)), graph), shown(path)
-        reason = f"{shown(path)} is not, or no longer, what the run read; name the video with --video"
+        reason = f"{shown(path)} is not, or no longer, what the run read; pass the video with --video"
     except (UserError, KeyError, TypeError):
-        reason = "the record names no input that can be read; name the video with --video"
+        reason = "run.json names no readable input; pass the video with --video"
     return _keyframes(folder, graph), f"keyframes only: {reason}"
 
 
@@ -58,17 +58,17 @@ def _sampling(record: Mapping[str, Any]) -> SamplingConfig:
     try:
         return apply(SamplingConfig(), record["config"]["sampling"])
     except (KeyError, TypeError):
-        raise InputError("run.json: no settings of the sampling, expected those of the run; run infer again") from None
+        raise InputError("run.json: sampling settings missing; run infer again") from None
 
 
-def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
+def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, _Image]]:
     t_of = {int(frame): int(t) for frame, t in zip(graph.ego.source_frame, graph.ego.t, strict=True)}
     for frame in source.read():
         if frame.source_frame in t_of:
             yield t_of[frame.source_frame], frame.image
 
 
-def _keyframes(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, Image]]:
+def _keyframes(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, _Image]]:
     for keyframe in graph.keyframes:
         if os.path.lexists(folder / keyframe.path):
             yield keyframe.t, read_rgb(folder / keyframe.path, within=folder)

@@ -9,15 +9,11 @@ from time import perf_counter
 
 from fast_snow import output
 from fast_snow.api import collected_warnings, load, steps
-from fast_snow.cli import paths
-from fast_snow.cli.ask_options import Ask
 from fast_snow.cli.clip_images import clip_images
 from fast_snow.cli.doctor import examine, print_findings
 from fast_snow.cli.eval_options import Eval
-from fast_snow.cli.mcp_commands import serve
 from fast_snow.cli.model_options import ExportEngines, FetchModels
-from fast_snow.cli.options import Doctor, Infer, Validate, View
-from fast_snow.cli.query_options import Query
+from fast_snow.cli.options import Ask, Doctor, Infer, Mcp, Query, Validate, View
 from fast_snow.cli.terminal import (
     console,
     print_exported,
@@ -29,7 +25,7 @@ from fast_snow.cli.terminal import (
 from fast_snow.composition import Composition, compose, reads
 from fast_snow.config import Config
 from fast_snow.engines.compiled.artefacts import this_machine
-from fast_snow.errors import ConfigError, FastSnowWarning
+from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError, OutputError
 from fast_snow.fetching import fetch
 from fast_snow.graph import start
 from fast_snow.inputs import open_input
@@ -49,8 +45,8 @@ def run(command: object) -> int:
 @run.register
 def infer(command: Infer) -> int:
     """Turn an input into a run folder."""
-    path, config = paths.named(command.input), command.config
-    folder = paths.expanded(command.out) if command.out else Path("out") / paths.run_name(path)
+    path, config = _with_name(command.input), command.config
+    folder = _expanded(command.out) if command.out else Path("out") / _run_name(path)
     if command.question is not None:
         from fast_snow.cli import ask_commands  # heavy: not for the other commands
 
@@ -87,6 +83,27 @@ def infer(command: Infer) -> int:
     return ask_commands.follow_up(folder, command.question, config.vlm, quiet=command.quiet)
 
 
+def _expanded(path: Path) -> Path:
+    """Return a path with a leading `~` replaced, which shells leave in `--out=~/x`, unless a folder has that name."""
+    first = path.parts[0] if path.parts else ""
+    if not first.startswith("~") or Path(first).exists():
+        return path
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise OutputError(f"{path}: no home folder of that name, expected a path; write it out") from None
+
+
+def _with_name(path: Path) -> Path:
+    """Return a path whose last part is a name: `.` and `..` are resolved."""
+    return path.resolve() if path.name in ("", "..") else path
+
+
+def _run_name(path: Path) -> str:
+    """Return what the run of an input is called, never nothing: a file without its suffix, a folder as it is."""
+    return (path.name if path.is_dir() else path.stem) or "run"
+
+
 def _warn_of_idle_settings(config: Config, composition: Composition, *, asked: bool) -> None:
     """Tell of settings that were changed but that nothing in this run reads."""
     unread = [name for name in changed(config) if not reads(composition, name)]
@@ -100,7 +117,7 @@ def ask(command: Ask) -> int:
     """Answer a question about a run."""
     from fast_snow.cli import ask_commands  # heavy: not for the other commands
 
-    return ask_commands.ask(command)
+    return ask_commands.run_ask(command)
 
 
 @run.register
@@ -108,7 +125,7 @@ def query(command: Query) -> int:
     """Answer with a spatial tool."""
     from fast_snow.cli import query_commands  # heavy: not for the other commands
 
-    return query_commands.query(command)
+    return query_commands.run_query(command)
 
 
 @run.register
@@ -159,11 +176,11 @@ def _target(command: ExportEngines) -> str:
 @run.register
 def view(command: View) -> int:
     """Write the page that shows a run."""
-    page = paths.expanded(command.page) if command.page else command.out / "view.html"
+    page = _expanded(command.page) if command.page else command.out / "view.html"
     html.require_writable(page)
     graph, run_record = load(command.out), output.read_record(command.out)
-    images, origin = clip_images(command.out, graph, run_record, video=command.video and paths.expanded(command.video))
-    html.write(page, graph, output.read_masks(command.out), images, run_record, origin)
+    images, origin = clip_images(command.out, graph, run_record, video=command.video and _expanded(command.video))
+    html.write_page(page, graph, output.read_masks(command.out), images, run_record, origin)
     print(page)
     if command.open:
         webbrowser.open(page.resolve().as_uri())
@@ -187,7 +204,23 @@ def evaluate(command: Eval) -> int:
     return eval_commands.run_action(command.action)
 
 
-run.register(serve)
+@run.register
+def mcp(command: Mcp) -> int:
+    """Serve a run until the assistant goes.
+
+    Raises:
+        InputError: the run is missing or damaged.
+        EngineError: the package mcp is not installed.
+    """
+    if not command.out.is_dir():
+        raise InputError(f"{command.out}: is no folder, expected the one that infer wrote")
+    graph = load(command.out)
+    try:
+        from fast_snow.reasoning import mcp_server
+    except ImportError as error:
+        raise EngineError(f'mcp: serving needs it ({error}): pip install "fast-snow[vlm]"') from error
+    mcp_server.serve(graph, command.out)
+    return 0
 
 
 @run.register

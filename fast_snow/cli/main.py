@@ -17,8 +17,7 @@ import tyro
 
 from fast_snow.cli import standard_streams
 from fast_snow.cli.model_options import ExportEngines, FetchModels
-from fast_snow.cli.options import Command
-from fast_snow.cli.query_options import Query
+from fast_snow.cli.options import Command, Query
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import BASE_URL, as_options
@@ -53,8 +52,20 @@ def _query(arguments: list[str]) -> Command:
     others = [each for each in arguments[1:] if each not in own]
     named = next((i for i, each in enumerate(others) if each.startswith("--")), len(others))
     places, typed = others[: min(named, 2)], others[min(named, 2) :]
-    found = tyro.cli(Command, args=["query", *places, *own], prog="fast-snow", description=__doc__)
-    return replace(found, arguments=tuple(typed)) if isinstance(found, Query) else found
+    if places and not {"--help", "-h"}.isdisjoint(own):
+        _print_tool_help(places[-1].replace("-", "_"))
+    command = tyro.cli(Command, args=["query", *places, *own], prog="fast-snow", description=__doc__)
+    return replace(command, arguments=tuple(typed)) if isinstance(command, Query) else command
+
+
+def _print_tool_help(name: str) -> None:
+    """Print the help of a spatial tool and exit; return where no tool has that name."""
+    from fast_snow.cli.query_commands import print_tool_help  # heavy: not for the help of other commands
+    from fast_snow.reasoning.tools.catalogue import TOOLS
+
+    if name in TOOLS:
+        print_tool_help(TOOLS[name])
+        raise SystemExit(0)
 
 
 def _with_preset(arguments: list[str]) -> list[str]:

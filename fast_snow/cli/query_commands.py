@@ -8,13 +8,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from fast_snow.api import load
-from fast_snow.cli.query_options import Query
+from fast_snow.cli.options import Query
 from fast_snow.cli.terminal import console
-from fast_snow.reasoning.tools.catalogue import TOOLS, Tool, ToolError, answer
-from fast_snow.reasoning.tools.findings import Figure, Finding
+from fast_snow.reasoning.tools.catalogue import TOOLS, Tool, ToolError, call_tool
+from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
 
 
-def query(command: Query) -> int:
+def run_query(command: Query) -> int:
     """Answer with a tool, or list the tools.
 
     Raises:
@@ -31,11 +31,11 @@ def query(command: Query) -> int:
         return 0
     tool = TOOLS.get(command.tool.replace("-", "_"))
     arguments = {} if tool is None else typed_arguments(tool, command.arguments)
-    found = answer(graph, command.tool if tool is None else tool.name, arguments)
+    answer = call_tool(graph, command.tool if tool is None else tool.name, arguments)
     if command.json:
-        print(json.dumps(found.as_json()))
+        print(json.dumps(answer.as_json()))
     else:
-        _print_finding(found)
+        _print_answer(answer)
     return 0
 
 
@@ -45,17 +45,21 @@ def typed_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
     Raises:
         ToolError: a word belongs to no argument, or an argument has no value.
     """
-    given: dict[str, list[str]] = {}
+    values_by_name: dict[str, list[str]] = {}
     for word in words:
         if word.startswith("--"):
             name, equals, value = word[2:].partition("=")
-            given[name.replace("-", "_")] = [value] if equals else []
-        elif not given:
+            values_by_name[name.replace("-", "_")] = [value] if equals else []
+        elif not values_by_name:
             raise ToolError(f"{tool.name}: got {word!r}, expected arguments such as {_usage(tool)}")
         else:
-            list(given.values())[-1].append(word)
+            list(values_by_name.values())[-1].append(word)
     schemas = {each.name: each.schema for each in tool.parameters}
-    return {name: _value(tool, name, values, schemas.get(name, {})) for name, values in given.items()}
+    missing = [each for each in tool.parameters if not each.optional and each.name not in values_by_name]
+    if missing and values_by_name.keys() <= schemas.keys():
+        first = missing[0]
+        raise ToolError(f"{tool.name}: missing required option {_option(first.name)} ({first.description.rstrip('.')})")
+    return {name: _value(tool, name, values, schemas.get(name, {})) for name, values in values_by_name.items()}
 
 
 def _value(tool: Tool, name: str, values: Sequence[str], schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
@@ -64,9 +68,7 @@ def _value(tool: Tool, name: str, values: Sequence[str], schema: Mapping[str, An
     if "array" in schema.get("type", ()):
         return read
     if len(read) != 1 and schema:
-        raise ToolError(
-            f"{tool.name}: got {len(read)} values for --{name.replace('_', '-')}, expected one: {_usage(tool)}"
-        )
+        raise ToolError(f"{tool.name}: got {len(read)} values for {_option(name)}, expected one: {_usage(tool)}")
     return read[0] if read else None
 
 
@@ -79,8 +81,17 @@ def _number(text: str) -> int | float | str:
     return text
 
 
+def _help_text(description: str) -> str:
+    """Return a parameter's description as that of an option, which is left out where a model gives null."""
+    return f"{description[0].upper()}{description[1:].replace('null for', 'default:')}"
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
 def _usage(tool: Tool) -> str:
-    words = (f"--{each.name.replace('_', '-')} {_kind(each.schema)}" for each in tool.parameters)
+    words = (f"{_option(each.name)} {_kind(each.schema)}" for each in tool.parameters)
     return " ".join(f"[{word}]" if each.optional else word for word, each in zip(words, tool.parameters, strict=True))
 
 
@@ -101,16 +112,35 @@ def _print_tools(*, as_json: bool) -> None:
     console().print(table)
 
 
-def _print_finding(found: Finding) -> None:
-    if found.value is None:
-        print(f"unknown: {found.reason}")
+def print_tool_help(tool: Tool) -> None:
+    """Print the description and the options of one tool, as `fast-snow query OUT TOOL --help` does."""
+    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    for each in tool.parameters:
+        table.add_row(f"{_option(each.name)} {_kind(each.schema)}", escape(_help_text(each.description)))
+    table.add_row("--json", "Print the result as JSON.")
+    out = console()
+    out.print(f"usage: fast-snow query OUT {tool.name} {_usage(tool)} [--json]".replace("  ", " "), markup=False)
+    out.print(f"\n{tool.description}\n", markup=False, highlight=False)
+    out.print(table)
+
+
+def _print_answer(answer: ToolAnswer) -> None:
+    if answer.value is None:
+        print(f"unknown: {answer.reason}")
         return
-    print(_measured(Figure(name="", value=found.value, unit=found.unit, sigma=found.sigma)))
-    lines = [("frame", str(found.frame))] if found.frame is not None else []
-    lines += [(each.name, _measured(each)) for each in found.figures]
-    lines += [("", "  ".join(f"{x.name} {_measured(x)}" for x in each.figures)) for each in found.entries]
-    lines.append(("evidence", f"t = {_frames(found.evidence)}"))
-    lines += [("note", each) for each in found.notes]
+    entries = answer.entries
+    if isinstance(answer.value, tuple) and entries and isinstance(answer.value[0], str):
+        for text, entry in zip(map(str, answer.value), entries, strict=True):
+            further = (f"{x.name} {_measured(x)}" for x in entry.figures if _measured(x) not in text)
+            print("  ".join((text, *further)))
+        entries = ()
+    else:
+        print(_measured(NamedValue("", answer.value, unit=answer.unit, sigma=answer.sigma)))
+    lines = [("frame", str(answer.frame))] if answer.frame is not None else []
+    lines += [(each.name, _measured(each)) for each in answer.figures]
+    lines += [("", "  ".join(f"{x.name} {_measured(x)}" for x in each.figures)) for each in entries]
+    lines.append(("evidence", f"t = {_frames(answer.evidence)}"))
+    lines += [("note", each) for each in answer.notes]
     width = max(len(name) for name, _ in lines)
     for name, text in lines:
         print(f"  {name:<{width}}  {text}".rstrip())
@@ -123,7 +153,7 @@ def _frames(evidence: Sequence[int]) -> str:
     return f"{first} to {last}" + ("" if last - first < len(evidence) else f", {len(evidence)} frames of them")
 
 
-def _measured(figure: Figure) -> str:
+def _measured(figure: NamedValue) -> str:
     if isinstance(figure.value, tuple):
         text = ", ".join(_text(each) for each in figure.value) or "none"
     else:

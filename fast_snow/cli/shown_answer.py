@@ -11,10 +11,10 @@ from fast_snow.cli.terminal import console
 from fast_snow.config import VlmConfig
 from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.answering import Answer
-from fast_snow.reasoning.conversation import Text
-from fast_snow.reasoning.prompt import Prompt
-from fast_snow.reasoning.sections import visible
-from fast_snow.reasoning.tokens import exact
+from fast_snow.reasoning.conversation import TextPart
+from fast_snow.reasoning.prompt.compose import VlmPrompt
+from fast_snow.reasoning.prompt.prompt_sections import escape_control_characters
+from fast_snow.reasoning.prompt.tokens import has_vocabulary
 
 _LONGEST: Final = 100
 """Characters of a tool's arguments or outcome that are shown."""
@@ -30,7 +30,7 @@ def print_answer(answer: Answer, vlm: VlmConfig, kept: Path | None) -> None:
     """
     out, usage = console(), answer.usage
     if answer.text.strip():
-        print("\n".join(map(visible, answer.text.strip().splitlines())), end="\n\n")
+        print("\n".join(map(escape_control_characters, answer.text.strip().splitlines())), end="\n\n")
     tokens = f"{usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out"
     requests = f"{usage.requests} request{'' if usage.requests == 1 else 's'}"
     footer = {
@@ -63,15 +63,15 @@ def _call(name: str, arguments: str, outcome: str) -> str:
 
 
 def _short(text: str) -> str:
-    shown = visible(text[: _LONGEST + 1])
+    shown = escape_control_characters(text[: _LONGEST + 1])
     return shown if len(text) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 
-def print_prompt(prompt: Prompt) -> None:
+def print_prompt(prompt: VlmPrompt) -> None:
     """Show the exact prompt, a line in the place of each picture, and how many tokens each part takes."""
     print(f"[SYSTEM]\n{prompt.instructions}")
     for part in prompt.turn.parts:
-        print(part.text if isinstance(part, Text) else f"<JPEG image, {len(part.jpeg)} bytes>\n", end="")
+        print(part.text if isinstance(part, TextPart) else f"<JPEG image, {len(part.jpeg)} bytes>\n", end="")
     out = console()
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("part")
@@ -88,15 +88,15 @@ def print_prompt(prompt: Prompt) -> None:
 
 def counted() -> str:
     """Say how tokens are counted."""
-    if exact():
+    if has_vocabulary():
         return "with the o200k vocabulary of OpenAI's models; others count differently, and tools come on top"
     return 'roughly, without a vocabulary: pip install "fast-snow[vlm]"'
 
 
-def prompt_as_json(prompt: Prompt) -> dict[str, Any]:
+def prompt_as_json(prompt: VlmPrompt) -> dict[str, Any]:
     """Return a prompt for programs; in the place of a picture there is its name and its size in bytes."""
     parts = (
-        {"text": each.text} if isinstance(each, Text) else {"picture": each.name, "bytes": len(each.jpeg)}
+        {"text": each.text} if isinstance(each, TextPart) else {"picture": each.name, "bytes": len(each.jpeg)}
         for each in prompt.turn.parts
     )
     return {

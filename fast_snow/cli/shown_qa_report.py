@@ -14,7 +14,7 @@ from fast_snow.config import VlmConfig
 from fast_snow.evaluation.qa.bootstrap import ScoreEstimate
 from fast_snow.evaluation.qa.planning import Cost, Plan
 from fast_snow.evaluation.qa.report import ColumnResult, QaReport
-from fast_snow.reasoning.sections import visible
+from fast_snow.reasoning.prompt.prompt_sections import escape_control_characters
 
 _MOST_COLUMNS: Final = 6
 _MOST_REASONS: Final = 10
@@ -41,7 +41,7 @@ def print_qa_report(report: QaReport) -> None:
 
 def _plain(text: str) -> str:
     """Return text of a file or a server so that nothing in it steers the terminal."""
-    return escape(visible(text))
+    return escape(escape_control_characters(text))
 
 
 def _table(*names: str) -> Table:

@@ -6,8 +6,8 @@ from enum import Enum
 from typing import Final
 
 from fast_snow.reasoning.conversation import (
+    ModelReply,
     ModelTurn,
-    Reply,
     ToolCall,
     ToolDeclaration,
     ToolOutcome,
@@ -34,9 +34,9 @@ class Ending(Enum):
     """How a conversation ended; the value is what the user is told."""
 
     ANSWERED = "the model answered"
-    CUT_OFF = "the answer ended in the middle; raise vlm.max_output_tokens"
-    SILENT = "the model said nothing; ask again or take another model"
-    STILL_CALLING = "the model went on calling tools instead of answering; raise vlm.max_rounds or take another model"
+    CUT_OFF = "the answer was truncated; raise vlm.max_output_tokens"
+    SILENT = "the model returned no answer; ask again or choose another model"
+    STILL_CALLING = "the model kept calling tools instead of answering; raise vlm.max_rounds or choose another model"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,9 +72,9 @@ class Conversation:
         """The calls that were answered, in order."""
         return tuple(
             UsedTool(call=call, outcome=outcome)
-            for said, heard in zip(self.turns, self.turns[1:], strict=False)
-            if isinstance(said, ModelTurn) and isinstance(heard, ToolTurn)
-            for call, outcome in zip(said.calls, heard.outcomes, strict=True)
+            for turn, following in zip(self.turns, self.turns[1:], strict=False)
+            if isinstance(turn, ModelTurn) and isinstance(following, ToolTurn)
+            for call, outcome in zip(turn.calls, following.outcomes, strict=True)
         )
 
 
@@ -116,15 +116,15 @@ def converse(
         usage += reply.usage
         turns += (reply.turn, ToolTurn(outcomes=_outcomes(reply.turn.calls, use, memory)))
     # Not as a turn of its own: many chat templates refuse a user's turn behind a tool's.
-    told = instructions if len(turns) == 1 else f"{instructions}\n\n{ANSWER_NOW}"
-    return _ended(turns, usage, model(told, turns))
+    final_instructions = instructions if len(turns) == 1 else f"{instructions}\n\n{ANSWER_NOW}"
+    return _ended(turns, usage, model(final_instructions, turns))
 
 
-def _ended(turns: tuple[Turn, ...], usage: Usage, reply: Reply) -> Conversation:
+def _ended(turns: tuple[Turn, ...], usage: Usage, reply: ModelReply) -> Conversation:
     return Conversation(turns=(*turns, reply.turn), usage=usage + reply.usage, ending=_ending(reply))
 
 
-def _ending(reply: Reply) -> Ending:
+def _ending(reply: ModelReply) -> Ending:
     if reply.turn.calls:
         return Ending.STILL_CALLING
     if reply.cut_off:
@@ -142,10 +142,10 @@ def _outcomes(
 
 
 def _outcome(call: ToolCall, use: UseTool, memory: dict[tuple[str, str], ToolOutcome]) -> ToolOutcome:
-    asked = call.name, call.arguments
-    if asked not in memory:
-        memory[asked] = use(call)
-    return replace(memory[asked], call_id=call.call_id)
+    key = call.name, call.arguments
+    if key not in memory:
+        memory[key] = use(call)
+    return replace(memory[key], call_id=call.call_id)
 
 
 def failed(call: ToolCall, why: str) -> ToolOutcome:

@@ -1,18 +1,27 @@
 """One question answered by a model that has read the graph and may use the spatial tools."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from fast_snow import untrusted_json
+from fast_snow.api import Result, load
+from fast_snow.config import Config
 from fast_snow.reasoning.agent import Ending, UsedTool, converse
-from fast_snow.reasoning.conversation import Usage, VisionLanguageModel
-from fast_snow.reasoning.prompt import Prompt
+from fast_snow.reasoning.conversation import ImagePart, Usage, VisionLanguageModel
+from fast_snow.reasoning.prompt.compose import VlmPrompt, compose_prompt
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images, result_keyframe_images
+from fast_snow.reasoning.providers import open_model
 from fast_snow.reasoning.tool_use import tools_over
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
 
 _LEAST_READ: Final = 0.5
 """No vocabulary needs less than half of the tokens of another for a graph, which is nearly all digits."""
+
+
+QuestionSource = str | Path | Result | SceneGraph
+"""The folder of a run, what `build_graph` returned, or a graph alone, to which no pictures belong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +52,43 @@ class Answer:
         return self.ending is Ending.CUT_OFF
 
 
-def answer(model: VisionLanguageModel, prompt: Prompt, graph: SceneGraph, *, tools: bool, max_rounds: int) -> Answer:
+def ask(
+    source: QuestionSource, question: str, *, config: Config = Config(), model: VisionLanguageModel | None = None
+) -> Answer:
+    """Ask a vision-language model a question about a scene.
+
+    Args:
+        source: the folder of a run, what `build_graph` returned, or a graph alone (no pictures go along then).
+        question: in any language.
+        config: its part `vlm` says which model is asked, and how.
+        model: your own model in place of the one that the configuration names.
+
+    Returns:
+        The answer with the tools it used, the frames it rests on, what it consumed, and what had to be left out.
+
+    Raises:
+        UserError: the run or the configuration cannot be used, the key is missing, the provider refuses the question.
+        EngineError: the model cannot be reached or does not answer as its protocol says.
+    """
+    vlm = config.vlm
+    graph, images = _graph_and_images(source, vlm.max_keyframes)
+    prompt = compose_prompt(graph, question, images, budget=vlm.prompt_budget)
+    with open_model(vlm) if model is None else nullcontext(model) as opened:
+        return answer_question(opened, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
+
+
+def _graph_and_images(source: QuestionSource, most: int) -> tuple[SceneGraph, tuple[ImagePart, ...]]:
+    if isinstance(source, SceneGraph):
+        return source, ()
+    if isinstance(source, Result):
+        return source.graph, result_keyframe_images(source, most=most)
+    path, graph = Path(source), load(source)
+    return graph, keyframe_images(path if path.is_dir() else path.parent, graph, most=most)
+
+
+def answer_question(
+    model: VisionLanguageModel, prompt: VlmPrompt, graph: SceneGraph, *, tools: bool, max_rounds: int
+) -> Answer:
     """Let a model answer a question about a graph.
 
     Args:
@@ -79,17 +124,16 @@ def answer(model: VisionLanguageModel, prompt: Prompt, graph: SceneGraph, *, too
     )
 
 
-def _unread(prompt: Prompt, usage: Usage) -> str:
+def _unread(prompt: VlmPrompt, usage: Usage) -> str:
     """Notice servers that cut what is longer than their context, and say nothing: Ollama does."""
     if not 0 < usage.input_tokens < _LEAST_READ * prompt.text_tokens * usage.requests:
         return ""
     read = usage.input_tokens // usage.requests
     return (
-        f"the server counted {read} tokens where the text alone has about {prompt.text_tokens}: it may have read only a"
-        " part; raise its context length, or lower vlm.prompt_budget to it"
+        f"the server counted {read} tokens where the text alone has about {prompt.text_tokens}: it may have truncated"
+        " the prompt; raise its context length, or lower vlm.prompt_budget to match"
     )
 
 
-def _evidence(used: tuple[UsedTool, ...]) -> tuple[int, ...]:
-    findings = (untrusted_json.loads(each.outcome.content) for each in used if not each.outcome.failed)
-    return tuple(sorted({t for finding in findings for t in finding["evidence"]}))
+def _evidence(calls: tuple[UsedTool, ...]) -> tuple[int, ...]:
+    return tuple(sorted({t for call in calls for t in call.outcome.result.get("evidence", ())}))

@@ -1,19 +1,19 @@
 """What is said between us and a vision-language model, in no provider's own form."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class TextPart:
     """A piece of plain text."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class ImagePart:
     """An image.
 
     Attributes:
@@ -29,7 +29,7 @@ class Picture:
 class UserTurn:
     """What we say: text and pictures in reading order."""
 
-    parts: tuple[Text | Picture, ...]
+    parts: tuple[TextPart | ImagePart, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,14 +70,16 @@ class ToolOutcome:
     Attributes:
         call_id: of the call it answers.
         name: of the tool.
-        content: JSON text.
+        content: the result as JSON text, or the message of an error.
         failed: whether `content` is the message of an error.
+        result: the result as a JSON object; empty where the call failed.
     """
 
     call_id: str
     name: str
     content: str
     failed: bool = False
+    result: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +140,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class ModelReply:
     """One answer of a model.
 
     Attributes:
@@ -156,7 +158,7 @@ class Reply:
 class VisionLanguageModel(Protocol):
     """Answers a conversation. It is opened by a context manager, and holds its settings and its connection."""
 
-    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> Reply:
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
         """Return the model's next turn.
 
         Args:

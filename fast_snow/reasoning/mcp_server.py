@@ -17,12 +17,11 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
-from fast_snow import untrusted_json
 from fast_snow.document.writing import coordinate_system
 from fast_snow.errors import InputError
 from fast_snow.reasoning.agent import UseTool
-from fast_snow.reasoning.conversation import Picture, ToolCall, ToolDeclaration
-from fast_snow.reasoning.keyframe_pictures import pictures
+from fast_snow.reasoning.conversation import ImagePart, ToolCall, ToolDeclaration
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.tool_use import tools_over
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
@@ -42,7 +41,7 @@ SHOW_KEYFRAME: Final = ToolDeclaration(
     description="The image of the clip nearest to frame t, with the objects' outlines and numbers drawn on it.",
     parameters={
         "type": "object",
-        "properties": {"t": {"type": "integer", "description": "frame of the clip"}},
+        "properties": {"t": {"type": "integer", "description": "frame index"}},
         "required": ["t"],
         "additionalProperties": False,
     },
@@ -119,7 +118,7 @@ class _Offer:
         outcome = self.use(ToolCall(call_id="", name=params.name, arguments=json.dumps(arguments)))
         return types.CallToolResult(
             content=[types.TextContent(text=outcome.content)],
-            structured_content=None if outcome.failed else untrusted_json.loads(outcome.content),
+            structured_content=None if outcome.failed else dict(outcome.result),
             is_error=outcome.failed,
         )
 
@@ -136,7 +135,7 @@ class _Offer:
         return types.CallToolResult(content=[types.TextContent(text=picture.name), image])
 
     async def list_resources(self, _: _Context, __: _Page) -> types.ListResourcesResult:
-        about = types.Resource(
+        overview = types.Resource(
             uri=GRAPH_URI,
             name="graph",
             title="About the scene graph",
@@ -147,31 +146,31 @@ class _Offer:
             types.Resource(uri=_uri(each), name=f"keyframe-{each.t}", title=f"Keyframe at t = {each.t}", mime_type=JPEG)
             for each in self.graph.keyframes
         ]
-        return types.ListResourcesResult(resources=[about, *images])
+        return types.ListResourcesResult(resources=[overview, *images])
 
     async def read_resource(self, _: _Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
         if params.uri == GRAPH_URI:
-            text = json.dumps(about(self.graph))
+            text = json.dumps(graph_overview(self.graph))
             return types.ReadResourceResult(
                 contents=[types.TextResourceContents(uri=params.uri, mime_type="application/json", text=text)]
             )
-        found = [each for each in self.graph.keyframes if _uri(each) == params.uri]
-        if not found:
+        matching = [each for each in self.graph.keyframes if _uri(each) == params.uri]
+        if not matching:
             raise MCPError(types.INVALID_PARAMS, f"resource: got {params.uri[:200]!r}, expected one that is listed")
         try:
-            blob = b64encode(self._picture(found[0]).jpeg).decode()
+            blob = b64encode(self._picture(matching[0]).jpeg).decode()
         except InputError as error:
             raise MCPError(types.INTERNAL_ERROR, str(error)) from error
         return types.ReadResourceResult(
             contents=[types.BlobResourceContents(uri=params.uri, mime_type=JPEG, blob=blob)]
         )
 
-    def _picture(self, keyframe: Keyframe) -> Picture:
-        (picture,) = pictures(self.folder, replace(self.graph, keyframes=(keyframe,)), most=1)
+    def _picture(self, keyframe: Keyframe) -> ImagePart:
+        (picture,) = keyframe_images(self.folder, replace(self.graph, keyframes=(keyframe,)), most=1)
         return picture
 
 
-def about(graph: SceneGraph) -> dict[str, Any]:
+def graph_overview(graph: SceneGraph) -> dict[str, Any]:
     """Return what a reader must know of a graph before asking it, as JSON."""
     time_s = graph.ego.time_s[np.isfinite(graph.ego.time_s)].tolist()
     return {

@@ -1,6 +1,7 @@
 """A model's tool calls answered from a graph: whatever is wrong with a call is told to the model, and never raised."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fast_snow import untrusted_json
@@ -8,7 +9,7 @@ from fast_snow.errors import InputError
 from fast_snow.reasoning.agent import UseTool, failed
 from fast_snow.reasoning.conversation import ToolCall, ToolOutcome
 from fast_snow.reasoning.tools import catalogue
-from fast_snow.reasoning.tools.findings import ToolError
+from fast_snow.reasoning.tools.tool_answers import ToolError
 from fast_snow.types import SceneGraph
 
 MOST_CHARACTERS: Final = 24_000
@@ -20,18 +21,19 @@ def tools_over(graph: SceneGraph) -> UseTool:
 
     def use(call: ToolCall) -> ToolOutcome:
         try:
-            finding = catalogue.answer(graph, call.name, _arguments(call.arguments))
+            answer = catalogue.call_tool(graph, call.name, _arguments(call.arguments))
         except ToolError as error:
             return failed(call, str(error))
-        return _bounded(call, json.dumps(finding.as_json(), ensure_ascii=False))
+        return _bounded(call, answer.as_json())
 
     return use
 
 
-def _bounded(call: ToolCall, content: str) -> ToolOutcome:
+def _bounded(call: ToolCall, result: Mapping[str, Any]) -> ToolOutcome:
     """Refuse an answer that is too long: cut JSON reads as if the rest were not there."""
+    content = json.dumps(result, ensure_ascii=False)
     if len(content) <= MOST_CHARACTERS:
-        return ToolOutcome(call_id=call.call_id, name=call.name, content=content)
+        return ToolOutcome(call_id=call.call_id, name=call.name, content=content, result=result)
     size = f"the answer has {len(content)} characters, at most {MOST_CHARACTERS} are given"
     return failed(call, f"{size}; ask for less at once, like one frame or one object")
 

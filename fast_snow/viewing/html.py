@@ -1,15 +1,12 @@
 """The page that shows a run: one file without scripts, styles or pictures from elsewhere."""
 
 import hashlib
-import json
 import os
-import re
 from collections.abc import Iterable, Mapping
-from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
+import jinja2
 import numpy as np
 from jaxtyping import UInt8
 
@@ -17,16 +14,26 @@ from fast_snow import untrusted_files
 from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
 from fast_snow.types import GridShape, LabelledMasks, SceneGraph
-from fast_snow.viewing.frames import MAX_FRAMES, MAX_SIDE, Picture, outline_shapes, pictures
-from fast_snow.viewing.palette import PALETTE, ink_on
-from fast_snow.viewing.plan import plan
-from fast_snow.viewing.text import facts, headline, table
+from fast_snow.viewing.page_text import COLUMNS, headline, run_facts, run_warnings, table_rows
+from fast_snow.viewing.palette import PALETTE, color_of, ink_on
+from fast_snow.viewing.thumbnails import MAX_FRAMES, MAX_SIDE, Thumbnail, outline_shapes, thumbnails
+from fast_snow.viewing.top_view import top_view
 
 _SEAL: Final = b"<!-- fast-snow view, SHA-256 of the page above: "
 GRAIN: Final = 2
 """Outlines are drawn to this part of a picture's pixel."""
 
-Images = Iterable[tuple[int, UInt8[np.ndarray, "height width 3"]]]
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.PackageLoader("fast_snow.viewing", "page"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+_TEMPLATES.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+
+FrameImages = Iterable[tuple[int, UInt8[np.ndarray, "height width 3"]]]
 
 
 def require_writable(path: Path) -> None:
@@ -40,18 +47,18 @@ def require_writable(path: Path) -> None:
     page, _, seal = path.read_bytes().rpartition(_SEAL) if path.is_file() and not path.is_symlink() else (b"", b"", b"")
     if not page or seal != _seal(page):
         raise OutputError(
-            f"{untrusted_files.shown(path)}: is not a page that view wrote, or was changed since, and stays; move it"
-            " away or name another file with --page"
+            f"{untrusted_files.shown(path)}: not an unmodified page written by view, so not overwritten; move it away"
+            " or choose another file with --page"
         )
 
 
-def write(
+def write_page(
     path: Path,
     graph: SceneGraph,
     masks: Iterable[LabelledMasks],
-    images: Images,
+    images: FrameImages,
     run: Mapping[str, Any],
-    pictures_of: str = "",
+    images_of: str = "",
 ) -> None:
     """Write the page of a run to a file, which is complete or absent at any time.
 
@@ -59,16 +66,16 @@ def write(
 
     Args:
         path: the page.
-        graph: as `render`.
-        masks: as `render`.
-        images: as `render`.
-        run: as `render`.
-        pictures_of: as `render`.
+        graph: as `render_page`.
+        masks: as `render_page`.
+        images: as `render_page`.
+        run: as `render_page`.
+        images_of: as `render_page`.
 
     Raises:
         OutputError: the folder is missing, full or not writable, or holds something else under that name.
     """
-    page = render(graph, masks, images, run, pictures_of).encode()
+    page = render_page(graph, masks, images, run, images_of).encode()
     require_writable(path)
     store(path, page + _SEAL + _seal(page))
 
@@ -77,12 +84,12 @@ def _seal(page: bytes) -> bytes:
     return f"{hashlib.sha256(page).hexdigest()} -->\n".encode()
 
 
-def render(
+def render_page(
     graph: SceneGraph,
     masks: Iterable[LabelledMasks],
-    images: Images,
+    images: FrameImages,
     run: Mapping[str, Any],
-    pictures_of: str = "",
+    images_of: str = "",
 ) -> str:
     """Return the page of a run: its frames with outlined objects, the scene from above, and a table of its tracks.
 
@@ -91,44 +98,43 @@ def render(
         masks: the objects of each frame; read once.
         images: `(t, RGB image)` of some or all frames; read once. Without any, outlines stand on an empty ground.
         run: the record of the run (`run.json`); what it lacks is left out.
-        pictures_of: what the page says of the images' origin.
+        images_of: what the page says of the images' origin.
 
     Returns:
         HTML that needs nothing else; at most `MAX_FRAMES` frames, evenly thinned.
     """
     known = set(graph.ego.t.tolist())
-    shots = [picture for picture in pictures(images) if picture.t in known]
+    shots = [picture for picture in thumbnails(images) if picture.t in known]
     shown = [picture.t for picture in shots] or _thinned(graph.ego.t.tolist())
     height, width = shots[0].size if shots else _empty_size(graph.analysis_grid)
     view = (GRAIN * height, GRAIN * width)
     data = {
         "view": view,
         "frames": _frames(graph, shown, shots, outline_shapes(masks, shown, view)),
-        "plan": plan(graph, shown),
+        "plan": top_view(graph, shown),
         "palette": [{"fill": color, "ink": ink_on(i)} for i, color in enumerate(PALETTE)],
         "unit": "m" if graph.metric else "u",
     }
-    return _fill(
-        _part("page.html"),
-        {
-            "TITLE": escape(headline(run)),
-            "STYLE": _part("page.css"),
-            "FACTS": facts(graph, run, len(shown), pictures_of),
-            "TABLE": table(graph),
-            "DATA": _embedded(data),
-            "SCRIPT": _part("page.js"),
-        },
+    return _TEMPLATES.get_template("page.html").render(
+        title=headline(run),
+        facts=run_facts(graph, run, len(shown), images_of),
+        warnings=run_warnings(run),
+        columns=COLUMNS,
+        rows=table_rows(graph),
+        color_of=color_of,
+        ink_on=ink_on,
+        data=data,
     )
 
 
 def _frames(
-    graph: SceneGraph, shown: list[int], shots: list[Picture], shapes: list[list[dict[str, Any]]]
+    graph: SceneGraph, shown: list[int], shots: list[Thumbnail], shapes: list[list[dict[str, Any]]]
 ) -> list[dict[str, Any]]:
     time_s = dict(zip(graph.ego.t.tolist(), graph.ego.time_s.tolist(), strict=True))
     image = {picture.t: picture.data_uri() for picture in shots}
     return [
-        {"t": t, "time": time_s[t] if np.isfinite(time_s[t]) else None, "image": image.get(t), "shapes": there}
-        for t, there in zip(shown, shapes, strict=True)
+        {"t": t, "time": time_s[t] if np.isfinite(time_s[t]) else None, "image": image.get(t), "shapes": outlines}
+        for t, outlines in zip(shown, shapes, strict=True)
     ]
 
 
@@ -141,17 +147,3 @@ def _empty_size(grid: GridShape) -> GridShape:
     height, width = grid if min(grid) > 0 else (3, 4)
     scale = MAX_SIDE / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def _part(name: str) -> str:
-    return resources.files("fast_snow.viewing").joinpath("page", name).read_text(encoding="utf-8")
-
-
-def _fill(template: str, parts: Mapping[str, str]) -> str:
-    """Put the parts in place of their marks, in one pass: a mark inside a part is left alone."""
-    return re.sub(r"<!--([A-Z]+)-->", lambda mark: parts[mark[1]], template)
-
-
-def _embedded(data: object) -> str:
-    """Return JSON that cannot end the script element it stands in."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

@@ -1,6 +1,7 @@
 """Questions on the command line: what is sent, what is shown and kept, and one clear line for each mistake."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fast_snow.cli.ask_commands import append_answer
 from fast_snow.cli.main import main
 from fast_snow.synthetic.files import write_recording
 from fast_snow.synthetic.scene import SceneConfig
@@ -124,14 +126,14 @@ def test_a_model_cannot_steer_the_terminal(loopback, run: Path, capsys):
 def test_half_an_answer_is_told(loopback, run: Path, capsys):
     with loopback.serving("responses", [loopback.Say(text="It is", cut_off=True)]) as server:
         assert command("ask", run, "What?", *server.options) == 0
-    assert "note     the answer ended in the middle; raise vlm.max_output_tokens" in capsys.readouterr().out
+    assert "note     the answer was truncated; raise vlm.max_output_tokens" in capsys.readouterr().out
 
 
 def test_no_answer_is_a_failure_and_kept_with_its_reason(loopback, run: Path, capsys):
     calls = loopback.Say(calls=(loopback.Call(name="when_visible", arguments={"object_id": 1}),))
     with loopback.serving("responses", [calls, calls]) as server:
         assert command("ask", run, "What?", "--vlm.max-rounds", 1, *server.options) == 1
-    assert "note     the model went on calling tools" in capsys.readouterr().out
+    assert "note     the model kept calling tools" in capsys.readouterr().out
     assert [(each["answer"], each["ending"]) for each in answers(run)] == [("", "still_calling")]
 
 
@@ -141,7 +143,7 @@ def test_an_answer_that_cannot_be_kept_is_shown_all_the_same(loopback, run: Path
         assert command("ask", run, "Is it?", *server.options) == 0
     shown, err = capsys.readouterr()
     assert shown.startswith("yes\n")
-    assert "answers.jsonl: the answer is not kept (Is a directory)" in err
+    assert "answers.jsonl: the answer was not saved (Is a directory)" in err
 
 
 def test_a_failure_keeps_nothing(loopback, run: Path, capsys):
@@ -236,3 +238,49 @@ def test_infer_notices_before_the_run_what_would_keep_it_from_answering(
 ):
     assert expected in refused(capsys, "infer", recording, "-o", tmp_path / "out", "-q", question)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_answers_are_added(tmp_path: Path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"a note": "of the user, without a line break"}')
+    assert append_answer(tmp_path, {"answer": 1}) == path
+    assert append_answer(tmp_path, {"answer": "zwei\n"}) == path
+    assert [json.loads(line) for line in path.read_text().splitlines()][1:] == [{"answer": 1}, {"answer": "zwei\n"}]
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "link inside", "fifo", "folder"])
+def test_answers_are_kept_in_nothing_else(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "out").mkdir()
+    path, other = tmp_path / "out/answers.jsonl", tmp_path / "bashrc"
+    if kind == "link":
+        other.write_text("mine")
+    if kind.endswith("link"):
+        path.symlink_to(other)
+    elif kind == "link inside":
+        (tmp_path / "out/4dsg.json").write_text("mine")
+        path.symlink_to("4dsg.json")
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    assert append_answer(tmp_path / "out", {"answer": 1}) is None
+    assert "the answer was not saved" in capsys.readouterr().err
+    found = {each.read_text() for each in tmp_path.rglob("*") if each.is_file()}
+    assert found == ({"mine"} if kind.startswith("link") else set())
+    assert not (kind == "dangling link" and other.exists())
+
+
+def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    import resource
+    import signal
+
+    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        assert append_answer(tmp_path, {"answer": "longer than ten bytes"}) is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "the answer was not saved" in capsys.readouterr().err
+    append_answer(tmp_path, {"answer": 2})
+    assert json.loads((tmp_path / "answers.jsonl").read_text().splitlines()[-1]) == {"answer": 2}

@@ -1,6 +1,7 @@
 """Spatial tools from the shell: answers, the list of tools, and one line for each mistake."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -62,11 +63,39 @@ def test_the_tools_are_listed_with_their_arguments(run, capsys):
     assert {each["name"] for each in json.loads(out)} >= {"distance", "count"}
 
 
+def test_a_long_answer_is_printed_once(run, capsys):
+    code, out, _ = told(capsys, run, "order-of-events")
+    assert code == 0
+    assert out.splitlines()[0].startswith("t=0: object 3 is there from the start  event_time 0")
+    assert all(out.count(event) == 1 for event in ("object 3 is there to the end", "object 7 is there to the end"))
+    assert out.count("\n") == len({line.strip() for line in out.splitlines()})
+
+
+@pytest.mark.parametrize(
+    "words", [("out", "compare-sizes", "--help"), ("compare_sizes", "-h"), ("out", "distance", "-h")]
+)
+def test_help_of_a_tool_lists_its_own_options(capsys, words):
+    code, out, err = told(capsys, *words)
+    tool = words[-2].replace("-", "_")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"usage: fast-snow query OUT {tool} --object-id N ")
+    assert re.search(r"--other-id N +[nN]umber of the other", out)
+    assert ("--t N" in out) == (tool == "distance")
+
+
+def test_help_of_an_unknown_tool_is_that_of_the_command(capsys):
+    code, out, _ = told(capsys, "out", "distanse", "--help")
+    assert code == 0
+    assert "Without TOOL" in out
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["distanse"], "tool: got 'distanse', expected distance"),
-        (["distance", "--t", "3"], "distance: got no object_id"),
+        (["distance", "--t", "3"], "distance: missing required option --object-id (number of the object)"),
+        (["distance", "--object-id", "3"], "distance: missing required option --t (frame index)"),
+        (["distance"], "distance: missing required option --object-id (number of the object)"),
         (["distance", "--object-id", "3", "--t", "99"], "t: got 99, expected a frame of the clip, 0 to 19"),
         (["distance", "--object-id", "3", "--t", "-1"], "t: got -1, expected a frame of the clip, 0 to 19"),
         (["distance", "--object-id", "3", "--time", "9"], "distance: got argument 'time', expected"),

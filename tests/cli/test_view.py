@@ -78,7 +78,7 @@ def test_an_input_that_is_no_longer_what_the_run_read_is_not_drawn(change: str, 
     text = page(run)
     assert frames(text) == 2
     assert "<dt>Pictures</dt><dd>keyframes only: " in text
-    assert "name the video with --video" in text
+    assert "pass the video with --video" in text
 
 
 def test_a_video_whose_content_was_replaced_is_not_drawn(run: Path):
@@ -124,7 +124,7 @@ def test_only_an_unchanged_page_of_its_own_is_replaced(kind: str, run: Path, tmp
         shown.touch()
     before = [path.read_bytes() for path in (shown, other) if path.is_file()]
     assert command("view", run) == 2
-    assert "view.html: is not a page that view wrote" in capsys.readouterr().err
+    assert "view.html: not an unmodified page written by view" in capsys.readouterr().err
     assert [path.read_bytes() for path in (shown, other) if path.is_file()] == before
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from fast_snow.cli import commands, query_commands
 from fast_snow.cli.main import main
-from fast_snow.cli.query_options import Query
+from fast_snow.cli.options import Query
 from fast_snow.presets import BASE_URL
 from fast_snow.reasoning.tools.catalogue import TOOLS
 from tests.docs.pages import PAGES, ROOT, Block, blocks, defaults, exists, spans, text

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fast_snow.reasoning.conversation import Text
+from fast_snow.reasoning.conversation import TextPart
 
 HEAD = re.compile(r"\[OBJECT (\d+) — F_\1 across (\d+) frames\] theta (\d+) (\d+)(?:, (\d+) listed)?")
 
@@ -21,16 +21,16 @@ class Block:
 
 
 def text_of(prompt):
-    return "".join(part.text for part in prompt.turn.parts if isinstance(part, Text))
+    return "".join(part.text for part in prompt.turn.parts if isinstance(part, TextPart))
 
 
 def blocks(prompt, pixels):
     """Return the objects of a prompt by id; `pixels` are those of each cell of the grid of tau."""
-    found, current = {}, None
+    blocks_by_id, current = {}, None
     for line in text_of(prompt).split("[QUERY]")[0].splitlines():
         if head := HEAD.fullmatch(line):
             seen, first, last = (int(head[i]) for i in (2, 3, 4))
-            current = found[int(head[1])] = Block(seen, (first, last), int(head[5] or seen), {})
+            current = blocks_by_id[int(head[1])] = Block(seen, (first, last), int(head[5] or seen), {})
         elif line.startswith("["):
             current = None
         elif current is not None:
@@ -38,11 +38,11 @@ def blocks(prompt, pixels):
             numbers = [group for group in groups if ":" not in group]
             tau = next((group for group in groups if ":" in group), "")
             current.observations[int(t)] = float32(" ".join(numbers)), cells(tau, pixels)
-    return found
+    return blocks_by_id
 
 
 def cells(tau, pixels):
-    found = {}
+    coverage = {}
     for run in tau.split():
         row, columns, values = re.fullmatch(r"(\d+):([\d-]+)(?:=(.+))?", run).groups()
         first, _, last = columns.partition("-")
@@ -52,10 +52,10 @@ def cells(tau, pixels):
         full = len(stretch) - len(left) - len(right)
         assert full > 0 if star else full == 0
         for col, value in zip(stretch, [*left, *["1."] * full, *right], strict=True):
-            assert (int(row), col) not in found
+            assert (int(row), col) not in coverage
             size = pixels[int(row), col]
-            found[int(row), col] = np.float32(int(value) / size) if value.isdecimal() else np.float32(float(value))
-    return found
+            coverage[int(row), col] = np.float32(int(value) / size) if value.isdecimal() else np.float32(float(value))
+    return coverage
 
 
 def poses(prompt):

@@ -35,4 +35,4 @@ def some_arguments(tool: ToolDeclaration, graph: SceneGraph) -> dict[str, Any]:
 
 def returned(graph: SceneGraph, name: str, **arguments: object) -> dict[str, Any]:
     """Return what a tool answers, as it looks after a journey as JSON."""
-    return json.loads(json.dumps(catalogue.answer(graph, name, arguments).as_json()))
+    return json.loads(json.dumps(catalogue.call_tool(graph, name, arguments).as_json()))

@@ -7,7 +7,7 @@ import pytest
 from fast_snow.errors import EngineError
 from fast_snow.reasoning.agent import ANSWER_NOW, MOST_CALLS, Conversation, Ending, converse
 from fast_snow.reasoning.conversation import (
-    Text,
+    TextPart,
     ToolCall,
     ToolDeclaration,
     ToolOutcome,
@@ -17,7 +17,7 @@ from fast_snow.reasoning.conversation import (
 )
 from tests.reasoning.scripted import Script, call, says
 
-QUESTION = UserTurn(parts=(Text(text="How far away is object 7?"),))
+QUESTION = UserTurn(parts=(TextPart(text="How far away is object 7?"),))
 DOUBLE = ToolDeclaration(
     name="double",
     description="Twice x.",
@@ -53,8 +53,8 @@ def test_outcomes_go_back_in_the_order_of_the_calls_and_usage_adds_up():
     model = Script([first, second, says("Eight.")])
     talked = talk(model)
     assert talked.text == "Eight."
-    told = model.asked[2][1]
-    assert told == (
+    turns = model.asked[2][1]
+    assert turns == (
         QUESTION,
         first.turn,
         ToolTurn(
@@ -76,7 +76,11 @@ def test_a_model_that_calls_to_the_end_of_its_rounds_is_told_to_answer_without_t
     talked = talk(model, max_rounds=2)
     assert (talked.text, talked.ending) == ("Four.", Ending.ANSWERED)
     assert [tools for _, _, tools in model.asked] == [(DOUBLE,), (DOUBLE,), ()]
-    assert [told for told, _, _ in model.asked] == ["Be exact.", "Be exact.", f"Be exact.\n\n{ANSWER_NOW}"]
+    assert [instructions for instructions, _, _ in model.asked] == [
+        "Be exact.",
+        "Be exact.",
+        f"Be exact.\n\n{ANSWER_NOW}",
+    ]
 
 
 def test_a_model_that_only_calls_tools_ends_with_a_clear_result():

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fast_snow.errors import UserError
-from fast_snow.reasoning.budget import needed
-from fast_snow.reasoning.notation import pixels_per_cell
-from fast_snow.reasoning.prompt import compose
+from fast_snow.reasoning.prompt.budget import needed
+from fast_snow.reasoning.prompt.compose import compose_prompt
+from fast_snow.reasoning.prompt.graph_text import pixels_per_cell
 from fast_snow.types import Track
 from tests.reasoning.graphs import GRID, PIXELS, any_graph, ego, graph, of_tracks, token
 from tests.reasoning.reading import blocks, poses, text_of
@@ -26,11 +26,11 @@ def read(prompt):
 
 def every_prompt(whole, question, step=40, **options):
     """Return the different prompts of ever smaller budgets, down to the one that holds nothing."""
-    prompts = [compose(whole, question, (), budget=10**9, **options)]
+    prompts = [compose_prompt(whole, question, (), budget=10**9, **options)]
     budget = prompts[0].total_tokens + 200
     while True:
         try:
-            prompt = compose(whole, question, (), budget=budget, **options)
+            prompt = compose_prompt(whole, question, (), budget=budget, **options)
         except UserError:
             return prompts
         prompts += [prompt] if prompt != prompts[-1] else []
@@ -59,7 +59,7 @@ def test_a_question_needs_the_objects_that_it_names_or_all(question, expected):
 
 
 def test_everything_is_there_where_it_fits():
-    prompt = compose(graph(EVERYWHERE, 16), ANY, (), budget=10**9)
+    prompt = compose_prompt(graph(EVERYWHERE, 16), ANY, (), budget=10**9)
     assert prompt.left_out == ()
     assert "left out of this prompt: nothing\n" in text_of(prompt)
 
@@ -72,27 +72,27 @@ def test_the_order_in_which_things_go(spans, question, content):
     whole = graph(spans, 16)
     steps = []
     for prompt in every_prompt(whole, question, step=40 if content == "graph" else 8, content=content):
-        found = read(prompt)
-        told = " ".join(prompt.left_out)
-        thinned, windowed = "observations and camera poses but those" in told, "all but t" in told
-        cells = [len(cells) for block in found.values() for _, cells in block.observations.values()]
-        assert all(cells) if "tau" not in told else not any(cells)
+        listed = read(prompt)
+        sentences = " ".join(prompt.left_out)
+        thinned, windowed = "observations and camera poses but those" in sentences, "all but t" in sentences
+        cells = [len(cells) for block in listed.values() for _, cells in block.observations.values()]
+        assert all(cells) if "tau" not in sentences else not any(cells)
         if windowed:
             assert not thinned
-            first, last = (int(t) for t in told.split("all but t = ")[1].split(" to "))
+            first, last = (int(t) for t in sentences.split("all but t = ")[1].split(" to "))
             expected = {k: [t for t in spans[k] if first <= t <= last] for k in ([0] if question == NAMED else spans)}
-            assert {k: list(block.observations) for k, block in found.items()} == {
+            assert {k: list(block.observations) for k, block in listed.items()} == {
                 k: v for k, v in expected.items() if v
             }
-            assert found
+            assert listed
         else:
-            every = int(told.split("t = 0, ")[1].split(",")[0]) if thinned else 1
-            for k, block in found.items():
+            every = int(sentences.split("t = 0, ")[1].split(",")[0]) if thinned else 1
+            for k, block in listed.items():
                 ends = (spans[k][0], spans[k][-1])
                 assert list(block.observations) == [t for t in spans[k] if t % every == 0 or t in ends]
-            assert 0 in found
-            assert question == NAMED or found.keys() == spans.keys()
-        steps.append(("tau" in told, thinned, windowed, 0 if windowed else len(spans) - len(found)))
+            assert 0 in listed
+            assert question == NAMED or listed.keys() == spans.keys()
+        steps.append(("tau" in sentences, thinned, windowed, 0 if windowed else len(spans) - len(listed)))
     if content == "graph":
         kinds = [(False, False, False), (True, False, False), (True, True, False), (True, False, True)]
     else:
@@ -116,7 +116,7 @@ def test_objects_that_are_not_named_go_first_those_last_seen_longest_ago_first()
 
 
 def test_a_thinned_track_tells_how_often_the_object_was_seen():
-    thinned = compose(graph(EVERYWHERE, 16), ANY, (), budget=2200)
+    thinned = compose_prompt(graph(EVERYWHERE, 16), ANY, (), budget=2200)
     assert "t = 0, 4, 8," in str(thinned.left_out)
     assert "[OBJECT 2 — F_2 across 16 frames] theta 0 15, 5 listed\n" in text_of(thinned)
     assert [t for t, *_ in poses(thinned)] == [0, 4, 8, 12, 15]
@@ -129,13 +129,13 @@ def test_a_thinned_track_tells_how_often_the_object_was_seen():
 def test_a_budget_is_kept_and_prompts_repeat(seed, budget, question):
     whole = any_graph(seed)
     try:
-        prompt = compose(whole, question, (), budget=budget)
+        prompt = compose_prompt(whole, question, (), budget=budget)
     except UserError:
         return
     assert prompt.total_tokens <= budget
-    assert compose(whole, question, (), budget=budget) == prompt
+    assert compose_prompt(whole, question, (), budget=budget) == prompt
     if not prompt.left_out:
-        assert prompt == compose(whole, question, (), budget=10**9)
+        assert prompt == compose_prompt(whole, question, (), budget=10**9)
 
 
 @pytest.mark.parametrize("question", [ANY, "object 7?", "object 7? " * 10_000])
@@ -144,12 +144,12 @@ def test_a_graph_that_is_far_too_large(question):
     observations = tuple(token(t) for t in ts)
     one = Track(object_id=0, observations=observations, theta=(0, 599))
     tracks = MappingProxyType({k: replace(one, object_id=k) for k in range(1000)})
-    prompt = compose(of_tracks(tracks, ego(600)), question, (), budget=200_000)
+    prompt = compose_prompt(of_tracks(tracks, ego(600)), question, (), budget=200_000)
     assert prompt.total_tokens <= 200_000
     assert len(read(prompt)) == (1000 if question == ANY else len(read(prompt)))
     assert 7 in read(prompt)
 
 
 def test_an_empty_graph_and_one_without_frames():
-    assert compose(graph({}), ANY, (), budget=2000).left_out == ()
-    assert compose(graph({}, 0), ANY, (), budget=2000).left_out == ()
+    assert compose_prompt(graph({}), ANY, (), budget=2000).left_out == ()
+    assert compose_prompt(graph({}, 0), ANY, (), budget=2000).left_out == ()

@@ -15,7 +15,7 @@ import pytest
 
 from fast_snow.cli.main import main
 from fast_snow.errors import UserError
-from fast_snow.reasoning.keyframe_pictures import pictures
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
 from tests.reasoning.runs import returned, some_arguments
@@ -80,9 +80,9 @@ def test_every_tool_over_stdio_answers_as_it_does_here(mode: str, graph: SceneGr
 def test_a_wrong_argument_is_told_in_the_words_of_the_tool(graph: SceneGraph, folder: Path):
     name = next(iter(catalogue.TOOLS))
     with pytest.raises(UserError) as refused:
-        catalogue.answer(graph, name, {"no_such_argument": 1})
-    told = asked(in_memory(graph, folder), lambda client: client.call_tool(name, {"no_such_argument": 1}))
-    assert (told.is_error, told.content[0].text) == (True, str(refused.value))
+        catalogue.call_tool(graph, name, {"no_such_argument": 1})
+    reply = asked(in_memory(graph, folder), lambda client: client.call_tool(name, {"no_such_argument": 1}))
+    assert (reply.is_error, reply.content[0].text) == (True, str(refused.value))
 
 
 def test_keyframes_are_shown_with_numbers(graph: SceneGraph, folder: Path):
@@ -91,12 +91,12 @@ def test_keyframes_are_shown_with_numbers(graph: SceneGraph, folder: Path):
         return shown, await client.read_resource("fast-snow://keyframes/4")
 
     shown, resource = asked(in_memory(graph, folder), conversation)
-    last = pictures(folder, graph, most=2)[-1]
+    last = keyframe_images(folder, graph, most=2)[-1]
     words, image = shown.content
     assert words.text == last.name == "keyframe t=4"
     assert image.mime_type == "image/jpeg"
     assert b64decode(image.data) == b64decode(resource.contents[0].blob) == last.jpeg
-    plain = pictures(folder, graph, most=2, labelled=False)[-1]
+    plain = keyframe_images(folder, graph, most=2, labelled=False)[-1]
     assert np.any(decoded(last.jpeg) != decoded(plain.jpeg))
 
 
@@ -106,9 +106,9 @@ def decoded(jpeg: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("arguments", [{}, {"t": "0"}, {"t": True}, {"t": 1.5}, {"t": None}, {"t": 0, "size": 3}])
 def test_a_keyframe_that_cannot_be_meant(arguments: dict[str, Any], graph: SceneGraph, folder: Path):
-    told = asked(in_memory(graph, folder), lambda client: client.call_tool("show_keyframe", arguments))
-    assert told.is_error
-    assert "expected a frame" in told.content[0].text
+    reply = asked(in_memory(graph, folder), lambda client: client.call_tool("show_keyframe", arguments))
+    assert reply.is_error
+    assert "expected a frame" in reply.content[0].text
 
 
 def test_the_graph_as_a_resource(graph: SceneGraph, folder: Path):
@@ -118,11 +118,11 @@ def test_the_graph_as_a_resource(graph: SceneGraph, folder: Path):
     listed, about = asked(in_memory(graph, folder), conversation)
     uris = [each.uri for each in listed.resources]
     assert uris == ["fast-snow://graph", "fast-snow://keyframes/0", "fast-snow://keyframes/4"]
-    told = json.loads(about.contents[0].text)
-    assert (told["num_frames"], told["metric"]) == (graph.num_frames, True)
-    assert told["time_s"] == pytest.approx([0.0, 0.7])
-    assert [each["object_id"] for each in told["objects"]] == list(graph.tracks)
-    assert [each["uri"] for each in told["keyframes"]] == uris[1:]
+    overview = json.loads(about.contents[0].text)
+    assert (overview["num_frames"], overview["metric"]) == (graph.num_frames, True)
+    assert overview["time_s"] == pytest.approx([0.0, 0.7])
+    assert [each["object_id"] for each in overview["objects"]] == list(graph.tracks)
+    assert [each["uri"] for each in overview["keyframes"]] == uris[1:]
 
 
 @pytest.mark.parametrize("uri", ["fast-snow://keyframes/1", "fast-snow://../../secret", "file:///etc/hostname"])
@@ -140,14 +140,14 @@ def test_keyframes_that_are_not_in_the_folder(path: str, graph: SceneGraph, fold
     hostile = replace(graph, keyframes=(Keyframe(t=0, source_frame=0, path=path),))
 
     async def conversation(client: Client) -> Any:
-        told = await client.call_tool("show_keyframe", {"t": 0})
+        reply = await client.call_tool("show_keyframe", {"t": 0})
         with pytest.raises(MCPError, match="keyframe t=0"):
             await client.read_resource("fast-snow://keyframes/0")
-        return told, await client.read_resource("fast-snow://graph")
+        return reply, await client.read_resource("fast-snow://graph")
 
-    told, still_there = asked(in_memory(hostile, folder), conversation)
-    assert told.is_error
-    assert path in told.content[0].text
+    reply, still_there = asked(in_memory(hostile, folder), conversation)
+    assert reply.is_error
+    assert path in reply.content[0].text
     assert still_there.contents
 
 
@@ -184,8 +184,8 @@ def test_a_server_ends_quietly(how: signal.Signals | None, folder: Path):
         assert json.loads(process.stdout.readline())["id"] == 1  # it serves, and nothing else is on standard output
         if how is not None:
             process.send_signal(how)
-        rest, told = process.communicate(timeout=PATIENCE_S)  # which also ends its standard input
-    assert (process.returncode, rest, told) == (0, "", "")
+        rest, errors = process.communicate(timeout=PATIENCE_S)  # which also ends its standard input
+    assert (process.returncode, rest, errors) == (0, "", "")
 
 
 def test_an_assistant_that_goes_without_listening(folder: Path):
@@ -199,8 +199,8 @@ def test_an_assistant_that_goes_without_listening(folder: Path):
         process.stdout.close()
         process.stdin.write(initialise(1))
         process.stdin.close()
-        told = process.stderr.read()
-    assert (process.returncode, told) == (0, "")
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (0, "")
 
 
 @pytest.mark.parametrize("damage", [None, "", "{}", "[1, 2"])
@@ -209,10 +209,10 @@ def test_a_run_that_cannot_be_served(damage: str | None, tmp_path: Path, capsys:
         (tmp_path / "4dsg.json").write_text(damage)
     with pytest.raises(SystemExit) as end:
         main(["mcp", str(tmp_path)])
-    told = capsys.readouterr()
-    assert (end.value.code, told.out) == (2, "")
-    assert len(told.err.strip().splitlines()) == 1
-    assert str(tmp_path) in told.err
+    captured = capsys.readouterr()
+    assert (end.value.code, captured.out) == (2, "")
+    assert len(captured.err.strip().splitlines()) == 1
+    assert str(tmp_path) in captured.err
 
 
 def test_a_run_is_a_folder(folder: Path, capsys: pytest.CaptureFixture[str]):

@@ -48,7 +48,7 @@ def test_tools_are_called_over_each_protocol(
         config = Config(vlm=server.config(max_retries=0))
         given = fast_snow.ask(folder, "Which object moves?", config=config)
     with pytest.raises(UserError) as refused:
-        catalogue.answer(graph, "when_visible", {"object_id": 999})
+        catalogue.call_tool(graph, "when_visible", {"object_id": 999})
     listed, moved = returned(graph, "list_objects", t=3), returned(graph, "speed", **speed)
     received = list(server.asked[-1].outcomes.values())
     if protocol == "google":

@@ -24,7 +24,7 @@ def test_every_tool_answers_as_it_does_without_a_model(tool, graph: SceneGraph):
     arguments = some_arguments(tool, graph)
     outcome = tools_over(graph)(call(tool.name, json.dumps(arguments), "c1"))
     assert (outcome.call_id, outcome.name, outcome.failed) == ("c1", tool.name, False)
-    assert json.loads(outcome.content) == returned(graph, tool.name, **arguments)
+    assert json.loads(outcome.content) == outcome.result == returned(graph, tool.name, **arguments)
 
 
 @pytest.mark.parametrize("nothing", ["", "\n", "{}", " { } "])

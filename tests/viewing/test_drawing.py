@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from fast_snow.kernels.masks import encode
 from fast_snow.types import LabelledMasks
-from fast_snow.viewing.drawing import draw_objects
-from fast_snow.viewing.outlines import outlines
+from fast_snow.viewing.outlines import draw_objects, outlines
 from fast_snow.viewing.palette import rgb_of
 
 

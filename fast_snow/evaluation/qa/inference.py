@@ -13,7 +13,7 @@ from fast_snow.evaluation.qa.answer_cache import ModelReply, cache_answer, cache
 from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.evaluation.qa.requests import Failure, Request
 from fast_snow.protocols import Progress, silent
-from fast_snow.reasoning.answering import answer
+from fast_snow.reasoning.answering import answer_question
 from fast_snow.reasoning.conversation import VisionLanguageModel
 
 MOST_FAILURES_IN_A_ROW: Final = 8
@@ -115,7 +115,9 @@ def _outcome(each: Request | Response, under_way: Mapping[str, Future[ModelReply
 
 def _ask(request: Request, model: VisionLanguageModel, vlm: VlmConfig, folder: Path) -> ModelReply | FastSnowError:
     try:
-        found = answer(model, request.prompt, request.graph, tools=request.arm.tools, max_rounds=vlm.max_rounds)
+        found = answer_question(
+            model, request.prompt, request.graph, tools=request.arm.tools, max_rounds=vlm.max_rounds
+        )
     except FastSnowError as error:
         return error
     reply = ModelReply(

@@ -16,8 +16,8 @@ from fast_snow.config import VlmConfig
 from fast_snow.errors import FastSnowError
 from fast_snow.evaluation.qa.question import Arm, Question, wording
 from fast_snow.evaluation.qa.scenes import SceneRun, open_scene
-from fast_snow.reasoning.conversation import Picture
-from fast_snow.reasoning.prompt import Prompt, compose
+from fast_snow.reasoning.conversation import ImagePart
+from fast_snow.reasoning.prompt.compose import VlmPrompt, compose_prompt
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
 
@@ -41,7 +41,7 @@ class Request:
 
     question: Question
     arm: Arm
-    prompt: Prompt
+    prompt: VlmPrompt
     graph: SceneGraph
     digest: str
 
@@ -86,19 +86,20 @@ def _request(question: Question, arm: Arm, scene: SceneRun | FastSnowError, vlm:
         return Failure(question=question, arm=arm, why=str(scene))
     try:
         pictures = scene.pictures[arm]
-        prompt = compose(scene.graph, wording(question), pictures, budget=vlm.prompt_budget, content=arm.content)
+        prompt = compose_prompt(scene.graph, wording(question), pictures, budget=vlm.prompt_budget, content=arm.content)
     except FastSnowError as error:
         return Failure(question=question, arm=arm, why=str(error))
     digest = _digest(arm, prompt, scene.digest, vlm)
     return Request(question=question, arm=arm, prompt=prompt, graph=scene.graph, digest=digest)
 
 
-def _digest(arm: Arm, prompt: Prompt, graph: str, vlm: VlmConfig) -> str:
+def _digest(arm: Arm, prompt: VlmPrompt, graph: str, vlm: VlmConfig) -> str:
     settings: dict[str, Any] = {name: value for name, value in asdict(vlm).items() if name not in _IDLE}
     if not arm.tools:
         del settings["max_rounds"]
     parts = [
-        hashlib.sha256(each.jpeg).hexdigest() if isinstance(each, Picture) else each.text for each in prompt.turn.parts
+        hashlib.sha256(each.jpeg).hexdigest() if isinstance(each, ImagePart) else each.text
+        for each in prompt.turn.parts
     ]
     covered = {
         "version": _VERSION,

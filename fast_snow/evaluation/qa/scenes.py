@@ -12,8 +12,8 @@ from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, InputError
 from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.protocols import Progress, silent
-from fast_snow.reasoning.conversation import Picture
-from fast_snow.reasoning.keyframe_pictures import pictures
+from fast_snow.reasoning.conversation import ImagePart
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.types import SceneGraph
 
 MAKING: Final = "graphs"
@@ -31,7 +31,7 @@ class SceneRun:
 
     graph: SceneGraph
     digest: str
-    pictures: Mapping[Arm, tuple[Picture, ...]]
+    pictures: Mapping[Arm, tuple[ImagePart, ...]]
 
 
 def find_runs(questions: Sequence[Question], runs: Path) -> dict[str, Path]:
@@ -118,7 +118,7 @@ def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> Scen
     """
     graph = load(folder)
     kinds = {each.labelled for each in arms}
-    images = {kind: pictures(folder, graph, most=most_pictures, labelled=kind) for kind in kinds}
+    images = {kind: keyframe_images(folder, graph, most=most_pictures, labelled=kind) for kind in kinds}
     return SceneRun(
         graph=graph,
         digest=hashlib.sha256((folder / output.GRAPH).read_bytes()).hexdigest(),

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager, contextmanager
 from fast_snow.config import VlmConfig
 from fast_snow.errors import UserError
 from fast_snow.reasoning.conversation import VisionLanguageModel
-from fast_snow.reasoning.providers.delivery import Patience
 from fast_snow.reasoning.providers.endpoint import Endpoint, endpoint
+from fast_snow.reasoning.providers.retry import RetryPolicy
 
 __all__ = ["open_model"]
 
@@ -35,24 +35,26 @@ def open_model(
         UserError: no key is set, or the provider's package is missing.
         ConfigError: the model is another provider's, or the address is none.
     """
-    where = endpoint(config, environ)
-    with _opened(where, config, Patience(max_retries=config.max_retries, pause=pause)) as model:
+    server = endpoint(config, environ)
+    with _opened(server, config, RetryPolicy(max_retries=config.max_retries, pause=pause)) as model:
         yield model
 
 
-def _opened(where: Endpoint, config: VlmConfig, patience: Patience) -> AbstractContextManager[VisionLanguageModel]:
+def _opened(
+    server: Endpoint, config: VlmConfig, retry_policy: RetryPolicy
+) -> AbstractContextManager[VisionLanguageModel]:
     try:
         if config.provider == "google":
             from fast_snow.reasoning.providers.google import open_gemini
 
-            return open_gemini(where, config, patience)
-        if config.api == "chat" or (config.api == "auto" and not where.own):
+            return open_gemini(server, config, retry_policy)
+        if config.api == "chat" or (config.api == "auto" and not server.own):
             from fast_snow.reasoning.providers.openai_chat import open_chat
 
-            return open_chat(where, config, patience)
+            return open_chat(server, config, retry_policy)
         from fast_snow.reasoning.providers.openai_responses import open_responses
 
-        return open_responses(where, config, patience)
+        return open_responses(server, config, retry_policy)
     except ModuleNotFoundError as error:
         package = _CLIENTS.get((error.name or "").partition(".")[0], error.name)
     raise UserError(

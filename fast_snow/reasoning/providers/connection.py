@@ -7,7 +7,7 @@ import httpx2
 
 from fast_snow.errors import ConfigError
 from fast_snow.limits import REPLY
-from fast_snow.reasoning.providers.delivery import Loss, Lost
+from fast_snow.reasoning.providers.retry import ConnectionFailure, NoResponse
 
 
 class _Bounded(httpx2.SyncByteStream):
@@ -64,16 +64,16 @@ def http_client(timeout_s: float) -> httpx2.Client:
     )
 
 
-def lost(error: BaseException) -> Lost:
-    """Say how a request was lost."""
+def no_response(error: BaseException) -> NoResponse:
+    """Return why a request got no response."""
     causes = []
     cause: BaseException | None = error
     while cause is not None:
         causes.append(cause)
         cause = cause.__cause__ or cause.__context__
     if any(isinstance(each, httpx2.TimeoutException) for each in causes):
-        return Lost(loss=Loss.TIMED_OUT)
+        return NoResponse(failure=ConnectionFailure.TIMED_OUT)
     # The client's own errors say little; the deepest one is the system's.
     reason = next((str(each) for each in reversed(causes) if str(each)), type(error).__name__)
     refused = any(isinstance(each, ConnectionRefusedError) for each in causes)
-    return Lost(loss=Loss.NOT_REACHED if refused else Loss.BROKE_OFF, reason=reason)
+    return NoResponse(failure=ConnectionFailure.NOT_REACHED if refused else ConnectionFailure.BROKE_OFF, reason=reason)

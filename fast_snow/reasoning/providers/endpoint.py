@@ -1,13 +1,12 @@
-"""Which server is asked, and with which key."""
+"""Which server is asked, and with which key: keys come from the environment and are shown nowhere."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fast_snow.addresses import keeps_secrets
 from fast_snow.config import VlmConfig, VlmProvider
-from fast_snow.errors import ConfigError
-from fast_snow.reasoning.providers.keys import Key, find
+from fast_snow.errors import ConfigError, UserError
 
 _OWNER: Mapping[VlmProvider, str] = {"openai": "OpenAI", "google": "Google"}
 _ADDRESS: Mapping[VlmProvider, str] = {
@@ -24,6 +23,30 @@ _MODELS: Mapping[VlmProvider, tuple[str, ...]] = {
     "google": ("gemini-", "gemma-", "models/"),
 }
 _EXAMPLE: Mapping[VlmProvider, str] = {"openai": "gpt-5.2", "google": "gemini-3.5-flash"}
+NO_KEY = "no-key"
+"""What is sent where a local server was given no key; servers without keys ignore it."""
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Key:
+    """A secret that does not show itself.
+
+    Attributes:
+        value: the secret, or what is sent where there is none.
+        variable: of the environment, in which it belongs.
+        given: whether there is a key.
+    """
+
+    value: str
+    variable: str
+    given: bool = True
+
+    def __repr__(self) -> str:
+        return f"Key({self.variable if self.given else 'none'})"
+
+    def hidden_in(self, text: str) -> str:
+        """Return a text without the key, should a server have repeated it."""
+        return text.replace(self.value, "***") if self.given else text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +82,7 @@ def endpoint(config: VlmConfig, environ: Mapping[str, str]) -> Endpoint:
     if own:
         _expect_model_of(config)
     address = _checked(config.base_url) if config.base_url is not None else _ADDRESS[config.provider]
-    key = find(_KEYS[config.provider], _OWNER[config.provider], environ, optional=not own)
+    key = _find_key(_KEYS[config.provider], _OWNER[config.provider], environ, optional=not own)
     if key.given and not keeps_secrets(address):
         raise ConfigError(
             f"vlm.base_url: {address} would get the key of {key.variable} by http, for all on the way to read: use"
@@ -75,11 +98,40 @@ def endpoint(config: VlmConfig, environ: Mapping[str, str]) -> Endpoint:
     )
 
 
+def _find_key(variables: Sequence[str], whose: str, environ: Mapping[str, str], *, optional: bool) -> Key:
+    """Return the key of a provider.
+
+    Args:
+        variables: of the environment, the first one that is set counts.
+        whose: the provider's name.
+        environ: the environment.
+        optional: whether the server may do without.
+
+    Raises:
+        UserError: no key is set.
+        ConfigError: what is set cannot be sent as a key.
+    """
+    variable = next((each for each in variables if environ.get(each, "").strip()), None)
+    if variable is None:
+        if optional:
+            return Key(NO_KEY, variables[-1], given=False)
+        raise UserError(
+            f"no key for {whose}: set it with export {variables[-1]}=…, or use a server of your own with --vlm.base-url"
+        )
+    value = environ[variable].strip()
+    # A client that cannot put a key into a header shows it in its complaint.
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise ConfigError(
+            f"{variable}: contains whitespace or non-ASCII characters: expected the key alone, without quotes"
+        )
+    return Key(value, variable)
+
+
 def _expect_name(config: VlmConfig) -> None:
     """Refuse what cannot be a model's name; Google's stands in the address."""
     no_path = config.provider == "google" and any(each in config.model for each in ("..", "?", "&"))
     if not config.model.strip() or not config.model.isprintable() or no_path:
-        raise ConfigError(f"vlm.model: got {config.model!r}, expected the name of a model")
+        raise ConfigError(f"vlm.model: got {config.model!r}, expected a model name")
 
 
 def _expect_model_of(config: VlmConfig) -> None:
@@ -99,13 +151,13 @@ def _checked(address: str) -> str:
         parts = urlsplit(address)
         port = parts.port
     except ValueError:
-        raise ConfigError(f"vlm.base_url: got {address!r}, expected one like http://localhost:8000/v1") from None
+        raise ConfigError(f"vlm.base_url: got {address!r}, expected a URL like http://localhost:8000/v1") from None
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ConfigError(
             "vlm.base_url: holds a user name, a password or a query, which would be written to files: expected the"
-            " address alone, like http://localhost:8000/v1; a key belongs into the environment"
+            " URL alone, like http://localhost:8000/v1; keys belong in the environment"
         )
     blank = any(each.isspace() or not each.isprintable() for each in address)
     if parts.scheme not in ("http", "https") or not parts.hostname or port == 0 or blank:
-        raise ConfigError(f"vlm.base_url: got {address!r}, expected one like http://localhost:8000/v1")
+        raise ConfigError(f"vlm.base_url: got {address!r}, expected a URL like http://localhost:8000/v1")
     return address.rstrip("/")

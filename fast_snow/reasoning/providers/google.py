@@ -24,10 +24,10 @@ from fast_snow import untrusted_json
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, InputError
 from fast_snow.reasoning.conversation import (
+    ImagePart,
+    ModelReply,
     ModelTurn,
-    Picture,
-    Reply,
-    Text,
+    TextPart,
     ToolCall,
     ToolDeclaration,
     ToolOutcome,
@@ -35,11 +35,17 @@ from fast_snow.reasoning.conversation import (
     Turn,
     UserTurn,
 )
-from fast_snow.reasoning.providers.answers import concluded, mapping, sequence, text, tokens
-from fast_snow.reasoning.providers.connection import http_client, lost
-from fast_snow.reasoning.providers.delivery import Attempt, Delivered, Denied, Patience
+from fast_snow.reasoning.providers.connection import http_client, no_response
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.wire import Wire, sendable, temperature, usage_of
+from fast_snow.reasoning.providers.response_checks import (
+    checked_reply,
+    expect_array,
+    expect_object,
+    expect_text,
+    token_count,
+)
+from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, Response, RetryPolicy
+from fast_snow.reasoning.providers.transport import Transport, encodable, temperature_to_send, usage_of
 
 _VERSION = "v1beta"  # the client's own choice differs from release to release
 _CUT_OFF = ("MAX_TOKENS", "CONTINUATION")
@@ -59,34 +65,34 @@ class Gemini:
     """A model behind generateContent.
 
     Attributes:
-        wire: leads to it.
+        transport: leads to it.
         config: says how it is asked.
     """
 
-    wire: Wire
+    transport: Transport
     config: VlmConfig
 
-    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> Reply:
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
         """Return the model's next turn; see `VisionLanguageModel`."""
         declared: list[Any] = [types.Tool(function_declarations=[_function(each) for each in tools])] if tools else []
         body = {
             "model": self.config.model,
             "contents": [_content(before, turn) for before, turn in zip((None, *turns), turns, strict=False)],
             "config": types.GenerateContentConfig(
-                system_instruction=sendable(instructions) or None,
+                system_instruction=encodable(instructions) or None,
                 max_output_tokens=self.config.max_output_tokens,
                 tools=declared or None,
-                temperature=temperature(self.config, self.wire.endpoint),
+                temperature=temperature_to_send(self.config, self.transport.endpoint),
                 automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
                 automatic_continuation=False,
                 should_return_http_response=True,
             ),
         }
-        return _reply(self.wire.endpoint, self.wire.ask(body))
+        return _reply(self.transport.endpoint, self.transport.ask(body))
 
 
 @contextmanager
-def open_gemini(endpoint: Endpoint, config: VlmConfig, patience: Patience) -> Iterator[Gemini]:
+def open_gemini(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[Gemini]:
     """Open a model behind generateContent."""
     with http_client(endpoint.timeout_s) as connection:
         options = types.HttpOptions(
@@ -100,7 +106,7 @@ def open_gemini(endpoint: Endpoint, config: VlmConfig, patience: Patience) -> It
             def send(body: Mapping[str, Any]) -> Attempt:
                 return _attempt(client, body)
 
-            yield Gemini(wire=Wire(endpoint=endpoint, patience=patience, send=send), config=config)
+            yield Gemini(transport=Transport(endpoint=endpoint, retry_policy=retry_policy, send=send), config=config)
 
 
 def _attempt(client: genai.Client, body: Mapping[str, Any]) -> Attempt:
@@ -108,10 +114,10 @@ def _attempt(client: genai.Client, body: Mapping[str, Any]) -> Attempt:
     try:
         response = client.models.generate_content(**body).sdk_http_response
     except errors.APIError as error:
-        denied: Any = error.response
-        return Denied(status=denied.status_code, headers=dict(denied.headers), body=denied.text)
+        answer: Any = error.response
+        return ErrorResponse(status=answer.status_code, headers=dict(answer.headers), body=answer.text)
     except (httpx2.HTTPError, UnicodeDecodeError, RecursionError) as error:  # the latter two: of an error's body
-        return lost(error)
+        return no_response(error)
     return response.body or "" if response is not None else ""
 
 
@@ -128,16 +134,16 @@ def _content(before: Turn | None, turn: Turn) -> types.Content:
         case ModelTurn(native=_Native(content=content)):
             return content
         case ModelTurn():
-            said = [types.Part(text=sendable(turn.text))] if turn.text else []
-            return types.Content(role="model", parts=[*said, *map(_call_part, turn.calls)])
+            words = [types.Part(text=encodable(turn.text))] if turn.text else []
+            return types.Content(role="model", parts=[*words, *map(_call_part, turn.calls)])
         case ToolTurn():
             named = _named_calls(before)
             return types.Content(role="user", parts=[_outcome(each, named) for each in turn.outcomes])
 
 
-def _part(part: Text | Picture) -> types.Part:
-    if isinstance(part, Text):
-        return types.Part(text=sendable(part.text))
+def _part(part: TextPart | ImagePart) -> types.Part:
+    if isinstance(part, TextPart):
+        return types.Part(text=encodable(part.text))
     return types.Part.from_bytes(data=part.jpeg, mime_type="image/jpeg")
 
 
@@ -158,43 +164,43 @@ def _named_calls(turn: Turn | None) -> frozenset[str]:
 
 
 def _outcome(outcome: ToolOutcome, named: frozenset[str]) -> types.Part:
-    content = sendable(outcome.content)
-    response = {"error": content} if outcome.failed else {"output": _object(content) or content}
+    content = encodable(outcome.content)
+    response = {"error": content} if outcome.failed else {"output": outcome.result or content}
     name = outcome.call_id if outcome.call_id in named else None
     return types.Part(function_response=types.FunctionResponse(id=name, name=outcome.name, response=response))
 
 
-def _object(text: str) -> dict[str, Any] | None:
+def _object(json_text: str) -> dict[str, Any] | None:
     try:
-        read = untrusted_json.loads(text)
+        read = untrusted_json.loads(json_text)
     except InputError:
         return None
     return read if isinstance(read, dict) else None
 
 
-def _reply(endpoint: Endpoint, delivered: Delivered) -> Reply:
-    body = delivered.body
-    candidates = sequence(body.get("candidates"), "candidates")
-    candidate = mapping(candidates[0], "the first candidate") if candidates else {}
+def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
+    body = response.body
+    candidates = expect_array(body.get("candidates"), "candidates")
+    candidate = expect_object(candidates[0], "the first candidate") if candidates else {}
     content = candidate.get("content")
-    parts = sequence(mapping(content, "content").get("parts"), "parts") if content is not None else ()
+    parts = expect_array(expect_object(content, "content").get("parts"), "parts") if content is not None else ()
     native = types.Content(role="model", parts=[each for each in map(_read_part, parts) if each is not None])
-    reason = text(candidate.get("finishReason"), "finishReason")
+    reason = expect_text(candidate.get("finishReason"), "finishReason")
     if reason in _UNREADABLE_CALL:
         raise EngineError(
-            f"{endpoint.name}: {endpoint.model} called a tool in a way that cannot be read ({reason}): ask again, or"
+            f"{endpoint.name}: {endpoint.model} made a malformed tool call ({reason}): ask again, or"
             " without tools: --vlm.no-tools"
         )
     usage = body.get("usageMetadata")
-    thoughts = tokens(usage, "thoughtsTokenCount")
-    return concluded(
+    thoughts = token_count(usage, "thoughtsTokenCount")
+    return checked_reply(
         endpoint,
         ModelTurn(text=_words(native), calls=_calls(native), native=_Native(native)),
         usage_of(
-            delivered,
-            input_tokens=tokens(usage, "promptTokenCount"),
-            cached_tokens=tokens(usage, "cachedContentTokenCount"),
-            output_tokens=tokens(usage, "candidatesTokenCount") + thoughts,
+            response,
+            input_tokens=token_count(usage, "promptTokenCount"),
+            cached_tokens=token_count(usage, "cachedContentTokenCount"),
+            output_tokens=token_count(usage, "candidatesTokenCount") + thoughts,
             thought_tokens=thoughts,
         ),
         cut_off=reason in _CUT_OFF,
@@ -205,27 +211,27 @@ def _reply(endpoint: Endpoint, delivered: Delivered) -> Reply:
 def _blocked(body: Mapping[str, Any]) -> str:
     """Return why the prompt was blocked; empty where it was not."""
     feedback = body.get("promptFeedback")
-    return text(feedback.get("blockReason"), "blockReason") if isinstance(feedback, Mapping) else ""
+    return expect_text(feedback.get("blockReason"), "blockReason") if isinstance(feedback, Mapping) else ""
 
 
 def _read_part(part: Any) -> types.Part | None:  # noqa: ANN401 (JSON of a server)
     """Return what is known of a part: words, a thought, a call; None where it is nothing of these."""
-    given = mapping(part, "a part")
-    call = given.get("functionCall")
-    if call is None and given.get("text") is None and given.get("thoughtSignature") is None:
+    fields = expect_object(part, "a part")
+    call = fields.get("functionCall")
+    if call is None and fields.get("text") is None and fields.get("thoughtSignature") is None:
         return None
     return types.Part(
-        text=None if given.get("text") is None else text(given["text"], "text"),
-        thought=given.get("thought") is True or None,
-        thought_signature=_signature(given.get("thoughtSignature")),
-        function_call=None if call is None else _function_call(mapping(call, "functionCall")),
+        text=None if fields.get("text") is None else expect_text(fields["text"], "text"),
+        thought=fields.get("thought") is True or None,
+        thought_signature=_signature(fields.get("thoughtSignature")),
+        function_call=None if call is None else _function_call(expect_object(call, "functionCall")),
     )
 
 
 def _signature(encoded: Any) -> bytes | None:  # noqa: ANN401
     if encoded is None:
         return None
-    plain = text(encoded, "thoughtSignature").replace("-", "+").replace("_", "/")
+    plain = expect_text(encoded, "thoughtSignature").replace("-", "+").replace("_", "/")
     try:
         return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except binascii.Error:
@@ -233,9 +239,9 @@ def _signature(encoded: Any) -> bytes | None:  # noqa: ANN401
 
 
 def _function_call(call: Mapping[str, Any]) -> types.FunctionCall:
-    arguments = {} if call.get("args") is None else dict(mapping(call["args"], "args"))
+    arguments = {} if call.get("args") is None else dict(expect_object(call["args"], "args"))
     return types.FunctionCall(
-        id=text(call.get("id"), "id") or None, name=text(call.get("name"), "name"), args=arguments
+        id=expect_text(call.get("id"), "id") or None, name=expect_text(call.get("name"), "name"), args=arguments
     )
 
 

@@ -14,27 +14,40 @@ import openai
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError
 from fast_snow.reasoning.conversation import (
+    ImagePart,
+    ModelReply,
     ModelTurn,
-    Picture,
-    Reply,
-    Text,
+    TextPart,
     ToolCall,
     ToolDeclaration,
     ToolTurn,
     Turn,
     UserTurn,
 )
-from fast_snow.reasoning.providers.answers import concluded, mapping, sequence, text, tokens
-from fast_snow.reasoning.providers.complaints import said
-from fast_snow.reasoning.providers.delivery import Attempt, Delivered, Patience
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.openai_client import attempt, connected
-from fast_snow.reasoning.providers.wire import Dispensable, Wire, data_url, sendable, temperature, usage_of
+from fast_snow.reasoning.providers.error_messages import error_text
+from fast_snow.reasoning.providers.openai_client import attempt, open_client
+from fast_snow.reasoning.providers.response_checks import (
+    checked_reply,
+    expect_array,
+    expect_object,
+    expect_text,
+    token_count,
+)
+from fast_snow.reasoning.providers.retry import Attempt, Response, RetryPolicy
+from fast_snow.reasoning.providers.transport import (
+    OptionalField,
+    Transport,
+    data_url,
+    encodable,
+    temperature_to_send,
+    usage_of,
+)
 
 Message = Mapping[str, Any]
 
 # Older servers know only the first name, OpenAI's models that think only the second.
-_LIMIT = Dispensable(name="max_tokens", pattern="max_completion_tokens", instead="max_completion_tokens")
+_LIMIT = OptionalField(name="max_tokens", pattern="max_completion_tokens", instead="max_completion_tokens")
 _SENT_BACK = ("content", "reasoning_content", "reasoning")
 
 
@@ -50,39 +63,42 @@ class Chat:
     """A model behind chat completions.
 
     Attributes:
-        wire: leads to it.
+        transport: leads to it.
         config: says how it is asked.
     """
 
-    wire: Wire
+    transport: Transport
     config: VlmConfig
 
-    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> Reply:
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
         """Return the model's next turn; see `VisionLanguageModel`."""
-        own = self.wire.endpoint.own
+        own = self.transport.endpoint.own
         limit = _LIMIT.instead if own else _LIMIT.name
-        system = [{"role": "system", "content": sendable(instructions)}] if instructions else []
+        system = [{"role": "system", "content": encodable(instructions)}] if instructions else []
         body = {
             "model": self.config.model,
             "messages": [*system, *(message for turn in turns for message in _messages(turn))],
             limit: self.config.max_output_tokens,
             "store": False if own else None,
-            "temperature": temperature(self.config, self.wire.endpoint),
+            "temperature": temperature_to_send(self.config, self.transport.endpoint),
             "tools": [_function(each) for each in tools] or None,
             "stream": False,  # some servers stream unless told
         }
-        return _reply(self.wire.endpoint, self.wire.ask(body))
+        return _reply(self.transport.endpoint, self.transport.ask(body))
 
 
 @contextmanager
-def open_chat(endpoint: Endpoint, config: VlmConfig, patience: Patience) -> Iterator[Chat]:
+def open_chat(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[Chat]:
     """Open a model behind chat completions."""
-    with connected(endpoint) as client:
+    with open_client(endpoint) as client:
 
         def send(body: Mapping[str, Any]) -> Attempt:
             return attempt(lambda: _create(client, body))
 
-        yield Chat(wire=Wire(endpoint=endpoint, patience=patience, send=send, dispensable=(_LIMIT,)), config=config)
+        yield Chat(
+            transport=Transport(endpoint=endpoint, retry_policy=retry_policy, send=send, optional_fields=(_LIMIT,)),
+            config=config,
+        )
 
 
 def _create(client: openai.OpenAI, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 (the client's own)
@@ -102,24 +118,24 @@ def _messages(turn: Turn) -> Iterable[Message]:
             return [message]
         case ModelTurn():
             calls = {"tool_calls": [_call(each) for each in turn.calls]} if turn.calls else {}
-            return [{"role": "assistant", "content": sendable(turn.text), **calls}]
+            return [{"role": "assistant", "content": encodable(turn.text), **calls}]
         case ToolTurn():
             return [
-                {"role": "tool", "tool_call_id": each.call_id, "content": sendable(each.content)}
+                {"role": "tool", "tool_call_id": each.call_id, "content": encodable(each.content)}
                 for each in turn.outcomes
             ]
 
 
 def _content(turn: UserTurn) -> str | list[Message]:
     """Return the parts; text alone as one string, since servers without images may take nothing else."""
-    if all(isinstance(each, Text) for each in turn.parts):
-        return "\n".join(sendable(each.text) for each in turn.parts if isinstance(each, Text))
+    if all(isinstance(each, TextPart) for each in turn.parts):
+        return "\n".join(encodable(each.text) for each in turn.parts if isinstance(each, TextPart))
     return [_part(each) for each in turn.parts]
 
 
-def _part(part: Text | Picture) -> Message:
-    if isinstance(part, Text):
-        return {"type": "text", "text": sendable(part.text)}
+def _part(part: TextPart | ImagePart) -> Message:
+    if isinstance(part, TextPart):
+        return {"type": "text", "text": encodable(part.text)}
     return {"type": "image_url", "image_url": {"url": data_url(part)}}
 
 
@@ -128,17 +144,19 @@ def _call(call: ToolCall) -> Message:
     return {"id": call.call_id, "type": "function", "function": function}
 
 
-def _reply(endpoint: Endpoint, delivered: Delivered) -> Reply:
-    body = delivered.body
-    choices = sequence(body.get("choices"), "choices")
+def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
+    body = response.body
+    choices = expect_array(body.get("choices"), "choices")
     if not choices:
         _complain(endpoint, body)
-    choice = mapping(choices[0], "the first choice")
-    message = mapping(choice.get("message"), "message")
-    calls = [_identified(each, index) for index, each in enumerate(sequence(message.get("tool_calls"), "tool_calls"))]
+    choice = expect_object(choices[0], "the first choice")
+    message = expect_object(choice.get("message"), "message")
+    calls = [
+        _identified(each, index) for index, each in enumerate(expect_array(message.get("tool_calls"), "tool_calls"))
+    ]
     reason = choice.get("finish_reason")
     usage = body.get("usage")
-    return concluded(
+    return checked_reply(
         endpoint,
         ModelTurn(
             text=_text(message.get("content")),
@@ -146,20 +164,20 @@ def _reply(endpoint: Endpoint, delivered: Delivered) -> Reply:
             native=_Native(_sent_back(message, calls)),
         ),
         usage_of(
-            delivered,
-            input_tokens=tokens(usage, "prompt_tokens"),
-            cached_tokens=tokens(usage, "prompt_tokens_details", "cached_tokens"),
-            output_tokens=tokens(usage, "completion_tokens"),
-            thought_tokens=tokens(usage, "completion_tokens_details", "reasoning_tokens"),
+            response,
+            input_tokens=token_count(usage, "prompt_tokens"),
+            cached_tokens=token_count(usage, "prompt_tokens_details", "cached_tokens"),
+            output_tokens=token_count(usage, "completion_tokens"),
+            thought_tokens=token_count(usage, "completion_tokens_details", "reasoning_tokens"),
         ),
         cut_off=reason == "length",
-        refused="content filter" if reason == "content_filter" else text(message.get("refusal"), "refusal"),
+        refused="content filter" if reason == "content_filter" else expect_text(message.get("refusal"), "refusal"),
     )
 
 
 def _complain(endpoint: Endpoint, body: Mapping[str, Any]) -> None:
     """Refuse an answer without a choice; some servers that pass requests on answer errors as if all were well."""
-    message, _ = said(json.dumps(body))
+    message, _ = error_text(json.dumps(body))
     why = message or "no choices"
     raise EngineError(f"{endpoint.name}: {endpoint.model} did not answer ({why}): ask again, or check the server")
 
@@ -167,27 +185,27 @@ def _complain(endpoint: Endpoint, body: Mapping[str, Any]) -> None:
 def _text(content: Any) -> str:  # noqa: ANN401 (JSON of a server)
     """Return the words; some servers send them in parts."""
     if isinstance(content, list):
-        parts = [mapping(each, "a part of content") for each in content]
-        return "".join(text(each.get("text"), "text") for each in parts if each.get("type") == "text")
-    return text(content, "content")
+        parts = [expect_object(each, "a part of content") for each in content]
+        return "".join(expect_text(each.get("text"), "text") for each in parts if each.get("type") == "text")
+    return expect_text(content, "content")
 
 
 def _identified(call: Any, index: int) -> Message:  # noqa: ANN401
     """Return a call with the id that its outcome needs, should the server have given none."""
-    given = mapping(call, "a tool call")
+    fields = expect_object(call, "a tool call")
     return {
-        **{name: value for name, value in given.items() if name != "index"},
-        "id": given.get("id") or f"call_{index}",
+        **{name: value for name, value in fields.items() if name != "index"},
+        "id": fields.get("id") or f"call_{index}",
     }
 
 
 def _tool_call(call: Message) -> ToolCall:
-    function = mapping(call.get("function"), "function")
+    function = expect_object(call.get("function"), "function")
     arguments = function.get("arguments")
     return ToolCall(
-        call_id=text(call["id"], "id"),
-        name=text(function.get("name"), "name"),
-        arguments=json.dumps(arguments) if isinstance(arguments, dict) else text(arguments, "arguments"),
+        call_id=expect_text(call["id"], "id"),
+        name=expect_text(function.get("name"), "name"),
+        arguments=json.dumps(arguments) if isinstance(arguments, dict) else expect_text(arguments, "arguments"),
     )
 
 

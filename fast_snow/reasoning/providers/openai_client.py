@@ -6,13 +6,13 @@ from typing import Any
 
 import openai
 
-from fast_snow.reasoning.providers.connection import http_client, lost
-from fast_snow.reasoning.providers.delivery import Attempt, Denied
+from fast_snow.reasoning.providers.connection import http_client, no_response
 from fast_snow.reasoning.providers.endpoint import Endpoint
+from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse
 
 
 @contextmanager
-def connected(endpoint: Endpoint) -> Iterator[openai.OpenAI]:
+def open_client(endpoint: Endpoint) -> Iterator[openai.OpenAI]:
     """Open OpenAI's client on a server; it sends each request once."""
     with http_client(endpoint.timeout_s) as connection:
         yield openai.OpenAI(
@@ -30,6 +30,6 @@ def attempt(create: Callable[[], Any]) -> Attempt:
         return create().http_response.text
     except openai.APIStatusError as error:
         response = error.response
-        return Denied(status=response.status_code, headers=dict(response.headers), body=response.text)
+        return ErrorResponse(status=response.status_code, headers=dict(response.headers), body=response.text)
     except openai.APIConnectionError as error:
-        return lost(error)
+        return no_response(error)

@@ -16,33 +16,46 @@ import openai
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError
 from fast_snow.reasoning.conversation import (
+    ImagePart,
+    ModelReply,
     ModelTurn,
-    Picture,
-    Reply,
-    Text,
+    TextPart,
     ToolCall,
     ToolDeclaration,
     ToolTurn,
     Turn,
     UserTurn,
 )
-from fast_snow.reasoning.providers.answers import concluded, mapping, sequence, text, tokens
-from fast_snow.reasoning.providers.delivery import Attempt, Delivered, Patience
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.openai_client import attempt, connected
-from fast_snow.reasoning.providers.wire import Dispensable, Wire, data_url, sendable, temperature, usage_of
+from fast_snow.reasoning.providers.openai_client import attempt, open_client
+from fast_snow.reasoning.providers.response_checks import (
+    checked_reply,
+    expect_array,
+    expect_object,
+    expect_text,
+    token_count,
+)
+from fast_snow.reasoning.providers.retry import Attempt, Response, RetryPolicy
+from fast_snow.reasoning.providers.transport import (
+    OptionalField,
+    Transport,
+    data_url,
+    encodable,
+    temperature_to_send,
+    usage_of,
+)
 
-Item = Mapping[str, Any]
+_Item = Mapping[str, Any]
 
-_INCLUDE = Dispensable(name="include", pattern=r"\binclude\b|encrypted")  # models that do not think refuse it
-_STORE = Dispensable(name="store", pattern=r"\bstore\b")  # a server that does not know the word stores nothing
+_INCLUDE = OptionalField(name="include", pattern=r"\binclude\b|encrypted")  # models that do not think refuse it
+_STORE = OptionalField(name="store", pattern=r"\bstore\b")  # a server that does not know the word stores nothing
 
 
 @dataclass(frozen=True, slots=True)
 class _Native:
     """The items of a turn, as they came."""
 
-    items: tuple[Item, ...]
+    items: tuple[_Item, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,40 +63,43 @@ class Responses:
     """A model behind the Responses API.
 
     Attributes:
-        wire: leads to it.
+        transport: leads to it.
         config: says how it is asked.
     """
 
-    wire: Wire
+    transport: Transport
     config: VlmConfig
 
-    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> Reply:
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
         """Return the model's next turn; see `VisionLanguageModel`."""
         body = {
             "model": self.config.model,
-            "instructions": sendable(instructions),
+            "instructions": encodable(instructions),
             "input": [item for turn in turns for item in _items(turn)],
             "max_output_tokens": self.config.max_output_tokens,
             "store": False,
             "include": ["reasoning.encrypted_content"],
-            "temperature": temperature(self.config, self.wire.endpoint),
+            "temperature": temperature_to_send(self.config, self.transport.endpoint),
             "tools": [_function(each) for each in tools] or None,
             "stream": False,  # some servers stream unless told
         }
-        return _reply(self.wire.endpoint, self.wire.ask(body))
+        return _reply(self.transport.endpoint, self.transport.ask(body))
 
 
 @contextmanager
-def open_responses(endpoint: Endpoint, config: VlmConfig, patience: Patience) -> Iterator[Responses]:
+def open_responses(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[Responses]:
     """Open a model behind the Responses API."""
-    with connected(endpoint) as client:
+    with open_client(endpoint) as client:
 
         def send(body: Mapping[str, Any]) -> Attempt:
             return attempt(lambda: _create(client, body))
 
-        dispensable = (_INCLUDE,) if endpoint.own else (_INCLUDE, _STORE)
+        optional_fields = (_INCLUDE,) if endpoint.own else (_INCLUDE, _STORE)
         yield Responses(
-            wire=Wire(endpoint=endpoint, patience=patience, send=send, dispensable=dispensable), config=config
+            transport=Transport(
+                endpoint=endpoint, retry_policy=retry_policy, send=send, optional_fields=optional_fields
+            ),
+            config=config,
         )
 
 
@@ -91,7 +107,7 @@ def _create(client: openai.OpenAI, body: Mapping[str, Any]) -> Any:  # noqa: ANN
     return client.responses.with_raw_response.create(**body)
 
 
-def _function(tool: ToolDeclaration) -> Item:
+def _function(tool: ToolDeclaration) -> _Item:
     parameters = dict(tool.parameters)
     return {
         "type": "function",
@@ -102,60 +118,62 @@ def _function(tool: ToolDeclaration) -> Item:
     }
 
 
-def _items(turn: Turn) -> Iterable[Item]:
+def _items(turn: Turn) -> Iterable[_Item]:
     match turn:
         case UserTurn():
             return [{"type": "message", "role": "user", "content": [_part(each) for each in turn.parts]}]
         case ModelTurn(native=_Native(items=items)):
             return items
         case ModelTurn():
-            said = [{"type": "message", "role": "assistant", "content": sendable(turn.text)}] if turn.text else []
-            return [*said, *map(_call, turn.calls)]
+            words = [{"type": "message", "role": "assistant", "content": encodable(turn.text)}] if turn.text else []
+            return [*words, *map(_call, turn.calls)]
         case ToolTurn():
             return [
-                {"type": "function_call_output", "call_id": each.call_id, "output": sendable(each.content)}
+                {"type": "function_call_output", "call_id": each.call_id, "output": encodable(each.content)}
                 for each in turn.outcomes
             ]
 
 
-def _part(part: Text | Picture) -> Item:
-    if isinstance(part, Text):
-        return {"type": "input_text", "text": sendable(part.text)}
+def _part(part: TextPart | ImagePart) -> _Item:
+    if isinstance(part, TextPart):
+        return {"type": "input_text", "text": encodable(part.text)}
     return {"type": "input_image", "image_url": data_url(part), "detail": "auto"}
 
 
-def _call(call: ToolCall) -> Item:
+def _call(call: ToolCall) -> _Item:
     return {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments}
 
 
-def _reply(endpoint: Endpoint, delivered: Delivered) -> Reply:
-    body = delivered.body
+def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
+    body = response.body
     _expect_no_failure(endpoint, body)
-    items = [mapping(each, "an item of output") for each in sequence(body.get("output"), "output")]
+    items = [expect_object(each, "an item of output") for each in expect_array(body.get("output"), "output")]
     items = [each for each in items if each.get("status") != "incomplete" or each.get("type") == "message"]
     contents = [
-        mapping(part, "a part of a message")
+        expect_object(part, "a part of a message")
         for each in items
         if each.get("type") == "message"
-        for part in sequence(each.get("content"), "content")
+        for part in expect_array(each.get("content"), "content")
     ]
     turn = ModelTurn(
-        text="".join(text(each.get("text"), "text") for each in contents if each.get("type") == "output_text"),
+        text="".join(expect_text(each.get("text"), "text") for each in contents if each.get("type") == "output_text"),
         calls=tuple(_tool_call(each) for each in items if each.get("type") == "function_call"),
         native=_Native(tuple(_kept(each) for each in items if _belongs_back(each))),
     )
     reason = _why_incomplete(body)
-    refusals = " ".join(text(each.get("refusal"), "refusal") for each in contents if each.get("type") == "refusal")
+    refusals = " ".join(
+        expect_text(each.get("refusal"), "refusal") for each in contents if each.get("type") == "refusal"
+    )
     usage = body.get("usage")
-    return concluded(
+    return checked_reply(
         endpoint,
         turn,
         usage_of(
-            delivered,
-            input_tokens=tokens(usage, "input_tokens"),
-            cached_tokens=tokens(usage, "input_tokens_details", "cached_tokens"),
-            output_tokens=tokens(usage, "output_tokens"),
-            thought_tokens=tokens(usage, "output_tokens_details", "reasoning_tokens"),
+            response,
+            input_tokens=token_count(usage, "input_tokens"),
+            cached_tokens=token_count(usage, "input_tokens_details", "cached_tokens"),
+            output_tokens=token_count(usage, "output_tokens"),
+            thought_tokens=token_count(usage, "output_tokens_details", "reasoning_tokens"),
         ),
         cut_off=reason == "max_output_tokens",
         refused="content filter" if reason == "content_filter" else refusals,
@@ -165,7 +183,7 @@ def _reply(endpoint: Endpoint, delivered: Delivered) -> Reply:
 def _why_incomplete(body: Mapping[str, Any]) -> str:
     """Return why an answer is incomplete; empty where it is not."""
     details = body.get("incomplete_details")
-    return text(details.get("reason"), "reason") if isinstance(details, Mapping) else ""
+    return expect_text(details.get("reason"), "reason") if isinstance(details, Mapping) else ""
 
 
 def _expect_no_failure(endpoint: Endpoint, body: Mapping[str, Any]) -> None:
@@ -176,19 +194,19 @@ def _expect_no_failure(endpoint: Endpoint, body: Mapping[str, Any]) -> None:
         raise EngineError(f"{endpoint.name}: {endpoint.model} failed on the request ({shown}): ask again")
 
 
-def _tool_call(item: Item) -> ToolCall:
+def _tool_call(item: _Item) -> ToolCall:
     return ToolCall(
-        call_id=text(item.get("call_id"), "call_id"),
-        name=text(item.get("name"), "name"),
-        arguments=text(item.get("arguments"), "arguments"),
+        call_id=expect_text(item.get("call_id"), "call_id"),
+        name=expect_text(item.get("name"), "name"),
+        arguments=expect_text(item.get("arguments"), "arguments"),
     )
 
 
-def _belongs_back(item: Item) -> bool:
+def _belongs_back(item: _Item) -> bool:
     """Tell whether an item can be sent back: a thought that is not encrypted is known to nobody afterwards."""
     kind = item.get("type")
     return kind in ("message", "function_call") or (kind == "reasoning" and bool(item.get("encrypted_content")))
 
 
-def _kept(item: Item) -> Item:
+def _kept(item: _Item) -> _Item:
     return {name: value for name, value in item.items() if value is not None}

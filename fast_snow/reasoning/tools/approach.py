@@ -6,12 +6,12 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.findings import Figure, Finding, Unknowable, finding, times
-from fast_snow.reasoning.tools.image_tracks import Look, apparent_size, shape
+from fast_snow.reasoning.tools.appearance import LogSeries, apparent_size, aspect_ratio
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, Measurements, total_change
 from fast_snow.reasoning.tools.motion import require_several
-from fast_snow.reasoning.tools.noise import measured, noise_of
-from fast_snow.reasoning.tools.significance import CRITICAL, Measurements, change
-from fast_snow.reasoning.tools.tracks import Path, path
+from fast_snow.reasoning.tools.noise import noise_of, world_measurements
+from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer, Unknowable, evidence_frames, spatial_tool
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory, trajectory_of
 from fast_snow.types import SceneGraph
 
 _SHAPE: Final = 0.1
@@ -28,7 +28,7 @@ class Growth:
     sigma: float
 
 
-@finding
+@spatial_tool
 def approach(
     graph: SceneGraph,
     *,
@@ -36,7 +36,7 @@ def approach(
     other_id: int | None = None,
     t_from: int | None = None,
     t_to: int | None = None,
-) -> Finding:
+) -> ToolAnswer:
     """Decide whether an object comes closer to the camera, or to another object, or goes further away.
 
     For the camera, the measured distance and the size in the image are combined, each by its uncertainty; if the camera
@@ -49,51 +49,51 @@ def approach(
         t_from: first frame; null for the object's first.
         t_to: last frame; null for the object's last.
     """
-    some = path(graph, object_id, t_from, t_to)
-    require_several(some)
-    found = {"by_distance": _by_distance(graph, some, other_id)}
-    by_size = _by_size(graph, some) if other_id is None else None
+    trajectory = trajectory_of(graph, object_id, t_from, t_to)
+    require_several(trajectory)
+    growths = {"by_distance": _by_distance(graph, trajectory, other_id)}
+    by_size = _by_size(graph, trajectory) if other_id is None else None
     if by_size is not None:
-        found["by_size_in_image"] = by_size
-    together = _combined(tuple(found.values()))
-    certain = abs(together.value) > CRITICAL * together.sigma
-    told = ("going further away" if together.value > 0 else "coming closer") if certain else "neither beyond noise"
-    return Finding(
-        value=told,
+        growths["by_size_in_image"] = by_size
+    combined = _combined(tuple(growths.values()))
+    certain = abs(combined.value) > CRITICAL * combined.sigma
+    verdict = ("going further away" if combined.value > 0 else "coming closer") if certain else "neither beyond noise"
+    return ToolAnswer(
+        value=verdict,
         figures=(
-            Figure(name="distance_ratio_last_to_first", value=float(np.exp(together.value))),
-            Figure(name="logarithm_of_it", value=together.value, sigma=together.sigma),
-            *(Figure(name=name, value=each.value, sigma=each.sigma) for name, each in found.items()),
+            NamedValue("distance_ratio_last_to_first", float(np.exp(combined.value))),
+            NamedValue("logarithm_of_it", combined.value, sigma=combined.sigma),
+            *(NamedValue(name, each.value, sigma=each.sigma) for name, each in growths.items()),
         ),
-        evidence=times(some.t),
+        evidence=evidence_frames(trajectory.t),
         notes=noise_of(graph).notes(),
     )
 
 
-def _combined(some: tuple[Growth, ...]) -> Growth:
+def _combined(growths: tuple[Growth, ...]) -> Growth:
     """Return the mean, each weighted by its certainty."""
-    weight = np.array([1 / max(each.sigma, 1e-9) ** 2 for each in some])
-    mean = float(weight @ [each.value for each in some] / weight.sum())
+    weight = np.array([1 / max(each.sigma, 1e-9) ** 2 for each in growths])
+    mean = float(weight @ [each.value for each in growths] / weight.sum())
     return Growth(value=mean, sigma=float(weight.sum() ** -0.5))
 
 
-def _by_distance(graph: SceneGraph, some: Path, other_id: int | None) -> Growth:
-    here = measured(some, noise_of(graph))
-    x, towards, jitter, wander = here.x, here.values - some.camera.position, here.jitter, here.wander
+def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int | None) -> Growth:
+    places = world_measurements(trajectory, noise_of(graph))
+    x, offset, jitter, wander = places.x, places.values - trajectory.camera.position, places.jitter, places.wander
     if other_id is not None:
-        other = path(graph, other_id)
-        _, mine, its = np.intersect1d(some.t, other.t, return_indices=True)
-        if len(mine) < 2:
+        other = trajectory_of(graph, other_id)
+        _, common, other_common = np.intersect1d(trajectory.t, other.t, return_indices=True)
+        if len(common) < 2:
             raise Unknowable(
-                f"objects {some.object_id} and {other_id} are seen together in fewer than two frames there"
+                f"objects {trajectory.object_id} and {other_id} are seen together in fewer than two frames there"
             )
-        there = measured(other.select(its), noise_of(graph))
-        x, towards = here.x[mine], here.values[mine] - there.values
-        jitter, wander = here.jitter[mine] + there.jitter, here.wander[mine] + there.wander
-    length = np.linalg.norm(towards, axis=1)
+        other_places = world_measurements(other.select(other_common), noise_of(graph))
+        x, offset = places.x[common], places.values[common] - other_places.values
+        jitter, wander = places.jitter[common] + other_places.jitter, places.wander[common] + other_places.wander
+    length = np.linalg.norm(offset, axis=1)
     if not (length > 0).all():
         raise Unknowable("the distance is zero there")
-    ray = towards / length[:, None]
+    ray = offset / length[:, None]
     return _growth(
         x,
         np.log(length),
@@ -102,9 +102,9 @@ def _by_distance(graph: SceneGraph, some: Path, other_id: int | None) -> Growth:
     )
 
 
-def _by_size(graph: SceneGraph, some: Path) -> Growth | None:
+def _by_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> Growth | None:
     """Return the growth of distance that the shrinking in the image tells; None where it cannot be seen."""
-    size, form = apparent_size(graph, some), shape(graph, some)
+    size, form = apparent_size(graph, trajectory), aspect_ratio(graph, trajectory)
     if len(size) < 2:
         return None
     growth = _of_look(size)
@@ -113,7 +113,7 @@ def _by_size(graph: SceneGraph, some: Path) -> Growth | None:
     return Growth(value=-growth.value, sigma=float(np.hypot(growth.sigma, bent)))
 
 
-def _of_look(look: Look) -> Growth:
+def _of_look(look: LogSeries) -> Growth:
     return _growth(look.t.astype(np.float64), look.value, np.full(len(look), look.jitter**2), np.zeros(len(look)))
 
 
@@ -123,9 +123,9 @@ def _growth(
     jitter: Float64[np.ndarray, " n"],
     wander: Float64[np.ndarray, " n"],
 ) -> Growth:
-    found = change(
+    logarithm = total_change(
         Measurements(
             x=x, values=values[:, None], jitter=jitter[:, None, None], wander=wander[:, None, None], freedom=len(x)
         )
     )
-    return Growth(value=float(found.value[0]), sigma=float(found.sigma[0]))
+    return Growth(value=float(logarithm.value[0]), sigma=float(logarithm.sigma[0]))

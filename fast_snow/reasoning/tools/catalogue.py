@@ -13,22 +13,13 @@ from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from fast_snow.reasoning.conversation import ToolDeclaration
-from fast_snow.reasoning.tools import (
-    approach,
-    image_motion,
-    motion,
-    positions,
-    presence,
-    relations,
-    sizes,
-    turning,
-)
-from fast_snow.reasoning.tools.findings import Finding, ToolError
+from fast_snow.reasoning.tools import approach, image_motion, motion, positions, presence, relations, sizes, turning
+from fast_snow.reasoning.tools.tool_answers import ToolAnswer, ToolError
 from fast_snow.types import SceneGraph
 
-__all__ = ["TOOLS", "Finding", "Parameter", "Tool", "ToolError", "answer", "declarations"]
+__all__ = ["TOOLS", "Parameter", "Tool", "ToolAnswer", "ToolError", "call_tool", "declarations"]
 
-_FUNCTIONS: Final[tuple[Callable[..., Finding], ...]] = (
+_FUNCTIONS: Final[tuple[Callable[..., ToolAnswer], ...]] = (
     presence.list_objects,
     presence.when_visible,
     presence.order_of_appearance,
@@ -85,7 +76,7 @@ class Tool:
     """
 
     name: str
-    function: Callable[..., Finding]
+    function: Callable[..., ToolAnswer]
     summary: str
     description: str
     parameters: tuple[Parameter, ...]
@@ -109,7 +100,7 @@ class Tool:
         )
 
 
-def _tool(function: Callable[..., Finding]) -> Tool:
+def _tool(function: Callable[..., ToolAnswer]) -> Tool:
     text, _, listed = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:\n")
     described = dict(re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE))
     hints = get_type_hints(function)
@@ -158,7 +149,7 @@ def declarations() -> tuple[ToolDeclaration, ...]:
     return tuple(each.declaration() for each in TOOLS.values())
 
 
-def answer(graph: SceneGraph, name: str, arguments: Mapping[str, Any]) -> Finding:
+def call_tool(graph: SceneGraph, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
     """Answer a question about a graph.
 
     Args:
@@ -186,7 +177,8 @@ def answer(graph: SceneGraph, name: str, arguments: Mapping[str, Any]) -> Findin
         if value is not None:
             checked[each.name] = _checked(each.name, value, each.schema)
         elif not each.optional:
-            raise ToolError(f"{name}: got no {each.name}, expected {each.description.rstrip('.')}; takes {tool.usage}")
+            meaning = each.description.rstrip(".")
+            raise ToolError(f"{name}: missing required argument {each.name} ({meaning}); takes {tool.usage}")
     return tool.function(graph, **checked)
 
 

@@ -1,26 +1,37 @@
 """How objects move in the image, as seen and with the camera's own motion taken out."""
 
-from fast_snow.reasoning.tools.findings import Figure, Finding, Frame, finding, times
-from fast_snow.reasoning.tools.image_tracks import (
-    image_measurements,
-    image_path,
-    without_camera,
-)
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from fast_snow.reasoning.tools.appearance import PixelPositions, appearance
+from fast_snow.reasoning.tools.hypothesis_tests import Measurements, residuals, rest_test, robust_sigma, total_change
 from fast_snow.reasoning.tools.motion import require_several
-from fast_snow.reasoning.tools.noise import noise_of
+from fast_snow.reasoning.tools.noise import Noise, across_share, noise_of
 from fast_snow.reasoning.tools.reference_frames import words
-from fast_snow.reasoning.tools.significance import Measurements, change, rest
-from fast_snow.reasoning.tools.tracks import Path, path
+from fast_snow.reasoning.tools.tool_answers import (
+    Frame,
+    NamedValue,
+    ToolAnswer,
+    Unknowable,
+    evidence_frames,
+    spatial_tool,
+)
+from fast_snow.reasoning.tools.tracks import Cameras, ObjectTrajectory, Positions, trajectories_of, trajectory_of
 from fast_snow.types import SceneGraph
 
 _WAYS = (("left", "right"), ("up", "down"))
 _AND_BACK = "not moving on the whole: it ends near where it began"
+_LEAST_FLOOR: Final = 0.5
+"""Pixels by which a mask's centre may be off as long as it likes."""
+_LEAST_OTHERS: Final = 3
 
 
-@finding
+@spatial_tool
 def motion_in_image(
     graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None
-) -> Finding:
+) -> ToolAnswer:
     """Tell which way an object moves across the image, as it looks on screen: the camera's own motion is part of it.
 
     Args:
@@ -29,15 +40,17 @@ def motion_in_image(
         t_from: first frame; null for the object's first.
         t_to: last frame; null for the object's last.
     """
-    some, places, floor = image_path(graph, path(graph, object_id, t_from, t_to))
-    require_several(some)
-    return _told(some, image_measurements(some, places, floor, 0.0), ("the camera's own motion is part of it",))
+    trajectory, places, floor = _image_positions(graph, trajectory_of(graph, object_id, t_from, t_to))
+    require_several(trajectory)
+    return _answer(
+        trajectory, _image_measurements(trajectory, places, floor, 0.0), ("the camera's own motion is part of it",)
+    )
 
 
-@finding
+@spatial_tool
 def motion_without_camera(
     graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None
-) -> Finding:
+) -> ToolAnswer:
     """Tell which way an object moves left, right, up or down in the image once the camera's own motion is taken out.
 
     This answers "which way does it move": an object that the camera follows stays in the middle of the image, and moves
@@ -49,25 +62,145 @@ def motion_without_camera(
         t_from: first frame; null for the object's first.
         t_to: last frame; null for the object's last.
     """
-    some, places, floor = image_path(graph, path(graph, object_id, t_from, t_to))
-    require_several(some)
-    corrected, wander, how = without_camera(graph, some, places, noise_of(graph))
-    return _told(some, image_measurements(some, corrected, floor, wander), (how,))
+    trajectory, places, floor = _image_positions(graph, trajectory_of(graph, object_id, t_from, t_to))
+    require_several(trajectory)
+    corrected, wander, method = _without_camera(graph, trajectory, places, noise_of(graph))
+    return _answer(trajectory, _image_measurements(trajectory, corrected, floor, wander), (method,))
 
 
-def _told(some: Path, measurements: Measurements, notes: tuple[str, ...]) -> Finding:
-    found, still = change(measurements), rest(measurements)
-    named = words(found, _WAYS) if found.there and still.moves else ()
-    u, v = found.value.tolist()
-    sigma_u, sigma_v = found.sigma.tolist()
-    return Finding(
+def _answer(trajectory: ObjectTrajectory, measurements: Measurements, notes: tuple[str, ...]) -> ToolAnswer:
+    shift, still = total_change(measurements), rest_test(measurements)
+    named = words(shift, _WAYS) if shift.significant and still.moves else ()
+    u, v = shift.value.tolist()
+    sigma_u, sigma_v = shift.sigma.tolist()
+    return ToolAnswer(
         value=", ".join(named) or (_AND_BACK if still.moves else "not moving"),
         frame=Frame.IMAGE,
         figures=(
-            Figure(name="to_the_right", value=u, unit="pixels", sigma=sigma_u),
-            Figure(name="down", value=v, unit="pixels", sigma=sigma_v),
-            Figure(name="p_of_rest", value=still.p),
+            NamedValue("to_the_right", u, unit="pixels", sigma=sigma_u),
+            NamedValue("down", v, unit="pixels", sigma=sigma_v),
+            NamedValue("p_of_rest", still.p),
         ),
-        evidence=times(some.t),
+        evidence=evidence_frames(trajectory.t),
         notes=notes,
     )
+
+
+def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[ObjectTrajectory, PixelPositions, float]:
+    """Return where an object is seen in the image.
+
+    The centre of the grid cells rests on the mask alone and the projected centroid has no cells; the one that jitters
+    less is taken.
+
+    Args:
+        graph: of the object.
+        trajectory: of the object.
+
+    Returns:
+        The observations that have a place, the places in pixels of the analysis grid, and how many pixels they may be
+        off for long.
+
+    Raises:
+        Unknowable: there are no cells, and no intrinsics or poses.
+    """
+    cells = appearance(graph, trajectory)
+    per_cell = max(graph.analysis_grid) / graph.grid_size
+    area = float(np.median(cells.area))
+    candidates = [
+        (_project(trajectory.camera, trajectory.centroid), _LEAST_FLOOR),
+        (cells.centre, max(_LEAST_FLOOR, per_cell / np.sqrt(12 * max(area, 1.0)))),
+    ]
+    usable = []
+    for places, floor in candidates:
+        known = np.isfinite(places).all(axis=1)
+        if known.any() and min(graph.analysis_grid) > 0:
+            deviations, _ = residuals(trajectory.t[known].astype(np.float64), places[known])
+            noise = float(np.sqrt((deviations**2).mean())) if deviations.size else 0.0
+            usable.append((-np.count_nonzero(known), np.hypot(noise, floor), known, places, floor))
+    if not usable:
+        raise Unknowable(f"object {trajectory.object_id} has no place in the image: no grid cells, and no known camera")
+    _, _, known, places, floor = min(usable, key=lambda each: each[:2])
+    return trajectory.select(known), places[known], floor
+
+
+def _without_camera(
+    graph: SceneGraph, trajectory: ObjectTrajectory, places: PixelPositions, noise: Noise
+) -> tuple[PixelPositions, float, str]:
+    """Return where an object would be seen if the camera had stood still since the first frame.
+
+    From each observation to the next, what the camera's own motion does to a point that rests where the object was is
+    taken away. Where cameras are unknown, that is what the other objects have in common.
+
+    Returns:
+        Places that begin as `places`, how many pixels the correction may be off for long, and how it was made.
+
+    Raises:
+        Unknowable: cameras are unknown and there are too few other objects.
+    """
+    camera = trajectory.camera
+    before, after = camera.select(np.arange(len(trajectory) - 1)), camera.select(np.arange(1, len(trajectory)))
+    shift = _project(after, trajectory.centroid[:-1]) - _project(before, trajectory.centroid[:-1])
+    wander, method = _wander_in_pixels(trajectory, noise), "the camera's own motion is taken out by its poses"
+    if not np.isfinite(shift).all():
+        shift, wander = _common_motion(graph, trajectory)
+        method = "the camera's own motion is taken to be what the other objects have in common in the image"
+    corrected = places.copy()
+    corrected[1:] -= np.cumsum(shift, axis=0)
+    return corrected, wander, method
+
+
+def _common_motion(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[PixelPositions, float]:
+    """Return the median steps of the other objects in the image, and the uncertainty of the sum of all steps."""
+    others = {k: each for k, each in trajectories_of(graph).items() if k != trajectory.object_id}
+    centres = {k: dict(zip(each.t.tolist(), appearance(graph, each).centre, strict=True)) for k, each in others.items()}
+    t = trajectory.t.tolist()
+    shifts, variance = [], 0.0
+    for earlier, later in pairwise(t):
+        both = [each[later] - each[earlier] for each in centres.values() if earlier in each and later in each]
+        both = [each for each in both if np.isfinite(each).all()]
+        if len(both) < _LEAST_OTHERS:
+            raise Unknowable(
+                f"the camera is unknown from t = {earlier} to {later}, and fewer than {_LEAST_OTHERS} other objects are"
+                " there to compare with"
+            )
+        shifts.append(np.median(both, axis=0))
+        variance += float(np.var(both, axis=0, ddof=1).mean()) * np.pi / 2 / len(both)  # that of a median
+    return np.array(shifts).reshape(-1, 2), float(np.sqrt(variance))
+
+
+def _project(camera: Cameras, points: Positions) -> PixelPositions:
+    """Return where world points are seen, one per frame; NaN where they are not in front or the camera is unknown."""
+    seen = camera.see(points)
+    depth = np.where(seen[:, 2] > 0, seen[:, 2], np.nan)
+    return seen[:, :2] / depth[:, None] * camera.intrinsics[:, :2] + camera.intrinsics[:, 2:]
+
+
+def _image_measurements(
+    trajectory: ObjectTrajectory, places: PixelPositions, floor: float, wander: float
+) -> Measurements:
+    """Return places in the image with their noise: jitter from the places themselves.
+
+    Args:
+        trajectory: the observations.
+        places: in pixels.
+        floor: how many pixels they may be off for long.
+        wander: further pixels by which what they are compared with may be off for long.
+    """
+    x = trajectory.t.astype(np.float64)
+    deviations, middle = residuals(x, places)
+    jitter = np.array([robust_sigma(np.abs(deviations[:, i])) for i in range(2)])
+    eye = np.tile(np.eye(2), (len(trajectory), 1, 1))
+    return Measurements(
+        x=x,
+        values=places,
+        jitter=eye * (jitter**2)[None, :, None],
+        wander=eye * (floor**2 + wander**2),
+        freedom=len(middle) + 4,
+    )
+
+
+def _wander_in_pixels(trajectory: ObjectTrajectory, noise: Noise) -> float:
+    """Return how many pixels an object at rest may seem to wander: poses drift, and another side shows."""
+    focal = trajectory.camera.intrinsics[:, :2]
+    known = focal[np.isfinite(focal)]
+    return float(across_share(trajectory, noise) * known.mean()) if known.size else 0.0

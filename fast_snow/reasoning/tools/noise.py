@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.significance import Measurements, blocks, residuals, robust_sigma
-from fast_snow.reasoning.tools.tracks import Path, Positions, paths_of
+from fast_snow.reasoning.tools.hypothesis_tests import Measurements, blocks, residuals, robust_sigma
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory, Positions, trajectories_of
 from fast_snow.types import DepthOrigin, SceneGraph
 
 ASSUMED_ALONG: Final = 0.5
@@ -75,7 +75,7 @@ class Noise:
 @lru_cache(maxsize=2)
 def noise_of(graph: SceneGraph) -> Noise:
     """Measure the noise of a graph's geometry."""
-    paths = paths_of(graph)
+    paths = trajectories_of(graph)
     own = {object_id: _jitter(each) for object_id, each in paths.items()}
     pooled = _pooled([jitter for jitter, count in own.values() if count >= _BORROWED])
     jitter = {object_id: _blended(mine, count, pooled) for object_id, (mine, count) in own.items()}
@@ -89,49 +89,51 @@ def noise_of(graph: SceneGraph) -> Noise:
     )
 
 
-def measured(path: Path, noise: Noise, *, x: Float64[np.ndarray, " n"] | None = None) -> Measurements:
+def world_measurements(
+    trajectory: ObjectTrajectory, noise: Noise, *, x: Float64[np.ndarray, " n"] | None = None
+) -> Measurements:
     """Return an object's places in the world with their noise.
 
     Wander holds what comes from seeing different parts of the object.
 
     Args:
-        path: of the object.
+        trajectory: of the object.
         noise: of its graph.
-        x: when, where it is not `path.t`.
+        x: when, where it is not `trajectory.t`.
     """
-    ray, distance = _rays(path)
-    jitter = noise.jitter[path.object_id]
-    floor = np.maximum(path.standard_error, _FLOAT32 * (distance + np.linalg.norm(path.centroid, axis=1)))
-    part_across, part_along = _other_part(path)
+    ray, distance = _rays(trajectory)
+    jitter = noise.jitter[trajectory.object_id]
+    floor = np.maximum(trajectory.standard_error, _FLOAT32 * (distance + np.linalg.norm(trajectory.centroid, axis=1)))
+    part_across, part_along = _other_part(trajectory)
     return Measurements(
-        x=path.t.astype(np.float64) if x is None else x,
-        values=path.centroid,
+        x=trajectory.t.astype(np.float64) if x is None else x,
+        values=trajectory.centroid,
         jitter=_covariance(ray, np.hypot(jitter.across * distance, floor), np.hypot(jitter.along * distance, floor)),
         wander=_covariance(
             ray,
             np.hypot(noise.wander.across * distance, part_across),
             np.hypot(noise.wander.along * distance, part_along),
         ),
-        freedom=noise.residuals[path.object_id] + _BORROWED,
+        freedom=noise.residuals[trajectory.object_id] + _BORROWED,
     )
 
 
-def across_share(path: Path, noise: Noise) -> float:
+def across_share(trajectory: ObjectTrajectory, noise: Noise) -> float:
     """Return an object's wander across the line of sight, as a share of its distance: root mean square over time."""
-    _, distance = _rays(path)
-    part, _ = _other_part(path)
+    _, distance = _rays(trajectory)
+    part, _ = _other_part(trajectory)
     return float(np.sqrt((noise.wander.across**2 + (part / np.maximum(distance, _TINY)) ** 2).mean()))
 
 
-def bearings(path: Path, noise: Noise) -> Measurements:
+def bearing_measurements(trajectory: ObjectTrajectory, noise: Noise) -> Measurements:
     """Return where an object would be if it always were at its median distance: all that is known of guessed depth.
 
     Args:
-        path: of the object.
+        trajectory: of the object.
         noise: of its graph.
     """
-    ray, distance = _rays(path)
-    whole, typical = measured(path, noise), float(np.median(distance))
+    ray, distance = _rays(trajectory)
+    measurements, typical = world_measurements(trajectory, noise), float(np.median(distance))
     scale = (typical / np.maximum(distance, _TINY))[:, None, None]
 
     def across(covariance: Float64[np.ndarray, "n 3 3"]) -> Float64[np.ndarray, "n 3 3"]:
@@ -139,31 +141,34 @@ def bearings(path: Path, noise: Noise) -> Measurements:
         return scale**2 * variance[:, None, None] * np.eye(3)
 
     return replace(
-        whole, values=path.camera.position + typical * ray, jitter=across(whole.jitter), wander=across(whole.wander)
+        measurements,
+        values=trajectory.camera.position + typical * ray,
+        jitter=across(measurements.jitter),
+        wander=across(measurements.wander),
     )
 
 
-def _rays(path: Path) -> tuple[Positions, Float64[np.ndarray, " n"]]:
+def _rays(trajectory: ObjectTrajectory) -> tuple[Positions, Float64[np.ndarray, " n"]]:
     """Return directions and distances from the camera."""
-    offset = path.centroid - path.camera.position
+    offset = trajectory.centroid - trajectory.camera.position
     distance = np.linalg.norm(offset, axis=1)
     ray = np.where(distance[:, None] > 0, offset, (0.0, 0.0, 1.0))
     return ray / np.where(distance > 0, distance, 1.0)[:, None], distance
 
 
-def _other_part(path: Path) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+def _other_part(trajectory: ObjectTrajectory) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
     """Return by how much, across and along, the mean of the visible points may be off because of which are seen.
 
     Seen from another side, it is off by about the object's radius times the angle between the views. If the spread of
     the points changes, the object is half hidden or its mask holds more or less of it: where it grows on one side alone
     the mean moves by sqrt(3) of that, where it grows evenly not at all, which makes a standard deviation of once that.
     """
-    ray, _ = _rays(path)
+    ray, _ = _rays(trajectory)
     middle = ray.sum(axis=0)
     middle /= max(float(np.linalg.norm(middle)), _TINY)
-    turned = np.linalg.norm(path.sigma, axis=1) * np.arccos(np.clip(ray @ middle, -1, 1))
-    along = np.einsum("ni,ni->n", ray**2, path.sigma**2)
-    across = np.maximum((path.sigma**2).sum(axis=1) - along, 0.0) / 2
+    turned = np.linalg.norm(trajectory.sigma, axis=1) * np.arccos(np.clip(ray @ middle, -1, 1))
+    along = np.einsum("ni,ni->n", ray**2, trajectory.sigma**2)
+    across = np.maximum((trajectory.sigma**2).sum(axis=1) - along, 0.0) / 2
     across, along = np.sqrt(across), np.sqrt(along)
     return np.hypot(turned, across - np.median(across)), np.hypot(turned, along - np.median(along))
 
@@ -175,22 +180,23 @@ def _covariance(
     return (across**2)[:, None, None] * (np.eye(3) - outer) + (along**2)[:, None, None] * outer
 
 
-def _jitter(path: Path) -> tuple[Shares, int]:
-    ray, distance = _rays(path)
-    off, middle = residuals(path.t.astype(np.float64), path.centroid)
-    off /= np.maximum(distance[middle], _TINY)[:, None]
-    along = np.einsum("ni,ni->n", off, ray[middle])
-    across = off - along[:, None] * ray[middle]
+def _jitter(trajectory: ObjectTrajectory) -> tuple[Shares, int]:
+    ray, distance = _rays(trajectory)
+    deviations, middle = residuals(trajectory.t.astype(np.float64), trajectory.centroid)
+    deviations /= np.maximum(distance[middle], _TINY)[:, None]
+    along = np.einsum("ni,ni->n", deviations, ray[middle])
+    across = deviations - along[:, None] * ray[middle]
     # Of two dimensions the median length is that of a Rayleigh variable, 1.1774 sigma.
     rayleigh = robust_sigma(np.linalg.norm(across, axis=1)) / (1.4826 * 1.1774)
     return Shares(across=rayleigh, along=robust_sigma(np.abs(along))), len(middle)
 
 
-def _pooled(some: Sequence[Shares]) -> Shares:
-    if not some:
+def _pooled(shares: Sequence[Shares]) -> Shares:
+    if not shares:
         return Shares(across=0.0, along=0.0)
     return Shares(
-        across=float(np.median([each.across for each in some])), along=float(np.median([each.along for each in some]))
+        across=float(np.median([each.across for each in shares])),
+        along=float(np.median([each.along for each in shares])),
     )
 
 
@@ -202,30 +208,30 @@ def _blended(mine: Shares, count: int, pooled: Shares) -> Shares:
 
 
 def _wander(
-    paths: Mapping[int, Path], jitter: Mapping[int, Shares], origins: tuple[DepthOrigin, ...]
+    paths: Mapping[int, ObjectTrajectory], jitter: Mapping[int, Shares], origins: tuple[DepthOrigin, ...]
 ) -> tuple[Shares, tuple[int, ...]]:
     """Measure wander on the quarter of the objects that keep most still: they are taken to rest."""
     usual = max((_UNMEASURED_ALONG[each] for each in origins), default=_UNMEASURED_ALONG[DepthOrigin.NETWORK])
     long = {object_id: each for object_id, each in paths.items() if len(each) >= _LEAST_LENGTH}
     if len(long) < _LEAST_TRACKS:
         return Shares(across=_UNMEASURED_ACROSS, along=usual), ()
-    found = {object_id: _drift(each, jitter[object_id]) for object_id, each in long.items()}
-    stillest = sorted(found, key=lambda each: hypot(found[each].across, found[each].along))
+    drifts = {object_id: _drift(each, jitter[object_id]) for object_id, each in long.items()}
+    stillest = sorted(drifts, key=lambda each: hypot(drifts[each].across, drifts[each].along))
     resting = tuple(stillest[: max(2, len(stillest) // 4)])
-    across = max(found[each].across for each in resting)
-    along = max(found[each].along for each in resting)
+    across = max(drifts[each].across for each in resting)
+    along = max(drifts[each].along for each in resting)
     if DepthOrigin.GROUND_PLANE_PRIOR in origins:
         along = ASSUMED_ALONG
     return Shares(across=across, along=along), resting
 
 
-def _drift(path: Path, jitter: Shares) -> Shares:
+def _drift(trajectory: ObjectTrajectory, jitter: Shares) -> Shares:
     """Return how far block means stray from their mean beyond what jitter explains."""
-    ray, distance = _rays(path)
-    off = path.centroid - path.centroid.mean(axis=0)
+    ray, distance = _rays(trajectory)
+    offsets = trajectory.centroid - trajectory.centroid.mean(axis=0)
     across, along = [], []
-    for block in blocks(len(path)):
-        mean = off[block].mean(axis=0) / max(float(distance[block].mean()), _TINY)
+    for block in blocks(len(trajectory)):
+        mean = offsets[block].mean(axis=0) / max(float(distance[block].mean()), _TINY)
         depth = float(mean @ ray[block].mean(axis=0))
         along.append(depth**2 - jitter.along**2 / len(block))
         across.append((float(mean @ mean) - depth**2) / 2 - jitter.across**2 / len(block))

@@ -12,10 +12,10 @@ from typing import Final, Literal
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.findings import Frame, Unknowable
-from fast_snow.reasoning.tools.noise import measured, noise_of
-from fast_snow.reasoning.tools.significance import CRITICAL, Estimate, slope
-from fast_snow.reasoning.tools.tracks import camera_at, path
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, VectorEstimate, line_slope
+from fast_snow.reasoning.tools.noise import noise_of, world_measurements
+from fast_snow.reasoning.tools.tool_answers import Frame, Unknowable
+from fast_snow.reasoning.tools.tracks import camera_at, trajectory_of
 from fast_snow.types import ReadOnlyArrays, SceneGraph
 
 FrameName = Literal["world", "camera", "object"]
@@ -52,12 +52,12 @@ class ReferenceFrame(ReadOnlyArrays):
     heading_sigma: float = 0.0
     notes: tuple[str, ...] = ()
 
-    def turned(self, found: Estimate) -> Estimate:
+    def turned(self, estimate: VectorEstimate) -> VectorEstimate:
         """Return a vector, given in world coordinates, along these axes; the axes' own uncertainty is added."""
-        turned = found.turned(self.R_frame_world)
+        turned = estimate.turned(self.R_frame_world)
         x, _, z = turned.value
         swing = self.heading_sigma * np.array([z, 0.0, -x])
-        return Estimate(value=turned.value, covariance=turned.covariance + np.outer(swing, swing))
+        return VectorEstimate(value=turned.value, covariance=turned.covariance + np.outer(swing, swing))
 
 
 def frame_at(graph: SceneGraph, name: FrameName, t: int, object_id: int) -> ReferenceFrame:
@@ -82,27 +82,29 @@ def frame_at(graph: SceneGraph, name: FrameName, t: int, object_id: int) -> Refe
     return ReferenceFrame(name=Frame.CAMERA, origin=camera.position[0], R_frame_world=camera.R_world_camera[0].T)
 
 
-def velocity_at(graph: SceneGraph, object_id: int, t: int) -> Estimate:
+def velocity_at(graph: SceneGraph, object_id: int, t: int) -> VectorEstimate:
     """Return an object's velocity around a moment, per frame, in world coordinates."""
-    whole = path(graph, object_id)
-    near = np.sort(np.argsort(np.abs(whole.t - t), kind="stable")[:AROUND])
+    trajectory = trajectory_of(graph, object_id)
+    near = np.sort(np.argsort(np.abs(trajectory.t - t), kind="stable")[:AROUND])
     if len(near) < 2:
         raise Unknowable(f"object {object_id} is seen only once, so nothing tells which way it moves")
-    return slope(measured(whole.select(near), noise_of(graph)))
+    return line_slope(world_measurements(trajectory.select(near), noise_of(graph)))
 
 
 def _own(graph: SceneGraph, object_id: int, t: int) -> ReferenceFrame:
     velocity = velocity_at(graph, object_id, t)
     level = np.diag([1.0, 0.0, 1.0])
-    ahead = Estimate(value=(level @ velocity.value)[[0, 2]], covariance=velocity.covariance[np.ix_([0, 2], [0, 2])])
-    if not ahead.there:
+    ahead = VectorEstimate(
+        value=(level @ velocity.value)[[0, 2]], covariance=velocity.covariance[np.ix_([0, 2], [0, 2])]
+    )
+    if not ahead.significant:
         raise Unknowable(
             f"object {object_id} does not move over the ground around t = {t}, so its own axes are unknown"
         )
     forward = level @ velocity.value
     forward = forward / np.linalg.norm(forward)
-    here = path(graph, object_id)
-    origin = here.centroid[int(np.argmin(np.abs(here.t - t)))]
+    trajectory = trajectory_of(graph, object_id)
+    origin = trajectory.centroid[int(np.argmin(np.abs(trajectory.t - t)))]
     R_frame_world = np.stack([np.cross(_DOWN, forward), _DOWN, forward])
     x, z = ahead.value
     across = np.array([z, -x]) / (x * x + z * z)
@@ -112,12 +114,12 @@ def _own(graph: SceneGraph, object_id: int, t: int) -> ReferenceFrame:
     )
 
 
-def words(found: Estimate, axes: Axes | Sequence[tuple[str, str]]) -> tuple[str, ...]:
+def words(estimate: VectorEstimate, axes: Axes | Sequence[tuple[str, str]]) -> tuple[str, ...]:
     """Return the words for the components that are beyond noise, the largest first."""
-    sigma = found.sigma
-    sure = [i for i in range(len(found.value)) if abs(found.value[i]) > CRITICAL * sigma[i]]
-    sure.sort(key=lambda i: -abs(found.value[i]))
-    return tuple(axes[i][int(found.value[i] > 0)] for i in sure)
+    sigma = estimate.sigma
+    sure = [i for i in range(len(estimate.value)) if abs(estimate.value[i]) > CRITICAL * sigma[i]]
+    sure.sort(key=lambda i: -abs(estimate.value[i]))
+    return tuple(axes[i][int(estimate.value[i] > 0)] for i in sure)
 
 
 def vector(numbers: Float64[np.ndarray, "3"]) -> tuple[float, float, float]:

@@ -5,58 +5,52 @@ from typing import Final, Literal
 
 import numpy as np
 
-from fast_snow.reasoning.tools.findings import (
-    Entry,
-    Figure,
-    Finding,
-    ToolError,
-    Unknowable,
-    finding,
-    length_unit,
-    times,
-)
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL
 from fast_snow.reasoning.tools.motion import rest_of
 from fast_snow.reasoning.tools.noise import noise_of
-from fast_snow.reasoning.tools.positions import offset, place
+from fast_snow.reasoning.tools.positions import offset, world_position
 from fast_snow.reasoning.tools.reference_frames import SIDES, frame_at, words
-from fast_snow.reasoning.tools.significance import CRITICAL
-from fast_snow.reasoning.tools.tracks import path, paths_of, seen_at, visible
+from fast_snow.reasoning.tools.tool_answers import (
+    ListEntry,
+    NamedValue,
+    ToolAnswer,
+    ToolError,
+    Unknowable,
+    evidence_frames,
+    length_unit,
+    spatial_tool,
+)
+from fast_snow.reasoning.tools.tracks import observation_at, trajectories_of, trajectory_of, visible_objects
 from fast_snow.types import SceneGraph
 
-Side = Literal["left", "right", "above", "below", "ahead", "behind"]
-State = Literal["moving", "static"]
+SideName = Literal["left", "right", "above", "below", "ahead", "behind"]
+MotionState = Literal["moving", "static"]
 
 _RIVAL: Final = "no other object is as near within the noise"
 
 
-@finding
-def nearest(graph: SceneGraph, *, t: int, object_id: int | None = None) -> Finding:
+@spatial_tool
+def nearest(graph: SceneGraph, *, t: int, object_id: int | None = None) -> ToolAnswer:
     """Tell which visible object's centre is nearest to the camera, or to another object, at a frame.
 
     Args:
         graph: the graph.
-        t: frame of the clip.
+        t: frame index.
         object_id: number of the object to which distances are measured; null for the camera.
     """
     if object_id is not None:
-        seen_at(graph, object_id, t)
-    others = [each for each in visible(graph, t) if each != object_id]
+        observation_at(graph, object_id, t)
+    others = [each for each in visible_objects(graph, t) if each != object_id]
     if not others:
         raise Unknowable(f"no other object is seen at t = {t}")
     lengths = sorted((*offset(graph, each, object_id, t).length, each) for each in others)
-    (length, sigma, found), rivals = lengths[0], lengths[1:]
+    (length, sigma, nearest_id), rivals = lengths[0], lengths[1:]
     close = [each for far, other, each in rivals if far - length < CRITICAL * np.hypot(sigma, other)]
-    return Finding(
-        value=found,
-        figures=(Figure(name="distance", value=length, unit=length_unit(graph), sigma=sigma),),
+    return ToolAnswer(
+        value=nearest_id,
+        figures=(NamedValue("distance", length, unit=length_unit(graph), sigma=sigma),),
         entries=tuple(
-            Entry(
-                figures=(
-                    Figure(name="object_id", value=each),
-                    Figure(name="distance", value=far, sigma=other),
-                )
-            )
-            for far, other, each in lengths
+            ListEntry.of(NamedValue("distance", far, sigma=other), object_id=each) for far, other, each in lengths
         ),
         evidence=(t,),
         notes=(
@@ -66,8 +60,8 @@ def nearest(graph: SceneGraph, *, t: int, object_id: int | None = None) -> Findi
     )
 
 
-@finding
-def between(graph: SceneGraph, *, object_id: int, other_id: int, t: int) -> Finding:
+@spatial_tool
+def between(graph: SceneGraph, *, object_id: int, other_id: int, t: int) -> ToolAnswer:
     """List the visible objects between two objects at a frame.
 
     An object is between where the nearest point of the line from centre to centre lies inside that line, and nearer
@@ -77,34 +71,28 @@ def between(graph: SceneGraph, *, object_id: int, other_id: int, t: int) -> Find
         graph: the graph.
         object_id: number of the one object.
         other_id: number of the other.
-        t: frame of the clip.
+        t: frame index.
     """
     if object_id == other_id:
         raise ToolError(f"other_id: got {other_id} twice, expected two different objects")
-    start, end = (place(graph, each, t).value for each in (object_id, other_id))
+    start, end = (world_position(graph, each, t).value for each in (object_id, other_id))
     along = end - start
     if not float(along @ along) > 0:
         raise Unknowable("the two objects are in the same place")
     corridor = max(_half_size(graph, each, t) for each in (object_id, other_id))
     inside = []
-    for each in visible(graph, t):
+    for each in visible_objects(graph, t):
         if each not in (object_id, other_id):
-            off = place(graph, each, t).value - start
-            share = float(off @ along / (along @ along))
-            distance = float(np.linalg.norm(off - share * along))
+            from_start = world_position(graph, each, t).value - start
+            share = float(from_start @ along / (along @ along))
+            distance = float(np.linalg.norm(from_start - share * along))
             if 0 < share < 1 and distance < corridor + _half_size(graph, each, t):
                 inside.append((share, distance, each))
     inside.sort()
-    return Finding(
+    return ToolAnswer(
         value=tuple(each for _, _, each in inside),
         entries=tuple(
-            Entry(
-                figures=(
-                    Figure(name="object_id", value=each),
-                    Figure(name="share_of_the_way", value=share),
-                    Figure(name="distance_from_the_line", value=distance),
-                )
-            )
+            ListEntry.of(object_id=each, share_of_the_way=share, distance_from_the_line=distance)
             for share, distance, each in inside
         ),
         evidence=(t,),
@@ -113,7 +101,7 @@ def between(graph: SceneGraph, *, object_id: int, other_id: int, t: int) -> Find
 
 
 def _half_size(graph: SceneGraph, object_id: int, t: int) -> float:
-    token = seen_at(graph, object_id, t).token[0]
+    token = observation_at(graph, object_id, t).token[0]
     return float((token.high.astype(np.float64) - token.low).mean()) / 2
 
 
@@ -123,16 +111,16 @@ class _Verdict:
     sure: bool
 
 
-@finding
+@spatial_tool
 def count(
     graph: SceneGraph,
     *,
     t: int | None = None,
-    state: State | None = None,
-    side: Side | None = None,
+    state: MotionState | None = None,
+    side: SideName | None = None,
     within: float | None = None,
     other_id: int | None = None,
-) -> Finding:
+) -> ToolAnswer:
     """Count the objects that meet all conditions given.
 
     An object for which the noise leaves a condition open is decided by its most likely value, and listed as unsure.
@@ -149,17 +137,19 @@ def count(
         raise ToolError("t: got none, expected a frame of the clip where side, within or other_id are given")
     if within is not None and not within > 0:
         raise ToolError(f"within: got {within:g}, expected a distance above 0")
-    chosen = tuple(paths_of(graph)) if t is None else visible(graph, t)
+    chosen = tuple(trajectories_of(graph)) if t is None else visible_objects(graph, t)
     if other_id is not None and t is not None:
-        seen_at(graph, other_id, t)
+        observation_at(graph, other_id, t)
     verdicts = {each: _verdict(graph, each, t, state, side, within, other_id) for each in chosen if each != other_id}
-    found = [each for each, verdict in verdicts.items() if verdict.holds]
+    matching = [each for each, verdict in verdicts.items() if verdict.holds]
     unsure = tuple(each for each, verdict in verdicts.items() if not verdict.sure)
-    return Finding(
-        value=len(found),
+    return ToolAnswer(
+        value=len(matching),
         unit="objects",
-        figures=(Figure(name="object_ids", value=tuple(found)), Figure(name="unsure", value=unsure)),
-        evidence=(t,) if t is not None else times(each for k in chosen for each in paths_of(graph)[k].t),
+        figures=(NamedValue("object_ids", tuple(matching)), NamedValue("unsure", unsure)),
+        evidence=(t,)
+        if t is not None
+        else evidence_frames(each for k in chosen for each in trajectories_of(graph)[k].t),
         notes=noise_of(graph).notes() if state or side or within else (),
     )
 
@@ -168,8 +158,8 @@ def _verdict(
     graph: SceneGraph,
     object_id: int,
     t: int | None,
-    state: State | None,
-    side: Side | None,
+    state: MotionState | None,
+    side: SideName | None,
     within: float | None,
     other_id: int | None,
 ) -> _Verdict:
@@ -186,16 +176,16 @@ def _verdict(
     return _Verdict(holds=holds, sure=surely_not or all(each.sure for each in parts))
 
 
-def _in_state(graph: SceneGraph, object_id: int, state: State) -> _Verdict:
+def _in_state(graph: SceneGraph, object_id: int, state: MotionState) -> _Verdict:
     try:
-        moves = rest_of(graph, path(graph, object_id)).moves
+        moves = rest_of(graph, trajectory_of(graph, object_id)).moves
     except Unknowable:
         return _Verdict(holds=False, sure=False)
     return _Verdict(holds=moves == (state == "moving"), sure=True)
 
 
-def _on_side(graph: SceneGraph, object_id: int, t: int, side: Side, other_id: int | None) -> _Verdict:
-    found = offset(graph, object_id, other_id, t).turned(frame_at(graph, "camera", t, object_id).R_frame_world)
+def _on_side(graph: SceneGraph, object_id: int, t: int, side: SideName, other_id: int | None) -> _Verdict:
+    way = offset(graph, object_id, other_id, t).turned(frame_at(graph, "camera", t, object_id).R_frame_world)
     axis = next(i for i, names in enumerate(SIDES) if side in names)
-    likely = SIDES[axis][int(found.value[axis] > 0)]
-    return _Verdict(holds=likely == side, sure=bool({*SIDES[axis]} & {*words(found, SIDES)}))
+    likely = SIDES[axis][int(way.value[axis] > 0)]
+    return _Verdict(holds=likely == side, sure=bool({*SIDES[axis]} & {*words(way, SIDES)}))

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int, Int64
 from scipy.spatial.transform import Rotation
 
-from fast_snow.reasoning.tools.findings import ToolError, Unknowable
+from fast_snow.reasoning.tools.tool_answers import ToolError, Unknowable
 from fast_snow.types import ReadOnlyArrays, SceneGraph, StepToken, Track
 
 Positions = Float64[np.ndarray, "n 3"]
-Rotations = Float64[np.ndarray, "n 3 3"]
+_Rotations = Float64[np.ndarray, "n 3 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +31,7 @@ class Cameras(ReadOnlyArrays):
     t: Int64[np.ndarray, " n"]
     time_s: Float64[np.ndarray, " n"]
     position: Positions
-    R_world_camera: Rotations
+    R_world_camera: _Rotations
     intrinsics: Float64[np.ndarray, "n 4"]
 
     def __len__(self) -> int:
@@ -47,7 +47,7 @@ class Cameras(ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Path(ReadOnlyArrays):
+class ObjectTrajectory(ReadOnlyArrays):
     """One object's observations as arrays.
 
     Attributes:
@@ -79,10 +79,10 @@ class Path(ReadOnlyArrays):
         """Centroids in camera coordinates."""
         return self.camera.see(self.centroid)
 
-    def select(self, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "Path":
+    def select(self, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "ObjectTrajectory":
         """Return the path at some of its observations."""
         kept = np.arange(len(self))[index]
-        return Path(
+        return ObjectTrajectory(
             object_id=self.object_id,
             token=tuple(self.token[i] for i in kept.tolist()),
             camera=self.camera.select(kept),
@@ -114,17 +114,17 @@ def cameras_of(graph: SceneGraph) -> Cameras:
 
 
 @lru_cache(maxsize=2)
-def paths_of(graph: SceneGraph) -> Mapping[int, Path]:
+def trajectories_of(graph: SceneGraph) -> Mapping[int, ObjectTrajectory]:
     """Return all paths of a graph by object id, in the graph's order."""
     return MappingProxyType({object_id: _path(graph, track) for object_id, track in graph.tracks.items()})
 
 
-def _path(graph: SceneGraph, track: Track) -> Path:
+def _path(graph: SceneGraph, track: Track) -> ObjectTrajectory:
     seen = track.observations
     camera = cameras_of(graph)
     sigma = np.array([each.sigma for each in seen], np.float64).reshape(-1, 3)
     count = np.array([max(each.num_points, 1) for each in seen], np.float64)
-    return Path(
+    return ObjectTrajectory(
         object_id=track.object_id,
         token=seen,
         camera=camera.select(np.searchsorted(camera.t, [each.t for each in seen])),
@@ -134,7 +134,9 @@ def _path(graph: SceneGraph, track: Track) -> Path:
     )
 
 
-def path(graph: SceneGraph, object_id: int, t_from: int | None = None, t_to: int | None = None) -> Path:
+def trajectory_of(
+    graph: SceneGraph, object_id: int, t_from: int | None = None, t_to: int | None = None
+) -> ObjectTrajectory:
     """Return an object's path, or the part of it from `t_from` to `t_to`, both included.
 
     Raises:
@@ -143,14 +145,14 @@ def path(graph: SceneGraph, object_id: int, t_from: int | None = None, t_to: int
     """
     if object_id not in graph.tracks:
         raise ToolError(f"object_id: got {object_id}, expected one of {_listed(list(graph.tracks))}")
-    whole = paths_of(graph)[object_id]
-    within = _within(graph, whole.t, t_from, t_to)
+    trajectory = trajectories_of(graph)[object_id]
+    within = _within(graph, trajectory.t, t_from, t_to)
     if not within.any():
-        raise Unknowable(f"object {object_id} is not seen from t = {t_from} to {t_to}; it is from {_span(whole)}")
-    return whole if within.all() else whole.select(within)
+        raise Unknowable(f"object {object_id} is not seen from t = {t_from} to {t_to}; it is from {_span(trajectory)}")
+    return trajectory if within.all() else trajectory.select(within)
 
 
-def seen_at(graph: SceneGraph, object_id: int, t: int) -> Path:
+def observation_at(graph: SceneGraph, object_id: int, t: int) -> ObjectTrajectory:
     """Return an object's observation at one frame, as a path of one.
 
     Raises:
@@ -158,22 +160,22 @@ def seen_at(graph: SceneGraph, object_id: int, t: int) -> Path:
         Unknowable: the object is not seen then.
     """
     _check_in_clip(graph, t, "t")
-    whole = path(graph, object_id)
-    i = int(np.searchsorted(whole.t, t))
-    if i < len(whole) and whole.t[i] == t:
-        return whole.select(np.array([i]))
-    nearest = int(whole.t[np.argmin(np.abs(whole.t - t))])
+    trajectory = trajectory_of(graph, object_id)
+    i = int(np.searchsorted(trajectory.t, t))
+    if i < len(trajectory) and trajectory.t[i] == t:
+        return trajectory.select(np.array([i]))
+    nearest = int(trajectory.t[np.argmin(np.abs(trajectory.t - t))])
     raise Unknowable(f"object {object_id} is not seen at t = {t}; the nearest frame in which it is has t = {nearest}")
 
 
-def visible(graph: SceneGraph, t: int) -> tuple[int, ...]:
+def visible_objects(graph: SceneGraph, t: int) -> tuple[int, ...]:
     """Return the objects that are seen at one frame.
 
     Raises:
         ToolError: the clip has no such frame.
     """
     _check_in_clip(graph, t, "t")
-    return tuple(object_id for object_id, each in paths_of(graph).items() if (each.t == t).any())
+    return tuple(object_id for object_id, each in trajectories_of(graph).items() if (each.t == t).any())
 
 
 def camera_at(graph: SceneGraph, t: int) -> Cameras:
@@ -235,8 +237,8 @@ def steady_times(camera: Cameras) -> Float64[np.ndarray, " n"]:
     return camera.time_s
 
 
-def _span(whole: Path) -> str:
-    return f"t = {whole.t[0]} to {whole.t[-1]}"
+def _span(trajectory: ObjectTrajectory) -> str:
+    return f"t = {trajectory.t[0]} to {trajectory.t[-1]}"
 
 
 def _listed(ids: list[int]) -> str:

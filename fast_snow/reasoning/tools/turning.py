@@ -7,13 +7,20 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.findings import DEGREES, Figure, Finding, Unknowable, finding, times
-from fast_snow.reasoning.tools.image_tracks import shape
+from fast_snow.reasoning.tools.appearance import aspect_ratio
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, VectorEstimate, block_means
 from fast_snow.reasoning.tools.motion import require_several
-from fast_snow.reasoning.tools.noise import measured, noise_of
+from fast_snow.reasoning.tools.noise import noise_of, world_measurements
 from fast_snow.reasoning.tools.reference_frames import LEVEL_NOTE
-from fast_snow.reasoning.tools.significance import CRITICAL, Estimate, block_means
-from fast_snow.reasoning.tools.tracks import Path, path
+from fast_snow.reasoning.tools.tool_answers import (
+    DEGREES,
+    NamedValue,
+    ToolAnswer,
+    Unknowable,
+    evidence_frames,
+    spatial_tool,
+)
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory, trajectory_of
 from fast_snow.types import SceneGraph
 
 _LEAST_OBSERVATIONS: Final = 8
@@ -24,8 +31,8 @@ _SWINGS_OF_A_TURN: Final = 4
 """In one full turn a long object shows its side and its end twice each."""
 
 
-@finding
-def turning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None) -> Finding:
+@spatial_tool
+def turning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None) -> ToolAnswer:
     """Decide whether an object turns to its own left or right on its way, or moves straight.
 
     Args:
@@ -34,52 +41,52 @@ def turning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_t
         t_from: first frame; null for the object's first.
         t_to: last frame; null for the object's last.
     """
-    some = path(graph, object_id, t_from, t_to)
-    require_several(some)
-    angle, sigma = _turn(graph, some)
+    trajectory = trajectory_of(graph, object_id, t_from, t_to)
+    require_several(trajectory)
+    angle, sigma = _turn(graph, trajectory)
     side = "right" if angle > 0 else "left"
-    return Finding(
+    return ToolAnswer(
         value=f"turning {side}" if abs(angle) > CRITICAL * sigma else "straight, no turn beyond noise",
-        figures=(Figure(name="turn_to_the_right", value=angle, unit=DEGREES, sigma=sigma),),
-        evidence=times(some.t),
+        figures=(NamedValue("turn_to_the_right", angle, unit=DEGREES, sigma=sigma),),
+        evidence=evidence_frames(trajectory.t),
         notes=(LEVEL_NOTE, *noise_of(graph).notes()),
     )
 
 
-def _turn(graph: SceneGraph, some: Path) -> tuple[float, float]:
+def _turn(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[float, float]:
     """Return by how many degrees the way over the ground turns to the right from first to last, and the uncertainty.
 
     Raises:
         Unknowable: the object does not move in two parts of its path.
     """
-    means = block_means(measured(some, noise_of(graph)))
+    means = block_means(world_measurements(trajectory, noise_of(graph)))
     legs = [_leg(one, other) for one, other in pairwise(means)]
-    sure = [each for each in legs if each.there]
+    sure = [each for each in legs if each.significant]
     if len(sure) < 2:
         raise Unknowable(
-            f"object {some.object_id} moves over the ground beyond noise in {len(sure)} of {len(legs)} parts of its"
-            " path, and two are needed to see a turn"
+            f"object {trajectory.object_id} moves over the ground beyond noise in {len(sure)} of {len(legs)} parts of"
+            " its path, and two are needed to see a turn"
         )
     angles = np.degrees(np.unwrap(np.arctan2(*np.stack([each.value for each in sure], axis=1))))
     return float(angles[-1] - angles[0]), hypot(_angle_sigma(sure[0]), _angle_sigma(sure[-1]))
 
 
-def _leg(one: Estimate, other: Estimate) -> Estimate:
+def _leg(one: VectorEstimate, other: VectorEstimate) -> VectorEstimate:
     ground = np.ix_([0, 2], [0, 2])
-    return Estimate(
+    return VectorEstimate(
         value=(other.value - one.value)[[0, 2]], covariance=one.covariance[ground] + other.covariance[ground]
     )
 
 
-def _angle_sigma(leg: Estimate) -> float:
+def _angle_sigma(leg: VectorEstimate) -> float:
     """Return the uncertainty of a heading in degrees; of no heading at all it is that of any angle."""
     x, z = leg.value
     across = np.array([z, -x]) / (x * x + z * z)
     return float(np.degrees(min(np.sqrt(across @ leg.covariance @ across), np.pi / np.sqrt(3))))
 
 
-@finding
-def spinning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None) -> Finding:
+@spatial_tool
+def spinning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None) -> ToolAnswer:
     """Decide whether an object spins, clockwise or counter-clockwise seen from above, as far as a graph can tell.
 
     A graph has no orientations. A long object that spins shows its side and its end in turn, so that its width over its
@@ -92,47 +99,53 @@ def spinning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_
         t_from: first frame; null for the object's first.
         t_to: last frame; null for the object's last.
     """
-    some = path(graph, object_id, t_from, t_to)
-    if len(some) < _LEAST_OBSERVATIONS:
-        raise Unknowable(f"object {object_id} is seen {len(some)} times there, expected {_LEAST_OBSERVATIONS} or more")
-    circled = _circled(graph, some)
+    trajectory = trajectory_of(graph, object_id, t_from, t_to)
+    if len(trajectory) < _LEAST_OBSERVATIONS:
+        raise Unknowable(
+            f"object {object_id} is seen {len(trajectory)} times there, expected {_LEAST_OBSERVATIONS} or more"
+        )
+    circled = _circled(graph, trajectory)
     if abs(circled) >= _FULL_TURN:
         sense = "clockwise" if circled > 0 else "counter-clockwise"
-        return Finding(
+        return ToolAnswer(
             value=f"{sense} seen from above",
-            figures=(Figure(name="turn_of_way_to_the_right", value=circled, unit=DEGREES),),
-            evidence=times(some.t),
+            figures=(NamedValue("turn_of_way_to_the_right", circled, unit=DEGREES),),
+            evidence=evidence_frames(trajectory.t),
             notes=("its way goes around in circles; whether it also spins about itself is not seen", LEVEL_NOTE),
         )
-    look = shape(graph, some, resolved=False)
-    if len(look) < _LEAST_OBSERVATIONS or len(shape(graph, some)) < len(some) / 2:
-        raise Unknowable(f"object {object_id} is too small or cut off by the image's border too often to see its shape")
-    noise = look.jitter
-    swings = count_swings(look.value, max(_SWING, 2 * CRITICAL * noise))
-    figures = (
-        Figure(name="swings_of_shape", value=swings),
-        Figure(name="turn_of_way_to_the_right", value=circled, unit=DEGREES),
-    )
-    evidence = times(look.t)
+    return _spinning_by_shape(graph, trajectory, circled)
+
+
+def _spinning_by_shape(graph: SceneGraph, trajectory: ObjectTrajectory, circled: float) -> ToolAnswer:
+    """Decide by how an object's width over its height swings; its way turned by `circled` degrees.
+
+    Raises:
+        Unknowable: its shape is not seen, changes as if it spun, or would not change if it did.
+    """
+    who = f"object {trajectory.object_id}"
+    look = aspect_ratio(graph, trajectory, resolved=False)
+    if len(look) < _LEAST_OBSERVATIONS or len(aspect_ratio(graph, trajectory)) < len(trajectory) / 2:
+        raise Unknowable(f"{who} is too small or cut off by the image's border too often to see its shape")
+    swings = count_swings(look.value, max(_SWING, 2 * CRITICAL * look.jitter))
     if swings >= _SWINGS_OF_A_TURN:
         raise Unknowable(
-            f"object {object_id} changes its shape in the image {swings} times as if it spun, or moved its limbs;"
+            f"{who} changes its shape in the image {swings} times as if it spun, or moved its limbs;"
             " extents do not tell which, nor the sense"
         )
-    if np.abs(look.value).max() < CRITICAL * max(noise, _SWING / 2):
-        raise Unknowable(f"object {object_id} looks as wide as it is high all the time, as a round one does that spins")
-    return Finding(
+    if np.abs(look.value).max() < CRITICAL * max(look.jitter, _SWING / 2):
+        raise Unknowable(f"{who} looks as wide as it is high all the time, as a round one does that spins")
+    return ToolAnswer(
         value="not spinning",
-        figures=figures,
-        evidence=evidence,
+        figures=(NamedValue("swings_of_shape", swings), NamedValue("turn_of_way_to_the_right", circled, unit=DEGREES)),
+        evidence=evidence_frames(look.t),
         notes=("a full turn of a long object would swing its shape in the image four times",),
     )
 
 
-def _circled(graph: SceneGraph, some: Path) -> float:
+def _circled(graph: SceneGraph, trajectory: ObjectTrajectory) -> float:
     """Return by how many degrees the object's way turns beyond noise; 0 where it does not."""
     try:
-        angle, sigma = _turn(graph, some)
+        angle, sigma = _turn(graph, trajectory)
     except Unknowable:
         return 0.0
     return angle if abs(angle) > CRITICAL * sigma else 0.0

@@ -11,7 +11,7 @@ from fast_snow.errors import EngineError, UserError
 from fast_snow.evaluation.qa.inference import MOST_FAILURES_IN_A_ROW, Answered, ask_all
 from fast_snow.evaluation.qa.question import Arm
 from fast_snow.evaluation.qa.requests import Failure, Request, requests
-from fast_snow.reasoning.conversation import Reply
+from fast_snow.reasoning.conversation import ModelReply
 from tests.evaluation.qa.files import given, store, vlm4d_row
 from tests.reasoning.runs import small_run
 from tests.reasoning.scripted import Script, says
@@ -22,7 +22,7 @@ VLM = VlmConfig(model="scripted")
 class Unsteady(Script):
     """Raises what stands in its lines in the place of a reply."""
 
-    def __call__(self, instructions: str, turns: Sequence, tools: Sequence = ()) -> Reply:
+    def __call__(self, instructions: str, turns: Sequence, tools: Sequence = ()) -> ModelReply:
         said = super().__call__(instructions, turns, tools)
         if isinstance(said, BaseException):
             raise said

@@ -1,5 +1,6 @@
 """What the tests of the providers share: a question with a picture, a tool, and waits that take no time."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 from fast_snow.reasoning.conversation import (
+    ImagePart,
     ModelTurn,
-    Picture,
-    Text,
+    TextPart,
     ToolDeclaration,
     ToolOutcome,
     ToolTurn,
@@ -29,8 +30,10 @@ PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
 IMAGE = np.full((24, 32, 3), (200, 30, 30), np.uint8)
 JPEG = cv2.imencode(".jpg", IMAGE[..., ::-1])[1].tobytes()
-QUESTION = UserTurn(parts=(Text(text="Which way?"), Picture(jpeg=JPEG, name="keyframe 0"), Text(text="One word.")))
-WORDS = UserTurn(parts=(Text(text="Which way?"),))
+QUESTION = UserTurn(
+    parts=(TextPart(text="Which way?"), ImagePart(jpeg=JPEG, name="keyframe 0"), TextPart(text="One word."))
+)
+WORDS = UserTurn(parts=(TextPart(text="Which way?"),))
 DISTANCE = ToolDeclaration(
     name="distance",
     description="Distance of two objects in metres.",
@@ -63,7 +66,9 @@ def asking(server: Loopback, pause: Any = None, **changes: Any) -> Iterator[Visi
 
 def answered(turn: ModelTurn, content: str = '{"value": 3.5}', *, failed: bool = False) -> ToolTurn:
     """Give every call of a turn the same outcome."""
+    result = {} if failed else json.loads(content)
     outcomes = (
-        ToolOutcome(call_id=each.call_id, name=each.name, content=content, failed=failed) for each in turn.calls
+        ToolOutcome(call_id=each.call_id, name=each.name, content=content, failed=failed, result=result)
+        for each in turn.calls
     )
     return ToolTurn(outcomes=tuple(outcomes))

@@ -58,13 +58,13 @@ def test_google_model_that_would_be_another_address() -> None:
 def test_text_that_is_no_address(provider: str, address: str) -> None:
     refusal = _refusal(VlmConfig(provider=provider, base_url=address, model="m"), {})
     assert isinstance(refusal, ConfigError)
-    assert "expected one like http://localhost:8000/v1" in str(refusal)
+    assert "expected a URL like http://localhost:8000/v1" in str(refusal)
 
 
 def test_providers_own_servers_are_meant_without_address() -> None:
-    found = endpoint(VlmConfig(), {"OPENAI_API_KEY": "k"})
-    assert (found.name, found.address, found.own) == ("OpenAI", "https://api.openai.com/v1", True)
-    assert repr(found.key) == "Key(OPENAI_API_KEY)"
+    server = endpoint(VlmConfig(), {"OPENAI_API_KEY": "k"})
+    assert (server.name, server.address, server.own) == ("OpenAI", "https://api.openai.com/v1", True)
+    assert repr(server.key) == "Key(OPENAI_API_KEY)"
 
 
 @pytest.mark.parametrize(

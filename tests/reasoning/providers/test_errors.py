@@ -72,7 +72,7 @@ def test_timeout_is_overcome(protocol: Protocol) -> None:
 def test_timeout_that_lasts(protocol: Protocol, silence: Behaviour) -> None:
     with serving(protocol, [silence] * 2) as server:
         message = _complaint(server, EngineError, timeout_s=0.2, max_retries=1)
-    assert "gave no answer within 0.2 s, 2 times" in message
+    assert "no response within 0.2 s, 2 times" in message
     assert "--vlm.timeout-s" in message
     assert len(server.asked) == 2
 
@@ -91,7 +91,7 @@ def test_server_that_does_not_recover(protocol: Protocol, status: int, max_retri
 def test_connection_that_is_always_reset(protocol: Protocol) -> None:
     with serving(protocol, [Reset()] * 3) as server:
         message = _complaint(server, EngineError, max_retries=2)
-    assert "the connection broke off, 3 times" in message
+    assert "connection lost, 3 times" in message
     assert len(server.asked) == 3
 
 
@@ -142,9 +142,9 @@ def test_waiting_can_be_interrupted(protocol: Protocol) -> None:
 @pytest.mark.parametrize(
     ("denial", "says"),
     [
-        (Deny(status=401, message="Incorrect API key provided."), ["the key was refused", "401", "_API_KEY"]),
-        (Deny(status=403, message="Country not supported"), ["the key was refused", "Country not supported"]),
-        (Deny(status=400, message="API key not valid. Please pass a valid API key."), ["the key was refused"]),
+        (Deny(status=401, message="Incorrect API key provided."), ["the API key was rejected", "401", "_API_KEY"]),
+        (Deny(status=403, message="Country not supported"), ["the API key was rejected", "Country not supported"]),
+        (Deny(status=400, message="API key not valid. Please pass a valid API key."), ["the API key was rejected"]),
         (Deny(status=404, message="The model `x` does not exist"), ["no model loopback-vision", "--vlm.model"]),
         (Deny(status=400, message="model 'x' not found, try pulling it first"), ["--vlm.model"]),
         (Deny(status=400, message="Server is pinned to 'a/b'; requested 'x'."), ["--vlm.model"]),
@@ -167,7 +167,10 @@ def test_waiting_can_be_interrupted(protocol: Protocol) -> None:
             ["--vlm.no-tools"],
         ),
         (Deny(status=500, message="tools param requires --jinja flag"), ["--vlm.no-tools"]),
-        (Deny(status=500, message="image input is not supported - hint: provide the mmproj"), ["takes no images"]),
+        (
+            Deny(status=500, message="image input is not supported - hint: provide the mmproj"),
+            ["does not accept images"],
+        ),
         (Deny(status=400, message="x is not a multimodal model"), ["--vlm.max-keyframes 0"]),
         (Deny(status=400, message="At most 4 image(s) may be provided in one request."), ["lower --vlm.max-keyframes"]),
         (Deny(status=400, message="max_tokens is too large: 99999"), ["--vlm.max-output-tokens"]),
@@ -191,7 +194,7 @@ def test_what_the_user_can_mend_is_said_at_once(denial: Deny, says: list[str]) -
 @pytest.mark.parametrize(
     ("denial", "says"),
     [
-        (Deny(status=400, message="API key not valid. Please pass a valid API key."), "the key was refused"),
+        (Deny(status=400, message="API key not valid. Please pass a valid API key."), "the API key was rejected"),
         (Deny(status=404, message="models/x is not found for API version v1beta"), "--vlm.model"),
         (Deny(status=400, message="The input token count (2000000) exceeds the maximum"), "too long"),
         (Deny(status=307, headers={"Location": "http://elsewhere.test/v1"}), "http://elsewhere.test/v1"),
@@ -268,7 +271,7 @@ def test_answer_of_another_shape(protocol: Protocol, body: bytes) -> None:
 @every_protocol
 def test_empty_answer(protocol: Protocol) -> None:
     with serving(protocol, [Say()]) as server:
-        assert "answered nothing" in _complaint(server, EngineError)
+        assert "returned an empty answer" in _complaint(server, EngineError)
 
 
 @every_protocol
@@ -276,7 +279,7 @@ def test_nothing_said_before_the_limit(protocol: Protocol) -> None:
     with serving(protocol, [Say(cut_off=True, thought=True)]) as server:
         message = _complaint(server, UserError)
     assert "raise --vlm.max-output-tokens" in message
-    assert "30 tokens of it thoughts" in message
+    assert "30 reasoning tokens" in message
 
 
 @every_protocol

@@ -40,9 +40,9 @@ ENDS: dict[str, Behaviour] = {
 def _with_locals(error: Exception) -> list[str]:
     """Return everything that a traceback can show, but for the test's own frame, which holds the key."""
     assert error.__traceback__ is not None
-    told = traceback.TracebackException(type(error), error, error.__traceback__.tb_next, capture_locals=True)
-    assert told.__cause__ is told.__context__ is None
-    return list(told.format())
+    formatted = traceback.TracebackException(type(error), error, error.__traceback__.tb_next, capture_locals=True)
+    assert formatted.__cause__ is formatted.__context__ is None
+    return list(formatted.format())
 
 
 @every_protocol

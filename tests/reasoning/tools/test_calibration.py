@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fast_snow.reasoning.tools.catalogue import answer
-from fast_snow.reasoning.tools.significance import LEVEL
+from fast_snow.reasoning.tools.catalogue import call_tool
+from fast_snow.reasoning.tools.hypothesis_tests import LEVEL
 from tests.reasoning.tools.truth import centroids, example, made, noisy
 
 STATIC_PLACES = {1: (-1.0, 0.2, 4.0), 2: (0.8, 0.1, 5.0), 3: (0.3, 0.4, 3.0), 4: (-0.4, 0.0, 6.0), 5: (1.2, 0.3, 4.5)}
@@ -36,12 +36,12 @@ def test_uncertainties_are_those_of_normal_errors(across, along):
     for measured in asked(graph, across, along, 20):
         for k, t in ((1, 5), (3, 20), (6, 33)):
             truth = graph.tracks[k].observations[t].centroid
-            found = answer(measured, "position", {"object_id": k, "t": t})
-            off += list((np.array(found.value) - truth) / found.sigma)
-            distance = answer(measured, "distance", {"object_id": k, "other_id": 2, "t": t})
+            answer = call_tool(measured, "position", {"object_id": k, "t": t})
+            off += list((np.array(answer.value) - truth) / answer.sigma)
+            distance = call_tool(measured, "distance", {"object_id": k, "other_id": 2, "t": t})
             between = np.linalg.norm(truth - graph.tracks[2].observations[t].centroid)
             off.append((distance.value - between) / distance.sigma)
-        moved = answer(measured, "displacement", {"object_id": 6})
+        moved = call_tool(measured, "displacement", {"object_id": 6})
         off += list((np.array(moved.value) - (0.05 * (FRAMES - 1), 0, 0)) / moved.sigma)
     one, two, three = shares(off)
     assert 0.60 < one < 0.82
@@ -52,9 +52,9 @@ def test_uncertainties_are_those_of_normal_errors(across, along):
 @pytest.mark.parametrize(("across", "along"), NOISE)
 def test_speeds_do_not_miss_more_often_than_they_say(across, along):
     """Slow drift is allowed for, though there is none here: the uncertainty of a mean over time is on the safe side."""
-    found = [answer(each, "speed", {"object_id": 6}) for each in asked(scene(speed=0.05), across, along, 25)]
-    velocity = np.array([each.figures[0].value for each in found])
-    sigma = np.array([each.figures[0].sigma for each in found])
+    answers = [call_tool(each, "speed", {"object_id": 6}) for each in asked(scene(speed=0.05), across, along, 25)]
+    velocity = np.array([each.figures[0].value for each in answers])
+    sigma = np.array([each.figures[0].sigma for each in answers])
     _, two, three = shares((velocity - (0.5, 0, 0)) / sigma)
     assert two > 0.92
     assert three > 0.98
@@ -69,8 +69,8 @@ def test_the_example_scenes_uncertainties_hold(across, along):
     for measured in asked(graph, across, along, 3):
         for k, track in graph.tracks.items():
             for t in {each.t for each in track.observations[::9]}:
-                found = answer(measured, "position", {"object_id": k, "t": t})
-                off += list((np.array(found.value) - centroids(truth_scene)[t, k - 1]) / found.sigma)
+                answer = call_tool(measured, "position", {"object_id": k, "t": t})
+                off += list((np.array(answer.value) - centroids(truth_scene)[t, k - 1]) / answer.sigma)
     one, two, three = shares(off)
     assert 0.62 < one < 0.97
     assert two > 0.93
@@ -79,27 +79,30 @@ def test_the_example_scenes_uncertainties_hold(across, along):
 
 @pytest.mark.parametrize(("across", "along"), NOISE)
 def test_what_rests_is_called_moving_about_as_seldom_as_the_level_says(across, along):
-    found = [
-        answer(measured, "is_moving", {"object_id": k}).value
+    answers = [
+        call_tool(measured, "is_moving", {"object_id": k}).value
         for measured in asked(scene(), across, along, 25)
         for k in STATIC_PLACES
     ]
-    assert np.mean([each == "moving" for each in found]) <= 3 * LEVEL
+    assert np.mean([each == "moving" for each in answers]) <= 3 * LEVEL
 
 
 @pytest.mark.parametrize(("across", "along"), NOISE)
 def test_motion_is_found_once_it_is_well_beyond_the_noise(across, along):
     """Across the line of sight, over the whole clip by thirty times the noise of one frame."""
     speed = 30 * across * 4 / FRAMES
-    found = [answer(each, "is_moving", {"object_id": 6}).value for each in asked(scene(speed=speed), across, along, 20)]
-    assert found == ["moving"] * 20
+    answers = [
+        call_tool(each, "is_moving", {"object_id": 6}).value for each in asked(scene(speed=speed), across, along, 20)
+    ]
+    assert answers == ["moving"] * 20
 
 
 def test_motion_far_below_the_noise_is_not_claimed():
-    found = [
-        answer(each, "is_moving", {"object_id": 6}).value for each in asked(scene(speed=0.01 / FRAMES), 0.01, 0.05, 20)
+    answers = [
+        call_tool(each, "is_moving", {"object_id": 6}).value
+        for each in asked(scene(speed=0.01 / FRAMES), 0.01, 0.05, 20)
     ]
-    assert found.count("moving") <= 1
+    assert answers.count("moving") <= 1
 
 
 def test_slow_drift_that_resting_objects_share_is_no_motion():
@@ -108,5 +111,5 @@ def test_slow_drift_that_resting_objects_share_is_no_motion():
     paths = {k: np.array(place) * drift for k, place in STATIC_PLACES.items()}
     paths[6] = np.array([-0.5, 0.3, 4.0]) * drift + np.outer(np.linspace(0, 2, FRAMES), (1, 0, 0))
     measured = noisy(made(paths), 0, across=0.001, along=0.003)
-    said = {k: answer(measured, "is_moving", {"object_id": k}).value for k in paths}
-    assert said == {**dict.fromkeys(STATIC_PLACES, "static"), 6: "moving"}
+    answers = {k: call_tool(measured, "is_moving", {"object_id": k}).value for k in paths}
+    assert answers == {**dict.fromkeys(STATIC_PLACES, "static"), 6: "moving"}

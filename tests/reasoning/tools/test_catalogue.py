@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fast_snow.errors import UserError
-from fast_snow.reasoning.tools.catalogue import TOOLS, ToolError, answer, declarations
+from fast_snow.reasoning.tools.catalogue import TOOLS, ToolError, call_tool, declarations
 from tests.reasoning.tools.truth import made
 
 
@@ -36,9 +36,9 @@ def test_what_the_schema_lets_through_is_taken(graph):
     """Null for what may be left out, whole floats for whole numbers, and what is missing."""
     full = {"object_id": 3, "t_from": None, "t_to": 5.0}
     jsonschema.validate(full, TOOLS["is_moving"].declaration().parameters)
-    assert answer(graph, "is_moving", full).value == "static"
-    assert answer(graph, "is_moving", {"object_id": 3}).evidence == tuple(range(8))
-    assert answer(graph, "order_of_appearance", {"object_ids": [7, 3]}).value == (3, 7)
+    assert call_tool(graph, "is_moving", full).value == "static"
+    assert call_tool(graph, "is_moving", {"object_id": 3}).evidence == tuple(range(8))
+    assert call_tool(graph, "order_of_appearance", {"object_ids": [7, 3]}).value == (3, 7)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_the_schema_lets_through_is_taken(graph):
         (
             "distance",
             {"t": 0},
-            "distance: got no object_id, expected number of the object; takes object_id t \\[other_id",
+            "distance: missing required argument object_id \\(number of the object\\); takes object_id t \\[other_id",
         ),
         ("distance", {"object_id": 3, "t": 0, "other": 7}, "distance: got argument 'other', expected other_id"),
         ("distance", {"object_id": "3", "t": 0}, "object_id: got '3', expected a whole number"),
@@ -76,29 +76,29 @@ def test_what_the_schema_lets_through_is_taken(graph):
 )
 def test_wrong_calls_are_refused_in_one_line(graph, tool, arguments, message):
     with pytest.raises(ToolError, match=message) as refused:
-        answer(graph, tool, arguments)
+        call_tool(graph, tool, arguments)
     assert isinstance(refused.value, UserError)
     assert "\n" not in str(refused.value)
     assert len(str(refused.value)) < 500
 
 
 def test_json_says_value_unit_uncertainty_frame_and_evidence(graph):
-    told = answer(graph, "position", {"object_id": 3, "t": 2}).as_json()
-    assert told["value"] == [0.0, 0.0, 4.0]
-    assert told["unit"] == "m"
-    assert len(told["uncertainty"]) == 3
-    assert (told["frame"], told["evidence"]) == ("world", [2])
+    answer = call_tool(graph, "position", {"object_id": 3, "t": 2}).as_json()
+    assert answer["value"] == [0.0, 0.0, 4.0]
+    assert answer["unit"] == "m"
+    assert len(answer["uncertainty"]) == 3
+    assert (answer["frame"], answer["evidence"]) == ("world", [2])
 
 
 def test_unknown_is_said_with_the_reason():
     path = np.tile((0.0, 0, 4), (8, 1))
     path[3] = np.nan
-    told = answer(made({3: path}), "position", {"object_id": 3, "t": 3}).as_json()
-    assert told["value"] == "unknown"
-    assert told["reason"] == "object 3 is not seen at t = 3; the nearest frame in which it is has t = 2"
+    answer = call_tool(made({3: path}), "position", {"object_id": 3, "t": 3}).as_json()
+    assert answer["value"] == "unknown"
+    assert answer["reason"] == "object 3 is not seen at t = 3; the nearest frame in which it is has t = 2"
 
 
 def test_much_evidence_is_thinned_and_counted():
-    told = answer(made({3: np.tile((0.0, 0, 4), (500, 1))}), "is_moving", {"object_id": 3}).as_json()
-    assert (told["evidence"][0], told["evidence"][-1], told["evidence_count"]) == (0, 499, 500)
-    assert len(told["evidence"]) == 40
+    answer = call_tool(made({3: np.tile((0.0, 0, 4), (500, 1))}), "is_moving", {"object_id": 3}).as_json()
+    assert (answer["evidence"][0], answer["evidence"][-1], answer["evidence_count"]) == (0, 499, 500)
+    assert len(answer["evidence"]) == 40

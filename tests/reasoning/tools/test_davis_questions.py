@@ -18,7 +18,7 @@ from fast_snow.api import build_graph
 from fast_snow.config import Config
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import recording_from_arrays
-from fast_snow.reasoning.tools.catalogue import answer
+from fast_snow.reasoning.tools.catalogue import call_tool
 
 FPS, LONGER_SIDE = 24.0, 480
 SPINNING, TURNING = "not spinning", "straight, no turn beyond noise"
@@ -76,11 +76,11 @@ def questions(clips: Path):
 )
 def test_the_tool_decides_as_people_do(graph, questions, name, tool):
     asked = questions[name]
-    found = answer(graph(Path(asked["clip"]).parent.name), tool, {"object_id": 1})
-    assert found.value is not None, found.reason
-    said = CHOICE.get(found.value, found.value.split(", ")[0])
-    assert said in asked["choices"].values(), found.as_json()
-    assert said == asked["answer"], found.as_json()
+    answer = call_tool(graph(Path(asked["clip"]).parent.name), tool, {"object_id": 1})
+    assert answer.value is not None, answer.reason
+    choice = CHOICE.get(answer.value, answer.value.split(", ")[0])
+    assert choice in asked["choices"].values(), answer.as_json()
+    assert choice == asked["answer"], answer.as_json()
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_the_tool_decides_as_people_do(graph, questions, name, tool):
     ["blackswan", *(pytest.param(each, marks=pytest.mark.slow) for each in ("car-shadow", "horsejump-high", "libby"))],
 )
 def test_each_object_moves_in_the_world_while_the_camera_follows_it(graph, name):
-    assert answer(graph(name), "is_moving", {"object_id": 1}).value == "moving"
+    assert call_tool(graph(name), "is_moving", {"object_id": 1}).value == "moving"
 
 
 def test_what_the_camera_follows_stays_where_it_is_on_screen(graph):
     """To a few pixels of 480."""
     on_screen, corrected = (
-        answer(graph("blackswan"), tool, {"object_id": 1}).figures[0].value
+        call_tool(graph("blackswan"), tool, {"object_id": 1}).figures[0].value
         for tool in ("motion_in_image", "motion_without_camera")
     )
     assert abs(on_screen) < 20

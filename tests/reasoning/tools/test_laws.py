@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from fast_snow.reasoning.tools.catalogue import answer
+from fast_snow.reasoning.tools.catalogue import call_tool
 from tests.reasoning.tools.truth import GRID, PIXELS, made, noisy, of_tokens
 
 SEEDS = st.integers(0, 10_000)
@@ -85,10 +85,10 @@ def sides(text):
 @settings(max_examples=5)
 def test_distance_is_the_same_from_either_end(seed):
     graph = anything(seed)
-    there, back = (answer(graph, "distance", {"object_id": a, "other_id": b, "t": 4}) for a, b in ((0, 3), (3, 0)))
+    there, back = (call_tool(graph, "distance", {"object_id": a, "other_id": b, "t": 4}) for a, b in ((0, 3), (3, 0)))
     assert there.value == pytest.approx(back.value)
     assert there.sigma == pytest.approx(back.sigma)
-    itself = answer(graph, "distance", {"object_id": 0, "other_id": 0, "t": 4})
+    itself = call_tool(graph, "distance", {"object_id": 0, "other_id": 0, "t": 4})
     assert itself.value == 0
 
 
@@ -97,7 +97,7 @@ def test_distance_is_the_same_from_either_end(seed):
 def test_directions_are_opposite_from_either_end(seed):
     graph = anything(seed)
     offsets = [
-        answer(graph, "direction", {"object_id": a, "other_id": b, "t": 4}).figures[0].value
+        call_tool(graph, "direction", {"object_id": a, "other_id": b, "t": 4}).figures[0].value
         for a, b in ((0, 3), (3, 0))
     ]
     np.testing.assert_allclose(offsets[0], np.negative(offsets[1]))
@@ -115,9 +115,9 @@ def test_left_and_right_change_places_in_a_mirror(seed):
             ("motion_in_image", {}),
             ("motion_without_camera", {}),
         ):
-            seen = [answer(each, tool, {"object_id": k, **arguments}).value for each in (graph, image)]
+            seen = [call_tool(each, tool, {"object_id": k, **arguments}).value for each in (graph, image)]
             assert sides(seen[1]) == {FLIPPED[each] for each in sides(seen[0])}, (tool, seen)
-        turns = [answer(each, "turning", {"object_id": k}) for each in (graph, image)]
+        turns = [call_tool(each, "turning", {"object_id": k}) for each in (graph, image)]
         if turns[0].value is not None:
             assert turns[1].figures[0].value == pytest.approx(-turns[0].figures[0].value, abs=0.1)
 
@@ -137,12 +137,12 @@ def test_another_world_frame_leaves_what_the_camera_sees_alone(seed):
         ("speed", {}),
     ):
         for k in (0, 1):
-            one, two = (answer(each, tool, {"object_id": k, **arguments}) for each in (graph, other))
+            one, two = (call_tool(each, tool, {"object_id": k, **arguments}) for each in (graph, other))
             np.testing.assert_allclose(two.value, one.value, atol=1e-4)
             np.testing.assert_allclose(two.sigma, one.sigma, rtol=0.02, atol=1e-5)
     for k in graph.tracks:
         for tool, arguments in (("direction", {"t": 4}), ("is_moving", {}), ("approach", {}), ("heading", {})):
-            one, two = (answer(each, tool, {"object_id": k, **arguments}).value for each in (graph, other))
+            one, two = (call_tool(each, tool, {"object_id": k, **arguments}).value for each in (graph, other))
             assert one == two, tool
 
 
@@ -158,12 +158,12 @@ def test_lengths_scale_with_the_unit_and_words_do_not(seed, scale):
         ("speed", {}),
         ("size", {}),
     ):
-        one, two = (answer(each, tool, {"object_id": 1, **arguments}) for each in (graph, other))
+        one, two = (call_tool(each, tool, {"object_id": 1, **arguments}) for each in (graph, other))
         np.testing.assert_allclose(two.value, scale * np.array(one.value), rtol=1e-4, atol=scale * 1e-4)
         np.testing.assert_allclose(two.sigma, scale * np.array(one.sigma), rtol=0.01)
         assert one.unit in ("scene units", "scene units/s")
     for tool in ("is_moving", "heading", "approach", "motion_without_camera", "turning"):
-        one, two = (answer(each, tool, {"object_id": 1}).value for each in (graph, other))
+        one, two = (call_tool(each, tool, {"object_id": 1}).value for each in (graph, other))
         assert one == two
 
 
@@ -177,5 +177,5 @@ def test_the_numbers_of_the_objects_mean_nothing(seed):
     )
     for k in graph.tracks:
         for tool in ("is_moving", "speed", "heading", "approach"):
-            one = answer(graph, tool, {"object_id": k}).as_json()
-            assert answer(renamed, tool, {"object_id": k + 100}).as_json() == one
+            one = call_tool(graph, tool, {"object_id": k}).as_json()
+            assert call_tool(renamed, tool, {"object_id": k + 100}).as_json() == one

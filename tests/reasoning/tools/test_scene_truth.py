@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fast_snow.reasoning.tools.catalogue import TOOLS, answer
+from fast_snow.reasoning.tools.catalogue import TOOLS, call_tool
 from tests.reasoning.tools.truth import cameras, centres, centroids, example, noisy
 
 CRATE, CABINET, ROLLING_BALL, ROBOT, LATECOMER, APPLE, PARCEL, RETURNING_BALL = range(1, 9)
@@ -22,7 +22,7 @@ def seen(request):
 
     def ask(tool, **arguments):
         USED.add(tool)
-        return answer(measured, tool, arguments)
+        return call_tool(measured, tool, arguments)
 
     return ask
 
@@ -50,9 +50,9 @@ def figure(found, name):
 @pytest.mark.parametrize("object_id", MOVING)
 def test_what_moves_is_said_to_move(seen, object_id, request):
     """The latecomer slowly comes in from the border and stops: with much noise it may be called static."""
-    said = seen("is_moving", object_id=object_id).value
+    answer = seen("is_moving", object_id=object_id).value
     noise = request.node.callspec.params["seen"]
-    assert said == "moving" or (object_id == LATECOMER and noise in ("network", "poor"))
+    assert answer == "moving" or (object_id == LATECOMER and noise in ("network", "poor"))
 
 
 @pytest.mark.parametrize("object_id", STATIC)
@@ -77,10 +77,10 @@ def test_positions_and_distances(seen, object_id, t):
     assert agrees(seen("position", object_id=object_id, t=t, frame="camera"), in_camera(truth, t))
     assert agrees(seen("distance", object_id=object_id, t=t), np.linalg.norm(in_camera(truth, t)))
     other = where(CABINET, t)
-    found = seen("distance", object_id=object_id, other_id=CABINET, t=t)
-    assert agrees(found, np.linalg.norm(truth - other))
-    assert found.unit == "m"
-    assert found.evidence == (t,)
+    answer = seen("distance", object_id=object_id, other_id=CABINET, t=t)
+    assert agrees(answer, np.linalg.norm(truth - other))
+    assert answer.unit == "m"
+    assert answer.evidence == (t,)
 
 
 def test_directions(seen):
@@ -95,9 +95,9 @@ def test_directions(seen):
 def test_directions_as_a_moving_object_sees_them(seen, request):
     """The ball rolls to the right behind crate and cabinet: both are on its right-hand side."""
     for other in (CRATE, CABINET):
-        found = seen("direction", object_id=other, other_id=ROLLING_BALL, t=6, frame="object").value
-        assert "left" not in found
-        assert "right" in found or request.node.callspec.params["seen"] == "poor"
+        answer = seen("direction", object_id=other, other_id=ROLLING_BALL, t=6, frame="object").value
+        assert "left" not in answer
+        assert "right" in answer or request.node.callspec.params["seen"] == "poor"
     still = seen("direction", object_id=ROBOT, other_id=CRATE, t=6, frame="object")
     assert still.value is None
     assert "does not move" in still.reason
@@ -106,8 +106,8 @@ def test_directions_as_a_moving_object_sees_them(seen, request):
 def test_displacement_speed_and_heading(seen):
     """The rolling ball crosses the room at an even speed."""
     path = centres(example()[0], ROLLING_BALL)
-    found = seen("displacement", object_id=ROLLING_BALL, t_from=0, t_to=50)
-    assert agrees(found, where(ROLLING_BALL, 50) - where(ROLLING_BALL, 0))
+    answer = seen("displacement", object_id=ROLLING_BALL, t_from=0, t_to=50)
+    assert agrees(answer, where(ROLLING_BALL, 50) - where(ROLLING_BALL, 0))
     relative = seen("displacement", object_id=ROLLING_BALL, t_from=0, t_to=50, frame="camera")
     assert agrees(relative, in_camera(where(ROLLING_BALL, 50), 50) - in_camera(where(ROLLING_BALL, 0), 0))
     own = seen("displacement", object_id=ROLLING_BALL, t_from=0, t_to=50, frame="object")
@@ -124,9 +124,9 @@ def test_displacement_speed_and_heading(seen):
 
 def test_turning(seen):
     """The robot drives a loop, counter-clockwise seen from above; the ball rolls straight on."""
-    found = seen("turning", object_id=ROBOT)
-    assert found.value == "turning left"
-    assert -330 < figure(found, "turn_to_the_right").value < -120
+    answer = seen("turning", object_id=ROBOT)
+    assert answer.value == "turning left"
+    assert -330 < figure(answer, "turn_to_the_right").value < -120
     assert seen("turning", object_id=ROLLING_BALL).value.startswith("straight")
     assert seen("turning", object_id=CABINET).value is None
 
@@ -198,13 +198,13 @@ def test_sizes(seen):
 
 
 def test_the_cameras_own_motion(seen):
-    found = seen("camera_motion")
+    answer = seen("camera_motion")
     last = cameras(example()[0])[-1]
-    np.testing.assert_allclose(figure(found, "displacement").value, last[:3, 3], atol=1e-4)
+    np.testing.assert_allclose(figure(answer, "displacement").value, last[:3, 3], atol=1e-4)
     turn = np.degrees(np.arctan2(last[0, 2], last[2, 2]))
-    assert figure(found, "turn_to_the_right").value == pytest.approx(turn, abs=1e-3)
-    assert "moves right" in found.value
-    assert "turns left" in found.value
+    assert figure(answer, "turn_to_the_right").value == pytest.approx(turn, abs=1e-3)
+    assert "moves right" in answer.value
+    assert "turns left" in answer.value
     assert seen("camera_motion", t_from=5, t_to=5).value == "stands still"
 
 

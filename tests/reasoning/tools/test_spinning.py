@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fast_snow.reasoning.tools.catalogue import answer
+from fast_snow.reasoning.tools.catalogue import call_tool
 from fast_snow.reasoning.tools.turning import count_swings
 from tests.reasoning.tools.truth import box, made, of_tokens
 
@@ -27,34 +27,34 @@ def circling(turns):
 
 
 def test_a_long_thing_that_keeps_its_shape_does_not_spin():
-    assert answer(spun(0), "spinning", {"object_id": 1}).value == "not spinning"
+    assert call_tool(spun(0), "spinning", {"object_id": 1}).value == "not spinning"
 
 
 @pytest.mark.parametrize("turns", [2, 3])
 def test_a_long_thing_that_swings_its_shape_may_spin_but_extents_do_not_tell_the_sense(turns):
-    found = answer(spun(turns), "spinning", {"object_id": 1})
-    assert found.value is None
-    assert "as if it spun" in found.reason
+    answer = call_tool(spun(turns), "spinning", {"object_id": 1})
+    assert answer.value is None
+    assert "as if it spun" in answer.reason
 
 
 def test_a_round_thing_shows_nothing():
-    found = answer(spun(0, long=0.5), "spinning", {"object_id": 1})
-    assert found.value is None
-    assert "as wide as it is high" in found.reason
+    answer = call_tool(spun(0, long=0.5), "spinning", {"object_id": 1})
+    assert answer.value is None
+    assert "as wide as it is high" in answer.reason
 
 
 @pytest.mark.parametrize(("turns", "sense"), [(-1.5, "clockwise"), (1.5, "counter-clockwise")])
 def test_driving_in_circles_has_a_sense(turns, sense):
     """Going forward and to the left first where turns is positive: from nearest the camera to the right, then away."""
-    found = answer(circling(turns), "spinning", {"object_id": 1})
-    assert found.value == f"{sense} seen from above"
+    answer = call_tool(circling(turns), "spinning", {"object_id": 1})
+    assert answer.value == f"{sense} seen from above"
     side = "right" if sense == "clockwise" else "left"
-    assert answer(circling(turns), "turning", {"object_id": 1}).value == f"turning {side}"
+    assert call_tool(circling(turns), "turning", {"object_id": 1}).value == f"turning {side}"
 
 
 def test_few_observations_do_not_tell():
-    found = answer(spun(0), "spinning", {"object_id": 1, "t_to": 4})
-    assert "seen 5 times" in found.reason
+    answer = call_tool(spun(0), "spinning", {"object_id": 1, "t_to": 4})
+    assert "seen 5 times" in answer.reason
 
 
 @pytest.mark.parametrize(

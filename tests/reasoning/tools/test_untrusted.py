@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fast_snow.reasoning.tools.catalogue import TOOLS, ToolError, answer
+from fast_snow.reasoning.tools.catalogue import TOOLS, ToolError, call_tool
 from tests.reasoning.graphs import any_graph, graph, token
 from tests.reasoning.tools.truth import made, of_tokens
 
@@ -33,14 +33,14 @@ def arguments_of(tool, rng, ids, frames):
 
 def ask_everything(some, seed):
     rng = np.random.default_rng(seed)
-    told = {}
+    answers = {}
     for name, tool in TOOLS.items():
         try:
-            told[name] = answer(some, name, arguments_of(tool, rng, list(some.tracks), some.num_frames)).as_json()
+            answers[name] = call_tool(some, name, arguments_of(tool, rng, list(some.tracks), some.num_frames)).as_json()
         except ToolError as error:
-            told[name] = str(error)
-        json.loads(json.dumps(told[name], allow_nan=False))
-    return told
+            answers[name] = str(error)
+        json.loads(json.dumps(answers[name], allow_nan=False))
+    return answers
 
 
 @given(st.integers(0, 10_000))
@@ -51,24 +51,24 @@ def test_any_graph_is_answered(seed):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_no_objects(seed):
-    told = ask_everything(graph({}), seed)
-    assert answer(graph({}), "count", {}).value == 0
-    assert told["is_moving"] == "object_id: got 0, expected one of the graph's objects, of which there are none"
+    answers = ask_everything(graph({}), seed)
+    assert call_tool(graph({}), "count", {}).value == 0
+    assert answers["is_moving"] == "object_id: got 0, expected one of the graph's objects, of which there are none"
 
 
 def test_one_observation_tells_no_motion():
     some = graph({4: [2]})
     for tool in ("is_moving", "displacement", "speed", "heading", "turning", "motion_in_image", "approach"):
-        assert answer(some, tool, {"object_id": 4}).value is None, tool
-    assert answer(some, "position", {"object_id": 4, "t": 2}).value is not None
+        assert call_tool(some, tool, {"object_id": 4}).value is None, tool
+    assert call_tool(some, "position", {"object_id": 4, "t": 2}).value is not None
 
 
 def test_no_usable_time_stamps():
     some = made({1: np.linspace((0.0, 0, 4), (1, 0, 4), 12)})
     for time_s in (np.full(12, np.nan), np.zeros(12)):
         unknown = replace(some, ego=replace(some.ego, time_s=time_s))
-        assert "no usable time stamps" in answer(unknown, "speed", {"object_id": 1}).reason
-        assert answer(unknown, "is_moving", {"object_id": 1}).value == "moving"
+        assert "no usable time stamps" in call_tool(unknown, "speed", {"object_id": 1}).reason
+        assert call_tool(unknown, "is_moving", {"object_id": 1}).value == "moving"
 
 
 def test_no_cells_no_cameras_no_extents_and_gaps():
@@ -92,9 +92,9 @@ def test_no_cells_no_cameras_no_extents_and_gaps():
             for k, track in some.tracks.items()
         },
     )
-    assert answer(bare, "motion_in_image", {"object_id": 0}).value == "right"
-    assert answer(bare, "compare_sizes", {"object_id": 0, "other_id": 1}).value is None
-    assert answer(bare, "spinning", {"object_id": 0}).value is None
+    assert call_tool(bare, "motion_in_image", {"object_id": 0}).value == "right"
+    assert call_tool(bare, "compare_sizes", {"object_id": 0, "other_id": 1}).value is None
+    assert call_tool(bare, "spinning", {"object_id": 0}).value is None
     blind = replace(
         bare,
         ego=replace(
@@ -106,8 +106,8 @@ def test_no_cells_no_cameras_no_extents_and_gaps():
     for seed in range(5):
         ask_everything(bare, seed)
         ask_everything(blind, seed)
-    assert "no place in the image" in answer(blind, "motion_in_image", {"object_id": 0}).reason
-    assert "orientation" in answer(blind, "camera_motion", {}).reason
+    assert "no place in the image" in call_tool(blind, "motion_in_image", {"object_id": 0}).reason
+    assert "orientation" in call_tool(blind, "camera_motion", {}).reason
 
 
 def test_without_cameras_motion_is_compared_with_that_of_the_others():
@@ -117,8 +117,8 @@ def test_without_cameras_motion_is_compared_with_that_of_the_others():
         {k: drift + np.array([0.4 * k, 0.2 * k - 0.4, 5]) for k in range(4)} | {9: np.tile((0.0, 0.8, 5), (15, 1))}
     )
     blind = replace(some, ego=replace(some.ego, quaternion_xyzw=np.zeros((15, 4), np.float32)))
-    assert answer(blind, "motion_without_camera", {"object_id": 9}).value == "right"
-    assert answer(blind, "motion_without_camera", {"object_id": 1}).value == "not moving"
+    assert call_tool(blind, "motion_without_camera", {"object_id": 9}).value == "right"
+    assert call_tool(blind, "motion_without_camera", {"object_id": 1}).value == "not moving"
 
 
 def test_huge_numbers_are_no_numbers_to_reckon_with():

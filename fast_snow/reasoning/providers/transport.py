@@ -4,18 +4,26 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
+from fast_snow import untrusted_json
 from fast_snow.config import VlmConfig
-from fast_snow.reasoning.conversation import Picture, Usage
-from fast_snow.reasoning.providers.complaints import explain, said
-from fast_snow.reasoning.providers.delivery import Attempt, Delivered, Denied, Lost, Patience, deliver
+from fast_snow.errors import EngineError, InputError, UserError
+from fast_snow.reasoning.conversation import ImagePart, Usage
 from fast_snow.reasoning.providers.endpoint import Endpoint
+from fast_snow.reasoning.providers.error_messages import error_text, error_to_raise
+from fast_snow.reasoning.providers.retry import (
+    Attempt,
+    ErrorResponse,
+    NoResponse,
+    Response,
+    RetryPolicy,
+    pause_before_retry_s,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dispensable:
+class OptionalField:
     """A field that some servers or models refuse.
 
     Attributes:
@@ -30,24 +38,24 @@ class Dispensable:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Wire:
+class Transport:
     """Sends requests to one server.
 
     Attributes:
         endpoint: which.
-        patience: how often a request is sent again.
+        retry_policy: how often a request is sent again.
         send: sends a body once.
-        dispensable: the fields that it can do without.
+        optional_fields: the fields that it can do without.
         refused: those that it was seen to refuse; it gets them no more.
     """
 
     endpoint: Endpoint
-    patience: Patience
+    retry_policy: RetryPolicy
     send: Callable[[Mapping[str, Any]], Attempt]
-    dispensable: tuple[Dispensable, ...] = ()
+    optional_fields: tuple[OptionalField, ...] = ()
     refused: set[str] = field(default_factory=set)
 
-    def ask(self, body: Mapping[str, Any]) -> Delivered:
+    def ask(self, body: Mapping[str, Any]) -> Response:
         """Send a request until it is answered.
 
         Args:
@@ -57,27 +65,31 @@ class Wire:
             UserError: what the user can mend.
             EngineError: what the user cannot.
         """
-        retries = 0
+        retries = failures = 0
         while True:
-            outcome = deliver(
-                partial(self._sent, self._acceptable(body)), partial(explain, self.endpoint), self.patience
-            )
-            retries += outcome.retries
-            if isinstance(outcome, Delivered):
-                return replace(outcome, retries=retries)
-            if not self._does_without(outcome.outcome, body):
-                raise outcome.error
+            outcome = self._sent(self._acceptable(body))
+            if isinstance(outcome, str):
+                return Response(body=_json_object(outcome), retries=retries)
+            error = error_to_raise(self.endpoint, outcome, failures)
+            if self._does_without(outcome, body):
+                failures = 0
+            else:
+                pause_s = pause_before_retry_s(outcome, failures, self.retry_policy)
+                if isinstance(error, UserError) or failures == self.retry_policy.max_retries or pause_s is None:
+                    raise error
+                self.retry_policy.pause(pause_s)
+                failures += 1
             retries += 1
 
     def _sent(self, body: Mapping[str, Any]) -> Attempt:
         """Send a body once; should the server repeat the key, nobody sees it from here on."""
         hidden = self.endpoint.key.hidden_in
         match self.send(body):
-            case Denied() as denied:
-                headers = {name: hidden(value) for name, value in denied.headers.items()}
-                return Denied(status=denied.status, headers=headers, body=hidden(denied.body))
-            case Lost() as lost:
-                return replace(lost, reason=hidden(lost.reason))
+            case ErrorResponse() as error:
+                headers = {name: hidden(value) for name, value in error.headers.items()}
+                return ErrorResponse(status=error.status, headers=headers, body=hidden(error.body))
+            case NoResponse() as no_response:
+                return replace(no_response, reason=hidden(no_response.reason))
             case answer:
                 return hidden(answer)
 
@@ -85,41 +97,52 @@ class Wire:
         kept = {name: value for name, value in body.items() if value is not None and name not in self.refused}
         renamed = {
             each.instead: body[each.name]
-            for each in self.dispensable
+            for each in self.optional_fields
             if each.instead and each.name in self.refused and each.name in body
         }
         return kept | renamed
 
-    def _does_without(self, outcome: Denied | Lost, body: Mapping[str, Any]) -> bool:
+    def _does_without(self, outcome: ErrorResponse | NoResponse, body: Mapping[str, Any]) -> bool:
         """Note which field a complaint is about; say whether there is one."""
-        if isinstance(outcome, Lost) or outcome.status not in (400, 422):
+        if isinstance(outcome, NoResponse) or outcome.status not in (400, 422):
             return False
-        message, marks = said(outcome.body)
+        message, marks = error_text(outcome.body)
         complaint = " ".join((*marks, message)).lower()
         new = {
             each.name
-            for each in self.dispensable
+            for each in self.optional_fields
             if each.name in body and each.name not in self.refused and re.search(each.pattern, complaint)
         }
         self.refused |= new
         return bool(new)
 
 
-def usage_of(delivered: Delivered, **tokens: int) -> Usage:
+def _json_object(text: str) -> Mapping[str, Any]:
+    try:
+        body = untrusted_json.loads(text)
+    except InputError:
+        body = None
+    if isinstance(body, dict):
+        return body
+    start = " ".join(text[:80].split())
+    raise EngineError(f"the server's answer begins with {start!r}, expected a JSON object: check address and proxy")
+
+
+def usage_of(response: Response, **tokens: int) -> Usage:
     """Return what an answer consumed."""
-    return Usage(requests=1, retries=delivered.retries, **tokens)
+    return Usage(requests=1, retries=response.retries, **tokens)
 
 
-def temperature(config: VlmConfig, endpoint: Endpoint) -> float | None:
+def temperature_to_send(config: VlmConfig, endpoint: Endpoint) -> float | None:
     """Return the temperature where it is to be sent: models that think refuse even their own default."""
     return None if endpoint.own and config.temperature == 1 else config.temperature
 
 
-def sendable(text: str) -> str:
+def encodable(text: str) -> str:
     """Return text that can be encoded: file names and arguments may hold bytes that are no characters."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def data_url(picture: Picture) -> str:
+def data_url(picture: ImagePart) -> str:
     """Return an image as OpenAI's interfaces take it."""
     return f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode('ascii')}"

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy.special import fdtrc
 
-from fast_snow.reasoning.tools.findings import Unknowable
+from fast_snow.reasoning.tools.tool_answers import Unknowable
 from fast_snow.types import ReadOnlyArrays
 
 LEVEL: Final = 0.01
@@ -51,7 +51,7 @@ class Measurements(ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Estimate(ReadOnlyArrays):
+class VectorEstimate(ReadOnlyArrays):
     """A vector and its covariance."""
 
     value: Float64[np.ndarray, " k"]
@@ -70,13 +70,13 @@ class Estimate(ReadOnlyArrays):
         return length, float(np.sqrt(max(along @ self.covariance @ along, 0.0)))
 
     @property
-    def there(self) -> bool:
+    def significant(self) -> bool:
         """Whether the vector differs from zero beyond what noise feigns."""
         return distance_p(self.value[None], self.covariance[None], len(self.value), 10**6) < LEVEL
 
-    def turned(self, rotation: Float64[np.ndarray, "k k"]) -> "Estimate":
+    def turned(self, rotation: Float64[np.ndarray, "k k"]) -> "VectorEstimate":
         """Return the estimate in other axes."""
-        return Estimate(value=rotation @ self.value, covariance=rotation @ self.covariance @ rotation.T)
+        return VectorEstimate(value=rotation @ self.value, covariance=rotation @ self.covariance @ rotation.T)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,62 +104,62 @@ def blocks(n: int) -> list[Int64[np.ndarray, " ..."]]:
     return np.array_split(np.arange(n), max(1, min(BLOCKS, n // 2) if n > 3 else n))
 
 
-def combine(some: Measurements, weights: Float64[np.ndarray, " n"]) -> Estimate:
+def combine(measurements: Measurements, weights: Float64[np.ndarray, " n"]) -> VectorEstimate:
     """Return the weighted sum of measurements."""
-    _require_finite(some.values, some.jitter, some.wander)
-    covariance = np.einsum("n,nij->ij", weights**2, some.jitter)
-    for block in blocks(len(some)):
-        covariance = covariance + weights[block].sum() ** 2 * some.wander[block].mean(axis=0)
-    return Estimate(value=weights @ some.values, covariance=covariance)
+    _require_finite(measurements.values, measurements.jitter, measurements.wander)
+    covariance = np.einsum("n,nij->ij", weights**2, measurements.jitter)
+    for block in blocks(len(measurements)):
+        covariance = covariance + weights[block].sum() ** 2 * measurements.wander[block].mean(axis=0)
+    return VectorEstimate(value=weights @ measurements.values, covariance=covariance)
 
 
-def slope(some: Measurements) -> Estimate:
+def line_slope(measurements: Measurements) -> VectorEstimate:
     """Return the slope of the straight line through measurements by least squares, per unit of `x`."""
-    centred = some.x - some.x.mean()
-    return combine(some, centred / (centred @ centred))
+    centred = measurements.x - measurements.x.mean()
+    return combine(measurements, centred / (centred @ centred))
 
 
-def change(some: Measurements) -> Estimate:
+def total_change(measurements: Measurements) -> VectorEstimate:
     """Return how much measurements change from first to last along the straight line through them."""
-    found, span = slope(some), float(some.x[-1] - some.x[0])
-    return Estimate(value=span * found.value, covariance=span**2 * found.covariance)
+    slope, span = line_slope(measurements), float(measurements.x[-1] - measurements.x[0])
+    return VectorEstimate(value=span * slope.value, covariance=span**2 * slope.covariance)
 
 
-def block_means(some: Measurements) -> list[Estimate]:
+def block_means(measurements: Measurements) -> list[VectorEstimate]:
     """Return the mean of each block."""
-    n = len(some)
-    return [combine(some, np.isin(np.arange(n), block) / len(block)) for block in blocks(n)]
+    n = len(measurements)
+    return [combine(measurements, np.isin(np.arange(n), block) / len(block)) for block in blocks(n)]
 
 
-def rest(some: Measurements) -> Rest:
+def rest_test(measurements: Measurements) -> Rest:
     """Test whether a quantity stays the same: the block means against their noise, by an F test."""
-    means = block_means(some)
+    means = block_means(measurements)
     value = np.stack([each.value for each in means])
     covariance = np.stack([each.covariance for each in means])
     precision = np.linalg.pinv(covariance, hermitian=True)
     centre = np.linalg.pinv(precision.sum(axis=0), hermitian=True) @ np.einsum("nij,nj->i", precision, value)
-    off = value - centre
+    deviations = value - centre
     k = value.shape[1]
     return Rest(
-        p=distance_p(off, covariance, k * (len(value) - 1), some.freedom),
-        spread=float(np.sqrt((off**2).sum(axis=1).mean())),
+        p=distance_p(deviations, covariance, k * (len(value) - 1), measurements.freedom),
+        spread=float(np.sqrt((deviations**2).sum(axis=1).mean())),
         sigma=float(np.sqrt(max(np.trace(covariance.mean(axis=0)) / k, 0.0))),
     )
 
 
-def distance_p(off: Values, covariance: Covariances, dimensions: int, freedom: int) -> float:
+def distance_p(deviations: Values, covariance: Covariances, dimensions: int, freedom: int) -> float:
     """Return how likely noise alone gives deviations as large as these.
 
     Args:
-        off: deviations.
+        deviations: each from its mean.
         covariance: of each.
         dimensions: of all deviations together; 0 where nothing could deviate.
         freedom: how many residuals the size of the noise was taken from.
     """
-    _require_finite(off, covariance)
+    _require_finite(deviations, covariance)
     if dimensions < 1:
         return 1.0
-    squared = np.einsum("ni,nij,nj->", off, np.linalg.pinv(covariance, hermitian=True), off)
+    squared = np.einsum("ni,nij,nj->", deviations, np.linalg.pinv(covariance, hermitian=True), deviations)
     return float(fdtrc(dimensions, max(freedom, 1), max(float(squared), 0.0) / dimensions))
 
 

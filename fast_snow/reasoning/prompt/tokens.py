@@ -15,20 +15,20 @@ import cv2
 import numpy as np
 
 from fast_snow.errors import InputError
-from fast_snow.reasoning.conversation import Picture
+from fast_snow.reasoning.conversation import ImagePart
 
 FEWEST_PER_PICTURE: Final = 1120
 _PIECES: Final = re.compile(r"\d{1,3}| ?[^\W\d_]+|[^\S\n]*\n+| ?[^\w\s]+|[^\S\n]+|_+")
 
 
-def count(text: str) -> int:
-    """Return how many tokens a text has in the o200k vocabulary, or about how many where `exact()` is false."""
+def count_tokens(text: str) -> int:
+    """Return a text's number of tokens in the o200k vocabulary; an estimate where `has_vocabulary()` is false."""
     return _counter()(text)
 
 
-def exact() -> bool:
-    """Return whether the vocabulary is there, in the package rs-bpe; without it `count` estimates."""
-    return _counter() is not estimate
+def has_vocabulary() -> bool:
+    """Return whether the vocabulary is there, in the package rs-bpe; without it `count_tokens` estimates."""
+    return _counter() is not estimate_tokens
 
 
 @cache
@@ -36,13 +36,13 @@ def _counter() -> Callable[[str], int]:
     try:
         from rs_bpe.bpe import openai
     except ImportError:
-        return estimate
+        return estimate_tokens
     vocabulary = openai.o200k_base()
     counted: Callable[[str], int] = vocabulary.count
     return counted
 
 
-def estimate(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """Return about how many tokens a text has: one per three digits, per run of signs or spaces, per part of a word."""
     return sum(_estimate_piece(piece) for piece in _PIECES.findall(text))
 
@@ -55,7 +55,7 @@ def _estimate_piece(piece: str) -> int:
     return math.ceil(size / (5 if word.isascii() else 3))
 
 
-def estimate_picture(picture: Picture) -> int:
+def estimate_image_tokens(picture: ImagePart) -> int:
     """Return about how many tokens a picture costs, the dearer of two published rules.
 
     OpenAI's tiles: shrunk to fit 2048 × 2048 and a shorter side of 768, then 170 for each 512 × 512 and 85. Gemini 3:

@@ -6,8 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fast_snow.errors import FastSnowError
-from fast_snow.reasoning.notation import camera_lines, cell_texts, numbers, observation_lines, pixels_per_cell
-from fast_snow.reasoning.prompt import compose
+from fast_snow.reasoning.prompt.compose import compose_prompt
+from fast_snow.reasoning.prompt.graph_text import (
+    camera_lines,
+    cell_texts,
+    observation_lines,
+    pixels_per_cell,
+    shortest_numbers,
+)
 from tests.reasoning.graphs import PIXELS, any_graph, graph, of_tracks, token
 from tests.reasoning.reading import bits, blocks, poses
 
@@ -18,7 +24,7 @@ seeds = st.integers(0, 2**32 - 1)
 @settings(max_examples=50)
 def test_a_prompt_gives_back_every_step_token_bit_for_bit(seed):
     whole = any_graph(seed)
-    read = blocks(compose(whole, "?", (), budget=10**9), pixels_per_cell(whole.grid_size, whole.analysis_grid))
+    read = blocks(compose_prompt(whole, "?", (), budget=10**9), pixels_per_cell(whole.grid_size, whole.analysis_grid))
     assert list(read) == list(whole.tracks)
     for track in whole.tracks.values():
         block = read[track.object_id]
@@ -38,7 +44,7 @@ def test_a_prompt_gives_back_every_step_token_bit_for_bit(seed):
 def test_a_prompt_gives_back_the_camera_bit_for_bit(seed):
     whole = any_graph(seed)
     ego, intrinsics = whole.ego, np.full(4, np.nan, np.float32)
-    for i, (t, time_s, position, quaternion, K) in enumerate(poses(compose(whole, "?", (), budget=10**9))):
+    for i, (t, time_s, position, quaternion, K) in enumerate(poses(compose_prompt(whole, "?", (), budget=10**9))):
         assert (t, time_s) == (ego.t[i], None if np.isnan(ego.time_s[i]) else ego.time_s[i])
         assert bits(position) == bits(ego.position[i])
         known = not np.isnan(ego.quaternion_xyzw[i]).any()
@@ -76,7 +82,7 @@ def test_shares_stay_shares_where_the_pixels_of_a_cell_are_not_known():
 
 def test_numbers_have_the_fewest_digits():
     given = np.array([0.71, -0.71, 5, -0.0, 0, 1e-35, 0.1], np.float32)
-    assert numbers(given) == [".71", "-.71", "5", "-.0", "0", "1e-35", ".1"]
+    assert shortest_numbers(given) == [".71", "-.71", "5", "-.0", "0", "1e-35", ".1"]
 
 
 def test_lines_of_a_graph():
@@ -97,4 +103,4 @@ def test_numbers_that_are_none_are_refused(bad):
     broken = token(4, centroid=np.array([1, bad, 2], np.float32))
     tracks[3] = type(tracks[3])(object_id=3, observations=(broken,), theta=(4, 4))
     with pytest.raises(FastSnowError, match="expected finite numbers"):
-        compose(of_tracks(tracks, graph({}).ego), "?", (), budget=10**9)
+        compose_prompt(of_tracks(tracks, graph({}).ego), "?", (), budget=10**9)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fast_snow.reasoning.conversation import Picture
-from fast_snow.reasoning.instructions import PromptContent
-from fast_snow.reasoning.notation import camera_lines, cell_texts, observation_lines, pixels_per_cell
+from fast_snow.reasoning.conversation import ImagePart
+from fast_snow.reasoning.prompt.graph_text import camera_lines, cell_texts, observation_lines, pixels_per_cell
+from fast_snow.reasoning.prompt.instructions import PromptContent
 from fast_snow.types import DepthOrigin, SceneGraph, Track
 
 
-def metadata(graph: SceneGraph, content: PromptContent, left_out: Sequence[str]) -> str:
+def metadata_section(graph: SceneGraph, content: PromptContent, left_out: Sequence[str]) -> str:
     """Return what numbers mean, how much there is, and what of it the prompt leaves out."""
     lines = ["[METADATA]", f"clip: {_extent(graph)}"]
     if content == "graph":
@@ -24,11 +24,11 @@ def metadata(graph: SceneGraph, content: PromptContent, left_out: Sequence[str])
 
 
 def _extent(graph: SceneGraph) -> str:
-    told = f"{graph.num_frames} frames"
+    extent = f"{graph.num_frames} frames"
     if graph.num_frames:
-        told += f", t = {graph.ego.t[0]} to {graph.ego.t[-1]}"
+        extent += f", t = {graph.ego.t[0]} to {graph.ego.t[-1]}"
     time_s = graph.ego.time_s[~np.isnan(graph.ego.time_s)]
-    return f"{told}, from {time_s[0]:.4g} s to {time_s[-1]:.4g} s" if len(time_s) > 1 else told
+    return f"{extent}, from {time_s[0]:.4g} s to {time_s[-1]:.4g} s" if len(time_s) > 1 else extent
 
 
 def _lengths(graph: SceneGraph) -> str:
@@ -36,26 +36,26 @@ def _lengths(graph: SceneGraph) -> str:
 
 
 def _depth(graph: SceneGraph) -> str:
-    told = "; ".join(graph.depth_origin) or "unknown where from"
+    origin = "; ".join(graph.depth_origin) or "unknown where from"
     assumed = DepthOrigin.GROUND_PLANE_PRIOR in graph.depth_origin
-    return f"{told}. All places and distances in 3D are guesses; tau is measured" if assumed else told
+    return f"{origin}. All places and distances in 3D are guesses; tau is measured" if assumed else origin
 
 
 def _grid(graph: SceneGraph) -> str:
-    told = f"{graph.grid_size} rows and {graph.grid_size} columns"
+    grid = f"{graph.grid_size} rows and {graph.grid_size} columns"
     height, width = graph.analysis_grid
     if not height:
-        return told
+        return grid
     pixels = pixels_per_cell(graph.grid_size, graph.analysis_grid)
-    return f"{told} over an image {width} pixels wide and {height} high; {pixels.min()} to {pixels.max()} pixels a cell"
+    return f"{grid} over an image {width} pixels wide and {height} high; {pixels.min()} to {pixels.max()} pixels a cell"
 
 
-def cameras(graph: SceneGraph) -> str:
+def ego_poses_section(graph: SceneGraph) -> str:
     """Return the camera's poses."""
     return f"[EGO POSES]\n{''.join(camera_lines(graph.ego))}"
 
 
-def track(graph: SceneGraph, listed: Track, content: PromptContent, *, tau: bool) -> str:
+def object_section(graph: SceneGraph, listed: Track, content: PromptContent, *, tau: bool) -> str:
     """Return the block of one object.
 
     Args:
@@ -72,18 +72,18 @@ def track(graph: SceneGraph, listed: Track, content: PromptContent, *, tau: bool
     return f"{head}\n{''.join(observation_lines(observations, shape=content == 'graph', cells=cells))}"
 
 
-def caption(picture: Picture) -> str:
+def keyframe_caption(picture: ImagePart) -> str:
     """Return what stands before a picture."""
     return f"[KEYFRAMES] {picture.name}\n"
 
 
-def query(question: str) -> str:
+def question_section(question: str) -> str:
     """Return the question behind line marks, so that none of its lines can pass for another part of the prompt."""
-    lines = "".join(f"> {visible(line)}\n" for line in question.splitlines())
+    lines = "".join(f"> {escape_control_characters(line)}\n" for line in question.splitlines())
     return f"[QUERY] the user's question\n{lines}"
 
 
-def visible(text: str) -> str:
+def escape_control_characters(text: str) -> str:
     """Write control characters, and what is no Unicode text, as escapes; `text` is one line."""
     return "".join(
         f"\\u{ord(each):04x}" if unicodedata.category(each) in ("Cc", "Cs") and each != "\t" else each for each in text

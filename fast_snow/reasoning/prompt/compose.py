@@ -4,11 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fast_snow.errors import UserError
-from fast_snow.reasoning import sections
-from fast_snow.reasoning.budget import LeftOut, Measure, View, fit, needed
-from fast_snow.reasoning.conversation import Picture, Text, UserTurn
-from fast_snow.reasoning.instructions import PromptContent, instructions
-from fast_snow.reasoning.tokens import count, estimate_picture
+from fast_snow.reasoning.conversation import ImagePart, TextPart, UserTurn
+from fast_snow.reasoning.prompt.budget import GraphExcerpt, LeftOut, TokenMeter, fit, needed
+from fast_snow.reasoning.prompt.instructions import PromptContent, instructions
+from fast_snow.reasoning.prompt.prompt_sections import (
+    ego_poses_section,
+    keyframe_caption,
+    metadata_section,
+    object_section,
+    question_section,
+)
+from fast_snow.reasoning.prompt.tokens import count_tokens, estimate_image_tokens
 from fast_snow.types import SceneGraph
 
 
@@ -22,7 +28,7 @@ class PartTokens:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
+class VlmPrompt:
     """A question, ready to be sent.
 
     Attributes:
@@ -48,9 +54,9 @@ class Prompt:
         return sum(each.tokens for each in self.tokens if not each.pictures)
 
 
-def compose(
-    graph: SceneGraph, question: str, pictures: Sequence[Picture], *, budget: int, content: PromptContent = "graph"
-) -> Prompt:
+def compose_prompt(
+    graph: SceneGraph, question: str, pictures: Sequence[ImagePart], *, budget: int, content: PromptContent = "graph"
+) -> VlmPrompt:
     """Write the prompt for a question; equal arguments give equal prompts.
 
     Args:
@@ -70,27 +76,35 @@ def compose(
     """
     require_question(question)
     system = instructions(content, pictures=bool(pictures))
-    captioned = tuple(part for each in pictures for part in (Text(text=sections.caption(each)), each))
-    query = sections.query(question)
+    captioned = tuple(part for each in pictures for part in (TextPart(text=keyframe_caption(each)), each))
+    query = question_section(question)
     fixed = (
-        PartTokens(part="SYSTEM", tokens=count(system)),
+        PartTokens(part="SYSTEM", tokens=count_tokens(system)),
         PartTokens(part=f"KEYFRAMES ({len(pictures)}, estimated)", tokens=_tokens(captioned), pictures=True),
-        PartTokens(part="QUERY", tokens=count(query)),
+        PartTokens(part="QUERY", tokens=count_tokens(query)),
     )
     view = _view(graph, question, budget - sum(each.tokens for each in fixed), content)
     if view is None:
-        taken = ", ".join(f"{each.part} {each.tokens}" for each in fixed)
-        raise UserError(
-            f"prompt: not even one frame of the graph fits into --vlm.prompt-budget {budget} (tokens) beside {taken};"
-            " raise it, ask a shorter question or send fewer pictures with --vlm.max-keyframes"
-        )
+        raise _too_small(budget, fixed)
     left_out = view.left_out.told(graph)
-    texts = {"METADATA": sections.metadata(graph, content, left_out), **_graph_texts(graph, view, content)}
-    return Prompt(
+    texts = {"METADATA": metadata_section(graph, content, left_out), **_graph_texts(graph, view, content)}
+    return VlmPrompt(
         instructions=system,
-        turn=UserTurn(parts=(*(Text(text=text) for text in texts.values()), *captioned, Text(text=query))),
-        tokens=(fixed[0], *(PartTokens(part=part, tokens=count(text)) for part, text in texts.items()), *fixed[1:]),
+        turn=UserTurn(parts=(*(TextPart(text=text) for text in texts.values()), *captioned, TextPart(text=query))),
+        tokens=(
+            fixed[0],
+            *(PartTokens(part=part, tokens=count_tokens(text)) for part, text in texts.items()),
+            *fixed[1:],
+        ),
         left_out=left_out,
+    )
+
+
+def _too_small(budget: int, fixed: Sequence[PartTokens]) -> UserError:
+    taken = ", ".join(f"{part.part} {part.tokens}" for part in fixed)
+    return UserError(
+        f"prompt: not even one frame of the graph fits into --vlm.prompt-budget {budget} (tokens) beside {taken};"
+        " raise it, ask a shorter question or send fewer pictures with --vlm.max-keyframes"
     )
 
 
@@ -104,31 +118,31 @@ def require_question(question: str) -> None:
         raise UserError('question: got nothing, expected text like "Which way is object 3 moving?"')
 
 
-def _tokens(parts: Sequence[Text | Picture]) -> int:
-    return sum(count(part.text) if isinstance(part, Text) else estimate_picture(part) for part in parts)
+def _tokens(parts: Sequence[TextPart | ImagePart]) -> int:
+    return sum(count_tokens(part.text) if isinstance(part, TextPart) else estimate_image_tokens(part) for part in parts)
 
 
-def _view(graph: SceneGraph, question: str, room: int, content: PromptContent) -> View | None:
+def _view(graph: SceneGraph, question: str, room: int, content: PromptContent) -> GraphExcerpt | None:
     """Return what of the graph there is room for beside its metadata; None where not even one frame fits."""
     longest = LeftOut(objects=tuple(graph.tracks), tau=True, every=10**9, span=(10**9, 10**9))
-    room -= count(sections.metadata(graph, content, longest.told(graph)))
+    room -= count_tokens(metadata_section(graph, content, longest.told(graph)))
     if content == "frames":
-        return View(graph=graph) if room >= 0 else None
-    whole = content == "graph"
-    measure = Measure(
-        cameras=lambda view: count(sections.cameras(view)) if whole else 0,
-        track=lambda track, tau: count(sections.track(graph, track, content, tau=tau)),
-        fewest_per_pose=8 if whole else 0,  # t, x, y, z and what stands between and behind them
-        fewest_per_observation=26 if whole else 2,  # t and twelve numbers, the same; or t alone
-        tau_may_go=whole,
+        return GraphExcerpt(graph=graph) if room >= 0 else None
+    with_3d = content == "graph"
+    measure = TokenMeter(
+        cameras=lambda view: count_tokens(ego_poses_section(view)) if with_3d else 0,
+        track=lambda track, tau: count_tokens(object_section(graph, track, content, tau=tau)),
+        fewest_per_pose=8 if with_3d else 0,  # t, x, y, z and what stands between and behind them
+        fewest_per_observation=26 if with_3d else 2,  # t and twelve numbers, the same; or t alone
+        tau_may_go=with_3d,
     )
     return fit(graph, needed(graph, question), room, measure)
 
 
-def _graph_texts(graph: SceneGraph, view: View, content: PromptContent) -> dict[str, str]:
+def _graph_texts(graph: SceneGraph, view: GraphExcerpt, content: PromptContent) -> dict[str, str]:
     if content == "frames":
         return {}
     tau = not view.left_out.tau
-    tracks = [sections.track(graph, track, content, tau=tau) for track in view.graph.tracks.values()]
+    tracks = [object_section(graph, track, content, tau=tau) for track in view.graph.tracks.values()]
     objects = {f"OBJECTS ({len(tracks)})": "".join(tracks)} if tracks else {}
-    return {"EGO POSES": sections.cameras(view.graph), **objects} if content == "graph" else objects
+    return {"EGO POSES": ego_poses_section(view.graph), **objects} if content == "graph" else objects

@@ -80,11 +80,11 @@ def instructions(content: PromptContent, *, pictures: bool) -> str:
     """
     if content == "frames":
         return _FRAMES + _ANSWER.format(evidence="the frames, by their t.")
-    whole = content == "graph"
+    with_3d = content == "graph"
     read = _OBJECTS.format(
-        what="4D scene graph" if whole else "objects' tracks in the image",
+        what="4D scene graph" if with_3d else "objects' tracks in the image",
         pictures=_PICTURES if pictures else _NO_PICTURES,
-        space=_SPACE if whole else _IMAGE,
+        space=_SPACE if with_3d else _IMAGE,
     )
     evidence = "object numbers and t, like object 7 at t = 3 to 18."
-    return read + (_NUMBERS if whole else _TAU_ONLY) + _TAU + _ANSWER.format(evidence=evidence)
+    return read + (_NUMBERS if with_3d else _TAU_ONLY) + _TAU + _ANSWER.format(evidence=evidence)

@@ -14,13 +14,13 @@ from fast_snow.viewing.outlines import outlines
 
 MAX_FRAMES: Final = 300
 MAX_SIDE: Final = 640
-JPEG_QUALITY: Final = 65
+_JPEG_QUALITY: Final = 65
 
-Image = UInt8[np.ndarray, "height width 3"]
+_Image = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Thumbnail:
     """A frame's picture.
 
     Attributes:
@@ -38,7 +38,7 @@ class Picture:
         return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
 
 
-def pictures(images: Iterable[tuple[int, Image]]) -> list[Picture]:
+def thumbnails(images: Iterable[tuple[int, _Image]]) -> list[Thumbnail]:
     """Encode images, thinned evenly to at most `MAX_FRAMES` however many there are.
 
     Args:
@@ -47,24 +47,24 @@ def pictures(images: Iterable[tuple[int, Image]]) -> list[Picture]:
     Returns:
         The pictures, by ascending `t`.
     """
-    kept: list[Picture] = []
+    kept: list[Thumbnail] = []
     stride = 1
     for i, (t, image) in enumerate(images):
         if i % stride:
             continue
-        kept.append(_picture(t, image))
+        kept.append(_thumbnail(t, image))
         if len(kept) > MAX_FRAMES:
             kept, stride = kept[::2], 2 * stride
-    return sorted(kept, key=lambda picture: picture.t)
+    return sorted(kept, key=lambda thumbnail: thumbnail.t)
 
 
-def _picture(t: int, image: Image) -> Picture:
+def _thumbnail(t: int, image: _Image) -> Thumbnail:
     height, width = image.shape[:2]
     shrink = min(1.0, MAX_SIDE / max(height, width))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return Picture(t=t, jpeg=data.tobytes(), size=(size[1], size[0]))
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    return Thumbnail(t=t, jpeg=data.tobytes(), size=(size[1], size[0]))
 
 
 def outline_shapes(masks: Iterable[LabelledMasks], shown: Sequence[int], view: GridShape) -> list[list[dict[str, Any]]]:

@@ -1,8 +1,11 @@
-"""Sends a request until it is answered or cannot be.
+"""When a request is sent again, and after which pause.
 
 A client that gives up, or finds its connection reset, cannot know whether the server answered. Such a request is sent
-again all the same: it only asks and changes nothing, so the worst is that an answer is paid for twice. `Usage.retries`
-counts every further sending, and the clients' own retries are switched off so that there are no others.
+again all the same: it only asks and changes nothing, so the worst is that an answer is paid for twice.
+
+The SDKs' own retries are off (tests/reasoning/providers/test_retry.py shows why): openai also repeats what the user
+must mend, such as an empty account; google-genai heeds neither Retry-After nor RetryInfo and does not count.
+`Usage.retries` counts every further request.
 """
 
 import math
@@ -13,18 +16,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
-from itertools import count
 from typing import Any
 
 from fast_snow import untrusted_json
-from fast_snow.errors import EngineError, FastSnowError, InputError, UserError
+from fast_snow.errors import InputError
 
 LONGEST_PAUSE_S = 120.0
 """Who is told to wait longer is told so instead."""
 _FIRST_PAUSE_S, _LONGEST_BACKOFF_S = 1.0, 30.0
 
 
-class Loss(Enum):
+class ConnectionFailure(Enum):
     """How a request remained without an answer."""
 
     TIMED_OUT = auto()
@@ -33,7 +35,7 @@ class Loss(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Denied:
+class ErrorResponse:
     """An error that the server answered.
 
     Attributes:
@@ -48,20 +50,20 @@ class Denied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
+class NoResponse:
     """A request that was not answered.
 
     Attributes:
-        loss: how.
+        failure: how.
         reason: what the connection said.
     """
 
-    loss: Loss
+    failure: ConnectionFailure
     reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivered:
+class Response:
     """An answer.
 
     Attributes:
@@ -73,12 +75,12 @@ class Delivered:
     retries: int
 
 
-Attempt = str | Denied | Lost
+Attempt = str | ErrorResponse | NoResponse
 """What one sending came to: the text of the answer, or why there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How often and after which pauses a request is sent again.
 
     Attributes:
@@ -92,92 +94,37 @@ class Patience:
     chance: Callable[[], float] = random.random
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undelivered:
-    """A request that is not sent again.
-
-    Attributes:
-        outcome: of the last sending.
-        retries: how often it was sent again.
-        error: says so to the user.
-    """
-
-    outcome: Denied | Lost
-    retries: int
-    error: FastSnowError
-
-
-def deliver(
-    send: Callable[[], Attempt], explain: Callable[[Denied | Lost, int], FastSnowError], patience: Patience
-) -> Delivered | Undelivered:
-    """Send a request, and again where the server could not serve it.
-
-    Nothing is raised where an error came: whoever raises it from here carries none of the client's frames, whose locals
-    hold the key.
-
-    Args:
-        send: sends it once.
-        explain: says what an error means, given how often the request was sent again; what the user must mend is not
-            tried again.
-        patience: how often, and after which pauses.
-
-    Raises:
-        EngineError: the answer is not JSON.
-    """
-    for retries in count():
-        outcome = send()
-        if isinstance(outcome, str):
-            return Delivered(body=_read(outcome), retries=retries)
-        error = explain(outcome, retries)
-        pause_s = _pause_s(outcome, retries, patience)
-        if isinstance(error, UserError) or retries == patience.max_retries or pause_s is None:
-            return Undelivered(outcome=outcome, retries=retries, error=error)
-        patience.pause(pause_s)
-    raise AssertionError("counting does not end")
-
-
-def passes(status: int) -> bool:
+def is_transient(status: int) -> bool:
     """Tell whether a status of HTTP means that the same request may be served later."""
     return status in (408, 409, 429) or status >= 500
 
 
-def _read(text: str) -> Mapping[str, Any]:
-    try:
-        body = untrusted_json.loads(text)
-    except InputError:
-        body = None
-    if isinstance(body, dict):
-        return body
-    shown = " ".join(text[:80].split())
-    raise EngineError(f"the server's answer begins with {shown!r}, expected a JSON object: check address and proxy")
-
-
-def _pause_s(outcome: Denied | Lost, retries: int, patience: Patience) -> float | None:
+def pause_before_retry_s(outcome: ErrorResponse | NoResponse, retries: int, retry_policy: RetryPolicy) -> float | None:
     """Return how long to wait before the request is sent again; None where that is no use."""
-    if isinstance(outcome, Lost):
-        return None if outcome.loss is Loss.NOT_REACHED else _backoff_s(retries, patience)
-    if not passes(outcome.status):
+    if isinstance(outcome, NoResponse):
+        return None if outcome.failure is ConnectionFailure.NOT_REACHED else _backoff_s(retries, retry_policy)
+    if not is_transient(outcome.status):
         return None
-    asked_s = asked_pause_s(outcome)
+    asked_s = retry_after_s(outcome)
     if asked_s is None:
-        return _backoff_s(retries, patience)
+        return _backoff_s(retries, retry_policy)
     return asked_s if asked_s <= LONGEST_PAUSE_S else None
 
 
-def _backoff_s(retries: int, patience: Patience) -> float:
-    return min(_FIRST_PAUSE_S * 2 ** min(retries, 10), _LONGEST_BACKOFF_S) * (0.5 + 0.5 * patience.chance())
+def _backoff_s(retries: int, retry_policy: RetryPolicy) -> float:
+    return min(_FIRST_PAUSE_S * 2 ** min(retries, 10), _LONGEST_BACKOFF_S) * (0.5 + 0.5 * retry_policy.chance())
 
 
-def asked_pause_s(denied: Denied) -> float | None:
+def retry_after_s(error: ErrorResponse) -> float | None:
     """Return how long the server asks to wait: by its headers, or as Google does in the error's details."""
-    headers = denied.headers
-    asked = (
+    headers = error.headers
+    pauses_s = (
         _seconds(headers.get("retry-after-ms"), 1e-3),
         _seconds(headers.get("retry-after")),
         _seconds_until(headers.get("retry-after")),
-        _seconds(_retry_info(denied.body).removesuffix("s")),
+        _seconds(_retry_info(error.body).removesuffix("s")),
     )
-    return next((each for each in asked if each is not None), None)
+    return next((each for each in pauses_s if each is not None), None)
 
 
 def _seconds(text: str | None, unit_s: float = 1.0) -> float | None:

@@ -10,7 +10,7 @@ import pytest
 
 import fast_snow
 from fast_snow.errors import InputError
-from fast_snow.reasoning.keyframe_pictures import pictures
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.types import Keyframe
 from fast_snow.viewing.palette import rgb_of
 from tests.reasoning.runs import small_run
@@ -33,7 +33,7 @@ def keyframe(folder, t):
 
 def test_objects_of_the_graph_are_drawn_and_no_others(run):
     graph = fast_snow.load(run)
-    drawn = pictures(run, graph, most=9)
+    drawn = keyframe_images(run, graph, most=9)
     assert [each.name for each in drawn] == ["keyframe t=0", "keyframe t=4"]
 
     def painted(picture, object_id):
@@ -41,14 +41,14 @@ def test_objects_of_the_graph_are_drawn_and_no_others(run):
 
     seen = [k for k, track in graph.tracks.items() if track.observations[0].t == 0]
     one = seen[0]
-    without = pictures(run, replace(graph, tracks={k: v for k, v in graph.tracks.items() if k != one}), most=9)
+    without = keyframe_images(run, replace(graph, tracks={k: v for k, v in graph.tracks.items() if k != one}), most=9)
     assert painted(drawn[0], one) > painted(without[0], one) + 20
-    assert drawn[0].jpeg == pictures(run, graph, most=9)[0].jpeg
+    assert drawn[0].jpeg == keyframe_images(run, graph, most=9)[0].jpeg
 
 
 def test_frames_as_they_were_taken(run):
     graph = fast_snow.load(run)
-    plain = pictures(run, graph, most=9, labelled=False)
+    plain = keyframe_images(run, graph, most=9, labelled=False)
     for picture, t in zip(plain, (0, 4), strict=True):
         assert np.abs(decoded(picture).astype(int) - keyframe(run, t)).mean() < 2
 
@@ -58,8 +58,8 @@ def test_at_most_so_many_evenly_chosen(run, tmp_path, most, expected):
     shutil.copytree(run, tmp_path, dirs_exist_ok=True)
     graph = fast_snow.load(run)
     many = tuple(Keyframe(t=t, source_frame=t, path="keyframes/000000.jpg") for t in range(20))
-    found = pictures(tmp_path, replace(graph, keyframes=many[::-1]), most=most, labelled=False)
-    assert [each.name for each in found] == [f"keyframe t={t}" for t in expected]
+    images = keyframe_images(tmp_path, replace(graph, keyframes=many[::-1]), most=most, labelled=False)
+    assert [each.name for each in images] == [f"keyframe t={t}" for t in expected]
 
 
 @pytest.mark.parametrize("path", ["../secret.jpg", "/etc/hostname", "keyframes/../../secret.jpg", "link.jpg"])
@@ -71,7 +71,7 @@ def test_nothing_outside_the_folder_is_read(run, tmp_path, path):
     graph = replace(fast_snow.load(run), keyframes=(Keyframe(t=0, source_frame=0, path=path),))
     for labelled in (True, False):
         with pytest.raises(InputError, match=r"keyframe t=0: .*(leads out of|cannot be read)"):
-            pictures(folder, graph, most=9, labelled=labelled)
+            keyframe_images(folder, graph, most=9, labelled=labelled)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_what_is_missing_or_damaged_is_one_line_that_says_what_to_do(run, tmp_pa
     shutil.copytree(run, tmp_path, dirs_exist_ok=True)
     damage(tmp_path)
     with pytest.raises(InputError, match=expected) as error:
-        pictures(tmp_path, fast_snow.load(run), most=9)
+        keyframe_images(tmp_path, fast_snow.load(run), most=9)
     assert "run infer again" in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -97,8 +97,8 @@ def test_what_is_missing_or_damaged_is_one_line_that_says_what_to_do(run, tmp_pa
 def test_a_path_that_cannot_be(run, path):
     graph = replace(fast_snow.load(run), keyframes=(Keyframe(t=0, source_frame=0, path=path),))
     with pytest.raises(InputError, match="cannot be read"):
-        pictures(run, graph, most=1)
+        keyframe_images(run, graph, most=1)
 
 
 def test_no_keyframes(run, tmp_path: Path):
-    assert pictures(tmp_path, replace(fast_snow.load(run), keyframes=()), most=9) == ()
+    assert keyframe_images(tmp_path, replace(fast_snow.load(run), keyframes=()), most=9) == ()

@@ -1,13 +1,18 @@
 """Right answers out, over each protocol; the loopback servers check every request."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pytest
 
-from fast_snow.reasoning.conversation import ModelTurn, Text, ToolCall, Usage, UserTurn, VisionLanguageModel
+from fast_snow.reasoning.conversation import ModelTurn, TextPart, ToolCall, Usage, UserTurn, VisionLanguageModel
 from fast_snow.reasoning.providers import open_model
-from tests.reasoning.loopback.servers import Call, Deny, Protocol, Say, serving
+from fast_snow.reasoning.providers.endpoint import Endpoint, Key
+from fast_snow.reasoning.providers.retry import RetryPolicy
+from tests.reasoning.loopback.servers import KEY, MODEL, Call, Deny, Loopback, Protocol, Say, serving
 from tests.reasoning.providers.asking import DISTANCE, IMAGE, QUESTION, WORDS, answered, asking, every_protocol
 
 
@@ -61,11 +66,13 @@ def test_failed_tool_is_told(protocol: Protocol) -> None:
 
 @every_protocol
 def test_turns_of_no_provider_are_sent(protocol: Protocol) -> None:
-    said = ModelTurn(text="Let me see.", calls=(ToolCall(call_id="c1", name="distance", arguments='{"a": 1}'),))
+    earlier = ModelTurn(text="Let me see.", calls=(ToolCall(call_id="c1", name="distance", arguments='{"a": 1}'),))
     script = [Say(text="3.5 m"), Say(text="yes")]
     with serving(protocol, script) as server, asking(server) as model:
-        first = model("", [WORDS, said, answered(said)], [DISTANCE])
-        model("", [WORDS, said, answered(said), first.turn, UserTurn(parts=(Text(text="Sure?"),))], [DISTANCE])
+        first = model("", [WORDS, earlier, answered(earlier)], [DISTANCE])
+        model(
+            "", [WORDS, earlier, answered(earlier), first.turn, UserTurn(parts=(TextPart(text="Sure?"),))], [DISTANCE]
+        )
     assert list(server.asked[0].outcomes) == ["c1"]
     assert server.asked[1].text.endswith("Sure?")
 
@@ -94,14 +101,14 @@ def test_answer_that_was_cut_off_says_so(protocol: Protocol) -> None:
 )
 def test_any_question_arrives_as_it_is(protocol: Protocol, question: str) -> None:
     with serving(protocol, [Say(text="Left.")]) as server, asking(server) as model:
-        model("", [UserTurn(parts=(Text(text=question),))])
+        model("", [UserTurn(parts=(TextPart(text=question),))])
     assert server.asked[0].text == question
 
 
 @every_protocol
 def test_bytes_that_are_no_characters_are_replaced(protocol: Protocol) -> None:
     with serving(protocol, [Say(text="Left.")]) as server, asking(server) as model:
-        model("in caf\udce9.mp4", [UserTurn(parts=(Text(text="caf\udce9?"),))])
+        model("in caf\udce9.mp4", [UserTurn(parts=(TextPart(text="caf\udce9?"),))])
     assert (server.asked[0].instructions, server.asked[0].text) == ("in caf?.mp4", "caf??")
 
 
@@ -170,3 +177,45 @@ def test_servers_that_stream_unless_told_are_told(protocol: Protocol) -> None:
     with serving(protocol, [Say(text="Left.")]) as server, asking(server) as model:
         model("", [WORDS])
     assert server.asked[0].body["stream"] is False
+
+
+def _opened(protocol: Protocol) -> Any:
+    """Import late: the providers' packages may be missing, and then this module is skipped."""
+    if protocol == "google":
+        from fast_snow.reasoning.providers.google import open_gemini
+
+        return open_gemini
+    from fast_snow.reasoning.providers.openai_chat import open_chat
+    from fast_snow.reasoning.providers.openai_responses import open_responses
+
+    return open_chat if protocol == "chat" else open_responses
+
+
+@contextmanager
+def _as_own(server: Loopback, temperature: float) -> Iterator[VisionLanguageModel]:
+    """Open a loopback server as if it were the provider's."""
+    endpoint = Endpoint(
+        name="OpenAI", address=server.url, own=True, model=MODEL, timeout_s=60.0, key=Key(KEY, server.variable)
+    )
+    with _opened(server.protocol)(
+        endpoint, server.config(temperature=temperature), RetryPolicy(max_retries=0)
+    ) as model:
+        yield model
+
+
+@every_protocol
+@pytest.mark.parametrize(("temperature", "sent"), [(1.0, None), (0.2, 0.2)])
+def test_default_temperature_is_left_to_them(protocol: Protocol, temperature: float, sent: float | None) -> None:
+    with serving(protocol, [Say(text="Left.")]) as server, _as_own(server, temperature) as model:
+        model("", [WORDS])
+    body = server.asked[0].body
+    assert body.get("generationConfig", body).get("temperature") == sent
+
+
+def test_openai_stores_nothing_and_limits_under_its_newer_name() -> None:
+    with serving("chat", [Say(text="Left.")]) as server, _as_own(server, 1.0) as model:
+        model("", [WORDS])
+    body = server.asked[0].body
+    assert body["store"] is False
+    assert body["max_completion_tokens"] == 1024
+    assert "max_tokens" not in body

@@ -7,8 +7,15 @@ from typing import Any
 
 from fast_snow import untrusted_json
 from fast_snow.errors import EngineError, FastSnowError, InputError, UserError
-from fast_snow.reasoning.providers.delivery import LONGEST_PAUSE_S, Denied, Loss, Lost, asked_pause_s, passes
 from fast_snow.reasoning.providers.endpoint import Endpoint
+from fast_snow.reasoning.providers.retry import (
+    LONGEST_PAUSE_S,
+    ConnectionFailure,
+    ErrorResponse,
+    NoResponse,
+    is_transient,
+    retry_after_s,
+)
 
 _LONGEST_QUOTE, _LONGEST_PAGE = 300, 10_000
 
@@ -45,61 +52,61 @@ _RULES = (
     _Rule(
         r"insufficient_quota|credit balance|payment required",
         "the account has no credit left",
-        "look at its billing page, or use another key",
+        "check its billing page, or use another key",
         (402,),
         lasting=True,
     ),
     _Rule(
         r"api[ _]key|api_key_invalid|authentication",
-        "the key was refused",
+        "the API key was rejected",
         "check {variable} in the environment, and that its account may use {model}",
         (401, 403),
     ),
     _Rule(
         r"at most \d+ image|too many images",
-        "so many images are more than {model} takes",
+        "too many images for {model}",
         "lower --vlm.max-keyframes",
         lasting=True,
     ),
     _Rule(
         r"mmproj|not a multimodal|(image|vision|multimodal)\w*( input| content)?s?( is| are)? (not|un)"
         r"|not support (image|vision)|support image input",
-        "{model} takes no images",
+        "{model} does not accept images",
         "choose another model, or leave the images out with --vlm.max-keyframes 0",
         lasting=True,
     ),
     _Rule(
         r"not support (tool|function)|tools? (is|are|use is) not|tool choice requires|tools param requires"
         r"|function calling is not|--jinja|enable-auto-tool-choice",
-        "tool calling is not offered there",
+        "the server does not support tool calling",
         "ask with --vlm.no-tools, or start the server with tool calling",
         lasting=True,
     ),
     _Rule(
         r"temperature",
-        "{model} does not take this temperature",
+        "{model} does not support this temperature",
         "leave --vlm.temperature at 1, or choose another model",
     ),
     _Rule(
         r"max_(output_|completion_|new_)?tokens|maxoutputtokens|max_output_tokens",
-        "{model} does not take this limit of output tokens",
+        "{model} does not support this many output tokens",
         "change --vlm.max-output-tokens",
     ),
     _Rule(
         r"content_policy|content_filter|content management|moderation|invalid_prompt|flagged|usage polic|safety",
         "the content was refused",
-        "put the question in other words, or leave the images out with --vlm.max-keyframes 0",
+        "rephrase the question, or leave the images out with --vlm.max-keyframes 0",
     ),
     _Rule(
         r"model_not_found|model\S* .*(not found|not exist|not supported for)|no such model|unknown model|is pinned to",
-        "there is no model {model} for this key, or no such address",
-        "correct --vlm.model, or --vlm.base-url",
+        "no model {model} for this key, or wrong URL",
+        "check --vlm.model and --vlm.base-url",
         (404, 405),
     ),
 )
 
 
-def explain(endpoint: Endpoint, outcome: Denied | Lost, retries: int) -> FastSnowError:
+def error_to_raise(endpoint: Endpoint, outcome: ErrorResponse | NoResponse, retries: int) -> FastSnowError:
     """Return the error to raise for a request that was not answered.
 
     Args:
@@ -110,64 +117,68 @@ def explain(endpoint: Endpoint, outcome: Denied | Lost, retries: int) -> FastSno
     Returns:
         A UserError where the user can mend it, else an EngineError.
     """
-    return _of_loss(endpoint, outcome, retries) if isinstance(outcome, Lost) else _of(endpoint, outcome, retries)
+    if isinstance(outcome, NoResponse):
+        return _of_no_response(endpoint, outcome, retries)
+    return _of_error_response(endpoint, outcome, retries)
 
 
-def _of(endpoint: Endpoint, denied: Denied, retries: int) -> FastSnowError:
-    message, marks = said(denied.body)
-    answered = f"{denied.status}: {message}" if message else str(denied.status)
-    if 300 <= denied.status < 400:
-        where = denied.headers.get("location", "nowhere")
-        return UserError(f"{endpoint.name}: answers from another address, {where}: name it as --vlm.base-url")
-    rule = _rule(denied.status, " ".join((*marks, message)).lower())
+def _of_error_response(endpoint: Endpoint, error: ErrorResponse, retries: int) -> FastSnowError:
+    message, marks = error_text(error.body)
+    answered = f"{error.status}: {message}" if message else str(error.status)
+    if 300 <= error.status < 400:
+        location = error.headers.get("location", "nowhere")
+        return UserError(f"{endpoint.name}: redirects to {location}: set that as --vlm.base-url")
+    rule = _rule(error.status, " ".join((*marks, message)).lower())
     if rule is not None:
         meaning = rule.meaning.format(model=endpoint.model)
         advice = rule.advice.format(model=endpoint.model, variable=endpoint.key.variable)
         return UserError(f"{endpoint.name}: {meaning} ({answered}): {advice}")
-    if not passes(denied.status):
-        return EngineError(f"{endpoint.name}: does not take the request ({answered}): check --vlm.api and --vlm.model")
-    wait_s = asked_pause_s(denied) or 0.0
-    advice = f"wait {wait_s:.0f} s" if wait_s > LONGEST_PAUSE_S else "wait a while, or raise --vlm.max-retries"
+    if not is_transient(error.status):
+        return EngineError(f"{endpoint.name}: rejected the request ({answered}): check --vlm.api and --vlm.model")
+    wait_s = retry_after_s(error) or 0.0
+    advice = f"wait {wait_s:.0f} s" if wait_s > LONGEST_PAUSE_S else "try again later, or raise --vlm.max-retries"
     return EngineError(f"{endpoint.name}: could not serve the request{_times(retries)} ({answered}): {advice}")
 
 
 def _rule(status: int, text: str) -> _Rule | None:
     """Return what fits; words count before the status, which says less."""
-    rules = [each for each in _RULES if each.lasting or not passes(status)]
+    rules = [each for each in _RULES if each.lasting or not is_transient(status)]
     by_words = (each for each in rules if re.search(each.pattern, text))
     by_status = (each for each in rules if status in each.statuses)
     return next(by_words, None) or next(by_status, None)
 
 
-def _of_loss(endpoint: Endpoint, lost: Lost, retries: int) -> FastSnowError:
-    reason = f" ({_shortened(lost.reason)})" if lost.reason else ""
+def _of_no_response(endpoint: Endpoint, outcome: NoResponse, retries: int) -> FastSnowError:
+    reason = f" ({_shortened(outcome.reason)})" if outcome.reason else ""
     times = _times(retries)
-    match lost.loss:
-        case Loss.TIMED_OUT:
-            said = f"gave no answer within {endpoint.timeout_s:g} s{times}"
-            return EngineError(f"{endpoint.name}: {said}: raise --vlm.timeout-s, or lower --vlm.prompt-budget")
-        case Loss.NOT_REACHED:
+    match outcome.failure:
+        case ConnectionFailure.TIMED_OUT:
+            waited = f"no response within {endpoint.timeout_s:g} s{times}"
+            return EngineError(f"{endpoint.name}: {waited}: raise --vlm.timeout-s, or lower --vlm.prompt-budget")
+        case ConnectionFailure.NOT_REACHED:
             advice = (
-                "check the connection and the proxy settings" if endpoint.own else "start it, or correct --vlm.base-url"
+                "check the connection and the proxy settings"
+                if endpoint.own
+                else "start the server, or correct --vlm.base-url"
             )
             return EngineError(f"{endpoint.name}: cannot be reached{reason}: {advice}")
-        case Loss.BROKE_OFF:
-            return EngineError(f"{endpoint.name}: the connection broke off{times}{reason}: check server and proxy")
+        case ConnectionFailure.BROKE_OFF:
+            return EngineError(f"{endpoint.name}: connection lost{times}{reason}: check server and proxy")
 
 
 def _times(retries: int) -> str:
     return f", {retries + 1} times" if retries else ""
 
 
-def said(body: str) -> tuple[str, Sequence[str]]:
+def error_text(body: str) -> tuple[str, Sequence[str]]:
     """Return the message of an error's body, and the codes beside it, in any of the forms that servers use."""
     try:
-        read = untrusted_json.loads(body)
+        value = untrusted_json.loads(body)
     except InputError:
         return _shortened(re.sub(r"<[^>]*>", " ", body[:_LONGEST_PAGE])), ()
-    if isinstance(read, list) and read:
-        read = read[0]
-    error = read.get("error", read) if isinstance(read, dict) else read
+    if isinstance(value, list) and value:
+        value = value[0]
+    error = value.get("error", value) if isinstance(value, dict) else value
     if not isinstance(error, dict):
         return _shortened(str(error)), ()
     marks = [str(error[each]) for each in ("code", "type", "param", "status") if error.get(each)]

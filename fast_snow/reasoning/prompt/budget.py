@@ -51,7 +51,7 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class View:
+class GraphExcerpt:
     """As much of a graph as a prompt holds."""
 
     graph: SceneGraph
@@ -59,7 +59,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
+class TokenMeter:
     """How many tokens the text of a view takes.
 
     Attributes:
@@ -94,7 +94,7 @@ def needed(graph: SceneGraph, question: str) -> frozenset[int]:
     return frozenset(named & graph.tracks.keys()) or frozenset(graph.tracks)
 
 
-def fit(graph: SceneGraph, necessary: frozenset[int], room: int, measure: Measure) -> View | None:
+def fit(graph: SceneGraph, necessary: frozenset[int], room: int, measure: TokenMeter) -> GraphExcerpt | None:
     """Return as much of a graph as there is room for.
 
     Args:
@@ -106,17 +106,17 @@ def fit(graph: SceneGraph, necessary: frozenset[int], room: int, measure: Measur
     Returns:
         The view; None where even a single frame is too long.
     """
-    if _fits(View(graph=_only(graph, necessary)), room, measure):
+    if _fits(GraphExcerpt(graph=_only(graph, necessary)), room, measure):
         return _most_recent(graph, necessary, room, measure)
     return next((view for view in _reduced(graph, necessary, measure) if _fits(view, room, measure)), None)
 
 
-def _most_recent(graph: SceneGraph, necessary: frozenset[int], room: int, measure: Measure) -> View:
+def _most_recent(graph: SceneGraph, necessary: frozenset[int], room: int, measure: TokenMeter) -> GraphExcerpt:
     """Keep the necessary objects and as many of the others as fit, those last seen most recently first."""
     others = [track for track in graph.tracks.values() if track.object_id not in necessary]
     others.sort(key=lambda track: (-track.theta[1], track.object_id))
     kept = set(necessary)
-    room -= _tokens(View(graph=_only(graph, necessary)), measure) if others else 0
+    room -= _tokens(GraphExcerpt(graph=_only(graph, necessary)), measure) if others else 0
     for track in others:
         if len(track.observations) * measure.fewest_per_observation > room:
             break
@@ -125,24 +125,24 @@ def _most_recent(graph: SceneGraph, necessary: frozenset[int], room: int, measur
             break
         kept.add(track.object_id)
     gone = tuple(sorted(graph.tracks.keys() - kept))
-    return View(graph=_only(graph, frozenset(kept)), left_out=LeftOut(objects=gone))
+    return GraphExcerpt(graph=_only(graph, frozenset(kept)), left_out=LeftOut(objects=gone))
 
 
-def _reduced(graph: SceneGraph, necessary: frozenset[int], measure: Measure) -> Iterator[View]:
+def _reduced(graph: SceneGraph, necessary: frozenset[int], measure: TokenMeter) -> Iterator[GraphExcerpt]:
     """Yield ever less of the necessary objects."""
     rest = _only(graph, necessary)
     left_out = LeftOut(objects=tuple(sorted(graph.tracks.keys() - necessary)), tau=measure.tau_may_go)
     if measure.tau_may_go:
-        yield View(graph=rest, left_out=left_out)
+        yield GraphExcerpt(graph=rest, left_out=left_out)
     every, end = 2, int(graph.ego.t[-1]) if len(graph.ego) else 0
     while every <= 2 * end:
-        yield View(graph=_thinned(rest, every), left_out=replace(left_out, every=every))
+        yield GraphExcerpt(graph=_thinned(rest, every), left_out=replace(left_out, every=every))
         every *= 2
     last = max((track.theta[1] for track in rest.tracks.values()), default=end)
     length = (end + 1) // 2
     while length > 0:
         span = (max(0, last - length + 1), last)
-        yield View(graph=rest.window(t=last, length=length), left_out=replace(left_out, span=span))
+        yield GraphExcerpt(graph=rest.window(t=last, length=length), left_out=replace(left_out, span=span))
         length //= 2
 
 
@@ -169,12 +169,12 @@ def _thinned(graph: SceneGraph, every: int) -> SceneGraph:
     return replace(graph, ego=graph.ego[(t % every == 0) | at_end], tracks=MappingProxyType(tracks))
 
 
-def _fits(view: View, room: int, measure: Measure) -> bool:
+def _fits(view: GraphExcerpt, room: int, measure: TokenMeter) -> bool:
     observations = sum(len(track.observations) for track in view.graph.tracks.values())
     at_least = observations * measure.fewest_per_observation + len(view.graph.ego) * measure.fewest_per_pose
     return at_least <= room and _tokens(view, measure) <= room
 
 
-def _tokens(view: View, measure: Measure) -> int:
+def _tokens(view: GraphExcerpt, measure: TokenMeter) -> int:
     tau = not view.left_out.tau
     return measure.cameras(view.graph) + sum(measure.track(track, tau) for track in view.graph.tracks.values())

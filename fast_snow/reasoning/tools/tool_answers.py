@@ -17,7 +17,6 @@ Value = float | int | str | bool | tuple[float, ...] | tuple[int, ...] | tuple[s
 Parameters = ParamSpec("Parameters")
 
 DEGREES: Final = "degrees"
-SECONDS: Final = "seconds"
 _MOST_EVIDENCE: Final = 40
 _DIGITS: Final = 5
 
@@ -39,8 +38,8 @@ class Unknowable(Exception):  # noqa: N818 (no error: it becomes the answer "unk
     """The graph does not tell; the message says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
+@dataclass(frozen=True, slots=True)
+class NamedValue:
     """A named number, or word, beside the answer.
 
     Attributes:
@@ -60,11 +59,16 @@ class Figure:
         return _measured(self.value, self.unit, self.sigma)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+@dataclass(frozen=True, slots=True)
+class ListEntry:
     """What is said of one object, event or span of a list."""
 
-    figures: tuple[Figure, ...]
+    figures: tuple[NamedValue, ...]
+
+    @classmethod
+    def of(cls, *further: NamedValue, **values: Value) -> "ListEntry":
+        """Return an entry of exact values without unit, by name, and further figures behind them."""
+        return cls((*(NamedValue(name, value) for name, value in values.items()), *further))
 
     def as_json(self) -> dict[str, Any]:
         """Return a flat object; a sigma stands behind its figure as NAME_uncertainty."""
@@ -77,7 +81,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class ToolAnswer:
     """The answer of a spatial tool.
 
     Attributes:
@@ -98,49 +102,49 @@ class Finding:
     sigma: float | tuple[float, ...] | None = None
     frame: Frame | None = None
     evidence: tuple[int, ...] = ()
-    figures: tuple[Figure, ...] = ()
-    entries: tuple[Entry, ...] = ()
+    figures: tuple[NamedValue, ...] = ()
+    entries: tuple[ListEntry, ...] = ()
     notes: tuple[str, ...] = ()
     reason: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the finding as JSON; of much evidence, some that are spread evenly, and how many there are."""
+        """Return the answer as JSON; of much evidence, some that are spread evenly, and how many there are."""
         if self.value is None:
             return {"value": "unknown", "reason": self.reason, "evidence": []}
-        found = _measured(self.value, self.unit, self.sigma)
+        answer = _measured(self.value, self.unit, self.sigma)
         if self.frame is not None:
-            found["frame"] = str(self.frame)
-        found |= {each.name: each.as_json() for each in self.figures}
+            answer["frame"] = str(self.frame)
+        answer |= {each.name: each.as_json() for each in self.figures}
         if self.entries:
-            found["entries"] = [each.as_json() for each in self.entries]
+            answer["entries"] = [each.as_json() for each in self.entries]
         if self.notes:
-            found["notes"] = list(self.notes)
-        found["evidence"] = _spread(self.evidence)
+            answer["notes"] = list(self.notes)
+        answer["evidence"] = _spread(self.evidence)
         if len(self.evidence) > _MOST_EVIDENCE:
-            found["evidence_count"] = len(self.evidence)
-        return found
+            answer["evidence_count"] = len(self.evidence)
+        return answer
 
 
-def finding(tool: Callable[Parameters, Finding]) -> Callable[Parameters, Finding]:
+def spatial_tool(tool: Callable[Parameters, ToolAnswer]) -> Callable[Parameters, ToolAnswer]:
     """Make a tool answer "unknown" where the graph does not tell."""
 
     @wraps(tool)
-    def told(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Finding:
+    def answered(*args: Parameters.args, **kwargs: Parameters.kwargs) -> ToolAnswer:
         try:
             # Documents may hold any finite float32; what overflows is caught as not finite where it is decided.
             with np.errstate(all="ignore"):
                 return _finite(tool(*args, **kwargs))
         except Unknowable as why:
-            return Finding(value=None, reason=str(why))
+            return ToolAnswer(value=None, reason=str(why))
 
-    return told
+    return answered
 
 
-def _finite(found: Finding) -> Finding:
-    numbers = [found.value, found.sigma, *(x for each in found.figures for x in (each.value, each.sigma))]
-    numbers += [x for entry in found.entries for each in entry.figures for x in (each.value, each.sigma)]
+def _finite(answer: ToolAnswer) -> ToolAnswer:
+    numbers = [answer.value, answer.sigma, *(x for each in answer.figures for x in (each.value, each.sigma))]
+    numbers += [x for entry in answer.entries for each in entry.figures for x in (each.value, each.sigma)]
     if all(math.isfinite(x) for each in numbers for x in _floats(each)):
-        return found
+        return answer
     raise Unknowable("the graph's numbers are too large to reckon with, or its cameras are unknown there")
 
 
@@ -154,18 +158,18 @@ def length_unit(graph: SceneGraph) -> str:
     return "m" if graph.metric else "scene units"
 
 
-def times(t: Iterable[int] | Int[np.ndarray, " n"]) -> tuple[int, ...]:
+def evidence_frames(t: Iterable[int] | Int[np.ndarray, " n"]) -> tuple[int, ...]:
     """Return frames as evidence: in order, each once."""
     return tuple(sorted({int(each) for each in t}))
 
 
 def _measured(value: Value, unit: str, sigma: float | tuple[float, ...] | None) -> dict[str, Any]:
-    measured: dict[str, Any] = {"value": _number(value)}
+    world_measurements: dict[str, Any] = {"value": _number(value)}
     if unit:
-        measured["unit"] = unit
+        world_measurements["unit"] = unit
     if sigma is not None:
-        measured["uncertainty"] = _number(sigma)
-    return measured
+        world_measurements["uncertainty"] = _number(sigma)
+    return world_measurements
 
 
 def _number(value: object) -> Any:  # noqa: ANN401 (any JSON)

@@ -19,7 +19,7 @@ from fast_snow.types import Ego, GridShape, StepToken
 FULL = "*"
 
 
-def numbers(values: Float32[np.ndarray, " n"]) -> list[str]:
+def shortest_numbers(values: Float32[np.ndarray, " n"]) -> list[str]:
     """Write float32 numbers with the fewest digits that read back to them, without a zero before the point.
 
     Raises:
@@ -54,8 +54,8 @@ def camera_lines(ego: Ego) -> Iterator[str]:
 def _rows(rows: Float32[np.ndarray, "n k"]) -> list[str]:
     """Return each row's numbers, separated by spaces; nothing where the whole row is unknown."""
     known = ~np.isnan(rows).all(axis=1)
-    texts, width = iter(numbers(rows[known].ravel())), rows.shape[1]
-    return [" ".join(next(texts) for _ in range(width)) if there else "" for there in known]
+    texts, width = iter(shortest_numbers(rows[known].ravel())), rows.shape[1]
+    return [" ".join(next(texts) for _ in range(width)) if is_known else "" for is_known in known]
 
 
 def observation_lines(observations: Sequence[StepToken], *, shape: bool, cells: Sequence[str]) -> Iterator[str]:
@@ -68,8 +68,8 @@ def observation_lines(observations: Sequence[StepToken], *, shape: bool, cells: 
     """
     if not observations:
         return
-    found = np.array([[o.centroid, o.sigma, o.low, o.high] for o in observations], np.float32)
-    groups = _rows(found.reshape(-1, 3)) if shape else []
+    values = np.array([[o.centroid, o.sigma, o.low, o.high] for o in observations], np.float32)
+    groups = _rows(values.reshape(-1, 3)) if shape else []
     for i, (token, tau) in enumerate(zip(observations, cells, strict=True)):
         fields = (str(token.t), *groups[4 * i : 4 * i + 4], *([tau] if tau else []))
         yield f"{'|'.join(fields)}\n"
@@ -109,7 +109,7 @@ def pixels_per_cell(grid_size: int, analysis_grid: GridShape) -> Int64[np.ndarra
 
 def _values(coverage: Float32[np.ndarray, " n"], pixels: Int64[np.ndarray, " n"]) -> list[str]:
     """Return `*` for a cell that is wholly covered, else its pixels where they give exactly this share, else this."""
-    shares = [text if set(text) & set(".e") else f"{text}." for text in numbers(coverage)]
+    shares = [text if set(text) & set(".e") else f"{text}." for text in shortest_numbers(coverage)]
     inside = np.rint(coverage.astype(np.float64) * pixels).astype(np.int64)
     again = (inside / np.maximum(pixels, 1)).astype(np.float32)
     exact = (again.view(np.uint32) == coverage.view(np.uint32)) & (pixels > 0)

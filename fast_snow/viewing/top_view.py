@@ -16,7 +16,7 @@ OUTLIERS: Final = 0.02
 MARGIN: Final = 0.12
 
 
-def plan(graph: SceneGraph, shown: Sequence[int]) -> dict[str, Any]:
+def top_view(graph: SceneGraph, shown: Sequence[int]) -> dict[str, Any]:
     """Return what the page draws from above, for the frames it shows.
 
     Args:

@@ -1,0 +1,1 @@
+"""The prompt for a question: instructions, the graph as text within a token budget, keyframes, the question."""

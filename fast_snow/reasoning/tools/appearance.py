@@ -1,0 +1,104 @@
+"""How objects look in the image, by their grid cells: where they are, how large, and of which shape."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+
+from fast_snow.reasoning.tools.hypothesis_tests import residuals, robust_sigma
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory
+from fast_snow.types import ReadOnlyArrays, SceneGraph
+
+PixelPositions = Float64[np.ndarray, "n 2"]
+
+_FEW_CELLS: Final = 4.0
+_RESOLVED: Final = 3
+"""Cells along either side from which on a shape can be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Appearance(ReadOnlyArrays):
+    """What an object's grid cells say of its place and size in the image.
+
+    Attributes:
+        centre: u and v in pixels of the analysis grid, weighted by coverage; NaN where there are no cells.
+        area: in cells.
+        spread: root mean square distance of its pixels from the centre along u and v, in pixels.
+        cut: whether it touches the image's border, and may go on beyond.
+        resolved: whether it has enough cells along u and v to tell its shape.
+    """
+
+    centre: PixelPositions
+    area: Float64[np.ndarray, " n"]
+    spread: PixelPositions
+    cut: Bool[np.ndarray, " n"]
+    resolved: Bool[np.ndarray, " n"]
+
+
+def appearance(graph: SceneGraph, trajectory: ObjectTrajectory) -> Appearance:
+    """Read an object's place and size in the image from tau."""
+    height, width = graph.analysis_grid
+    cell = np.array([width, height]) / graph.grid_size
+    rows = [_moments(each.row, each.col, each.coverage, graph.grid_size) for each in trajectory.token]
+    moments = np.array(rows, np.float64).reshape(-1, 7)
+    return Appearance(
+        centre=(moments[:, :2] + 0.5) * cell - 0.5,
+        area=moments[:, 2],
+        spread=moments[:, 3:5] * cell,
+        cut=moments[:, 5] > 0,
+        resolved=moments[:, 6] > 0,
+    )
+
+
+def _moments(
+    row: UInt8[np.ndarray, " c"], col: UInt8[np.ndarray, " c"], coverage: Float32[np.ndarray, " c"], grid_size: int
+) -> tuple[float, float, float, float, float, bool, bool]:
+    share = np.clip(coverage.astype(np.float64), 0.0, 1.0)
+    area = float(share.sum())
+    if not area > 0:
+        return np.nan, np.nan, 0.0, np.nan, np.nan, False, False
+    cells = np.stack([col, row]).astype(np.float64)
+    u, v = cells @ share / area
+    du, dv = np.sqrt(((cells - [[u], [v]]) ** 2) @ share / area + 1 / 12)
+    cut = cells.min() <= 0 or cells.max() >= grid_size - 1
+    resolved = min(len(np.unique(each)) for each in cells) >= _RESOLVED
+    return u, v, area, du, dv, bool(cut), resolved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LogSeries(ReadOnlyArrays):
+    """A property of an object's look in some frames, as natural logarithms."""
+
+    t: Int64[np.ndarray, " n"]
+    value: Float64[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    @property
+    def jitter(self) -> float:
+        """Its noise from frame to frame."""
+        deviations, _ = residuals(self.t.astype(np.float64), self.value[:, None])
+        return robust_sigma(np.abs(deviations))
+
+
+def apparent_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> LogSeries:
+    """Return how large an object looks, as a length, where the image's border does not cut it.
+
+    Its cells tell, or its number of measured pixels where there are few cells.
+    """
+    cells = appearance(graph, trajectory)
+    pixels = np.array([each.num_points for each in trajectory.token], np.float64)
+    usable = (cells.area > 0) & ~cells.cut
+    few = usable.any() and cells.area[usable].min() < _FEW_CELLS and (pixels[usable] > 0).all()
+    area = (pixels if few else cells.area)[usable]
+    return LogSeries(t=trajectory.t[usable], value=np.log(area) / 2)
+
+
+def aspect_ratio(graph: SceneGraph, trajectory: ObjectTrajectory, *, resolved: bool = True) -> LogSeries:
+    """Return an object's width over its height in the image where it is not cut and, if wanted, resolved."""
+    cells = appearance(graph, trajectory)
+    usable = (cells.resolved if resolved else cells.area > 0) & ~cells.cut
+    spread = cells.spread[usable]
+    return LogSeries(t=trajectory.t[usable], value=np.log(spread[:, 0] / spread[:, 1]))

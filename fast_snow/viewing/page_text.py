@@ -1,0 +1,196 @@
+"""What the page says: facts about the run, and one table row per object. The template escapes all of it."""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from jaxtyping import Float64
+
+from fast_snow.types import SceneGraph, StepToken, Track
+
+ENDS: Final = 5
+"""Observations at either end of a track whose median position counts as its end: one alone is too noisy."""
+COLUMNS: Final = (
+    ("object", "Object"),
+    ("seen", "Seen"),
+    ("count", "Observations"),
+    ("position", "Mean position x, y, z"),
+    ("size", "Size x \N{MULTIPLICATION SIGN} y \N{MULTIPLICATION SIGN} z"),
+    ("moved", "Net movement"),
+    ("speed", "Mean speed"),
+)
+"""Class and heading of each column of the table."""
+_DASH: Final = "\N{EN DASH}"
+_TIMES: Final = " \N{MULTIPLICATION SIGN} "
+
+
+class Fact(NamedTuple):
+    """A line about the run: a label, and text of which a part may stand out."""
+
+    label: str
+    text: str
+    strong: str = ""
+    rest: str = ""
+
+
+class TableRow(NamedTuple):
+    """One object in the table; `cells` are those of all columns but the first."""
+
+    object_id: int
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackSummary:
+    """One object over the whole clip; lengths in the unit of the world.
+
+    Attributes:
+        object_id: global id.
+        count: how many observations there are.
+        first_s: when it was first seen, in seconds; NaN where times are unknown.
+        last_s: when it was last seen.
+        position: mean of its centroids.
+        size: median extent along each world axis.
+        moved: straight distance between where it was first and last seen.
+        speed: `moved` per second; NaN where it was seen too briefly.
+    """
+
+    object_id: int
+    count: int
+    first_s: float
+    last_s: float
+    position: Float64[np.ndarray, "3"]
+    size: Float64[np.ndarray, "3"]
+    moved: float
+    speed: float
+
+
+def headline(run: Mapping[str, Any]) -> str:
+    """Return the name of the input."""
+    return str(_mapping(run, "input").get("name") or "4D scene graph")
+
+
+def run_facts(graph: SceneGraph, run: Mapping[str, Any], shown: int, images_of: str = "") -> list[Fact]:
+    """Return what the page says of the run; what the record lacks is left out.
+
+    Args:
+        graph: the scene graph.
+        run: the record of the run (untrusted).
+        shown: number of frames on the page.
+        images_of: origin of the images.
+    """
+    seconds = {str(k): v for k, v in _mapping(run, "stage_seconds").items() if isinstance(v, (int, float))}
+    unknown_scale = Fact("Lengths", "in one unknown scale ", "u", ": compare them with each other, not with metres")
+    facts = (
+        Fact("Clip", _extent(graph, shown)),
+        Fact("Pictures", images_of),
+        Fact("Lengths", "in metres") if graph.metric else unknown_scale,
+        Fact("Depth", "; ".join(graph.depth_origin)),
+        *(
+            Fact(str(slot).capitalize(), "", str(use.get("name", "")), f" {use.get('meaning', '')}")
+            for slot, use in _mapping(run, "engines").items()
+            if isinstance(use, Mapping)
+        ),
+        Fact("Time", ", ".join(f"{stage} {fixed(value, 1)} s" for stage, value in seconds.items() if value)),
+    )
+    return [fact for fact in facts if any(fact[1:])]
+
+
+def run_warnings(run: Mapping[str, Any]) -> list[str]:
+    """Return the warnings of the run."""
+    notes = run.get("warnings")
+    return [str(note) for note in notes] if isinstance(notes, list) else []
+
+
+def _extent(graph: SceneGraph, shown: int) -> str:
+    observations = sum(len(track.observations) for track in graph.tracks.values())
+    parts = [_counted(graph.num_frames, "frame")]
+    if graph.num_frames and math.isfinite(graph.ego.time_s[-1]):
+        parts.append(f"{fixed(float(graph.ego.time_s[-1] - graph.ego.time_s[0]), 1)} s")
+    parts += [_counted(len(graph.tracks), "object"), _counted(observations, "observation")]
+    if shown < graph.num_frames:
+        parts.append(f"{_counted(shown, 'frame')} shown, evenly spread")
+    return ", ".join(parts)
+
+
+def table_rows(graph: SceneGraph) -> list[TableRow]:
+    """Return the table of tracks, in the order of the graph."""
+    summaries = summarize(graph)
+    unit = "m" if graph.metric else "u"
+    decimals = 2 if graph.metric else _decimals(summaries)
+    return [TableRow(summary.object_id, _cells(summary, unit, decimals)) for summary in summaries]
+
+
+def _cells(summary: TrackSummary, unit: str, decimals: int) -> tuple[str, ...]:
+    def lengths(values: Sequence[float], between: str = ", ") -> str:
+        return between.join(fixed(value, decimals) for value in values)
+
+    return (
+        _span(summary.first_s, summary.last_s),
+        str(summary.count),
+        lengths(summary.position.tolist()),
+        f"{lengths(summary.size.tolist(), _TIMES)} {unit}",
+        f"{fixed(summary.moved, decimals)} {unit}",
+        f"{fixed(summary.speed, decimals)} {unit}/s" if math.isfinite(summary.speed) else _DASH,
+    )
+
+
+def _decimals(summaries: Sequence[TrackSummary]) -> int:
+    """Return how many decimals tell objects of an unknown scale apart: a hundredth of their usual size."""
+    sizes = [float(summary.size.max()) for summary in summaries]
+    usual = statistics.median(sizes) if sizes else 0.0
+    return min(9, max(0, 2 - math.floor(math.log10(usual)))) if usual > 0 else 2
+
+
+def _span(first_s: float, last_s: float) -> str:
+    return f"{fixed(first_s, 1)} {_DASH} {fixed(last_s, 1)} s" if math.isfinite(first_s) else _DASH
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Return a number with a fixed number of decimals and a true minus sign."""
+    text = f"{value:.{decimals}f}"
+    return text.removeprefix("-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _mapping(run: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = run.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def summarize(graph: SceneGraph) -> tuple[TrackSummary, ...]:
+    """Return a summary of each track, in the order of the graph."""
+    time_s = dict(zip(graph.ego.t.tolist(), graph.ego.time_s.tolist(), strict=True))
+    return tuple(_summary(track, time_s) for track in graph.tracks.values())
+
+
+def _summary(track: Track, time_s: dict[int, float]) -> TrackSummary:
+    observations = track.observations
+    ends = min(ENDS, (len(observations) + 1) // 2)
+    first, last = observations[:ends], observations[-ends:]
+    moved = float(np.linalg.norm(_place(last) - _place(first)))
+    elapsed = _moment(last, time_s) - _moment(first, time_s)
+    return TrackSummary(
+        object_id=track.object_id,
+        count=len(observations),
+        first_s=time_s[observations[0].t],
+        last_s=time_s[observations[-1].t],
+        position=np.asarray(np.mean([each.centroid for each in observations], axis=0, dtype=np.float64)),
+        size=np.median([each.high - each.low for each in observations], axis=0).astype(np.float64),
+        moved=moved,
+        speed=moved / elapsed if elapsed > 0 else float("nan"),
+    )
+
+
+def _place(observations: Sequence[StepToken]) -> Float64[np.ndarray, "3"]:
+    return np.asarray(np.median([each.centroid for each in observations], axis=0), dtype=np.float64)
+
+
+def _moment(observations: Sequence[StepToken], time_s: dict[int, float]) -> float:
+    return float(np.mean([time_s[each.t] for each in observations]))
