@@ -99,16 +99,16 @@ def load_rows(path: Path) -> DatasetFile:
         InputError: the file cannot be read, is none of these, or has no row, and one line names the place.
     """
     if path.suffix == ".jsonl":
-        found = tuple(_lines(path))
+        rows = tuple(_lines(path))
     else:
         content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
         inner = content.get("questions", [content]) if isinstance(content, dict) else content
         if not isinstance(inner, list):
             raise InputError(f"{path}: is {short(inner)}, expected a list of objects")
-        found = tuple(_row(each, f"{path}, row {number}") for number, each in enumerate(inner, start=1))
-    if not found:
+        rows = tuple(_row(each, f"{path}, row {number}") for number, each in enumerate(inner, start=1))
+    if not rows:
         raise InputError(f"{path}: has no rows, expected questions or answers")
-    return DatasetFile(path=path, rows=found)
+    return DatasetFile(path=path, rows=rows)
 
 
 def _lines(path: Path) -> Iterator[DatasetRow]:

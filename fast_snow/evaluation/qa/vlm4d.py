@@ -56,8 +56,8 @@ def _split(row: DatasetRow, path: Path) -> str:
     video = row.values.get("video")
     published = _PUBLISHED.search(video) if isinstance(video, str) else None
     hints = (row.values.get("split"), published and published[1], path.name, path.absolute().parent.name)
-    found = (_SPLIT.search(each) for each in hints if isinstance(each, str))
-    first = next((each for each in found if each), None)
+    matches = (_SPLIT.search(each) for each in hints if isinstance(each, str))
+    first = next((each for each in matches if each), None)
     if first is None:
         raise InputError(
             f"{row.where}: neither the video nor {path.name} tells real from synthetic, expected a file like"

@@ -31,9 +31,9 @@ _THRESHOLDS: Final = np.linspace(0.5, 0.95, 10)
 
 
 def _read(sources: Sequence[DatasetFile]) -> Questions:
-    found = [row for source in sources for row in source.rows]
-    keys = unique_names(row.scalar("id") for row in found)
-    return Questions(asked=tuple(_question(row, key) for row, key in zip(found, keys, strict=True)))
+    rows = [row for source in sources for row in source.rows]
+    keys = unique_names(row.scalar("id") for row in rows)
+    return Questions(asked=tuple(_question(row, key) for row, key in zip(rows, keys, strict=True)))
 
 
 def _question(row: DatasetRow, key: str) -> Question:
@@ -117,13 +117,13 @@ def _mean_of_means(categories: Sequence[str]) -> tuple[Term, ...]:
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read the samples that lmms-eval logs (`vsibench_score`), or rows with `id` and `prediction`."""
-    found = []
+    recorded = []
     for source in map(load_rows, paths):
         samples = [_sample(row) for row in source.rows]
         keys = unique_names(row.scalar("id") for row in samples)
         answers = {key: RecordedAnswer(text=row.scalar("prediction")) for key, row in zip(keys, samples, strict=True)}
-        found.append(select_recorded(source.path.stem, answers, questions))
-    return tuple(found)
+        recorded.append(select_recorded(source.path.stem, answers, questions))
+    return tuple(recorded)
 
 
 def _sample(row: DatasetRow) -> DatasetRow:
