@@ -15,8 +15,18 @@ from typing import Final
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
-from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, scene_of, text_lines, unique_names
+from fast_snow.evaluation.qa.dataset import (
+    Dataset,
+    DatasetFile,
+    DatasetRow,
+    Questions,
+    RecordedAnswer,
+    RecordedAnswers,
+    scene_of,
+    select_recorded,
+    text_lines,
+    unique_names,
+)
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
 

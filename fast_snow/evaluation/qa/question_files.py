@@ -8,8 +8,7 @@ from typing import Final
 from fast_snow.errors import InputError
 from fast_snow.evaluation import manifest as manifests
 from fast_snow.evaluation.ground_truth import TruthKind
-from fast_snow.evaluation.qa.dataset import Dataset, Questions
-from fast_snow.evaluation.qa.dataset_rows import DatasetFile, load_rows
+from fast_snow.evaluation.qa.dataset import Dataset, DatasetFile, Questions, load_rows
 from fast_snow.evaluation.qa.nuscenes_qa import NUSCENES_QA
 from fast_snow.evaluation.qa.robospatial import ROBOSPATIAL
 from fast_snow.evaluation.qa.vlm4d import VLM4D

@@ -16,8 +16,17 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers
-from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, load_rows, scene_of, unique_names
+from fast_snow.evaluation.qa.dataset import (
+    Dataset,
+    DatasetFile,
+    DatasetRow,
+    Questions,
+    RecordedAnswer,
+    RecordedAnswers,
+    load_rows,
+    scene_of,
+    unique_names,
+)
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
 

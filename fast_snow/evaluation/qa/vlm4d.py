@@ -18,8 +18,19 @@ from urllib.parse import unquote
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.answer_extraction import chosen
 from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
-from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
+from fast_snow.evaluation.qa.dataset import (
+    Dataset,
+    DatasetFile,
+    DatasetRow,
+    Questions,
+    RecordedAnswer,
+    RecordedAnswers,
+    as_text,
+    load_rows,
+    scene_of,
+    select_recorded,
+    unique_names,
+)
 from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
 from fast_snow.typed_json import short
 
