@@ -66,6 +66,9 @@ def matching(pattern: str, expected: str) -> Check:
     return Check(lambda value: re.fullmatch(pattern, value) is not None, expected)
 
 
+Sha256 = Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
+
+
 def build_dataclass(kind: type[_T], value: object, where: str, *, complete: bool = False, extra: bool = False) -> _T:
     """Build a value of a type from parsed JSON.
 

@@ -82,8 +82,8 @@ def cluster_points(
 
     if len(xyz) < max(min_cluster_size, min_samples + 1):
         return np.full(len(xyz), NOISE)
-    found = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=min_samples, algorithm="kd_tree", copy=True).fit(xyz)
-    return np.asarray(found.labels_, dtype=np.int64)
+    hdbscan = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=min_samples, algorithm="kd_tree", copy=True)
+    return np.asarray(hdbscan.fit(xyz).labels_, dtype=np.int64)
 
 
 def draw_prompts(

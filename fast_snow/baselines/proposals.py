@@ -53,7 +53,7 @@ def objects_of_frame(
     Returns:
         The objects, those of the first round first.
     """
-    found = ProposedObjects(masks=Masks.empty(geometry.grid), tokens=())
+    objects = ProposedObjects(masks=Masks.empty(geometry.grid), tokens=())
     left = back_project(
         geometry.depth[i],
         geometry.confidence[i],
@@ -66,10 +66,10 @@ def objects_of_frame(
         prompts = _prompts(left, rng, settings)
         if len(prompts) == 0:
             break
-        fresh = drop_repeats(masks_of(prompts), found.masks, iou_thresh=settings.repeat_iou_thresh)
-        found = found.and_also(_encoded(fresh, geometry, i, t=t, config=config, settings=settings))
-        left = left.select(~_inside(left, found.masks))
-    return found
+        fresh = drop_repeats(masks_of(prompts), objects.masks, iou_thresh=settings.repeat_iou_thresh)
+        objects = objects.and_also(_encoded(fresh, geometry, i, t=t, config=config, settings=settings))
+        left = left.select(~_inside(left, objects.masks))
+    return objects
 
 
 def _prompts(points: Cloud, rng: np.random.Generator, settings: SnowConfig) -> Float32[np.ndarray, "k count 2"]:
@@ -77,35 +77,35 @@ def _prompts(points: Cloud, rng: np.random.Generator, settings: SnowConfig) -> F
     return draw_prompts(points.uv, label, count=settings.points_per_cluster, rng=rng)
 
 
-def drop_repeats(found: Detections, before: Masks, *, iou_thresh: float) -> Detections:
+def drop_repeats(detections: Detections, before: Masks, *, iou_thresh: float) -> Detections:
     """Drop masks that are empty or repeat another: one object often has more than one cluster.
 
     Args:
-        found: masks with scores.
+        detections: masks with scores.
         before: masks that stay in any case.
         iou_thresh: two masks above this IoU are one.
 
     Returns:
-        Of masks that repeat each other, the one of the best score; in the order of `found`.
+        Of masks that repeat each other, the one of the best score; in the order of `detections`.
     """
-    visible = np.asarray(area(found.masks) > 0)
-    repeated = np.any(pairwise_iou(found.masks, before) > iou_thresh, axis=1)
-    alike: np.ndarray = pairwise_iou(found.masks, found.masks) > iou_thresh
+    visible = np.asarray(area(detections.masks) > 0)
+    repeated = np.any(pairwise_iou(detections.masks, before) > iou_thresh, axis=1)
+    alike: np.ndarray = pairwise_iou(detections.masks, detections.masks) > iou_thresh
     kept: list[int] = []
-    for i in np.argsort(-found.score, kind="stable").tolist():
+    for i in np.argsort(-detections.score, kind="stable").tolist():
         if visible[i] and not repeated[i] and not alike[i, kept].any():
             kept.append(i)
     index = np.array(sorted(kept), np.int64)
-    return found[index]
+    return detections[index]
 
 
 def _encoded(
-    found: Detections, geometry: Geometry, i: int, *, t: int, config: Config, settings: SnowConfig
+    detections: Detections, geometry: Geometry, i: int, *, t: int, config: Config, settings: SnowConfig
 ) -> ProposedObjects:
     """Describe masks by STEP tokens; those that are too small or implausible fall out and leave their points."""
     observed = observe(
-        found.masks,
-        found.score,
+        detections.masks,
+        detections.score,
         replace(geometry[i], metric=False),  # the limit of length is SNOW's own
         t=t,
         depth_filter=config.depth_filter,
@@ -113,7 +113,7 @@ def _encoded(
     )
     plausible = np.flatnonzero(plausible_shape(observed.tokens, metric=geometry.metric, settings=settings))
     return ProposedObjects(
-        masks=found.masks[observed.index[plausible]], tokens=_at(observed.tokens, plausible.tolist())
+        masks=detections.masks[observed.index[plausible]], tokens=_at(observed.tokens, plausible.tolist())
     )
 
 

@@ -133,9 +133,9 @@ def print_evaluation(report: Report) -> None:
         out.print(f"[red]failed[/]  {where}", highlight=False)
 
 
-def _figure(row: ReportRow, measure: MetricDefinition) -> str:
-    value = row.values.get(measure.name)
-    return measure.show(value) + ("*" if value is not None and says_little(row, measure) else "")
+def _figure(row: ReportRow, metric: MetricDefinition) -> str:
+    value = row.values.get(metric.name)
+    return metric.show(value) + ("*" if value is not None and says_little(row, metric) else "")
 
 
 def _same(row: ReportRow) -> str:
@@ -143,7 +143,7 @@ def _same(row: ReportRow) -> str:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Show one line per measure: A, B, the difference and its interval."""
+    """Show one line per metric: A, B, the difference and its interval."""
     out = console()
     out.print(f"[bold]A[/] {escape(comparison.a)}\n[bold]B[/] {escape(comparison.b)}", highlight=False)
     table = Table(box=None, padding=(0, 2, 0, 0))
@@ -160,10 +160,10 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def _line(each: Difference) -> Sequence[str]:
-    (measure,) = [known for known in METRICS if known.name == each.measure]
-    reach = NO_VALUE if each.low is None else f"{measure.show(each.low)} to {measure.show(each.high)}"
-    values = (measure.show(each.a), measure.show(each.b), measure.show(each.difference))
-    return measure.label, str(each.clips), *values, reach, _verdict(each, measure.better)
+    (metric,) = [known for known in METRICS if known.name == each.metric]
+    reach = NO_VALUE if each.low is None else f"{metric.show(each.low)} to {metric.show(each.high)}"
+    values = (metric.show(each.a), metric.show(each.b), metric.show(each.difference))
+    return metric.label, str(each.clips), *values, reach, _verdict(each, metric.better)
 
 
 def _verdict(each: Difference, better: str) -> str:

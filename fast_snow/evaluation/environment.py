@@ -73,11 +73,11 @@ def _peak(*, fresh_peaks: bool) -> str:
 def versions() -> dict[str, str]:
     """Return the versions of Python and of every package that decides on numbers, where it is installed."""
     names = [*PACKAGES, *METRIC_PACKAGES, *(name for each in ENGINE_PACKAGES.values() for name in each)]
-    found = {"python": platform.python_version()}
+    installed = {"python": platform.python_version()}
     for name in dict.fromkeys(names):
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            installed[name] = version(name)
+    return installed
 
 
 def hardware() -> dict[str, Any]:

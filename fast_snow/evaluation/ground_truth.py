@@ -8,11 +8,10 @@ from typing import Annotated, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from fast_snow.typed_json import entries, in_range, matching, more_than
+from fast_snow.typed_json import Sha256, entries, in_range, matching, more_than
 from fast_snow.types import GridShape, Masks, ReadOnlyArrays
 
 Line = Annotated[str, matching("[^\\x00-\\x1f\\x7f]{1,1000}", "one line of 1 to 1000 characters")]
-Sha256 = Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
 ClassName = Annotated[str, matching("(?s:.{1,100})", "1 to 100 characters")]
 Offset = Annotated[float, in_range(-1000, 1000)]
 

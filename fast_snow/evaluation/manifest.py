@@ -13,13 +13,13 @@ from typing import Annotated, Final, Literal
 from fast_snow import untrusted_json
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import FastSnowWarning, InputError, UserError
-from fast_snow.evaluation.ground_truth import Line, Sha256, Truth, TruthKind, TruthSource
+from fast_snow.evaluation.ground_truth import Line, Truth, TruthKind, TruthSource
 from fast_snow.evaluation.readers.clip_truth import FORMATS_WITH_RATE, TRUTH_FORMATS, read_truth
 from fast_snow.evaluation.readers.data_files import check_relative, data_sha256, locate_data
 from fast_snow.inputs import Input, open_input
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.protocols import Progress, silent
-from fast_snow.typed_json import build_dataclass, entries, in_range, more_than, short
+from fast_snow.typed_json import Sha256, build_dataclass, entries, in_range, more_than, short
 
 _MEANT_FOR: Final = {"exhaustive": (TruthKind.MASKS, TruthKind.BOXES), "intrinsics": (TruthKind.DEPTH,)}
 ImageSide = Annotated[int, in_range(1, 32_768)]
@@ -187,9 +187,9 @@ def _wrong(clip: Clip, root: Path) -> Iterator[str]:
     """Yield files that are missing or differ; where there are none, what reading the clip says."""
     files = [(clip.input.path, clip.input.sha256)] if clip.input else []
     files += [(each.path, each.sha256) for each in clip.truth]
-    found = [what for path, sha256 in files if (what := _differs(root, path, sha256))]
-    yield from found
-    if found:
+    problems = [what for path, sha256 in files if (what := _differs(root, path, sha256))]
+    yield from problems
+    if problems:
         return
     try:
         yield from _off_rate(clip, root)
@@ -200,13 +200,13 @@ def _wrong(clip: Clip, root: Path) -> Iterator[str]:
 
 def _differs(root: Path, path: str, sha256: str | None) -> str | None:
     try:
-        found = locate_data(root, path)
-        digest = None if sha256 is None else data_sha256(found)
+        file = locate_data(root, path)
+        digest = None if sha256 is None else data_sha256(file)
     except UserError as error:
         return str(error)
     if digest == sha256:
         return None
-    return f"{found}: SHA-256 {digest}, expected {sha256}; download it again or correct the manifest"
+    return f"{file}: SHA-256 {digest}, expected {sha256}; download it again or correct the manifest"
 
 
 def _off_rate(clip: Clip, root: Path) -> Iterator[str]:

@@ -149,8 +149,8 @@ def _finished(file: Path) -> RunResult | None:
     """Return the result of an earlier run; None where there is none or it failed."""
     if not file.is_file():
         return None
-    found = parse_result(read_json(file), file)
-    return None if found.error else found
+    result = parse_result(read_json(file), file)
+    return None if result.error else result
 
 
 def _store(file: Path, result: RunResult) -> None:
@@ -235,7 +235,7 @@ def select_cases(manifest: EvaluationManifest, root: Path, names: Sequence[str] 
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"expected some of {', '.join(known)}"
             raise ConfigError(f"--clips: no clip {name!r} in the manifest; {hint}")
-    found = tuple(
+    cases = tuple(
         Case(
             name=clip.name,
             open=partial(manifests.open_clip, clip, root),
@@ -244,9 +244,9 @@ def select_cases(manifest: EvaluationManifest, root: Path, names: Sequence[str] 
         for clip in manifest.clips
         if clip.input is not None and (not names or clip.name in names)
     )
-    if not found:
+    if not cases:
         raise ConfigError("none of these clips has frames to run a system over; name others with --clips")
-    return found
+    return cases
 
 
 def manifest_identity(path: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ def side(system: str, *idf1: float, **about) -> ComparedSystem:
 
 
 def difference(comparison, name: str):
-    (found,) = [each for each in comparison.differences if each.measure == name]
+    (found,) = [each for each in comparison.differences if each.metric == name]
     return found
 
 

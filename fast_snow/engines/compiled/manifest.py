@@ -11,7 +11,7 @@ from typing import Annotated
 from fast_snow import untrusted_json
 from fast_snow.errors import EngineError, InputError
 from fast_snow.limits import SMALL_JSON_FILE
-from fast_snow.typed_json import Check, at_least, build_dataclass, in_range, matching, short
+from fast_snow.typed_json import Check, Sha256, at_least, build_dataclass, in_range, short
 from fast_snow.untrusted_files import open_file
 
 FORMAT_VERSION = 1
@@ -28,13 +28,12 @@ def _names_file(value: str) -> bool:
     return _is_line(value) and value not in (".", "..") and not set(value) & set("/\\:")
 
 
-Line = Annotated[str, Check(_is_line, "one line of text")]
-FileName = Annotated[str, Check(_names_file, "a file name without a folder")]
-Sha256 = Annotated[str, matching("[0-9a-f]{64}", "64 hexadecimal digits")]
-Size = Annotated[int, in_range(1, 2**62)]
-Difference = Annotated[float, at_least(0)]
-Axis = Annotated[int, in_range(0, 2**62)] | Line
-Sizes = tuple[Size, ...]
+_Line = Annotated[str, Check(_is_line, "one line of text")]
+_FileName = Annotated[str, Check(_names_file, "a file name without a folder")]
+_Size = Annotated[int, in_range(1, 2**62)]
+_Difference = Annotated[float, at_least(0)]
+Axis = Annotated[int, in_range(0, 2**62)] | _Line
+Sizes = tuple[_Size, ...]
 Profile = Annotated[
     tuple[Sizes, Sizes, Sizes], Check(lambda sizes: len(set(map(len, sizes))) == 1, "3 lists of sizes of one length")
 ]
@@ -51,7 +50,7 @@ class FileRecord:
         sha256: of its content, in hexadecimal.
     """
 
-    name: FileName
+    name: _FileName
     size_bytes: Annotated[int, in_range(0, 2**62)]
     sha256: Sha256
 
@@ -60,8 +59,8 @@ class FileRecord:
 class TensorRecord:
     """One input or output; an axis of free size has a name instead of a size."""
 
-    name: Line
-    dtype: Line
+    name: _Line
+    dtype: _Line
     shape: tuple[Axis, ...]
 
 
@@ -69,8 +68,8 @@ class TensorRecord:
 class Agreement:
     """Absolute difference from torch over all elements of one output."""
 
-    largest: Difference
-    mean: Difference
+    largest: _Difference
+    mean: _Difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +83,9 @@ class EngineOrigin:
         onnx: the file it was built from.
     """
 
-    gpu: Line
-    compute_capability: Line
-    tensorrt: Line
+    gpu: _Line
+    compute_capability: _Line
+    tensorrt: _Line
     onnx: FileRecord
 
 
@@ -113,19 +112,19 @@ class Manifest:
         origin: of a TensorRT engine; None for ONNX, which runs anywhere.
     """
 
-    model: Line
-    variant: Line
+    model: _Line
+    variant: _Line
     target: Annotated[str, Check(TARGETS.__contains__, " or ".join(TARGETS))]
     precision: Annotated[str, Check(PRECISIONS.__contains__, " or ".join(PRECISIONS))]
-    frame: tuple[Size, Size]
+    frame: tuple[_Size, _Size]
     opset: Annotated[int, at_least(1)]
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
-    profiles: Mapping[Line, Profile]
+    profiles: Mapping[_Line, Profile]
     weights_sha256: Sha256
-    packages: Mapping[Line, Line]
-    tolerance: Mapping[Line, Difference]
-    parity: Mapping[Line, Agreement]
+    packages: Mapping[_Line, _Line]
+    tolerance: Mapping[_Line, _Difference]
+    parity: Mapping[_Line, Agreement]
     artefact: FileRecord
     external: tuple[FileRecord, ...] = ()
     origin: EngineOrigin | None = None

@@ -1,4 +1,4 @@
-"""What is measured, in words: the columns of tables, the axes of plots, the lines of comparisons."""
+"""The metrics, in words: the columns of tables, the axes of plots, the lines of comparisons."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -121,5 +121,5 @@ _PLACES = (
 METRIC_GROUPS: Final = MappingProxyType(
     {"Run": _RUN, "Tracking": _TRACKING, "Camera and depth": _CAMERA, "Objects in space": _PLACES}
 )
-"""The measures of one table each."""
+"""The metrics of one table each."""
 METRICS: Final = tuple(each for group in METRIC_GROUPS.values() for each in group)

@@ -59,14 +59,14 @@ def chosen(reply: str, choices: Mapping[str, str]) -> str | None:
     text = reply.translate(_TYPEWRITTEN).strip()
     for marks in (_FINAL, _OTHER):
         for mark in list(marks.finditer(text))[: -_MOST_MARKS - 1 : -1]:
-            found = _behind(text[mark.end() : mark.end() + _REACH], choices)
-            if found is not _Verdict.SILENT:
-                return found if isinstance(found, str) else None
+            verdict = _behind(text[mark.end() : mark.end() + _REACH], choices)
+            if verdict is not _Verdict.SILENT:
+                return verdict if isinstance(verdict, str) else None
     lines = [line for line in text.splitlines() if line.strip(" *_`#>-")]
     for line in (lines[-1], lines[0]) if lines else ():
-        found = _whole(line, choices)
-        if found is not _Verdict.SILENT:
-            return found if isinstance(found, str) else None
+        verdict = _whole(line, choices)
+        if verdict is not _Verdict.SILENT:
+            return verdict if isinstance(verdict, str) else None
     return _named_in(lines[0], choices) if len(lines) == 1 else None
 
 
@@ -78,8 +78,8 @@ def _behind(text: str, choices: Mapping[str, str]) -> _Found:
     rest = lines[0][_end_of_lead(lines[0]) :]
     if not rest.strip(" .:*_`$\"'") and len(lines) > 1:
         return _behind("\n".join(lines[1:]), choices)
-    found = _letter_at_start(rest, choices)
-    return found if found is not _Verdict.SILENT else _text_in(rest, choices)
+    verdict = _letter_at_start(rest, choices)
+    return verdict if verdict is not _Verdict.SILENT else _text_in(rest, choices)
 
 
 def _end_of_lead(line: str) -> int:
@@ -89,15 +89,15 @@ def _end_of_lead(line: str) -> int:
 
 def _letter_at_start(rest: str, choices: Mapping[str, str]) -> _Found:
     """Judge a letter that is no word of a sentence: nothing follows, or punctuation, its own text, or a reason."""
-    found = _LETTER.match(rest)
-    if found is None or found[1].upper() not in choices:
+    match = _LETTER.match(rest)
+    if match is None or match[1].upper() not in choices:
         return _Verdict.SILENT
-    letter, behind = found[1].upper(), rest[found.end() :]
+    letter, behind = match[1].upper(), rest[match.end() :]
     more = _MORE.match(behind)
     if more is not None and more[1].upper() in choices and more[1].upper() != letter:
         return _Verdict.UNDECIDED
     stands_alone = _ENDS_LETTER.match(behind) or _REASONS.match(behind) or _begins_with(behind, choices[letter])
-    if stands_alone or (found[1].isupper() and found[1] not in _ARTICLE_LIKE):
+    if stands_alone or (match[1].isupper() and match[1] not in _ARTICLE_LIKE):
         return letter
     return _Verdict.SILENT
 
@@ -115,9 +115,9 @@ def _whole(line: str, choices: Mapping[str, str]) -> _Found:
         wanted = _plain(text)
         if plain in (wanted, f"{letter.lower()} {wanted}".strip()):
             return letter
-    found = _LETTER.match(rest)
-    bare = found is not None and not re.search(r"\w", rest[found.end() :])
-    return found[1].upper() if found is not None and bare and found[1].upper() in choices else _Verdict.SILENT
+    match = _LETTER.match(rest)
+    bare = match is not None and not re.search(r"\w", rest[match.end() :])
+    return match[1].upper() if match is not None and bare and match[1].upper() in choices else _Verdict.SILENT
 
 
 def _named_in(line: str, choices: Mapping[str, str]) -> str | None:
@@ -125,8 +125,8 @@ def _named_in(line: str, choices: Mapping[str, str]) -> str | None:
     marked = {next(filter(None, each)).upper() for each in _MARKED.findall(line)} & set(choices)
     if marked:
         return marked.pop() if len(marked) == 1 else None
-    found = _text_in(line, choices)
-    return found if isinstance(found, str) else None
+    verdict = _text_in(line, choices)
+    return verdict if isinstance(verdict, str) else None
 
 
 def _text_in(line: str, choices: Mapping[str, str]) -> _Found:

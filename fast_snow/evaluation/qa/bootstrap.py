@@ -81,11 +81,11 @@ def estimate_scores(
     points, counts = _by_scene(terms, questions, scores)
     means = _resampled(points, counts, seed)
     last = 0
-    found = []
+    estimates = []
     for figure in figures:
         its = slice(last, last := last + len(figure.terms))
-        found.append(_estimate(figure, points[:, its], counts[:, its], means[:, its]))
-    return tuple(found)
+        estimates.append(_estimate(figure, points[:, its], counts[:, its], means[:, its]))
+    return tuple(estimates)
 
 
 def _by_scene(terms: Sequence[Term], questions: Sequence[Question], scores: Sequence[float]) -> tuple[ByScene, ByScene]:
@@ -106,13 +106,13 @@ def _by_scene(terms: Sequence[Term], questions: Sequence[Question], scores: Sequ
 def _resampled(points: ByScene, counts: ByScene, seed: int) -> ByResample:
     """Return the mean under each term in each resample of the scenes; NaN where a resample has no such question."""
     generator, scenes = np.random.default_rng(seed), len(points)
-    found = []
+    means = []
     for _ in range(RESAMPLES // _AT_ONCE if scenes else 0):
         picked = generator.integers(0, scenes, (_AT_ONCE, scenes))
         times = np.stack([np.bincount(each, minlength=scenes) for each in picked]).astype(np.float64)
         of, total = times @ points, times @ counts
-        found.append(np.divide(of, total, out=np.full_like(of, np.nan), where=total > 0))
-    return np.concatenate([np.zeros((0, points.shape[1])), *found])
+        means.append(np.divide(of, total, out=np.full_like(of, np.nan), where=total > 0))
+    return np.concatenate([np.zeros((0, points.shape[1])), *means])
 
 
 def _estimate(figure: OfficialScore, points: ByScene, counts: ByScene, means: ByResample) -> ScoreEstimate:

@@ -115,18 +115,18 @@ def _outcome(each: Request | Response, under_way: Mapping[str, Future[ModelReply
 
 def _ask(request: Request, model: VisionLanguageModel, vlm: VlmConfig, folder: Path) -> ModelReply | FastSnowError:
     try:
-        found = answer_question(
+        answered = answer_question(
             model, request.prompt, request.graph, tools=request.arm.tools, max_rounds=vlm.max_rounds
         )
     except FastSnowError as error:
         return error
     reply = ModelReply(
-        text=found.text,
-        ending=found.ending,
-        usage=found.usage,
-        tools=tuple(each.call.name for each in found.calls),
-        left_out=found.left_out,
-        unread=found.unread,
+        text=answered.text,
+        ending=answered.ending,
+        usage=answered.usage,
+        tools=tuple(each.call.name for each in answered.calls),
+        left_out=answered.left_out,
+        unread=answered.unread,
     )
     about = {"question": request.question.key, "arm": request.arm.name, "model": vlm.model}
     cache_answer(folder, request.digest, reply, about)

@@ -15,8 +15,18 @@ from typing import Final
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
-from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, scene_of, text_lines, unique_names
+from fast_snow.evaluation.qa.dataset import (
+    Dataset,
+    DatasetFile,
+    DatasetRow,
+    Questions,
+    RecordedAnswer,
+    RecordedAnswers,
+    scene_of,
+    select_recorded,
+    text_lines,
+    unique_names,
+)
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
 
@@ -30,9 +40,9 @@ _BETWEEN: Final = " " * 4
 
 
 def _read(sources: Sequence[DatasetFile]) -> Questions:
-    found = [row for source in sources for row in source.rows]
-    keys = unique_names(_key(row.text("sample_token"), row.text("question")) for row in found)
-    return Questions(asked=tuple(_question(row, key) for row, key in zip(found, keys, strict=True)))
+    rows = [row for source in sources for row in source.rows]
+    keys = unique_names(_key(row.text("sample_token"), row.text("question")) for row in rows)
+    return Questions(asked=tuple(_question(row, key) for row, key in zip(rows, keys, strict=True)))
 
 
 def _key(sample: str, question: str) -> str:
@@ -65,22 +75,22 @@ def _score(question: Question, reply: str) -> Mark:
 def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
     groups = sorted({each.category for each in questions})
     kinds = sorted({each.rpartition("_")[0] for each in groups})
-    found = []
+    scores = []
     for kind in kinds:
         hops = [each for each in groups if each.rpartition("_")[0] == kind]
-        found += [mean_over(kind, *hops), *(mean_over(each, each) for each in hops)]
-    return (*found, mean_over("overall", *groups))
+        scores += [mean_over(kind, *hops), *(mean_over(each, each) for each in hops)]
+    return (*scores, mean_over("overall", *groups))
 
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read the text that the official code writes: sample, question, answer and truth, four blanks between them."""
-    found = []
+    recorded = []
     for path in paths:
         fields = [_fields(line, f"{path}, line {i}") for i, line in enumerate(text_lines(path), 1) if line.strip()]
         keys = unique_names(_key(sample, question) for sample, question, _ in fields)
         answers = {key: RecordedAnswer(text=answer) for key, (_, _, answer) in zip(keys, fields, strict=True)}
-        found.append(select_recorded(path.stem, answers, questions))
-    return tuple(found)
+        recorded.append(select_recorded(path.stem, answers, questions))
+    return tuple(recorded)
 
 
 def _fields(line: str, where: str) -> tuple[str, str, str]:

@@ -61,10 +61,10 @@ def plan_questions(questions: Sequence[Question], runs: Path, videos: Path | Non
     Raises:
         InputError: nothing can be asked, or names of scenes do not fit the folders.
     """
-    found = find_runs(questions, runs)
-    missing = [each for each in questions if each.scene not in found]
+    found_runs = find_runs(questions, runs)
+    missing = [each for each in questions if each.scene not in found_runs]
     found_videos = {} if videos is None else find_videos(missing, videos)
-    can = [each for each in questions if each.scene in found or each.scene in found_videos]
+    can = [each for each in questions if each.scene in found_runs or each.scene in found_videos]
     if not can:
         hint = "make one with fast-snow infer, or name the videos with --videos" if videos is None else f"nor {videos}"
         raise InputError(f"{runs}: no run of any scene, expected folders like {runs / questions[0].scene}; {hint}")
@@ -72,7 +72,7 @@ def plan_questions(questions: Sequence[Question], runs: Path, videos: Path | Non
     scenes = {each.scene for each in asked}
     return Plan(
         asked=tuple(asked),
-        runs={scene: path for scene, path in found.items() if scene in scenes},
+        runs={scene: path for scene, path in found_runs.items() if scene in scenes},
         videos={scene: path for scene, path in found_videos.items() if scene in scenes},
         without=len(questions) - len(can),
     )

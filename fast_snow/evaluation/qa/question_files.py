@@ -8,8 +8,7 @@ from typing import Final
 from fast_snow.errors import InputError
 from fast_snow.evaluation import manifest as manifests
 from fast_snow.evaluation.ground_truth import TruthKind
-from fast_snow.evaluation.qa.dataset import Dataset, Questions
-from fast_snow.evaluation.qa.dataset_rows import DatasetFile, load_rows
+from fast_snow.evaluation.qa.dataset import Dataset, DatasetFile, Questions, load_rows
 from fast_snow.evaluation.qa.nuscenes_qa import NUSCENES_QA
 from fast_snow.evaluation.qa.robospatial import ROBOSPATIAL
 from fast_snow.evaluation.qa.vlm4d import VLM4D
@@ -51,15 +50,15 @@ def read_questions(paths: Sequence[Path], root: Path) -> QuestionFiles:
     from_manifest = len(sources) == 1 and "clips" in sources[0].rows[0].values
     if from_manifest:
         sources = [load_rows(path) for path in _named_in(sources[0].path, root)]
-    found = [_dataset(each) for each in sources]
-    for source, dataset in zip(sources, found, strict=True):
-        if dataset is not found[0]:
-            expected = f"{found[0].name} like {sources[0].path}"
+    datasets = [_dataset(each) for each in sources]
+    for source, dataset in zip(sources, datasets, strict=True):
+        if dataset is not datasets[0]:
+            expected = f"{datasets[0].name} like {sources[0].path}"
             raise InputError(f"{source.path}: questions of {dataset.name}, expected {expected}; ask one at a time")
     return QuestionFiles(
-        dataset=found[0],
+        dataset=datasets[0],
         files=tuple(each.path for each in sources),
-        questions=found[0].read(sources),
+        questions=datasets[0].read(sources),
         videos=root if from_manifest else None,
     )
 

@@ -16,8 +16,17 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers
-from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, load_rows, scene_of, unique_names
+from fast_snow.evaluation.qa.dataset import (
+    Dataset,
+    DatasetFile,
+    DatasetRow,
+    Questions,
+    RecordedAnswer,
+    RecordedAnswers,
+    load_rows,
+    scene_of,
+    unique_names,
+)
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
 
@@ -30,12 +39,12 @@ _PAIRS: Final = (re.compile(rf"\({_NUMBER},{_NUMBER}\)"), re.compile(rf"\[{_NUMB
 
 
 def _read(sources: Sequence[DatasetFile]) -> Questions:
-    found = [row for source in sources for row in source.rows]
-    complete = [row for row in found if row.values.get("question") and row.values.get("answer")]
+    rows = [row for source in sources for row in source.rows]
+    complete = [row for row in rows if row.values.get("question") and row.values.get("answer")]
     keys = unique_names(_key(row) for row in complete)
     asked = tuple(_question(row, key) for row, key in zip(complete, keys, strict=True))
     hopeless = (each.key for each in asked if each.form is Form.POINTS and len(polygon(each.truth)) < 3)
-    return Questions(asked=asked, left_out=len(found) - len(complete), hopeless=tuple(hopeless))
+    return Questions(asked=asked, left_out=len(rows) - len(complete), hopeless=tuple(hopeless))
 
 
 def _key(row: DatasetRow) -> str:
@@ -84,9 +93,9 @@ def _pair(value: object) -> ImagePoint | None:
 def first_point(text: str) -> ImagePoint | None:
     """Return the first point that an answer names: (x, y) before [x, y], then whatever the first list begins with."""
     for pattern in _PAIRS:
-        found = pattern.search(text)
-        if found:
-            return float(found[1]), float(found[2])
+        match = pattern.search(text)
+        if match:
+            return float(match[1]), float(match[2])
     _, opened, behind = text.partition("[")
     inside, closed, _ = behind.partition("]")
     value = _literal(f"[{inside.strip()}]") if opened and closed else None
@@ -124,7 +133,7 @@ def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read rows like the dataset's own, whose `answer` is the model's; of equal question and image the last counts."""
-    found = []
+    recorded = []
     for source in map(load_rows, paths):
         by_key = {
             _key(row): RecordedAnswer(text=row.member("answer", str) or None)
@@ -133,8 +142,8 @@ def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[Reco
         }
         answers = {each.key: by_key[base] for each in questions if (base := f"{each.video}: {each.text}") in by_key}
         bases = {f"{each.video}: {each.text}" for each in questions}
-        found.append(RecordedAnswers(model=source.path.stem, answers=answers, unused=len(set(by_key) - bases)))
-    return tuple(found)
+        recorded.append(RecordedAnswers(model=source.path.stem, answers=answers, unused=len(set(by_key) - bases)))
+    return tuple(recorded)
 
 
 ROBOSPATIAL: Final = Dataset(

@@ -43,17 +43,17 @@ def find_runs(questions: Sequence[Question], runs: Path) -> dict[str, Path]:
     Raises:
         InputError: one run would serve two scenes.
     """
-    found: dict[str, Path] = {}
+    folders: dict[str, Path] = {}
     for scene in dict.fromkeys(each.scene for each in questions):
         folder = next((each for each in _below(runs, scene) if (each / output.GRAPH).is_file()), None)
         if folder is not None:
-            found[scene] = folder
+            folders[scene] = folder
     owners: dict[Path, str] = {}
-    for scene, folder in found.items():
+    for scene, folder in folders.items():
         other = owners.setdefault(folder, scene)
         if other != scene:
             raise InputError(f"{folder}: would serve {other} and {scene}; name the folders {other} and {scene}")
-    return found
+    return folders
 
 
 def _below(folder: Path, name: str) -> Iterator[Path]:
@@ -70,12 +70,12 @@ def find_videos(questions: Sequence[Question], videos: Path) -> dict[str, Path]:
     """
     if not videos.is_dir():
         raise InputError(f"{videos}: no such folder; expected the one that the dataset's videos lie in")
-    found = {}
+    paths = {}
     for scene, video in {each.scene: each.video for each in questions if each.video is not None}.items():
         path = next((each for each in _below(videos, video) if each.exists()), None)
         if path is not None:
-            found[scene] = path
-    return found
+            paths[scene] = path
+    return paths
 
 
 def make_runs(

@@ -18,8 +18,19 @@ from urllib.parse import unquote
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.answer_extraction import chosen
 from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
-from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
+from fast_snow.evaluation.qa.dataset import (
+    Dataset,
+    DatasetFile,
+    DatasetRow,
+    Questions,
+    RecordedAnswer,
+    RecordedAnswers,
+    as_text,
+    load_rows,
+    scene_of,
+    select_recorded,
+    unique_names,
+)
 from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
 from fast_snow.typed_json import short
 
@@ -56,8 +67,8 @@ def _split(row: DatasetRow, path: Path) -> str:
     video = row.values.get("video")
     published = _PUBLISHED.search(video) if isinstance(video, str) else None
     hints = (row.values.get("split"), published and published[1], path.name, path.absolute().parent.name)
-    found = (_SPLIT.search(each) for each in hints if isinstance(each, str))
-    first = next((each for each in found if each), None)
+    matches = (_SPLIT.search(each) for each in hints if isinstance(each, str))
+    first = next((each for each in matches if each), None)
     if first is None:
         raise InputError(
             f"{row.where}: neither the video nor {path.name} tells real from synthetic, expected a file like"

@@ -19,8 +19,19 @@ import numpy as np
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.bootstrap import OfficialScore, Term, mean_over
-from fast_snow.evaluation.qa.dataset import Dataset, Questions, RecordedAnswer, RecordedAnswers, select_recorded
-from fast_snow.evaluation.qa.dataset_rows import DatasetFile, DatasetRow, as_text, load_rows, scene_of, unique_names
+from fast_snow.evaluation.qa.dataset import (
+    Dataset,
+    DatasetFile,
+    DatasetRow,
+    Questions,
+    RecordedAnswer,
+    RecordedAnswers,
+    as_text,
+    load_rows,
+    scene_of,
+    select_recorded,
+    unique_names,
+)
 from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
 from fast_snow.typed_json import short
 
@@ -31,9 +42,9 @@ _THRESHOLDS: Final = np.linspace(0.5, 0.95, 10)
 
 
 def _read(sources: Sequence[DatasetFile]) -> Questions:
-    found = [row for source in sources for row in source.rows]
-    keys = unique_names(row.scalar("id") for row in found)
-    return Questions(asked=tuple(_question(row, key) for row, key in zip(found, keys, strict=True)))
+    rows = [row for source in sources for row in source.rows]
+    keys = unique_names(row.scalar("id") for row in rows)
+    return Questions(asked=tuple(_question(row, key) for row, key in zip(rows, keys, strict=True)))
 
 
 def _question(row: DatasetRow, key: str) -> Question:
@@ -117,13 +128,13 @@ def _mean_of_means(categories: Sequence[str]) -> tuple[Term, ...]:
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read the samples that lmms-eval logs (`vsibench_score`), or rows with `id` and `prediction`."""
-    found = []
+    recorded = []
     for source in map(load_rows, paths):
         samples = [_sample(row) for row in source.rows]
         keys = unique_names(row.scalar("id") for row in samples)
         answers = {key: RecordedAnswer(text=row.scalar("prediction")) for key, row in zip(keys, samples, strict=True)}
-        found.append(select_recorded(source.path.stem, answers, questions))
-    return tuple(found)
+        recorded.append(select_recorded(source.path.stem, answers, questions))
+    return tuple(recorded)
 
 
 def _sample(row: DatasetRow) -> DatasetRow:

@@ -37,19 +37,19 @@ def locate_data(root: Path, path: str) -> Path:
         InputError: there is nothing, or a link leads elsewhere.
     """
     check_relative(path)
-    found = root / path
+    located = root / path
     try:
-        if not found.exists():
+        if not located.exists():
             raise InputError(
-                f"{found}: no such file or folder; expected it below the data root: download it or set --root"
+                f"{located}: no such file or folder; expected it below the data root: download it or set --root"
             )
         bounds = root.resolve()
-        for each in (found, *files_below(found)):
+        for each in (located, *files_below(located)):
             if not each.resolve().is_relative_to(bounds):
                 raise InputError(f"{each}: a link that leads out of the data root; replace it by what it points to")
     except (OSError, RuntimeError) as error:  # RuntimeError: a circle of links
-        raise InputError(f"{found}: cannot be read ({getattr(error, 'strerror', error)})") from None
-    return found
+        raise InputError(f"{located}: cannot be read ({getattr(error, 'strerror', error)})") from None
+    return located
 
 
 def files_below(folder: Path) -> Iterator[Path]:
@@ -113,7 +113,7 @@ def numbered_files(folder: Path, ending: str, source: TruthSource, *, custom: in
             f"{shown(folder)}: no folder that can be read ({error.strerror}), expected one of files that end in a"
             f" number and {ending}"
         ) from None
-    found: dict[int, Path] = {}
+    files: dict[int, Path] = {}
     for path in paths:
         if path.name.startswith(".") or not path.name.endswith(ending):
             continue
@@ -123,11 +123,11 @@ def numbered_files(folder: Path, ending: str, source: TruthSource, *, custom: in
         index = source.index(int(number[1]), custom)
         if index is None:
             continue
-        if index in found:
+        if index in files:
             raise InputError(
-                f"{shown(path)}: the same frame number as {shown(Path(found[index].name))}, expected each once"
+                f"{shown(path)}: the same frame number as {shown(Path(files[index].name))}, expected each once"
             )
-        found[index] = path
-    if not found:
+        files[index] = path
+    if not files:
         raise InputError(f"{shown(folder)}: no file of the clip's frames, expected names like 000000{ending}")
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))

@@ -61,7 +61,7 @@ def read_mots_png(folder: Path, source: TruthSource) -> tuple[ObjectsInFrame, ..
         InputError: a file is missing, no id map, or of another size than the first; or classes are asked for that 8
             bits cannot tell.
     """
-    found = []
+    frames = []
     for index, path, ids in _frames(folder, source):
         if ids.dtype == np.uint8 and source.classes:
             raise InputError(
@@ -70,8 +70,8 @@ def read_mots_png(folder: Path, source: TruthSource) -> tuple[ObjectsInFrame, ..
         if ids.dtype == np.uint16:
             counted = np.array([source.counts(str(each)) for each in range(2**16 // _PER_CLASS + 1)])
             ids = np.where(counted[ids // _PER_CLASS] | (ids == IGNORE_16_BIT), ids, 0).astype(np.uint16)
-        found.append(_objects(index, ids, ignore=IGNORE_8_BIT if ids.dtype == np.uint8 else IGNORE_16_BIT))
-    return tuple(found)
+        frames.append(_objects(index, ids, ignore=IGNORE_8_BIT if ids.dtype == np.uint8 else IGNORE_16_BIT))
+    return tuple(frames)
 
 
 def _frames(folder: Path, source: TruthSource) -> Iterator[tuple[int, Path, _Ids]]:

@@ -67,8 +67,8 @@ def read_kitti_text(path: Path, source: TruthSource) -> Labels:
     Raises:
         InputError: a line is damaged, or there is none of the clip's frames.
     """
-    found = ((row.integer(0, "frame"), _from_row(row, source)) for row in read_rows(path, columns=17))
-    return _by_frame(path, source, found)
+    labels = ((row.integer(0, "frame"), _from_row(row, source)) for row in read_rows(path, columns=17))
+    return _by_frame(path, source, labels)
 
 
 def _from_row(row: TextRow, source: TruthSource) -> Label:
@@ -145,9 +145,9 @@ def _from_entry(entry: _Observation, track: int, category: str, offset: np.ndarr
     )
 
 
-def _by_frame(path: Path, source: TruthSource, found: Iterable[tuple[int, Label]]) -> Labels:
+def _by_frame(path: Path, source: TruthSource, entries: Iterable[tuple[int, Label]]) -> Labels:
     labels: dict[int, list[Label]] = defaultdict(list)
-    for frame, label in found:
+    for frame, label in entries:
         index = source.index(frame, custom=0)
         if index is not None and (label.category == IGNORED_CATEGORY or source.counts(label.category)):
             labels[index].append(label)

@@ -79,8 +79,8 @@ def _read(path: Path, source: TruthSource, keep: Callable[[TextRow], bool]) -> t
     )
 
 
-def _objects(index: int, found: list[TextRow]) -> ObjectsInFrame:
-    named = sorted(((row.integer(1, "id"), row) for row in found), key=lambda each: each[0])
+def _objects(index: int, rows: list[TextRow]) -> ObjectsInFrame:
+    named = sorted(((row.integer(1, "id"), row) for row in rows), key=lambda each: each[0])
     refuse_repeats((object_id, row.where) for object_id, row in named)
     for _, row in named:
         if min(row.numbers(4, 6, "width or height")) <= 0:

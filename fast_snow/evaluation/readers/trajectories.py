@@ -42,14 +42,14 @@ def read_tum(path: Path, source: TruthSource) -> Trajectory:
     Warns:
         FastSnowWarning: poses are left out, or time stamps are not in seconds.
     """
-    found = []
+    rows = []
     for row in read_rows(path, columns=8):
         time = row.number(0, "the time stamp")
         pose = row.numbers_or_nan(1, 8, "tx ty tz qx qy qz qw")
         if all(map(math.isfinite, pose)) and abs(math.hypot(*pose[3:]) - 1) > _UNIT_TOLERANCE:
             raise InputError(f"{row.where}: not a rigid pose, expected a unit quaternion at the end")
-        found.append((time, *pose))
-    table: Float64[np.ndarray, "n 8"] = np.array(found, dtype=np.float64).reshape(-1, 8)
+        rows.append((time, *pose))
+    table: Float64[np.ndarray, "n 8"] = np.array(rows, dtype=np.float64).reshape(-1, 8)
     table = _left_out(path, table, np.isfinite(table).all(axis=1), "hold NaN or infinity")
     if not len(table):
         raise InputError(f"{shown(path)}: no pose, expected lines of time tx ty tz qx qy qz qw")
@@ -81,20 +81,20 @@ def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:
     Warns:
         FastSnowWarning: poses are not finite.
     """
-    found: dict[int, Transform] = {}
+    poses: dict[int, Transform] = {}
     lost = 0
     for number, row in enumerate(read_rows(path, columns=16)):
         index = source.index(number, custom=0)
         if index is not None:
             pose = np.array(row.numbers_or_nan(0, 16, "the matrix")).reshape(4, 4)
             if np.isfinite(pose).all():
-                found[index] = rigid(pose, where=row.where)
+                poses[index] = rigid(pose, where=row.where)
             else:
                 lost += 1
     if lost:
-        message = f"{shown(path)}: {lost} of {lost + len(found)} poses hold NaN or infinity and are left out"
+        message = f"{shown(path)}: {lost} of {lost + len(poses)} poses hold NaN or infinity and are left out"
         warnings.warn(message, FastSnowWarning, stacklevel=2)
-    return _at_rate(path, found, fps)
+    return _at_rate(path, poses, fps)
 
 
 def read_7_scenes(folder: Path, source: TruthSource, fps: float) -> Trajectory:
@@ -110,12 +110,12 @@ def read_7_scenes(folder: Path, source: TruthSource, fps: float) -> Trajectory:
     Raises:
         InputError: a file is damaged, or there is none of the clip's frames.
     """
-    found: dict[int, Transform] = {}
+    poses: dict[int, Transform] = {}
     for index, path in numbered_files(folder, ".pose.txt", source).items():
         pose = _matrix(path)
         if np.isfinite(pose).all():
-            found[index] = rigid(pose, where=shown(path))
-    return _at_rate(folder, found, fps)
+            poses[index] = rigid(pose, where=shown(path))
+    return _at_rate(folder, poses, fps)
 
 
 def _matrix(path: Path) -> Transform:

@@ -27,10 +27,10 @@ FEWEST_CLIPS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How far B is from A in one measure.
+    """How far B is from A in one metric.
 
     Attributes:
-        measure: its name.
+        metric: its name.
         clips: how many clips both have it for.
         a: mean over these clips.
         b: likewise.
@@ -39,7 +39,7 @@ class Difference:
         high: its upper end.
     """
 
-    measure: str
+    metric: str
     clips: int
     a: float
     b: float
@@ -50,7 +50,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two systems, measure by measure.
+    """Two systems, metric by metric.
 
     Attributes:
         a: what A is.
@@ -165,7 +165,7 @@ def _check_manifests(a: ComparedSystem, b: ComparedSystem) -> None:
 
 
 def _by_clip(side: ComparedSystem) -> dict[str, dict[str, float]]:
-    """Return the measures of each clip: means over its repeats."""
+    """Return the metrics of each clip: means over its repeats."""
     runs: dict[str, list[RunResult]] = {}
     for each in side.evaluation.outcomes:
         if each.system == side.system and not each.error:
@@ -188,7 +188,7 @@ def _pairs(
 def _difference(name: str, pairs: Float64[np.ndarray, "clips 2"], seed: int) -> Difference:
     low, high = interval(pairs[:, 1] - pairs[:, 0], seed=seed)
     a, b = pairs.mean(axis=0).tolist()
-    return Difference(measure=name, clips=len(pairs), a=a, b=b, difference=b - a, low=low, high=high)
+    return Difference(metric=name, clips=len(pairs), a=a, b=b, difference=b - a, low=low, high=high)
 
 
 def interval(differences: Float64[np.ndarray, " clips"], *, seed: int = 0) -> tuple[float, float] | tuple[None, None]:

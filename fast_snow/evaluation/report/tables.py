@@ -26,8 +26,8 @@ class ReportRow:
         clips: how many clips the row stands for.
         identical: whether all repeats gave the same graph, bit for bit; None where there was one repeat.
         exhaustive: whether truth has every object; of a total, of all clips with objects; None where none has any.
-        values: by measure; the mean over repeats. Of a total: frames per second are all frames over all seconds,
-            latencies are percentiles of all frames, memory is the largest, every other measure is the mean over the
+        values: by metric; the mean over repeats. Of a total: frames per second are all frames over all seconds,
+            latencies are percentiles of all frames, memory is the largest, every other metric is the mean over the
             clips that have it, each counting the same.
         low: the least repeat.
         high: the greatest repeat.
@@ -47,9 +47,9 @@ class ReportRow:
     stage_s: Mapping[str, float]
 
 
-def says_little(row: ReportRow, measure: MetricDefinition) -> bool:
-    """Return whether a measure counts as wrong what a row's truth, which has only some objects, may not tell of."""
-    return measure.needs_all and row.exhaustive is False
+def says_little(row: ReportRow, metric: MetricDefinition) -> bool:
+    """Return whether a metric counts as wrong what a row's truth, which has only some objects, may not tell of."""
+    return metric.needs_all and row.exhaustive is False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +89,16 @@ def tabulate_runs(evaluation: Evaluation) -> Report:
 
 
 def run_metrics(runs: Sequence[RunResult]) -> dict[str, float]:
-    """Return every measure of one run, or of one round over several clips as a total."""
+    """Return every metric of one run, or of one round over several clips as a total."""
     frame_s = np.array([each for run in runs for each in run.frame_s])
     wall_s, frames = sum(run.wall_s for run in runs), sum(run.frames for run in runs)
-    found = {} if wall_s <= 0 else {"fps": frames / wall_s}
+    metrics = {} if wall_s <= 0 else {"fps": frames / wall_s}
     if len(frame_s):
-        found |= {f"p{q}_s": float(np.percentile(frame_s, q)) for q in (50, 95)}
-    found["peak_bytes"] = float(max(run.peak_bytes for run in runs))
+        metrics |= {f"p{q}_s": float(np.percentile(frame_s, q)) for q in (50, 95)}
+    metrics["peak_bytes"] = float(max(run.peak_bytes for run in runs))
     for name in dict.fromkeys(name for run in runs for name in run.metrics):
-        found[name] = float(np.mean([run.metrics[name] for run in runs if name in run.metrics]))
-    return found
+        metrics[name] = float(np.mean([run.metrics[name] for run in runs if name in run.metrics]))
+    return metrics
 
 
 def _of(finished: Iterable[RunResult], clip: str, system: str) -> tuple[RunResult, ...]:
