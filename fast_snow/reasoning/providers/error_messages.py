@@ -63,10 +63,7 @@ _RULES = (
         (401, 403),
     ),
     _Rule(
-        r"at most \d+ image|too many images",
-        "too many images for {model}",
-        "lower --vlm.max-keyframes",
-        lasting=True,
+        r"at most \d+ image|too many images", "too many images for {model}", "lower --vlm.max-keyframes", lasting=True
     ),
     _Rule(
         r"mmproj|not a multimodal|(image|vision|multimodal)\w*( input| content)?s?( is| are)? (not|un)"
