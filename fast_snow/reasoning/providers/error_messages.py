@@ -1,4 +1,4 @@
-"""What a server's error means, and what the user can do about it, in one line."""
+"""One-line messages for errors of a server: what they mean and what to do about it."""
 
 import re
 from collections.abc import Sequence

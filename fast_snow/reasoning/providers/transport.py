@@ -1,4 +1,4 @@
-"""The way to a server: bodies go out, answers come back, and fields that the server does not know are left out."""
+"""Requests to a server: sent with retries, and again without optional fields that it refuses."""
 
 import base64
 import re
@@ -43,10 +43,10 @@ class Transport:
 
     Attributes:
         endpoint: which.
-        retry_policy: how often a request is sent again.
+        retry_policy: number and pauses of retries.
         send: sends a body once.
-        optional_fields: the fields that it can do without.
-        refused: those that it was seen to refuse; it gets them no more.
+        optional_fields: fields that may be left out.
+        refused: names of the fields that it has refused; they are not sent again.
     """
 
     endpoint: Endpoint
