@@ -52,7 +52,7 @@ def run_ask(command: Ask) -> int:
 
 
 def require_answerable(question: str, vlm: VlmConfig) -> None:
-    """Notice before a long run what would keep its question from being answered.
+    """Check before a long run that its question can be asked.
 
     Raises:
         UserError: the question is empty, or the model cannot be opened: usually its key is missing.
@@ -63,7 +63,7 @@ def require_answerable(question: str, vlm: VlmConfig) -> None:
 
 
 def follow_up(folder: Path, question: str, vlm: VlmConfig, *, quiet: bool) -> int:
-    """Answer a question about a run that has just been written, and tell how to ask again where that fails."""
+    """Answer a question about a run that has just been written; errors say how to ask again."""
     again = f'the graph is kept: fast-snow ask {folder} "…"'
     try:
         return run_ask(Ask(out=folder, question=question, vlm=vlm, quiet=quiet))

@@ -1,4 +1,4 @@
-"""The tool loop: the model calls tools and is told what they answer, until it answers the question itself."""
+"""The tool loop: tool calls of the model are executed and answered until it gives its final answer."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from fast_snow.reasoning.conversation import (
 )
 
 MOST_CALLS: Final = 32
-"""Calls of one turn that are answered; the model is told that the others were not."""
+"""Maximum tool calls executed per turn; the others are answered with an error."""
 
 ANSWER_NOW: Final = (
     "All rounds of tool calls are used up and no tools are offered any more. Answer the question now from what you"
@@ -31,7 +31,7 @@ UseTool = Callable[[ToolCall], ToolOutcome]
 
 
 class Ending(Enum):
-    """How a conversation ended; the value is what the user is told."""
+    """How a conversation ended; the value is the message for the user."""
 
     ANSWERED = "the model answered"
     CUT_OFF = "the answer was truncated; raise vlm.max_output_tokens"
@@ -41,7 +41,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsedTool:
-    """A tool call and what came of it."""
+    """A tool call and its outcome."""
 
     call: ToolCall
     outcome: ToolOutcome
@@ -49,7 +49,7 @@ class UsedTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """What was said from the question to the answer.
+    """A conversation from the question to the answer.
 
     Attributes:
         turns: all of it, the model's last turn included.
@@ -63,7 +63,7 @@ class Conversation:
 
     @property
     def text(self) -> str:
-        """The model's last words; empty where it said none."""
+        """The final answer; empty if the model gave none."""
         last = self.turns[-1]
         return last.text if isinstance(last, ModelTurn) else ""
 
@@ -93,11 +93,11 @@ def converse(
 
     Args:
         model: answers.
-        instructions: what the model is told about its role.
+        instructions: the system prompt.
         turn: the question, with what is needed to answer it.
         declarations: the tools on offer; where there are none, the model is asked once.
         use: answers a tool call; a call that is repeated word for word is answered from memory.
-        max_rounds: how often tool calls may go to and fro.
+        max_rounds: maximum rounds of tool calls.
 
     Returns:
         The conversation, which ends with the model's answer or tells why it has none.

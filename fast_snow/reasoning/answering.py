@@ -59,12 +59,12 @@ def ask(
 
     Args:
         source: the folder of a run, what `build_graph` returned, or a graph alone (no pictures go along then).
-        question: in any language.
-        config: its part `vlm` says which model is asked, and how.
-        model: your own model in place of the one that the configuration names.
+        question: the question, in any language.
+        config: its section `vlm` selects and configures the model.
+        model: your own model, in place of the configured one.
 
     Returns:
-        The answer with the tools it used, the frames it rests on, what it consumed, and what had to be left out.
+        The answer with its tool calls, evidence frames, token usage, and what the prompt left out.
 
     Raises:
         UserError: the run or the configuration cannot be used, the key is missing, the provider refuses the question.
@@ -96,7 +96,7 @@ def answer_question(
         prompt: the question, with the graph as text and pictures.
         graph: what the tools measure; all of it, also where the prompt leaves something out.
         tools: whether the model may use the spatial tools.
-        max_rounds: how often tool calls may go to and fro before it must answer.
+        max_rounds: maximum rounds of tool calls before it must answer.
 
     Returns:
         The answer.

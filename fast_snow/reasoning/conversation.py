@@ -1,4 +1,4 @@
-"""What is said between us and a vision-language model, in no provider's own form."""
+"""Messages exchanged with a vision-language model, independent of the provider."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class ImagePart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserTurn:
-    """What we say: text and pictures in reading order."""
+    """A user message: text and images in reading order."""
 
     parts: tuple[TextPart | ImagePart, ...]
 
@@ -49,7 +49,7 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelTurn:
-    """What the model says.
+    """A message of the model.
 
     Attributes:
         text: its words; empty where it only calls tools.
@@ -65,7 +65,7 @@ class ModelTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolOutcome:
-    """What a tool answered, or why it did not.
+    """The result of a tool call, or its error.
 
     Attributes:
         call_id: of the call it answers.
@@ -110,7 +110,7 @@ class ToolDeclaration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What was consumed, as the provider counts it.
+    """Token usage, as counted by the provider.
 
     Attributes:
         requests: how many were answered.
@@ -162,7 +162,7 @@ class VisionLanguageModel(Protocol):
         """Return the model's next turn.
 
         Args:
-            instructions: what the model is told about its role (the system prompt).
+            instructions: the system prompt.
             turns: the conversation so far; it begins with a user turn and does not end with a model turn.
             tools: the tools that the model may call.
 

@@ -1,4 +1,4 @@
-"""A model's tool calls answered from a graph: whatever is wrong with a call is told to the model, and never raised."""
+"""A model's tool calls executed on a graph; errors go back to the model and are never raised."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The page that shows a run: one file without scripts, styles or pictures from elsewhere."""
+"""The HTML page of a run: one self-contained file, rendered from the templates in `page/`."""
 
 import hashlib
 import os

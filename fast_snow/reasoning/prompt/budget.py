@@ -7,7 +7,7 @@
    first and the last of each object.
 4. All but the last frames in which a needed object was seen: a half, a quarter, … of the clip, and all in them.
 
-Each step begins where the one before it was not enough. The first that fits is taken, and is told in words.
+Each step begins where the one before it was not enough. The first that fits is used, and the prompt states it.
 """
 
 import re
@@ -36,7 +36,7 @@ class LeftOut:
     every: int = 1
     span: tuple[int, int] | None = None
 
-    def told(self, graph: SceneGraph) -> tuple[str, ...]:
+    def sentences(self, graph: SceneGraph) -> tuple[str, ...]:
         """Return what is left out of `graph` in sentences; none where nothing is."""
         last_seen = max((graph.tracks[i].theta[1] for i in self.objects), default=0)
         sentences = {

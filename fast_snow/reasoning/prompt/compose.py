@@ -32,7 +32,7 @@ class VlmPrompt:
     """A question, ready to be sent.
 
     Attributes:
-        instructions: what the model is told about its role.
+        instructions: the system prompt.
         turn: the graph, the keyframes and the question.
         tokens: of each part, in the order of the prompt.
         left_out: sentences that say what the graph has but this prompt has not; none where it has all.
@@ -63,7 +63,7 @@ def compose_prompt(
         graph: the scene graph.
         question: what the user asks; data, whatever it holds.
         pictures: keyframes, in order of time.
-        budget: longest prompt in tokens.
+        budget: maximum prompt length in tokens.
         content: how much of the graph the model is shown.
 
     Returns:
@@ -86,7 +86,7 @@ def compose_prompt(
     view = _view(graph, question, budget - sum(each.tokens for each in fixed), content)
     if view is None:
         raise _too_small(budget, fixed)
-    left_out = view.left_out.told(graph)
+    left_out = view.left_out.sentences(graph)
     texts = {"METADATA": metadata_section(graph, content, left_out), **_graph_texts(graph, view, content)}
     return VlmPrompt(
         instructions=system,
@@ -125,7 +125,7 @@ def _tokens(parts: Sequence[TextPart | ImagePart]) -> int:
 def _view(graph: SceneGraph, question: str, room: int, content: PromptContent) -> GraphExcerpt | None:
     """Return what of the graph there is room for beside its metadata; None where not even one frame fits."""
     longest = LeftOut(objects=tuple(graph.tracks), tau=True, every=10**9, span=(10**9, 10**9))
-    room -= count_tokens(metadata_section(graph, content, longest.told(graph)))
+    room -= count_tokens(metadata_section(graph, content, longest.sentences(graph)))
     if content == "frames":
         return GraphExcerpt(graph=graph) if room >= 0 else None
     with_3d = content == "graph"

@@ -1,4 +1,4 @@
-"""What a model is told about its role: how to read the graph, what to rest an answer on, and what is only data."""
+"""The system prompt: how to read the graph, what evidence an answer needs, and what is only data."""
 
 from typing import Final, Literal
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from fast_snow.config import VlmConfig
 from fast_snow.errors import UserError
 from fast_snow.reasoning.conversation import VisionLanguageModel
-from fast_snow.reasoning.providers.endpoint import Endpoint, endpoint
+from fast_snow.reasoning.providers.endpoint import Endpoint, configured_endpoint
 from fast_snow.reasoning.providers.retry import RetryPolicy
 
 __all__ = ["open_model"]
@@ -35,7 +35,7 @@ def open_model(
         UserError: no key is set, or the provider's package is missing.
         ConfigError: the model is another provider's, or the address is none.
     """
-    server = endpoint(config, environ)
+    server = configured_endpoint(config, environ)
     with _opened(server, config, RetryPolicy(max_retries=config.max_retries, pause=pause)) as model:
         yield model
 

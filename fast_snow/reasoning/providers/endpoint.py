@@ -70,7 +70,7 @@ class Endpoint:
     key: Key
 
 
-def endpoint(config: VlmConfig, environ: Mapping[str, str]) -> Endpoint:
+def configured_endpoint(config: VlmConfig, environ: Mapping[str, str]) -> Endpoint:
     """Return the server that the configuration names.
 
     Raises:

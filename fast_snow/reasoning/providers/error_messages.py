@@ -1,4 +1,4 @@
-"""What a server's error means, and what the user can do about it, in one line."""
+"""One-line messages for errors of a server: what they mean and what to do about it."""
 
 import re
 from collections.abc import Sequence
@@ -63,10 +63,7 @@ _RULES = (
         (401, 403),
     ),
     _Rule(
-        r"at most \d+ image|too many images",
-        "too many images for {model}",
-        "lower --vlm.max-keyframes",
-        lasting=True,
+        r"at most \d+ image|too many images", "too many images for {model}", "lower --vlm.max-keyframes", lasting=True
     ),
     _Rule(
         r"mmproj|not a multimodal|(image|vision|multimodal)\w*( input| content)?s?( is| are)? (not|un)"

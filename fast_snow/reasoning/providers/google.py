@@ -45,7 +45,7 @@ from fast_snow.reasoning.providers.response_checks import (
     token_count,
 )
 from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, Response, RetryPolicy
-from fast_snow.reasoning.providers.transport import Transport, encodable, temperature_to_send, usage_of
+from fast_snow.reasoning.providers.transport import RemoteModel, Transport, encodable, temperature_to_send, usage_of
 
 _VERSION = "v1beta"  # the client's own choice differs from release to release
 _CUT_OFF = ("MAX_TOKENS", "CONTINUATION")
@@ -60,39 +60,8 @@ class _Native:
     content: types.Content
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Gemini:
-    """A model behind generateContent.
-
-    Attributes:
-        transport: leads to it.
-        config: says how it is asked.
-    """
-
-    transport: Transport
-    config: VlmConfig
-
-    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
-        """Return the model's next turn; see `VisionLanguageModel`."""
-        declared: list[Any] = [types.Tool(function_declarations=[_function(each) for each in tools])] if tools else []
-        body = {
-            "model": self.config.model,
-            "contents": [_content(before, turn) for before, turn in zip((None, *turns), turns, strict=False)],
-            "config": types.GenerateContentConfig(
-                system_instruction=encodable(instructions) or None,
-                max_output_tokens=self.config.max_output_tokens,
-                tools=declared or None,
-                temperature=temperature_to_send(self.config, self.transport.endpoint),
-                automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
-                automatic_continuation=False,
-                should_return_http_response=True,
-            ),
-        }
-        return _reply(self.transport.endpoint, self.transport.ask(body))
-
-
 @contextmanager
-def open_gemini(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[Gemini]:
+def open_gemini(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[RemoteModel]:
     """Open a model behind generateContent."""
     with http_client(endpoint.timeout_s) as connection:
         options = types.HttpOptions(
@@ -106,7 +75,27 @@ def open_gemini(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy
             def send(body: Mapping[str, Any]) -> Attempt:
                 return _attempt(client, body)
 
-            yield Gemini(transport=Transport(endpoint=endpoint, retry_policy=retry_policy, send=send), config=config)
+            transport = Transport(endpoint=endpoint, retry_policy=retry_policy, send=send)
+            yield RemoteModel(config=config, transport=transport, request=_request, reply=_reply)
+
+
+def _request(
+    config: VlmConfig, endpoint: Endpoint, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration]
+) -> Mapping[str, Any]:
+    declared: list[Any] = [types.Tool(function_declarations=[_function(each) for each in tools])] if tools else []
+    return {
+        "model": config.model,
+        "contents": [_content(before, turn) for before, turn in zip((None, *turns), turns, strict=False)],
+        "config": types.GenerateContentConfig(
+            system_instruction=encodable(instructions) or None,
+            max_output_tokens=config.max_output_tokens,
+            tools=declared or None,
+            temperature=temperature_to_send(config, endpoint),
+            automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
+            automatic_continuation=False,
+            should_return_http_response=True,
+        ),
+    }
 
 
 def _attempt(client: genai.Client, body: Mapping[str, Any]) -> Attempt:

@@ -4,12 +4,10 @@ Answers are taken whole, not streamed: a turn is acted on only when it is comple
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
-
-import openai
 
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError
@@ -26,7 +24,7 @@ from fast_snow.reasoning.conversation import (
 )
 from fast_snow.reasoning.providers.endpoint import Endpoint
 from fast_snow.reasoning.providers.error_messages import error_text
-from fast_snow.reasoning.providers.openai_client import attempt, open_client
+from fast_snow.reasoning.providers.openai_client import open_client
 from fast_snow.reasoning.providers.response_checks import (
     checked_reply,
     expect_array,
@@ -34,10 +32,10 @@ from fast_snow.reasoning.providers.response_checks import (
     expect_text,
     token_count,
 )
-from fast_snow.reasoning.providers.retry import Attempt, Response, RetryPolicy
+from fast_snow.reasoning.providers.retry import Response, RetryPolicy
 from fast_snow.reasoning.providers.transport import (
     OptionalField,
-    Transport,
+    RemoteModel,
     data_url,
     encodable,
     temperature_to_send,
@@ -58,51 +56,32 @@ class _Native:
     message: Message
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Chat:
-    """A model behind chat completions.
-
-    Attributes:
-        transport: leads to it.
-        config: says how it is asked.
-    """
-
-    transport: Transport
-    config: VlmConfig
-
-    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
-        """Return the model's next turn; see `VisionLanguageModel`."""
-        own = self.transport.endpoint.own
-        limit = _LIMIT.instead if own else _LIMIT.name
-        system = [{"role": "system", "content": encodable(instructions)}] if instructions else []
-        body = {
-            "model": self.config.model,
-            "messages": [*system, *(message for turn in turns for message in _messages(turn))],
-            limit: self.config.max_output_tokens,
-            "store": False if own else None,
-            "temperature": temperature_to_send(self.config, self.transport.endpoint),
-            "tools": [_function(each) for each in tools] or None,
-            "stream": False,  # some servers stream unless told
-        }
-        return _reply(self.transport.endpoint, self.transport.ask(body))
-
-
-@contextmanager
-def open_chat(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[Chat]:
+def open_chat(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> AbstractContextManager[RemoteModel]:
     """Open a model behind chat completions."""
-    with open_client(endpoint) as client:
+    return open_client(
+        endpoint,
+        config,
+        retry_policy,
+        create=lambda client: client.chat.completions.with_raw_response.create,
+        optional_fields=(_LIMIT,),
+        request=_request,
+        reply=_reply,
+    )
 
-        def send(body: Mapping[str, Any]) -> Attempt:
-            return attempt(lambda: _create(client, body))
 
-        yield Chat(
-            transport=Transport(endpoint=endpoint, retry_policy=retry_policy, send=send, optional_fields=(_LIMIT,)),
-            config=config,
-        )
-
-
-def _create(client: openai.OpenAI, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 (the client's own)
-    return client.chat.completions.with_raw_response.create(**body)
+def _request(
+    config: VlmConfig, endpoint: Endpoint, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration]
+) -> Message:
+    system = [{"role": "system", "content": encodable(instructions)}] if instructions else []
+    return {
+        "model": config.model,
+        "messages": [*system, *(message for turn in turns for message in _messages(turn))],
+        _LIMIT.instead if endpoint.own else _LIMIT.name: config.max_output_tokens,
+        "store": False if endpoint.own else None,
+        "temperature": temperature_to_send(config, endpoint),
+        "tools": [_function(each) for each in tools] or None,
+        "stream": False,  # some servers stream unless told
+    }
 
 
 def _function(tool: ToolDeclaration) -> Message:

@@ -6,12 +6,10 @@ led to. Answers are taken whole, not streamed: a turn is acted on only when it i
 Reference: https://developers.openai.com/api/docs/guides/reasoning (encrypted reasoning items).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
-
-import openai
 
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError
@@ -27,7 +25,7 @@ from fast_snow.reasoning.conversation import (
     UserTurn,
 )
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.openai_client import attempt, open_client
+from fast_snow.reasoning.providers.openai_client import open_client
 from fast_snow.reasoning.providers.response_checks import (
     checked_reply,
     expect_array,
@@ -35,10 +33,10 @@ from fast_snow.reasoning.providers.response_checks import (
     expect_text,
     token_count,
 )
-from fast_snow.reasoning.providers.retry import Attempt, Response, RetryPolicy
+from fast_snow.reasoning.providers.retry import Response, RetryPolicy
 from fast_snow.reasoning.providers.transport import (
     OptionalField,
-    Transport,
+    RemoteModel,
     data_url,
     encodable,
     temperature_to_send,
@@ -58,53 +56,35 @@ class _Native:
     items: tuple[_Item, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Responses:
-    """A model behind the Responses API.
-
-    Attributes:
-        transport: leads to it.
-        config: says how it is asked.
-    """
-
-    transport: Transport
-    config: VlmConfig
-
-    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
-        """Return the model's next turn; see `VisionLanguageModel`."""
-        body = {
-            "model": self.config.model,
-            "instructions": encodable(instructions),
-            "input": [item for turn in turns for item in _items(turn)],
-            "max_output_tokens": self.config.max_output_tokens,
-            "store": False,
-            "include": ["reasoning.encrypted_content"],
-            "temperature": temperature_to_send(self.config, self.transport.endpoint),
-            "tools": [_function(each) for each in tools] or None,
-            "stream": False,  # some servers stream unless told
-        }
-        return _reply(self.transport.endpoint, self.transport.ask(body))
-
-
-@contextmanager
-def open_responses(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[Responses]:
+def open_responses(
+    endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy
+) -> AbstractContextManager[RemoteModel]:
     """Open a model behind the Responses API."""
-    with open_client(endpoint) as client:
-
-        def send(body: Mapping[str, Any]) -> Attempt:
-            return attempt(lambda: _create(client, body))
-
-        optional_fields = (_INCLUDE,) if endpoint.own else (_INCLUDE, _STORE)
-        yield Responses(
-            transport=Transport(
-                endpoint=endpoint, retry_policy=retry_policy, send=send, optional_fields=optional_fields
-            ),
-            config=config,
-        )
+    return open_client(
+        endpoint,
+        config,
+        retry_policy,
+        create=lambda client: client.responses.with_raw_response.create,
+        optional_fields=(_INCLUDE,) if endpoint.own else (_INCLUDE, _STORE),
+        request=_request,
+        reply=_reply,
+    )
 
 
-def _create(client: openai.OpenAI, body: Mapping[str, Any]) -> Any:  # noqa: ANN401 (the client's own)
-    return client.responses.with_raw_response.create(**body)
+def _request(
+    config: VlmConfig, endpoint: Endpoint, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration]
+) -> _Item:
+    return {
+        "model": config.model,
+        "instructions": encodable(instructions),
+        "input": [item for turn in turns for item in _items(turn)],
+        "max_output_tokens": config.max_output_tokens,
+        "store": False,
+        "include": ["reasoning.encrypted_content"],
+        "temperature": temperature_to_send(config, endpoint),
+        "tools": [_function(each) for each in tools] or None,
+        "stream": False,  # some servers stream unless told
+    }
 
 
 def _function(tool: ToolDeclaration) -> _Item:

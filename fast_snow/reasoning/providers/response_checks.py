@@ -1,4 +1,4 @@
-"""What all answers have in common: they are untrusted, and may be refused, cut off or empty."""
+"""Checks that all responses share: they are untrusted, and may be refused, truncated or empty."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

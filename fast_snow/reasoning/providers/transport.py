@@ -1,15 +1,15 @@
-"""The way to a server: bodies go out, answers come back, and fields that the server does not know are left out."""
+"""Requests to a server: sent with retries, and again without optional fields that it refuses."""
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fast_snow import untrusted_json
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, InputError, UserError
-from fast_snow.reasoning.conversation import ImagePart, Usage
+from fast_snow.reasoning.conversation import ImagePart, ModelReply, ToolDeclaration, Turn, Usage
 from fast_snow.reasoning.providers.endpoint import Endpoint
 from fast_snow.reasoning.providers.error_messages import error_text, error_to_raise
 from fast_snow.reasoning.providers.retry import (
@@ -43,10 +43,10 @@ class Transport:
 
     Attributes:
         endpoint: which.
-        retry_policy: how often a request is sent again.
+        retry_policy: number and pauses of retries.
         send: sends a body once.
-        optional_fields: the fields that it can do without.
-        refused: those that it was seen to refuse; it gets them no more.
+        optional_fields: fields that may be left out.
+        refused: names of the fields that it has refused; they are not sent again.
     """
 
     endpoint: Endpoint
@@ -115,6 +115,33 @@ class Transport:
         }
         self.refused |= new
         return bool(new)
+
+
+RequestBuilder = Callable[[VlmConfig, Endpoint, str, Sequence[Turn], Sequence[ToolDeclaration]], Mapping[str, Any]]
+"""Returns the body of a request; the text is the instructions."""
+ReplyReader = Callable[[Endpoint, Response], ModelReply]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RemoteModel:
+    """A model behind one of the APIs; a `VisionLanguageModel`.
+
+    Attributes:
+        config: how it is asked.
+        transport: leads to it.
+        request: builds the body of a request.
+        reply: reads a response.
+    """
+
+    config: VlmConfig
+    transport: Transport
+    request: RequestBuilder
+    reply: ReplyReader
+
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
+        """Return the model's next turn; see `VisionLanguageModel`."""
+        endpoint = self.transport.endpoint
+        return self.reply(endpoint, self.transport.ask(self.request(self.config, endpoint, instructions, turns, tools)))
 
 
 def _json_object(text: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 from fast_snow.config import VlmConfig
 from fast_snow.errors import ConfigError, UserError
 from fast_snow.reasoning.providers import open_model
-from fast_snow.reasoning.providers.endpoint import endpoint
+from fast_snow.reasoning.providers.endpoint import configured_endpoint
 
 
 def _refusal(config: VlmConfig, environ: dict[str, str]) -> UserError:
@@ -62,7 +62,7 @@ def test_text_that_is_no_address(provider: str, address: str) -> None:
 
 
 def test_providers_own_servers_are_meant_without_address() -> None:
-    server = endpoint(VlmConfig(), {"OPENAI_API_KEY": "k"})
+    server = configured_endpoint(VlmConfig(), {"OPENAI_API_KEY": "k"})
     assert (server.name, server.address, server.own) == ("OpenAI", "https://api.openai.com/v1", True)
     assert repr(server.key) == "Key(OPENAI_API_KEY)"
 
@@ -78,11 +78,13 @@ def test_providers_own_servers_are_meant_without_address() -> None:
 def test_missing_package_is_named(
     missing: str, config: VlmConfig, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rooms = [each for each in sys.modules if each.startswith("fast_snow.reasoning.providers.")]
-    for each in (*rooms, *(each for each in sys.modules if each.startswith(missing))):
-        monkeypatch.delitem(sys.modules, each)
+    prefixes = ("fast_snow.reasoning.providers.", missing)
+    for name in [name for name in sys.modules if name.startswith(prefixes)]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     refusal = _refusal(config, {"OPENAI_API_KEY": "k", "GEMINI_API_KEY": "k"})
+    for name in [name for name in sys.modules if name.startswith(prefixes[0])]:
+        del sys.modules[name]  # imported again, partly, by this test
     assert f"the package {package} is missing" in str(refusal)
     assert 'pip install "fast-snow[vlm]"' in str(refusal)
 
@@ -101,7 +103,7 @@ def test_a_key_is_never_sent_for_all_to_read(address: str, variable: str) -> Non
     assert "by http, for all on the way to read: use https" in str(refusal)
     assert f"env -u {variable}" in str(refusal)
     assert "secret" not in str(refusal)
-    assert not endpoint(VlmConfig(base_url=address, model="m"), {}).key.given
+    assert not configured_endpoint(VlmConfig(base_url=address, model="m"), {}).key.given
 
 
 @pytest.mark.parametrize(
@@ -109,4 +111,4 @@ def test_a_key_is_never_sent_for_all_to_read(address: str, variable: str) -> Non
     ["https://models.example/v1", "http://localhost:8000/v1", "http://127.0.0.2:1/v1", "http://[::1]:8000/v1"],
 )
 def test_a_key_goes_to_an_address_that_keeps_it(address: str) -> None:
-    assert endpoint(VlmConfig(base_url=address, model="m"), {"OPENAI_API_KEY": "k"}).key.value == "k"
+    assert configured_endpoint(VlmConfig(base_url=address, model="m"), {"OPENAI_API_KEY": "k"}).key.value == "k"
