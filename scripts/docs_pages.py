@@ -1,7 +1,7 @@
 """MkDocs hooks: README, CONTRIBUTING and CHANGELOG become pages of the site, and links between all pages stay right.
 
-On the pages of the repository links are relative to files, so that they work where the sources are read. A link to a file
-that is no page of the site (code, results) becomes its text.
+Links in the repository are relative to files, so that they work where the sources are read. A link to a file that is no
+page of the site (code, results) becomes its text.
 """
 
 import posixpath
@@ -22,7 +22,7 @@ LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s:#]+)(?P<
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Copy the package for the reference, with the `__init__.py` that engines, export and kernels do without (ADR 1)."""
+    """Copy the package for the reference, with the `__init__.py` that some of its folders do without (ADR 1)."""
     del config
     shutil.rmtree(PACKAGE.parent, ignore_errors=True)
     for module in sorted((ROOT / "fast_snow").rglob("*.py")):
