@@ -24,7 +24,7 @@ if __name__ == "__main__":
     image, depth, ids = arrays()
     recording = fast_snow.recording_from_arrays(
         image,
-        fps=10,
+        fps=10.0,
         depth=depth,
         ids=ids,
         T_world_camera=np.tile(np.eye(4), (FRAMES, 1, 1)),  # the camera stands still
