@@ -32,7 +32,7 @@ class Block:
         language: what the fence says; empty for an indented block.
         code: the text, without indentation.
         not_run: why it cannot be checked, from a comment `<!-- not run: … -->` on the line before; else empty.
-        needs: what it cannot be run without, such as a key, from a comment `<!-- needs: … -->`; it is checked all the same.
+        needs: what it cannot be run without, such as a key, from a comment `<!-- needs: … -->`; it is compiled.
     """
 
     page: str

@@ -69,5 +69,5 @@ def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch):
     namespace: dict[str, object] = {}
     for number, source in enumerate(code):
         exec(compile(source, f"quickstart.ipynb, code cell {number}", "exec"), namespace)
-    assert namespace["result"].graph.num_frames == 12
+    assert namespace["result"].graph.num_frames == 8
     assert namespace["image"].size == (240, 180)
