@@ -1,4 +1,4 @@
-"""MkDocs hooks: README, CONTRIBUTING and CHANGELOG become pages of the site, and links between all pages stay right.
+"""MkDocs hooks: README and its neighbours become pages of the site, and links between all pages stay right.
 
 Links in the repository are relative to files, so that they work where the sources are read. A link to a file that is no
 page of the site (code, results) becomes its text.
@@ -15,15 +15,21 @@ from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "out" / "docs-source" / "fast_snow"
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "RELEASING.md": "releasing.md",
+    "SECURITY.md": "security.md",
+}
 """Pages outside docs/, by their place in the site."""
 SOURCES = {place: name for name, place in PAGES.items()}
 LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<target>[^)\s:#]+)(?P<anchor>#[^)\s]*)?\)")
 
 
-def on_config(config: MkDocsConfig) -> None:
+def on_startup(command: str, dirty: bool) -> None:
     """Copy the package for the reference, with the `__init__.py` that some of its folders do without (ADR 1)."""
-    del config
+    del command, dirty
     shutil.rmtree(PACKAGE.parent, ignore_errors=True)
     for module in sorted((ROOT / "fast_snow").rglob("*.py")):
         copy = PACKAGE / module.relative_to(ROOT / "fast_snow")

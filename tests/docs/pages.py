@@ -16,6 +16,8 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "RELEASING.md",
+    ROOT / "SECURITY.md",
     PACKAGE / "export" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 )

@@ -7,7 +7,7 @@ import pytest
 
 from tests.docs.pages import PACKAGE, PAGES, ROOT, prose, text
 
-FOLDERS = r"(?:fast_snow|tests|bench|configs|docs|examples|scripts|\.ci)/"
+FOLDERS = r"(?:fast_snow|tests|bench|configs|docs|examples|scripts|\.ci|\.github)/"
 FETCHED = "fast_snow/models"
 """Weights lie here once they are fetched."""
 
