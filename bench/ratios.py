@@ -1,7 +1,7 @@
 """Speed as ratios to the references of the same run, held against those that are committed.
 
-`scripts/bench` measures and calls this; run by hand it is `python -m bench.ratios out/bench/kernels.json`. Seconds depend on
-the machine; ratios do much less, so half of a committed ratio is a regression on any machine and not a busy one.
+`scripts/bench` measures and calls this; by hand it is `python -m bench.ratios out/bench/kernels.json`. Ratios depend on
+the machine much less than seconds do, but measure on an idle one: kernels lose more to other load.
 """
 
 import json
@@ -48,7 +48,7 @@ def main(
     content = json.loads(report.read_text(encoding="utf-8"))
     ratios = {name: round(each["ratio"], 1) for name, each in content["results"].items()}
     about = {
-        "about": "kernels as times faster than their references in the same run, measured on this machine",
+        "about": "how many times faster than its reference each kernel was, in one run, on the hardware below, otherwise idle",
         "hardware": content["hardware"],
         "ratios": ratios,
     }
