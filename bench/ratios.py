@@ -48,7 +48,7 @@ def main(
     content = json.loads(report.read_text(encoding="utf-8"))
     ratios = {name: round(each["ratio"], 1) for name, each in content["results"].items()}
     about = {
-        "about": "how many times faster than its reference each kernel was, in one run, on the hardware below, otherwise idle",
+        "about": "how many times faster each kernel was than its reference, in one run on this hardware",
         "hardware": content["hardware"],
         "ratios": ratios,
     }
