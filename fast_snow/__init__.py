@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from fast_snow.protocols import TrackingSession as TrackingSession
     from fast_snow.reasoning.answering import Answer as Answer
     from fast_snow.reasoning.answering import ask as ask
+    from fast_snow.reasoning.tools.catalogue import call_tool as call_tool
     from fast_snow.types import BoxPrompt as BoxPrompt
     from fast_snow.types import DepthOrigin as DepthOrigin
     from fast_snow.types import Detections as Detections
@@ -80,6 +81,7 @@ _MODULES = {
     "inputs.recording_folder": ("read_recording_folder",),
     "protocols": ("GeometryEngine", "Segmenter", "Tracker", "TrackingSession"),
     "reasoning.answering": ("Answer", "ask"),
+    "reasoning.tools.catalogue": ("call_tool",),
     "types": (
         "BoxPrompt",
         "DepthOrigin",

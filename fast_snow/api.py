@@ -90,6 +90,12 @@ class Result:
 
         Raises:
             OutputError: the folder cannot be written or is in use, or holds a run or a file that may not be replaced.
+
+        Examples:
+            >>> result = fast_snow.build_graph("recording")
+            >>> result.save("out/saved")
+            >>> fast_snow.load("out/saved")
+            SceneGraph(4 frames, t 0-3, 0.00-0.30 s, 8 tracks, 27 observations, metric, 1 keyframe)
         """
         path = self.record["input"]["path"]
         source = None if path is None else Path(path)
@@ -119,6 +125,15 @@ def build_graph(
     Raises:
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
+
+    Examples:
+        >>> result = fast_snow.build_graph("recording")  # or a video file
+        >>> result.graph
+        SceneGraph(4 frames, t 0-3, 0.00-0.30 s, 8 tracks, 27 observations, metric, 1 keyframe)
+        >>> result.graph.tracks[1]
+        Track(object 1, 4 observations, t 0-3)
+        >>> result.record["engines"]["geometry"]["name"]
+        'recorded'
     """
     labelled: list[LabelledMasks] = []
     pictures: list[KeyframeImage] = []
@@ -159,6 +174,14 @@ def stream(
     Raises:
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
+
+    Examples:
+        >>> for view in fast_snow.stream("recording"):
+        ...     print(view.ego.t[-1], len(view.tracks))
+        0 7
+        1 7
+        2 8
+        3 8
     """
     opened = _opened(located(source), config)
     composition = compose(opened, config, engines, progress=progress)
@@ -180,6 +203,11 @@ def load(folder: str | Path) -> SceneGraph:
 
     Raises:
         InputError: there is none, or it is not valid.
+
+    Examples:
+        >>> graph = fast_snow.load("out/scene")
+        >>> graph.ego
+        Ego(4 poses, t 0-3, 0.00-0.30 s, path of 3.55)
     """
     path = Path(folder).expanduser()
     return document.read(path / output.GRAPH, within=path) if path.is_dir() else document.read(path)

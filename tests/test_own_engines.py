@@ -1,13 +1,10 @@
 """Engines that users bring: plain functions, one stage alone, by name from another package; and the kit that checks."""
 
-import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import EntryPoint
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,12 +18,10 @@ from fast_snow.engines.classical.geometry.estimator import open_geometry
 from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 from fast_snow.engines.classical.tracking.tracker import open_tracker
 from fast_snow.errors import ConfigError, EngineError
-from fast_snow.synthetic.files import write_video
 from fast_snow.synthetic.render import as_recording
 from fast_snow.synthetic.scene import SceneConfig
 from tests.scenes import rendered
 
-ROOT = Path(__file__).resolve().parents[1]
 SCENE = SceneConfig(size=(96, 128), frames=4)
 CLASSICAL = ClassicalConfig()
 
@@ -75,15 +70,6 @@ def test_what_a_function_answers_wrongly_is_one_line(answer):
     engine = fast_snow.SegmenterFunction(lambda _: answer, name="mine")
     with pytest.raises(EngineError, match=r"segmenter mine: got .* expected bool \(m, 96, 128\) and \(m,\)"):
         testing.check_segmenter(engine)
-
-
-def test_the_example_runs(tmp_path):
-    write_video(rendered(SCENE), tmp_path / "scene.mp4")
-    done = subprocess.run(
-        [sys.executable, "examples/own_engine.py", tmp_path / "scene.mp4"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("SceneGraph(4 frames")
 
 
 @pytest.mark.parametrize(

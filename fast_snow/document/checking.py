@@ -31,6 +31,15 @@ def validate(document: object) -> None:
     Raises:
         InputError: one line that names the first place where something does not hold, what is there and what was
             expected, such as `tracks[3].F_k[0].tau[1].row: got 16, expected less than 16`.
+
+    Examples:
+        >>> with open("out/scene/4dsg.json") as file:
+        ...     document = json.load(file)
+        >>> fast_snow.validate(document)
+        >>> document["metadata"]["num_tracks"] = 0
+        >>> fast_snow.validate(document)
+        Traceback (most recent call last):
+        fast_snow.errors.InputError: metadata.num_tracks: got 0, expected 8, as many as there are
     """
     require_conformance(document)
     assert isinstance(document, dict)

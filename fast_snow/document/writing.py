@@ -34,6 +34,12 @@ def write(graph: SceneGraph, path: Path) -> None:
     Raises:
         OutputError: the folder is missing, full or not writable.
         FastSnowError: as `dumps`.
+
+    Examples:
+        >>> graph = fast_snow.load("out/scene")
+        >>> fast_snow.write(graph.window(t=3, length=2), Path("out/last.json"))
+        >>> fast_snow.load("out/last.json").num_frames
+        2
     """
     store(path, dumps(graph).encode())
 

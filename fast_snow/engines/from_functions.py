@@ -23,9 +23,11 @@ class SegmenterFunction:
             scores `(m,)` from 0 to 1. Masks may overlap; empty ones are dropped.
         name: under which the engine stands in summary and record.
 
-    Example:
-        >>> bright = SegmenterFunction(lambda image: image.min(axis=2)[None] > 200, name="bright")
-        >>> fast_snow.build_graph("video.mp4", engines=fast_snow.Engines(segmenter=bright))  # doctest: +SKIP
+    Examples:
+        >>> bright = fast_snow.SegmenterFunction(lambda image: image.min(axis=2)[None] > 120, name="bright")
+        >>> result = fast_snow.build_graph("video.mp4", engines=fast_snow.Engines(segmenter=bright))
+        >>> result.record["engines"]["segmenter"]["name"]
+        'bright'
     """
 
     function: Callable[[np.ndarray], Any]
@@ -64,6 +66,15 @@ class GeometryFunction:
             optical axis, intrinsics `(n, 3, 3)` of the grid `(h, w)`, and world-to-camera poses `(n, 4, 4)`.
         name: under which the engine stands in summary and record.
         metric: whether depth and poses are in metres.
+
+    Examples:
+        >>> def wall(images):  # two metres away, before a camera that stands still
+        ...     n, h, w = images.shape[:3]
+        ...     K = np.array([[w, 0, w / 2], [0, w, h / 2], [0, 0, 1]])
+        ...     return np.full((n, h, w), 2.0), np.tile(K, (n, 1, 1)), np.tile(np.eye(4), (n, 1, 1))
+        >>> geometry = fast_snow.GeometryFunction(wall, name="wall", metric=True)
+        >>> fast_snow.build_graph("recording", engines=fast_snow.Engines(geometry=geometry)).graph.metric
+        True
     """
 
     function: Callable[[np.ndarray], tuple[Any, Any, Any]]

@@ -53,6 +53,11 @@ def open_input(source: str | Path | Recording, sampling: SamplingConfig) -> Inpu
 
     Raises:
         InputError: there is nothing, or nothing that can be used.
+
+    Examples:
+        >>> opened = fast_snow.open_input("video.mp4", fast_snow.Config().sampling)
+        >>> opened.size, opened.source_fps
+        ((96, 128), 10.0)
     """
     path = located(source)
     if isinstance(path, Recording):

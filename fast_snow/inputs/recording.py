@@ -138,6 +138,12 @@ def recording_from_arrays(
 
     Raises:
         InputError: no image, other types, shapes or counts, depth without intrinsics, or cameras that cannot be.
+
+    Examples:
+        >>> images, depth = np.zeros((5, 48, 64, 3), np.uint8), np.full((5, 48, 64), 2.0)
+        >>> recording = fast_snow.recording_from_arrays(images, fps=10.0, depth=depth, intrinsics=[60, 60, 32, 24])
+        >>> len(recording), recording.has_depth, recording.has_masks
+        (5, True, False)
     """
     images = color_images(image, where=name)
     color_size = _size(images)

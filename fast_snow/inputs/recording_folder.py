@@ -53,6 +53,11 @@ def read_recording_folder(folder: Path) -> Recording:
 
     Warns:
         FastSnowWarning: frames are left out.
+
+    Examples:
+        >>> recording = fast_snow.read_recording_folder(Path("recording"))
+        >>> len(recording), recording.color_size, recording.has_poses
+        (4, (96, 128), True)
     """
     color = image_files(folder / "color", COLOR_SUFFIXES)
     depth, ids = _companions(folder / "depth", color, DEPTH_SUFFIXES), _companions(folder / "masks", color, ID_SUFFIXES)

@@ -179,12 +179,14 @@ class SceneGraph(ReadOnlyArrays):
     def table(self) -> dict[str, np.ndarray]:
         """Return every observation as one row of equally long columns; pandas and polars take it as it is.
 
-        Example:
-            >>> pandas.DataFrame(graph.table()).groupby("object_id").num_points.mean()  # doctest: +SKIP
-
         Returns:
             By name: `object_id`, `source_id` (-1 where the input records none), `t`, `time_s`, the centroid `x`, `y`,
             `z`, then `sigma_*`, `min_*` and `max_*` per world axis, `num_points`, `score` and `num_cells` of tau.
+
+        Examples:
+            >>> table = fast_snow.load("out/scene").table()  # pandas.DataFrame(table), polars.DataFrame(table)
+            >>> table["t"][table["object_id"] == 5].tolist()
+            [2, 3]
         """
         rows = [(track, token) for track in self.tracks.values() for token in track.observations]
         times = dict(zip(self.ego.t.tolist(), self.ego.time_s.tolist(), strict=True))
@@ -215,6 +217,11 @@ class SceneGraph(ReadOnlyArrays):
 
         Reference:
             SNOW, arXiv 2512.16461, section 3 (the sliding window over the 4DSG).
+
+        Examples:
+            >>> graph = fast_snow.load("out/scene")
+            >>> graph.window(t=3, length=2)
+            SceneGraph(2 frames, t 2-3, 0.20-0.30 s, 7 tracks, 14 observations, metric, 0 keyframes)
         """
 
         def seen(when: int) -> bool:

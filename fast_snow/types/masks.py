@@ -50,6 +50,15 @@ class Masks(Columns):
 
         Raises:
             InputError: a grid has more pixels than 32-bit indices can name.
+
+        Examples:
+            >>> dense = np.zeros((2, 4, 6), bool)
+            >>> dense[0, 1:3, 1:4] = True
+            >>> masks = fast_snow.Masks.from_dense(dense)
+            >>> masks
+            Masks(2 masks on 4x6, 2 runs)
+            >>> masks[:1].to_dense().sum()
+            np.int64(6)
         """
         from fast_snow.kernels.masks import encode
 

@@ -16,9 +16,12 @@ ARCHITECTURE = ROOT / "docs" / "architecture.md"
 PAGES = (
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
+    ROOT / "RELEASING.md",
+    ROOT / "SECURITY.md",
     PACKAGE / "export" / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
 )
+_FENCE = re.compile(r"(?:^<!-- (not run|needs): (\S[^\n]*) -->\n)?^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Block:
         language: what the fence says; empty for an indented block.
         code: the text, without indentation.
         not_run: why it cannot be checked, from a comment `<!-- not run: … -->` on the line before; else empty.
+        needs: what it cannot be run without, such as a key, from a comment `<!-- needs: … -->`; it is compiled.
     """
 
     page: str
@@ -38,6 +42,7 @@ class Block:
     language: str
     code: str
     not_run: str
+    needs: str = ""
 
     def __str__(self) -> str:
         return f"{self.page}:{self.line}"
@@ -55,10 +60,11 @@ def prose(page: Path) -> str:
 def blocks(page: Path) -> Iterator[Block]:
     """Yield the fenced and the indented blocks of a page."""
     name, content = page.relative_to(ROOT).as_posix(), text(page)
-    for fence in re.finditer(r"(?:^<!-- not run: (\S.*) -->\n)?^```(\w*)\n(.*?)^```$", content, re.M | re.S):
-        reason, language, code = fence.groups(default="")
-        line = content.count("\n", 0, fence.start(3)) + 1
-        yield Block(page=name, line=line, language=language, code=code, not_run=reason)
+    for fence in re.finditer(_FENCE, content):
+        kind, reason, language, code = fence.groups(default="")
+        line = content.count("\n", 0, fence.start(4)) + 1
+        not_run, needs = ("", reason) if kind == "needs" else (reason, "")
+        yield Block(page=name, line=line, language=language, code=code, not_run=not_run, needs=needs)
     for indented in re.finditer(r"(?<=\n\n)(?: {4}.*\n)+", prose(page)):
         code = re.sub("^ {4}", "", indented[0], flags=re.M)
         line = content.count("\n", 0, content.index(indented[0])) + 1

@@ -7,8 +7,8 @@ import pytest
 
 from tests.docs.pages import PACKAGE, PAGES, ROOT, prose, text
 
-FOLDERS = r"(?:fast_snow|tests|bench|configs|docs|examples|scripts|\.ci)/"
-FETCHED = "fast_snow/models/"
+FOLDERS = r"(?:fast_snow|tests|bench|configs|docs|examples|scripts|\.ci|\.github)/"
+FETCHED = "fast_snow/models"
 """Weights lie here once they are fetched."""
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
