@@ -126,7 +126,7 @@ def _geometries(config: Config, plan: Plan, frame: GridShape, chunk: int) -> Ite
 
 def _trackers(models: Models) -> dict[str, Callable[[], AbstractContextManager[Engine]]]:
     def transformers() -> AbstractContextManager[Engine]:
-        from fast_snow.engines.sam3.transformers_tracker import open_tracker
+        from fast_snow.engines.sam3.transformers.tracker import open_tracker
 
         return open_tracker(models.config.sam3, device=models.config.runtime.device)
 

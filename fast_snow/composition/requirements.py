@@ -118,9 +118,9 @@ def _checked(found: artefacts.Found, config: Config, model: weights.Model, targe
     if _sha256(config, model) is None:
         _refuse_stale(found, config, model)
     if target == "tensorrt":
-        from fast_snow.engines.compiled import tensor_rt
+        from fast_snow.engines.compiled import tensorrt_runner
 
-        opened = tensor_rt.open_network(found.path, device=config.runtime.device)
+        opened = tensorrt_runner.open_network(found.path, device=config.runtime.device)
     else:
         from fast_snow.engines.compiled import onnx_runtime
 

@@ -60,13 +60,13 @@ def _recorded(recording: Recording | None) -> OpenTracker:
 
 
 def _package(config: Config, progress: Progress) -> OpenTracker:
-    from fast_snow.engines.sam3.package_tracker import open_tracker
+    from fast_snow.engines.sam3.package.tracker import open_tracker
 
     return partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress)
 
 
 def _transformers(config: Config, progress: Progress) -> OpenTracker:
-    from fast_snow.engines.sam3.transformers_tracker import open_tracker
+    from fast_snow.engines.sam3.transformers.tracker import open_tracker
 
     return partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress)
 

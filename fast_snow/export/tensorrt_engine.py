@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fast_snow.engines.compiled import artefacts, tensor_rt, tensorrt_bindings
+from fast_snow.engines.compiled import artefacts, tensorrt_bindings, tensorrt_runner
 from fast_snow.engines.compiled.artefacts import Machine
 from fast_snow.engines.compiled.cuda_streams import TorchCuda
 from fast_snow.engines.compiled.network import Network
@@ -59,7 +59,7 @@ def here(device: str) -> TensorRt:
     return TensorRt(
         machine=Machine(gpu=machine.gpu, compute_capability=machine.compute_capability, tensorrt=known),
         build=partial(build, workspace_bytes=None if free is None else int(free * _WORKSPACE_SHARE)),
-        open_network=partial(tensor_rt.open_network, device=str(chosen)),
+        open_network=partial(tensorrt_runner.open_network, device=str(chosen)),
     )
 
 

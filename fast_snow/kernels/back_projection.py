@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.errors import InputError
-from fast_snow.kernels.intrinsics import greatest, least
+from fast_snow.kernels.llvm import greatest, least
 from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.threads import over_masks
 from fast_snow.types import Masks, ObjectStatistics, readonly

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fast_snow.errors import InputError
-from fast_snow.kernels.intrinsics import set_bits
+from fast_snow.kernels.llvm import set_bits
 from fast_snow.kernels.threads import over_masks
 from fast_snow.types import Masks
 

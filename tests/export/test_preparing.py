@@ -14,7 +14,7 @@ pytestmark = pytest.mark.torch
 
 from fast_snow.config import Config, Da3Config, EnginesConfig, FastSamConfig  # noqa: E402
 from fast_snow.engines import hardware  # noqa: E402
-from fast_snow.engines.compiled import artefacts, tensor_rt  # noqa: E402
+from fast_snow.engines.compiled import artefacts, tensorrt_runner  # noqa: E402
 from fast_snow.engines.compiled import manifest as manifests  # noqa: E402
 from fast_snow.errors import ConfigError, FastSnowWarning  # noqa: E402
 from fast_snow.export import preparing, tensorrt_engine  # noqa: E402
@@ -99,7 +99,7 @@ def test_da3_is_exported_for_a_video_s_size_and_found_again(da3, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
     backend = TensorRt(
-        machine=HERE, build=tensorrt_engine.build, open_network=partial(tensor_rt.open_network, cuda=FakeCuda())
+        machine=HERE, build=tensorrt_engine.build, open_network=partial(tensorrt_runner.open_network, cuda=FakeCuda())
     )
     monkeypatch.setattr(tensorrt_engine, "here", lambda _: backend)
     graph, engine = preparing.run(da3, model="da3", precision="fp32", shape=(90, 160), target="tensorrt")

@@ -14,7 +14,7 @@ from fast_snow.engines.da3.chunks import join, spans
 from fast_snow.engines.da3.poses import intrinsics, world_to_camera
 from fast_snow.engines.da3.preprocessing import preprocess
 from fast_snow.engines.da3.variants import Variant
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
+from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.errors import ConfigError, EngineError
 from fast_snow.protocols import GeometryEngine, Progress, silent
 from fast_snow.types import DepthOrigin, Frames, Geometry

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch.overrides import TorchFunctionMode
 
 from fast_snow.engines.compiled.network import Arrays, Network
-from fast_snow.engines.da3.upstream import MODEL_REGISTRY, create_object, load_config, logger
+from fast_snow.engines.da3.quiet_import import MODEL_REGISTRY, create_object, load_config, logger
 from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.engines.torch_runtime import devices, memory
 from fast_snow.errors import ConfigError, EngineError

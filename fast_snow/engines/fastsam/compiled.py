@@ -13,7 +13,7 @@ from fast_snow.config import FastSamConfig
 from fast_snow.engines.compiled.network import Arrays, Network, OpenNetwork
 from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES, Answer, detections
 from fast_snow.engines.fastsam.preprocessing import IMAGES, to_network
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
+from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.protocols import Progress, Segmenter, silent
 from fast_snow.types import Detections, Frames, Geometry, GridShape, ImageStack
 

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from fast_snow.config import FastSamConfig
 from fast_snow.engines.fastsam.weights import load
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
+from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.engines.torch_runtime import mask_runs
 from fast_snow.engines.torch_runtime.devices import choose
 from fast_snow.engines.torch_runtime.memory import release

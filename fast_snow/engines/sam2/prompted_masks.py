@@ -11,8 +11,8 @@ from jaxtyping import Float, Float32, UInt8
 from torchvision.transforms.v2 import InterpolationMode, functional
 
 from fast_snow.config import Precision
+from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.engines.sam2 import weights
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
 from fast_snow.engines.torch_runtime import devices, mask_runs, memory
 from fast_snow.errors import EngineError
 from fast_snow.kernels.mask_measures import bounding_boxes

@@ -14,13 +14,13 @@ pytestmark = pytest.mark.torch
 
 from fast_snow.config import Sam3Config  # noqa: E402
 from fast_snow.engines.sam3.prompting import as_kind  # noqa: E402
-from fast_snow.engines.sam3.transformers_tracker import open_tracker  # noqa: E402
+from fast_snow.engines.sam3.transformers.tracker import open_tracker  # noqa: E402
 from fast_snow.errors import EngineError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.masks import decode, encode  # noqa: E402
 from fast_snow.protocols import Progress, silent  # noqa: E402
 from fast_snow.types import BoxPrompt, MaskPrompt, PointPrompt, Prompt, TrackedFrame  # noqa: E402
-from tests.engines.sam3.transformers_networks import GRID, SIDE, frames, network, save  # noqa: E402
-from tests.engines.sam3.transformers_reference import tracked  # noqa: E402
+from tests.engines.sam3.transformers.networks import GRID, SIDE, frames, network, save  # noqa: E402
+from tests.engines.sam3.transformers.reference import tracked  # noqa: E402
 
 LENGTH = 6
 

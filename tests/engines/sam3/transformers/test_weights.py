@@ -11,9 +11,9 @@ pytestmark = pytest.mark.torch
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from fast_snow.engines.sam3.transformers_weights import load  # noqa: E402
+from fast_snow.engines.sam3.transformers.weights import load  # noqa: E402
 from fast_snow.errors import ConfigError  # noqa: E402
-from tests.engines.sam3.transformers_networks import TRACKER, VISION, network, save  # noqa: E402
+from tests.engines.sam3.transformers.networks import TRACKER, VISION, network, save  # noqa: E402
 
 CPU = torch.device("cpu")
 WEIGHTS = "model.safetensors"

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int, Int32
 from torch.nn.functional import interpolate
 
-from fast_snow.engines.sam3.package_memory import Remembered
-from fast_snow.engines.sam3.package_network import ABSENT, Seen, TrackingNetwork
+from fast_snow.engines.sam3.package.memory import Remembered
+from fast_snow.engines.sam3.package.network import ABSENT, Seen, TrackingNetwork
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
 from fast_snow.kernels.masks import decode
 from fast_snow.types import BoxPrompt, GridShape, MaskPrompt, Masks, PointPrompt, Prompt

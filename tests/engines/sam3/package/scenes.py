@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from fast_snow.engines.sam3.package_network import TrackingNetwork
-from fast_snow.engines.sam3.package_workarounds import built, import_builder
+from fast_snow.engines.sam3.package.network import TrackingNetwork
+from fast_snow.engines.sam3.package.workarounds import built, import_builder
 from fast_snow.kernels.masks import encode
 from fast_snow.types import BoxPrompt, Frames, MaskPrompt, PointPrompt
 

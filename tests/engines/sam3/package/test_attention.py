@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
-from fast_snow.engines.sam3.attention import has_fused_kernel, scaled_dot_product  # noqa: E402
+from fast_snow.engines.sam3.package.attention import has_fused_kernel, scaled_dot_product  # noqa: E402
 
 QUERIES, KEYS, WIDTH = 40, 70, 8
 

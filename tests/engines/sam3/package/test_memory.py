@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 pytestmark = pytest.mark.torch
-from fast_snow.engines.sam3.package_memory import MemoryBank, MemoryLimits, Remembered  # noqa: E402
+from fast_snow.engines.sam3.package.memory import MemoryBank, MemoryLimits, Remembered  # noqa: E402
 
 CPU = torch.device("cpu")
 LIMITS = MemoryLimits(spatial=2, pointers=4, good_score=0.5)

@@ -6,8 +6,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 pytestmark = pytest.mark.torch
-from fast_snow.engines.sam3 import features as module  # noqa: E402
-from fast_snow.engines.sam3.features import FeaturePlace, Features  # noqa: E402
+from fast_snow.engines.sam3.package import features as module  # noqa: E402
+from fast_snow.engines.sam3.package.features import FeaturePlace, Features  # noqa: E402
 
 CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(3).integers(0, 256, (4, 30, 50, 3), dtype=np.uint8)
@@ -21,7 +21,7 @@ def features_of(store, encode, *, frames_on_host=True, images=IMAGES):
 @pytest.mark.parametrize("frames_on_host", [True, False])
 def test_input_is_that_of_upstreams_image_processor(frames_on_host):
     pytest.importorskip("sam3")
-    from fast_snow.engines.sam3.package_workarounds import import_builder
+    from fast_snow.engines.sam3.package.workarounds import import_builder
 
     import_builder()
     from sam3.model.sam3_image_processor import Sam3Processor

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32, Int32
 
-from fast_snow.engines.sam3.features import Features
-from fast_snow.engines.sam3.package_network import Seen, TrackingNetwork
-from fast_snow.engines.sam3.package_prompted import decode_prompts, owner_of_pixels, remember
+from fast_snow.engines.sam3.package.features import Features
+from fast_snow.engines.sam3.package.network import Seen, TrackingNetwork
+from fast_snow.engines.sam3.package.prompted import decode_prompts, owner_of_pixels, remember
 from fast_snow.engines.torch_runtime.mask_runs import encode_logits
 from fast_snow.types import GridShape, Masks, Prompt
 

@@ -2,7 +2,7 @@ import numba
 import numpy as np
 import pytest
 
-from fast_snow.kernels.intrinsics import greatest, least, set_bits
+from fast_snow.kernels.llvm import greatest, least, set_bits
 
 
 @numba.njit

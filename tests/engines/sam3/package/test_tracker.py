@@ -12,14 +12,14 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
 pytestmark = pytest.mark.torch
 from fast_snow.config import Sam3Config  # noqa: E402
-from fast_snow.engines.sam3 import package_model, package_propagation  # noqa: E402
-from fast_snow.engines.sam3.package_network import TrackingNetwork  # noqa: E402
-from fast_snow.engines.sam3.package_tracker import open_tracker, serving  # noqa: E402
+from fast_snow.engines.sam3.package import model, propagation  # noqa: E402
+from fast_snow.engines.sam3.package.network import TrackingNetwork  # noqa: E402
+from fast_snow.engines.sam3.package.tracker import open_tracker, serving  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.masks import decode, encode  # noqa: E402
 from fast_snow.protocols import silent  # noqa: E402
 from fast_snow.types import MaskPrompt, Masks, TrackedFrame  # noqa: E402
-from tests.engines.sam3.package_scenes import (  # noqa: E402
+from tests.engines.sam3.package.scenes import (  # noqa: E402
     CPU,
     GRID,
     box,
@@ -114,7 +114,7 @@ def test_batches_change_nothing_where_memory_selection_agrees(batch):
 
 
 def test_goes_on_with_smaller_batches_where_memory_runs_out(monkeypatch):
-    original = package_propagation._sweeps
+    original = propagation._sweeps
 
     def sweeps(scene, at, seen, owner, index):
         for k, each in enumerate(original(scene, at, seen, owner, index)):
@@ -123,7 +123,7 @@ def test_goes_on_with_smaller_batches_where_memory_runs_out(monkeypatch):
             yield each
 
     expected = usual()[0]
-    monkeypatch.setattr(package_propagation, "_sweeps", sweeps)
+    monkeypatch.setattr(propagation, "_sweeps", sweeps)
     counted = []
     with pytest.warns(FastSnowWarning, match="SAM3: objects per batch: memory ran out, went on with 1"):
         (found,) = track(FIRST, progress=lambda *each: counted.append(each))
@@ -238,7 +238,7 @@ def test_opens_with_weights_and_frees_them(tmp_path, monkeypatch):
         built.append(weakref.ref(tracker))
         return tracker
 
-    monkeypatch.setattr(package_model, "untrained", untrained)
+    monkeypatch.setattr(model, "untrained", untrained)
     with open_tracker(replace(CONFIG, model_path=str(tmp_path)), device="cpu") as tracker:
         session = tracker.start(FRAMES, GRID)
         session.add(FIRST)

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int32
 from transformers import Sam3TrackerVideoInferenceSession
 
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
-from fast_snow.engines.sam3.transformers_features import FeatureStorage
-from fast_snow.engines.sam3.transformers_images import NetworkImages, network_mask
+from fast_snow.engines.sam3.transformers.features import FeatureStorage
+from fast_snow.engines.sam3.transformers.images import NetworkImages, network_mask
 from fast_snow.types import BoxPrompt, GridShape, PointPrompt, Prompt
 
 _HOST: Final = torch.device("cpu")

@@ -12,13 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from fast_snow.config import Sam3Config
-from fast_snow.engines.sam3 import package_model
-from fast_snow.engines.sam3.features import FeaturePlace, Features
-from fast_snow.engines.sam3.package_network import TrackingNetwork
-from fast_snow.engines.sam3.package_propagation import Carried, Scene, Started, carry
+from fast_snow.engines.out_of_memory import in_smaller_pieces
+from fast_snow.engines.sam3.package import model
+from fast_snow.engines.sam3.package.features import FeaturePlace, Features
+from fast_snow.engines.sam3.package.network import TrackingNetwork
+from fast_snow.engines.sam3.package.propagation import Carried, Scene, Started, carry
 from fast_snow.engines.sam3.prompting import as_kind
 from fast_snow.engines.sam3.tracked import tracked_frame
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
 from fast_snow.engines.torch_runtime import devices, memory
 from fast_snow.errors import EngineError, InputError
 from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
@@ -48,7 +48,7 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
         InputError: the weights are damaged or of another network.
     """
     on = devices.choose(device)
-    tracker = package_model.load(config.model_path, on)
+    tracker = model.load(config.model_path, on)
     try:
         with serving(TrackingNetwork(tracker, on, devices.precision(config.precision, on)), config, progress) as opened:
             del tracker

@@ -10,12 +10,12 @@ import torch
 from jaxtyping import Float32, Int32
 
 from fast_snow.config import Sam3Config
+from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.engines.sam3.prompting import as_kind
 from fast_snow.engines.sam3.tracked import tracked_frame
-from fast_snow.engines.sam3.transformers_features import FeatureStorage
-from fast_snow.engines.sam3.transformers_images import NetworkImages, network_images
-from fast_snow.engines.sam3.transformers_masklets import Answer, Masklets, Network, Started
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
+from fast_snow.engines.sam3.transformers.features import FeatureStorage
+from fast_snow.engines.sam3.transformers.images import NetworkImages, network_images
+from fast_snow.engines.sam3.transformers.masklets import Answer, Masklets, Network, Started
 from fast_snow.engines.torch_runtime import mask_runs, memory
 from fast_snow.errors import EngineError, InputError
 from fast_snow.protocols import Progress

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from weakref import WeakSet
 
 from fast_snow.config import Sam3Config
-from fast_snow.engines.sam3 import transformers_weights
-from fast_snow.engines.sam3.transformers_masklets import Network
-from fast_snow.engines.sam3.transformers_session import TransformersSession
+from fast_snow.engines.sam3.transformers import weights
+from fast_snow.engines.sam3.transformers.masklets import Network
+from fast_snow.engines.sam3.transformers.session import TransformersSession
 from fast_snow.engines.torch_runtime import devices, memory
 from fast_snow.errors import EngineError
 from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
@@ -37,7 +37,7 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
     place = devices.choose(device)
     precision = devices.precision(config.precision, place)
     network = Network(
-        module=transformers_weights.load(on_disk(config.model_path), place, precision),
+        module=weights.load(on_disk(config.model_path), place, precision),
         device=place,
         precision=precision,
         state_on_host=config.offload_state_to_cpu,

@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.torch
 
-from fast_snow.engines.compiled import tensor_rt  # noqa: E402
+from fast_snow.engines.compiled import tensorrt_runner  # noqa: E402
 from fast_snow.engines.compiled.network import Network  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning  # noqa: E402
 from tests.engines.compiled import fake_tensorrt, small_network  # noqa: E402
@@ -43,7 +43,7 @@ def engine(tmp_path, graph, fake):
 
 
 def test_computes_what_torch_computes_at_every_call(engine):
-    with tensor_rt.open_network(engine, cuda=FakeCuda()) as network:
+    with tensorrt_runner.open_network(engine, cuda=FakeCuda()) as network:
         assert isinstance(network, Network)
         for _ in range(4):
             for count in (1, 3):
@@ -58,7 +58,7 @@ def test_computes_what_torch_computes_at_every_call(engine):
 
 def test_a_shape_runs_plainly_once_then_as_a_graph(engine):
     cuda = FakeCuda()
-    with tensor_rt.open_network(engine, cuda=cuda) as network:
+    with tensorrt_runner.open_network(engine, cuda=cuda) as network:
         counts = []
         for frames in (3, 3, 3, 2, 3):
             network(small_network.sample(frames))
@@ -69,11 +69,11 @@ def test_a_shape_runs_plainly_once_then_as_a_graph(engine):
 
 def test_the_network_s_arrays_outlive_the_next_call_and_the_runner_s_tensors_do_not(engine):
     inputs, others = small_network.sample(2), {"images": np.zeros((2, 3, 8, 12), np.float32)}
-    with tensor_rt.open_network(engine, cuda=FakeCuda()) as network:
+    with tensorrt_runner.open_network(engine, cuda=FakeCuda()) as network:
         first = network(inputs)
         network(others)
         np.testing.assert_allclose(first["maps"], small_network.reference(inputs)["maps"], atol=1e-5)
-    with tensor_rt.open_runner(engine, cuda=FakeCuda()) as runner:
+    with tensorrt_runner.open_runner(engine, cuda=FakeCuda()) as runner:
         first = runner({"images": torch.from_numpy(inputs["images"])})
         second = runner({"images": torch.from_numpy(others["images"])})
         assert first["maps"].data_ptr() == second["maps"].data_ptr()
@@ -82,7 +82,7 @@ def test_the_network_s_arrays_outlive_the_next_call_and_the_runner_s_tensors_do_
 def test_takes_inputs_that_are_read_only_or_not_contiguous(engine):
     images = np.random.default_rng(0).random((2, 8, 12, 3), np.float32)
     images.flags.writeable = False
-    with tensor_rt.open_network(engine, cuda=FakeCuda()) as network:
+    with tensorrt_runner.open_network(engine, cuda=FakeCuda()) as network:
         outputs = network({"images": images.transpose(0, 3, 1, 2)})
     wanted = small_network.reference({"images": images.transpose(0, 3, 1, 2).copy()})
     np.testing.assert_allclose(outputs["maps"], wanted["maps"], atol=1e-5)
@@ -90,7 +90,7 @@ def test_takes_inputs_that_are_read_only_or_not_contiguous(engine):
 
 def test_more_shapes_than_are_kept_ready_still_compute(engine):
     cuda = FakeCuda()
-    with tensor_rt.open_network(engine, cuda=cuda) as network:
+    with tensorrt_runner.open_network(engine, cuda=cuda) as network:
         for count in (*range(1, 11), 1):  # both profiles, memory that must grow, shapes that come back
             inputs = small_network.sample(count)
             np.testing.assert_allclose(network(inputs)["maps"], small_network.reference(inputs)["maps"], atol=1e-5)
@@ -98,7 +98,7 @@ def test_more_shapes_than_are_kept_ready_still_compute(engine):
 
 def test_works_where_the_graph_cannot_be_captured_and_says_so_once(engine):
     inputs = small_network.sample(2)
-    with tensor_rt.open_network(engine, cuda=FakeCuda(can_capture=False)) as network:
+    with tensorrt_runner.open_network(engine, cuda=FakeCuda(can_capture=False)) as network:
         network(inputs)
         with pytest.warns(FastSnowWarning, match="without CUDA graph"):
             network(inputs)
@@ -107,7 +107,7 @@ def test_works_where_the_graph_cannot_be_captured_and_says_so_once(engine):
 
 def test_memory_that_runs_out_is_a_memory_error_and_smaller_pieces_work(engine):
     cuda = FakeCuda(largest_pinned=2 * 3 * 8 * 12)
-    with tensor_rt.open_network(engine, cuda=cuda) as network:
+    with tensorrt_runner.open_network(engine, cuda=cuda) as network:
         with pytest.raises(MemoryError, match=r"small\.engine: out of memory"):
             network(small_network.sample(4))
         assert network(small_network.sample(2))["total"].shape == (2,)
@@ -117,7 +117,7 @@ def test_memory_that_runs_out_in_tensorrt_itself_is_a_memory_error_too(engine, f
     def failing(self, strategy):
         self.logger.log(fake.ILogger.Severity.ERROR, "[defaultAllocator.cpp] Cuda Runtime\n(out of memory)")
 
-    with tensor_rt.open_network(engine, cuda=FakeCuda()) as network:
+    with tensorrt_runner.open_network(engine, cuda=FakeCuda()) as network:
         with monkeypatch.context() as patched:
             patched.setattr(fake.ICudaEngine, "create_execution_context", failing)
             with pytest.raises(MemoryError, match="could not create an execution context"):
@@ -130,7 +130,7 @@ def test_memory_that_runs_out_in_tensorrt_itself_is_a_memory_error_too(engine, f
 
 
 def test_shapes_outside_the_profiles_are_told_with_what_fits(engine):
-    with tensor_rt.open_network(engine, cuda=FakeCuda()) as network:
+    with tensorrt_runner.open_network(engine, cuda=FakeCuda()) as network:
         with pytest.raises(EngineError, match=r"\(17, 3, 8, 12\), the engine takes \(1, 3, 8, 12\) to \(4, 3, 8, 12\)"):
             network(small_network.sample(17))
         assert network(small_network.sample(1))["maps"].shape == (1, 2, 8, 12)
@@ -144,12 +144,12 @@ def test_shapes_outside_the_profiles_are_told_with_what_fits(engine):
     ],
 )
 def test_wrong_inputs_are_told(engine, inputs, message):
-    with tensor_rt.open_network(engine, cuda=FakeCuda()) as network, pytest.raises(EngineError, match=message):
+    with tensorrt_runner.open_network(engine, cuda=FakeCuda()) as network, pytest.raises(EngineError, match=message):
         network(inputs)
 
 
 def test_a_closed_runner_answers_no_more(engine):
-    with tensor_rt.open_runner(engine, cuda=FakeCuda()) as runner:
+    with tensorrt_runner.open_runner(engine, cuda=FakeCuda()) as runner:
         pass
     with pytest.raises(EngineError, match="after it was closed"):
         runner({"images": torch.zeros(1, 3, 8, 12)})
@@ -161,27 +161,27 @@ def test_damaged_and_foreign_engines_are_told(tmp_path, graph, fake):
     for content in (b"", whole[:-10], fake.serialized(graph, [], version="10.0.1")):
         path.write_bytes(content)
         with pytest.raises(EngineError, match=r"cannot load it: damaged, or built for another GPU") as caught:
-            tensor_rt.open_network(path, cuda=FakeCuda()).__enter__()
+            tensorrt_runner.open_network(path, cuda=FakeCuda()).__enter__()
         assert "\n" not in str(caught.value)
         assert "export-engines --target tensorrt --force" in str(caught.value)
     with pytest.raises(EngineError, match="No such file"):
-        tensor_rt.open_network(tmp_path / "none.engine", cuda=FakeCuda()).__enter__()
+        tensorrt_runner.open_network(tmp_path / "none.engine", cuda=FakeCuda()).__enter__()
 
 
 def test_a_missing_or_old_tensorrt_is_told(tmp_path, monkeypatch, fake):
     monkeypatch.setattr(fake, "__version__", "10.9.0")
     with pytest.raises(ConfigError, match=r"TensorRT 10\.9\.0 is here, 11 or newer"):
-        tensor_rt.open_network(tmp_path / "x.engine", cuda=FakeCuda()).__enter__()
+        tensorrt_runner.open_network(tmp_path / "x.engine", cuda=FakeCuda()).__enter__()
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(ConfigError, match=r'pip install "fast-snow\[gpu\]"'):
-        tensor_rt.open_network(tmp_path / "x.engine", cuda=FakeCuda()).__enter__()
+        tensorrt_runner.open_network(tmp_path / "x.engine", cuda=FakeCuda()).__enter__()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_told(engine):
     for device in ("auto", "cpu"):
         with pytest.raises(ConfigError, match="TensorRT needs an NVIDIA GPU"):
-            tensor_rt.open_network(engine, device=device).__enter__()
+            tensorrt_runner.open_network(engine, device=device).__enter__()
 
 
 @pytest.mark.skipif(
@@ -197,7 +197,7 @@ def test_the_real_tensorrt_builds_and_runs(tmp_path):
         graph, path, small_network.PROFILES, tmp_path / "timing.cache", lambda *what: said.append(what)
     )
     assert said
-    with tensor_rt.open_network(path) as network:
+    with tensorrt_runner.open_network(path) as network:
         for _ in range(3):
             for count in (1, 2, 4, 3):
                 inputs = small_network.sample(count)

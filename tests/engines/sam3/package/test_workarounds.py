@@ -8,14 +8,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
 pytestmark = pytest.mark.torch
-from fast_snow.engines.sam3.package_workarounds import (  # noqa: E402
+from fast_snow.engines.sam3.package.workarounds import (  # noqa: E402
     built,
     chunked_attention,
     import_builder,
     on_device,
     stand_in_for_triton,
 )
-from tests.engines.sam3.package_scenes import (  # noqa: E402
+from tests.engines.sam3.package.scenes import (  # noqa: E402
     CPU,
     MEMORY_WIDTH,
     WIDTH,

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float, Int
 
-from fast_snow.engines.sam3.attention import has_fused_kernel
-from fast_snow.engines.sam3.package_memory import MemoryBank, MemoryLimits, Remembered
-from fast_snow.engines.sam3.package_workarounds import UpstreamTracker, chunked_attention, on_device
+from fast_snow.engines.sam3.package.attention import has_fused_kernel
+from fast_snow.engines.sam3.package.memory import MemoryBank, MemoryLimits, Remembered
+from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, chunked_attention, on_device
 
 ABSENT = -1024.0
 """Mask logit of what is certainly not the object (upstream's `NO_OBJ_SCORE`)."""

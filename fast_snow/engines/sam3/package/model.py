@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fast_snow.engines.sam3.package_workarounds import UpstreamTracker, built, import_builder
+from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, built, import_builder
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.weights import damage, on_disk
 from fast_snow.weights.integrity import require_cheap

@@ -7,11 +7,11 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytestmark = pytest.mark.torch
 
-from fast_snow.engines.sam3.transformers_images import network_images, network_mask  # noqa: E402
+from fast_snow.engines.sam3.transformers.images import network_images, network_mask  # noqa: E402
 from fast_snow.kernels.masks import encode  # noqa: E402
 from fast_snow.types import readonly  # noqa: E402
-from tests.engines.sam3.transformers_networks import SIDE  # noqa: E402
-from tests.engines.sam3.transformers_reference import processor, video_processor  # noqa: E402
+from tests.engines.sam3.transformers.networks import SIDE  # noqa: E402
+from tests.engines.sam3.transformers.reference import processor, video_processor  # noqa: E402
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ from transformers import Sam2VideoVideoProcessor, Sam3ImageProcessor, Sam3Tracke
 
 from fast_snow.kernels.masks import decode
 from fast_snow.types import BoxPrompt, Frames, PointPrompt, Prompt
-from tests.engines.sam3.transformers_networks import GRID, SIDE
+from tests.engines.sam3.transformers.networks import GRID, SIDE
 
 _HALF = [0.5, 0.5, 0.5]
 _SIZE = {"height": SIDE, "width": SIDE}

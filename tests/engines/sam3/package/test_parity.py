@@ -10,12 +10,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
 pytestmark = pytest.mark.torch
 from fast_snow.config import Sam3Config  # noqa: E402
-from fast_snow.engines.sam3.features import FeaturePlace, Features  # noqa: E402
-from fast_snow.engines.sam3.package_tracker import serving  # noqa: E402
-from fast_snow.engines.sam3.package_workarounds import on_device  # noqa: E402
+from fast_snow.engines.sam3.package.features import FeaturePlace, Features  # noqa: E402
+from fast_snow.engines.sam3.package.tracker import serving  # noqa: E402
+from fast_snow.engines.sam3.package.workarounds import on_device  # noqa: E402
 from fast_snow.kernels.masks import decode  # noqa: E402
 from fast_snow.types import BoxPrompt, Frames, MaskPrompt, PointPrompt, Prompt  # noqa: E402
-from tests.engines.sam3.package_scenes import (  # noqa: E402
+from tests.engines.sam3.package.scenes import (  # noqa: E402
     CPU,
     GRID,
     SIDE,

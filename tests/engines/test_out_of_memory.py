@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
+from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.errors import EngineError, FastSnowWarning
 
 
@@ -45,5 +45,5 @@ def test_other_failures_pass():
 
 
 def test_torch_is_not_needed():
-    code = "import sys, fast_snow.engines.smaller_pieces; assert 'torch' not in sys.modules"
+    code = "import sys, fast_snow.engines.out_of_memory; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

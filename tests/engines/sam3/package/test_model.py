@@ -7,9 +7,9 @@ pytest.importorskip("sam3")
 pytestmark = pytest.mark.torch
 from safetensors.torch import save_file  # noqa: E402
 
-from fast_snow.engines.sam3 import package_model  # noqa: E402
+from fast_snow.engines.sam3.package import model  # noqa: E402
 from fast_snow.errors import ConfigError, InputError  # noqa: E402
-from tests.engines.sam3.package_scenes import CPU, fresh_tracker, one_thread, tiny_tracker  # noqa: E402, F401
+from tests.engines.sam3.package.scenes import CPU, fresh_tracker, one_thread, tiny_tracker  # noqa: E402, F401
 
 
 def official(tracker):
@@ -26,7 +26,7 @@ def official(tracker):
 
 @pytest.fixture
 def tiny(monkeypatch):
-    monkeypatch.setattr(package_model, "untrained", lambda _: fresh_tracker(seed=5))
+    monkeypatch.setattr(model, "untrained", lambda _: fresh_tracker(seed=5))
 
 
 def write(path, content):
@@ -50,7 +50,7 @@ def test_loads_safetensors(tmp_path, tiny):
 
 def assert_loaded(folder):
     assert any(not torch.equal(a, b) for a, b in zip(*map(weights_of, (fresh_tracker(5), tiny_tracker())), strict=True))
-    loaded = package_model.load(str(folder), CPU)
+    loaded = model.load(str(folder), CPU)
     assert all(torch.equal(a, b) for a, b in zip(*map(weights_of, (loaded, tiny_tracker())), strict=True))
 
 
@@ -60,7 +60,7 @@ def weights_of(tracker):
 
 def test_no_weights(tmp_path):
     with pytest.raises(ConfigError, match=r"expected a folder with sam3\.safetensors or sam3\.pt; run fast-snow"):
-        package_model.load(str(tmp_path), CPU)
+        model.load(str(tmp_path), CPU)
 
 
 def test_a_truncated_file(tmp_path):
@@ -68,7 +68,7 @@ def test_a_truncated_file(tmp_path):
     whole = (tmp_path / "sam3.pt").read_bytes()
     (tmp_path / "sam3.pt").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match=r"not a readable checkpoint .*fetch the official weights"):
-        package_model.load(str(tmp_path), CPU)
+        model.load(str(tmp_path), CPU)
 
 
 @pytest.mark.parametrize("name", ["sam3.pt", "sam3.safetensors"])
@@ -76,20 +76,20 @@ def test_a_truncated_file(tmp_path):
 def test_not_a_checkpoint(name, content, tmp_path):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match="not a readable checkpoint"):
-        package_model.load(str(tmp_path), CPU)
+        model.load(str(tmp_path), CPU)
 
 
 class _Code:
     ran = False
 
     def __reduce__(self):
-        return exec, ("from tests.engines.sam3 import test_package_model as m; m._Code.ran = True",)
+        return exec, ("from tests.engines.sam3.package import test_model as m; m._Code.ran = True",)
 
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
     write(tmp_path / "sam3.pt", {"model": _Code()})
     with pytest.raises(InputError, match="not a readable checkpoint"):
-        package_model.load(str(tmp_path), CPU)
+        model.load(str(tmp_path), CPU)
     assert not _Code.ran
 
 
@@ -99,13 +99,13 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
 def test_a_file_without_weights(content, tmp_path):
     write(tmp_path / "sam3.pt", content)
     with pytest.raises(InputError, match="expected named weights"):
-        package_model.load(str(tmp_path), CPU)
+        model.load(str(tmp_path), CPU)
 
 
 def test_another_network(tmp_path, tiny):
     write(tmp_path / "sam3.pt", {"model": {"backbone.weight": torch.zeros(3)}})
     with pytest.raises(InputError, match=r"backbone\.vision_backbone.* and \d+ more missing of a SAM3 tracker"):
-        package_model.load(str(tmp_path), CPU)
+        model.load(str(tmp_path), CPU)
 
 
 def test_weights_of_another_size(tmp_path, tiny):
@@ -113,4 +113,4 @@ def test_weights_of_another_size(tmp_path, tiny):
     weights["tracker.no_mem_embed"] = torch.zeros(1, 1, 7)
     write(tmp_path / "sam3.pt", weights)
     with pytest.raises(InputError, match=r"no_mem_embed \(1, 1, 7\) of other shapes, expected \(1, 1, 64\)"):
-        package_model.load(str(tmp_path), CPU)
+        model.load(str(tmp_path), CPU)
