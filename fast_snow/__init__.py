@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from fast_snow.api import build_graph as build_graph
     from fast_snow.api import load as load
     from fast_snow.api import stream as stream
-    from fast_snow.composition import Engines as Engines
     from fast_snow.config import Config as Config
     from fast_snow.document import validate as validate
     from fast_snow.document import write as write
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from fast_snow.protocols import TrackingSession as TrackingSession
     from fast_snow.reasoning.answering import Answer as Answer
     from fast_snow.reasoning.asking import ask as ask
+    from fast_snow.selection import Engines as Engines
     from fast_snow.types import BoxPrompt as BoxPrompt
     from fast_snow.types import DepthOrigin as DepthOrigin
     from fast_snow.types import Detections as Detections
@@ -62,7 +62,7 @@ __version__ = version("fast-snow")
 
 _MODULES = {
     "api": ("Result", "build_graph", "load", "stream"),
-    "composition": ("Engines",),
+    "selection": ("Engines",),
     "config": ("Config",),
     "document": ("validate", "write"),
     "engines.from_functions": ("GeometryFunction", "SegmenterFunction"),

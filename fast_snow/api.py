@@ -10,7 +10,6 @@ from time import perf_counter
 from typing import Any, TextIO
 
 from fast_snow import document, keyframes, output
-from fast_snow.composition import Composition, Engines, compose
 from fast_snow.config import Config
 from fast_snow.emptiness import doubts
 from fast_snow.errors import FastSnowWarning
@@ -26,6 +25,7 @@ from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
 from fast_snow.run_record import RunSummary, record
+from fast_snow.selection import Engines, Selection, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph
 
 MASKS_PER_FILE = 120
@@ -97,14 +97,14 @@ def build_graph(
         given = located(source)
         opened = _opened(given, config)
         origin = output.source_of_run(given) if isinstance(given, Path) else None
-        composition = compose(opened, config, engines, progress=progress)
+        selection = select_engines(opened, config, engines, progress=progress)
         summary, graph = RunSummary(), start(config).graph
-        for step in steps(opened, composition, config, progress=progress):
+        for step in steps(opened, selection, config, progress=progress):
             labelled += step.state.labelled
             pictures += step.keyframes
             summary, graph = summary.after(step), step.state.graph
         wall_s = perf_counter() - began
-        noted = record(opened, config, composition.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
+        noted = record(opened, config, selection.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
     return Result(graph=graph, labelled=tuple(labelled), keyframes=tuple(pictures), record=noted)
 
 
@@ -131,8 +131,8 @@ def stream(
         FastSnowError: an engine failed.
     """
     opened = _opened(located(source), config)
-    composition = compose(opened, config, engines, progress=progress)
-    for step in steps(opened, composition, config, progress=progress):
+    selection = select_engines(opened, config, engines, progress=progress)
+    for step in steps(opened, selection, config, progress=progress):
         for frame in step.state.labelled:
             yield step.state.graph.window(
                 t=frame.t, length=config.step.temporal_window, stride=config.step.window_stride
@@ -155,14 +155,14 @@ def load(folder: str | Path) -> SceneGraph:
     return document.read(path / output.GRAPH, within=path) if path.is_dir() else document.read(path)
 
 
-def steps(source: Input, composition: Composition, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
+def steps(source: Input, selection: Selection, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
     """Run the pipeline that a configuration describes; yields the graph after each window.
 
     Warns:
         FastSnowWarning: after the last window, of what makes the result doubtful, such as no tracks.
     """
     threads.limit(config.runtime.threads)
-    with resident(composition.engines) if composition.resident else nullcontext(composition.engines) as engines:
+    with resident(selection.engines) if selection.resident else nullcontext(selection.engines) as engines:
         pipeline = Pipeline(
             perceive=lambda window, watch: perceive(
                 window,

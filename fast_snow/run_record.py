@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fast_snow.composition import EngineUse
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.inputs import Input
 from fast_snow.output import SourceOfRun
 from fast_snow.pipeline import Step
+from fast_snow.selection import EngineUse
 from fast_snow.types import Health, StageSeconds
 
 PACKAGES = ("fast-snow", "numpy", "numba", "scipy", "opencv-python-headless", "av", "pycolmap")
@@ -98,7 +98,7 @@ def record(
             use.slot: {
                 "name": use.name,
                 "meaning": use.meaning,
-                "passed_over": {each.name: each.why for each in use.passed_over},
+                "passed_over": {each.name: each.why for each in use.skipped},
             }
             for use in used
         },

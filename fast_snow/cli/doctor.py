@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from fast_snow import weights
-from fast_snow.composition import geometry, segmenter, tracker
-from fast_snow.composition.candidates import Candidate
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.protocols import silent
+from fast_snow.selection import geometry, segmenter, tracker
+from fast_snow.selection.candidates import Candidate
 
 
 class State(Enum):
@@ -125,10 +125,10 @@ def _engines(config: Config) -> tuple[Finding, ...]:
 def _engine(slot: str, candidate: Candidate[Any]) -> Finding:
     if candidate.name == "recorded":
         return Finding(topic=slot, name="recorded", state=State.ON_REQUEST, detail="used if the input provides it")
-    if candidate.obstacles:
-        return Finding(topic=slot, name=candidate.name, state=State.MISSING, detail=", and ".join(candidate.obstacles))
-    if candidate.reservations:
-        detail = ", and ".join(candidate.reservations)
+    if candidate.missing:
+        return Finding(topic=slot, name=candidate.name, state=State.MISSING, detail=", and ".join(candidate.missing))
+    if candidate.caveats:
+        detail = ", and ".join(candidate.caveats)
         return Finding(topic=slot, name=candidate.name, state=State.ON_REQUEST, detail=detail)
     return Finding(topic=slot, name=candidate.name, state=State.READY, detail=candidate.meaning)
 

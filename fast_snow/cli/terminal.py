@@ -16,10 +16,10 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from fast_snow.cli.standard_streams import Tolerant, unfailing
-from fast_snow.composition import EngineUse
 from fast_snow.fetching import Fetched
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
+from fast_snow.selection import EngineUse
 from fast_snow.types import SceneGraph
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def print_summary(
 def _reasons(used: Sequence[EngineUse]) -> dict[str, list[str]]:
     """Return the better engines that do not run, by the reason."""
     names: dict[str, list[str]] = {}
-    for each in (passed for use in used for passed in use.passed_over):
+    for each in (passed for use in used for passed in use.skipped):
         names.setdefault(each.why, []).append(each.name)
     return names
 

@@ -7,13 +7,13 @@ from time import perf_counter
 import numpy as np
 
 from fast_snow.api import steps
-from fast_snow.composition import compose
 from fast_snow.config import Config
 from fast_snow.evaluation.depth_samples import DepthWatch
 from fast_snow.evaluation.systems import SystemRun
 from fast_snow.graph import start
 from fast_snow.inputs import Input, SampledFrame
 from fast_snow.protocols import Progress, silent
+from fast_snow.selection import select_engines
 from fast_snow.types import LabelledMasks, StageSeconds
 
 
@@ -32,13 +32,13 @@ def fast_snow(source: Input, config: Config, *, progress: Progress = silent) -> 
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    composition, watch = compose(source, config, progress=progress), DepthWatch(config.depth_filter.conf_thresh)
-    watched = replace(composition.engines, geometry=watch.over(composition.engines.geometry))
+    selection, watch = select_engines(source, config, progress=progress), DepthWatch(config.depth_filter.conf_thresh)
+    watched = replace(selection.engines, geometry=watch.over(selection.engines.geometry))
     clock = _Clock()
     labelled: list[LabelledMasks] = []
     frame_s: list[float] = []
     seconds, graph = StageSeconds(), start(config).graph
-    for step in steps(clock.watching(source), replace(composition, engines=watched), config, progress=progress):
+    for step in steps(clock.watching(source), replace(selection, engines=watched), config, progress=progress):
         added = len(step.state.labelled)
         frame_s += [clock.lap() / added] * added if added else []
         labelled += step.state.labelled
@@ -46,7 +46,7 @@ def fast_snow(source: Input, config: Config, *, progress: Progress = silent) -> 
     return SystemRun(
         graph=graph,
         labelled=tuple(labelled),
-        engines=composition.used,
+        engines=selection.used,
         seconds=seconds,
         wall_s=clock.total(),
         frame_s=np.array(frame_s, dtype=np.float64),

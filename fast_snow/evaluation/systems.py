@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.composition import EngineUse
 from fast_snow.config import Config
 from fast_snow.evaluation.depth_samples import DepthSamples
 from fast_snow.inputs import Input
+from fast_snow.selection import EngineUse
 from fast_snow.types import LabelledMasks, SceneGraph, StageSeconds
 
 

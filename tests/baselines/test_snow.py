@@ -174,7 +174,7 @@ def test_says_what_gave_the_masks(run: SnowRun):
 def test_without_weights_auto_takes_colour_regions_and_says_why(tmp_path: Path):
     _, use = choose(Config(), replace(DEFAULT, model_path=str(tmp_path)))
     assert use.name == "classical"
-    (over,) = use.passed_over
+    (over,) = use.skipped
     assert over.name == "sam2"
     assert "config.json is missing" in over.why
     assert "fast-snow fetch-models sam2" in over.why

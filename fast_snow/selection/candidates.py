@@ -20,20 +20,20 @@ class Candidate(Generic[Opener]):
         family: the shorter name under which the user may leave the backend open, like `da3`; or the name itself.
         meaning: what it means for accuracy.
         opener: imports the engine and returns how to open it.
-        obstacles: what it lacks to run here, each with what to do; none where it can run.
-        reservations: why it is taken only where the user asks for it.
+        missing: what it lacks to run here, each with what to do; none where it can run.
+        caveats: why it is taken only where the user asks for it.
     """
 
     name: str
     family: str
     meaning: str
     opener: Callable[[], Opener]
-    obstacles: tuple[str, ...] = ()
-    reservations: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    caveats: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PassedOver:
+class Skipped:
     """An engine that would be better than the chosen one, and why it does not run."""
 
     name: str
@@ -45,7 +45,7 @@ class Choice(Generic[Opener]):
     """The engine that serves a slot, and the better ones that do not."""
 
     candidate: Candidate[Opener]
-    passed_over: tuple[PassedOver, ...]
+    skipped: tuple[Skipped, ...]
 
 
 def added(slot: str, config: Config) -> tuple[Candidate[Any], ...]:
@@ -88,17 +88,17 @@ def choose(
         names = ["auto", *dict.fromkeys(name for each in candidates for name in (each.family, each.name))]
         known = ", ".join([*names, *(each.name for each in more)])
         raise ConfigError(f"engines.{slot}: got {wanted!r}, expected one of {known}")
-    able = [each for each in pool if not each.obstacles]
-    at_ease = [each for each in able if not each.reservations]
+    able = [each for each in pool if not each.missing]
+    preferred = [each for each in able if not each.caveats]
     if not able:
-        lacking = "; ".join(f"--engines.{slot} {each.name} {', and '.join(each.obstacles)}" for each in pool)
+        lacking = "; ".join(f"--engines.{slot} {each.name} {', and '.join(each.missing)}" for each in pool)
         raise ConfigError(f"{lacking}; or choose --engines.{slot} {candidates[-1].name}")
-    chosen = (at_ease or able)[0]
+    chosen = (preferred or able)[0]
     better = candidates[: candidates.index(chosen)] if chosen in candidates else ()
     return Choice(
         candidate=chosen,
-        passed_over=tuple(
-            PassedOver(name=each.name, why=", and ".join(each.reservations or each.obstacles))
+        skipped=tuple(
+            Skipped(name=each.name, why=", and ".join(each.caveats or each.missing))
             for each in better
             if each in pool and each.name != "recorded"
         ),

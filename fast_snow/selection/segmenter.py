@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from fast_snow.composition.candidates import Candidate
-from fast_snow.composition.requirements import Target, artefact, installed, masks_given, no_gpu, runtime, weights_there
 from fast_snow.config import Config
 from fast_snow.engines import recorded
 from fast_snow.engines.fastsam.preprocessing import network_size
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenSegmenter, Progress
+from fast_snow.selection.candidates import Candidate
+from fast_snow.selection.requirements import Target, artefact, installed, masks_given, no_gpu, runtime, weights_there
 from fast_snow.types import GridShape
 
 _FOUND = "every object that FastSAM outlines, without class labels"
@@ -33,7 +33,7 @@ def candidates(
             family="recorded",
             meaning="masks as given with the input",
             opener=lambda: _recorded(recording),
-            obstacles=masks_given(recording),
+            missing=masks_given(recording),
         ),
         _compiled("tensorrt", config, frame, progress),
         _compiled("onnx", config, frame, progress),
@@ -42,8 +42,8 @@ def candidates(
             family="fastsam",
             meaning=f"{_FOUND}, in torch",
             opener=lambda: _in_torch(config, progress),
-            obstacles=installed("torch", "ultralytics") + weights_there(config, "fastsam"),
-            reservations=no_gpu(config),
+            missing=installed("torch", "ultralytics") + weights_there(config, "fastsam"),
+            caveats=no_gpu(config),
         ),
         Candidate(
             name="classical",
@@ -80,8 +80,8 @@ def _compiled(target: Target, config: Config, frame: GridShape, progress: Progre
         family="fastsam",
         meaning=f"{_FOUND}, on {found.backend}",
         opener=opener,
-        obstacles=found.obstacles,
-        reservations=no_gpu(config) + found.reservations,
+        missing=found.missing,
+        caveats=no_gpu(config) + found.caveats,
     )
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from functools import partial
 
-from fast_snow.composition.candidates import Candidate
-from fast_snow.composition.requirements import Target, artefact, installed, lacks, no_gpu, runtime, weights_there
 from fast_snow.config import Config
 from fast_snow.engines import recorded
 from fast_snow.engines.compiled.network import OpenNetwork
@@ -13,6 +11,8 @@ from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.errors import ConfigError
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenGeometry, Progress
+from fast_snow.selection.candidates import Candidate
+from fast_snow.selection.requirements import Target, artefact, installed, lacks, no_gpu, runtime, weights_there
 from fast_snow.types import GridShape
 from fast_snow.weights import da3_folder
 
@@ -38,12 +38,12 @@ def candidates(
         frame: height and width of the input's frames.
         progress: told how far the engine is.
     """
-    reservations = no_gpu(config)
+    caveats = no_gpu(config)
     if recording is not None and (recording.has_depth or recording.has_poses):
-        reservations += ("it would not use the depth or poses that the input brings",)
+        caveats += ("it would not use the depth or poses that the input brings",)
     return (
         _recorded(recording),
-        *_networks(config, frame, reservations, progress),
+        *_networks(config, frame, caveats, progress),
         _classical(config, recording, progress),
     )
 
@@ -61,12 +61,12 @@ def _recorded(recording: Recording | None) -> Candidate[OpenGeometry]:
         family="recorded",
         meaning="depth and poses as given with the input, in metres",
         opener=opener,
-        obstacles=(lacks(" and ".join(missing)),) if missing else (),
+        missing=(lacks(" and ".join(missing)),) if missing else (),
     )
 
 
 def _networks(
-    config: Config, frame: GridShape, reservations: tuple[str, ...], progress: Progress
+    config: Config, frame: GridShape, caveats: tuple[str, ...], progress: Progress
 ) -> tuple[Candidate[OpenGeometry], ...]:
     """Return DA3 on each backend, the fastest first; none where the settings do not say which variant it is."""
     try:
@@ -74,19 +74,19 @@ def _networks(
     except ConfigError as error:
         unknown = f"cannot be loaded: {error}"
         return tuple(
-            Candidate(name=name, family="da3", meaning=_ESTIMATED, opener=_never, obstacles=(unknown,))
+            Candidate(name=name, family="da3", meaning=_ESTIMATED, opener=_never, missing=(unknown,))
             for name in ("da3-tensorrt", "da3-onnx", "da3-torch")
         )
     return (
-        _compiled("tensorrt", config, variant, frame, reservations, progress),
-        _compiled("onnx", config, variant, frame, reservations, progress),
+        _compiled("tensorrt", config, variant, frame, caveats, progress),
+        _compiled("onnx", config, variant, frame, caveats, progress),
         Candidate(
             name="da3-torch",
             family="da3",
             meaning=f"{_meaning(variant)}, in torch",
             opener=lambda: _in_torch(config, variant, progress),
-            obstacles=installed("torch", "depth_anything_3") + weights_there(config, "da3"),
-            reservations=reservations,
+            missing=installed("torch", "depth_anything_3") + weights_there(config, "da3"),
+            caveats=caveats,
         ),
     )
 
@@ -96,7 +96,7 @@ def _compiled(
     config: Config,
     variant: Variant,
     frame: GridShape,
-    reservations: tuple[str, ...],
+    caveats: tuple[str, ...],
     progress: Progress,
 ) -> Candidate[OpenGeometry]:
     size = network_size(*frame, config.da3.process_res)
@@ -108,8 +108,8 @@ def _compiled(
         opener=lambda: _around(
             found.open, config, variant, progress, most_frames=_ONNX_FRAMES if target == "onnx" else found.most_frames
         ),
-        obstacles=found.obstacles,
-        reservations=reservations + found.reservations,
+        missing=found.missing,
+        caveats=caveats + found.caveats,
     )
 
 
@@ -140,7 +140,7 @@ def _meaning(variant: Variant) -> str:
 
 
 def _never() -> OpenGeometry:
-    raise AssertionError("an engine with obstacles is never opened")
+    raise AssertionError("unreachable: engine has unmet requirements")
 
 
 def _classical(config: Config, recording: Recording | None, progress: Progress) -> Candidate[OpenGeometry]:

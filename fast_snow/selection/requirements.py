@@ -68,15 +68,15 @@ class Artefact:
     Attributes:
         backend: what runs it.
         open: checks and loads it.
-        obstacles: why it cannot be used.
-        reservations: why it is not used unasked.
+        missing: why it cannot be used.
+        caveats: why it is not used unasked.
         most_frames: how many frames it takes at once; 0 is any number.
     """
 
     backend: str
     open: OpenNetwork
-    obstacles: tuple[str, ...]
-    reservations: tuple[str, ...] = ()
+    missing: tuple[str, ...]
+    caveats: tuple[str, ...] = ()
     most_frames: int = 0
 
 
@@ -101,13 +101,13 @@ def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridS
         artefacts.this_machine(_gpu_index(config)) if not missing and _on_gpu(config, target) else None,
     )
     if isinstance(found, artefacts.Refused):
-        obstacles = missing or (f"cannot be loaded: {found.reason}",)
-        return Artefact(backend=BACKEND[target], open=_none, obstacles=obstacles)
+        missing = missing or (f"cannot be loaded: {found.reason}",)
+        return Artefact(backend=BACKEND[target], open=_none, missing=missing)
     return Artefact(
         backend=BACKEND[target],
         open=lambda: _checked(found, config, model, target),
-        obstacles=missing,
-        reservations=_idle_gpu(config) if target == "onnx" and not missing else (),
+        missing=missing,
+        caveats=_idle_gpu(config) if target == "onnx" and not missing else (),
         most_frames=max((largest[0] for _, _, largest in found.manifest.profiles.values()), default=0),
     )
 
@@ -130,7 +130,7 @@ def _checked(found: artefacts.Found, config: Config, model: weights.Model, targe
 
 
 def _none() -> AbstractContextManager[Network]:
-    raise AssertionError("an engine with obstacles is never opened")
+    raise AssertionError("unreachable: engine has unmet requirements")
 
 
 def _sha256(config: Config, model: weights.Model) -> str | None:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from functools import partial
 
-from fast_snow.composition.candidates import Candidate
-from fast_snow.composition.requirements import installed, masks_given, no_gpu, runtime, weights_there
 from fast_snow.config import Config
 from fast_snow.engines import recorded
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenTracker, Progress
+from fast_snow.selection.candidates import Candidate
+from fast_snow.selection.requirements import installed, masks_given, no_gpu, runtime, weights_there
 
 _FOLLOWED = "masks that SAM3 carries through the video"
 
@@ -27,23 +27,23 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
             family="recorded",
             meaning="identities as given with the input",
             opener=lambda: _recorded(recording),
-            obstacles=masks_given(recording),
+            missing=masks_given(recording),
         ),
         Candidate(
             name="sam3",
             family="sam3",
             meaning=f"{_FOLLOWED}, objects in batches",
             opener=lambda: _package(config, progress),
-            obstacles=installed("torch", "sam3") + weights_there(config, "sam3"),
-            reservations=no_gpu(config),
+            missing=installed("torch", "sam3") + weights_there(config, "sam3"),
+            caveats=no_gpu(config),
         ),
         Candidate(
             name="sam3-hf",
             family="sam3-hf",
             meaning=f"{_FOLLOWED}, one object after the other",
             opener=lambda: _transformers(config, progress),
-            obstacles=installed("torch", "transformers") + weights_there(config, "sam3-hf"),
-            reservations=no_gpu(config),
+            missing=installed("torch", "transformers") + weights_there(config, "sam3-hf"),
+            caveats=no_gpu(config),
         ),
         Candidate(
             name="classical",

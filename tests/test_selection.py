@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from fast_snow.cameras import rescale
-from fast_snow.composition import PassedOver, compose, reads
-from fast_snow.composition.candidates import Candidate, choose
 from fast_snow.config import Config, Da3Config, EnginesConfig, RuntimeConfig
 from fast_snow.engines.hardware import gpus
 from fast_snow.errors import ConfigError
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import recording_from_arrays
+from fast_snow.selection import Skipped, reads, select_engines
+from fast_snow.selection.candidates import Candidate, choose
 from fast_snow.types import Frames
 
 COUNT, GRID = 3, (24, 32)
@@ -22,14 +22,14 @@ def candidate(name: str, family: str = "", **lacking: tuple[str, ...]) -> Candid
     return Candidate(name=name, family=family or name, meaning="", opener=lambda: name, **lacking)
 
 
-TENSORRT = candidate("net-tensorrt", "net", obstacles=("needs TensorRT",), reservations=("no GPU",))
-ONNX = candidate("net-onnx", "net", reservations=("no GPU",))
-TORCH = candidate("net-torch", "net", obstacles=("needs weights",))
+TENSORRT = candidate("net-tensorrt", "net", missing=("needs TensorRT",), caveats=("no GPU",))
+ONNX = candidate("net-onnx", "net", caveats=("no GPU",))
+TORCH = candidate("net-torch", "net", missing=("needs weights",))
 PLAIN = candidate("plain")
 
 
 @pytest.mark.parametrize(
-    ("wanted", "candidates", "chosen", "passed_over"),
+    ("wanted", "candidates", "chosen", "skipped"),
     [
         ("auto", [TENSORRT, ONNX, PLAIN], "plain", {"net-tensorrt": "no GPU", "net-onnx": "no GPU"}),
         ("auto", [TORCH, PLAIN], "plain", {"net-torch": "needs weights"}),
@@ -40,10 +40,10 @@ PLAIN = candidate("plain")
         ("plain", [ONNX, PLAIN], "plain", {}),
     ],
 )
-def test_the_best_that_can_run_serves(wanted: str, candidates, chosen: str, passed_over: dict[str, str]):
+def test_the_best_that_can_run_serves(wanted: str, candidates, chosen: str, skipped: dict[str, str]):
     choice = choose("geometry", wanted, candidates)
     assert choice.candidate.name == chosen
-    assert choice.passed_over == tuple(PassedOver(name=name, why=why) for name, why in passed_over.items())
+    assert choice.skipped == tuple(Skipped(name=name, why=why) for name, why in skipped.items())
 
 
 def test_what_cannot_run_is_refused_with_what_it_needs():
@@ -69,16 +69,16 @@ def source(*, depth: bool = True, poses: bool = True, masks: bool = True):
     )
 
 
-def names(composition) -> dict[str, str]:
-    return {use.slot: use.name for use in composition.used}
+def names(selection) -> dict[str, str]:
+    return {use.slot: use.name for use in selection.used}
 
 
 def test_what_the_input_brings_comes_first():
-    assert set(names(compose(source(), Config())).values()) == {"recorded"}
-    mixed = compose(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
+    assert set(names(select_engines(source(), Config())).values()) == {"recorded"}
+    mixed = select_engines(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
     assert names(mixed) == {"geometry": "recorded", "segmenter": "classical", "tracker": "classical"}
-    assert not mixed.used[0].passed_over
-    assert {each.name for each in mixed.used[2].passed_over} == {"sam3", "sam3-hf"}
+    assert not mixed.used[0].skipped
+    assert {each.name for each in mixed.used[2].skipped} == {"sam3", "sam3-hf"}
 
 
 @pytest.mark.parametrize(
@@ -89,25 +89,25 @@ def test_an_engine_that_is_asked_for_and_cannot_run(slot: str, name: str, lackin
     monkeypatch.chdir(tmp_path)
     config = Config(engines=EnginesConfig(**{slot: name}))
     with pytest.raises(ConfigError, match=lacking) as refused:
-        compose(source(poses=False, masks=False), config)
+        select_engines(source(poses=False, masks=False), config)
     assert "\n" not in str(refused.value)
     assert f"choose --engines.{slot} classical" in str(refused.value)
 
 
 def test_a_model_that_cannot_be_told_stops_only_those_who_ask_for_it():
     config = Config(da3=Da3Config(model_path="nowhere/unheard-of"))
-    assert names(compose(source(), config))["geometry"] == "recorded"
+    assert names(select_engines(source(), config))["geometry"] == "recorded"
     with pytest.raises(ConfigError, match="unheard-of does not say which variant"):
-        compose(source(), Config(da3=config.da3, engines=EnginesConfig(geometry="da3")))
+        select_engines(source(), Config(da3=config.da3, engines=EnginesConfig(geometry="da3")))
 
 
 def test_settings_are_read_by_the_engines_they_belong_to():
-    composition = compose(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
-    assert reads(composition, "classical.tracker.min_resemblance")
-    assert not reads(composition, "classical.geometry.max_gap")
-    assert not reads(composition, "sam3.precision")
-    assert not reads(composition, "runtime.device")
-    assert reads(composition, "fastsam.discovery_iou_thresh")
+    selection = select_engines(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
+    assert reads(selection, "classical.tracker.min_resemblance")
+    assert not reads(selection, "classical.geometry.max_gap")
+    assert not reads(selection, "sam3.precision")
+    assert not reads(selection, "runtime.device")
+    assert reads(selection, "fastsam.discovery_iou_thresh")
 
 
 @pytest.mark.parametrize("geometry", ["auto", "classical"])
@@ -119,15 +119,15 @@ def test_intrinsics_that_came_with_colour_alone_are_used(geometry: str):
         ),
         config.sampling,
     )
-    composition = compose(given, config)
-    assert composition.used[0].meaning.endswith("with the intrinsics that the input gives")
+    selection = select_engines(given, config)
+    assert selection.used[0].meaning.endswith("with the intrinsics that the input gives")
     frames = Frames(
         image=np.stack([each.image for each in given.read()]),
         t=np.arange(COUNT, dtype=np.int32),
         time_s=np.arange(COUNT) / 10,
         source_frame=np.arange(COUNT),
     )
-    with composition.engines.geometry() as engine:
+    with selection.engines.geometry() as engine:
         answer = engine(frames)
     expected = rescale(given.recording.intrinsics, GRID, answer.grid)
     np.testing.assert_allclose(answer.intrinsics, np.tile(expected, (COUNT, 1, 1)))
@@ -135,11 +135,11 @@ def test_intrinsics_that_came_with_colour_alone_are_used(geometry: str):
 
 @pytest.mark.parametrize(("residency", "resident"), [("resident", True), ("phased", False)])
 def test_residency_as_asked_for(residency: str, resident: bool):
-    assert compose(source(), Config(runtime=RuntimeConfig(residency=residency))).resident is resident
+    assert select_engines(source(), Config(runtime=RuntimeConfig(residency=residency))).resident is resident
 
 
 def test_without_a_gpu_engines_stay_loaded():
-    assert compose(source(), Config(runtime=RuntimeConfig(device="cpu"))).resident
+    assert select_engines(source(), Config(runtime=RuntimeConfig(device="cpu"))).resident
 
 
 def test_gpus_are_those_of_the_driver():

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from fast_snow.composition import geometry, segmenter, tracker
-from fast_snow.composition.candidates import Candidate, PassedOver, added, choose
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.inputs import Input
 from fast_snow.perception import EngineOpeners
 from fast_snow.protocols import OpenGeometry, OpenSegmenter, OpenTracker, Progress, silent
+from fast_snow.selection import geometry, segmenter, tracker
+from fast_snow.selection.candidates import Candidate, Skipped, added, choose
 
 ROOMY_BYTES = 22 * 2**30
 """GPUs sold with 24 GB offer a little less."""
@@ -43,17 +43,17 @@ class EngineUse:
         slot: geometry, segmenter or tracker.
         name: of the engine.
         meaning: what it means for accuracy.
-        passed_over: better engines, and why they do not run.
+        skipped: better engines, and why they do not run.
     """
 
     slot: str
     name: str
     meaning: str
-    passed_over: tuple[PassedOver, ...] = ()
+    skipped: tuple[Skipped, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Composition:
+class Selection:
     """The engines of a run and what to tell of them.
 
     Attributes:
@@ -67,7 +67,9 @@ class Composition:
     resident: bool
 
 
-def compose(source: Input, config: Config, engines: Engines = Engines(), *, progress: Progress = silent) -> Composition:
+def select_engines(
+    source: Input, config: Config, engines: Engines = Engines(), *, progress: Progress = silent
+) -> Selection:
     """Choose the engines of a run.
 
     `auto` takes what the input brings, then what trained models can do on this machine, then the classical engines.
@@ -108,8 +110,8 @@ def compose(source: Input, config: Config, engines: Engines = Engines(), *, prog
             choice = choose(slot, name, candidates(), added(slot, config))
             openers[slot] = choice.candidate.opener()
             chosen = choice.candidate
-            used.append(EngineUse(slot=slot, name=chosen.name, meaning=chosen.meaning, passed_over=choice.passed_over))
-    return Composition(engines=EngineOpeners(**openers), used=tuple(used), resident=_resident(config))
+            used.append(EngineUse(slot=slot, name=chosen.name, meaning=chosen.meaning, skipped=choice.skipped))
+    return Selection(engines=EngineOpeners(**openers), used=tuple(used), resident=_resident(config))
 
 
 def name_of(opener: object) -> str:
@@ -119,10 +121,10 @@ def name_of(opener: object) -> str:
     return str(getattr(opener, "name", None) or getattr(opener, "__qualname__", type(opener).__qualname__))
 
 
-def reads(composition: Composition, setting: str) -> bool:
+def reads(selection: Selection, setting: str) -> bool:
     """Tell whether anything in a run reads a setting, given by its dotted name."""
     section, _, rest = setting.partition(".")
-    names = {use.slot: use.name for use in composition.used}
+    names = {use.slot: use.name for use in selection.used}
     if section == "classical":
         return names.get(rest.partition(".")[0]) == "classical"
     trained = {name.partition("-")[0] for name in names.values()} & {"fastsam", "da3", "sam3"}
