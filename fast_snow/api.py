@@ -9,7 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
 
-from fast_snow import document, keyframes, output
+from fast_snow import keyframes, output
 from fast_snow.config import Config
 from fast_snow.emptiness import doubts
 from fast_snow.errors import FastSnowWarning
@@ -20,6 +20,7 @@ from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
+from fast_snow.output import graph_json
 from fast_snow.perception import perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
@@ -152,7 +153,7 @@ def load(folder: str | Path) -> SceneGraph:
         InputError: there is none, or it is not valid.
     """
     path = Path(folder)
-    return document.read(path / output.GRAPH, within=path) if path.is_dir() else document.read(path)
+    return graph_json.read(path / output.GRAPH, within=path) if path.is_dir() else graph_json.read(path)
 
 
 def steps(source: Input, selection: Selection, config: Config, *, progress: Progress = silent) -> Iterator[Step]:

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from fast_snow import untrusted_json
 from fast_snow.config import SamplingConfig
-from fast_snow.document.conformance import short
 from fast_snow.errors import FastSnowWarning, InputError, UserError
 from fast_snow.evaluation.manifest_conformance import require_conformance
 from fast_snow.evaluation.readers.checksums import sha256_of
@@ -22,6 +21,7 @@ from fast_snow.evaluation.readers.source import Kind, TruthSource
 from fast_snow.evaluation.truth import Truth
 from fast_snow.inputs import Input, open_input
 from fast_snow.limits import DATASET_JSON_FILE
+from fast_snow.output.graph_json.conformance import short
 from fast_snow.protocols import Progress, silent
 from fast_snow.types import GridShape
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import jsonschema
 
 from fast_snow import untrusted_json
-from fast_snow.document.conformance import json_path, short
 from fast_snow.errors import InputError
+from fast_snow.output.graph_json.conformance import json_path, short
 
 
 @cache

@@ -16,11 +16,11 @@ from fast_snow.baselines.proposals import without_repeats
 from fast_snow.baselines.snow import SnowRun, snow
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.config import Config, EnginesConfig, RuntimeConfig, SamplingConfig, WindowConfig
-from fast_snow.document import dumps, loads
 from fast_snow.errors import ConfigError
 from fast_snow.inputs import Input, from_recording, open_input
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import decode, encode
+from fast_snow.output.graph_json import dumps, loads
 from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import SceneConfig
 from fast_snow.types import Detections, GridShape

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said, recorded
 from fast_snow.evaluation.qa.figures import Figure, mean_over
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.evaluation.qa.rows import Row, Source, numbered, scene_of, text_lines
+from fast_snow.output.graph_json.conformance import short
 
 WORDS: Final = (
     *(str(number) for number in range(11)),

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from fast_snow.document.conformance import short
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said
 from fast_snow.evaluation.qa.figures import Figure, mean_over
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.evaluation.qa.rows import Row, Source, load, numbered, scene_of
+from fast_snow.output.graph_json.conformance import short
 
 Point = tuple[float, float]
 

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from fast_snow import untrusted_json
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.paths import check_relative
 from fast_snow.limits import DATASET_JSON_FILE
+from fast_snow.output.graph_json.conformance import short
 from fast_snow.untrusted_files import read_text
 
 _KINDS: Final[Mapping[type, str]] = {str: "text", dict: "an object", list: "a list", bool: "true or false"}

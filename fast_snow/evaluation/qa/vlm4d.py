@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.answer_choice import chosen
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said, recorded
 from fast_snow.evaluation.qa.figures import Figure, mean_over
 from fast_snow.evaluation.qa.question import UNREADABLE, Choice, Form, Mark, Question
 from fast_snow.evaluation.qa.rows import Row, Source, as_text, load, numbered, scene_of
+from fast_snow.output.graph_json.conformance import short
 
 _LAST_EXO: Final = 922
 """Real questions up to this number are exocentric, later ones egocentric."""

@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.qa.dataset import Dataset, Questions, Recorded, Said, recorded
 from fast_snow.evaluation.qa.figures import Figure, Term, mean_over
 from fast_snow.evaluation.qa.question import UNREADABLE, Choice, Form, Mark, Question
 from fast_snow.evaluation.qa.rows import Row, Source, as_text, load, numbered, scene_of
+from fast_snow.output.graph_json.conformance import short
 
 _DIRECTION: Final = tuple(f"object_rel_direction_{grade}" for grade in ("easy", "medium", "hard"))
 _BY_CHOICE: Final = (*_DIRECTION, "object_rel_distance", "route_planning", "obj_appearance_order")

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from fast_snow import untrusted_json
-from fast_snow.document.conformance import short
 from fast_snow.errors import InputError
 from fast_snow.evaluation.readers.coco_rle import from_coco
 from fast_snow.evaluation.readers.json_fields import array, integer, member
@@ -21,6 +20,7 @@ from fast_snow.evaluation.readers.objects import Labelled, gather, require_few
 from fast_snow.evaluation.readers.source import TruthSource
 from fast_snow.evaluation.truth import ObjectsInFrame
 from fast_snow.limits import DATASET_JSON_FILE
+from fast_snow.output.graph_json.conformance import short
 from fast_snow.types import GridShape, Masks
 
 

@@ -17,13 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fast_snow import document
-from fast_snow.document.conformance import conforms
-from fast_snow.document.digits import shortest, shortest_float64
 from fast_snow.errors import FastSnowError, FastSnowWarning, InputError, OutputError
+from fast_snow.output import graph_json
+from fast_snow.output.graph_json.conformance import conforms
+from fast_snow.output.graph_json.digits import shortest, shortest_float64
 from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
 
-GOLDEN = Path(__file__).parent / "golden" / "4dsg.json"
+GOLDEN = Path(__file__).parents[1] / "golden" / "4dsg.json"
 
 
 def token(t, **changes):
@@ -176,30 +176,30 @@ names = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_writing_and_reading_loses_nothing(drawn):
     graph = assembled(drawn)
-    text = document.dumps(graph)
-    read = document.loads(text)
+    text = graph_json.dumps(graph)
+    read = graph_json.loads(text)
     assert_identical(read, graph)
-    assert document.dumps(read) == text
-    jsonschema.Draft202012Validator(document.schema()).validate(json.loads(text))
+    assert graph_json.dumps(read) == text
+    jsonschema.Draft202012Validator(graph_json.schema()).validate(json.loads(text))
 
 
 def test_files_round_trip(tmp_path):
     path = tmp_path / "4dsg.json"
-    document.write(small_graph(), path)
-    assert_identical(document.read(path), small_graph())
+    graph_json.write(small_graph(), path)
+    assert_identical(graph_json.read(path), small_graph())
     assert list(tmp_path.iterdir()) == [path]
-    document.write(small_graph(metric=True), path)
-    assert document.read(path).metric
+    graph_json.write(small_graph(metric=True), path)
+    assert graph_json.read(path).metric
 
 
 def test_golden_document():
-    assert document.dumps(small_graph()) == GOLDEN.read_text(encoding="utf-8")
-    assert_identical(document.read(GOLDEN), small_graph())
+    assert graph_json.dumps(small_graph()) == GOLDEN.read_text(encoding="utf-8")
+    assert_identical(graph_json.read(GOLDEN), small_graph())
 
 
 def test_windowed_view_is_a_document_too():
     view = small_graph().window(t=2, length=1)
-    read = document.loads(document.dumps(view))
+    read = graph_json.loads(graph_json.dumps(view))
     assert read.tracks[4].theta == (0, 2)
     assert [each.t for each in read.tracks[4].observations] == [2]
     assert read.ego.t.tolist() == [2]
@@ -207,12 +207,12 @@ def test_windowed_view_is_a_document_too():
 
 def test_empty_graph_is_a_document():
     graph = small_graph(ego=small_graph().ego[np.zeros(3, bool)], tracks=MappingProxyType({}), keyframes=(), merges=())
-    assert_identical(document.loads(document.dumps(graph)), graph)
+    assert_identical(graph_json.loads(graph_json.dumps(graph)), graph)
 
 
 def test_coordinate_system_says_metres_only_where_they_are():
     sentences = [
-        json.loads(document.dumps(small_graph(metric=metric)))["metadata"]["coordinate_system"]
+        json.loads(graph_json.dumps(small_graph(metric=metric)))["metadata"]["coordinate_system"]
         for metric in (False, True)
     ]
     assert "one unknown scale" in sentences[0]
@@ -280,7 +280,7 @@ def test_numbers_that_must_be_known_are_not_written_otherwise(bad, field):
             changed = {"ego": _ego_with(quaternion_xyzw=np.array([[bad, 0, 0, 1]] * 3, np.float32))}
     values = {each.name: getattr(graph, each.name) for each in fields(graph)} | changed
     with pytest.raises(FastSnowError, match=r"^4dsg: .*expected (a )?finite number"):
-        document.dumps(SceneGraph(**values))
+        graph_json.dumps(SceneGraph(**values))
 
 
 def _ego_with(**changes):
@@ -290,14 +290,14 @@ def _ego_with(**changes):
 
 def test_track_without_observation_is_not_written():
     with pytest.raises(FastSnowError, match="object 3 has no observation"):
-        document.dumps(small_graph(tracks={3: Track(object_id=3, observations=(), theta=(0, 0))}))
+        graph_json.dumps(small_graph(tracks={3: Track(object_id=3, observations=(), theta=(0, 0))}))
 
 
 # --------------------------------------------------------------------------------------------- refusals
 
 
 def golden():
-    return json.loads(document.dumps(small_graph()))
+    return json.loads(graph_json.dumps(small_graph()))
 
 
 def put(parsed, path, value):
@@ -359,7 +359,7 @@ def put(parsed, path, value):
 )
 def test_refusal_names_the_place(path, value, message):
     with pytest.raises(InputError) as refusal:
-        document.loads(json.dumps(put(golden(), path, value)))
+        graph_json.loads(json.dumps(put(golden(), path, value)))
     assert str(refusal.value).startswith(message)
     assert "\n" not in str(refusal.value)
 
@@ -381,33 +381,33 @@ def test_refusal_names_the_place(path, value, message):
 )
 def test_hostile_text_is_refused_in_one_line(text, message):
     with pytest.raises(InputError) as refusal:
-        document.loads(text)
+        graph_json.loads(text)
     assert str(refusal.value).startswith(message)
     assert "\n" not in str(refusal.value)
 
 
 def test_float_that_overflows_is_refused():
     with pytest.raises(InputError, match="holds the number 1e999, expected finite numbers"):
-        document.loads(document.dumps(small_graph()).replace('"time_s":0.1', '"time_s":1e999'))
+        graph_json.loads(graph_json.dumps(small_graph()).replace('"time_s":0.1', '"time_s":1e999'))
 
 
 def test_not_finite_members_of_a_parsed_document_are_refused():
     for path in ("tracks[0].F_k[0].c[0]", "tracks[0].F_k[0].s.x.max", "tracks[0].F_k[0].tau[0].iou", "ego[0].xyz[2]"):
         with pytest.raises(InputError, match=r"got .*nan.*, expected (a )?finite number"):
-            document.validate(put(golden(), path, math.nan))
+            graph_json.validate(put(golden(), path, math.nan))
 
 
 def test_unknown_members_are_left_alone():
     parsed = golden()
     parsed["metadata"]["author"] = {"name": "someone"}
-    assert_identical(document.loads(json.dumps(parsed)), small_graph())
+    assert_identical(graph_json.loads(json.dumps(parsed)), small_graph())
 
 
 @pytest.mark.parametrize("whole", [3.0, 3])
 def test_whole_numbers_are_integers_however_they_are_written(whole):
     parsed = put(golden(), "tracks[0].F_k[0].tau[0].row", whole)
-    document.validate(parsed)
-    assert document.loads(json.dumps(parsed)).tracks[4].observations[0].row[0] == 3
+    graph_json.validate(parsed)
+    assert graph_json.loads(json.dumps(parsed)).tracks[4].observations[0].row[0] == 3
 
 
 def places(parsed, path=""):
@@ -426,7 +426,7 @@ VALUES = (..., None, True, "x", "", -1, 0, 1, 2.5, 1e300, 10**30, [], [1, 2], {}
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(VALUES)), min_size=1, max_size=3))
 @settings(max_examples=100, deadline=None)
 def test_fast_check_agrees_with_the_schema(changes):
-    parsed, schema = golden(), document.schema()
+    parsed, schema = golden(), graph_json.schema()
     for path, value in changes:
         try:
             put(parsed, path, copy.deepcopy(value))
@@ -435,7 +435,7 @@ def test_fast_check_agrees_with_the_schema(changes):
     valid = jsonschema.Draft202012Validator(schema).is_valid(parsed)
     assert conforms(schema, schema, [parsed]) == valid
     try:
-        document.validate(parsed)
+        graph_json.validate(parsed)
     except InputError as refusal:
         assert "\n" not in str(refusal)  # noqa: PT017
     else:
@@ -454,8 +454,8 @@ def test_schema_uses_only_keywords_that_the_fast_check_knows():
             if child:
                 walk(child)
 
-    walk(document.schema())
-    jsonschema.Draft202012Validator.check_schema(document.schema())
+    walk(graph_json.schema())
+    jsonschema.Draft202012Validator.check_schema(graph_json.schema())
 
 
 # --------------------------------------------------------------------------------------------- migration
@@ -478,7 +478,7 @@ def test_plain_document_of_the_paper_is_read_as_far_as_it_goes():
     parsed = plain()
     before = copy.deepcopy(parsed)
     with pytest.warns(FastSnowWarning, match="no metadata.schema_version"):
-        graph = document.loads(json.dumps(parsed))
+        graph = graph_json.loads(json.dumps(parsed))
     np.testing.assert_array_equal(graph.tracks[4].observations[0].centroid, token(0).centroid)
     assert graph.tracks[4].observations[0].num_points == -1
     assert math.isnan(graph.tracks[4].observations[0].score)
@@ -488,19 +488,19 @@ def test_plain_document_of_the_paper_is_read_as_far_as_it_goes():
     assert graph.ego.source_frame.tolist() == [-1, -1, -1]
     assert graph.keyframes == (Keyframe(t=2, source_frame=2, path="2.jpg"),)
     assert not graph.metric
-    assert_identical(document.loads(document.dumps(graph)), graph)
+    assert_identical(graph_json.loads(graph_json.dumps(graph)), graph)
     with pytest.warns(FastSnowWarning):
-        migrated = document.migrate(parsed)
+        migrated = graph_json.migrate(parsed)
     assert parsed == before
-    document.validate(migrated)
-    assert document.migrate(migrated) == migrated
+    graph_json.validate(migrated)
+    assert graph_json.migrate(migrated) == migrated
 
 
 def test_plain_document_without_tracks_is_refused():
     parsed = plain()
     del parsed["tracks"]
     with pytest.warns(FastSnowWarning), pytest.raises(InputError, match=r"'num_tracks'|'tracks'"):
-        document.loads(json.dumps(parsed))
+        graph_json.loads(json.dumps(parsed))
 
 
 # --------------------------------------------------------------------------------------------- files
@@ -512,14 +512,14 @@ def test_unreadable_file_is_named(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError) as refusal:
-        document.read(path)
+        graph_json.read(path)
     assert str(refusal.value).startswith(f"{path}: ")
     assert str(refusal.value).count(str(path)) == 1
 
 
 def test_folder_in_place_of_the_document_is_named(tmp_path):
     with pytest.raises(InputError, match="is a folder, expected a regular file"):
-        document.read(tmp_path)
+        graph_json.read(tmp_path)
 
 
 @pytest.mark.parametrize("occupied", [False, True], ids=["missing", "a file"])
@@ -527,27 +527,27 @@ def test_place_that_is_no_folder_is_named(tmp_path, occupied):
     if occupied:
         (tmp_path / "place").touch()
     with pytest.raises(OutputError, match=r"place.4dsg\.json: cannot be written"):
-        document.write(small_graph(), tmp_path / "place" / "4dsg.json")
+        graph_json.write(small_graph(), tmp_path / "place" / "4dsg.json")
 
 
 def test_full_disk_leaves_the_old_document(tmp_path, monkeypatch):
     path = tmp_path / "4dsg.json"
-    document.write(small_graph(), path)
+    graph_json.write(small_graph(), path)
 
     def full(descriptor):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OutputError, match="No space left"):
-        document.write(small_graph(metric=True), path)
+        graph_json.write(small_graph(metric=True), path)
     assert list(tmp_path.iterdir()) == [path]
-    assert not document.read(path).metric
+    assert not graph_json.read(path).metric
 
 
 def test_example_of_the_reference_is_valid():
-    page = (Path(__file__).parents[1] / "docs" / "reference" / "4dsg.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "4dsg.md").read_text(encoding="utf-8")
     example = json.loads(re.search(r"```json\n(.*?)```", page, re.DOTALL)[1])
-    document.validate(example)
-    for schema in (document.schema()["properties"]["metadata"], document.schema()["$defs"]["observation"]):
+    graph_json.validate(example)
+    for schema in (graph_json.schema()["properties"]["metadata"], graph_json.schema()["$defs"]["observation"]):
         for name in schema["properties"]:
             assert f"`{name}`" in page

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from fast_snow import untrusted_json
-from fast_snow.document.checking import check_meaning, grid_size_of
-from fast_snow.document.columns import Columns, columns_of
-from fast_snow.document.conformance import require_conformance
-from fast_snow.document.migration import migrate
 from fast_snow.errors import InputError
 from fast_snow.limits import GRAPH_FILE
+from fast_snow.output.graph_json.checking import check_meaning, grid_size_of
+from fast_snow.output.graph_json.columns import Columns, columns_of
+from fast_snow.output.graph_json.conformance import require_conformance
+from fast_snow.output.graph_json.migration import migrate
 from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
 from fast_snow.untrusted_files import shown
 

@@ -31,7 +31,7 @@ _TYPES: Final[Mapping[str, frozenset[type]]] = {
 
 @cache
 def _schema_text() -> str:
-    return resources.files("fast_snow.document").joinpath("4dsg.schema.json").read_text(encoding="utf-8")
+    return resources.files("fast_snow.output.graph_json").joinpath("4dsg.schema.json").read_text(encoding="utf-8")
 
 
 def schema() -> dict[str, Any]:

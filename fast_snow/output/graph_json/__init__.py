@@ -5,10 +5,10 @@ in the JSON Schema beside this file and in `docs/reference/4dsg.md`. A graph tha
 bit for bit. Documents are untrusted: what does not hold is refused with one line that names the place.
 """
 
-from fast_snow.document.checking import validate
-from fast_snow.document.conformance import schema
-from fast_snow.document.migration import SCHEMA_VERSION, migrate
-from fast_snow.document.reading import loads, read
-from fast_snow.document.writing import dumps, write
+from fast_snow.output.graph_json.checking import validate
+from fast_snow.output.graph_json.conformance import schema
+from fast_snow.output.graph_json.migration import SCHEMA_VERSION, migrate
+from fast_snow.output.graph_json.reading import loads, read
+from fast_snow.output.graph_json.writing import dumps, write
 
 __all__ = ["SCHEMA_VERSION", "dumps", "loads", "migrate", "read", "schema", "validate", "write"]

@@ -8,10 +8,10 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
-from fast_snow.document.columns import Columns, columns_of
-from fast_snow.document.conformance import require_conformance, short
 from fast_snow.errors import InputError
 from fast_snow.limits import IMAGE_PIXELS, PATH_LENGTH
+from fast_snow.output.graph_json.columns import Columns, columns_of
+from fast_snow.output.graph_json.conformance import require_conformance, short
 
 TOLERANCE: Final = 1e-4
 """By which share of the largest number along an axis the mean may lie outside its minimum and maximum."""

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from fast_snow.atomic_files import store
-from fast_snow.document.checking import is_inside
-from fast_snow.document.digits import shortest, shortest_float64
-from fast_snow.document.migration import SCHEMA_VERSION
 from fast_snow.errors import FastSnowError
+from fast_snow.output.graph_json.checking import is_inside
+from fast_snow.output.graph_json.digits import shortest, shortest_float64
+from fast_snow.output.graph_json.migration import SCHEMA_VERSION
 from fast_snow.types import Ego, Keyframe, Merge, SceneGraph, StepToken, Track
 
 _AXIS = '"{0}":{{{{"mu":{{{1}}},"sigma":{{{2}}},"min":{{{3}}},"max":{{{4}}}}}}}'
