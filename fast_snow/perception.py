@@ -89,11 +89,7 @@ def perceive(
     segmented = perf_counter()
     with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
         passes = _track_in_two_passes(tracker, frames, geometry.grid, detections, discovery_iou_thresh)
-    first_run = window.index * RUNS_PER_WINDOW
-    tracked, repeats = without_repeats(
-        [_join(of_frame, first_run) for of_frame in zip(*(each.frames for each in passes), strict=True)],
-        iou_thresh=repeat_iou_thresh,
-    )
+    tracked, repeats = _joined(passes, window.index * RUNS_PER_WINDOW, repeat_iou_thresh)
     tracked_all = perf_counter()
     return Perception(
         window=window.index,
@@ -103,12 +99,7 @@ def perceive(
         source_frame=frames.source_frame,
         geometry=geometry,
         tracked=tracked,
-        health=Health(
-            detections=sum(len(each) for each in detections),
-            first_pass_prompts=passes[0].prompts,
-            second_pass_prompts=passes[1].prompts,
-            repeats_dropped=repeats,
-        ),
+        health=_health(detections, passes, repeats),
         seconds=StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=tracked_all - segmented),
     )
 
@@ -144,6 +135,23 @@ def _propagate(
 ) -> _Pass:
     session.add(prompts)
     return _Pass(len(prompts), checked_tracked(session.propagate(), num_frames, grid, run_id=run_id))
+
+
+def _joined(
+    passes: tuple[_Pass, _Pass], first_run: int, repeat_iou_thresh: float
+) -> tuple[tuple[TrackedFrame, ...], int]:
+    """Return the masklets of both passes without repeats, and how many repeats were dropped."""
+    frames = [_join(of_frame, first_run) for of_frame in zip(*(each.frames for each in passes), strict=True)]
+    return without_repeats(frames, iou_thresh=repeat_iou_thresh)
+
+
+def _health(detections: Sequence[Detections], passes: tuple[_Pass, _Pass], repeats: int) -> Health:
+    return Health(
+        detections=sum(len(each) for each in detections),
+        first_pass_prompts=passes[0].prompts,
+        second_pass_prompts=passes[1].prompts,
+        repeats_dropped=repeats,
+    )
 
 
 def _join(runs: Sequence[TrackedFrame], first_run: int) -> TrackedFrame:

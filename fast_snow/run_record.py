@@ -85,23 +85,8 @@ def record(
         origin: the file or folder that was read; None for what is in memory.
     """
     return {
-        "input": {
-            "name": source.name,
-            "path": None if origin is None else str(origin.path.resolve()),
-            **({} if origin is None else origin.as_json()),
-            "kind": source.kind.value,
-            "height": source.size[0],
-            "width": source.size[1],
-            "source_fps": source.source_fps,
-        },
-        "engines": {
-            use.slot: {
-                "name": use.name,
-                "meaning": use.meaning,
-                "passed_over": {each.name: each.why for each in use.skipped},
-            }
-            for use in used
-        },
+        "input": _input(source, origin),
+        "engines": {use.slot: _engine(use) for use in used},
         "frames": summary.frames,
         "tracks": summary.tracks,
         "observations": summary.observations,
@@ -115,6 +100,26 @@ def record(
         "versions": {"python": platform.python_version(), **_versions(used)},
         "platform": platform.platform(),
         "gpus": [each.name for each in gpus()],
+    }
+
+
+def _input(source: Input, origin: SourceOfRun | None) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "path": None if origin is None else str(origin.path.resolve()),
+        **({} if origin is None else origin.as_json()),
+        "kind": source.kind.value,
+        "height": source.size[0],
+        "width": source.size[1],
+        "source_fps": source.source_fps,
+    }
+
+
+def _engine(use: EngineUse) -> dict[str, Any]:
+    return {
+        "name": use.name,
+        "meaning": use.meaning,
+        "passed_over": {each.name: each.why for each in use.skipped},
     }
 
 

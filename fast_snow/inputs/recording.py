@@ -151,7 +151,7 @@ def recording_from_arrays(
     check_registered(name, "masks", color_size if labels is None else _size(labels), color_size)
     if depths is not None and intrinsics is None:
         raise InputError(
-            f"{name}: depth without intrinsics; expected both: give the pinhole matrix of the depth images"
+            f"{name}: depth without intrinsics; expected both: pass the pinhole matrix of the depth images"
         )
     return Recording(
         name=name,

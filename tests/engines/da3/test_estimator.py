@@ -8,8 +8,7 @@ import pytest
 
 from fast_snow.config import Da3Config
 from fast_snow.engines.da3.chunks import spans
-from fast_snow.engines.da3.estimator import open_geometry
-from fast_snow.engines.da3.poses import world_to_camera
+from fast_snow.engines.da3.estimator import open_geometry, world_to_camera
 from fast_snow.engines.da3.variants import VARIANTS
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning
 from fast_snow.types import DepthOrigin

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fast_snow.engines.da3.poses import intrinsics, world_to_camera
+from fast_snow.engines.da3.estimator import intrinsics, world_to_camera
 
 GRID = (280, 504)
 

@@ -6,17 +6,31 @@ them and by both passes. Returned masks own their buffers.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
 from weakref import WeakSet
 
+import torch
+from transformers import Sam3TrackerVideoModel
+
 from fast_snow.config import Sam3Config
-from fast_snow.engines.sam3.transformers import weights
 from fast_snow.engines.sam3.transformers.masklets import Network
 from fast_snow.engines.sam3.transformers.session import TransformersSession
-from fast_snow.engines.torch_runtime import devices, memory
+from fast_snow.engines.torch_runtime import devices, memory, transformers_folder
+from fast_snow.engines.torch_runtime.transformers_folder import Expected
 from fast_snow.errors import EngineError
 from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
 from fast_snow.types import Frames, GridShape
 from fast_snow.weights import on_disk
+
+_EXPECTED: Final = Expected(
+    setting="sam3.model_path",
+    network="SAM3's tracker",
+    kinds=("sam3_video", "sam3_tracker_video"),  # all of SAM3 for videos, as published, or its tracker alone
+    remedy="run fast-snow fetch-models sam3-hf",
+)
+_IN_HALF: Final = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d)
+"""Layers whose weights autocast would convert at every call: converting them once gives the same numbers."""
 
 
 @contextmanager
@@ -37,7 +51,7 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
     place = devices.choose(device)
     precision = devices.precision(config.precision, place)
     network = Network(
-        module=weights.load(on_disk(config.model_path), place, precision),
+        module=load(on_disk(config.model_path), place, precision),
         device=place,
         precision=precision,
         state_on_host=config.offload_state_to_cpu,
@@ -71,3 +85,25 @@ class _TransformersTracker:
         self._network = None
         for session in list(self._sessions):
             session.close()
+
+
+def load(folder: Path, device: torch.device, precision: torch.dtype) -> torch.nn.Module:
+    """Load the tracker with the image encoder that it shares with the detector.
+
+    Args:
+        folder: `config.json` and `model.safetensors`, of all of SAM3 for videos or of its tracker alone.
+        device: where it will compute.
+        precision: what it will compute in; under autocast where that is not fp32.
+
+    Returns:
+        The network in evaluation mode; attention never holds its whole score matrix.
+
+    Raises:
+        ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
+    """
+    network: torch.nn.Module = transformers_folder.load(Sam3TrackerVideoModel, folder, _EXPECTED)
+    if precision != torch.float32:
+        for layer in network.modules():
+            if isinstance(layer, _IN_HALF):
+                layer.to(precision)
+    return network.to(device)

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.torch
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from fast_snow.engines.sam3.transformers.weights import load  # noqa: E402
+from fast_snow.engines.sam3.transformers.tracker import load  # noqa: E402
 from fast_snow.errors import ConfigError  # noqa: E402
 from tests.engines.sam3.transformers.networks import TRACKER, VISION, network, save  # noqa: E402
 
