@@ -68,7 +68,7 @@ def perceive(
 
     Args:
         window: the frames.
-        engines: how to open each engine.
+        engines: how to open each.
         discovery_iou_thresh: a detection below this IoU with every tracked mask is a new object.
         repeat_iou_thresh: a masklet above this overlap with an earlier one is a repeat and dropped.
         progress: told when each phase begins and ends.
@@ -79,8 +79,7 @@ def perceive(
     Raises:
         EngineError: an engine did not answer as its protocol says.
     """
-    frames, n = window.frames, len(window.frames)
-    began = perf_counter()
+    frames, n, began = window.frames, len(window.frames), perf_counter()
     with _phase(progress, "geometry", n), opened("geometry", engines.geometry, GeometryEngine) as estimate:
         geometry = checked_geometry(estimate(frames), n)
     estimated = perf_counter()
@@ -90,7 +89,7 @@ def perceive(
     with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
         passes = _track_in_two_passes(tracker, frames, geometry.grid, detections, discovery_iou_thresh)
     tracked, repeats = _joined(passes, window.index * RUNS_PER_WINDOW, repeat_iou_thresh)
-    tracked_all = perf_counter()
+    seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     return Perception(
         window=window.index,
         shared=window.shared,
@@ -100,7 +99,7 @@ def perceive(
         geometry=geometry,
         tracked=tracked,
         health=_health(detections, passes, repeats),
-        seconds=StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=tracked_all - segmented),
+        seconds=seconds,
     )
 
 

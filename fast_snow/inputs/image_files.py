@@ -73,9 +73,7 @@ def recording_from_files(
     T_world_camera: Float64[np.ndarray, "n 4 4"] | None,
     intrinsics: Intrinsics | None,
 ) -> Recording:
-    """Return a recording that reads its images from files when they are asked for.
-
-    The first image of each kind is read at once: it fixes the size of the others.
+    """Return a recording that reads its images on demand; the first of each kind, read now, fixes the size.
 
     Args:
         files: one file per frame and kind.
@@ -83,14 +81,14 @@ def recording_from_files(
         time: of each frame in seconds, relative to the first, ascending.
         depth_scale: stored units per metre of depth in integers.
         T_world_camera: camera-to-world poses, already checked.
-        intrinsics: pinhole matrix at the size of the depth images, or of the colour images where there is no depth.
+        intrinsics: pinhole matrix at the size of the depth images, or of the colour images without depth.
 
     Raises:
         InputError: an image cannot be read or does not fit the others.
     """
-    # Depth, masks and cameras are those of the stored pixels: only images alone may be turned upright.
-    alone = files.depth is None and files.ids is None and T_world_camera is None and intrinsics is None
-    read_color = partial(read_rgb, within=files.folder, upright=alone)
+    # What comes with the images is that of the stored pixels: only images alone may be turned upright.
+    upright = files.depth is None and files.ids is None and T_world_camera is None and intrinsics is None
+    read_color = partial(read_rgb, within=files.folder, upright=upright)
     read_one_depth = partial(read_depth, depth_scale=depth_scale, within=files.folder)
     read_one_map = partial(read_ids, within=files.folder)
     color_size = _size(read_color(files.color[0]))
