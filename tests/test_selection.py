@@ -11,7 +11,7 @@ from fast_snow.engines.hardware import gpus
 from fast_snow.errors import ConfigError
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import recording_from_arrays
-from fast_snow.selection import Skipped, reads, select_engines
+from fast_snow.selection import reads, select_engines
 from fast_snow.selection.candidates import Candidate, choose
 from fast_snow.types import Frames
 
@@ -43,7 +43,7 @@ PLAIN = candidate("plain")
 def test_the_best_that_can_run_serves(wanted: str, candidates, chosen: str, skipped: dict[str, str]):
     choice = choose("geometry", wanted, candidates)
     assert choice.candidate.name == chosen
-    assert choice.skipped == tuple(Skipped(name=name, why=why) for name, why in skipped.items())
+    assert {each.name: each.why for each in choice.skipped} == skipped
 
 
 def test_what_cannot_run_is_refused_with_what_it_needs():
@@ -120,7 +120,7 @@ def test_intrinsics_that_came_with_colour_alone_are_used(geometry: str):
         config.sampling,
     )
     selection = select_engines(given, config)
-    assert selection.used[0].meaning.endswith("with the intrinsics that the input gives")
+    assert selection.used[0].meaning.endswith("uses the intrinsics of the input")
     frames = Frames(
         image=np.stack([each.image for each in given.read()]),
         t=np.arange(COUNT, dtype=np.int32),

@@ -46,7 +46,7 @@ def in_smaller_pieces(
         if size <= smallest:
             raise EngineError(f"{what}: {size} did not fit into {_free()}; {advice}")
         size = max(smallest, size // 2)
-        warnings.warn(f"{what}: memory ran out, went on with {size}", FastSnowWarning, stacklevel=2)
+        warnings.warn(f"{what}: out of memory: retrying with {size}", FastSnowWarning, stacklevel=2)
 
 
 def _torch() -> Any:  # noqa: ANN401 (a module that may not be there)

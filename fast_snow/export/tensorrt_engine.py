@@ -110,7 +110,7 @@ def build(
 def _parse(trt: Untyped, network: Untyped, onnx: Path, log: Untyped) -> None:
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(onnx)):
-        raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} cannot take the graph ({_parser_errors(parser)})")
+        raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} cannot parse the graph ({_parser_errors(parser)})")
 
 
 def _configure(trt: Untyped, config: Untyped, workspace_bytes: int | None) -> None:

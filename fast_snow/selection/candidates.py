@@ -34,10 +34,17 @@ class Candidate(Generic[Opener]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
-    """An engine that would be better than the chosen one, and why it does not run."""
+    """An engine that would be better than the chosen one.
+
+    Attributes:
+        name: of the engine.
+        why: it does not run.
+        option: the command-line option that selects it all the same; empty where it cannot run.
+    """
 
     name: str
     why: str
+    option: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +105,11 @@ def choose(
     return Choice(
         candidate=chosen,
         skipped=tuple(
-            Skipped(name=each.name, why=", and ".join(each.caveats or each.missing))
+            Skipped(
+                name=each.name,
+                why=", and ".join(each.caveats or each.missing),
+                option="" if each.missing else f"--engines.{slot} {each.name}",
+            )
             for each in better
             if each in pool and each.name != "recorded"
         ),

@@ -17,14 +17,11 @@ from fast_snow.types import GridShape
 from fast_snow.weights import da3_folder
 
 _ESTIMATED = "depth and poses estimated by Depth Anything 3"
-_CLASSICAL = (
-    "structure from motion and optical flow; lengths share one unknown scale; a ground-plane guess where the camera"
-    " hardly moves"
-)
+_CLASSICAL = "structure from motion and optical flow; up to scale; a ground plane is assumed if the camera hardly moves"
 _ONNX_FRAMES = 12
 """ONNX Runtime holds all scores of an attention at once: 2.2 GiB for 8 frames of da3-small at 504, 4.2 GiB for 12."""
-_CALIBRATED = "; with the intrinsics that the input gives"
-_HELPED = "what the input gives of depth and poses, in metres; the rest from structure from motion and optical flow"
+_CALIBRATED = "; uses the intrinsics of the input"
+_HELPED = "depth or poses of the input, in metres; the rest from structure from motion and optical flow"
 
 
 def candidates(
@@ -40,7 +37,7 @@ def candidates(
     """
     caveats = no_gpu(config)
     if recording is not None and (recording.has_depth or recording.has_poses):
-        caveats += ("it would not use the depth or poses that the input brings",)
+        caveats += ("ignores the depth or poses of the input",)
     return (
         _recorded(recording),
         *_networks(config, frame, caveats, progress),
@@ -59,7 +56,7 @@ def _recorded(recording: Recording | None) -> Candidate[OpenGeometry]:
     return Candidate(
         name="recorded",
         family="recorded",
-        meaning="depth and poses as given with the input, in metres",
+        meaning="depth and poses of the input, in metres",
         opener=opener,
         missing=(lacks(" and ".join(missing)),) if missing else (),
     )
@@ -136,7 +133,7 @@ def _around(
 
 
 def _meaning(variant: Variant) -> str:
-    return f"{_ESTIMATED} ({variant.name}), {'in metres' if variant.metric else 'lengths share one unknown scale'}"
+    return f"{_ESTIMATED} ({variant.name}), {'in metres' if variant.metric else 'up to scale'}"
 
 
 def _never() -> OpenGeometry:

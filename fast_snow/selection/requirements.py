@@ -46,14 +46,14 @@ def masks_given(recording: Recording | None) -> tuple[str, ...]:
 
 def lacks(what: str) -> str:
     """Say that the input does not bring what a recorded engine needs."""
-    return f"needs {what}, which the input does not hold: add it"
+    return f"needs {what}, missing in the input: add it"
 
 
 def no_gpu(config: Config) -> tuple[str, ...]:
     """Return why trained models are not taken unasked where they would run on a CPU."""
     if config.runtime.device == "cpu":
-        return ("would run on the CPU, which is slow: ask for it by name",)
-    return () if gpu_count() else ("no GPU, and slow without: ask for it by name",)
+        return ("slow on CPU (runtime.device is cpu)",)
+    return () if gpu_count() else ("no GPU found (slow on CPU)",)
 
 
 def runtime(config: Config) -> dict[str, Any]:

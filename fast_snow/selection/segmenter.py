@@ -13,7 +13,7 @@ from fast_snow.selection.candidates import Candidate
 from fast_snow.selection.requirements import Target, artefact, installed, masks_given, no_gpu, runtime, weights_there
 from fast_snow.types import GridShape
 
-_FOUND = "every object that FastSAM outlines, without class labels"
+_FOUND = "class-agnostic masks from FastSAM"
 
 
 def candidates(
@@ -31,7 +31,7 @@ def candidates(
         Candidate(
             name="recorded",
             family="recorded",
-            meaning="masks as given with the input",
+            meaning="masks of the input",
             opener=lambda: _recorded(recording),
             missing=masks_given(recording),
         ),

@@ -10,7 +10,7 @@ from fast_snow.protocols import OpenTracker, Progress
 from fast_snow.selection.candidates import Candidate
 from fast_snow.selection.requirements import installed, masks_given, no_gpu, runtime, weights_there
 
-_FOLLOWED = "masks that SAM3 carries through the video"
+_FOLLOWED = "masklets from SAM3"
 
 
 def candidates(config: Config, recording: Recording | None, progress: Progress) -> Sequence[Candidate[OpenTracker]]:
@@ -25,7 +25,7 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
         Candidate(
             name="recorded",
             family="recorded",
-            meaning="identities as given with the input",
+            meaning="object identities of the input",
             opener=lambda: _recorded(recording),
             missing=masks_given(recording),
         ),
@@ -40,7 +40,7 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
         Candidate(
             name="sam3-hf",
             family="sam3-hf",
-            meaning=f"{_FOLLOWED}, one object after the other",
+            meaning=f"{_FOLLOWED}, one object at a time",
             opener=lambda: _transformers(config, progress),
             missing=installed("torch", "transformers") + weights_there(config, "sam3-hf"),
             caveats=no_gpu(config),
@@ -48,7 +48,7 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
         Candidate(
             name="classical",
             family="classical",
-            meaning="masks carried by optical flow; they drift under occlusion and fast motion",
+            meaning="masks propagated by optical flow; may drift under occlusion and fast motion",
             opener=lambda: _classical(config, progress),
         ),
     )

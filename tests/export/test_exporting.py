@@ -238,10 +238,10 @@ def test_what_tensorrt_refuses_is_told_in_one_line(tmp_path, tensorrt):
     model = onnx.load(graph)
     model.graph.node[0].op_type = "NonZero"
     onnx.save(model, graph)
-    with pytest.raises(EngineError, match=r"cannot take the graph .*no importer for NonZero") as caught:
+    with pytest.raises(EngineError, match=r"cannot parse the graph .*no importer for NonZero") as caught:
         tensorrt_engine.build(graph, *arguments)
     assert "\n" not in str(caught.value)
     graph.write_bytes(b"?")
-    with pytest.raises(EngineError, match="cannot take the graph"):
+    with pytest.raises(EngineError, match="cannot parse the graph"):
         tensorrt_engine.build(graph, *arguments)
     assert not arguments[0].exists()

@@ -96,7 +96,7 @@ class _Session:
 
 def _load(path: Path, providers: list[Provider], threads: int) -> onnxruntime.InferenceSession:
     if not path.is_file():
-        raise EngineError(f"{path}: there is no such ONNX file; fast-snow export-engines makes it")
+        raise EngineError(f"{path}: no such ONNX file; create it with fast-snow export-engines")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _ONLY_FATAL
@@ -110,7 +110,7 @@ def _load(path: Path, providers: list[Provider], threads: int) -> onnxruntime.In
     if providers[0] != _CPU and _CUDA not in session.get_providers():
         raise EngineError(
             f"{path.name}: ONNX Runtime could not start its CUDA provider (a library of CUDA or cuDNN is missing or of"
-            " another version); mend the installation, or choose --runtime.device cpu"
+            " another version); repair the installation, or choose --runtime.device cpu"
         )
     return session
 

@@ -37,11 +37,13 @@ def load() -> Untyped:
     try:
         import tensorrt
     except Exception as error:  # noqa: BLE001 (a stub whose libraries are missing raises what it likes)
-        raise ConfigError(f"TensorRT cannot be imported ({_one_line(error)}): {_INSTALL}, or take onnx") from None
+        raise ConfigError(
+            f"TensorRT cannot be imported ({_one_line(error)}): {_INSTALL}, or use the onnx backend"
+        ) from None
     if not hasattr(tensorrt, "Runtime"):
-        raise ConfigError(f"TensorRT is installed without its library: {_INSTALL}, or take onnx")
+        raise ConfigError(f"TensorRT is installed without its library: {_INSTALL}, or use the onnx backend")
     if int(tensorrt.__version__.split(".")[0]) < OLDEST_MAJOR:
-        raise ConfigError(f"TensorRT {tensorrt.__version__} is here, {OLDEST_MAJOR} or newer is needed: {_INSTALL}")
+        raise ConfigError(f"TensorRT {tensorrt.__version__} is too old, expected {OLDEST_MAJOR} or newer: {_INSTALL}")
     return tensorrt
 
 

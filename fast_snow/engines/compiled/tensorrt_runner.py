@@ -179,9 +179,7 @@ class TensorRtRunner:
         except (RuntimeError, EngineError) as error:
             prepared.capturable = False
             said = " ".join(str(error).split())[:200]
-            warnings.warn(
-                f"{self._path.name}: runs without CUDA graph, somewhat slower ({said})", FastSnowWarning, stacklevel=2
-            )
+            warnings.warn(f"{self._path.name}: no CUDA graph, running slower ({said})", FastSnowWarning, stacklevel=2)
 
     def _failure(self, what: str) -> Exception:
         said = self._log.last_error()

@@ -92,8 +92,8 @@ def reconstructed_path(
     missing = int(np.count_nonzero(~model.registered))
     if missing:
         warnings.warn(
-            f"structure from motion placed {len(points) - missing} of {len(points)} frames; the others' poses are"
-            " interpolated",
+            f"structure from motion registered {len(points) - missing} of {len(points)} frames; the poses of"
+            " the others are interpolated",
             FastSnowWarning,
             stacklevel=2,
         )

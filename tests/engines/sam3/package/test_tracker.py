@@ -125,7 +125,7 @@ def test_goes_on_with_smaller_batches_where_memory_runs_out(monkeypatch):
     expected = usual()[0]
     monkeypatch.setattr(propagation, "_sweeps", sweeps)
     counted = []
-    with pytest.warns(FastSnowWarning, match="SAM3: objects per batch: memory ran out, went on with 1"):
+    with pytest.warns(FastSnowWarning, match="SAM3: objects per batch: out of memory: retrying with 1"):
         (found,) = track(FIRST, progress=lambda *each: counted.append(each))
     for a, b in zip(found, expected, strict=True):
         assert_equal(a, b, tolerance=1e-4)

@@ -176,7 +176,7 @@ def test_goes_on_with_fewer_objects_where_memory_runs_out(config: Sam3Config) ->
         if len(steps) == 3:
             raise torch.OutOfMemoryError
 
-    with pytest.warns(FastSnowWarning, match="SAM3: objects at once: memory ran out, went on with 1"):
+    with pytest.warns(FastSnowWarning, match="SAM3: objects at once: out of memory: retrying with 1"):
         (answer,) = run(config, BOXES, progress=run_out_once)
 
     assert agreement(dense(answer), dense(expected)) > 0.99
