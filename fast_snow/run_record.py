@@ -126,8 +126,8 @@ def _engine(use: EngineUse) -> dict[str, Any]:
 def _versions(used: Sequence[EngineUse]) -> dict[str, str]:
     """Return the versions of the packages that a run needs; of two builds of one package there is but one."""
     names = dict.fromkeys([*PACKAGES, *(name for use in used for name in ENGINE_PACKAGES.get(use.name, ()))])
-    found = {}
+    versions = {}
     for name in names:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions

@@ -97,8 +97,8 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tupl
 
 
 def _machine() -> tuple[Finding, ...]:
-    found = gpus()
-    if not found:
+    devices = gpus()
+    if not devices:
         detail = "no CUDA GPU found: trained models are slow here and run on request only"
         return (Finding(topic="machine", name="GPU", state=State.MISSING, detail=detail),)
     return tuple(
@@ -108,7 +108,7 @@ def _machine() -> tuple[Finding, ...]:
             state=State.READY,
             detail=f"{each.name}, {each.memory_bytes / 2**30:.0f} GiB, compute capability {each.compute_capability}",
         )
-        for each in found
+        for each in devices
     )
 
 

@@ -120,7 +120,7 @@ def _with_weights(config: Config, model: str) -> tuple[CompiledModel, ...]:
     if len(lacking) == len(wanted):
         raise ConfigError("; ".join(lacking.values()))
     for each in lacking.values():
-        warnings.warn(f"{each}; skipped", FastSnowWarning, stacklevel=2)
+        warnings.warn(f"{each}; it is skipped", FastSnowWarning, stacklevel=2)
     return tuple(each for each in wanted if each not in lacking)
 
 

@@ -12,7 +12,7 @@ from fast_snow.errors import ConfigError
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenGeometry, Progress
 from fast_snow.selection.candidates import Candidate
-from fast_snow.selection.requirements import Target, artefact, installed, lacks, no_gpu, runtime, weights_there
+from fast_snow.selection.requirements import Target, artefact, installed, lacks, no_gpu, runtime, weights_present
 from fast_snow.types import GridShape
 from fast_snow.weights import da3_folder
 
@@ -82,7 +82,7 @@ def _networks(
             family="da3",
             meaning=f"{_meaning(variant)}, in torch",
             opener=lambda: _in_torch(config, variant, progress),
-            missing=installed("torch", "depth_anything_3") + weights_there(config, "da3"),
+            missing=installed("torch", "depth_anything_3") + weights_present(config, "da3"),
             caveats=caveats,
         ),
     )
@@ -97,16 +97,20 @@ def _compiled(
     progress: Progress,
 ) -> Candidate[OpenGeometry]:
     size = network_size(*frame, config.da3.process_res)
-    found = artefact(config, model="da3", variant=variant.name, frame=size, target=target)
+    compiled = artefact(config, model="da3", variant=variant.name, frame=size, target=target)
     return Candidate(
         name=f"da3-{target}",
         family="da3",
-        meaning=f"{_meaning(variant)}, on {found.backend}",
+        meaning=f"{_meaning(variant)}, on {compiled.backend}",
         opener=lambda: _around(
-            found.open, config, variant, progress, most_frames=_ONNX_FRAMES if target == "onnx" else found.most_frames
+            compiled.open,
+            config,
+            variant,
+            progress,
+            most_frames=_ONNX_FRAMES if target == "onnx" else compiled.most_frames,
         ),
-        missing=found.missing,
-        caveats=caveats + found.caveats,
+        missing=compiled.missing,
+        caveats=caveats + compiled.caveats,
     )
 
 

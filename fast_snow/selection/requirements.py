@@ -31,7 +31,7 @@ def installed(*modules: str) -> tuple[str, ...]:
     )
 
 
-def weights_there(config: Config, model: weights.Model) -> tuple[str, ...]:
+def weights_present(config: Config, model: weights.Model) -> tuple[str, ...]:
     """Return what is wrong with the weights of an engine, with what to do."""
     located = weights.locate(config, model)
     if located.complete:
@@ -91,7 +91,7 @@ def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridS
         target: which backend.
     """
     missing = installed("onnxruntime") if target == "onnx" else installed("tensorrt", "torch")
-    found = artefacts.find(
+    compiled = artefacts.find(
         weights.on_disk(config.engines.compiled_path),
         model,
         variant,
@@ -100,31 +100,31 @@ def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridS
         _sha256(config, model),
         artefacts.this_machine(_gpu_index(config)) if not missing and _on_gpu(config, target) else None,
     )
-    if isinstance(found, artefacts.Refused):
-        missing = missing or (f"cannot be loaded: {found.reason}",)
+    if isinstance(compiled, artefacts.Refused):
+        missing = missing or (f"cannot be loaded: {compiled.reason}",)
         return Artefact(backend=BACKEND[target], open=_none, missing=missing)
     return Artefact(
         backend=BACKEND[target],
-        open=lambda: _checked(found, config, model, target),
+        open=lambda: _checked(compiled, config, model, target),
         missing=missing,
         caveats=_idle_gpu(config) if target == "onnx" and not missing else (),
-        most_frames=max((largest[0] for _, _, largest in found.manifest.profiles.values()), default=0),
+        most_frames=max((largest[0] for _, _, largest in compiled.manifest.profiles.values()), default=0),
     )
 
 
 @contextmanager
-def _checked(found: artefacts.Found, config: Config, model: weights.Model, target: Target) -> Iterator[Network]:
-    artefacts.check(found)
+def _checked(compiled: artefacts.Found, config: Config, model: weights.Model, target: Target) -> Iterator[Network]:
+    artefacts.check(compiled)
     if _sha256(config, model) is None:
-        _refuse_stale(found, config, model)
+        _refuse_stale(compiled, config, model)
     if target == "tensorrt":
         from fast_snow.engines.compiled import tensorrt_runner
 
-        opened = tensorrt_runner.open_network(found.path, device=config.runtime.device)
+        opened = tensorrt_runner.open_network(compiled.path, device=config.runtime.device)
     else:
         from fast_snow.engines.compiled import onnx_runtime
 
-        opened = onnx_runtime.open_network(found.path, device=config.runtime.device, threads=config.runtime.threads)
+        opened = onnx_runtime.open_network(compiled.path, device=config.runtime.device, threads=config.runtime.threads)
     with opened as network:
         yield network
 
@@ -146,12 +146,12 @@ def _weights_file(config: Config, model: weights.Model) -> Path:
     return located.folder / located.files[-1]
 
 
-def _refuse_stale(found: artefacts.Found, config: Config, model: weights.Model) -> None:
+def _refuse_stale(compiled: artefacts.Found, config: Config, model: weights.Model) -> None:
     """Refuse a network that was made from other weights than those that lie there now."""
-    path, manifest = _weights_file(config, model), found.manifest
+    path, manifest = _weights_file(config, model), compiled.manifest
     if path.exists() and weights.sha256_of(path) != manifest.weights_sha256:
         raise EngineError(
-            f"{found.path}: made from other weights than {path}; rebuild it:"
+            f"{compiled.path}: made from other weights than {path}; rebuild it:"
             f" {artefacts.command(model, manifest.target, manifest.frame, manifest.precision)}"
         )
 

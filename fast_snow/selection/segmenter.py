@@ -10,7 +10,7 @@ from fast_snow.engines.fastsam.preprocessing import network_size
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenSegmenter, Progress
 from fast_snow.selection.candidates import Candidate
-from fast_snow.selection.requirements import Target, artefact, installed, masks_given, no_gpu, runtime, weights_there
+from fast_snow.selection.requirements import Target, artefact, installed, masks_given, no_gpu, runtime, weights_present
 from fast_snow.types import GridShape
 
 _FOUND = "class-agnostic masks from FastSAM"
@@ -42,7 +42,7 @@ def candidates(
             family="fastsam",
             meaning=f"{_FOUND}, in torch",
             opener=lambda: _in_torch(config, progress),
-            missing=installed("torch", "ultralytics") + weights_there(config, "fastsam"),
+            missing=installed("torch", "ultralytics") + weights_present(config, "fastsam"),
             caveats=no_gpu(config),
         ),
         Candidate(
@@ -62,7 +62,7 @@ def _recorded(recording: Recording | None) -> OpenSegmenter:
 def _compiled(target: Target, config: Config, frame: GridShape, progress: Progress) -> Candidate[OpenSegmenter]:
     size = network_size(*frame, config.fastsam.imgsz)
     variant = Path(config.fastsam.model_path).stem
-    found = artefact(config, model="fastsam", variant=variant, frame=size, target=target)
+    compiled = artefact(config, model="fastsam", variant=variant, frame=size, target=target)
 
     def opener() -> OpenSegmenter:
         from fast_snow.engines.fastsam.compiled import open_segmenter
@@ -70,7 +70,7 @@ def _compiled(target: Target, config: Config, frame: GridShape, progress: Progre
         return partial(
             open_segmenter,
             config.fastsam,
-            open_network=found.open,
+            open_network=compiled.open,
             threads=config.runtime.threads,
             progress=progress,
         )
@@ -78,10 +78,10 @@ def _compiled(target: Target, config: Config, frame: GridShape, progress: Progre
     return Candidate(
         name=f"fastsam-{target}",
         family="fastsam",
-        meaning=f"{_FOUND}, on {found.backend}",
+        meaning=f"{_FOUND}, on {compiled.backend}",
         opener=opener,
-        missing=found.missing,
-        caveats=no_gpu(config) + found.caveats,
+        missing=compiled.missing,
+        caveats=no_gpu(config) + compiled.caveats,
     )
 
 

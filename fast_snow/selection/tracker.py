@@ -8,7 +8,7 @@ from fast_snow.engines import recorded
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenTracker, Progress
 from fast_snow.selection.candidates import Candidate
-from fast_snow.selection.requirements import installed, masks_given, no_gpu, runtime, weights_there
+from fast_snow.selection.requirements import installed, masks_given, no_gpu, runtime, weights_present
 
 _FOLLOWED = "masklets from SAM3"
 
@@ -34,7 +34,7 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
             family="sam3",
             meaning=f"{_FOLLOWED}, objects in batches",
             opener=lambda: _package(config, progress),
-            missing=installed("torch", "sam3") + weights_there(config, "sam3"),
+            missing=installed("torch", "sam3") + weights_present(config, "sam3"),
             caveats=no_gpu(config),
         ),
         Candidate(
@@ -42,7 +42,7 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
             family="sam3-hf",
             meaning=f"{_FOLLOWED}, one object at a time",
             opener=lambda: _transformers(config, progress),
-            missing=installed("torch", "transformers") + weights_there(config, "sam3-hf"),
+            missing=installed("torch", "transformers") + weights_present(config, "sam3-hf"),
             caveats=no_gpu(config),
         ),
         Candidate(

@@ -64,8 +64,8 @@ def recorder(trt: Untyped) -> Untyped:
                 self._errors = [*self._errors[-2:], _one_line(msg)]
 
         def last_error(self) -> str:
-            said, self._errors = "; ".join(self._errors)[-_LONGEST_LOG:], []
-            return said or "TensorRT said nothing"
+            messages, self._errors = "; ".join(self._errors)[-_LONGEST_LOG:], []
+            return messages or "TensorRT gave no reason"
 
     return Recorder()
 
@@ -77,5 +77,5 @@ def torch_dtype(trt: Untyped, dtype: Untyped) -> torch.dtype | None:
     return None if name is None else _DTYPES[name]
 
 
-def _one_line(said: object) -> str:
-    return " ".join(str(said).split())
+def _one_line(messages: object) -> str:
+    return " ".join(str(messages).split())

@@ -178,13 +178,13 @@ class TensorRtRunner:
             prepared.replay = self._stream.capture(lambda: self._enqueue(prepared))
         except (RuntimeError, EngineError) as error:
             prepared.capturable = False
-            said = " ".join(str(error).split())[:200]
-            warnings.warn(f"{self._path.name}: no CUDA graph, running slower ({said})", FastSnowWarning, stacklevel=2)
+            reason = " ".join(str(error).split())[:200]
+            warnings.warn(f"{self._path.name}: no CUDA graph, running slower ({reason})", FastSnowWarning, stacklevel=2)
 
     def _failure(self, what: str) -> Exception:
-        said = self._log.last_error()
-        message = f"{self._path.name}: TensorRT could not {what} ({said})"
-        ran_out = "outofmemory" in said.lower().replace(" ", "")
+        reason = self._log.last_error()
+        message = f"{self._path.name}: TensorRT could not {what} ({reason})"
+        ran_out = "outofmemory" in reason.lower().replace(" ", "")
         return torch.OutOfMemoryError(message) if ran_out else EngineError(message)
 
 

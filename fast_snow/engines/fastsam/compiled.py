@@ -55,15 +55,15 @@ class _CompiledSegmenter:
             )
 
     def _in_batches(self, size: int, frames: Frames, geometry: Geometry) -> Sequence[Detections]:
-        found: list[Detections] = []
+        results: list[Detections] = []
         waiting: list[Future[Detections]] = []
         for first in range(0, len(frames), size):
             images = frames.image[first : first + size]
             outputs = self.network({IMAGES: to_network(images, self.config.imgsz, self.pool)})
             # One batch is outlined while the network works on the next; more would only fill memory with prototypes.
-            found += self._finished(waiting, len(found), len(frames))
+            results += self._finished(waiting, len(results), len(frames))
             waiting = self._outline(outputs, images, geometry.grid)
-        return [*found, *self._finished(waiting, len(found), len(frames))]
+        return [*results, *self._finished(waiting, len(results), len(frames))]
 
     def _outline(self, outputs: Arrays, images: ImageStack, grid: GridShape) -> list[Future[Detections]]:
         count, height, width, _ = images.shape

@@ -98,8 +98,8 @@ def pulled_to_border(box_xyxy: Float32[np.ndarray, "m 4"], frame: GridShape) -> 
     low = np.where(low < _NEAR_BORDER, np.float32(0), low)
     high = np.where(high > end - _NEAR_BORDER, end, high)
     covered = (high - low).clip(0).prod(axis=1) / np.float32(height * width)
-    whole = (covered > _WHOLE_FRAME_IOU)[:, None]
-    return np.concatenate([np.where(whole, 0, low), np.where(whole, end, high)], axis=1).astype(np.float32)
+    fills_frame = (covered > _WHOLE_FRAME_IOU)[:, None]
+    return np.concatenate([np.where(fills_frame, 0, low), np.where(fills_frame, end, high)], axis=1).astype(np.float32)
 
 
 def _to_frame(box_xyxy: Float32[np.ndarray, "m 4"], network: GridShape, frame: GridShape) -> Float32[np.ndarray, "m 4"]:

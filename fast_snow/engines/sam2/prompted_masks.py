@@ -97,13 +97,13 @@ class _Predictor:
     ) -> tuple[Float[torch.Tensor, "k h w"], Float[torch.Tensor, " k"]]:
         """Return coarse mask logits and predicted IoUs for points in pixels of the network's input."""
         with torch.inference_mode(), self.autocast():
-            said = self._network(
+            output = self._network(
                 image_embeddings=list(embeddings),
                 input_points=points.to(self._device)[None],
                 input_labels=torch.ones(points.shape[:2], dtype=torch.int64, device=self._device)[None],
                 multimask_output=False,
             )
-        return said.pred_masks[0, :, 0], said.iou_scores[0, :, 0]
+        return output.pred_masks[0, :, 0], output.iou_scores[0, :, 0]
 
     def _forget(self) -> None:
         if self._looking is not None:

@@ -139,11 +139,11 @@ def _check_positions(columns: Columns) -> None:
         spread = columns.spread[:, k].astype(np.float64)
         mu, _, low, high = spread.T
         slack = TOLERANCE * np.abs(spread).max(axis=1)
-        here = _member(at, f"s.{axis}")
-        _refuse(_not_finite(spread), here, columns.spread[:, k], "finite numbers")
+        place = _member(at, f"s.{axis}")
+        _refuse(_not_finite(spread), place, columns.spread[:, k], "finite numbers")
         _refuse(
             (low > mu + slack) | (mu > high + slack),
-            here,
+            place,
             columns.spread[:, k],
             "min <= mu <= max of [mu, sigma, min, max]",
         )

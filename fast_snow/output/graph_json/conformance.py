@@ -61,8 +61,8 @@ def _refusals(
     if conforms(node, root, [value]):
         return
     node = _resolved(node, root)
-    here = {name: rule for name, rule in node.items() if name not in ("properties", "items")}
-    for error in jsonschema.Draft202012Validator(here).iter_errors(value):
+    own_rules = {name: rule for name, rule in node.items() if name not in ("properties", "items")}
+    for error in jsonschema.Draft202012Validator(own_rules).iter_errors(value):
         yield _explain(error, path)
     if isinstance(value, dict):
         for name, child in node.get("properties", {}).items():

@@ -121,7 +121,7 @@ def _known_rows(name: str, rows: Float32[np.ndarray, "n k"]) -> list[str]:
     known = ~np.isnan(rows).all(axis=1)
     _require_finite(name, rows[known])
     texts = iter(_texts(rows[known]))
-    return [f',"{name}":[{",".join(next(texts))}]' if there else "" for there in known]
+    return [f',"{name}":[{",".join(next(texts))}]' if is_known else "" for is_known in known]
 
 
 def _texts(rows: Float32[np.ndarray, "n k"]) -> list[list[str]]:

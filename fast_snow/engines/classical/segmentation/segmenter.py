@@ -100,12 +100,12 @@ class _ClassicalSegmenter:
             moving = self._moving(probability[frame], evidence[frame])
             return _Candidates(probability[frame], moving, self._still(lab[frame], links[frame], geometry, frame))
 
-        found = list(self.pool.map(candidates, range(len(frames))))
+        regions = list(self.pool.map(candidates, range(len(frames))))
         flow = [each.after.flow for each in links if each.after is not None]
-        moving_score = best_outlined([each.moving for each in found], flow)
-        still_score = lasting_scores([each.still for each in found], flow)
+        moving_score = best_outlined([each.moving for each in regions], flow)
+        still_score = lasting_scores([each.still for each in regions], flow)
         detections = []
-        for each in zip(found, moving_score, still_score, strict=True):
+        for each in zip(regions, moving_score, still_score, strict=True):
             detections.append(self._detect(*each, geometry.grid))
             self.progress("segment", len(detections), len(frames))
         return detections
@@ -127,18 +127,18 @@ class _ClassicalSegmenter:
 
     def _detect(
         self,
-        found: _Candidates,
+        regions: _Candidates,
         moving_score: Float32[np.ndarray, " m"],
         still_score: Float32[np.ndarray, " k"],
         grid: GridShape,
     ) -> Detections:
-        label, leaf, area = joint_labels(found.moving.label, found.still.label)
-        members = np.concatenate([found.moving.members[:, label], found.still.members[:, leaf]])
+        label, leaf, area = joint_labels(regions.moving.label, regions.still.label)
+        members = np.concatenate([regions.moving.members[:, label], regions.still.members[:, leaf]])
         still_score = np.where(still_score >= self.config.min_score, still_score, np.float32(0.0))
         score = np.concatenate([moving_score, still_score])
         moves = np.arange(len(score)) < len(moving_score)
         chosen = choose(members, area, score, moves, self.config.max_regions)
-        masks = [_outline(found, int(i), grid) for i in chosen]
+        masks = [_outline(regions, int(i), grid) for i in chosen]
         return _detections(masks, score[chosen], grid)
 
 
@@ -155,13 +155,13 @@ def _tree(lab: UInt8[np.ndarray, "h w 3"], links: Links, geometry: Geometry, fra
     return region_tree(superpixels(edges), features, edges)
 
 
-def _outline(found: _Candidates, i: int, grid: GridShape) -> Bool[np.ndarray, "h w"]:
+def _outline(regions: _Candidates, i: int, grid: GridShape) -> Bool[np.ndarray, "h w"]:
     """Return the mask of a candidate on the analysis grid; moving ones come before still ones."""
-    moving = len(found.moving.members)
+    moving = len(regions.moving.members)
     if i < moving:
-        soft = np.where(found.moving.label == i + 1, found.probability, np.float32(0.0))
+        soft = np.where(regions.moving.label == i + 1, regions.probability, np.float32(0.0))
     else:
-        soft = found.still.members[i - moving].astype(np.float32)[found.still.label]
+        soft = regions.still.members[i - moving].astype(np.float32)[regions.still.label]
     return cv2.resize(soft, grid[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
 
 

@@ -133,7 +133,7 @@ class _Session:
         seen: list[list[Carried]] = [[] for _ in range(len(scene.features))]
         for each in self._carried(scene, objects) if objects else []:
             seen[each.frame].append(each)
-        return [self._tracked(run, here, scene.grid) for here in seen]
+        return [self._tracked(run, carried, scene.grid) for carried in seen]
 
     def close(self) -> None:
         if self._scene is not None:
@@ -168,12 +168,12 @@ class _Session:
         most = min(len(objects), self._config.object_batch or _that_fit(scene.network))
         return in_smaller_pieces(attempt, most, what="SAM3: objects per batch", advice=_ADVICE)
 
-    def _tracked(self, run: int, here: Sequence[Carried], grid: GridShape) -> TrackedFrame:
+    def _tracked(self, run: int, carried: Sequence[Carried], grid: GridShape) -> TrackedFrame:
         return tracked_frame(
             run,
-            np.concatenate([np.zeros(0, np.int32), *(each.local_id for each in here)]),
-            Masks.concatenate([each.masks for each in here], grid),
-            np.concatenate([np.zeros(0, np.float32), *(each.score for each in here)]),
+            np.concatenate([np.zeros(0, np.int32), *(each.local_id for each in carried)]),
+            Masks.concatenate([each.masks for each in carried], grid),
+            np.concatenate([np.zeros(0, np.float32), *(each.score for each in carried)]),
             self._config.score_threshold_detection,
         )
 

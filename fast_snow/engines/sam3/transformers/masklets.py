@@ -103,9 +103,9 @@ class Masklets:
             What the network says of each object, in the order in which they were started.
         """
         with self._network.autocast():
-            said = self._network.module(self._session, frame_idx=t, reverse=reverse)
+            output = self._network.module(self._session, frame_idx=t, reverse=reverse)
         logits = [self._settle(index, t, reverse=reverse) for index in range(len(self._local_id))]
-        return Answer(self._local_id, said.pred_masks[:, 0], torch.stack(logits))
+        return Answer(self._local_id, output.pred_masks[:, 0], torch.stack(logits))
 
     def _prompt(self, prompt: Prompt, index: int, grid: GridShape) -> None:
         side, device = self._network.side, self._network.device
@@ -120,10 +120,10 @@ class Masklets:
         """Keep of an object's frame what later frames look at, forget what none will; return its score's logit."""
         kinds: Mapping[str, MutableMapping[int, dict[str, Any]]] = self._session.output_dict_per_obj[index]
         conditioning, others = kinds["cond_frame_outputs"], kinds["non_cond_frame_outputs"]
-        here = conditioning[t] if t in conditioning else others[t]
-        (conditioning if t in conditioning else others)[t] = self._remembered(here)
+        memory = conditioning[t] if t in conditioning else others[t]
+        (conditioning if t in conditioning else others)[t] = self._remembered(memory)
         self._forget(others, t, reverse=reverse)
-        logit: torch.Tensor = here["object_score_logits"]
+        logit: torch.Tensor = memory["object_score_logits"]
         return logit.flatten()[0]
 
     def _remembered(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
