@@ -151,15 +151,16 @@ def print_summary(
 
 
 def _not_used(used: Sequence[EngineUse]) -> list[str]:
-    """Return one line per reason why better engines do not run, with the option that selects the first of them."""
+    """Return one line per reason why better engines do not run, with the option that forces the first of them."""
     reasons: dict[tuple[str, bool], list[Skipped]] = {}
     for skipped in (skipped for use in used for skipped in use.skipped):
         reasons.setdefault((skipped.why, bool(skipped.option)), []).append(skipped)
-    return [
-        f"{', '.join(each.name for each in engines)}: {why}"
-        + (f"; force with {engines[0].option}" if selectable else "")
-        for (why, selectable), engines in reasons.items()
-    ]
+    lines = []
+    for (why, selectable), engines in reasons.items():
+        example = "e.g. " if len(engines) > 1 else ""
+        remedy = f"; force with {example}{engines[0].option}" if selectable else ""
+        lines.append(f"{', '.join(each.name for each in engines)}: {why}{remedy}")
+    return lines
 
 
 def print_fetched(fetched: Sequence[Fetched]) -> None:

@@ -39,7 +39,7 @@ class Skipped:
     Attributes:
         name: of the engine.
         why: it does not run.
-        option: the command-line option that selects it all the same; empty where it cannot run.
+        option: command-line option that forces it; empty where `why` says what it needs first.
     """
 
     name: str
@@ -108,7 +108,7 @@ def choose(
             Skipped(
                 name=each.name,
                 why=", and ".join(each.caveats or each.missing),
-                option="" if each.missing else f"--engines.{slot} {each.name}",
+                option=f"--engines.{slot} {each.name}" if each.caveats else "",
             )
             for each in better
             if each in pool and each.name != "recorded"

@@ -125,7 +125,7 @@ def test_memory_that_runs_out_in_tensorrt_itself_is_a_memory_error_too(engine, f
         assert network(small_network.sample(2))["total"].shape == (2,)
         with monkeypatch.context() as patched:
             patched.setattr(fake.IExecutionContext, "set_input_shape", lambda *_: False)
-            with pytest.raises(EngineError, match=r"could not take images of shape .*TensorRT said nothing"):
+            with pytest.raises(EngineError, match=r"could not take images of shape .*TensorRT gave no reason"):
                 network(small_network.sample(1))
 
 
