@@ -87,7 +87,7 @@ def test_tensorrt_without_a_gpu_is_told_before_anything_is_loaded(da3, monkeypat
 @pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")  # within torch's exporter
 def test_da3_is_exported_for_a_video_s_size_and_found_again(da3, monkeypatch):
     monkeypatch.setattr(hardware, "gpu_count", lambda: 0)
-    with pytest.warns(FastSnowWarning, match=r"fastsam: no weights in .* it is left out"):
+    with pytest.warns(FastSnowWarning, match=r"fastsam: no weights in .* it is skipped"):
         (exported,) = preparing.run(da3, shape=(90, 160))
     assert exported.path == Path(da3.engines.compiled_path) / "da3-small_28x56_fp32.onnx"
     manifest = exported.manifest

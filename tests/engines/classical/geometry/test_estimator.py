@@ -180,7 +180,7 @@ def test_given_poses_and_depth_are_both_kept(scene, known):
 
 
 def test_poses_without_intrinsics_are_used_with_a_warning(scene, known):
-    with pytest.warns(FastSnowWarning, match="poses came without intrinsics"):
+    with pytest.warns(FastSnowWarning, match="poses without intrinsics"):
         geometry = estimate_geometry(scene.image, prior=without(known, "depth", "intrinsics"))
     assert geometry.origin is DepthOrigin.TRIANGULATED
     np.testing.assert_array_equal(geometry.T_camera_world, known.T_camera_world)
