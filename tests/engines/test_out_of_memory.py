@@ -28,7 +28,7 @@ def test_what_fits_is_done_at_once():
 
 @pytest.mark.parametrize("failure", [MemoryError, pytest.param(torchs_own, marks=pytest.mark.torch)])
 def test_pieces_are_halved_until_they_fit(failure):
-    with pytest.warns(FastSnowWarning, match="frames: memory ran out, went on with") as told:
+    with pytest.warns(FastSnowWarning, match="frames: out of memory: retrying with") as told:
         assert in_smaller_pieces(fits(3, failure()), 9, what="frames", advice="") == 2
     assert len(told) == 2
 
