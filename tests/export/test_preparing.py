@@ -101,7 +101,7 @@ def test_da3_is_exported_for_a_video_s_size_and_found_again(da3, monkeypatch):
     backend = TensorRt(
         machine=HERE, build=tensorrt_engine.build, open_network=partial(tensorrt_runner.open_network, cuda=FakeCuda())
     )
-    monkeypatch.setattr(tensorrt_engine, "here", lambda _: backend)
+    monkeypatch.setattr(tensorrt_engine, "of_device", lambda _: backend)
     graph, engine = preparing.run(da3, model="da3", precision="fp32", shape=(90, 160), target="tensorrt")
     assert graph.up_to_date
     assert engine.path.name == "da3-small_28x56_fp32.engine"

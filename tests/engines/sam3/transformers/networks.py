@@ -92,7 +92,7 @@ def frames(count: int) -> Frames:
     """Draw a bright square that moves over noise."""
     rng = np.random.default_rng(0)
     image = rng.integers(0, 90, (count, 72, 96, 3), dtype=np.uint8)
-    for t in range(count):
-        image[t, 20:50, 10 + 8 * t : 40 + 8 * t] = 220
+    for k in range(count):
+        image[k, 20:50, 10 + 8 * k : 40 + 8 * k] = 220
     t = np.arange(count)
     return Frames(image=image, t=t.astype(np.int32), time_s=t / 10, source_frame=t.astype(np.int64))
