@@ -7,8 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fast_snow.kernels.mask_shift import shift
-from fast_snow.kernels.masks import decode, encode
+from fast_snow.kernels.masks import decode, encode, shift
 from fast_snow.synthetic.render import render
 from fast_snow.synthetic.scene import SceneConfig
 

@@ -19,11 +19,11 @@ import numpy as np
 from bench.random_models import MODELS, Models, full, tiny
 from bench.timing import Timing, hardware, now
 from bench.timing import measure as timed
-from fast_snow.composition import geometry, segmenter
 from fast_snow.config import Config
 from fast_snow.engines.da3.preprocessing import network_size
 from fast_snow.evaluation.environment import forget_peak, peak_bytes, peak_gpu_bytes
 from fast_snow.protocols import TrackingSession, silent
+from fast_snow.selection import geometry, segmenter
 from fast_snow.types import BoxPrompt, DepthOrigin, Frames, Geometry, GridShape
 
 Engine = Any
@@ -111,7 +111,7 @@ def _segmenters(config: Config, plan: Plan, frame: GridShape) -> Iterator[Measur
     for each in segmenter.candidates(config, None, frame, silent):
         if each.family == "fastsam":
             setting = {"frame": f"{frame[0]}x{frame[1]}", "detections": config.fastsam.max_det}
-            yield _measured(each.name, setting, each.obstacles, each.opener, lambda engine: engine(window, scene), plan)
+            yield _measured(each.name, setting, each.missing, each.opener, lambda engine: engine(window, scene), plan)
 
 
 def _geometries(config: Config, plan: Plan, frame: GridShape, chunk: int) -> Iterator[Measured]:
@@ -121,12 +121,12 @@ def _geometries(config: Config, plan: Plan, frame: GridShape, chunk: int) -> Ite
         if each.family == "da3":
             size = network_size(*frame, config.da3.process_res)
             setting = {"network": f"{size[0]}x{size[1]}", "chunk": chunk, "overlap": 1}
-            yield _measured(each.name, setting, each.obstacles, each.opener, lambda engine: engine(window), plan)
+            yield _measured(each.name, setting, each.missing, each.opener, lambda engine: engine(window), plan)
 
 
 def _trackers(models: Models) -> dict[str, Callable[[], AbstractContextManager[Engine]]]:
     def transformers() -> AbstractContextManager[Engine]:
-        from fast_snow.engines.sam3.transformers_tracker import open_tracker
+        from fast_snow.engines.sam3.transformers.tracker import open_tracker
 
         return open_tracker(models.config.sam3, device=models.config.runtime.device)
 
@@ -137,13 +137,13 @@ def _trackers(models: Models) -> dict[str, Callable[[], AbstractContextManager[E
 def _measured(
     name: str,
     setting: Mapping[str, Any],
-    obstacles: Sequence[str],
+    missing: Sequence[str],
     opener: Callable[[], Callable[[], AbstractContextManager[Engine]]],
     work: Callable[[Engine], object],
     plan: Plan,
 ) -> Measured:
-    if obstacles:
-        return Measured(engine=name, setting=setting, skipped="; ".join(obstacles))
+    if missing:
+        return Measured(engine=name, setting=setting, skipped="; ".join(missing))
     forget_peak()
     began = now()
     with opener()() as engine:

@@ -23,8 +23,6 @@ from bench.random_models import Models, full, tiny
 from bench.timing import hardware
 from bench.timing import measure as timed
 from fast_snow import keyframes
-from fast_snow.composition import geometry, segmenter
-from fast_snow.composition.candidates import choose
 from fast_snow.engines.hardware import gpus
 from fast_snow.errors import ConfigError
 from fast_snow.graph import fold, start
@@ -33,6 +31,8 @@ from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import silent
 from fast_snow.residency import resident
+from fast_snow.selection import geometry, segmenter
+from fast_snow.selection.candidates import choose
 from fast_snow.types import TrackedFrame, Window
 
 PUBLISHED_FPS = {

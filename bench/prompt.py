@@ -16,10 +16,10 @@ import numpy as np
 import tyro
 
 from bench.timing import hardware, measure
-from fast_snow import document
 from fast_snow.api import build_graph
 from fast_snow.config import Config, EnginesConfig
 from fast_snow.inputs import from_recording
+from fast_snow.output import graph_json
 from fast_snow.reasoning.prompt import tokens
 from fast_snow.reasoning.prompt.compose import compose_prompt
 from fast_snow.synthetic.render import as_recording, render
@@ -50,7 +50,7 @@ def compared(graph: SceneGraph, runs: int) -> dict[str, Any]:
     prompt = compose_prompt(graph, QUESTION, (), budget=WHOLE)
     forms = {
         "json_dumps": tokens.count_tokens(json.dumps(plain(graph))),
-        "4dsg.json": tokens.count_tokens(document.dumps(graph)),
+        "4dsg.json": tokens.count_tokens(graph_json.dumps(graph)),
         "prompt": prompt.total_tokens,
         "prompt_without_tau": compose_prompt(_without_tau(graph), QUESTION, (), budget=WHOLE).total_tokens,
     }

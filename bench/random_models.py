@@ -106,7 +106,7 @@ def _da3(config: Config) -> None:
     import torch
     from safetensors.torch import save_model
 
-    from fast_snow.engines.da3.upstream import MODEL_REGISTRY, create_object, load_config
+    from fast_snow.engines.da3.quiet_import import MODEL_REGISTRY, create_object, load_config
 
     folder = Path(config.da3.model_path)
     torch.manual_seed(SEED)
@@ -119,7 +119,7 @@ def _da3(config: Config) -> None:
 def _sam3(config: Config) -> None:
     import torch
 
-    from fast_snow.engines.sam3.package_model import untrained
+    from fast_snow.engines.sam3.package.model import untrained
 
     torch.manual_seed(SEED)
     tensors = {
@@ -132,7 +132,7 @@ def _sam3(config: Config) -> None:
 
 
 def _open_sam3(device: str, config: Sam3Config) -> AbstractContextManager[Tracker]:
-    from fast_snow.engines.sam3.package_tracker import open_tracker
+    from fast_snow.engines.sam3.package.tracker import open_tracker
 
     return open_tracker(config, device=device)
 
@@ -154,19 +154,19 @@ def _tiny_fastsam(config: Config) -> None:
 
 
 def _tiny_sam3(config: Config) -> None:  # noqa: ARG001 (its network is built when it is opened: there is no file)
-    from tests.engines.sam3.package_scenes import tiny_network
+    from tests.engines.sam3.package.scenes import tiny_network
 
     tiny_network()
 
 
 def _open_tiny_sam3(config: Sam3Config) -> AbstractContextManager[Tracker]:
-    from fast_snow.engines.sam3.package_tracker import serving
-    from tests.engines.sam3.package_scenes import tiny_network
+    from fast_snow.engines.sam3.package.tracker import serving
+    from tests.engines.sam3.package.scenes import tiny_network
 
     return serving(tiny_network(), config)
 
 
 def _tiny_sam3_hf(config: Config) -> None:
-    from tests.engines.sam3.transformers_networks import network
+    from tests.engines.sam3.transformers.networks import network
 
     network().save_pretrained(config.sam3.model_path)

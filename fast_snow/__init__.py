@@ -17,10 +17,7 @@ if TYPE_CHECKING:
     from fast_snow.api import build_graph as build_graph
     from fast_snow.api import load as load
     from fast_snow.api import stream as stream
-    from fast_snow.composition import Engines as Engines
     from fast_snow.config import Config as Config
-    from fast_snow.document import validate as validate
-    from fast_snow.document import write as write
     from fast_snow.engines.from_functions import GeometryFunction as GeometryFunction
     from fast_snow.engines.from_functions import SegmenterFunction as SegmenterFunction
     from fast_snow.errors import ConfigError as ConfigError
@@ -34,6 +31,8 @@ if TYPE_CHECKING:
     from fast_snow.inputs.recording import Recording as Recording
     from fast_snow.inputs.recording import recording_from_arrays as recording_from_arrays
     from fast_snow.inputs.recording_folder import read_recording_folder as read_recording_folder
+    from fast_snow.output.graph_json import validate as validate
+    from fast_snow.output.graph_json import write as write
     from fast_snow.protocols import GeometryEngine as GeometryEngine
     from fast_snow.protocols import Segmenter as Segmenter
     from fast_snow.protocols import Tracker as Tracker
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from fast_snow.reasoning.answering import Answer as Answer
     from fast_snow.reasoning.answering import ask as ask
     from fast_snow.reasoning.tools.catalogue import call_tool as call_tool
+    from fast_snow.selection import Engines as Engines
     from fast_snow.types import BoxPrompt as BoxPrompt
     from fast_snow.types import DepthOrigin as DepthOrigin
     from fast_snow.types import Detections as Detections
@@ -63,9 +63,7 @@ __version__ = version("fast-snow")
 
 _MODULES = {
     "api": ("Result", "build_graph", "load", "stream"),
-    "composition": ("Engines",),
     "config": ("Config",),
-    "document": ("validate", "write"),
     "engines.from_functions": ("GeometryFunction", "SegmenterFunction"),
     "errors": (
         "ConfigError",
@@ -79,9 +77,11 @@ _MODULES = {
     "inputs": ("open_input",),
     "inputs.recording": ("Recording", "recording_from_arrays"),
     "inputs.recording_folder": ("read_recording_folder",),
+    "output.graph_json": ("validate", "write"),
     "protocols": ("GeometryEngine", "Segmenter", "Tracker", "TrackingSession"),
     "reasoning.answering": ("Answer", "ask"),
     "reasoning.tools.catalogue": ("call_tool",),
+    "selection": ("Engines",),
     "types": (
         "BoxPrompt",
         "DepthOrigin",

@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from fast_snow import document, keyframes, output
-from fast_snow.composition import Composition, Engines, compose
+from fast_snow import keyframes, output
 from fast_snow.config import Config
 from fast_snow.emptiness import doubts
 from fast_snow.errors import FastSnowWarning, InputError
@@ -26,11 +25,13 @@ from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
+from fast_snow.output import graph_json
 from fast_snow.perception import perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
 from fast_snow.run_record import RunSummary, record
+from fast_snow.selection import Engines, Selection, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph
 from fast_snow.types.values import counted
 from fast_snow.viewing.outlines import draw_objects
@@ -142,14 +143,14 @@ def build_graph(
         given = located(source)
         opened = _opened(given, config)
         origin = output.source_of_run(given) if isinstance(given, Path) else None
-        composition = compose(opened, config, engines, progress=progress)
+        selection = select_engines(opened, config, engines, progress=progress)
         summary, graph = RunSummary(), start(config).graph
-        for step in steps(opened, composition, config, progress=progress):
+        for step in steps(opened, selection, config, progress=progress):
             labelled += step.state.labelled
             pictures += step.keyframes
             summary, graph = summary.after(step), step.state.graph
         wall_s = perf_counter() - began
-        noted = record(opened, config, composition.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
+        noted = record(opened, config, selection.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
     return Result(graph=graph, labelled=tuple(labelled), keyframes=tuple(pictures), record=noted)
 
 
@@ -184,8 +185,8 @@ def stream(
         3 8
     """
     opened = _opened(located(source), config)
-    composition = compose(opened, config, engines, progress=progress)
-    for step in steps(opened, composition, config, progress=progress):
+    selection = select_engines(opened, config, engines, progress=progress)
+    for step in steps(opened, selection, config, progress=progress):
         for frame in step.state.labelled:
             yield step.state.graph.window(
                 t=frame.t, length=config.step.temporal_window, stride=config.step.window_stride
@@ -210,17 +211,17 @@ def load(folder: str | Path) -> SceneGraph:
         Ego(4 poses, t 0-3, 0.00-0.30 s, path of 3.55)
     """
     path = Path(folder).expanduser()
-    return document.read(path / output.GRAPH, within=path) if path.is_dir() else document.read(path)
+    return graph_json.read(path / output.GRAPH, within=path) if path.is_dir() else graph_json.read(path)
 
 
-def steps(source: Input, composition: Composition, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
+def steps(source: Input, selection: Selection, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
     """Run the pipeline that a configuration describes; yields the graph after each window.
 
     Warns:
         FastSnowWarning: after the last window, of what makes the result doubtful, such as no tracks.
     """
     threads.limit(config.runtime.threads)
-    with resident(composition.engines) if composition.resident else nullcontext(composition.engines) as engines:
+    with resident(selection.engines) if selection.resident else nullcontext(selection.engines) as engines:
         pipeline = Pipeline(
             perceive=lambda window, watch: perceive(
                 window,

@@ -57,37 +57,35 @@ class EnginesConfig(Section):
     geometry: str = "auto"
     """Depth and camera poses: auto, recorded, da3, da3-torch, da3-onnx, da3-tensorrt or classical."""
     segmenter: str = "auto"
-    """Objects of each frame: auto, recorded, fastsam, fastsam-torch, fastsam-onnx, fastsam-tensorrt or classical."""
+    """Object masks per frame: auto, recorded, fastsam, fastsam-torch, fastsam-onnx, fastsam-tensorrt or classical."""
     tracker: str = "auto"
-    """Objects through time: auto, recorded, sam3, sam3-hf or classical."""
+    """Object tracking: auto, recorded, sam3, sam3-hf or classical."""
     compiled_path: str = "fast_snow/models/compiled"
-    """Folder of the networks that `fast-snow export-engines` compiled."""
+    """Folder of the networks compiled by `fast-snow export-engines`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingConfig(Section):
-    """Which frames of the input become the clip."""
+    """Temporal and spatial sampling of the input."""
 
     section: ClassVar[str] = "sampling"
-
     target_fps: float = between(10.0, 1e-3, 1e3)
-    """Clip frames per second; a lower source rate is kept as it is."""
+    """Frames per second of the clip; never more than the source has."""
     max_frames: int | None = between(None, 1)
-    """Cut the clip after so many frames."""
+    """Maximum frames of the clip."""
     max_side: int = between(1280, 0)
-    """Shrink decoded frames so that their longer side has at most so many pixels; 0 keeps the source's size."""
+    """Maximum length of the longer image side, in pixels; larger frames are downscaled (0: no limit)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowConfig(Section):
-    """How a long clip is cut, so that memory stays flat with its length."""
+    """Sliding window; bounds memory on long clips."""
 
     section: ClassVar[str] = "window"
-
     length: int = between(120, 2)
-    """Frames that are perceived in one go."""
+    """Frames per window."""
     overlap: int = between(12, 1)
-    """Frames that neighbouring windows share; geometry and identities are joined over them."""
+    """Frames shared by consecutive windows; geometry and identities are matched over them."""
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
@@ -97,126 +95,119 @@ class WindowConfig(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FastSamConfig(Section):
-    """FastSAM, and the discovery of new objects among detections of any engine."""
+    """FastSAM segmentation, and discovery of new objects (with any segmenter)."""
 
     section: ClassVar[str] = "fastsam"
-
     model_path: str = "fast_snow/models/fastsam/FastSAM-s.pt"
-    """Weights."""
+    """Path of the weights."""
     conf_threshold: float = between(0.55, 0, 1)
-    """Detections below this score are dropped."""
+    """Minimum score of a detection."""
     iou_threshold: float = between(0.9, 0, 1)
-    """Non-maximum suppression above this box IoU."""
+    """Box IoU threshold of non-maximum suppression."""
     imgsz: int = between(640, 32)
     """Longer side of the network's input in pixels."""
     max_det: int = between(200, 1)
-    """Detections per frame, best first."""
+    """Maximum detections per frame."""
     batch_size: int = between(16, 1)
-    """Frames per forward pass; halved where memory does not suffice."""
+    """Frames per forward pass; halved when out of memory."""
     discovery_iou_thresh: float = between(0.3, 0, 1)
-    """A detection is a new object where its IoU with every tracked mask is below this."""
+    """A detection is a new object if its mask IoU with every tracked masklet is below this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sam3Config(Section):
-    """SAM3, as the tracker of prompted objects."""
+    """SAM3 video tracking from prompts."""
 
     section: ClassVar[str] = "sam3"
-
     model_path: str = "fast_snow/models/sam3"
     """Folder of the weights: `sam3.pt` for `sam3`, `model.safetensors` and `config.json` for `sam3-hf`."""
     first_prompt: PromptKind = "box"
-    """How the objects of the first pass are started."""
+    """Prompt type for objects of the first frame."""
     discovery_prompt: PromptKind = "point"
-    """How the objects that are discovered later are started."""
+    """Prompt type for objects discovered later."""
     precision: Precision = "auto"
-    """Arithmetic of the network; `auto` takes bf16 on GPUs that have it, else fp16, and fp32 without a GPU."""
+    """Inference precision; `auto`: bf16 on GPUs that support it, else fp16; fp32 on CPU."""
     object_batch: int = between(0, 0)
-    """Objects that are tracked at once; 0 takes what fits."""
+    """Objects per batch (0: as many as fit in memory)."""
     features: FeatureStore = "auto"
-    """Where image features wait for the second pass: GPU memory, pinned host memory, or computed again."""
+    """Image features for the second pass: keep on the device, on the host, or recompute."""
     score_threshold_detection: float = between(0.3, 0, 1)
-    """Masks that the tracker scores below this are dropped."""
+    """Minimum score of a tracked mask."""
     offload_state_to_cpu: bool = True
-    """Keep the tracker's memory in host memory."""
+    """Keep the tracker's memory bank in host memory (saves GPU memory)."""
     offload_video_to_cpu: bool = True
-    """Keep the frames in host memory."""
+    """Keep video frames in host memory (saves GPU memory)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Da3Config(Section):
-    """Depth Anything 3."""
+    """Depth Anything 3: depth and camera poses."""
 
     section: ClassVar[str] = "da3"
-
     model_path: str = "fast_snow/models/da3-small"
     """Folder of the weights (`config.json`, `model.safetensors`), or a variant's name: `da3-base`, `da3-large` …"""
     process_res: int = between(504, 14)
     """Longer side of the network's input in pixels."""
     chunk_size: int = between(0, 0)
-    """Frames per forward pass; 0 takes the whole window."""
+    """Frames per forward pass (0: the whole window)."""
     chunk_overlap: int = between(5, 0)
-    """Frames that neighbouring chunks share."""
+    """Frames shared by consecutive chunks, which are aligned over them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthFilterConfig(Section):
-    """Which depth is believed, and which objects are kept."""
+    """Depth and object filtering."""
 
     section: ClassVar[str] = "depth_filter"
-
     conf_thresh: float = between(0.5, 0, 1)
-    """Pixels whose depth confidence is below this are dropped."""
+    """Minimum depth confidence of a pixel."""
     min_points: int = between(50, 1)
-    """Objects with fewer usable pixels are dropped from that frame."""
+    """Minimum 3D points of an object in a frame."""
     max_extent: float = between(30.0, 0)
-    """Objects longer than this along any axis are dropped from that frame, in metres; only where depth is metric."""
+    """Maximum extent of an object along any axis, in metres (metric depth only)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FusionConfig(Section):
-    """When two masklets are one object, and when an object is gone."""
+    """Association of masklets to objects, and their life cycle."""
 
     section: ClassVar[str] = "fusion"
-
     cross_run_iou_thresh: float = between(0.5, 0, 1)
-    """Masks of different runs are one object above this IoU."""
+    """IoU above which masklets from different propagations are merged."""
     merge_centroid_dist_m: float = between(2.0, 0)
-    """... and where their centroids are closer than this, in metres; only where depth is metric."""
+    """Maximum distance between the centroids of merged masklets, in metres (metric depth only)."""
     merge_temporal_gap: int = between(2, 0)
-    """... and where the object was last seen at most so many frames ago."""
+    """Maximum frames since an object was last seen for a new masklet to continue it."""
     lost_patience: int = between(5, 1)
-    """An object is lost after so many missed frames in a row."""
+    """Consecutive missed frames after which an object is lost."""
     archive_patience: int = between(30, 0)
-    """A lost object is archived after so many further ones: it takes no more part in fusion."""
+    """Further missed frames after which a lost object is archived and never matched again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepConfig(Section):
-    """STEP tokens and the window M_t over them."""
+    """STEP tokens and the temporal window M_t."""
 
     section: ClassVar[str] = "step"
-
     grid_size: int = between(16, 1, 256)
-    """Tau counts cells of a grid of this many rows and columns."""
+    """Rows and columns of the image grid for tau."""
     iou_threshold: float = between(0.5, 0, 1)
-    """A cell is kept where more than this share of its pixels is inside the mask."""
+    """Minimum fraction of a grid cell inside the mask."""
     max_tau_per_step: int = between(0, 0)
-    """Keep only so many cells per token, those with the highest share; 0 keeps all."""
+    """Maximum cells per token, highest coverage first (0: no limit)."""
     mask_margin: int = between(2, 0, 16)
-    """Take c and s from pixels more than so many inside the mask, of the analysis grid; 0 takes all."""
+    """Erosion of the mask before c and s are measured, in pixels of the analysis grid (0: none)."""
     temporal_window: int = between(10, 0)
-    """Frames that the view M_t spans; 0 spans the whole clip."""
+    """Frames in the window M_t (0: the whole clip)."""
     window_stride: int = between(1, 1)
-    """The view takes every so many-th frame, counted back from t."""
+    """Frame stride of the window M_t, counted back from t."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VlmConfig(Section):
-    """The vision-language model that answers questions."""
+    """Vision-language model for questions."""
 
     section: ClassVar[str] = "vlm"
-
     provider: VlmProvider = "openai"
     """API provider (use `openai` for any OpenAI-compatible server: vLLM, Ollama, llama.cpp and others)."""
     model: str = "gpt-5.2"
@@ -234,7 +225,7 @@ class VlmConfig(Section):
     max_retries: int = between(4, 0)
     """Maximum retries per request (exponential backoff)."""
     tools: bool = True
-    """Offer the spatial tools to the model."""
+    """Let the model call the spatial tools."""
     max_rounds: int = between(8, 1)
     """Maximum rounds of tool calls."""
     prompt_budget: int = between(200_000, 1000)
@@ -245,55 +236,52 @@ class VlmConfig(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassicalGeometryConfig(Section):
-    """Structure from motion and optical-flow triangulation, without weights."""
+    """Structure from motion and optical-flow triangulation (no weights)."""
 
     section: ClassVar[str] = "classical.geometry"
-
     process_res: int = between(504, 14)
-    """Longer side of the analysis grid in pixels; never more than the image's."""
+    """Longer side of the depth maps, in pixels; at most that of the image."""
     sfm_res: int = between(640, 64)
-    """Longer side of the images in which points are followed for the camera's path."""
+    """Longer side of the images for point tracking, in pixels."""
     max_points: int = between(500, 50, 10_000)
-    """Points that are followed at once."""
+    """Maximum tracked points per frame."""
     max_gap: int = between(12, 1)
-    """Depth is triangulated between frames at most so many apart."""
+    """Maximum frame gap for triangulation."""
     min_registered: float = between(0.8, 0, 1)
-    """Structure from motion counts only where it places at least this share of the frames."""
+    """Minimum fraction of registered frames for SfM to be accepted."""
     min_baseline: float = between(0.15, 0)
-    """... where the camera moves by this share of the typical depth ..."""
+    """Minimum baseline, as a fraction of median depth, for SfM to be accepted."""
     min_measured: float = between(0.2, 0, 1)
-    """... and where this share of the pixels gets a depth that can be trusted; else depth is a ground-plane guess."""
+    """Minimum fraction of pixels with reliable depth for SfM to be accepted; else a ground plane is assumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassicalSegmenterConfig(Section):
-    """Regions from colour, motion and depth edges, without weights."""
+    """Regions from colour, motion and depth edges (no weights)."""
 
     section: ClassVar[str] = "classical.segmenter"
-
     max_regions: int = between(30, 1)
-    """Detections per frame, best first."""
+    """Maximum detections per frame."""
     min_score: float = between(0.25, 0, 1)
-    """Regions that look less like an object are dropped."""
+    """Minimum objectness of a region."""
     min_area: float = between(0.0025, 0, 1)
-    """Regions smaller than this share of the frame are dropped."""
+    """Minimum area of a region, as a fraction of the frame."""
     max_area: float = between(0.4, 0, 1)
-    """Regions larger than this share of the frame are background."""
+    """Maximum area of a region, as a fraction of the frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassicalTrackerConfig(Section):
-    """Masks carried by optical flow, without weights."""
+    """Mask propagation by optical flow (no weights)."""
 
     section: ClassVar[str] = "classical.tracker"
-
     min_resemblance: float = between(0.3, 0, 1)
-    """A masklet ends where its colours resemble those prompted less than this (Bhattacharyya coefficient)."""
+    """Minimum colour similarity to the prompted object (Bhattacharyya coefficient); a masklet ends below it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassicalConfig:
-    """The engines that need no weights."""
+    """Engines that need no weights."""
 
     geometry: ClassicalGeometryConfig = ClassicalGeometryConfig()
     segmenter: ClassicalSegmenterConfig = ClassicalSegmenterConfig()
@@ -302,33 +290,30 @@ class ClassicalConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputConfig(Section):
-    """What a run writes beside the graph."""
+    """Files written beside the graph."""
 
     section: ClassVar[str] = "output"
-
     keyframe_every: int = between(10, 1)
-    """Every so many-th clip frame becomes a keyframe."""
+    """Save every N-th frame of the clip as a keyframe."""
     jpeg_quality: int = between(90, 1, 100)
     """JPEG quality of keyframes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeConfig(Section):
-    """How the work is done."""
+    """Devices, threads and memory."""
 
     section: ClassVar[str] = "runtime"
-
     device: str = "auto"
-    """Where torch and ONNX Runtime compute: `auto`, `cpu`, `cuda` or `cuda:N`; `auto` takes the first GPU if any."""
+    """Device of torch and ONNX Runtime: auto, cpu, cuda or cuda:N; `auto`: the first GPU, if any."""
     residency: Residency = "auto"
-    """Whether engines stay loaded between windows; `auto` keeps them on GPUs of 24 GB and more, and on CPUs."""
-
+    """Keep engines loaded between windows; `auto`: on CPU and on GPUs with at least 24 GB."""
     threads: int = between(0, 0)
-    """Threads that kernels and classical engines may use; 0 takes one per core."""
+    """Threads for kernels and classical engines (0: one per core)."""
     seed: int = between(0, 0, 2**31 - 1)
-    """Seed of everything that draws random numbers."""
+    """Random seed."""
     queue_length: int = between(1, 1)
-    """Perceived windows that may wait for folding."""
+    """Maximum perceived windows waiting to be merged into the graph."""
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
@@ -338,7 +323,7 @@ class RuntimeConfig(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything a run can be told."""
+    """All settings of a run."""
 
     engines: EnginesConfig = EnginesConfig()
     sampling: SamplingConfig = SamplingConfig()

@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from fast_snow.fusion import corrected, differ
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area, bounding_boxes
-from fast_snow.kernels.mask_shift import shift
+from fast_snow.kernels.masks import shift
 from fast_snow.types import Detections, MaskPrompt, TrackedFrame
 
 

@@ -68,7 +68,7 @@ def perceive(
 
     Args:
         window: the frames.
-        engines: how to open each engine.
+        engines: how to open each.
         discovery_iou_thresh: a detection below this IoU with every tracked mask is a new object.
         repeat_iou_thresh: a masklet above this overlap with an earlier one is a repeat and dropped.
         progress: told when each phase begins and ends.
@@ -79,8 +79,7 @@ def perceive(
     Raises:
         EngineError: an engine did not answer as its protocol says.
     """
-    frames, n = window.frames, len(window.frames)
-    began = perf_counter()
+    frames, n, began = window.frames, len(window.frames), perf_counter()
     with _phase(progress, "geometry", n), opened("geometry", engines.geometry, GeometryEngine) as estimate:
         geometry = checked_geometry(estimate(frames), n)
     estimated = perf_counter()
@@ -89,12 +88,8 @@ def perceive(
     segmented = perf_counter()
     with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
         passes = _track_in_two_passes(tracker, frames, geometry.grid, detections, discovery_iou_thresh)
-    first_run = window.index * RUNS_PER_WINDOW
-    tracked, repeats = without_repeats(
-        [_join(of_frame, first_run) for of_frame in zip(*(each.frames for each in passes), strict=True)],
-        iou_thresh=repeat_iou_thresh,
-    )
-    tracked_all = perf_counter()
+    tracked, repeats = _joined(passes, window.index * RUNS_PER_WINDOW, repeat_iou_thresh)
+    seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     return Perception(
         window=window.index,
         shared=window.shared,
@@ -103,13 +98,8 @@ def perceive(
         source_frame=frames.source_frame,
         geometry=geometry,
         tracked=tracked,
-        health=Health(
-            detections=sum(len(each) for each in detections),
-            first_pass_prompts=passes[0].prompts,
-            second_pass_prompts=passes[1].prompts,
-            repeats_dropped=repeats,
-        ),
-        seconds=StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=tracked_all - segmented),
+        health=_health(detections, passes, repeats),
+        seconds=seconds,
     )
 
 
@@ -144,6 +134,23 @@ def _propagate(
 ) -> _Pass:
     session.add(prompts)
     return _Pass(len(prompts), checked_tracked(session.propagate(), num_frames, grid, run_id=run_id))
+
+
+def _joined(
+    passes: tuple[_Pass, _Pass], first_run: int, repeat_iou_thresh: float
+) -> tuple[tuple[TrackedFrame, ...], int]:
+    """Return the masklets of both passes without repeats, and how many repeats were dropped."""
+    frames = [_join(of_frame, first_run) for of_frame in zip(*(each.frames for each in passes), strict=True)]
+    return without_repeats(frames, iou_thresh=repeat_iou_thresh)
+
+
+def _health(detections: Sequence[Detections], passes: tuple[_Pass, _Pass], repeats: int) -> Health:
+    return Health(
+        detections=sum(len(each) for each in detections),
+        first_pass_prompts=passes[0].prompts,
+        second_pass_prompts=passes[1].prompts,
+        repeats_dropped=repeats,
+    )
 
 
 def _join(runs: Sequence[TrackedFrame], first_run: int) -> TrackedFrame:

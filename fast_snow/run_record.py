@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from fast_snow.composition import EngineUse
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.inputs import Input
 from fast_snow.output import SourceOfRun
 from fast_snow.pipeline import Step
+from fast_snow.selection import EngineUse
 from fast_snow.types import Health, StageSeconds
 
 PACKAGES = ("fast-snow", "numpy", "numba", "scipy", "opencv-python-headless", "av", "pycolmap")
@@ -85,23 +85,8 @@ def record(
         origin: the file or folder that was read; None for what is in memory.
     """
     return {
-        "input": {
-            "name": source.name,
-            "path": None if origin is None else str(origin.path.resolve()),
-            **({} if origin is None else origin.as_json()),
-            "kind": source.kind.value,
-            "height": source.size[0],
-            "width": source.size[1],
-            "source_fps": source.source_fps,
-        },
-        "engines": {
-            use.slot: {
-                "name": use.name,
-                "meaning": use.meaning,
-                "passed_over": {each.name: each.why for each in use.passed_over},
-            }
-            for use in used
-        },
+        "input": _input(source, origin),
+        "engines": {use.slot: _engine(use) for use in used},
         "frames": summary.frames,
         "tracks": summary.tracks,
         "observations": summary.observations,
@@ -118,11 +103,31 @@ def record(
     }
 
 
+def _input(source: Input, origin: SourceOfRun | None) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "path": None if origin is None else str(origin.path.resolve()),
+        **({} if origin is None else origin.as_json()),
+        "kind": source.kind.value,
+        "height": source.size[0],
+        "width": source.size[1],
+        "source_fps": source.source_fps,
+    }
+
+
+def _engine(use: EngineUse) -> dict[str, Any]:
+    return {
+        "name": use.name,
+        "meaning": use.meaning,
+        "passed_over": {each.name: each.why for each in use.skipped},
+    }
+
+
 def _versions(used: Sequence[EngineUse]) -> dict[str, str]:
     """Return the versions of the packages that a run needs; of two builds of one package there is but one."""
     names = dict.fromkeys([*PACKAGES, *(name for use in used for name in ENGINE_PACKAGES.get(use.name, ()))])
-    found = {}
+    versions = {}
     for name in names:
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            versions[name] = version(name)
+    return versions

@@ -8,10 +8,10 @@ import pytest
 
 from fast_snow.api import Result, build_graph
 from fast_snow.config import Config, DepthFilterConfig, RuntimeConfig, StepConfig, WindowConfig
-from fast_snow.document import dumps
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import Recording, recording_from_arrays
 from fast_snow.kernels.masks import decode
+from fast_snow.output.graph_json import dumps
 from fast_snow.synthetic.files import write_recording, write_video
 from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import SceneConfig

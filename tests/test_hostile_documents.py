@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fast_snow import document, output, presets, weights
+from fast_snow import output, presets, weights
 from fast_snow.cli.clip_images import clip_images
 from fast_snow.engines.compiled import manifest as compiled
 from fast_snow.engines.da3.variants import variant_of
@@ -19,6 +19,7 @@ from fast_snow.evaluation import manifest, results
 from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
 from fast_snow.evaluation.qa import answer_cache, question_files
 from fast_snow.evaluation.readers import id_maps, kitti, motchallenge, trajectories, youtube_vis
+from fast_snow.output import graph_json
 from fast_snow.types import SceneGraph
 from tests.engines.compiled.manifests import place
 from tests.evaluation.cases import evaluation, result
@@ -107,7 +108,7 @@ def survives(read: Callable[[Path], object], path: Path, contents: Iterator[str 
 
 @cache
 def golden() -> SceneGraph:
-    return document.loads(json.dumps(GOLDEN))
+    return graph_json.loads(json.dumps(GOLDEN))
 
 
 def read_run_record(path: Path) -> None:
@@ -128,8 +129,8 @@ def read_answer(path: Path) -> None:
 
 
 READERS: dict[str, tuple[str, Callable[[Path], object], object]] = {
-    "4dsg.json": ("4dsg.json", document.read, GOLDEN),
-    "the paper's": ("4dsg.json", document.read, PAPER),
+    "4dsg.json": ("4dsg.json", graph_json.read, GOLDEN),
+    "the paper's": ("4dsg.json", graph_json.read, PAPER),
     "run.json": ("run.json", read_run_record, RECORD),
     "kitti": ("kitti.json", lambda path: kitti.boxes_of(kitti.read_kitti_tracks(path, SOURCE)), KITTI),
     "youtube-vis": ("vis.json", lambda path: youtube_vis.read_youtube_vis(path, SOURCE), YOUTUBE_VIS),

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from fast_snow import document, limits
+from fast_snow import limits
+from fast_snow.output import graph_json
 
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "limits.md"
 
@@ -20,5 +21,5 @@ def test_every_limit_is_used():
 
 
 def test_the_schema_has_the_same_limit_of_paths():
-    anchor = document.schema()["properties"]["metadata"]["properties"]["visual_anchor"]["items"]
+    anchor = graph_json.schema()["properties"]["metadata"]["properties"]["visual_anchor"]["items"]
     assert anchor["properties"]["path"]["maxLength"] == limits.PATH_LENGTH.largest

@@ -11,13 +11,13 @@ import pytest
 
 import fast_snow
 from fast_snow import testing
-from fast_snow.composition import candidates
 from fast_snow.config import ClassicalConfig, Config, EnginesConfig, SamplingConfig
 from fast_snow.engines import recorded
 from fast_snow.engines.classical.geometry.estimator import open_geometry
 from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 from fast_snow.engines.classical.tracking.tracker import open_tracker
 from fast_snow.errors import ConfigError, EngineError
+from fast_snow.selection import candidates
 from fast_snow.synthetic.render import as_recording
 from fast_snow.synthetic.scene import SceneConfig
 from tests.scenes import rendered

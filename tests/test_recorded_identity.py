@@ -7,13 +7,13 @@ import pytest
 
 from fast_snow.api import Result, build_graph
 from fast_snow.config import Config, DepthFilterConfig, FusionConfig, StepConfig, WindowConfig
-from fast_snow.document import dumps, loads
 from fast_snow.errors import EngineError
 from fast_snow.fusion import FrameObjects, corrected
 from fast_snow.graph import FoldState, fold, start
 from fast_snow.identity import FIRST_UNRECORDED, NOT_KEPT, IdentityState, assign, join, reserve
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import recording_from_arrays
+from fast_snow.output.graph_json import dumps, loads
 from fast_snow.types import NO_SOURCE, TrackedFrame
 from tests.building import objects, perception, tracked
 

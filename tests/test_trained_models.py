@@ -17,10 +17,10 @@ import fast_snow
 from bench.random_models import Models, tiny
 from fast_snow import output
 from fast_snow.cli.main import main
-from fast_snow.composition import compose
 from fast_snow.config import Config, DepthFilterConfig, EnginesConfig
 from fast_snow.inputs import open_input
 from fast_snow.presets import as_options
+from fast_snow.selection import select_engines
 from fast_snow.synthetic.files import write_video
 from fast_snow.synthetic.scene import SceneConfig
 from tests.scenes import rendered
@@ -92,8 +92,8 @@ def test_torch_and_the_package_sam3_from_python(models: Models, video: Path):
         models.config,
         engines=replace(models.config.engines, geometry="da3-torch", segmenter="fastsam-torch", tracker="classical"),
     )
-    composition = compose(open_input(video, config.sampling), config)
-    engines = replace(composition.engines, tracker=lambda: models.open_sam3(config.sam3))
+    selection = select_engines(open_input(video, config.sampling), config)
+    engines = replace(selection.engines, tracker=lambda: models.open_sam3(config.sam3))
     first, again = (fast_snow.build_graph(video, config=config, engines=engines).graph for _ in range(2))
     assert first.num_frames == SCENE.frames
     assert first.tracks

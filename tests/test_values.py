@@ -9,7 +9,7 @@ from fast_snow.alignment import Similarity
 from fast_snow.kernels.masks import encode
 from fast_snow.types import FrameGeometry, LabelledMasks, Masks, ReadOnlyArrays
 from tests.building import boxes, detections, flat_geometry, frames, objects, tracked
-from tests.test_document import small_graph
+from tests.output.test_graph_json import small_graph
 
 THREE = ((0, 0, 4, 4), (5, 5, 9, 9), (10, 2, 20, 12))
 SETS = {

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from fast_snow.baselines.snow_config import SnowConfig
-from fast_snow.composition import EngineUse, PassedOver
-from fast_snow.composition.requirements import installed, no_gpu
 from fast_snow.config import Config
 from fast_snow.errors import ConfigError
+from fast_snow.selection import EngineUse, Skipped
+from fast_snow.selection.requirements import installed, no_gpu
 from fast_snow.types import Detections, GridShape
 from fast_snow.weights import damage, on_disk
 
@@ -52,7 +52,7 @@ def choose_masks(config: Config, settings: SnowConfig) -> tuple[OpenMasks, Engin
         slot="masks",
         name="classical",
         meaning="colour regions around the points, in place of SAM2",
-        passed_over=(PassedOver(name="sam2", why=", and ".join(against)),) if settings.masks == "auto" else (),
+        skipped=(Skipped(name="sam2", why=", and ".join(against)),) if settings.masks == "auto" else (),
     )
 
 

@@ -18,7 +18,6 @@ from fast_snow.baselines.geometry import Relations, relate_objects
 from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose_masks, masks_of_caller
 from fast_snow.baselines.proposals import ProposedObjects, objects_of_frame
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
-from fast_snow.composition import Composition, EngineUse, compose
 from fast_snow.config import Config, WindowConfig
 from fast_snow.graph import FoldState, fold, start
 from fast_snow.inputs import Input
@@ -26,6 +25,7 @@ from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.protocols import OpenGeometry, Progress, silent
 from fast_snow.residency import resident
+from fast_snow.selection import EngineUse, Selection, select_engines
 from fast_snow.types import (
     Frames,
     Geometry,
@@ -112,20 +112,20 @@ def snow(
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    composition = _geometry_of(source, config, progress)
+    selection = _geometry_of(source, config, progress)
     open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, masks_of_caller(masks))
     threads.limit(config.runtime.threads)
     state, began = _State(world=start(config)), perf_counter()
     with ExitStack() as stack:
-        open_geometry = composition.engines.geometry
-        if composition.resident:
-            open_geometry = stack.enter_context(resident(composition.engines)).geometry
+        open_geometry = selection.engines.geometry
+        if selection.resident:
+            open_geometry = stack.enter_context(resident(selection.engines)).geometry
             look = stack.enter_context(open_masks())
             open_masks = lambda: nullcontext(look)  # noqa: E731
         for window, decode_s in _timed(windows(source, config.window)):
             stages = _Stages(config, settings, open_geometry, open_masks, watch, progress, source.expected_frames or 0)
             state = stages.advance(state, window, decode_s)
-    engines = (*(use for use in composition.used if use.slot == "geometry"), masks_use)
+    engines = (*(use for use in selection.used if use.slot == "geometry"), masks_use)
     return _finished_run(state, engines, began)
 
 
@@ -145,10 +145,10 @@ def _finished_run(state: _State, engines: tuple[EngineUse, ...], began: float) -
     )
 
 
-def _geometry_of(source: Input, config: Config, progress: Progress) -> Composition:
+def _geometry_of(source: Input, config: Config, progress: Progress) -> Selection:
     """Choose the geometry engine that Fast-SNOW would have; SNOW has no use for its other ones."""
     engines = replace(config.engines, segmenter="classical", tracker="classical")
-    return compose(source, replace(config, engines=engines), progress=progress)
+    return select_engines(source, replace(config, engines=engines), progress=progress)
 
 
 def _timed(each_window: Iterator[Window]) -> Iterator[tuple[Window, float]]:

@@ -22,7 +22,6 @@ from fast_snow.cli.terminal import (
     shown_progress,
     terminable,
 )
-from fast_snow.composition import Composition, compose, reads
 from fast_snow.config import Config
 from fast_snow.engines.compiled.artefacts import this_machine
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError, OutputError
@@ -32,6 +31,7 @@ from fast_snow.inputs import open_input
 from fast_snow.presets import changed
 from fast_snow.presets import load as load_preset
 from fast_snow.run_record import RunSummary, record
+from fast_snow.selection import Selection, reads, select_engines
 from fast_snow.types import GridShape
 from fast_snow.viewing import html
 
@@ -58,22 +58,22 @@ def infer(command: Infer) -> int:
         stack.enter_context(terminable())
         source, origin = open_input(path, config.sampling), output.source_of_run(path)
         writer = stack.enter_context(output.create(folder, overwrite=command.overwrite, source=path))
-        composition = compose(source, config, progress=progress)
-        _warn_of_idle_settings(config, composition, asked=command.question is not None)
+        selection = select_engines(source, config, progress=progress)
+        _warn_of_idle_settings(config, selection, asked=command.question is not None)
         with terminable():  # again: engines put in handlers of their own
             summary, graph = RunSummary(), start(config).graph
-            for step in steps(source, composition, config, progress=progress):
+            for step in steps(source, selection, config, progress=progress):
                 writer.add(step.state.labelled, step.keyframes)
                 summary, graph = summary.after(step), step.state.graph
                 progress("clip", graph.num_frames, source.expected_frames or 0)
             wall_s = perf_counter() - began
-            noted = record(source, config, composition.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
+            noted = record(source, config, selection.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
             writer.finish(graph, noted)
     print_summary(
         name=source.name,
         folder=folder,
         graph=graph,
-        used=composition.used,
+        used=selection.used,
         summary=summary,
         wall_s=wall_s,
         warnings=noticed,
@@ -104,9 +104,9 @@ def _run_name(path: Path) -> str:
     return (path.name if path.is_dir() else path.stem) or "run"
 
 
-def _warn_of_idle_settings(config: Config, composition: Composition, *, asked: bool) -> None:
+def _warn_of_idle_settings(config: Config, selection: Selection, *, asked: bool) -> None:
     """Tell of settings that were changed but that nothing in this run reads."""
-    unread = [name for name in changed(config) if not reads(composition, name)]
+    unread = [name for name in changed(config) if not reads(selection, name)]
     idle = [name for name in unread if not (asked and name.startswith("vlm."))]
     if idle:
         warnings.warn(f"no engine of this run reads {', '.join(idle)}", FastSnowWarning, stacklevel=2)

@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from fast_snow import weights
-from fast_snow.composition import geometry, segmenter, tracker
-from fast_snow.composition.candidates import Candidate
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.protocols import silent
+from fast_snow.selection import geometry, segmenter, tracker
+from fast_snow.selection.candidates import Candidate
 
 
 class State(Enum):
@@ -97,8 +97,8 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tupl
 
 
 def _machine() -> tuple[Finding, ...]:
-    found = gpus()
-    if not found:
+    devices = gpus()
+    if not devices:
         detail = "no CUDA GPU found: trained models are slow here and run on request only"
         return (Finding(topic="machine", name="GPU", state=State.MISSING, detail=detail),)
     return tuple(
@@ -108,7 +108,7 @@ def _machine() -> tuple[Finding, ...]:
             state=State.READY,
             detail=f"{each.name}, {each.memory_bytes / 2**30:.0f} GiB, compute capability {each.compute_capability}",
         )
-        for each in found
+        for each in devices
     )
 
 
@@ -125,10 +125,10 @@ def _engines(config: Config) -> tuple[Finding, ...]:
 def _engine(slot: str, candidate: Candidate[Any]) -> Finding:
     if candidate.name == "recorded":
         return Finding(topic=slot, name="recorded", state=State.ON_REQUEST, detail="used if the input provides it")
-    if candidate.obstacles:
-        return Finding(topic=slot, name=candidate.name, state=State.MISSING, detail=", and ".join(candidate.obstacles))
-    if candidate.reservations:
-        detail = ", and ".join(candidate.reservations)
+    if candidate.missing:
+        return Finding(topic=slot, name=candidate.name, state=State.MISSING, detail=", and ".join(candidate.missing))
+    if candidate.caveats:
+        detail = ", and ".join(candidate.caveats)
         return Finding(topic=slot, name=candidate.name, state=State.ON_REQUEST, detail=detail)
     return Finding(topic=slot, name=candidate.name, state=State.READY, detail=candidate.meaning)
 

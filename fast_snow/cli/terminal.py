@@ -16,10 +16,10 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from fast_snow.cli.standard_streams import Tolerant, unfailing
-from fast_snow.composition import EngineUse
 from fast_snow.fetching import Fetched
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
+from fast_snow.selection import EngineUse, Skipped
 from fast_snow.types import SceneGraph
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ _SILENCE_S = 10.0
 def console(*, stderr: bool = False) -> Console:
     """Return a console that fits the terminal, or has room where there is none."""
     file = cast("IO[str]", Tolerant()) if stderr else None
-    found = Console(file=file)
-    return found if found.is_terminal else Console(file=file, width=_WIDTH_OF_FILES)
+    terminal = Console(file=file)
+    return terminal if terminal.is_terminal else Console(file=file, width=_WIDTH_OF_FILES)
 
 
 @contextmanager
@@ -85,13 +85,13 @@ def _bars(bars: Bars) -> Progress:
 
 
 def _lines(console: Console, clock: Callable[[], float]) -> Progress:
-    told_s = clock()
+    printed_s = clock()
 
     def report(what: str, done: int, total: int) -> None:
-        nonlocal told_s
+        nonlocal printed_s
         now_s = clock()
-        if done == 0 or 0 < total <= done or now_s - told_s >= _SILENCE_S:
-            told_s = now_s
+        if done == 0 or 0 < total <= done or now_s - printed_s >= _SILENCE_S:
+            printed_s = now_s
             console.print(f"{what}: {done} of {total or '?'}", markup=False, highlight=False)
 
     return report
@@ -125,7 +125,7 @@ def print_summary(
     wall_s: float,
     warnings: Sequence[str],
 ) -> None:
-    """Tell what a run made, how long each stage took and what the engines mean for accuracy; never fails."""
+    """Print the results of a run, the time per stage and what the engines mean for accuracy; never fails."""
     out = console()
     rate = summary.frames / wall_s
     out.print(
@@ -133,29 +133,34 @@ def print_summary(
         f" in {_count(summary.frames, 'frame')}; {wall_s:.1f} s, {rate:.1f} frames per second"
     )
     if summary.tracks == 0:
-        out.print("[yellow]nothing found[/]  that looks like an object; the graph holds the camera's path alone")
+        out.print("[yellow]no objects detected[/]; the graph holds only the camera trajectory")
     stages = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in asdict(summary.seconds).items())
     out.print(f"stages   {stages}", highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for use in used:
         table.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
     out.print(table)
-    for why, names in _reasons(used).items():
-        out.print(f"better   {escape(', '.join(names))}: {escape(why)}", style="dim", highlight=False)
-    out.print(f"lengths  {'metres' if graph.metric else 'one unknown scale, the same for the whole clip'}")
+    for line in _not_used(used):
+        out.print(f"not used  {escape(line)}", style="dim", highlight=False)
+    out.print(f"scale    {'metric' if graph.metric else 'up to one unknown global factor (not metric)'}")
     out.print(f"depth    {'; '.join(graph.depth_origin)}", highlight=False)
     for warning in warnings:
         out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
     out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
-    out.print(f"look     fast-snow view {escape(str(folder))}", highlight=False)
+    out.print(f"view     fast-snow view {escape(str(folder))}", highlight=False)
 
 
-def _reasons(used: Sequence[EngineUse]) -> dict[str, list[str]]:
-    """Return the better engines that do not run, by the reason."""
-    names: dict[str, list[str]] = {}
-    for each in (passed for use in used for passed in use.passed_over):
-        names.setdefault(each.why, []).append(each.name)
-    return names
+def _not_used(used: Sequence[EngineUse]) -> list[str]:
+    """Return one line per reason why better engines do not run, with the option that forces the first of them."""
+    reasons: dict[tuple[str, bool], list[Skipped]] = {}
+    for skipped in (skipped for use in used for skipped in use.skipped):
+        reasons.setdefault((skipped.why, bool(skipped.option)), []).append(skipped)
+    lines = []
+    for (why, selectable), engines in reasons.items():
+        example = "e.g. " if len(engines) > 1 else ""
+        remedy = f"; force with {example}{engines[0].option}" if selectable else ""
+        lines.append(f"{', '.join(each.name for each in engines)}: {why}{remedy}")
+    return lines
 
 
 def print_fetched(fetched: Sequence[Fetched]) -> None:

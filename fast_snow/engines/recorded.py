@@ -159,14 +159,14 @@ class _Session:
 
 def _objects(recording: Recording, frames: Frames, grid: GridShape) -> list[_VisibleObjects]:
     """Return what is visible in each frame on the grid."""
-    found = []
+    visible_objects = []
     for labels in recording.id_maps(frames):
         ids = np.unique(labels)
         ids = ids[ids > 0].astype(np.int32)
         masks = resize(encode_labels(labels, ids), grid)
         visible = area(masks) > 0
-        found.append(_VisibleObjects(ids=ids[visible], masks=masks[visible]))
-    return found
+        visible_objects.append(_VisibleObjects(ids=ids[visible], masks=masks[visible]))
+    return visible_objects
 
 
 def _detections(visible: _VisibleObjects) -> Detections:

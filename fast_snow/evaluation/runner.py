@@ -12,7 +12,6 @@ from urllib.parse import quote
 
 import numpy as np
 
-from fast_snow import document
 from fast_snow.api import collected_warnings
 from fast_snow.config import Config, SamplingConfig
 from fast_snow.errors import ConfigError, FastSnowError, FastSnowWarning, OutputError
@@ -33,6 +32,7 @@ from fast_snow.evaluation.results import (
 )
 from fast_snow.evaluation.systems import System, SystemRun
 from fast_snow.inputs import Input
+from fast_snow.output import graph_json
 from fast_snow.protocols import Progress, silent
 
 RUNS = "runs"
@@ -208,7 +208,7 @@ def _measured(blank: RunResult, run: SystemRun) -> RunResult:
         wall_s=run.wall_s,
         frame_s=tuple(np.round(run.frame_s, 6).tolist()),
         stage_s=asdict(run.seconds),
-        graph_sha256=hashlib.sha256(document.dumps(graph).encode()).hexdigest(),
+        graph_sha256=hashlib.sha256(graph_json.dumps(graph).encode()).hexdigest(),
         engines={use.slot: use.name for use in run.engines},
     )
 

@@ -10,13 +10,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from fast_snow.api import steps
-from fast_snow.composition import EngineUse, compose
 from fast_snow.config import Config
 from fast_snow.errors import ConfigError
 from fast_snow.evaluation.metrics.depth_samples import DepthSamples, DepthWatch
 from fast_snow.graph import start
 from fast_snow.inputs import Input, SampledFrame
 from fast_snow.protocols import Progress, silent
+from fast_snow.selection import EngineUse, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph, StageSeconds
 
 
@@ -65,13 +65,13 @@ def run_fast_snow(source: Input, config: Config, *, progress: Progress = silent)
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    composition, watch = compose(source, config, progress=progress), DepthWatch(config.depth_filter.conf_thresh)
-    watched = replace(composition.engines, geometry=watch.over(composition.engines.geometry))
+    selection, watch = select_engines(source, config, progress=progress), DepthWatch(config.depth_filter.conf_thresh)
+    watched = replace(selection.engines, geometry=watch.over(selection.engines.geometry))
     clock = _Clock()
     labelled: list[LabelledMasks] = []
     frame_s: list[float] = []
     seconds, graph = StageSeconds(), start(config).graph
-    for step in steps(clock.watching(source), replace(composition, engines=watched), config, progress=progress):
+    for step in steps(clock.watching(source), replace(selection, engines=watched), config, progress=progress):
         added = len(step.state.labelled)
         frame_s += [clock.lap() / added] * added if added else []
         labelled += step.state.labelled
@@ -79,7 +79,7 @@ def run_fast_snow(source: Input, config: Config, *, progress: Progress = silent)
     return SystemRun(
         graph=graph,
         labelled=tuple(labelled),
-        engines=composition.used,
+        engines=selection.used,
         seconds=seconds,
         wall_s=clock.total(),
         frame_s=np.array(frame_s, dtype=np.float64),

@@ -14,7 +14,7 @@ from unittest.mock import patch
 import torch
 
 from fast_snow.engines.da3.preprocessing import PATCH
-from fast_snow.engines.da3.upstream import dpt, dualdpt, rope, vision_transformer
+from fast_snow.engines.da3.quiet_import import dpt, dualdpt, rope, vision_transformer
 
 _NEVER: Final = sys.maxsize
 """From this many frames on upstream reorders them by the one that the others refer to; below, the first is that."""

@@ -15,6 +15,7 @@ from fast_snow.types import GridShape
 
 if TYPE_CHECKING:
     from fast_snow.export.exporting import Exported
+    from fast_snow.export.tensorrt_engine import TensorRt
 
 CompiledModel = Literal["fastsam", "da3"]
 MODELS: tuple[CompiledModel, ...] = ("fastsam", "da3")
@@ -60,18 +61,12 @@ def run(
     _require_packages(model, target)
     from fast_snow.export.exporting import export_engines  # imports onnx
 
-    on_gpu = target == "tensorrt" or (config.runtime.device != "cpu" and hardware.gpu_count() > 0)
-    chosen = precision if precision != "auto" else ("fp16" if on_gpu else "fp32")
+    chosen = _precision(config, precision, target)
     models = _with_weights(config, model)
-    tensorrt = None
-    if target == "tensorrt":
-        from fast_snow.export import tensorrt_engine
-
-        tensorrt = tensorrt_engine.here(config.runtime.device)
     return export_engines(
         (_prepare(config, each, chosen, shape) for each in models),
         weights.on_disk(config.engines.compiled_path),
-        tensorrt=tensorrt,
+        tensorrt=_tensorrt(config) if target == "tensorrt" else None,
         force=force,
         progress=progress,
     )
@@ -125,8 +120,21 @@ def _with_weights(config: Config, model: str) -> tuple[CompiledModel, ...]:
     if len(lacking) == len(wanted):
         raise ConfigError("; ".join(lacking.values()))
     for each in lacking.values():
-        warnings.warn(f"{each}; it is left out", FastSnowWarning, stacklevel=2)
+        warnings.warn(f"{each}; it is skipped", FastSnowWarning, stacklevel=2)
     return tuple(each for each in wanted if each not in lacking)
+
+
+def _precision(config: Config, precision: str, target: str) -> str:
+    if precision != "auto":
+        return precision
+    on_gpu = target == "tensorrt" or (config.runtime.device != "cpu" and hardware.gpu_count() > 0)
+    return "fp16" if on_gpu else "fp32"
+
+
+def _tensorrt(config: Config) -> "TensorRt":
+    from fast_snow.export import tensorrt_engine
+
+    return tensorrt_engine.of_device(config.runtime.device)
 
 
 def _prepare(config: Config, model: CompiledModel, precision: str, shape: tuple[int, int]) -> Exportable:

@@ -1,4 +1,4 @@
-"""From ONNX to a TensorRT engine for the GPU that is here."""
+"""From ONNX to a TensorRT engine for a GPU of this machine."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fast_snow.engines.compiled import artefacts, tensor_rt, tensorrt_bindings
+from fast_snow.engines.compiled import artefacts, tensorrt_bindings, tensorrt_runner
 from fast_snow.engines.compiled.artefacts import Machine
 from fast_snow.engines.compiled.cuda_streams import TorchCuda
 from fast_snow.engines.compiled.network import Network
@@ -27,7 +27,7 @@ class TensorRt:
     """TensorRT on one GPU.
 
     Attributes:
-        machine: what engines built here are bound to.
+        machine: what its engines are bound to.
         build: `(onnx, engine, profiles, timing_cache, progress)`.
         open_network: loads an engine.
     """
@@ -37,7 +37,7 @@ class TensorRt:
     open_network: Callable[[Path], AbstractContextManager[Network]]
 
 
-def here(device: str) -> TensorRt:
+def of_device(device: str) -> TensorRt:
     """Return TensorRT on a GPU of this machine.
 
     Args:
@@ -59,7 +59,7 @@ def here(device: str) -> TensorRt:
     return TensorRt(
         machine=Machine(gpu=machine.gpu, compute_capability=machine.compute_capability, tensorrt=known),
         build=partial(build, workspace_bytes=None if free is None else int(free * _WORKSPACE_SHARE)),
-        open_network=partial(tensor_rt.open_network, device=str(chosen)),
+        open_network=partial(tensorrt_runner.open_network, device=str(chosen)),
     )
 
 
@@ -92,9 +92,7 @@ def build(
     log = tensorrt_bindings.recorder(trt)
     builder = trt.Builder(log)
     network = builder.create_network(0)
-    parser = trt.OnnxParser(network, log)
-    if not parser.parse_from_file(str(onnx)):
-        raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} cannot take the graph ({_parser_errors(parser)})")
+    _parse(trt, network, onnx, log)
     config = builder.create_builder_config()
     _configure(trt, config, workspace_bytes)
     _add_profile(builder, network, config, profiles, onnx.name)
@@ -106,9 +104,13 @@ def build(
     if serialized is None:
         raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} could not build an engine ({log.last_error()})")
     replace_file(engine, memoryview(serialized))
-    cache = config.get_timing_cache()
-    if cache is not None:
-        replace_file(timing_cache, memoryview(cache.serialize()))
+    _save_timing_cache(config, timing_cache)
+
+
+def _parse(trt: Untyped, network: Untyped, onnx: Path, log: Untyped) -> None:
+    parser = trt.OnnxParser(network, log)
+    if not parser.parse_from_file(str(onnx)):
+        raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} cannot parse the graph ({_parser_errors(parser)})")
 
 
 def _configure(trt: Untyped, config: Untyped, workspace_bytes: int | None) -> None:
@@ -145,10 +147,16 @@ def _use_timing_cache(config: Untyped, path: Path) -> None:
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
+def _save_timing_cache(config: Untyped, path: Path) -> None:
+    cache = config.get_timing_cache()
+    if cache is not None:
+        replace_file(path, memoryview(cache.serialize()))
+
+
 def _parser_errors(parser: Untyped) -> str:
-    said = [" ".join(str(parser.get_error(i)).split()) for i in range(parser.num_errors)]
-    more = f"; and {len(said) - _MOST_ERRORS} more" if len(said) > _MOST_ERRORS else ""
-    return ("; ".join(said[:_MOST_ERRORS]) or "it does not say why") + more
+    errors = [" ".join(str(parser.get_error(i)).split()) for i in range(parser.num_errors)]
+    more = f"; and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
+    return ("; ".join(errors[:_MOST_ERRORS]) or "it does not say why") + more
 
 
 class _Phases:

@@ -73,9 +73,7 @@ def recording_from_files(
     T_world_camera: Float64[np.ndarray, "n 4 4"] | None,
     intrinsics: Intrinsics | None,
 ) -> Recording:
-    """Return a recording that reads its images from files when they are asked for.
-
-    The first image of each kind is read at once: it fixes the size of the others.
+    """Return a recording that reads its images on demand; the first of each kind, read now, fixes the size.
 
     Args:
         files: one file per frame and kind.
@@ -83,25 +81,21 @@ def recording_from_files(
         time: of each frame in seconds, relative to the first, ascending.
         depth_scale: stored units per metre of depth in integers.
         T_world_camera: camera-to-world poses, already checked.
-        intrinsics: pinhole matrix at the size of the depth images, or of the colour images where there is no depth.
+        intrinsics: pinhole matrix at the size of the depth images, or of the colour images without depth.
 
     Raises:
         InputError: an image cannot be read or does not fit the others.
     """
-    # Depth, masks, poses and intrinsics are those of the stored pixels: only images alone may be turned upright.
-    alone = files.depth is None and files.ids is None and T_world_camera is None and intrinsics is None
-    read_color = partial(read_rgb, within=files.folder, upright=alone)
+    # What comes with the images is that of the stored pixels: only images alone may be turned upright.
+    upright = files.depth is None and files.ids is None and T_world_camera is None and intrinsics is None
+    read_color = partial(read_rgb, within=files.folder, upright=upright)
     read_one_depth = partial(read_depth, depth_scale=depth_scale, within=files.folder)
     read_one_map = partial(read_ids, within=files.folder)
     color_size = _size(read_color(files.color[0]))
-    depth_size = _size(read_one_depth(files.depth[0])) if files.depth else color_size
-    check_registered(name, "depth", depth_size, color_size)
-    if files.depth:
-        _check_unit(files, depth_scale)
-    ids_size = _size(read_one_map(files.ids[0])) if files.ids else color_size
-    check_registered(name, "masks", ids_size, color_size)
-    if files.ids:
-        _check_numbers(files)
+    depth_size = _registered_size(name, "depth", files.depth, read_one_depth, color_size)
+    _check_unit(files, depth_scale)
+    ids_size = _registered_size(name, "masks", files.ids, read_one_map, color_size)
+    _check_numbers(files)
     if intrinsics is not None:
         check_intrinsics(intrinsics, depth_size, where=name)
     return Recording(
@@ -204,6 +198,19 @@ def _check_numbers(files: RecordingFiles) -> None:
             f"{shown((files.ids or files.color)[0].parent)}: no value but 0 and 255, which stands for ignore; expected"
             " object numbers from 1 on: write 1 in place of 255, or 1-bit images"
         )
+
+
+def _registered_size(
+    name: str,
+    what: str,
+    files: tuple[Path, ...] | None,
+    read: Callable[[Path], np.ndarray],
+    color_size: GridShape,
+) -> GridShape:
+    """Return the size of the first image, checked to show the view of the colour images; theirs without images."""
+    size = _size(read(files[0])) if files else color_size
+    check_registered(name, what, size, color_size)
+    return size
 
 
 def _read_at(files: tuple[Path, ...], read: Callable[[Path], np.ndarray], size: GridShape, index: int) -> np.ndarray:

@@ -155,10 +155,6 @@ def recording_from_arrays(
     size = color_size if depths is None else _size(depths)
     check_registered(name, "depth", size, color_size)
     check_registered(name, "masks", color_size if labels is None else _size(labels), color_size)
-    if depths is not None and intrinsics is None:
-        raise InputError(
-            f"{name}: depth without intrinsics; expected both: give the pinhole matrix of the depth images"
-        )
     return Recording(
         name=name,
         time=tuple(index / rate for index in range(len(images))),
@@ -167,8 +163,18 @@ def recording_from_arrays(
         read_depth=None if depths is None else lambda index: measured(depths[index]),
         read_ids=None if labels is None else labels.__getitem__,
         T_world_camera=poses,
-        intrinsics=None if intrinsics is None else camera_intrinsics(intrinsics, size, where=name),
+        intrinsics=_intrinsics(name, intrinsics, size, needed=depths is not None),
     )
+
+
+def _intrinsics(name: str, intrinsics: Arrays | None, size: GridShape, *, needed: bool) -> Intrinsics | None:
+    if intrinsics is not None:
+        return camera_intrinsics(intrinsics, size, where=name)
+    if needed:
+        raise InputError(
+            f"{name}: depth without intrinsics; expected both: give the pinhole matrix of the depth images"
+        )
+    return None
 
 
 def _check_counts(name: str, count: int, **others: np.ndarray | None) -> None:

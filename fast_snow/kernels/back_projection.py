@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.errors import InputError
-from fast_snow.kernels.intrinsics import greatest, least
+from fast_snow.kernels.llvm import greatest, least
 from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.threads import over_masks
-from fast_snow.types import Masks, ObjectStatistics, readonly
+from fast_snow.types import GridShape, Masks, ObjectStatistics, readonly
 
 FARTHEST = np.float32(np.finfo(np.float32).max)
 
@@ -52,23 +52,10 @@ def object_statistics(
     """
     if masks.shape != depth.shape:
         raise InputError(f"masks: got a grid of {masks.shape}, expected that of the depth, {depth.shape}; resize them")
-    height, width = masks.shape
     T_world_camera = np.linalg.inv(T_camera_world)  # not the transpose: ego is the inverse too
     rotation, translation = T_world_camera[:3, :3], T_world_camera[:3, 3]
-    # Columns and rows are counted from the middle of the grid: smaller numbers lose less in the moments.
-    to_middle = np.array([[1.0, 0.0, width // 2], [0.0, 1.0, height // 2], [0.0, 0.0, 1.0]])
-    rays = readonly(rotation @ np.linalg.inv(intrinsics) @ to_middle)
-    count = np.zeros(len(masks), np.int32)
-    moments = np.zeros((len(masks), 9))
-    extremes = np.full((len(masks), 6), np.nan, np.float32)
-    runs = masks.start, masks.stop, masks.offset
-    pixels = readonly(depth).reshape(-1), readonly(confidence).reshape(-1)
-    threshold = np.float32(conf_thresh)
-
-    def measure(first: int, last: int) -> None:
-        _measure(*runs, first, last, *pixels, height, width, rays, threshold, count, moments, extremes)
-
-    over_masks(measure, area(masks).astype(np.int64))
+    rays = _centred_rays(rotation, intrinsics, masks.shape)
+    count, moments, extremes = _sums(masks, depth, confidence, rays, np.float32(conf_thresh))
     mean, sigma = _mean_and_sigma(count, moments, rays)
     return ObjectStatistics(
         count=count,
@@ -77,6 +64,40 @@ def object_statistics(
         low=extremes[:, :3] + translation,
         high=extremes[:, 3:] + translation,
     )
+
+
+def _centred_rays(
+    rotation: Float64[np.ndarray, "3 3"], intrinsics: Float64[np.ndarray, "3 3"], grid: GridShape
+) -> Float64[np.ndarray, "3 3"]:
+    """Return what turns pixels into rays, with columns and rows counted from the middle of the grid.
+
+    Smaller numbers lose less in the moments.
+    """
+    height, width = grid
+    to_middle = np.array([[1.0, 0.0, width // 2], [0.0, 1.0, height // 2], [0.0, 0.0, 1.0]])
+    return readonly(rotation @ np.linalg.inv(intrinsics) @ to_middle)
+
+
+def _sums(
+    masks: Masks,
+    depth: Float32[np.ndarray, "h w"],
+    confidence: Float32[np.ndarray, "h w"],
+    rays: Float64[np.ndarray, "3 3"],
+    threshold: np.float32,
+) -> tuple[Int32[np.ndarray, " m"], Float64[np.ndarray, "m 9"], Float32[np.ndarray, "m 6"]]:
+    """Return, per mask, how many pixels count, the moments of `h`, and the least and greatest points."""
+    height, width = masks.shape
+    count = np.zeros(len(masks), np.int32)
+    moments = np.zeros((len(masks), 9))
+    extremes = np.full((len(masks), 6), np.nan, np.float32)
+    runs = masks.start, masks.stop, masks.offset
+    pixels = readonly(depth).reshape(-1), readonly(confidence).reshape(-1)
+
+    def measure(first: int, last: int) -> None:
+        _measure(*runs, first, last, *pixels, height, width, rays, threshold, count, moments, extremes)
+
+    over_masks(measure, area(masks).astype(np.int64))
+    return count, moments, extremes
 
 
 def _mean_and_sigma(
@@ -125,8 +146,8 @@ def _measure(
                 np.float32(rays[1, 1] * y + rays[1, 2]),
                 np.float32(rays[2, 1] * y + rays[2, 2]),
             )
-            here = slice(start[run], stop[run])
-            n, sums, near, far = _measure_run(depth[here], confidence[here], threshold, x, ray, step)
+            pixels = slice(start[run], stop[run])
+            n, sums, near, far = _measure_run(depth[pixels], confidence[pixels], threshold, x, ray, step)
             count[mask] += n
             _add_row(total, sums, y)
             for axis in range(3):

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from fast_snow.errors import InputError
-from fast_snow.kernels.intrinsics import set_bits
+from fast_snow.kernels.llvm import set_bits
 from fast_snow.kernels.threads import over_masks
 from fast_snow.types import Masks
 
@@ -148,9 +148,11 @@ def _common(a: _Packed, i: int, b: _Packed, j: int) -> int:
     if top >= bottom:
         return both
     for column in range(max(one[2], other[2]), min(one[3], other[3])):
-        here = a.origin[i] + (column - one[2]) * (one[1] - one[0]) + top - one[0]
-        there = b.origin[j] + (column - other[2]) * (other[1] - other[0]) + top - other[0]
-        both += _common_bits(a.words[here : here + bottom - top], b.words[there : there + bottom - top])
+        first_word = a.origin[i] + (column - one[2]) * (one[1] - one[0]) + top - one[0]
+        second_word = b.origin[j] + (column - other[2]) * (other[1] - other[0]) + top - other[0]
+        both += _common_bits(
+            a.words[first_word : first_word + bottom - top], b.words[second_word : second_word + bottom - top]
+        )
     return both
 
 

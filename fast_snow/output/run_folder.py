@@ -12,10 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from fast_snow import document
 from fast_snow.errors import OutputError
 from fast_snow.keyframes import KeyframeImage
-from fast_snow.output import source_of_run
+from fast_snow.output import graph_json, source_of_run
 from fast_snow.output.layout import GRAPH, KEYFRAMES, MASKS, RECORD, inside
 from fast_snow.output.ownership import owned_files, sealed
 from fast_snow.output.publishing import Journal, publish, recover
@@ -53,7 +52,7 @@ class RunWriter:
 
     def finish(self, graph: SceneGraph, record: Mapping[str, Any]) -> None:
         """Store the graph and the record of the run, which names all files."""
-        self._write(GRAPH, document.dumps(graph).encode())
+        self._write(GRAPH, graph_json.dumps(graph).encode())
         self._write(RECORD, sealed({**record, "files": dict(self.files)}))
 
     def _write(self, name: str, data: bytes) -> None:

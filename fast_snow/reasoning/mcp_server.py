@@ -17,8 +17,8 @@ from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
-from fast_snow.document.writing import coordinate_system
 from fast_snow.errors import InputError
+from fast_snow.output.graph_json.writing import coordinate_system
 from fast_snow.reasoning.agent import UseTool
 from fast_snow.reasoning.conversation import ImagePart, ToolCall, ToolDeclaration
 from fast_snow.reasoning.prompt.keyframe_images import keyframe_images

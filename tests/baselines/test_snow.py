@@ -16,11 +16,11 @@ from fast_snow.baselines.proposals import drop_repeats
 from fast_snow.baselines.snow import SnowRun, snow
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.config import Config, EnginesConfig, RuntimeConfig, SamplingConfig, WindowConfig
-from fast_snow.document import dumps, loads
 from fast_snow.errors import ConfigError
 from fast_snow.inputs import Input, from_recording, open_input
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import decode, encode
+from fast_snow.output.graph_json import dumps, loads
 from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import SceneConfig
 from fast_snow.types import Detections, GridShape
@@ -174,7 +174,7 @@ def test_says_what_gave_the_masks(run: SnowRun):
 def test_without_weights_auto_takes_colour_regions_and_says_why(tmp_path: Path):
     _, use = choose_masks(Config(), replace(DEFAULT, model_path=str(tmp_path)))
     assert use.name == "classical"
-    (over,) = use.passed_over
+    (over,) = use.skipped
     assert over.name == "sam2"
     assert "config.json is missing" in over.why
     assert "fast-snow fetch-models sam2" in over.why

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import fast_snow
-from fast_snow import document, output
+from fast_snow import output
 from fast_snow.cli.main import main
+from fast_snow.output import graph_json
 from fast_snow.synthetic.files import write_recording, write_video
 from fast_snow.synthetic.scene import SceneConfig
 from tests.scenes import rendered
@@ -185,7 +186,7 @@ def test_a_failure_is_one_line_too(
     def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(document, "dumps", breaks)
+    monkeypatch.setattr(graph_json, "dumps", breaks)
     assert command("infer", recording, "-o", tmp_path / "out", "--quiet") == 1
     assert (
         capsys.readouterr().err.strip()

@@ -47,7 +47,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(*_: object, **__: object) -> None:
         pytest.fail("the work began")
 
-    monkeypatch.setattr(commands, "compose", work)
+    monkeypatch.setattr(commands, "select_engines", work)
 
 
 def command(*arguments: object) -> int:

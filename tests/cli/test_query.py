@@ -6,8 +6,8 @@ import re
 import numpy as np
 import pytest
 
-from fast_snow import document
 from fast_snow.cli.main import main
+from fast_snow.output import graph_json
 from tests.reasoning.tools.truth import made
 
 
@@ -18,7 +18,7 @@ def run(tmp_path_factory):
         3: np.linspace((0.0, 0.5, 4), (2.0, 0.5, 4), 20),
         7: np.tile((-1.0, 0, 5), (20, 1)),
     }
-    document.write(made(paths), path)
+    graph_json.write(made(paths), path)
     return path
 
 

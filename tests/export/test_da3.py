@@ -14,10 +14,9 @@ pytestmark = pytest.mark.torch
 
 from fast_snow.config import Da3Config  # noqa: E402
 from fast_snow.engines.compiled.onnx_runtime import open_network as open_compiled  # noqa: E402
-from fast_snow.engines.da3.estimator import open_geometry  # noqa: E402
-from fast_snow.engines.da3.poses import world_to_camera  # noqa: E402
+from fast_snow.engines.da3.estimator import open_geometry, world_to_camera  # noqa: E402
+from fast_snow.engines.da3.quiet_import import dpt, dualdpt, rope, vision_transformer  # noqa: E402
 from fast_snow.engines.da3.torch_network import FIRST, load, open_network  # noqa: E402
-from fast_snow.engines.da3.upstream import dpt, dualdpt, rope, vision_transformer  # noqa: E402
 from fast_snow.engines.da3.variants import VARIANTS  # noqa: E402
 from fast_snow.errors import ConfigError  # noqa: E402
 from fast_snow.export.da3 import DepthAndPoses, prepare, write  # noqa: E402

@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.torch
 
-from fast_snow.engines.compiled import artefacts, onnx_runtime, tensor_rt  # noqa: E402
+from fast_snow.engines.compiled import artefacts, onnx_runtime, tensorrt_runner  # noqa: E402
 from fast_snow.engines.compiled import manifest as manifests  # noqa: E402
 from fast_snow.errors import EngineError, OutputError  # noqa: E402
 from fast_snow.export import tensorrt_engine  # noqa: E402
@@ -32,7 +32,7 @@ def _tensorrt(machine=HERE):
     return TensorRt(
         machine=machine,
         build=partial(tensorrt_engine.build, workspace_bytes=1 << 20),
-        open_network=partial(tensor_rt.open_network, cuda=FakeCuda()),
+        open_network=partial(tensorrt_runner.open_network, cuda=FakeCuda()),
     )
 
 
@@ -179,7 +179,7 @@ def test_an_engine_is_built_checked_and_found(tmp_path, tensorrt):
     found = _found(tmp_path, "tensorrt")
     artefacts.check(found)
     inputs = small_network.sample(4)
-    with tensor_rt.open_network(found.path, cuda=FakeCuda()) as network:
+    with tensorrt_runner.open_network(found.path, cuda=FakeCuda()) as network:
         np.testing.assert_allclose(network(inputs)["total"], small_network.reference(inputs)["total"], atol=1e-3)
     assert (tmp_path / "tensorrt_timing.cache").read_bytes().startswith(b"timing")
 
@@ -238,10 +238,10 @@ def test_what_tensorrt_refuses_is_told_in_one_line(tmp_path, tensorrt):
     model = onnx.load(graph)
     model.graph.node[0].op_type = "NonZero"
     onnx.save(model, graph)
-    with pytest.raises(EngineError, match=r"cannot take the graph .*no importer for NonZero") as caught:
+    with pytest.raises(EngineError, match=r"cannot parse the graph .*no importer for NonZero") as caught:
         tensorrt_engine.build(graph, *arguments)
     assert "\n" not in str(caught.value)
     graph.write_bytes(b"?")
-    with pytest.raises(EngineError, match="cannot take the graph"):
+    with pytest.raises(EngineError, match="cannot parse the graph"):
         tensorrt_engine.build(graph, *arguments)
     assert not arguments[0].exists()

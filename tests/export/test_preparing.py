@@ -14,7 +14,7 @@ pytestmark = pytest.mark.torch
 
 from fast_snow.config import Config, Da3Config, EnginesConfig, FastSamConfig  # noqa: E402
 from fast_snow.engines import hardware  # noqa: E402
-from fast_snow.engines.compiled import artefacts, tensor_rt  # noqa: E402
+from fast_snow.engines.compiled import artefacts, tensorrt_runner  # noqa: E402
 from fast_snow.engines.compiled import manifest as manifests  # noqa: E402
 from fast_snow.errors import ConfigError, FastSnowWarning  # noqa: E402
 from fast_snow.export import preparing, tensorrt_engine  # noqa: E402
@@ -87,7 +87,7 @@ def test_tensorrt_without_a_gpu_is_told_before_anything_is_loaded(da3, monkeypat
 @pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")  # within torch's exporter
 def test_da3_is_exported_for_a_video_s_size_and_found_again(da3, monkeypatch):
     monkeypatch.setattr(hardware, "gpu_count", lambda: 0)
-    with pytest.warns(FastSnowWarning, match=r"fastsam: no weights in .* it is left out"):
+    with pytest.warns(FastSnowWarning, match=r"fastsam: no weights in .* it is skipped"):
         (exported,) = preparing.run(da3, shape=(90, 160))
     assert exported.path == Path(da3.engines.compiled_path) / "da3-small_28x56_fp32.onnx"
     manifest = exported.manifest
@@ -99,9 +99,9 @@ def test_da3_is_exported_for_a_video_s_size_and_found_again(da3, monkeypatch):
 
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
     backend = TensorRt(
-        machine=HERE, build=tensorrt_engine.build, open_network=partial(tensor_rt.open_network, cuda=FakeCuda())
+        machine=HERE, build=tensorrt_engine.build, open_network=partial(tensorrt_runner.open_network, cuda=FakeCuda())
     )
-    monkeypatch.setattr(tensorrt_engine, "here", lambda _: backend)
+    monkeypatch.setattr(tensorrt_engine, "of_device", lambda _: backend)
     graph, engine = preparing.run(da3, model="da3", precision="fp32", shape=(90, 160), target="tensorrt")
     assert graph.up_to_date
     assert engine.path.name == "da3-small_28x56_fp32.engine"

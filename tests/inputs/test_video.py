@@ -11,8 +11,7 @@ from av.stream import Disposition
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.inputs import InputKind, open_input
-from fast_snow.inputs.orientation import Orientation, from_display_matrix
-from fast_snow.inputs.video import decode, open_video, picture
+from fast_snow.inputs.video import Orientation, decode, from_display_matrix, open_video, picture
 from tests.inputs.video_files import SIZE, cut, grey, read, shown, write
 
 

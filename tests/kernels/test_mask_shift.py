@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fast_snow.kernels.mask_shift import shift
-from fast_snow.kernels.masks import decode, encode, validate
+from fast_snow.kernels.masks import decode, encode, shift, validate
 
 
 @settings(max_examples=60, deadline=None)

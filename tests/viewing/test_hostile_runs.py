@@ -83,7 +83,7 @@ def test_paths_of_keyframes_are_one_line_inside_the_run(run, path):
         fast_snow.load(run)
     graph = replace(small_run().graph, keyframes=(Keyframe(t=0, source_frame=0, path=path),))
     with pytest.raises(FastSnowError, match="expected a path inside"):
-        fast_snow.document.dumps(graph)
+        fast_snow.output.graph_json.dumps(graph)
 
 
 def test_a_keyframe_of_any_size_is_not_decoded(run):

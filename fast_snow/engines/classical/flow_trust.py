@@ -12,8 +12,8 @@ _FLOW_ERROR = 2.0  # pixels, there and back
 def trust(
     distance: Float32[np.ndarray, "h w"],
     flow: Flow,
-    here: UInt8[np.ndarray, "h w 3"],
-    there: UInt8[np.ndarray, "h w 3"],
+    colours: UInt8[np.ndarray, "h w 3"],
+    other_colours: UInt8[np.ndarray, "h w 3"],
     colour_error: float,
 ) -> Float32[np.ndarray, "h w"]:
     """Rate flow between two frames.
@@ -21,13 +21,13 @@ def trust(
     Args:
         distance: in pixels, between each pixel and where it ends after going there and back; may be infinite.
         flow: from this frame to the other.
-        here: colours of this frame.
-        there: colours of the other frame.
+        colours: of this frame.
+        other_colours: of the other frame.
         colour_error: colour levels, summed over the channels, by which trust falls to 1/e.
 
     Returns:
         Trust in [0, 1].
     """
-    fetched = fetch(there, pixel_grid(*flow.shape[:2]) + flow)
-    change = cv2.absdiff(fetched, here).sum(axis=-1, dtype=np.float32)
+    fetched = fetch(other_colours, pixel_grid(*flow.shape[:2]) + flow)
+    change = cv2.absdiff(fetched, colours).sum(axis=-1, dtype=np.float32)
     return np.exp(-((distance / _FLOW_ERROR) ** 2) - (change / colour_error) ** 2)

@@ -1,4 +1,4 @@
-"""Which compiled network serves here, and why one that lies there does not."""
+"""Which compiled network can be used on this machine, and why others cannot."""
 
 import re
 from dataclasses import dataclass
@@ -95,9 +95,9 @@ def find(
     frame: tuple[int, int],
     target: str,
     weights_sha256: str | None,
-    here: Machine | None,
+    machine: Machine | None,
 ) -> Found | Refused:
-    """Find the compiled network that serves best here.
+    """Find the best compiled network for a machine.
 
     Half precision comes first on a GPU, full precision on a CPU. Files are compared by size only; `check` compares
     their content.
@@ -109,29 +109,23 @@ def find(
         frame: height and width of the network's input.
         target: `onnx` or `tensorrt`.
         weights_sha256: of the weights that would be loaded otherwise; None if there are none to compare with.
-        here: this machine; None to run on a CPU.
+        machine: this machine; None to run on a CPU.
 
     Returns:
         The network, or why there is none.
     """
-    if target == "tensorrt" and (here is None or here.tensorrt is None):
-        lacks = "no NVIDIA GPU is here" if here is None else 'TensorRT is not installed: pip install "fast-snow[gpu]"'
-        return Refused(reason=lacks)
+    if target == "tensorrt" and (machine is None or machine.tensorrt is None):
+        missing = "no NVIDIA GPU found" if machine is None else 'needs TensorRT: pip install "fast-snow[gpu]"'
+        return Refused(reason=missing)
     reasons = []
-    for precision in ("fp16", "fp32") if here else ("fp32", "fp16"):
+    for precision in ("fp16", "fp32") if machine else ("fp32", "fp16"):
         path = path_of(folder, variant, frame, precision, target)
         if not path.exists() and not manifests.path_beside(path).exists():
             continue
         try:
-            manifest = manifests.read(manifests.path_beside(path))
-            _refuse_other(manifest, path, model, target, frame, precision)
-            _refuse_stale(manifest, path, weights_sha256)
-            _refuse_foreign(manifest, path, here)
-            _refuse_resized(manifest, path)
+            return _usable(path, model, target, frame, precision, weights_sha256, machine)
         except EngineError as error:
             reasons.append(f"{error}; rebuild it: {command(model, target, frame, precision)} --force")
-            continue
-        return Found(path=path, manifest=manifest)
     if reasons:
         return Refused(reason="; ".join(reasons))
     height, width = frame
@@ -154,11 +148,29 @@ def check(found: Found) -> None:
     for record in (manifest.artefact, *manifest.external):
         path = found.path.with_name(record.name)
         try:
-            now = manifests.record_of(path)
+            current = manifests.record_of(path)
         except InputError as error:
             raise EngineError(f"{error}; rebuild it: {again}") from None
-        if now != record:
+        if current != record:
             raise EngineError(f"{path}: damaged, its SHA-256 is not the one of its manifest; rebuild it: {again}")
+
+
+def _usable(
+    path: Path,
+    model: str,
+    target: str,
+    frame: tuple[int, int],
+    precision: str,
+    weights_sha256: str | None,
+    machine: Machine | None,
+) -> Found:
+    """Return a network whose manifest fits; raise `EngineError` where it does not."""
+    manifest = manifests.read(manifests.path_beside(path))
+    _refuse_other(manifest, path, model, target, frame, precision)
+    _refuse_stale(manifest, path, weights_sha256)
+    _refuse_foreign(manifest, path, machine)
+    _refuse_resized(manifest, path)
+    return Found(path=path, manifest=manifest)
 
 
 def _refuse_other(
@@ -176,19 +188,19 @@ def _refuse_stale(manifest: Manifest, path: Path, weights_sha256: str | None) ->
         )
 
 
-def _refuse_foreign(manifest: Manifest, path: Path, here: Machine | None) -> None:
-    if manifest.target != "tensorrt" or here is None:
+def _refuse_foreign(manifest: Manifest, path: Path, machine: Machine | None) -> None:
+    if manifest.target != "tensorrt" or machine is None:
         return
     origin = manifest.origin
     if origin is None:
         raise EngineError(f"{path}: its manifest does not say for which GPU it was built")
-    if origin.compute_capability != here.compute_capability:
+    if origin.compute_capability != machine.compute_capability:
         raise EngineError(
             f"{path}: built for {origin.gpu} (compute capability {origin.compute_capability}),"
-            f" this is {here.gpu} ({here.compute_capability})"
+            f" this is {machine.gpu} ({machine.compute_capability})"
         )
-    if origin.tensorrt != here.tensorrt:
-        raise EngineError(f"{path}: built by TensorRT {origin.tensorrt}, here is {here.tensorrt}")
+    if origin.tensorrt != machine.tensorrt:
+        raise EngineError(f"{path}: built by TensorRT {origin.tensorrt}, installed is {machine.tensorrt}")
 
 
 def _refuse_resized(manifest: Manifest, path: Path) -> None:

@@ -77,7 +77,7 @@ class TorchCuda:
         if device.type != "cuda":
             raise ConfigError(
                 f"runtime.device: got {name!r}, but TensorRT needs an NVIDIA GPU and torch sees"
-                f" {torch.cuda.device_count()}; take the torch or onnx backend"
+                f" {torch.cuda.device_count()}; use the torch or onnx backend"
             )
         return device
 

@@ -96,7 +96,7 @@ class _Session:
 
 def _load(path: Path, providers: list[Provider], threads: int) -> onnxruntime.InferenceSession:
     if not path.is_file():
-        raise EngineError(f"{path}: there is no such ONNX file; fast-snow export-engines makes it")
+        raise EngineError(f"{path}: no such ONNX file; create it with fast-snow export-engines")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _ONLY_FATAL
@@ -110,7 +110,7 @@ def _load(path: Path, providers: list[Provider], threads: int) -> onnxruntime.In
     if providers[0] != _CPU and _CUDA not in session.get_providers():
         raise EngineError(
             f"{path.name}: ONNX Runtime could not start its CUDA provider (a library of CUDA or cuDNN is missing or of"
-            " another version); mend the installation, or choose --runtime.device cpu"
+            " another version); repair the installation, or choose --runtime.device cpu"
         )
     return session
 
@@ -128,8 +128,8 @@ def _providers(device: str) -> list[Provider]:
     if kind not in ("auto", "cpu", "cuda") or (index and (kind != "cuda" or not index.isdecimal())):
         raise ConfigError(f"runtime.device: got {device!r}, expected auto, cpu, cuda or cuda:N")
     usable = has_cuda()
-    found = hardware.gpu_count()
-    if kind == "cpu" or (kind == "auto" and not (usable and found)):
+    count = hardware.gpu_count()
+    if kind == "cpu" or (kind == "auto" and not (usable and count)):
         return [_CPU]
     if not usable:
         raise ConfigError(
@@ -137,9 +137,9 @@ def _providers(device: str) -> list[Provider]:
             f" {', '.join(onnxruntime.get_available_providers())}; pip uninstall onnxruntime and pip install"
             " onnxruntime-gpu, or choose --runtime.device cpu"
         )
-    if int(index or 0) >= found:
+    if int(index or 0) >= count:
         raise ConfigError(
-            f"runtime.device: got {device!r}, but there are {found} GPUs; check the driver, or choose"
+            f"runtime.device: got {device!r}, but there are {count} GPUs; check the driver, or choose"
             " --runtime.device cpu"
         )
     # Same-as-requested growth: the default doubles its arena, which starves the engines that share the GPU.
@@ -147,12 +147,12 @@ def _providers(device: str) -> list[Provider]:
 
 
 def _translated(error: Exception, path: Path, *, loading: bool = False) -> Exception:
-    said = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or any(each in said.lower() for each in _MEMORY_RAN_OUT):
-        return MemoryError(f"{path.name}: out of memory in ONNX Runtime ({said[:200]})")
+    message = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or any(each in message.lower() for each in _MEMORY_RAN_OUT):
+        return MemoryError(f"{path.name}: out of memory in ONNX Runtime ({message[:200]})")
     if loading:
         return EngineError(
             f"{path}: ONNX Runtime {onnxruntime.__version__} cannot load it; fast-snow export-engines --force makes it"
-            f" anew ({said[:300]})"
+            f" anew ({message[:300]})"
         )
-    return EngineError(f"{path.name}: ONNX Runtime failed ({said[:300]})")
+    return EngineError(f"{path.name}: ONNX Runtime failed ({message[:300]})")

@@ -37,11 +37,13 @@ def load() -> Untyped:
     try:
         import tensorrt
     except Exception as error:  # noqa: BLE001 (a stub whose libraries are missing raises what it likes)
-        raise ConfigError(f"TensorRT cannot be imported ({_one_line(error)}): {_INSTALL}, or take onnx") from None
+        raise ConfigError(
+            f"TensorRT cannot be imported ({_one_line(error)}): {_INSTALL}, or use the onnx backend"
+        ) from None
     if not hasattr(tensorrt, "Runtime"):
-        raise ConfigError(f"TensorRT is installed without its library: {_INSTALL}, or take onnx")
+        raise ConfigError(f"TensorRT is installed without its library: {_INSTALL}, or use the onnx backend")
     if int(tensorrt.__version__.split(".")[0]) < OLDEST_MAJOR:
-        raise ConfigError(f"TensorRT {tensorrt.__version__} is here, {OLDEST_MAJOR} or newer is needed: {_INSTALL}")
+        raise ConfigError(f"TensorRT {tensorrt.__version__} is too old, expected {OLDEST_MAJOR} or newer: {_INSTALL}")
     return tensorrt
 
 
@@ -62,8 +64,8 @@ def recorder(trt: Untyped) -> Untyped:
                 self._errors = [*self._errors[-2:], _one_line(msg)]
 
         def last_error(self) -> str:
-            said, self._errors = "; ".join(self._errors)[-_LONGEST_LOG:], []
-            return said or "TensorRT said nothing"
+            messages, self._errors = "; ".join(self._errors)[-_LONGEST_LOG:], []
+            return messages or "TensorRT gave no reason"
 
     return Recorder()
 
@@ -75,5 +77,5 @@ def torch_dtype(trt: Untyped, dtype: Untyped) -> torch.dtype | None:
     return None if name is None else _DTYPES[name]
 
 
-def _one_line(said: object) -> str:
-    return " ".join(str(said).split())
+def _one_line(messages: object) -> str:
+    return " ".join(str(messages).split())

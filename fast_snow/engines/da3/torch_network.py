@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch.overrides import TorchFunctionMode
 
 from fast_snow.engines.compiled.network import Arrays, Network
-from fast_snow.engines.da3.upstream import MODEL_REGISTRY, create_object, load_config, logger
+from fast_snow.engines.da3.quiet_import import MODEL_REGISTRY, create_object, load_config, logger
 from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.engines.torch_runtime import devices, memory
 from fast_snow.errors import ConfigError, EngineError
@@ -155,8 +155,8 @@ def _fill(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], folder: 
     unused = tuple(f"{branch}{each}." for each in _UNUSED)
     held = {name.removeprefix("model."): value for name, value in weights.items()}
     wanted = module.state_dict(keep_vars=True)
-    there = {id(wanted[name]) for name in wanted.keys() & held.keys()}
-    missing = sorted(name for name in wanted if id(wanted[name]) not in there)
+    given = {id(wanted[name]) for name in wanted.keys() & held.keys()}
+    missing = sorted(name for name in wanted if id(wanted[name]) not in given)
     foreign = sorted(name for name in held.keys() - wanted.keys() if not name.startswith(unused))
     misshapen = sorted(name for name in wanted.keys() & held.keys() if wanted[name].shape != held[name].shape)
     if missing or foreign or misshapen:

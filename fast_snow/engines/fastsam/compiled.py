@@ -13,7 +13,7 @@ from fast_snow.config import FastSamConfig
 from fast_snow.engines.compiled.network import Arrays, Network, OpenNetwork
 from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES, Answer, detections
 from fast_snow.engines.fastsam.preprocessing import IMAGES, to_network
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
+from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.protocols import Progress, Segmenter, silent
 from fast_snow.types import Detections, Frames, Geometry, GridShape, ImageStack
 
@@ -55,15 +55,15 @@ class _CompiledSegmenter:
             )
 
     def _in_batches(self, size: int, frames: Frames, geometry: Geometry) -> Sequence[Detections]:
-        found: list[Detections] = []
+        results: list[Detections] = []
         waiting: list[Future[Detections]] = []
         for first in range(0, len(frames), size):
             images = frames.image[first : first + size]
             outputs = self.network({IMAGES: to_network(images, self.config.imgsz, self.pool)})
             # One batch is outlined while the network works on the next; more would only fill memory with prototypes.
-            found += self._finished(waiting, len(found), len(frames))
+            results += self._finished(waiting, len(results), len(frames))
             waiting = self._outline(outputs, images, geometry.grid)
-        return [*found, *self._finished(waiting, len(found), len(frames))]
+        return [*results, *self._finished(waiting, len(results), len(frames))]
 
     def _outline(self, outputs: Arrays, images: ImageStack, grid: GridShape) -> list[Future[Detections]]:
         count, height, width, _ = images.shape

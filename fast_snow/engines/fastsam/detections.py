@@ -6,14 +6,15 @@ Reference:
 
 import math
 from dataclasses import dataclass
+from typing import no_type_check
 
+import numba
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from fast_snow.config import FastSamConfig
 from fast_snow.engines.fastsam.mask_logits import Content, encode_positive
 from fast_snow.engines.fastsam.preprocessing import before
-from fast_snow.engines.fastsam.suppression import suppress
 from fast_snow.kernels.mask_measures import area
 from fast_snow.types import Detections, GridShape, Masks
 
@@ -97,8 +98,8 @@ def pulled_to_border(box_xyxy: Float32[np.ndarray, "m 4"], frame: GridShape) -> 
     low = np.where(low < _NEAR_BORDER, np.float32(0), low)
     high = np.where(high > end - _NEAR_BORDER, end, high)
     covered = (high - low).clip(0).prod(axis=1) / np.float32(height * width)
-    whole = (covered > _WHOLE_FRAME_IOU)[:, None]
-    return np.concatenate([np.where(whole, 0, low), np.where(whole, end, high)], axis=1).astype(np.float32)
+    fills_frame = (covered > _WHOLE_FRAME_IOU)[:, None]
+    return np.concatenate([np.where(fills_frame, 0, low), np.where(fills_frame, end, high)], axis=1).astype(np.float32)
 
 
 def _to_frame(box_xyxy: Float32[np.ndarray, "m 4"], network: GridShape, frame: GridShape) -> Float32[np.ndarray, "m 4"]:
@@ -126,3 +127,53 @@ def _fitted(frame: GridShape, box: GridShape) -> GridShape:
     """Return the size of a frame scaled to fit into a box."""
     scale = min(box[0] / frame[0], box[1] / frame[1])
     return max(round(frame[0] * scale), 1), max(round(frame[1] * scale), 1)
+
+
+def suppress(
+    box_xyxy: Float32[np.ndarray, "n 4"], score: Float32[np.ndarray, " n"], *, iou_threshold: float, most: int
+) -> Int64[np.ndarray, " k"]:
+    """Pick boxes, each unless a better one that was picked overlaps it too much.
+
+    Args:
+        box_xyxy: boxes in any unit.
+        score: their scores; of equal ones the earlier box is the better.
+        iou_threshold: a box is dropped where its IoU with a picked one is above this.
+        most: how many boxes are picked at most.
+
+    Returns:
+        Indices of the boxes picked, best first.
+
+    Reference:
+        `torchvision.ops.nms`, whose arithmetic in float32 it repeats.
+    """
+    order = np.argsort(-score, kind="stable")
+    return order[_suppress(np.ascontiguousarray(box_xyxy[order]), iou_threshold, most)]
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _suppress(box: np.ndarray, iou_threshold: float, most: int) -> np.ndarray:
+    """Pick from sorted boxes; each is compared with those picked, whose number is bounded."""
+    count = len(box)
+    area = (box[:, 2] - box[:, 0]) * (box[:, 3] - box[:, 1])
+    picked = np.empty(min(count, most), np.int64)
+    number = 0
+    zero = np.float32(0)
+    for candidate in range(count):
+        if number == len(picked):
+            break
+        kept = True
+        for rank in range(number):
+            other = picked[rank]
+            width = min(box[other, 2], box[candidate, 2]) - max(box[other, 0], box[candidate, 0])
+            height = min(box[other, 3], box[candidate, 3]) - max(box[other, 1], box[candidate, 1])
+            overlap = max(zero, width) * max(zero, height)
+            union = area[other] + area[candidate] - overlap
+            # Two boxes of no area have no IoU (0 / 0), and neither drops the other.
+            if union != zero and overlap / union > iou_threshold:
+                kept = False
+                break
+        if kept:
+            picked[number] = candidate
+            number += 1
+    return picked[:number]

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, UInt8
 
 from fast_snow.config import FastSamConfig
 from fast_snow.engines.fastsam.weights import load
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
+from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.engines.torch_runtime import mask_runs
 from fast_snow.engines.torch_runtime.devices import choose
 from fast_snow.engines.torch_runtime.memory import release
@@ -91,14 +91,14 @@ class _TorchSegmenter:
 
     def __call__(self, frames: Frames, geometry: Geometry) -> Sequence[Detections]:
         def in_batches(size: int) -> list[Detections]:
-            found: list[Detections] = []
+            results: list[Detections] = []
             for first in range(0, len(frames), size):
                 images = [np.ascontiguousarray(each[..., ::-1]) for each in frames.image[first : first + size]]
                 for result in self.predict(images):
                     masks = None if result.masks is None else result.masks.data.bool()
-                    found.append(_on_grid(masks, result.boxes.data.float(), result.orig_shape, geometry.grid))
-                    self.progress("FastSAM", len(found), len(frames))
-            return found
+                    results.append(_on_grid(masks, result.boxes.data.float(), result.orig_shape, geometry.grid))
+                    self.progress("FastSAM", len(results), len(frames))
+            return results
 
         return in_smaller_pieces(
             in_batches,
@@ -116,6 +116,6 @@ def _on_grid(
         return Detections(masks=Masks.empty(grid), box_xyxy=np.zeros((0, 4), np.float32), score=np.zeros(0, np.float32))
     on_grid = resize(mask_runs.encode(masks), grid)
     seen = area(on_grid) > 0
-    found: np.ndarray = rows.cpu().numpy()[seen]
+    results: np.ndarray = rows.cpu().numpy()[seen]
     to_grid = np.array([grid[1] / frame[1], grid[0] / frame[0]] * 2, np.float32)
-    return Detections(masks=on_grid[seen], box_xyxy=found[:, :4] * to_grid, score=found[:, 4])
+    return Detections(masks=on_grid[seen], box_xyxy=results[:, :4] * to_grid, score=results[:, 4])

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from fast_snow.engines.fastsam.upstream import ultralytics
+from fast_snow.engines.fastsam.quiet_import import ultralytics
 from fast_snow.errors import InputError
 from fast_snow.limits import CHECKPOINT_MODULES, PATH_LENGTH
 from fast_snow.weights import check, damage

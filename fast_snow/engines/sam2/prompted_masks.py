@@ -9,14 +9,22 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32, UInt8
 from torchvision.transforms.v2 import InterpolationMode, functional
+from transformers import Sam2Model
 
 from fast_snow.config import Precision
-from fast_snow.engines.sam2 import weights
-from fast_snow.engines.smaller_pieces import in_smaller_pieces
-from fast_snow.engines.torch_runtime import devices, mask_runs, memory
+from fast_snow.engines.out_of_memory import in_smaller_pieces
+from fast_snow.engines.torch_runtime import devices, mask_runs, memory, transformers_folder
+from fast_snow.engines.torch_runtime.transformers_folder import Expected
 from fast_snow.errors import EngineError
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.types import Detections, GridShape, Masks
+
+_EXPECTED: Final = Expected(
+    setting="snow.model_path",
+    network="SAM2",
+    kinds=("sam2", "sam2_video"),  # the image model, or the video model as published, which holds it
+    remedy="run fast-snow fetch-models sam2",
+)
 
 _MEAN: Final = (0.485, 0.456, 0.406)
 _STD: Final = (0.229, 0.224, 0.225)
@@ -42,7 +50,7 @@ def open_masks(folder: Path, *, device: str, precision: Precision, prompts_at_on
         ConfigError: no such device, or the folder holds no such network or damaged files.
     """
     place = devices.choose(device)
-    network = weights.load(folder, place)
+    network = _load(folder, place)
     predictor = _Predictor(network, place, devices.precision(precision, place), prompts_at_once)
     del network
     try:
@@ -89,13 +97,13 @@ class _Predictor:
     ) -> tuple[Float[torch.Tensor, "k h w"], Float[torch.Tensor, " k"]]:
         """Return coarse mask logits and predicted IoUs for points in pixels of the network's input."""
         with torch.inference_mode(), self.autocast():
-            said = self._network(
+            output = self._network(
                 image_embeddings=list(embeddings),
                 input_points=points.to(self._device)[None],
                 input_labels=torch.ones(points.shape[:2], dtype=torch.int64, device=self._device)[None],
                 multimask_output=False,
             )
-        return said.pred_masks[0, :, 0], said.iou_scores[0, :, 0]
+        return output.pred_masks[0, :, 0], output.iou_scores[0, :, 0]
 
     def _forget(self) -> None:
         if self._looking is not None:
@@ -149,3 +157,19 @@ class _Image:
         logits, score = self._predictor.answer(embeddings, points)
         masks = mask_runs.encode_logits(logits, self._grid)
         return Detections(masks=masks, box_xyxy=bounding_boxes(masks), score=score.float().clamp(0, 1).cpu().numpy())
+
+
+def _load(folder: Path, device: torch.device) -> Any:  # noqa: ANN401 (transformers is not typed)
+    """Load the image model.
+
+    Args:
+        folder: `config.json` and `model.safetensors`, of the image model or of the video model that holds it.
+        device: where it will compute.
+
+    Returns:
+        transformers' `Sam2Model` in evaluation mode, fp32.
+
+    Raises:
+        ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
+    """
+    return transformers_folder.load(Sam2Model, folder, _EXPECTED).to(device)

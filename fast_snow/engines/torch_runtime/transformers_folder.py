@@ -71,8 +71,8 @@ def load(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: A
     if kind not in expected.kinds:
         wanted = " or ".join(expected.kinds)
         raise _unusable(expected, f"{folder / _CONFIG} describes {kind or 'no known network'}, expected {wanted}")
-    network, told = _read(architecture, folder, expected)
-    missing, misshapen = sorted(told["missing_keys"]), sorted(name for name, *_ in told["mismatched_keys"])
+    network, report = _read(architecture, folder, expected)
+    missing, misshapen = sorted(report["missing_keys"]), sorted(name for name, *_ in report["mismatched_keys"])
     if missing or misshapen:
         raise _unusable(
             expected,

@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from fast_snow.document.digits import shortest, shortest_float64
 from fast_snow.errors import FastSnowError
+from fast_snow.output.graph_json.digits import shortest, shortest_float64
 from fast_snow.types import Ego, GridShape, StepToken
 
 FULL = "*"

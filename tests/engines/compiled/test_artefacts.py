@@ -69,8 +69,8 @@ _OTHER_VERSION = dataclasses.replace(HERE, tensorrt="11.5.0")
     [
         (HERE, "b" * 64, "made from other weights (aaaaaaaaaaaa, these are bbbbbbbbbbbb)"),
         (_OTHER_GPU, "a" * 64, "built for NVIDIA H200 (compute capability 9.0), this is NVIDIA T4 (7.5)"),
-        (_OTHER_VERSION, "a" * 64, "built by TensorRT 11.4.0.1, here is 11.5.0"),
-        (None, "a" * 64, "no NVIDIA GPU is here"),
+        (_OTHER_VERSION, "a" * 64, "built by TensorRT 11.4.0.1, installed is 11.5.0"),
+        (None, "a" * 64, "no NVIDIA GPU found"),
         (dataclasses.replace(HERE, tensorrt=None), "a" * 64, 'pip install "fast-snow[gpu]"'),
     ],
 )

@@ -61,7 +61,7 @@ def test_truncated_and_missing_files_are_told_in_one_line(path, tmp_path, capfd)
         with pytest.raises(EngineError, match="cannot load it; fast-snow export-engines --force") as caught:
             onnx_runtime.open_network(damaged).__enter__()
         assert "\n" not in str(caught.value)
-    with pytest.raises(EngineError, match="there is no such ONNX file"):
+    with pytest.raises(EngineError, match="no such ONNX file"):
         onnx_runtime.open_network(tmp_path / "none.onnx").__enter__()
     assert capfd.readouterr() == ("", "")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from fast_snow.engines.da3.poses import intrinsics
+from fast_snow.engines.da3.estimator import intrinsics
 from fast_snow.synthetic.rays import leave_box
 from fast_snow.types import Frames
 

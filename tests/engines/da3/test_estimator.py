@@ -8,8 +8,7 @@ import pytest
 
 from fast_snow.config import Da3Config
 from fast_snow.engines.da3.chunks import spans
-from fast_snow.engines.da3.estimator import open_geometry
-from fast_snow.engines.da3.poses import world_to_camera
+from fast_snow.engines.da3.estimator import open_geometry, world_to_camera
 from fast_snow.engines.da3.variants import VARIANTS
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning
 from fast_snow.types import DepthOrigin
@@ -108,7 +107,7 @@ def test_smaller_chunks_where_memory_runs_out(name):
         "compiled": MemoryError("da3-small.onnx: out of memory in ONNX Runtime"),
     }[name]
     network = RoomNetwork(fits=5, failure=failure)
-    with pytest.warns(FastSnowWarning, match=r"frames per chunk: memory ran out, went on with \d+") as warned:
+    with pytest.warns(FastSnowWarning, match=r"frames per chunk: out of memory: retrying with \d+") as warned:
         geometry = estimate(network)
     assert [str(each.message).rsplit(" ", 1)[1] for each in warned] == ["11", "5"]
     assert_is_the_room(geometry, 1e-3)
@@ -119,7 +118,7 @@ def test_memory_that_holds_no_chunk_is_an_error():
     torch = pytest.importorskip("torch")
     network = RoomNetwork(fits=1, failure=torch.OutOfMemoryError("CUDA out of memory"))
     with (
-        pytest.warns(FastSnowWarning, match="memory ran out"),
+        pytest.warns(FastSnowWarning, match="out of memory"),
         pytest.raises(EngineError, match=r"2 did not fit.*--da3\.process-res"),
     ):
         estimate(network)

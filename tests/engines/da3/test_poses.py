@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fast_snow.engines.da3.poses import intrinsics, world_to_camera
+from fast_snow.engines.da3.estimator import intrinsics, world_to_camera
 
 GRID = (280, 504)
 
@@ -19,7 +19,7 @@ def encoding():
 @pytest.mark.torch
 def test_equals_upstream(encoding):
     torch = pytest.importorskip("torch")
-    pytest.importorskip("fast_snow.engines.da3.upstream", exc_type=ImportError)
+    pytest.importorskip("fast_snow.engines.da3.quiet_import", exc_type=ImportError)
     from depth_anything_3.model.utils.transform import pose_encoding_to_extri_intri
     from depth_anything_3.utils.geometry import affine_inverse
 

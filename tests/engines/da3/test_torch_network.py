@@ -12,7 +12,7 @@ pytestmark = pytest.mark.torch
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from fast_snow.engines.da3.poses import intrinsics, world_to_camera  # noqa: E402
+from fast_snow.engines.da3.estimator import intrinsics, world_to_camera  # noqa: E402
 from fast_snow.engines.da3.preprocessing import preprocess  # noqa: E402
 from fast_snow.engines.da3.torch_network import FIRST, load, open_network  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError  # noqa: E402

@@ -10,7 +10,7 @@ from unittest.mock import patch
 import torch
 from safetensors.torch import save_model
 
-from fast_snow.engines.da3.upstream import (
+from fast_snow.engines.da3.quiet_import import (
     MODEL_REGISTRY,
     create_object,
     load_config,

@@ -8,7 +8,7 @@ import torch
 from fast_snow.engines.compiled.network import Arrays
 from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES
 from fast_snow.engines.fastsam.preprocessing import IMAGES
-from fast_snow.engines.fastsam.upstream import ultralytics
+from fast_snow.engines.fastsam.quiet_import import ultralytics
 from fast_snow.engines.fastsam.weights import load
 
 ultralytics()

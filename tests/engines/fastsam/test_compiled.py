@@ -186,7 +186,7 @@ def test_where_memory_runs_out_batches_are_halved(weights: Path):
         expected = segment(frames_of(images), geometry_on((48, 64), 3))
     with (
         narrow() as segment,
-        pytest.warns(FastSnowWarning, match="FastSAM: frames per batch: memory ran out, went on with 1"),
+        pytest.warns(FastSnowWarning, match="FastSAM: frames per batch: out of memory: retrying with 1"),
     ):
         found = segment(frames_of(images), geometry_on((48, 64), 3))
     assert asked == [2, 1, 1, 1]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from fast_snow.engines.fastsam.suppression import suppress
+from fast_snow.engines.fastsam.detections import suppress
 
 torch = pytest.importorskip("torch")
 torchvision_ops = pytest.importorskip("torchvision.ops")

@@ -75,7 +75,7 @@ def test_batches_shrink_where_memory_does_not_suffice(weights: Path) -> None:
 
         hook = torch.nn.modules.module.register_module_forward_pre_hook(only_two)
         try:
-            with pytest.warns(FastSnowWarning, match="FastSAM: frames per batch: memory ran out, went on with 2"):
+            with pytest.warns(FastSnowWarning, match="FastSAM: frames per batch: out of memory: retrying with 2"):
                 found = segment(frames_of(images), geometry_on((48, 64), 4))
         finally:
             hook.remove()

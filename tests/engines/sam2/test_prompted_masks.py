@@ -104,7 +104,7 @@ def test_smaller_batches_where_memory_runs_out(folder: Path, monkeypatch: pytest
             return forward(*args, **kwargs)
 
         monkeypatch.setattr(look._network, "forward", crowded)
-        with pytest.warns(FastSnowWarning, match="SAM2: prompts at once: memory ran out"):
+        with pytest.warns(FastSnowWarning, match="SAM2: prompts at once: out of memory"):
             found = asked(POINTS / 2)
     np.testing.assert_array_equal(decode(found.masks), decode(expected.masks))
 

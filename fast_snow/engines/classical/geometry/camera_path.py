@@ -92,8 +92,8 @@ def reconstructed_path(
     missing = int(np.count_nonzero(~model.registered))
     if missing:
         warnings.warn(
-            f"structure from motion placed {len(points) - missing} of {len(points)} frames; the others' poses are"
-            " interpolated",
+            f"structure from motion registered {len(points) - missing} of {len(points)} frames; the poses of"
+            " the others are interpolated",
             FastSnowWarning,
             stacklevel=2,
         )
@@ -147,11 +147,11 @@ def _typical_depth(
 ) -> float:
     """Triangulate the points that image `i` shares with the furthest image within reach; NaN where there are none."""
     j = min(i + max_gap, len(points) - 1) if i < len(points) // 2 else max(i - max_gap, 0)
-    here, there = common(points[i], points[j])
+    seen, seen_again = common(points[i], points[j])
     T = T_camera_world[j] @ np.linalg.inv(T_camera_world[i])
-    a = np.column_stack([here, np.ones(len(here))]) @ (K @ T[:3, :3] @ np.linalg.inv(K)).T
+    a = np.column_stack([seen, np.ones(len(seen))]) @ (K @ T[:3, :3] @ np.linalg.inv(K)).T
     b = K @ T[:3, 3]
-    p = b[:2] - there * b[2]
-    q = there * a[:, 2:] - a[:, :2]
+    p = b[:2] - seen_again * b[2]
+    q = seen_again * a[:, 2:] - a[:, :2]
     rho = (p * q).sum(axis=1) / np.maximum((p * p).sum(axis=1), 1e-12)
     return float(1.0 / np.median(rho[rho > 0])) if (rho > 0).any() else float("nan")

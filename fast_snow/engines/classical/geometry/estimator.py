@@ -96,7 +96,7 @@ class _Engine:
         shape: GridShape,
     ) -> CameraPath:
         if K is None:
-            warnings.warn("poses came without intrinsics; a usual lens is assumed", FastSnowWarning, stacklevel=3)
+            warnings.warn("poses without intrinsics: assuming a default focal length", FastSnowWarning, stacklevel=3)
             K = guessed_intrinsics(shape)
         return given_path(points, T_camera_world, K, self.config.max_gap)
 
@@ -108,8 +108,8 @@ class _Engine:
         if path.moves(self.config.min_baseline):
             return self._triangulate(frames, path, shape, metric=True)
         warnings.warn(
-            "the given poses move too little to triangulate depth; it is a ground-plane guess, and of the poses only"
-            " the rotations are kept",
+            "the baseline of the given poses is too small to triangulate depth: assuming a ground plane and keeping"
+            " only the rotations",
             FastSnowWarning,
             stacklevel=3,
         )
@@ -195,9 +195,7 @@ def _path_in_metres(
     """Return the reconstructed path in the unit of the given depth; one that stands in place where there is none."""
     scale = None if found is None else _scale_to(depth, found, shape)
     if found is None or scale is None:
-        warnings.warn(
-            "the camera's path could not be estimated; it is taken to stand in one place", FastSnowWarning, stacklevel=3
-        )
+        warnings.warn("camera tracking failed: assuming a static camera", FastSnowWarning, stacklevel=3)
         return turning_path(points, shape, K)
     return found[0].scaled(scale)
 

@@ -65,20 +65,20 @@ def _follow(
 ) -> tuple[Float32[np.ndarray, "q 2"], np.ndarray]:
     """Return where the points that can be followed are now, and which ones they are."""
     height, width = now.shape
-    there, found = _lucas_kanade(before, now, uv[:, None])
-    back, returned = _lucas_kanade(now, before, there)
-    there = there[:, 0]
+    moved, tracked = _lucas_kanade(before, now, uv[:, None])
+    back, returned = _lucas_kanade(now, before, moved)
+    moved = moved[:, 0]
     near = np.linalg.norm(back[:, 0] - uv, axis=1) < _MAX_RETURN_ERROR
-    inside = (there >= 0).all(axis=1) & (there[:, 0] <= width - 1) & (there[:, 1] <= height - 1)
-    kept = (found[:, 0] == 1) & (returned[:, 0] == 1) & near & inside
-    return there[kept], kept
+    inside = (moved >= 0).all(axis=1) & (moved[:, 0] <= width - 1) & (moved[:, 1] <= height - 1)
+    kept = (tracked[:, 0] == 1) & (returned[:, 0] == 1) & near & inside
+    return moved[kept], kept
 
 
 def _lucas_kanade(
     before: UInt8[np.ndarray, "h w"], now: UInt8[np.ndarray, "h w"], uv: Float32[np.ndarray, "p 1 2"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    there, found, _ = cv2.calcOpticalFlowPyrLK(before, now, uv, np.empty_like(uv), winSize=_PATCH, maxLevel=_LEVELS)
-    return np.asarray(there), np.asarray(found)
+    moved, tracked, _ = cv2.calcOpticalFlowPyrLK(before, now, uv, np.empty_like(uv), winSize=_PATCH, maxLevel=_LEVELS)
+    return np.asarray(moved), np.asarray(tracked)
 
 
 def _new_corners(

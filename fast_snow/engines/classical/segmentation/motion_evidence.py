@@ -93,11 +93,11 @@ def _pair(
     )
 
 
-def _neighbour(flow: FullFlow, back: FullFlow, camera: FullFlow, here: Lab, there: Lab) -> NeighbourMotion:
-    shape = here.shape[:2]
+def _neighbour(flow: FullFlow, back: FullFlow, camera: FullFlow, lab: Lab, other_lab: Lab) -> NeighbourMotion:
+    shape = lab.shape[:2]
     distance = _resized(np.minimum(consistency(flow, back), _LOST), shape)
     small = _resized(flow, shape) * np.array([shape[1] / flow.shape[1], shape[0] / flow.shape[0]], np.float32)
-    return NeighbourMotion(small, _resized(flow - camera, shape), trust(distance, small, here, there, _COLOUR_ERROR))
+    return NeighbourMotion(small, _resized(flow - camera, shape), trust(distance, small, lab, other_lab, _COLOUR_ERROR))
 
 
 def _resized(image: Float32[np.ndarray, "..."], shape: GridShape) -> Float32[np.ndarray, "..."]:

@@ -96,14 +96,14 @@ def _linked(
     before: Regions, after: Regions, motion: Flow, least_iou: float
 ) -> tuple[Int64[np.ndarray, " q"], Int64[np.ndarray, " q"]]:
     """Return the indices of regions that are each other's best match."""
-    here, there = np.flatnonzero(before.score > 0), np.flatnonzero(after.score > 0)
-    if not (len(here) and len(there)):
-        return here[:0], there[:0]
-    iou = _iou(before._replace(members=before.members[here]), after._replace(members=after.members[there]), motion)
+    earlier, later = np.flatnonzero(before.score > 0), np.flatnonzero(after.score > 0)
+    if not (len(earlier) and len(later)):
+        return earlier[:0], later[:0]
+    iou = _iou(before._replace(members=before.members[earlier]), after._replace(members=after.members[later]), motion)
     best, best_back = iou.argmax(axis=1), iou.argmax(axis=0)
-    row = np.arange(len(here))
+    row = np.arange(len(earlier))
     mutual = (best_back[best] == row) & (iou[row, best] > least_iou)
-    return here[mutual], there[best[mutual]]
+    return earlier[mutual], later[best[mutual]]
 
 
 def _iou(before: Regions, after: Regions, motion: Flow) -> Float32[np.ndarray, "k q"]:

@@ -20,7 +20,6 @@ from fast_snow.engines.classical.edge_aware import affinity
 from fast_snow.engines.classical.flow import gray, workers
 from fast_snow.engines.classical.objectness import objectness
 from fast_snow.engines.classical.region_tree import RegionTree, region_tree
-from fast_snow.engines.classical.segmentation.depth_edges import with_depth_edges
 from fast_snow.engines.classical.segmentation.motion_evidence import (
     Links,
     link_neighbours,
@@ -35,11 +34,19 @@ from fast_snow.engines.classical.segmentation.moving_objects import (
 )
 from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
 from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
-from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
+from fast_snow.engines.classical.superpixels import Edges, edges_of, even_colours, superpixels
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Segmenter, silent
-from fast_snow.types import Detections, Frames, Geometry, GridShape
+from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape
+
+_SHOWS_OUTLINES = (DepthOrigin.SENSOR, DepthOrigin.TRIANGULATED)
+"""Origins of depth that show the outlines of objects; a ground-plane guess shows none."""
+
+_CONFIDENT = 0.5
+_STEP_STRENGTH = 100.0  # L*a*b* units for a step that doubles depth by e; one of 10 % is as strong as a visible edge
+_SLANT = 0.03  # a step that slanted surfaces reach too
+_STRONGEST_STEP = 30.0
 
 _WORKING_SIDE = 256
 _SIGMA = 14.0
@@ -93,12 +100,12 @@ class _ClassicalSegmenter:
             moving = self._moving(probability[frame], evidence[frame])
             return _Candidates(probability[frame], moving, self._still(lab[frame], links[frame], geometry, frame))
 
-        found = list(self.pool.map(candidates, range(len(frames))))
+        regions = list(self.pool.map(candidates, range(len(frames))))
         flow = [each.after.flow for each in links if each.after is not None]
-        moving_score = best_outlined([each.moving for each in found], flow)
-        still_score = lasting_scores([each.still for each in found], flow)
+        moving_score = best_outlined([each.moving for each in regions], flow)
+        still_score = lasting_scores([each.still for each in regions], flow)
         detections = []
-        for each in zip(found, moving_score, still_score, strict=True):
+        for each in zip(regions, moving_score, still_score, strict=True):
             detections.append(self._detect(*each, geometry.grid))
             self.progress("segment", len(detections), len(frames))
         return detections
@@ -120,18 +127,18 @@ class _ClassicalSegmenter:
 
     def _detect(
         self,
-        found: _Candidates,
+        regions: _Candidates,
         moving_score: Float32[np.ndarray, " m"],
         still_score: Float32[np.ndarray, " k"],
         grid: GridShape,
     ) -> Detections:
-        label, leaf, area = joint_labels(found.moving.label, found.still.label)
-        members = np.concatenate([found.moving.members[:, label], found.still.members[:, leaf]])
+        label, leaf, area = joint_labels(regions.moving.label, regions.still.label)
+        members = np.concatenate([regions.moving.members[:, label], regions.still.members[:, leaf]])
         still_score = np.where(still_score >= self.config.min_score, still_score, np.float32(0.0))
         score = np.concatenate([moving_score, still_score])
         moves = np.arange(len(score)) < len(moving_score)
         chosen = choose(members, area, score, moves, self.config.max_regions)
-        masks = [_outline(found, int(i), grid) for i in chosen]
+        masks = [_outline(regions, int(i), grid) for i in chosen]
         return _detections(masks, score[chosen], grid)
 
 
@@ -142,19 +149,19 @@ def _working_shape(grid: GridShape) -> GridShape:
 
 def _tree(lab: UInt8[np.ndarray, "h w 3"], links: Links, geometry: Geometry, frame: int) -> RegionTree:
     colours = even_colours(lab)
-    edges = with_depth_edges(edges_of(colours), geometry, frame)
+    edges = _with_depth_edges(edges_of(colours), geometry, frame)
     motion = [np.clip(each.relative, -_LARGEST_MOTION, _LARGEST_MOTION) for each in links.all()[-1:]]
     features = np.concatenate([colours, *(_MOTION_FEATURE * each for each in motion)], axis=-1)
     return region_tree(superpixels(edges), features, edges)
 
 
-def _outline(found: _Candidates, i: int, grid: GridShape) -> Bool[np.ndarray, "h w"]:
+def _outline(regions: _Candidates, i: int, grid: GridShape) -> Bool[np.ndarray, "h w"]:
     """Return the mask of a candidate on the analysis grid; moving ones come before still ones."""
-    moving = len(found.moving.members)
+    moving = len(regions.moving.members)
     if i < moving:
-        soft = np.where(found.moving.label == i + 1, found.probability, np.float32(0.0))
+        soft = np.where(regions.moving.label == i + 1, regions.probability, np.float32(0.0))
     else:
-        soft = found.still.members[i - moving].astype(np.float32)[found.still.label]
+        soft = regions.still.members[i - moving].astype(np.float32)[regions.still.label]
     return cv2.resize(soft, grid[::-1], interpolation=cv2.INTER_LINEAR) > 0.5
 
 
@@ -163,3 +170,35 @@ def _detections(masks: list[Bool[np.ndarray, "h w"]], score: Float32[np.ndarray,
     dense = np.stack([masks[i] for i in visible]) if visible else np.zeros((0, *grid), np.bool_)
     encoded = encode(dense)
     return Detections(masks=encoded, box_xyxy=bounding_boxes(encoded), score=score[visible])
+
+
+def _with_depth_edges(edges: Edges, geometry: Geometry, frame: int) -> Edges:
+    """Add to the edges of an image those of its depth, where depth was measured or triangulated.
+
+    Args:
+        edges: of the image on any grid.
+        geometry: of the clip.
+        frame: which frame of it.
+
+    Returns:
+        Edges on the same grid.
+    """
+    if geometry.origin not in _SHOWS_OUTLINES:
+        return edges
+    log_depth = _log_depth(geometry, frame, edges.right.shape)
+    right, below = (each.copy() for each in edges)
+    right[:, :-1] += _step(np.diff(log_depth, axis=1))
+    below[:-1] += _step(np.diff(log_depth, axis=0))
+    return Edges(right, below)
+
+
+def _log_depth(geometry: Geometry, frame: int, shape: GridShape) -> Float32[np.ndarray, "h w"]:
+    depth = cv2.resize(geometry.depth[frame], shape[::-1], interpolation=cv2.INTER_NEAREST)
+    confidence = cv2.resize(geometry.confidence[frame], shape[::-1], interpolation=cv2.INTER_NEAREST)
+    good = np.isfinite(depth) & (depth > 0) & (confidence >= _CONFIDENT)
+    return np.log(np.where(good, depth, np.float32(np.nan)))
+
+
+def _step(difference: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    steep = np.maximum(np.abs(np.nan_to_num(difference)) - _SLANT, 0)
+    return np.minimum(_STEP_STRENGTH * steep, _STRONGEST_STEP).astype(np.float32)

@@ -108,13 +108,13 @@ def carry(
     soft = _found(state, view.crop(window), step, window, square := state.square.moved(*motion))
     if np.count_nonzero(soft > 0.5) < state.least:
         return None
-    here = view.crop(window)
-    alike = resemblance(state.model, here, soft)
+    crop = view.crop(window)
+    alike = resemblance(state.model, crop, soft)
     if alike < min_resemblance:
         return None
     score = alike * float(soft[soft > 0.5].mean())
     soft = np.clip((soft - 0.5) * _SHARPEN + 0.5, 0.0, 1.0)
-    model = learned(state.model, here, soft, window, square)
+    model = learned(state.model, crop, soft, window, square)
     return Carried(model, square, window, soft, score, state.least)
 
 
@@ -136,7 +136,7 @@ def _part(state: Carried, window: Crop) -> Bool[np.ndarray, "h w"]:
     return state.soft[rows, columns] > 0.5
 
 
-def _found(state: Carried, here: View, step: Step, window: Crop, square: Square) -> Soft:
+def _found(state: Carried, crop: View, step: Step, window: Crop, square: Square) -> Soft:
     """Tell how likely each pixel of a window of the next frame belongs to the object."""
     back = step.back[window].astype(np.float32)
     corner = np.array([each.start for each in window[::-1]], np.float32)
@@ -149,12 +149,12 @@ def _found(state: Carried, here: View, step: Step, window: Crop, square: Square)
         readonly(near),
         readonly(wide),
         readonly(step.back_trust[window]),
-        readonly(here.fine),
-        readonly(cell_of(here.coarse, window, square)),
+        readonly(crop.fine),
+        readonly(cell_of(crop.coarse, window, square)),
         readonly(state.model.colour_odds),
         readonly(state.model.place_odds),
     )
-    return _without_crumbs(smooth(likely, here.alike, _STRENGTH))
+    return _without_crumbs(smooth(likely, crop.alike, _STRENGTH))
 
 
 def _window(u: Shaped[np.ndarray, " p"], v: Shaped[np.ndarray, " q"], shape: GridShape) -> Crop:

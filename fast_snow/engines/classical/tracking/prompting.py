@@ -51,15 +51,15 @@ def _in_box(box_xyxy: Float32[np.ndarray, "4"], view: View) -> Bool[np.ndarray, 
     around = _clipped(box_xyxy, shape, grow=0.3)
     if not inside.any():
         return inside
-    here, allowed = view.crop(around), inside[around]
+    crop, allowed = view.crop(around), inside[around]
     likely = allowed * _centre_prior(box_xyxy, around)
     for _ in range(_ROUNDS):
-        odds = log_odds(histogram(here.fine, likely), histogram(here.fine, 1.0 - likely))[here.fine]
+        odds = log_odds(histogram(crop.fine, likely), histogram(crop.fine, 1.0 - likely))[crop.fine]
         prior = np.where(allowed, 2.0 * _centre_prior(box_xyxy, around) - 0.5, _OUTSIDE)
-        likely = smooth(sigmoid((_COLOUR_WEIGHT * odds + prior).astype(np.float32)), here.alike, _STRENGTH) * allowed
-    found = np.zeros(shape, np.bool_)
-    found[around] = likely > 0.5
-    return found if found.any() else inside
+        likely = smooth(sigmoid((_COLOUR_WEIGHT * odds + prior).astype(np.float32)), crop.alike, _STRENGTH) * allowed
+    mask = np.zeros(shape, np.bool_)
+    mask[around] = likely > 0.5
+    return mask if mask.any() else inside
 
 
 def _clipped(box_xyxy: Float32[np.ndarray, "4"], shape: GridShape, grow: float) -> Crop:

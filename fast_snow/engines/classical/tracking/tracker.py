@@ -167,12 +167,12 @@ class _Session:
         return repeats
 
     def _begun(self, objects: Sequence[_Started], frame: int) -> dict[int, Carried]:
-        here = [each for each in objects if each.prompt.frame == frame]
-        if not here:
+        prompted = [each for each in objects if each.prompt.frame == frame]
+        if not prompted:
             return {}
         view = view_of(self._lab[frame])
-        begun = self._work.pool.map(lambda each: begin(prompted_mask(each.prompt, self._lab[frame]), view), here)
-        return {each.local_id: state for each, state in zip(here, begun, strict=True) if state is not None}
+        begun = self._work.pool.map(lambda each: begin(prompted_mask(each.prompt, self._lab[frame]), view), prompted)
+        return {each.local_id: state for each, state in zip(prompted, begun, strict=True) if state is not None}
 
     def _carried(self, active: dict[int, Carried], step: Step, frame: int) -> dict[int, Carried]:
         view = view_of(self._lab[frame])

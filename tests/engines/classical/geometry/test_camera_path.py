@@ -24,7 +24,7 @@ def reconstruct(points, config=CONFIG):
 def test_unregistered_poses_are_interpolated():
     points = seen(cloud(), T_CAMERA_WORLD)
     points[5] = nothing()
-    with pytest.warns(FastSnowWarning, match="placed 11 of 12 frames"):
+    with pytest.warns(FastSnowWarning, match="registered 11 of 12 frames"):
         found = reconstruct(points)
     assert found is not None
     path, model = found
@@ -38,7 +38,7 @@ def test_unregistered_poses_are_interpolated():
 
 def test_the_camera_stands_still_after_the_last_known_pose():
     points = [*seen(cloud(), T_CAMERA_WORLD)[:-1], nothing()]
-    with pytest.warns(FastSnowWarning, match="placed 11 of 12 frames"):
+    with pytest.warns(FastSnowWarning, match="registered 11 of 12 frames"):
         found = reconstruct(points)
     assert found is not None
     np.testing.assert_allclose(found[0].T_camera_world[-1], found[0].T_camera_world[-2], atol=1e-12)

@@ -185,7 +185,7 @@ def test_given_poses_and_depth_are_both_kept(scene, known):
 
 
 def test_poses_without_intrinsics_are_used_with_a_warning(scene, known):
-    with pytest.warns(FastSnowWarning, match="poses came without intrinsics"):
+    with pytest.warns(FastSnowWarning, match="poses without intrinsics"):
         geometry = estimate_geometry(scene.image, prior=without(known, "depth", "intrinsics"))
     assert geometry.origin is DepthOrigin.TRIANGULATED
     np.testing.assert_array_equal(geometry.T_camera_world, known.T_camera_world)
@@ -193,7 +193,7 @@ def test_poses_without_intrinsics_are_used_with_a_warning(scene, known):
 
 def test_depth_without_a_path_is_kept_with_a_warning(scene, known):
     images, depth = np.zeros_like(scene.image), known.depth
-    with pytest.warns(FastSnowWarning, match="path could not be estimated"):
+    with pytest.warns(FastSnowWarning, match="camera tracking failed"):
         geometry = estimate_geometry(images, prior=without(known, "T_camera_world"))
     assert geometry.origin is DepthOrigin.SENSOR
     np.testing.assert_array_equal(geometry.depth, depth)

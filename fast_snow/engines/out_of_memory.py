@@ -1,0 +1,72 @@
+"""What an engine does where memory runs out: smaller pieces, and a clear word where the smallest do not fit.
+
+Torch is asked only where it is loaded already: compiled networks run without it.
+"""
+
+import gc
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from fast_snow.errors import EngineError, FastSnowWarning
+
+Made = TypeVar("Made")
+
+
+def in_smaller_pieces(
+    attempt: Callable[[int], Made], largest: int, *, what: str, advice: str, smallest: int = 1
+) -> Made:
+    """Do a piece of work, with pieces half the size each time memory runs out.
+
+    Args:
+        attempt: does the whole work in pieces of the given size; raises `MemoryError` or torch's `OutOfMemoryError`
+            where memory runs out.
+        largest: size of the pieces at first.
+        what: the pieces, for messages, like "DA3: frames per chunk".
+        advice: what the user can change where the smallest pieces do not fit.
+        smallest: pieces are never smaller than this.
+
+    Returns:
+        What `attempt` returns.
+
+    Raises:
+        EngineError: the smallest pieces do not fit either.
+
+    Warns:
+        FastSnowWarning: pieces were made smaller.
+    """
+    size = largest
+    while True:
+        try:
+            return attempt(size)
+        except _exhaustion():
+            pass  # leaves the handler first: the exception holds the frames that hold the memory
+        _release()
+        if size <= smallest:
+            raise EngineError(f"{what}: {size} did not fit into {_free()}; {advice}")
+        size = max(smallest, size // 2)
+        warnings.warn(f"{what}: out of memory: retrying with {size}", FastSnowWarning, stacklevel=2)
+
+
+def _torch() -> Any:  # noqa: ANN401 (a module that may not be there)
+    return sys.modules.get("torch")
+
+
+def _exhaustion() -> tuple[type[Exception], ...]:
+    torch = _torch()
+    return (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+
+
+def _release() -> None:
+    gc.collect()
+    torch = _torch()
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _free() -> str:
+    torch = _torch()
+    if torch is None or not torch.cuda.is_available():
+        return "the memory of this machine"
+    return f"the {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB of GPU memory that are free"

@@ -1,0 +1,179 @@
+"""The network of the package `sam3` as four functions: encode an image, start objects, remember them, follow them.
+
+Only `Sam3TrackerBase`'s arithmetic is used, never the predictor's session: that holds one prompt frame, refuses new
+objects once tracking has begun and keeps every frame. The steps between are those of the predictor.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+
+from fast_snow.engines.sam3.package.attention import has_fused_kernel
+from fast_snow.engines.sam3.package.memory import MemoryBank, MemoryLimits, Remembered
+from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, chunked_attention, on_device
+
+ABSENT = -1024.0
+"""Mask logit of what is certainly not the object (upstream's `NO_OBJ_SCORE`)."""
+
+
+class Seen(NamedTuple):
+    """`m` objects as the network sees them in one frame.
+
+    Attributes:
+        logits: masks at a quarter of the input's side, before the sigmoid.
+        pointer: object pointers.
+        presence: logit of whether the object is in the frame at all (upstream's `object_score_logits`); the score of a
+            masklet is its sigmoid.
+    """
+
+    logits: Float[torch.Tensor, "m 1 l l"]
+    pointer: Float[torch.Tensor, "m c"]
+    presence: Float[torch.Tensor, "m 1"]
+
+
+class TrackingNetwork:
+    """A `Sam3TrackerBase` on its device, in one precision."""
+
+    def __init__(self, tracker: UpstreamTracker, device: torch.device, dtype: torch.dtype) -> None:
+        self._tracker = tracker
+        self.device = device
+        self._dtype = dtype
+        self.side = int(tracker.image_size)
+        self.mask_side = int(tracker.low_res_mask_size)
+        self.mask_input_side = int(tracker.input_mask_size)
+        self._image_position: Sequence[torch.Tensor] | None = None
+        self._memory_position: torch.Tensor | None = None
+        width = int(tracker.hidden_dim)
+        self._fused = has_fused_kernel(device, dtype, width=width)
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """Compute for inference, in this network's precision, on its device."""
+        with ExitStack() as stack:
+            stack.enter_context(torch.inference_mode())
+            half = self._dtype != torch.float32
+            stack.enter_context(torch.autocast(self.device.type, self._dtype if half else None, enabled=half))
+            stack.enter_context(on_device(self.device))
+            if not self._fused:
+                stack.enter_context(chunked_attention())
+            yield
+
+    def encode(self, image: Float[torch.Tensor, "1 3 s s"]) -> Sequence[torch.Tensor]:
+        """Return the feature maps of an image, finest first."""
+        levels = int(self._tracker.num_feature_levels)
+        out = self._tracker.forward_image(image)
+        if self._image_position is None:
+            self._image_position = [each.clone() for each in out["vision_pos_enc"][-levels:]]
+        return [each.contiguous() for each in out["backbone_fpn"][-levels:]]
+
+    def start_from_points(
+        self, maps: Sequence[torch.Tensor], xy: Float[torch.Tensor, "m p 2"], label: Int[torch.Tensor, "m p"]
+    ) -> Seen:
+        """Start objects from points in pixels of the network's input (labels as in `prompting`)."""
+        return self._start(maps, len(xy), {"point_coords": xy, "point_labels": label}, None)
+
+    def start_from_masks(self, maps: Sequence[torch.Tensor], inside: Float[torch.Tensor, "m 1 i i"]) -> Seen:
+        """Start objects from masks in [0, 1] of `mask_input_side` pixels."""
+        return self._start(maps, len(inside), None, inside)
+
+    def remember_prompted(
+        self, maps: Sequence[torch.Tensor], logits: Float[torch.Tensor, "m 1 s s"], presence: Float[torch.Tensor, "m 1"]
+    ) -> torch.Tensor:
+        """Return the spatial memory of prompted objects, from their mask logits at the size of the network's input."""
+        features, _, sizes = self._flat(maps, len(logits))
+        spatial, position = self._tracker._encode_new_memory(
+            image=None,
+            current_vision_feats=features,
+            feat_sizes=sizes,
+            pred_masks_high_res=logits,
+            object_score_logits=presence,
+            is_mask_from_pts=True,
+        )
+        return self._stored(spatial, position)
+
+    def bank(self, frame: int, prompted: Remembered, *, on_host: bool) -> MemoryBank:
+        """Begin the memory of objects that were prompted in a frame."""
+        assert self._memory_position is not None, "remember_prompted comes first"
+        limits = MemoryLimits(
+            spatial=int(self._tracker.num_maskmem) - 1,
+            pointers=int(self._tracker.max_obj_ptrs_in_encoder) - 1,
+            good_score=float(self._tracker.mf_threshold),
+        )
+        return MemoryBank(
+            frame, prompted, position=self._memory_position, limits=limits, device=self.device, on_host=on_host
+        )
+
+    def follow(
+        self, maps: Sequence[torch.Tensor], bank: MemoryBank, frame: int, *, count: int, num_frames: int, reverse: bool
+    ) -> Seen:
+        """Find remembered objects in a frame, and remember them there.
+
+        Args:
+            maps: the frame's feature maps.
+            bank: what is remembered of the objects; the frame is added to it.
+            frame: one step further from the prompt than the last.
+            count: how many objects.
+            num_frames: of the window; upstream scales time by it where the window is short.
+            reverse: whether the sweep goes backwards.
+        """
+        features, position, sizes = self._flat(maps, count)
+        out = self._tracker.track_step(
+            frame_idx=frame,
+            is_init_cond_frame=False,
+            current_vision_feats=features,
+            current_vision_pos_embeds=position,
+            feat_sizes=sizes,
+            image=None,
+            point_inputs=None,
+            mask_inputs=None,
+            output_dict=bank.as_upstream(),
+            num_frames=num_frames,
+            track_in_reverse=reverse,
+        )
+        spatial = self._stored(out["maskmem_features"], out["maskmem_pos_enc"])
+        bank.remember(
+            frame, Remembered(spatial=spatial, pointer=out["obj_ptr"], score=float(out["eff_iou_score"].item()))
+        )
+        return Seen(out["pred_masks"], out["obj_ptr"], out["object_score_logits"])
+
+    def _start(
+        self,
+        maps: Sequence[torch.Tensor],
+        count: int,
+        points: dict[str, torch.Tensor] | None,
+        masks: torch.Tensor | None,
+    ) -> Seen:
+        features, position, sizes = self._flat(maps, count)
+        out = self._tracker.track_step(
+            frame_idx=0,
+            is_init_cond_frame=True,
+            current_vision_feats=features,
+            current_vision_pos_embeds=position,
+            feat_sizes=sizes,
+            image=None,
+            point_inputs=points,
+            mask_inputs=masks,
+            output_dict={"cond_frame_outputs": {}, "non_cond_frame_outputs": {}},
+            num_frames=1,
+            run_mem_encoder=False,
+        )
+        return Seen(out["pred_masks"].float(), out["obj_ptr"].float(), out["object_score_logits"].float())
+
+    def _flat(
+        self, maps: Sequence[torch.Tensor], count: int
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor], list[tuple[int, int]]]:
+        """Lay maps out as upstream's attention takes them, `(pixels, objects, channels)`, without a copy per object."""
+        assert self._image_position is not None, "encode comes first"
+
+        def flat(maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+            return [each.expand(count, -1, -1, -1).flatten(2).permute(2, 0, 1) for each in maps]
+
+        return flat(maps), flat(self._image_position), [(each.shape[-2], each.shape[-1]) for each in maps]
+
+    def _stored(self, spatial: torch.Tensor, position: Sequence[torch.Tensor]) -> torch.Tensor:
+        if self._memory_position is None:
+            self._memory_position = position[-1][:1].clone()  # the same for all frames and objects
+        return spatial.to(torch.bfloat16)

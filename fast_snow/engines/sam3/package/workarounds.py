@@ -1,0 +1,142 @@
+"""What the package `sam3` needs to run where it was not meant to; each workaround names the version it is for.
+
+Nothing stays changed in the process once a block is left, but for the stand-in of a module that cannot be imported.
+"""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from fast_snow.engines.sam3.package.attention import SCORES_AT_ONCE, scaled_dot_product
+
+UpstreamTracker = Any
+"""A `sam3.model.sam3_tracker_base.Sam3TrackerBase`; the package has no types."""
+Anything = Any
+"""What any function of torch may return."""
+
+_NO_CUDA = ("CUDA is not available or torch_xla", "User provided device_type of 'cuda', but CUDA is not available")
+_EDT = "sam3.model.edt"
+
+
+@contextmanager
+def on_device(device: torch.device) -> Iterator[None]:
+    """Let code that says `cuda` compute on `device` (sam3 0.1.4 names no device but the current GPU).
+
+    Args:
+        device: a GPU becomes the current one; on a CPU, `.cuda()`, `.pin_memory()` and `device="cuda"` stay there.
+    """
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            yield
+    else:
+        with _WithoutGpu():
+            yield
+
+
+class _WithoutGpu(TorchFunctionMode):
+    """Turns what asks for a GPU into what stays on the CPU."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Anything:
+        if func in (torch.Tensor.cuda, torch.Tensor.pin_memory):
+            return args[0]
+        named = dict(kwargs or {})
+        if "device" in named and torch.device(named["device"] or "cpu").type == "cuda":
+            named["device"] = torch.device("cpu")
+        return func(*args, **named)
+
+
+def import_builder() -> ModuleType:
+    """Import the builders of sam3 0.1.4 without what their import does to the process.
+
+    It switches TF32 on for everyone, warns where there is no GPU, and needs triton for a transform that tracking never
+    calls.
+
+    Returns:
+        The module `sam3.model_builder`.
+    """
+    matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        stand_in_for_triton()
+        with _quiet():
+            import sam3.model_builder as builder
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, convolution
+    return builder
+
+
+def built(build: Callable[[], UpstreamTracker], device: torch.device) -> UpstreamTracker:
+    """Build a tracker without the bf16 autocast that its constructor leaves on for the process (sam3 0.1.4).
+
+    Args:
+        build: makes a `Sam3TrackerPredictor`.
+        device: where its tables are made.
+
+    Returns:
+        The tracker, for inference only.
+    """
+    with _quiet(), on_device(device):
+        tracker = build()
+        tracker.bf16_context.__exit__(None, None, None)
+    return tracker.eval()  # weights keep their gradient flag: autocast casts them once only where it is set
+
+
+@contextmanager
+def chunked_attention(scores: int = SCORES_AT_ONCE) -> Iterator[None]:
+    """Let the attention of sam3 0.1.4 run where no fused kernel does, without a score matrix of gigabytes.
+
+    It switches torch's kernels on itself at every call, which undoes `torch.nn.attention.sdpa_kernel`.
+
+    Args:
+        scores: entries of the score matrix that may exist at a time.
+    """
+    from sam3.sam import transformer
+
+    original = transformer.F
+    transformer.F = _Functional(scores)
+    try:
+        yield
+    finally:
+        transformer.F = original
+
+
+class _Functional:
+    """`torch.nn.functional` with the attention that needs little memory."""
+
+    def __init__(self, scores: int) -> None:
+        self.scaled_dot_product_attention = partial(scaled_dot_product, scores=scores)
+
+    def __getattr__(self, name: str) -> Anything:
+        return getattr(torch.nn.functional, name)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with warnings.catch_warnings():
+        for each in _NO_CUDA:
+            warnings.filterwarnings("ignore", message=each, category=UserWarning)
+        warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=FutureWarning)
+        warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=DeprecationWarning)
+        yield
+
+
+def stand_in_for_triton() -> None:
+    """Stand in for the module of sam3 0.1.4 that imports triton, where triton is missing; tracking never calls it."""
+    try:
+        import triton  # type: ignore[import-untyped]  # noqa: F401
+    except ImportError:
+        module = ModuleType(_EDT)
+        module.edt_triton = None  # type: ignore[attr-defined]
+        sys.modules.setdefault(_EDT, module)

@@ -1,0 +1,109 @@
+"""SAM3 in torch, as transformers builds it: tracks prompted objects through a window.
+
+Objects are carried one after the other, as transformers does; image features, most of the cost, are shared by all of
+them and by both passes. Returned masks own their buffers.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from weakref import WeakSet
+
+import torch
+from transformers import Sam3TrackerVideoModel
+
+from fast_snow.config import Sam3Config
+from fast_snow.engines.sam3.transformers.masklets import Network
+from fast_snow.engines.sam3.transformers.session import TransformersSession
+from fast_snow.engines.torch_runtime import devices, memory, transformers_folder
+from fast_snow.engines.torch_runtime.transformers_folder import Expected
+from fast_snow.errors import EngineError
+from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
+from fast_snow.types import Frames, GridShape
+from fast_snow.weights import on_disk
+
+_EXPECTED: Final = Expected(
+    setting="sam3.model_path",
+    network="SAM3's tracker",
+    kinds=("sam3_video", "sam3_tracker_video"),  # all of SAM3 for videos, as published, or its tracker alone
+    remedy="run fast-snow fetch-models sam3-hf",
+)
+_IN_HALF: Final = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d)
+"""Layers whose weights autocast would convert at every call: converting them once gives the same numbers."""
+
+
+@contextmanager
+def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent) -> Iterator[Tracker]:
+    """Load SAM3's tracker; leaving frees its memory and closes its sessions, whoever still holds them.
+
+    Args:
+        config: its parameters.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        progress: told how many frames are done.
+
+    Yields:
+        The tracker.
+
+    Raises:
+        ConfigError: no such device, or `sam3.model_path` holds no such network or damaged files.
+    """
+    place = devices.choose(device)
+    precision = devices.precision(config.precision, place)
+    network = Network(
+        module=load(on_disk(config.model_path), place, precision),
+        device=place,
+        precision=precision,
+        state_on_host=config.offload_state_to_cpu,
+    )
+    tracker = _TransformersTracker(network, config, progress)
+    del network
+    try:
+        yield tracker
+    finally:
+        tracker.close()
+        memory.release(place)
+
+
+class _TransformersTracker:
+    """Starts sessions, any number at a time."""
+
+    def __init__(self, network: Network, config: Sam3Config, progress: Progress) -> None:
+        self._network: Network | None = network
+        self._config = config
+        self._progress = progress
+        self._sessions: WeakSet[TransformersSession] = WeakSet()
+
+    def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
+        if self._network is None:
+            raise EngineError("SAM3: the tracker was used after it was closed; open another")
+        session = TransformersSession(self._network, frames, grid, config=self._config, progress=self._progress)
+        self._sessions.add(session)
+        return session
+
+    def close(self) -> None:
+        self._network = None
+        for session in list(self._sessions):
+            session.close()
+
+
+def load(folder: Path, device: torch.device, precision: torch.dtype) -> torch.nn.Module:
+    """Load the tracker with the image encoder that it shares with the detector.
+
+    Args:
+        folder: `config.json` and `model.safetensors`, of all of SAM3 for videos or of its tracker alone.
+        device: where it will compute.
+        precision: what it will compute in; under autocast where that is not fp32.
+
+    Returns:
+        The network in evaluation mode; attention never holds its whole score matrix.
+
+    Raises:
+        ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
+    """
+    network: torch.nn.Module = transformers_folder.load(Sam3TrackerVideoModel, folder, _EXPECTED)
+    if precision != torch.float32:
+        for layer in network.modules():
+            if isinstance(layer, _IN_HALF):
+                layer.to(precision)
+    return network.to(device)

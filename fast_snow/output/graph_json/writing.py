@@ -1,0 +1,180 @@
+"""A scene graph as the text of its document: one line per frame of the camera's path and per observation."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
+from operator import add
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+
+from fast_snow.atomic_files import store
+from fast_snow.errors import FastSnowError
+from fast_snow.output.graph_json.checking import is_inside
+from fast_snow.output.graph_json.digits import shortest, shortest_float64
+from fast_snow.output.graph_json.migration import SCHEMA_VERSION
+from fast_snow.types import Ego, Keyframe, Merge, SceneGraph, StepToken, Track
+
+_AXIS = '"{0}":{{{{"mu":{{{1}}},"sigma":{{{2}}},"min":{{{3}}},"max":{{{4}}}}}}}'
+_AXES = ",".join(_AXIS.format(name, i, i + 3, i + 6, i + 9) for i, name in enumerate("xyz"))
+_OBSERVATION = (
+    '{{"t":{t},"tau":[{tau}],"c":[{0},{1},{2}],"s":{{' + _AXES + '}},"theta":[{first},{last}]{points}{score}}}'
+)
+
+
+def write(graph: SceneGraph, path: Path) -> None:
+    """Write a graph to a file, which is complete or absent at any time.
+
+    Args:
+        graph: the graph, or a window of it.
+        path: usually `OUT/4dsg.json`.
+
+    Raises:
+        OutputError: the folder is missing, full or not writable.
+        FastSnowError: as `dumps`.
+
+    Examples:
+        >>> graph = fast_snow.load("out/scene")
+        >>> fast_snow.write(graph.window(t=3, length=2), Path("out/last.json"))
+        >>> fast_snow.load("out/last.json").num_frames
+        2
+    """
+    store(path, dumps(graph).encode())
+
+
+def dumps(graph: SceneGraph) -> str:
+    """Return the document of a graph; equal graphs give equal text.
+
+    float32 is written with the fewest digits that read back to the same float32. What is not known (NaN, or -1 for
+    counts) is left out.
+
+    Args:
+        graph: the graph, or a window of it.
+
+    Returns:
+        JSON text.
+
+    Raises:
+        FastSnowError: a number that must be known is not finite, or a track is empty.
+    """
+    return (
+        f'{{"metadata":{_metadata(graph)},\n"ego":[\n{_lines(_ego(graph.ego))}],\n'
+        f'"tracks":[\n{_lines(_tracks(tuple(graph.tracks.values())))}]}}\n'
+    )
+
+
+def coordinate_system(*, metric: bool) -> str:
+    """Say in one sentence what coordinates mean."""
+    unit = "lengths are in metres" if metric else "all lengths share one unknown scale"
+    return f"world = camera of the clip's first frame, x right, y down, z forward; {unit}"
+
+
+def _lines(items: Iterable[str]) -> str:
+    joined = ",\n".join(items)
+    return f"{joined}\n" if joined else ""
+
+
+def _metadata(graph: SceneGraph) -> str:
+    height, width = graph.analysis_grid
+    fields = {
+        "schema_version": SCHEMA_VERSION,
+        "grid": f"{graph.grid_size}x{graph.grid_size}",
+        "num_frames": graph.num_frames,
+        "num_tracks": len(graph.tracks),
+        "coordinate_system": coordinate_system(metric=graph.metric),
+        "metric": graph.metric,
+        "depth_origin": [origin.name.lower() for origin in graph.depth_origin],
+    }
+    if height > 0:
+        fields["analysis_grid"] = [height, width]
+    head = json.dumps(fields, separators=(",", ":"))[:-1]
+    anchors, merges = _lines(map(_keyframe, graph.keyframes)), _lines(map(_merge, graph.merges))
+    return f'{head},\n"visual_anchor":[\n{anchors}],\n"merges":[\n{merges}]}}'
+
+
+def _keyframe(keyframe: Keyframe) -> str:
+    if not is_inside(keyframe.path):
+        raise FastSnowError(f"4dsg: keyframe {keyframe.path[:80]!r}, expected a path inside the document's folder")
+    return f'{{"frame_idx":{keyframe.source_frame},"t":{keyframe.t},"path":{json.dumps(keyframe.path)}}}'
+
+
+def _merge(merge: Merge) -> str:
+    dropped = "null" if merge.dropped is None else merge.dropped
+    evidence = _known("iou", merge.iou) + _known("distance", merge.distance)
+    return f'{{"t":{merge.t},"kept":{merge.kept},"dropped":{dropped}{evidence}}}'
+
+
+def _known(name: str, value: float) -> str:
+    """Return a JSON member with its leading comma, or nothing where the value is not known."""
+    if math.isnan(value):
+        return ""
+    if math.isinf(value):
+        raise FastSnowError(f"4dsg: {name}: got {value}, expected a finite number")
+    return f',"{name}":{shortest_float64(value)}'
+
+
+def _ego(ego: Ego) -> Iterable[str]:
+    _require_finite("ego", ego.position)
+    q, K = _known_rows("q", ego.quaternion_xyzw), _known_rows("K", ego.intrinsics)
+    for i, xyz in enumerate(_texts(ego.position)):
+        source_frame = f',"source_frame":{ego.source_frame[i]}' if ego.source_frame[i] >= 0 else ""
+        yield f'{{"t":{ego.t[i]},"xyz":[{",".join(xyz)}]{_known("time_s", ego.time_s[i])}{source_frame}{q[i]}{K[i]}}}'
+
+
+def _known_rows(name: str, rows: Float32[np.ndarray, "n k"]) -> list[str]:
+    known = ~np.isnan(rows).all(axis=1)
+    _require_finite(name, rows[known])
+    texts = iter(_texts(rows[known]))
+    return [f',"{name}":[{",".join(next(texts))}]' if is_known else "" for is_known in known]
+
+
+def _texts(rows: Float32[np.ndarray, "n k"]) -> list[list[str]]:
+    texts, width = shortest(rows.ravel()), rows.shape[1]
+    return [texts[i : i + width] for i in range(0, len(texts), width)]
+
+
+def _tracks(tracks: Sequence[Track]) -> Iterable[str]:
+    observations = [token for track in tracks for token in track.observations]
+    numbers = np.array([[o.centroid, o.sigma, o.low, o.high] for o in observations], np.float32).reshape(-1, 12)
+    _require_finite("c and s", numbers)
+    texts, cells = iter(_texts(numbers)), iter(_cells(observations))
+    for track in tracks:
+        if not track.observations:
+            raise FastSnowError(f"4dsg: object {track.object_id} has no observation, expected at least one")
+        first, last = track.theta
+        lines = (
+            _OBSERVATION.format(
+                *next(texts),
+                t=token.t,
+                tau=next(cells),
+                first=first,
+                last=last,
+                points=f',"num_points":{token.num_points}' if token.num_points >= 0 else "",
+                score=_known("score", token.score),
+            )
+            for token in track.observations
+        )
+        source_id = "" if track.source_id is None else f',"source_id":{track.source_id}'
+        yield f'{{"object_id":{track.object_id}{source_id},"F_k":[\n{_lines(lines)}]}}'
+
+
+def _cells(observations: Sequence[StepToken]) -> Iterable[str]:
+    """Return the cells of tau of each observation; all are written at once, because there are millions."""
+    if not observations:
+        return
+    coverage = np.concatenate([token.coverage for token in observations])
+    _require_finite("tau", coverage)
+    row = np.concatenate([token.row for token in observations]).astype(np.int64)
+    place = row * 256 + np.concatenate([token.col for token in observations])
+    heads = {int(i): f'{{"row":{i // 256},"col":{i % 256},"iou":' for i in np.unique(place)}
+    cells = [text + "}" for text in map(add, map(heads.__getitem__, place.tolist()), shortest(coverage))]
+    for start, stop in pairwise(accumulate((len(token.row) for token in observations), initial=0)):
+        yield ",".join(cells[start:stop])
+
+
+def _require_finite(name: str, numbers: Float32[np.ndarray, "..."]) -> None:
+    if not np.isfinite(numbers).all():
+        bad = numbers[~np.isfinite(numbers)][0]
+        raise FastSnowError(f"4dsg: {name}: got {bad}, expected finite numbers; drop what has no position")

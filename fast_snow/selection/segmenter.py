@@ -1,0 +1,103 @@
+"""The engines that could find the objects of each frame."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from fast_snow.config import Config
+from fast_snow.engines import recorded
+from fast_snow.engines.fastsam.preprocessing import network_size
+from fast_snow.inputs.recording import Recording
+from fast_snow.protocols import OpenSegmenter, Progress
+from fast_snow.selection.candidates import Candidate
+from fast_snow.selection.requirements import Target, artefact, installed, masks_given, no_gpu, runtime, weights_present
+from fast_snow.types import GridShape
+
+_FOUND = "class-agnostic masks from FastSAM"
+
+
+def candidates(
+    config: Config, recording: Recording | None, frame: GridShape, progress: Progress
+) -> Sequence[Candidate[OpenSegmenter]]:
+    """Return the engines for objects, the best first.
+
+    Args:
+        config: the engines' parameters.
+        recording: what the input brings.
+        frame: height and width of the input's frames.
+        progress: told how far the engine is.
+    """
+    return (
+        Candidate(
+            name="recorded",
+            family="recorded",
+            meaning="masks of the input",
+            opener=lambda: _recorded(recording),
+            missing=masks_given(recording),
+        ),
+        _compiled("tensorrt", config, frame, progress),
+        _compiled("onnx", config, frame, progress),
+        Candidate(
+            name="fastsam-torch",
+            family="fastsam",
+            meaning=f"{_FOUND}, in torch",
+            opener=lambda: _in_torch(config, progress),
+            missing=installed("torch", "ultralytics") + weights_present(config, "fastsam"),
+            caveats=no_gpu(config),
+        ),
+        Candidate(
+            name="classical",
+            family="classical",
+            meaning="regions from colour and motion; outlines are rough and objects may be split or missed",
+            opener=lambda: _classical(config, progress),
+        ),
+    )
+
+
+def _recorded(recording: Recording | None) -> OpenSegmenter:
+    assert recording is not None
+    return partial(recorded.open_segmenter, recording)
+
+
+def _compiled(target: Target, config: Config, frame: GridShape, progress: Progress) -> Candidate[OpenSegmenter]:
+    size = network_size(*frame, config.fastsam.imgsz)
+    variant = Path(config.fastsam.model_path).stem
+    compiled = artefact(config, model="fastsam", variant=variant, frame=size, target=target)
+
+    def opener() -> OpenSegmenter:
+        from fast_snow.engines.fastsam.compiled import open_segmenter
+
+        return partial(
+            open_segmenter,
+            config.fastsam,
+            open_network=compiled.open,
+            threads=config.runtime.threads,
+            progress=progress,
+        )
+
+    return Candidate(
+        name=f"fastsam-{target}",
+        family="fastsam",
+        meaning=f"{_FOUND}, on {compiled.backend}",
+        opener=opener,
+        missing=compiled.missing,
+        caveats=no_gpu(config) + compiled.caveats,
+    )
+
+
+def _in_torch(config: Config, progress: Progress) -> OpenSegmenter:
+    from fast_snow.engines.fastsam.torch_segmenter import open_segmenter
+
+    return partial(
+        open_segmenter,
+        config.fastsam,
+        device=config.runtime.device,
+        threads=config.runtime.threads,
+        progress=progress,
+    )
+
+
+def _classical(config: Config, progress: Progress) -> OpenSegmenter:
+    from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
+
+    return partial(open_segmenter, config.classical.segmenter, **runtime(config), progress=progress)

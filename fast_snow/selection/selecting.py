@@ -1,0 +1,141 @@
+"""The engines of a run: what the input brings, what the user asks for, what is there.
+
+Engines are imported where they are chosen: what a run does not use, it does not load.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from fast_snow.config import Config
+from fast_snow.engines.hardware import gpus
+from fast_snow.inputs import Input
+from fast_snow.perception import EngineOpeners
+from fast_snow.protocols import OpenGeometry, OpenSegmenter, OpenTracker, Progress, silent
+from fast_snow.selection import geometry, segmenter, tracker
+from fast_snow.selection.candidates import Candidate, Skipped, added, choose
+
+ROOMY_BYTES = 22 * 2**30
+"""GPUs sold with 24 GB offer a little less."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engines:
+    """A caller's own engines; a stage that is left out gets the engine that the configuration names.
+
+    Attributes:
+        geometry: opens what estimates depth and cameras.
+        segmenter: opens what finds the objects of each frame.
+        tracker: opens what follows objects through a window.
+    """
+
+    geometry: OpenGeometry | None = None
+    segmenter: OpenSegmenter | None = None
+    tracker: OpenTracker | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineUse:
+    """An engine at work, in words for the user.
+
+    Attributes:
+        slot: geometry, segmenter or tracker.
+        name: of the engine.
+        meaning: what it means for accuracy.
+        skipped: better engines, and why they do not run.
+    """
+
+    slot: str
+    name: str
+    meaning: str
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The engines of a run and what to tell of them.
+
+    Attributes:
+        engines: how to open each.
+        used: in words for the user.
+        resident: whether they stay loaded from one window to the next.
+    """
+
+    engines: EngineOpeners
+    used: tuple[EngineUse, ...]
+    resident: bool
+
+
+def select_engines(
+    source: Input, config: Config, engines: Engines = Engines(), *, progress: Progress = silent
+) -> Selection:
+    """Choose the engines of a run.
+
+    `auto` takes what the input brings, then what trained models can do on this machine, then the classical engines.
+
+    Args:
+        source: the opened input.
+        config: the user's choice and the engines' parameters.
+        engines: the caller's own; each serves its slot whatever the configuration says.
+        progress: told how far the engines are.
+
+    Returns:
+        How to open the engines, and what to tell of them.
+
+    Raises:
+        ConfigError: an engine that is asked for cannot run here.
+    """
+    wanted, recording = config.engines, source.recording
+    slots: dict[str, tuple[Any, str, Callable[[], Sequence[Candidate[Any]]]]] = {
+        "geometry": (
+            engines.geometry,
+            wanted.geometry,
+            lambda: geometry.candidates(config, recording, source.size, progress),
+        ),
+        "segmenter": (
+            engines.segmenter,
+            wanted.segmenter,
+            lambda: segmenter.candidates(config, recording, source.size, progress),
+        ),
+        "tracker": (engines.tracker, wanted.tracker, lambda: tracker.candidates(config, recording, progress)),
+    }
+    openers: dict[str, Any] = {}
+    used: list[EngineUse] = []
+    for slot, (own, name, candidates) in slots.items():
+        if own is not None:
+            openers[slot] = own
+            used.append(EngineUse(slot=slot, name=name_of(own), meaning="brought by the caller"))
+        else:
+            choice = choose(slot, name, candidates(), added(slot, config))
+            openers[slot] = choice.candidate.opener()
+            chosen = choice.candidate
+            used.append(EngineUse(slot=slot, name=chosen.name, meaning=chosen.meaning, skipped=choice.skipped))
+    return Selection(engines=EngineOpeners(**openers), used=tuple(used), resident=_resident(config))
+
+
+def name_of(opener: object) -> str:
+    """Return the name under which a caller's engine stands in summary and record."""
+    while isinstance(opener, partial):
+        opener = opener.func
+    return str(getattr(opener, "name", None) or getattr(opener, "__qualname__", type(opener).__qualname__))
+
+
+def reads(selection: Selection, setting: str) -> bool:
+    """Tell whether anything in a run reads a setting, given by its dotted name."""
+    section, _, rest = setting.partition(".")
+    names = {use.slot: use.name for use in selection.used}
+    if section == "classical":
+        return names.get(rest.partition(".")[0]) == "classical"
+    trained = {name.partition("-")[0] for name in names.values()} & {"fastsam", "da3", "sam3"}
+    if setting in ("runtime.device", "engines.compiled_path"):
+        return bool(trained)
+    if section in ("fastsam", "da3", "sam3") and setting != "fastsam.discovery_iou_thresh":
+        return section in trained
+    return section != "vlm"
+
+
+def _resident(config: Config) -> bool:
+    if config.runtime.residency != "auto":
+        return config.runtime.residency == "resident"
+    return config.runtime.device == "cpu" or all(each.memory_bytes >= ROOMY_BYTES for each in gpus())

@@ -1,0 +1,116 @@
+"""Weights under the names of the official checkpoint, and one clear line for everything that is wrong with a file."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sam3")
+pytestmark = pytest.mark.torch
+from safetensors.torch import save_file  # noqa: E402
+
+from fast_snow.engines.sam3.package import model  # noqa: E402
+from fast_snow.errors import ConfigError, InputError  # noqa: E402
+from tests.engines.sam3.package.scenes import CPU, fresh_tracker, one_thread, tiny_tracker  # noqa: E402, F401
+
+
+def official(tracker):
+    """Name weights as Meta's `sam3.pt` does: the image encoder is the detector's."""
+    named = {
+        ("detector." if name.startswith("backbone.") else "tracker.") + name: tensor.contiguous()
+        for name, tensor in tracker.state_dict().items()
+    }
+    return named | {
+        "detector.transformer.decoder.weight": torch.zeros(2),
+        "detector.backbone.language_backbone.weight": torch.zeros(2),
+    }
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    monkeypatch.setattr(model, "untrained", lambda _: fresh_tracker(seed=5))
+
+
+def write(path, content):
+    torch.save(content, path)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_loads_the_official_layout(wrapped, tmp_path, tiny):
+    weights = official(tiny_tracker())
+    write(tmp_path / "sam3.pt", {"model": weights} if wrapped else weights)
+    assert_loaded(tmp_path)
+
+
+def test_loads_safetensors(tmp_path, tiny):
+    real = {name: tensor for name, tensor in official(tiny_tracker()).items() if not tensor.is_complex()}
+    tables = [name for name, tensor in official(tiny_tracker()).items() if tensor.is_complex()]
+    assert all(name.endswith("freqs_cis") for name in tables)
+    save_file(real, tmp_path / "sam3.safetensors")
+    assert_loaded(tmp_path)
+
+
+def assert_loaded(folder):
+    assert any(not torch.equal(a, b) for a, b in zip(*map(weights_of, (fresh_tracker(5), tiny_tracker())), strict=True))
+    loaded = model.load(str(folder), CPU)
+    assert all(torch.equal(a, b) for a, b in zip(*map(weights_of, (loaded, tiny_tracker())), strict=True))
+
+
+def weights_of(tracker):
+    return list(tracker.state_dict().values())
+
+
+def test_no_weights(tmp_path):
+    with pytest.raises(ConfigError, match=r"expected a folder with sam3\.safetensors or sam3\.pt; run fast-snow"):
+        model.load(str(tmp_path), CPU)
+
+
+def test_a_truncated_file(tmp_path):
+    write(tmp_path / "sam3.pt", official(tiny_tracker()))
+    whole = (tmp_path / "sam3.pt").read_bytes()
+    (tmp_path / "sam3.pt").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"not a readable checkpoint .*fetch the official weights"):
+        model.load(str(tmp_path), CPU)
+
+
+@pytest.mark.parametrize("name", ["sam3.pt", "sam3.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"<html>not found</html>"])
+def test_not_a_checkpoint(name, content, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        model.load(str(tmp_path), CPU)
+
+
+class _Code:
+    ran = False
+
+    def __reduce__(self):
+        return exec, ("from tests.engines.sam3.package import test_model as m; m._Code.ran = True",)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    write(tmp_path / "sam3.pt", {"model": _Code()})
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        model.load(str(tmp_path), CPU)
+    assert not _Code.ran
+
+
+@pytest.mark.parametrize(
+    "content", [[1, 2], {"model": {"epoch": 3}}, {3: torch.zeros(2)}, {"model": {(1, 2): torch.zeros(2)}}]
+)
+def test_a_file_without_weights(content, tmp_path):
+    write(tmp_path / "sam3.pt", content)
+    with pytest.raises(InputError, match="expected named weights"):
+        model.load(str(tmp_path), CPU)
+
+
+def test_another_network(tmp_path, tiny):
+    write(tmp_path / "sam3.pt", {"model": {"backbone.weight": torch.zeros(3)}})
+    with pytest.raises(InputError, match=r"backbone\.vision_backbone.* and \d+ more missing of a SAM3 tracker"):
+        model.load(str(tmp_path), CPU)
+
+
+def test_weights_of_another_size(tmp_path, tiny):
+    weights = official(tiny_tracker())
+    weights["tracker.no_mem_embed"] = torch.zeros(1, 1, 7)
+    write(tmp_path / "sam3.pt", weights)
+    with pytest.raises(InputError, match=r"no_mem_embed \(1, 1, 7\) of other shapes, expected \(1, 1, 64\)"):
+        model.load(str(tmp_path), CPU)

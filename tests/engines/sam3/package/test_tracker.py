@@ -1,0 +1,279 @@
+"""Sessions of the engine on the package `sam3`: passes, batches, stores of features, and what is left behind."""
+
+import gc
+import weakref
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sam3")
+pytestmark = pytest.mark.torch
+from fast_snow.config import Sam3Config  # noqa: E402
+from fast_snow.engines.sam3.package import model, propagation  # noqa: E402
+from fast_snow.engines.sam3.package.network import TrackingNetwork  # noqa: E402
+from fast_snow.engines.sam3.package.tracker import open_tracker, serving  # noqa: E402
+from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError  # noqa: E402
+from fast_snow.kernels.masks import decode, encode  # noqa: E402
+from fast_snow.protocols import silent  # noqa: E402
+from fast_snow.types import MaskPrompt, Masks, TrackedFrame  # noqa: E402
+from tests.engines.sam3.package.scenes import (  # noqa: E402
+    CPU,
+    GRID,
+    box,
+    fresh_tracker,
+    mask,
+    moving_shapes,
+    one_thread,  # noqa: F401 -- a fixture
+    point,
+    tiny_network,
+    tiny_tracker,
+)
+
+CONFIG = Sam3Config(score_threshold_detection=0.0, features="device")
+FIRST = [box(0, 2, 2, 10, 12), box(0, 20, 14, 30, 22), box(0, 0, 0, 31, 23)]
+LATER = [point(3, 6, 7), point(1, 20, 17)]
+FRAMES = moving_shapes(5)
+
+
+def track(*passes, config=CONFIG, progress=silent, frames=FRAMES):
+    with serving(tiny_network(), config, progress) as tracker:
+        session = tracker.start(frames, GRID)
+        answers = []
+        for prompts in passes:
+            session.add(prompts)
+            answers.append(session.propagate())
+        return answers
+
+
+@cache
+def usual():
+    return track(FIRST, LATER)
+
+
+def assert_equal(found: TrackedFrame, expected: TrackedFrame, *, local_shift: int = 0, tolerance: float = 0.0) -> None:
+    np.testing.assert_array_equal(found.local_id - local_shift, expected.local_id)
+    np.testing.assert_allclose(found.score, expected.score, atol=tolerance)
+    differing = (decode(found.masks) != decode(expected.masks)).mean() if len(found) else 0.0
+    assert differing <= (1e-3 if tolerance else 0.0)
+
+
+def test_names_objects_by_pass_and_in_order():
+    first, later = usual()
+    assert [set(each.run_id.tolist()) for each in first] == [{0}] * 5
+    assert [set(each.run_id.tolist()) for each in later] == [{1}] * 5
+    assert [each.local_id.tolist() for each in first] == [[0, 1, 2]] * 5
+    assert [each.local_id.tolist() for each in later] == [[3, 4]] * 5
+    for each in (*first, *later):
+        assert each.masks.shape == GRID
+        assert (np.diff(each.masks.offset) > 0).all()
+        assert ((each.score >= 0) & (each.score <= 1)).all()
+
+
+def test_a_later_pass_is_as_if_it_were_alone():
+    """Partial propagation: only new objects are worked on, and what was found before has no influence on them."""
+    _, later = usual()
+    (alone,) = track(LATER)
+    for found, expected in zip(later, alone, strict=True):
+        assert_equal(found, expected, local_shift=len(FIRST))
+
+
+def test_image_features_are_computed_once_for_all_passes(monkeypatch):
+    seen = []
+    encode_image = TrackingNetwork.encode
+    monkeypatch.setattr(TrackingNetwork, "encode", lambda self, image: seen.append(1) or encode_image(self, image))
+    track(FIRST, LATER)
+    assert len(seen) == len(FRAMES)
+
+
+def test_prompts_of_different_frames_do_not_influence_each_other():
+    (together,) = track(LATER)
+    alone = [track([each])[0] for each in LATER]
+    for t, found in enumerate(together):
+        joined = np.concatenate([decode(each[t].masks) for each in alone])
+        np.testing.assert_array_equal(decode(found.masks), joined)
+
+
+@pytest.mark.parametrize("store", ["auto", "host", "recompute"])
+@pytest.mark.parametrize("frames_on_host", [True, False])
+def test_where_features_wait_changes_nothing(store, frames_on_host):
+    config = replace(CONFIG, features=store, offload_video_to_cpu=frames_on_host, offload_state_to_cpu=frames_on_host)
+    expected, found = usual(), track(FIRST, LATER, config=config)
+    for before, after in zip(expected, found, strict=True):
+        for a, b in zip(after, before, strict=True):
+            assert_equal(a, b)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_batches_change_nothing_where_memory_selection_agrees(batch):
+    expected, (found,) = usual()[0], track(FIRST, config=replace(CONFIG, object_batch=batch))
+    for a, b in zip(found, expected, strict=True):
+        assert_equal(a, b, tolerance=1e-4)
+
+
+def test_goes_on_with_smaller_batches_where_memory_runs_out(monkeypatch):
+    original = propagation._sweeps
+
+    def sweeps(scene, at, seen, owner, index):
+        for k, each in enumerate(original(scene, at, seen, owner, index)):
+            if k == 3 and len(index) > 1:
+                raise torch.OutOfMemoryError
+            yield each
+
+    expected = usual()[0]
+    monkeypatch.setattr(propagation, "_sweeps", sweeps)
+    counted = []
+    with pytest.warns(FastSnowWarning, match="SAM3: objects per batch: out of memory: retrying with 1"):
+        (found,) = track(FIRST, progress=lambda *each: counted.append(each))
+    for a, b in zip(found, expected, strict=True):
+        assert_equal(a, b, tolerance=1e-4)
+    assert counted[-1] == ("SAM3", 5, 5)
+
+
+def test_masks_become_the_configured_prompt():
+    given, kinds = [mask(0, 2, 2, 12, 14)], ("box", "point", "mask")
+    answers = {kind: track(given, config=replace(CONFIG, first_prompt=kind))[0] for kind in kinds}
+    np.testing.assert_array_equal(decode(answers["mask"][0].masks)[0], decode(given[0].mask)[0])
+    assert_equal(answers["box"][2], track([box(0, 2, 2, 14, 12)])[0][2])
+    later = [mask(2, 2, 2, 12, 14)]
+    (_, as_point) = track([], later)
+    (_, as_box) = track([], later, config=replace(CONFIG, discovery_prompt="box"))
+    assert not np.array_equal(decode(as_point[2].masks), decode(as_box[2].masks))
+
+
+def test_low_scores_are_dropped():
+    every = usual()[0]
+    bar = float(np.median(np.concatenate([each.score for each in every])))
+    (some,) = track(FIRST, config=replace(CONFIG, score_threshold_detection=bar))
+    expected = [each.local_id[each.score >= bar].tolist() for each in every]
+    assert [each.local_id.tolist() for each in some] == expected
+    assert 0 < sum(map(len, expected)) < 15
+
+
+def test_an_absent_object_has_no_mask(monkeypatch):
+    last = tiny_tracker().sam_mask_decoder.pred_obj_score_head.layers[-1]
+    monkeypatch.setattr(last.bias, "data", torch.full_like(last.bias, -100.0))
+    (answer,) = track(FIRST)
+    assert [len(each) for each in answer] == [0] * 5
+
+
+def test_no_prompts_and_empty_masks():
+    nothing = MaskPrompt(frame=0, mask=encode(np.zeros((1, *GRID), np.bool_)))
+    none, of_nothing, one = track([], [nothing], [point(0, 6, 7)])
+    for each in (*none, *of_nothing):
+        assert len(each) == 0
+        assert each.masks.shape == Masks.empty(GRID).shape
+    assert [each.local_id.tolist() for each in one] == [[1]] * 5
+    assert {int(each.run_id[0]) for each in one} == {2}
+
+
+def test_one_frame():
+    (answer,) = track(FIRST, frames=moving_shapes(1))
+    assert [each.local_id.tolist() for each in answer] == [[0, 1, 2]]
+
+
+def test_tells_how_many_frames_are_done():
+    told = []
+    track(LATER, progress=lambda *each: told.append(each))
+    assert {(what, total) for what, _, total in told} == {("SAM3", 5)}
+    done = [each for _, each, _ in told]
+    assert done == sorted(done)
+    assert done[-1] == 5
+
+
+@pytest.mark.parametrize("frame", [-1, 5])
+def test_a_prompt_outside_the_window(frame):
+    with pytest.raises(InputError, match=f"got frame {frame}, expected 0 to 4"):
+        track([point(frame, 6, 7)])
+
+
+def test_what_is_closed_cannot_be_used():
+    with serving(tiny_network(), CONFIG) as tracker:
+        session = tracker.start(FRAMES, GRID)
+        session.close()
+        session.close()
+        for use in (session.propagate, lambda: session.add([])):
+            with pytest.raises(EngineError, match="this session is closed"):
+                use()
+        open_session = tracker.start(FRAMES, GRID)
+    with pytest.raises(EngineError, match="this session is closed"):
+        open_session.propagate()
+    with pytest.raises(EngineError, match="this tracker is closed"):
+        tracker.start(FRAMES, GRID)
+
+
+def test_closing_frees_features_and_network(monkeypatch):
+    network = TrackingNetwork(tiny_tracker(), CPU, torch.float32)
+    kept = []
+    encode_image = TrackingNetwork.encode
+    monkeypatch.setattr(TrackingNetwork, "encode", lambda *args: kept.append(encode_image(*args)) or kept[-1])
+    with serving(network, CONFIG) as tracker:
+        session = tracker.start(FRAMES, GRID)
+        session.add(FIRST)
+        session.propagate()
+        maps = [weakref.ref(each) for of_frame in kept for each in of_frame]
+        kept.clear()
+        assert all(each() is not None for each in maps)
+        session.close()
+        gc.collect()
+        assert all(each() is None for each in maps)
+    gone = weakref.ref(network)
+    del network
+    gc.collect()
+    assert gone() is None
+
+
+def test_opens_with_weights_and_frees_them(tmp_path, monkeypatch):
+    named = {
+        ("detector." if name.startswith("backbone.") else "tracker.") + name: tensor
+        for name, tensor in tiny_tracker().state_dict().items()
+    }
+    torch.save(named, tmp_path / "sam3.pt")
+    built = []
+
+    def untrained(_):
+        tracker = fresh_tracker(seed=5)
+        built.append(weakref.ref(tracker))
+        return tracker
+
+    monkeypatch.setattr(model, "untrained", untrained)
+    with open_tracker(replace(CONFIG, model_path=str(tmp_path)), device="cpu") as tracker:
+        session = tracker.start(FRAMES, GRID)
+        session.add(FIRST)
+        found = session.propagate()
+        assert built[0]() is not None
+    assert built[0]() is None
+    for a, b in zip(found, usual()[0], strict=True):
+        assert_equal(a, b)
+
+
+def test_open_tracker_without_weights(tmp_path):
+    config = replace(CONFIG, model_path=str(tmp_path / "none"))
+    with (
+        pytest.raises(ConfigError, match=r"expected a folder with .*sam3\.pt; run fast-snow fetch-models"),
+        open_tracker(config, device="cpu"),
+    ):
+        pass
+
+
+def test_half_precision(monkeypatch):
+    """A GPU's bf16 is computed here too; of random weights only the scores, not the masks' edges, can be compared."""
+    kinds = set()
+    encode_image = TrackingNetwork.encode
+
+    def noted(*args):
+        maps = encode_image(*args)
+        kinds.update(each.dtype for each in maps)
+        return maps
+
+    monkeypatch.setattr(TrackingNetwork, "encode", noted)
+    with serving(TrackingNetwork(tiny_tracker(), CPU, torch.bfloat16), CONFIG) as tracker:
+        session = tracker.start(FRAMES, GRID)
+        session.add(FIRST)
+        found = session.propagate()
+    assert kinds == {torch.bfloat16}
+    for a, b in zip(found, usual()[0], strict=True):
+        assert a.local_id.tolist() == b.local_id.tolist()
+        np.testing.assert_allclose(a.score, b.score, atol=0.05)

@@ -1,0 +1,151 @@
+"""Which engine serves a slot, and what is said of those that do not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fast_snow.cameras import rescale
+from fast_snow.config import Config, Da3Config, EnginesConfig, RuntimeConfig
+from fast_snow.engines.hardware import gpus
+from fast_snow.errors import ConfigError
+from fast_snow.inputs import from_recording
+from fast_snow.inputs.recording import recording_from_arrays
+from fast_snow.selection import reads, select_engines
+from fast_snow.selection.candidates import Candidate, choose
+from fast_snow.types import Frames
+
+COUNT, GRID = 3, (24, 32)
+
+
+def candidate(name: str, family: str = "", **lacking: tuple[str, ...]) -> Candidate[str]:
+    return Candidate(name=name, family=family or name, meaning="", opener=lambda: name, **lacking)
+
+
+TENSORRT = candidate("net-tensorrt", "net", missing=("needs TensorRT",), caveats=("no GPU",))
+ONNX = candidate("net-onnx", "net", caveats=("no GPU",))
+TORCH = candidate("net-torch", "net", missing=("needs weights",))
+PLAIN = candidate("plain")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "candidates", "chosen", "skipped"),
+    [
+        ("auto", [TENSORRT, ONNX, PLAIN], "plain", {"net-tensorrt": "no GPU", "net-onnx": "no GPU"}),
+        ("auto", [TORCH, PLAIN], "plain", {"net-torch": "needs weights"}),
+        ("auto", [candidate("net-torch", "net"), PLAIN], "net-torch", {}),
+        ("net", [TENSORRT, ONNX, TORCH, PLAIN], "net-onnx", {"net-tensorrt": "no GPU"}),
+        ("net", [ONNX, candidate("net-torch", "net"), PLAIN], "net-torch", {"net-onnx": "no GPU"}),
+        ("net-onnx", [TENSORRT, ONNX, PLAIN], "net-onnx", {}),
+        ("plain", [ONNX, PLAIN], "plain", {}),
+    ],
+)
+def test_the_best_that_can_run_serves(wanted: str, candidates, chosen: str, skipped: dict[str, str]):
+    choice = choose("geometry", wanted, candidates)
+    assert choice.candidate.name == chosen
+    assert {each.name: each.why for each in choice.skipped} == skipped
+
+
+def test_what_cannot_run_is_refused_with_what_it_needs():
+    with pytest.raises(ConfigError) as refused:
+        choose("geometry", "net", [TENSORRT, TORCH, PLAIN])
+    assert str(refused.value) == (
+        "--engines.geometry net-tensorrt needs TensorRT; --engines.geometry net-torch needs weights;"
+        " or choose --engines.geometry plain"
+    )
+
+
+def source(*, depth: bool = True, poses: bool = True, masks: bool = True):
+    return from_recording(
+        recording_from_arrays(
+            np.zeros((COUNT, *GRID, 3), np.uint8),
+            10.0,
+            depth=np.ones((COUNT, *GRID), np.float32) if depth else None,
+            ids=np.ones((COUNT, *GRID), np.int32) if masks else None,
+            T_world_camera=np.repeat(np.eye(4)[None], COUNT, axis=0) if poses else None,
+            intrinsics=np.array([[20.0, 0, 16], [0, 20, 12], [0, 0, 1]]),
+        ),
+        Config().sampling,
+    )
+
+
+def names(selection) -> dict[str, str]:
+    return {use.slot: use.name for use in selection.used}
+
+
+def test_what_the_input_brings_comes_first():
+    assert set(names(select_engines(source(), Config())).values()) == {"recorded"}
+    mixed = select_engines(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
+    assert names(mixed) == {"geometry": "recorded", "segmenter": "classical", "tracker": "classical"}
+    assert not mixed.used[0].skipped
+    assert {each.name for each in mixed.used[2].skipped} == {"sam3", "sam3-hf"}
+
+
+@pytest.mark.parametrize(
+    ("slot", "name", "lacking"),
+    [("geometry", "recorded", "needs poses"), ("segmenter", "recorded", "needs masks"), ("tracker", "sam3", "sam3.pt")],
+)
+def test_an_engine_that_is_asked_for_and_cannot_run(slot: str, name: str, lacking: str, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = Config(engines=EnginesConfig(**{slot: name}))
+    with pytest.raises(ConfigError, match=lacking) as refused:
+        select_engines(source(poses=False, masks=False), config)
+    assert "\n" not in str(refused.value)
+    assert f"choose --engines.{slot} classical" in str(refused.value)
+
+
+def test_a_model_that_cannot_be_told_stops_only_those_who_ask_for_it():
+    config = Config(da3=Da3Config(model_path="nowhere/unheard-of"))
+    assert names(select_engines(source(), config))["geometry"] == "recorded"
+    with pytest.raises(ConfigError, match="unheard-of does not say which variant"):
+        select_engines(source(), Config(da3=config.da3, engines=EnginesConfig(geometry="da3")))
+
+
+def test_settings_are_read_by_the_engines_they_belong_to():
+    selection = select_engines(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
+    assert reads(selection, "classical.tracker.min_resemblance")
+    assert not reads(selection, "classical.geometry.max_gap")
+    assert not reads(selection, "sam3.precision")
+    assert not reads(selection, "runtime.device")
+    assert reads(selection, "fastsam.discovery_iou_thresh")
+
+
+@pytest.mark.parametrize("geometry", ["auto", "classical"])
+def test_intrinsics_that_came_with_colour_alone_are_used(geometry: str):
+    config = Config(engines=EnginesConfig(geometry=geometry), runtime=RuntimeConfig(device="cpu"))
+    given = from_recording(
+        recording_from_arrays(
+            np.zeros((COUNT, *GRID, 3), np.uint8), 10.0, intrinsics=np.array([[64.0, 0, 15], [0, 66, 11], [0, 0, 1]])
+        ),
+        config.sampling,
+    )
+    selection = select_engines(given, config)
+    assert selection.used[0].meaning.endswith("uses the intrinsics of the input")
+    frames = Frames(
+        image=np.stack([each.image for each in given.read()]),
+        t=np.arange(COUNT, dtype=np.int32),
+        time_s=np.arange(COUNT) / 10,
+        source_frame=np.arange(COUNT),
+    )
+    with selection.engines.geometry() as engine:
+        answer = engine(frames)
+    expected = rescale(given.recording.intrinsics, GRID, answer.grid)
+    np.testing.assert_allclose(answer.intrinsics, np.tile(expected, (COUNT, 1, 1)))
+
+
+@pytest.mark.parametrize(("residency", "resident"), [("resident", True), ("phased", False)])
+def test_residency_as_asked_for(residency: str, resident: bool):
+    assert select_engines(source(), Config(runtime=RuntimeConfig(residency=residency))).resident is resident
+
+
+def test_without_a_gpu_engines_stay_loaded():
+    assert select_engines(source(), Config(runtime=RuntimeConfig(device="cpu"))).resident
+
+
+def test_gpus_are_those_of_the_driver():
+    if not Path("/proc/driver/nvidia").exists():
+        assert gpus() == ()
+    for each in gpus():
+        assert each.name
+        assert each.memory_bytes > 2**30
+        assert float(each.compute_capability) >= 3
