@@ -17,6 +17,7 @@ import fast_snow
 from bench.random_models import Models, tiny
 from fast_snow import output
 from fast_snow.cli.main import main
+from fast_snow.cli.model_options import ExportEngines
 from fast_snow.config import Config, DepthFilterConfig, EnginesConfig
 from fast_snow.inputs import open_input
 from fast_snow.presets import as_options
@@ -68,9 +69,9 @@ def test_compiled_networks_and_sam3_from_the_command_line(
     assert command("infer", video, "-o", tmp_path / "early", *settings) == 2
     assert "fast-snow export-engines --model da3 --target onnx" in capsys.readouterr().err
 
-    assert command("export-engines", "--like", video, *options(models.config)) == 0
+    assert command("export-engines", "--like", video, *as_options(models.config, ExportEngines.settings)) == 0
     assert capsys.readouterr().out.count("built") == 2
-    assert command("export-engines", "--like", video, *options(models.config)) == 0
+    assert command("export-engines", "--like", video, *as_options(models.config, ExportEngines.settings)) == 0
     assert capsys.readouterr().out.count("up to date") == 2
 
     assert command("infer", video, "-o", tmp_path / "out", *settings) == 0
@@ -106,7 +107,10 @@ def test_a_compiled_network_of_other_weights_is_refused(models: Models, video: P
     from tests.engines.fastsam.networks import write_weights
 
     config = replace(models.config, engines=EnginesConfig(compiled_path=str(tmp_path / "compiled")))
-    assert command("export-engines", "--model", "fastsam", "--like", video, *options(config)) == 0
+    assert (
+        command("export-engines", "--model", "fastsam", "--like", video, *as_options(config, ExportEngines.settings))
+        == 0
+    )
     other = write_weights(tmp_path / Path(config.fastsam.model_path).name, seed=1)
     config = replace(config, fastsam=replace(config.fastsam, model_path=str(other)))
     capsys.readouterr()

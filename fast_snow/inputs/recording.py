@@ -167,7 +167,7 @@ def recording_from_arrays(
     )
 
 
-def _intrinsics(name: str, intrinsics: Arrays | None, size: GridShape, *, needed: bool) -> Intrinsics | None:
+def _intrinsics(name: str, intrinsics: object, size: GridShape, *, needed: bool) -> Intrinsics | None:
     if intrinsics is not None:
         return camera_intrinsics(intrinsics, size, where=name)
     if needed:
