@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from fast_snow.types import Track as Track
     from fast_snow.types import TrackedFrame as TrackedFrame
 
-__version__ = version("fast-snow")
+__version__: str
 
 _MODULES = {
     "api": ("Result", "build_graph", "load", "stream"),
@@ -108,6 +108,8 @@ __all__ = sorted([*_HOME, "__version__"])
 
 
 def __getattr__(name: str) -> object:
+    if name == "__version__":
+        return version("fast-snow")
     if name in _HOME:
         return getattr(import_module(f"fast_snow.{_HOME[name]}"), name)
     raise AttributeError(f"module 'fast_snow' has no attribute {name!r}")
