@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from itertools import chain
-from typing import Any, Final
-
-import jsonschema
+from typing import TYPE_CHECKING, Any, Final
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.typed_json import short
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 _TYPES: Final[Mapping[str, frozenset[type]]] = {
     "object": frozenset({dict}),
@@ -62,6 +63,8 @@ def _refusals(
         return
     node = _resolved(node, root)
     own_rules = {name: rule for name, rule in node.items() if name not in ("properties", "items")}
+    import jsonschema  # slow to load: only where something is wrong
+
     for error in jsonschema.Draft202012Validator(own_rules).iter_errors(value):
         yield _explain(error, path)
     if isinstance(value, dict):
@@ -122,7 +125,7 @@ _KEYWORDS: Final[Mapping[str, _Check]] = {
 }
 
 
-def _explain(error: jsonschema.ValidationError, steps: Sequence[str | int]) -> str:
+def _explain(error: "ValidationError", steps: Sequence[str | int]) -> str:
     path = json_path(steps)
     wanted: Any = error.validator_value
     if error.validator == "required":
