@@ -60,8 +60,7 @@ class Result:
         """Return the first keyframe with numbered objects and the table of tracks, for notebooks."""
         if not self.keyframes:
             return self.graph._repr_html_()
-        _, data = cv2.imencode(".jpg", cv2.cvtColor(self.picture(), cv2.COLOR_RGB2BGR))
-        image = b64encode(data.tobytes()).decode("ascii")
+        image = b64encode(keyframes.encode_jpeg(self.picture(), 90)).decode("ascii")
         return f'<img src="data:image/jpeg;base64,{image}" style="max-width:100%">{self.graph._repr_html_()}'
 
     def picture(self, t: int | None = None) -> UInt8[np.ndarray, "height width 3"]:

@@ -46,11 +46,12 @@ def encode(window: Window, *, every: int, jpeg_quality: int) -> tuple[KeyframeIm
     added = slice(window.shared, None)
     image = {int(t): picture for t, picture in zip(frames.t, frames.image, strict=True)}
     return tuple(
-        KeyframeImage(path=each.path, jpeg=_jpeg(image[each.t], jpeg_quality))
+        KeyframeImage(path=each.path, jpeg=encode_jpeg(image[each.t], jpeg_quality))
         for each in keyframes(frames.t[added], frames.source_frame[added], every=every)
     )
 
 
-def _jpeg(image: np.ndarray, quality: int) -> bytes:
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """Return an RGB image as a JPEG file of a quality from 1 to 100."""
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return data.tobytes()

@@ -1,6 +1,6 @@
 """Values: they index like NumPy, join, print in one line, and a graph is a table."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -102,6 +102,16 @@ def test_the_camera_as_matrices():
         forward = [2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)]
         np.testing.assert_allclose(row[:3, 2], forward, atol=1e-7)
         np.testing.assert_allclose(row[3], [0, 0, 0, 1])
+
+
+def test_a_camera_without_a_rotation_has_a_place_alone():
+    """As in documents of the paper's form."""
+    ego = replace(small_graph().ego, quaternion_xyzw=np.array([[0, 0, 0, 0], [np.nan] * 4, [0, 0, 0, 2]], np.float32))
+    T = ego.T_world_camera
+    assert np.isnan(T[:2, :3, :3]).all()
+    np.testing.assert_allclose(T[2, :3, :3], np.eye(3))
+    np.testing.assert_allclose(T[:, :3, 3], ego.position)
+    assert ego[:0].T_world_camera.shape == (0, 4, 4)
 
 
 def test_a_graph_is_a_table_of_its_observations():

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
+from fast_snow.cameras import rays
 from fast_snow.types import ReadOnlyArrays
 
 NOISE = -1
@@ -57,8 +58,8 @@ def back_project(
     d = depth[v, u].astype(np.float64)
     usable = np.isfinite(d) & (d > 0) & (confidence[v, u] >= conf_thresh)
     u, v, d = u[usable], v[usable], d[usable]
-    in_camera = d[:, None] * (np.stack([u, v, np.ones(len(u))], axis=1) @ np.linalg.inv(intrinsics).T)
-    return Cloud(uv=np.stack([u, v], axis=1).astype(np.int64), xyz=in_camera)
+    uv = np.stack([u, v], axis=1)
+    return Cloud(uv=uv.astype(np.int64), xyz=d[:, None] * rays(uv.astype(np.float64), intrinsics))
 
 
 def cluster_points(

@@ -111,11 +111,16 @@ class Ego(Columns):
 
     @property
     def T_world_camera(self) -> Float64[np.ndarray, "n 4 4"]:
-        """Camera-to-world poses."""
+        """Camera-to-world poses; the rotation is NaN where none is known."""
         from scipy.spatial.transform import Rotation
 
         T = np.tile(np.eye(4), (len(self), 1, 1))
-        T[:, :3, :3] = Rotation.from_quat(self.quaternion_xyzw).as_matrix()
+        quaternion = self.quaternion_xyzw.astype(np.float64)
+        norm = np.linalg.norm(quaternion, axis=1)
+        known = np.isfinite(norm) & (norm > 0)
+        T[:, :3, :3] = np.nan
+        if known.any():
+            T[known, :3, :3] = Rotation.from_quat(quaternion[known]).as_matrix()
         T[:, :3, 3] = self.position
         return T
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
+from fast_snow.keyframes import encode_jpeg
 from fast_snow.types import GridShape, LabelledMasks
 from fast_snow.viewing.outlines import outlines
 
@@ -63,8 +64,7 @@ def _thumbnail(t: int, image: _Image) -> Thumbnail:
     shrink = min(1.0, MAX_SIDE / max(height, width))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return Thumbnail(t=t, jpeg=data.tobytes(), size=(size[1], size[0]))
+    return Thumbnail(t=t, jpeg=encode_jpeg(small, _JPEG_QUALITY), size=(size[1], size[0]))
 
 
 def outline_shapes(masks: Iterable[LabelledMasks], shown: Sequence[int], view: GridShape) -> list[list[dict[str, Any]]]:

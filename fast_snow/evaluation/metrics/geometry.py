@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.spatial.transform import Rotation
 
 from fast_snow.alignment import Similarity
 from fast_snow.config import DepthFilterConfig, StepConfig
@@ -42,11 +41,7 @@ def path_errors(truth: Truth, run: SystemRun) -> dict[str, float]:
 def camera_path(ego: Ego) -> Trajectory:
     """Return the camera's path of a graph, of the frames whose time is known."""
     timed = np.isfinite(ego.time_s)
-    T_world_camera = np.tile(np.eye(4), (int(timed.sum()), 1, 1))
-    if len(T_world_camera):
-        T_world_camera[:, :3, :3] = Rotation.from_quat(ego.quaternion_xyzw[timed].astype(np.float64)).as_matrix()
-        T_world_camera[:, :3, 3] = ego.position[timed]
-    return Trajectory(time_s=ego.time_s[timed], T_world_camera=T_world_camera)
+    return Trajectory(time_s=ego.time_s[timed], T_world_camera=ego[timed].T_world_camera)
 
 
 def _path(graph: SceneGraph) -> Trajectory:

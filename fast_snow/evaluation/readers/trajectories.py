@@ -14,9 +14,8 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy.spatial.transform import Rotation
 
-from fast_snow.cameras import rigid
+from fast_snow.cameras import poses, rigid
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.evaluation.ground_truth import Trajectory, TruthSource
 from fast_snow.evaluation.readers.data_files import numbered_files
@@ -61,10 +60,8 @@ def read_tum(path: Path, source: TruthSource) -> Trajectory:
         warnings.warn(
             f"{shown(path)}: time stamps taken as {unit.name}, expected seconds", FastSnowWarning, stacklevel=2
         )
-    poses = np.tile(np.eye(4), (len(table), 1, 1))
-    poses[:, :3, :3] = Rotation.from_quat(table[:, 4:]).as_matrix()
-    poses[:, :3, 3] = table[:, 1:4]
-    return Trajectory(time_s=table[:, 0] / unit.per_second - source.first_time_s, T_world_camera=poses)
+    T_world_camera = poses(table[:, 1:4], table[:, 4:])
+    return Trajectory(time_s=table[:, 0] / unit.per_second - source.first_time_s, T_world_camera=T_world_camera)
 
 
 def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:

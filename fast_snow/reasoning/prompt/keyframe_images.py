@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from fast_snow import output
 from fast_snow.api import Result
 from fast_snow.errors import InputError
+from fast_snow.keyframes import encode_jpeg
 from fast_snow.reasoning.conversation import ImagePart
 from fast_snow.types import Keyframe, LabelledMasks, SceneGraph
 from fast_snow.untrusted_images import read_rgb
@@ -97,11 +98,8 @@ def _drawn(
         raise InputError(f"{origin}: nothing for keyframe t={keyframe.t}; {_INSTEAD}")
     frame = masks[keyframe.t]
     index = np.flatnonzero(np.isin(frame.object_id, list(graph.tracks)))
-    known = LabelledMasks(t=frame.t, object_id=frame.object_id[index], masks=frame.masks[index])
-    return draw_objects(image, known)
+    return draw_objects(image, frame[index])
 
 
 def _image_part(keyframe: Keyframe, image: _Image) -> ImagePart:
-    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return ImagePart(jpeg=data.tobytes(), name=f"keyframe t={keyframe.t}")
+    return ImagePart(jpeg=encode_jpeg(image, _JPEG_QUALITY), name=f"keyframe t={keyframe.t}")

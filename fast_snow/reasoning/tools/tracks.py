@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Int64
-from scipy.spatial.transform import Rotation
 
 from fast_snow.reasoning.tools.tool_answers import ToolError, Unknowable
 from fast_snow.types import ReadOnlyArrays, SceneGraph, StepToken, Track
@@ -96,19 +95,13 @@ class ObjectTrajectory(ReadOnlyArrays):
 def cameras_of(graph: SceneGraph) -> Cameras:
     """Return the camera at every frame of a graph."""
     ego = graph.ego
-    quaternion = ego.quaternion_xyzw.astype(np.float64)
-    norm = np.linalg.norm(quaternion, axis=1)
-    known = np.isfinite(norm) & (norm > 0)
-    rotation = np.full((len(ego), 3, 3), np.nan)
-    if known.any():
-        rotation[known] = Rotation.from_quat(quaternion[known]).as_matrix()
     focal = ego.intrinsics[:, :2]
     intrinsics = np.where(np.isfinite(focal).all(1, keepdims=True) & (focal > 0).all(1, keepdims=True), 1.0, np.nan)
     return Cameras(
         t=ego.t.astype(np.int64),
         time_s=ego.time_s,
         position=ego.position.astype(np.float64),
-        R_world_camera=rotation,
+        R_world_camera=ego.T_world_camera[:, :3, :3],
         intrinsics=intrinsics * ego.intrinsics,
     )
 
