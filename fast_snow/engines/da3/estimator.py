@@ -93,11 +93,10 @@ class _Engine:
         grid = (answer["depth"].shape[1], answer["depth"].shape[2])
         T_camera_world = world_to_camera(encoding)
         if not np.isfinite(T_camera_world).all():
-            raise EngineError(
-                f"DA3: the poses of frames {span.start} to {span.stop - 1} are not finite; the weights are damaged, or"
-                " half precision does not hold their values: run in fp32 (--engines.geometry da3-torch"
-                " --runtime.device cpu)"
-            )
+            raise EngineError(_not_finite("poses", span.start, span.stop - 1))
+        unmeasured = ~np.isfinite(answer["depth"]).any(axis=(1, 2))
+        if unmeasured.any():
+            raise EngineError(_not_finite("depth", span.start + int(unmeasured.argmax()), span.stop - 1))
         self.progress("geometry: depth", span.stop, len(images))
         return Geometry(
             depth=answer["depth"],
@@ -107,6 +106,13 @@ class _Engine:
             metric=self.variant.metric,
             origin=DepthOrigin.NETWORK,
         )
+
+
+def _not_finite(what: str, first: int, last: int) -> str:
+    return (
+        f"DA3: the {what} of frames {first} to {last} are not finite; the weights are damaged, or half precision does"
+        " not hold their values: run in fp32 (--engines.geometry da3-torch --runtime.device cpu)"
+    )
 
 
 def _share(confidence: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n h w"]:

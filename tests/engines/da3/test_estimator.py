@@ -178,6 +178,18 @@ def test_poses_that_are_no_poses_are_an_error():
         estimate(Broken())
 
 
+def test_a_frame_without_any_depth_is_an_error():
+    class Overflown(RoomNetwork):
+        def __call__(self, inputs):
+            answer = super().__call__(inputs)
+            answer["depth"][0, :2] = np.inf
+            answer["depth"][4] = np.nan
+            return answer
+
+    with pytest.raises(EngineError, match="depth of frames 4 to 22 are not finite"):
+        estimate(Overflown())
+
+
 @pytest.mark.parametrize("overlap", [0, 4, 9])
 def test_chunks_that_cannot_be_aligned_are_refused(overlap):
     with pytest.raises(ConfigError, match=rf"chunk_overlap: got {overlap}, expected at least 1 and less than"):
