@@ -222,13 +222,7 @@ def steps(source: Input, selection: Selection, config: Config, *, progress: Prog
     threads.limit(config.runtime.threads)
     with resident(selection.engines) if selection.resident else nullcontext(selection.engines) as engines:
         pipeline = Pipeline(
-            perceive=lambda window, watch: perceive(
-                window,
-                engines=engines,
-                discovery_iou_thresh=config.fastsam.discovery_iou_thresh,
-                repeat_iou_thresh=config.fusion.cross_run_iou_thresh,
-                progress=watch,
-            ),
+            perceive=lambda window, watch: perceive(window, engines=engines, config=config, progress=watch),
             picture=partial(
                 keyframes.encode, every=config.output.keyframe_every, jpeg_quality=config.output.jpeg_quality
             ),

@@ -255,8 +255,11 @@ class Health(_Summed):
 
     Attributes:
         detections: of all frames; frames that windows share count in each.
+        seeds_too_small: detections that started no object, because too few of their pixels have trusted depth.
+        seeds_nested: detections that started no object, because they are a part of another.
         first_pass_prompts: objects that the tracker was asked for at a window's first frame.
         second_pass_prompts: objects that it was asked for where they were discovered later.
+        prompts_left_out: objects beyond `tracker.max_objects`.
         repeats_dropped: masklets that repeated another.
         masks_rejoined: masks of repeats in frames where the other was not seen: they went to it.
         masks: of masklets, one per frame in which a masklet is seen.
@@ -268,8 +271,11 @@ class Health(_Summed):
     """
 
     detections: int = 0
+    seeds_too_small: int = 0
+    seeds_nested: int = 0
     first_pass_prompts: int = 0
     second_pass_prompts: int = 0
+    prompts_left_out: int = 0
     repeats_dropped: int = 0
     masks_rejoined: int = 0
     masks: int = 0
