@@ -2,8 +2,6 @@
 
 from fast_snow.types import Health, SceneGraph
 
-_TRUST_REMEDY = "check the depth images and their scale, or lower depth_filter.conf_thresh"
-
 
 def doubts(graph: SceneGraph, health: Health) -> tuple[str, ...]:
     """Return the warnings that a finished run deserves, one line each."""
@@ -51,7 +49,7 @@ def _why_nothing_started(health: Health) -> str:
     if health.seeds_too_small:
         return (
             f"no tracks: {health.seeds_too_small} of {health.detections} detections have fewer than"
-            f" depth_filter.min_points pixels of trusted depth; {_TRUST_REMEDY}"
+            " depth_filter.min_points pixels; lower it, or raise the resolution of the depth"
         )
     return f"no tracks: none of {health.detections} detections started an object; raise fastsam.discovery_iou_thresh"
 
@@ -60,7 +58,7 @@ def _remedy(health: Health) -> str:
     if health.oversized_dropped > health.small_dropped:
         return "check that depths are in metres (depth_scale)"
     if _share(health) > 0.5:
-        return _TRUST_REMEDY
+        return "check the depth images and their scale, or lower depth_filter.conf_thresh"
     return "lower depth_filter.min_points"
 
 

@@ -87,7 +87,8 @@ def perceive(
         detections = checked_detections(segment(frames, geometry), n, geometry.grid)
     segmented = perf_counter()
     with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
-        started = seeds(detections, geometry, depth_filter=config.depth_filter, tracker=config.tracker)
+        min_points, nested_thresh = config.depth_filter.min_points, config.tracker.nested_thresh
+        started = seeds(detections, min_points=min_points, nested_thresh=nested_thresh)
         passes = _track_in_two_passes(tracker, frames, geometry.grid, started.detections, config)
     resolved = _joined(passes, window.index * RUNS_PER_WINDOW, config.fusion.cross_run_iou_thresh)
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)

@@ -1,4 +1,4 @@
-"""Which detections may start an object: neither those that could not be measured, nor parts of another one."""
+"""Which detections may start an object: neither those too small to be observed, nor parts of another one."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -6,11 +6,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from fast_snow.config import DepthFilterConfig, TrackerConfig
-from fast_snow.kernels.back_projection import object_statistics
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area
-from fast_snow.types import NO_SOURCE, Detections, FrameGeometry, Geometry
+from fast_snow.types import NO_SOURCE, Detections
 
 PART: Final = 0.1
 """A part takes at least this share of its object's area: a cup on a table is none, though it lies inside its mask."""
@@ -21,7 +19,7 @@ class Seeds(NamedTuple):
 
     Attributes:
         detections: per frame.
-        too_small: how many others have too few pixels of trusted depth.
+        too_small: how many others have too few pixels.
         nested: how many others are a part of one that stays.
     """
 
@@ -30,30 +28,27 @@ class Seeds(NamedTuple):
     nested: int
 
 
-def seeds(
-    detections: Sequence[Detections], geometry: Geometry, *, depth_filter: DepthFilterConfig, tracker: TrackerConfig
-) -> Seeds:
+def seeds(detections: Sequence[Detections], *, min_points: int, nested_thresh: float) -> Seeds:
     """Leave out the detections that should start no object.
 
-    A detection with fewer than `min_points` pixels of trusted depth could not be observed in its frame; if it grows
-    later it is discovered there. Of two detections of one frame of which one lies inside the other as a part of it, the
-    one with the higher product of score and root of area stays. Recorded objects all stay.
+    A detection with fewer than `min_points` pixels cannot be observed in its frame, whatever its depth; if it grows it
+    is discovered later. Of two detections of one frame of which one lies inside the other as a part of it, the one with
+    the higher product of score and root of area stays. Recorded objects all stay.
 
     Args:
         detections: of every frame of a window.
-        geometry: of the same frames.
-        depth_filter: which pixels are trusted, and how many an observation needs.
-        tracker: the overlap above which a detection is nested.
+        min_points: pixels that an observation needs.
+        nested_thresh: share of the smaller detection inside the larger above which the two are nested.
 
     Returns:
         What is left, and how many were left out for which reason.
     """
     kept: list[Detections] = []
     too_small = nested = 0
-    for i, found in enumerate(detections):
-        large = _measurable(found, geometry[i], depth_filter)
+    for found in detections:
+        large = (area(found.masks) >= min_points) | (found.source_id != NO_SOURCE)
         found = found[large]
-        whole = _without_parts(found, tracker.nested_thresh)
+        whole = _without_parts(found, nested_thresh)
         kept.append(found[whole])
         too_small += int(np.count_nonzero(~large))
         nested += int(np.count_nonzero(~whole))
@@ -69,18 +64,6 @@ def best(found: Detections, most: int) -> Int[np.ndarray, " k"]:
     """Return the indices of the best detections, in order: recorded ones go first, then by quality; 0 is no limit."""
     ranked = np.lexsort((-quality(found), found.source_id == NO_SOURCE))
     return np.sort(ranked[: most or len(found)])
-
-
-def _measurable(found: Detections, geometry: FrameGeometry, config: DepthFilterConfig) -> Bool[np.ndarray, " m"]:
-    statistics = object_statistics(
-        found.masks,
-        geometry.depth,
-        geometry.confidence,
-        geometry.intrinsics,
-        geometry.T_camera_world,
-        conf_thresh=config.conf_thresh,
-    )
-    return (statistics.count >= config.min_points) | (found.source_id != NO_SOURCE)
 
 
 def _without_parts(found: Detections, nested_thresh: float) -> Bool[np.ndarray, " m"]:

@@ -35,7 +35,7 @@ SEEN = {"detections": 9, "first_pass_prompts": 2, "second_pass_prompts": 1}
         ({"detections": 9}, "none of 9 detections started an object"),
         (
             {"detections": 9, "seeds_too_small": 9},
-            "9 of 9 detections have fewer than depth_filter.min_points pixels of trusted depth; check the depth images",
+            "9 of 9 detections have fewer than depth_filter.min_points pixels; lower it",
         ),
         (SEEN, "the tracker followed none of 3 prompted objects"),
         (

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from fast_snow.config import Config, DepthFilterConfig
+from fast_snow.config import Config
 from fast_snow.engine_answers import checked_geometry
 from fast_snow.errors import EngineError
 from fast_snow.graph import fold, start
@@ -85,7 +85,7 @@ def seen(
     return perceive(
         Window(index=0, frames=frames(COUNT), shared=0),
         engines=but(engines, **openers),
-        config=Config(depth_filter=DepthFilterConfig(min_points=1)),
+        config=Config(),
     )
 
 

@@ -5,24 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fast_snow.config import DepthFilterConfig, TrackerConfig
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.seeds import Seeds, seeds
-from fast_snow.types import Detections, Geometry
-from tests.building import GRID, Box, detections, flat_geometry
+from fast_snow.types import Detections
+from tests.building import Box, detections
 
 PERSON, SHIRT, BUTTON = (4, 2, 14, 22), (5, 6, 13, 14), (8, 8, 10, 10)
 
 
-def left(
-    found: Detections, geometry: Geometry | None = None, *, min_points: int = 1, nested: float = 0.8
-) -> tuple[Seeds, list[Box]]:
-    kept = seeds(
-        [found],
-        geometry or flat_geometry(1),
-        depth_filter=DepthFilterConfig(min_points=min_points),
-        tracker=TrackerConfig(nested_thresh=nested),
-    )
+def left(found: Detections, *, min_points: int = 1, nested: float = 0.8) -> tuple[Seeds, list[Box]]:
+    kept = seeds([found], min_points=min_points, nested_thresh=nested)
     return kept, [tuple(int(side) for side in box) for box in bounding_boxes(kept.detections[0].masks)]
 
 
@@ -59,14 +51,6 @@ def test_all_stay_at_a_threshold_of_one():
 def test_a_detection_that_could_not_be_observed_starts_no_object():
     kept, boxes = left(detections(PERSON, (20, 2, 27, 9)), min_points=50)
     assert (boxes, kept.too_small) == ([PERSON], 1)  # 49 pixels
-
-
-def test_only_pixels_of_trusted_depth_count():
-    geometry = flat_geometry(1)
-    confidence = np.ones((1, *GRID), np.float32)
-    confidence[0, :, 10:] = 0.2
-    kept, boxes = left(detections(PERSON, (20, 2, 30, 22)), replace(geometry, confidence=confidence), min_points=50)
-    assert (boxes, kept.too_small) == ([PERSON], 1)
 
 
 def test_recorded_objects_all_start():

@@ -255,7 +255,7 @@ class Health(_Summed):
 
     Attributes:
         detections: of all frames; frames that windows share count in each.
-        seeds_too_small: detections that started no object, because too few of their pixels have trusted depth.
+        seeds_too_small: detections that started no object, because they have too few pixels.
         seeds_nested: detections that started no object, because they are a part of another.
         first_pass_prompts: objects that the tracker was asked for at a window's first frame.
         second_pass_prompts: objects that it was asked for where they were discovered later.
