@@ -42,8 +42,9 @@ def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_B
         ref_view_strategy: how the frame is chosen that the others refer to, from three frames on.
 
     Yields:
-        The network: `images` (n, 3, h, w) to `depth` and `confidence` (n, h, w) and `pose` (n, 9), all float32; raw
-        confidence is 1 or more. Its answers belong to the caller.
+        The network: `images` (n, 3, h, w), and `T_camera_world` (n, 4, 4) and `intrinsics` (n, 3, 3) where they are
+        known, to `depth` and `confidence` (n, h, w) and `pose` (n, 9), all float32; raw confidence is 1 or more. Its
+        answers belong to the caller.
 
     Raises:
         ConfigError: the folder holds no such network, or weights that are damaged or another variant's.
@@ -106,15 +107,22 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def __call__(self, inputs: Arrays) -> Arrays:
-        """Return `depth`, `confidence` and `pose` of `images`; the arrays belong to the caller."""
-        images = torch.tensor(inputs["images"], device=self.device)[None]
-        output, pose = self._forward(images)
+        """Return `depth`, `confidence` and `pose` of `images`; the arrays belong to the caller.
+
+        With `T_camera_world` and `intrinsics` of the images the network is conditioned on its cameras.
+        """
+        images, *cameras = (
+            torch.tensor(inputs[name], device=self.device)[None]
+            for name in ("images", "T_camera_world", "intrinsics")
+            if name in inputs
+        )
+        output, pose = self._forward(images, *cameras)
         if "scale_factor" in output:  # nested: upstream scales the poses that it decoded, not their encoding
             pose[..., :3] *= output.scale_factor
         named = {"depth": output.depth, "confidence": output.depth_conf, "pose": pose}
         return {name: value[0].float().cpu().numpy() for name, value in named.items()}
 
-    def _forward(self, images: torch.Tensor) -> tuple[Any, torch.Tensor]:
+    def _forward(self, images: torch.Tensor, *cameras: torch.Tensor) -> tuple[Any, torch.Tensor]:
         encoded: list[torch.Tensor] = []
         decoder: Any = getattr(self.module, "da3", self.module).cam_dec
         half = self.precision != torch.float32
@@ -124,7 +132,7 @@ class TorchNetwork:
             scope.enter_context(torch.autocast(self.device.type, dtype=self.precision, enabled=half))
             scope.callback(decoder.register_forward_hook(lambda _module, _inputs, pose: encoded.append(pose)).remove)
             try:
-                output = self.module(images, ref_view_strategy=self.ref_view_strategy)
+                output = self.module(images, *cameras, ref_view_strategy=self.ref_view_strategy)
             except AssertionError as error:  # upstream's way to say that the nested variant finds no scale
                 raise EngineError(
                     f"DA3: {error}; choose another clip, or a variant without metres, like da3-large"
