@@ -1,4 +1,4 @@
-"""FastSAM as a compiled network, on whatever backend compiled it. Returned detections own their buffers."""
+"""FastSAM around its network, on whatever backend that runs. Returned detections own their buffers."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from fast_snow.types import Detections, Frames, Geometry, GridShape, ImageStack
 def open_segmenter(
     config: FastSamConfig, *, open_network: OpenNetwork, threads: int, progress: Progress = silent
 ) -> Iterator[Segmenter]:
-    """Open FastSAM on a compiled network.
+    """Open FastSAM on a network.
 
     Args:
         config: its parameters.
@@ -34,11 +34,11 @@ def open_segmenter(
         The segmenter.
     """
     with open_network() as network, ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        yield _CompiledSegmenter(config, network, pool, progress)
+        yield _FastSamSegmenter(config, network, pool, progress)
 
 
 @dataclass(frozen=True, slots=True)
-class _CompiledSegmenter:
+class _FastSamSegmenter:
     config: FastSamConfig
     network: Network
     pool: Executor
