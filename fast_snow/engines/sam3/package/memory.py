@@ -33,7 +33,7 @@ class Remembered:
     """A batch of `m` objects in one frame.
 
     Attributes:
-        spatial: spatial memory, in bf16 whatever the network's precision, as upstream; None once it cannot be used.
+        spatial: spatial memory, in the network's precision; None once it cannot be used.
         pointer: object pointers.
         score: mean over the objects of predicted IoU times presence, which decides on the use of the frame.
     """

@@ -176,4 +176,4 @@ class TrackingNetwork:
     def _stored(self, spatial: torch.Tensor, position: Sequence[torch.Tensor]) -> torch.Tensor:
         if self._memory_position is None:
             self._memory_position = position[-1][:1].clone()  # the same for all frames and objects
-        return spatial.to(torch.bfloat16)
+        return spatial.to(self._dtype)

@@ -13,8 +13,10 @@ pytest.importorskip("sam3")
 pytestmark = pytest.mark.torch
 from fast_snow.config import Sam3Config  # noqa: E402
 from fast_snow.engines.sam3.package import model, propagation  # noqa: E402
+from fast_snow.engines.sam3.package.memory import MemoryBank  # noqa: E402
 from fast_snow.engines.sam3.package.network import TrackingNetwork  # noqa: E402
 from fast_snow.engines.sam3.package.tracker import open_tracker, serving  # noqa: E402
+from fast_snow.engines.torch_runtime import devices  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.masks import decode, encode  # noqa: E402
 from fast_snow.protocols import silent  # noqa: E402
@@ -258,22 +260,29 @@ def test_open_tracker_without_weights(tmp_path):
         pass
 
 
-def test_half_precision(monkeypatch):
-    """A GPU's bf16 is computed here too; of random weights only the scores, not the masks' edges, can be compared."""
-    kinds = set()
-    encode_image = TrackingNetwork.encode
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 0.0), ("bf16", 0.05), ("fp16", 0.05)])
+def test_every_precision(precision, tolerance, monkeypatch):
+    """A GPU's precisions are computed here too; of random weights only scores, not edges of masks, can be compared."""
+    dtype = devices.precision(precision, CPU)
+    maps, memories = set(), set()
+    encode_image, remember = TrackingNetwork.encode, MemoryBank.remember
 
-    def noted(*args):
-        maps = encode_image(*args)
-        kinds.update(each.dtype for each in maps)
-        return maps
+    def encode_noted(*args):
+        found = encode_image(*args)
+        maps.update(each.dtype for each in found)
+        return found
 
-    monkeypatch.setattr(TrackingNetwork, "encode", noted)
-    with serving(TrackingNetwork(tiny_tracker(), CPU, torch.bfloat16), CONFIG) as tracker:
+    def remember_noted(bank, frame, remembered):
+        memories.add(remembered.spatial.dtype)
+        remember(bank, frame, remembered)
+
+    monkeypatch.setattr(TrackingNetwork, "encode", encode_noted)
+    monkeypatch.setattr(MemoryBank, "remember", remember_noted)
+    with serving(TrackingNetwork(tiny_tracker(), CPU, dtype), CONFIG) as tracker:
         session = tracker.start(FRAMES, GRID)
         session.add(FIRST)
         found = session.propagate()
-    assert kinds == {torch.bfloat16}
+    assert maps == memories == {dtype}
     for a, b in zip(found, usual()[0], strict=True):
         assert a.local_id.tolist() == b.local_id.tolist()
-        np.testing.assert_allclose(a.score, b.score, atol=0.05)
+        np.testing.assert_allclose(a.score, b.score, atol=tolerance)
