@@ -58,7 +58,7 @@ def carry(scene: Scene, objects: Sequence[Started], *, batch: int, tick: Callabl
     at = objects[0].prompt.frame
     maps = scene.features.of(at)
     seen = decode_prompts(scene.network, maps, [each.prompt for each in objects], scene.grid, batch=batch)
-    owner = owner_of_pixels(seen.logits, scene.network.side)
+    owner = owner_of_pixels(seen.remembered().logits, scene.network.side)
     carried = []
     for k in range(0, len(objects), batch):
         index = np.arange(k, min(k + batch, len(objects)), dtype=np.int32)
@@ -74,7 +74,8 @@ def _sweeps(
 ) -> Iterator[tuple[int, Seen]]:
     network, features = scene.network, scene.features
     of = torch.from_numpy(index).to(network.device)
-    bank = network.bank(at, remember(network, features.of(at), seen, owner, index), on_host=scene.memory_on_host)
+    prompted = remember(network, features.of(at), seen.remembered(), owner, index)
+    bank = network.bank(at, prompted, on_host=scene.memory_on_host)
     yield at, Seen(*(each[of] for each in seen))
     for reverse, frames in ((False, range(at + 1, len(features))), (True, range(at - 1, -1, -1))):
         if reverse:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int32
 from transformers import Sam3TrackerVideoInferenceSession
 
+from fast_snow.engines.sam3.presence import decoded_masks
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
 from fast_snow.engines.sam3.transformers.features import FeatureStorage
 from fast_snow.engines.sam3.transformers.images import NetworkImages, network_mask
@@ -29,7 +30,7 @@ class Answer(NamedTuple):
 
     Attributes:
         local_id: the objects' numbers in the tracking session.
-        logits: of their masks, coarse, on the device.
+        logits: of their masks, coarse, on the device; of absent objects too.
         logit: of the confidence that each is there.
     """
 
@@ -102,10 +103,12 @@ class Masklets:
         Returns:
             What the network says of each object, in the order in which they were started.
         """
-        with self._network.autocast():
-            output = self._network.module(self._session, frame_idx=t, reverse=reverse)
-        logits = [self._settle(index, t, reverse=reverse) for index in range(len(self._local_id))]
-        return Answer(self._local_id, output.pred_masks[:, 0], torch.stack(logits))
+        module = self._network.module
+        with self._network.autocast(), decoded_masks(module.mask_decoder) as decoded:  # object by object
+            output = module(self._session, frame_idx=t, reverse=reverse)
+        logit = torch.stack([self._settle(index, t, reverse=reverse) for index in range(len(self._local_id))])
+        logits = torch.where(logit[:, None, None] > 0, output.pred_masks[:, 0], torch.cat(decoded)[:, 0])
+        return Answer(self._local_id, logits, logit)
 
     def _prompt(self, prompt: Prompt, index: int, grid: GridShape) -> None:
         side, device = self._network.side, self._network.device

@@ -30,7 +30,7 @@ from tests.engines.sam3.package.scenes import (  # noqa: E402
     tiny_tracker,
 )
 
-KEEP_ALL = Sam3Config(score_threshold_detection=0.0, first_prompt="mask", features="device")
+AS_UPSTREAM = Sam3Config(score_threshold_detection=0.5, first_prompt="mask", features="device")
 
 
 class Answer(NamedTuple):
@@ -103,7 +103,7 @@ def engine(frames: Frames, prompts: Sequence[Prompt]) -> Answer:
     n = len(frames)
     inside = np.zeros((n, len(prompts), *GRID), np.bool_)
     score = np.full((n, len(prompts)), np.nan, np.float32)
-    with serving(tiny_network(), KEEP_ALL) as tracker:
+    with serving(tiny_network(), AS_UPSTREAM) as tracker:
         session = tracker.start(frames, GRID)
         session.add(prompts)
         for t, each in enumerate(session.propagate()):

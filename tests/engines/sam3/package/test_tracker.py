@@ -154,11 +154,31 @@ def test_low_scores_are_dropped():
     assert 0 < sum(map(len, expected)) < 15
 
 
-def test_an_absent_object_has_no_mask(monkeypatch):
+def with_presence(logit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the network answer with presence logits around a value."""
     last = tiny_tracker().sam_mask_decoder.pred_obj_score_head.layers[-1]
-    monkeypatch.setattr(last.bias, "data", torch.full_like(last.bias, -100.0))
-    (answer,) = track(FIRST)
+    monkeypatch.setattr(last.bias, "data", torch.full_like(last.bias, logit))
+
+
+def test_an_absent_object_has_no_mask(monkeypatch):
+    with_presence(-100.0, monkeypatch)
+    (answer,) = track(FIRST, config=Sam3Config())
     assert [len(each) for each in answer] == [0] * 5
+
+
+def test_what_is_rather_absent_is_kept_where_the_threshold_lets_it(monkeypatch):
+    """Upstream has no mask where the score is below 0.5; memory is its own whatever the threshold."""
+    with_presence(-0.5, monkeypatch)
+    every = track(FIRST)[0]
+    scores = np.concatenate([each.score for each in every])
+    assert (scores < 0.5).sum() > 5
+    assert [each.local_id.tolist() for each in every] == [[0, 1, 2]] * 5
+    for threshold in (0.35, 0.5):
+        (some,) = track(FIRST, config=replace(CONFIG, score_threshold_detection=threshold))
+        for kept, each in zip(some, every, strict=True):
+            assert kept.local_id.tolist() == each.local_id[each.score >= threshold].tolist()
+            np.testing.assert_array_equal(decode(kept.masks), decode(each.masks)[each.score >= threshold])
+    assert (scores >= 0.35).sum() > (scores >= 0.5).sum()
 
 
 def test_no_prompts_and_empty_masks():
