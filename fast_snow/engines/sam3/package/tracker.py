@@ -112,6 +112,7 @@ class _Session:
         features = Features(frames.image, network.encode, side=network.side, place=place)
         self._config, self._progress = config, work.progress
         self._scene: Scene | None = Scene(network, features, grid, config.offload_state_to_cpu)
+        self._largest_batch = config.object_batch
         self._pending: list[Started] = []
         self._added = 0
         self._runs = 0
@@ -161,11 +162,15 @@ class _Session:
         return carried
 
     def _fitting(self, scene: Scene, objects: Sequence[Started], meter: "_Meter") -> Sequence[Carried]:
+        most = min(len(objects), self._largest_batch or _that_fit(scene.network))
+
         def attempt(batch: int) -> Sequence[Carried]:
             meter.again()
-            return carry(scene, objects, batch=batch, tick=meter.tick)
+            carried = carry(scene, objects, batch=batch, tick=meter.tick)
+            if batch < most:
+                self._largest_batch = batch  # objects of the next prompt frame fit no better
+            return carried
 
-        most = min(len(objects), self._config.object_batch or _that_fit(scene.network))
         return in_smaller_pieces(attempt, most, what="SAM3: objects per batch", advice=_ADVICE)
 
     def _tracked(self, run: int, carried: Sequence[Carried], grid: GridShape) -> TrackedFrame:

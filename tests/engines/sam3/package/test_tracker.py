@@ -134,6 +134,22 @@ def test_goes_on_with_smaller_batches_where_memory_runs_out(monkeypatch):
     assert counted[-1] == ("SAM3", 5, 5)
 
 
+def test_the_batch_that_fitted_is_the_first_tried_for_the_next_prompt_frame(monkeypatch):
+    original, tried = propagation._sweeps, []
+
+    def sweeps(scene, at, seen, owner, index):
+        tried.append((at, len(index)))
+        if len(index) > 1:
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+        return original(scene, at, seen, owner, index)
+
+    monkeypatch.setattr(propagation, "_sweeps", sweeps)
+    with pytest.warns(FastSnowWarning, match="retrying with 1") as warned:
+        track([*FIRST[:2], point(3, 6, 7), point(3, 20, 17)], [point(1, 6, 7), point(1, 20, 17)])
+    assert len(warned) == 1
+    assert tried == [(0, 2), (0, 1), (0, 1), (3, 1), (3, 1), (1, 1), (1, 1)]
+
+
 def test_masks_become_the_configured_prompt():
     given, kinds = [mask(0, 2, 2, 12, 14)], ("box", "point", "mask")
     answers = {kind: track(given, config=replace(CONFIG, first_prompt=kind))[0] for kind in kinds}
