@@ -1,7 +1,6 @@
 """The tracker of the package `sam3`, with weights from its official checkpoint."""
 
 import pickle
-import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from fast_snow.engines.sam3.package.workarounds import (
     import_builder,
     parameters_without_values,
 )
-from fast_snow.errors import ConfigError, FastSnowWarning, InputError
+from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
+from fast_snow.errors import ConfigError, InputError
 from fast_snow.weights import damage, on_disk
 from fast_snow.weights.integrity import require_cheap
 
@@ -85,9 +85,7 @@ def with_weights(tracker: UpstreamTracker, tensors: Mapping[str, torch.Tensor], 
     if wrong:
         first = wrong[0].split()[0]
         raise InputError(f"{source}: {_some(wrong)} of other shapes, expected {expected[first]}; {_ADVICE}")
-    unknown = sorted(set(tensors) - set(state))
-    if unknown:
-        warnings.warn(f"{source}: {_some(unknown)} not part of a SAM3 tracker: ignored", FastSnowWarning, stacklevel=2)
+    warn_of_unknown(set(tensors) - set(state), source, "a SAM3 tracker")
     loaded = {name: tensors[name].to(state[name].dtype) for name in expected}
     tracker.load_state_dict(loaded, strict=False, assign=True)
     return tracker

@@ -118,7 +118,7 @@ def test_a_missing_tensor(tmp_path, tiny):
 
 def test_a_tensor_too_many_is_named_and_ignored(tmp_path, tiny):
     write(tmp_path / "sam3.pt", official(tiny_tracker()) | {"tracker.added": torch.zeros(2)})
-    with pytest.warns(FastSnowWarning, match=r"sam3\.pt: added not part of a SAM3 tracker: ignored"):
+    with pytest.warns(FastSnowWarning, match=r"sam3\.pt: 1 tensor is not part of a SAM3 tracker, like added: ignored"):
         assert_loaded(tmp_path)
 
 
