@@ -15,7 +15,7 @@ from fast_snow.config import FastSamConfig
 from fast_snow.engines.compiled.network import Arrays
 from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES
 from fast_snow.engines.fastsam.preprocessing import IMAGES, STRIDE
-from fast_snow.engines.fastsam.torch_network import OUTPUTS, FastSamOutputs, TorchNetwork, in_half
+from fast_snow.engines.fastsam.torch_network import OUTPUTS, FastSamNetwork, FastSamOutputs, in_half
 from fast_snow.engines.fastsam.weights import load
 from fast_snow.errors import ConfigError
 from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile
@@ -74,7 +74,7 @@ def prepare(weights: Path, *, precision: str, config: FastSamConfig, frame: Grid
         packages={name: version(name) for name in ("torch", "ultralytics", "onnx")},
     )
     return Exportable(
-        spec=spec, write=_Writer(written), reference=TorchNetwork(exact, torch.device("cpu")), sample=_Sample(frame)
+        spec=spec, write=_Writer(written), reference=FastSamNetwork(exact, torch.device("cpu")), sample=_Sample(frame)
     )
 
 

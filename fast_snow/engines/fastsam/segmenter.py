@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from fast_snow.config import FastSamConfig
 from fast_snow.engines.compiled.network import Arrays, Network, OpenNetwork
-from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES, Answer, detections
+from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES, NetworkOutput, detections
 from fast_snow.engines.fastsam.preprocessing import IMAGES, to_network
 from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.protocols import Progress, Segmenter, silent
@@ -78,8 +78,8 @@ class _FastSamSegmenter:
             self.progress("FastSAM", done, count)
 
 
-def _answer(outputs: Arrays, index: int) -> Answer:
+def _answer(outputs: Arrays, index: int) -> NetworkOutput:
     boxes, scores, coefficients, prototypes = (
         outputs[name][index].astype(np.float32, copy=False) for name in (BOXES, SCORES, COEFFICIENTS, PROTOTYPES)
     )
-    return Answer(boxes=boxes, scores=scores, coefficients=coefficients, prototypes=prototypes)
+    return NetworkOutput(boxes=boxes, scores=scores, coefficients=coefficients, prototypes=prototypes)

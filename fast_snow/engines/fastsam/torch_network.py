@@ -48,7 +48,7 @@ def open_network(path: Path, *, device: str, threads: int = 0) -> Iterator[Netwo
     del exact
     torch.set_num_threads(threads or before)
     try:
-        yield TorchNetwork(module, place)
+        yield FastSamNetwork(module, place)
     finally:
         torch.set_num_threads(before)
         module.to("meta")
@@ -56,7 +56,7 @@ def open_network(path: Path, *, device: str, threads: int = 0) -> Iterator[Netwo
 
 
 @dataclass(frozen=True, slots=True)
-class TorchNetwork:
+class FastSamNetwork:
     """A forward pass on named arrays.
 
     Attributes:

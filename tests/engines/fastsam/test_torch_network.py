@@ -16,7 +16,7 @@ pytestmark = pytest.mark.torch
 from fast_snow.config import FastSamConfig  # noqa: E402
 from fast_snow.engines.fastsam.preprocessing import IMAGES, to_network  # noqa: E402
 from fast_snow.engines.fastsam.segmenter import open_segmenter  # noqa: E402
-from fast_snow.engines.fastsam.torch_network import FastSamOutputs, TorchNetwork, in_half, open_network  # noqa: E402
+from fast_snow.engines.fastsam.torch_network import FastSamNetwork, FastSamOutputs, in_half, open_network  # noqa: E402
 from fast_snow.engines.fastsam.weights import load  # noqa: E402
 from fast_snow.errors import ConfigError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.mask_measures import area, bounding_boxes  # noqa: E402
@@ -113,7 +113,7 @@ def test_half_precision_decodes_in_fp32(weights: Path) -> None:
     with ThreadPoolExecutor(1) as pool:
         images = to_network(drawn(2, 96, 160), 160, pool)
     exact = FastSamOutputs(load(weights).network)
-    expected, found = (TorchNetwork(each, torch.device("cpu"))({IMAGES: images}) for each in (exact, in_half(exact)))
+    expected, found = (FastSamNetwork(each, torch.device("cpu"))({IMAGES: images}) for each in (exact, in_half(exact)))
     for name, tolerance in (("scores", 1e-3), ("boxes", 0.1), ("coefficients", 0.02), ("prototypes", 0.02)):
         assert found[name].dtype == np.float32
         assert 0 < np.median(np.abs(found[name] - expected[name])) < tolerance, name

@@ -63,7 +63,7 @@ class Features:
             self.store = _what_fits(sum(each.nbytes for each in maps) * len(self), self._place.device)
         if self.store == "recompute":
             self._kept.clear()  # the last frame stays: prompt, memory and the first step may all ask for it
-        self._kept[frame] = [to_host(each, self._place.device) for each in maps] if self.store == "host" else maps
+        self._kept[frame] = [to_pinned(each, self._place.device) for each in maps] if self.store == "host" else maps
         return maps
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class _Frames:
         return transforms.resize(channels_first, [self._side, self._side], antialias=True)
 
 
-def to_host(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+def to_pinned(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Copy a tensor of a GPU to pinned host memory without waiting; later work on the GPU's stream sees it whole."""
     if device.type != "cuda":
         return tensor

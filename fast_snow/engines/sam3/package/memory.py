@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from fast_snow.engines.sam3.package.features import to_host
+from fast_snow.engines.sam3.package.features import to_pinned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,7 @@ class MemoryBank:
         if not self._on_host or remembered.spatial is None:
             return remembered
         return Remembered(
-            spatial=to_host(remembered.spatial, self._device), pointer=remembered.pointer, score=remembered.score
+            spatial=to_pinned(remembered.spatial, self._device), pointer=remembered.pointer, score=remembered.score
         )
 
     def _entry(self, remembered: Remembered) -> dict[str, Any]:

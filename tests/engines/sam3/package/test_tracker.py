@@ -233,12 +233,12 @@ def test_what_is_closed_cannot_be_used():
         session.close()
         session.close()
         for use in (session.propagate, lambda: session.add([])):
-            with pytest.raises(EngineError, match="this session is closed"):
+            with pytest.raises(EngineError, match="session was used after it was closed"):
                 use()
         open_session = tracker.start(FRAMES, GRID)
-    with pytest.raises(EngineError, match="this session is closed"):
+    with pytest.raises(EngineError, match="session was used after it was closed"):
         open_session.propagate()
-    with pytest.raises(EngineError, match="this tracker is closed"):
+    with pytest.raises(EngineError, match="tracker was used after it was closed"):
         tracker.start(FRAMES, GRID)
 
 
