@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from fast_snow.engines.sam3.package.features import to_pinned
+from fast_snow.engines.sam3.features import to_pinned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

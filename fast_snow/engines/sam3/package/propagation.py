@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from jaxtyping import Int32
 
-from fast_snow.engines.sam3.package.features import Features
+from fast_snow.engines.sam3.features import Features
 from fast_snow.engines.sam3.package.network import Seen, TrackingNetwork
 from fast_snow.engines.sam3.package.prompted import decode_prompts, owner_of_pixels, remember
 from fast_snow.engines.sam3.session import FrameMasks, Started

@@ -12,8 +12,9 @@ from operator import attrgetter
 
 from fast_snow.config import Sam3Config
 from fast_snow.engines.out_of_memory import in_smaller_pieces
+from fast_snow.engines.sam3.features import Features, KeptFeatures
+from fast_snow.engines.sam3.images import network_images
 from fast_snow.engines.sam3.package import model
-from fast_snow.engines.sam3.package.features import FeaturePlace, Features
 from fast_snow.engines.sam3.package.network import TrackingNetwork
 from fast_snow.engines.sam3.package.propagation import Carried, Scene, propagate
 from fast_snow.engines.sam3.session import FrameMasks, Started, tracking
@@ -76,9 +77,10 @@ class _Window:
     def __init__(
         self, network: TrackingNetwork, config: Sam3Config, progress: Progress, frames: Frames, grid: GridShape
     ) -> None:
-        place = FeaturePlace(device=network.device, store=config.features, frames_on_host=config.offload_video_to_cpu)
-        features = Features(frames.image, network.encode, side=network.side, place=place)
-        self._scene = Scene(network, features, grid, config.offload_state_to_cpu)
+        device, on_host = network.device, config.offload_video_to_cpu
+        images = network_images(frames.image, side=network.side, device=device, on_host=on_host)
+        kept = KeptFeatures(config.features, frames=len(frames), device=device)
+        self._scene = Scene(network, Features(images, network.encode, kept), grid, config.offload_state_to_cpu)
         self._largest_batch = config.object_batch
         self._progress = progress
 

@@ -9,11 +9,11 @@ import torch
 from jaxtyping import Float, Int32
 from transformers import Sam3TrackerVideoInferenceSession
 
+from fast_snow.engines.sam3.images import NetworkImages, network_mask
 from fast_snow.engines.sam3.presence import decoded_masks
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
 from fast_snow.engines.sam3.session import Started
-from fast_snow.engines.sam3.transformers.features import FeatureStorage
-from fast_snow.engines.sam3.transformers.images import NetworkImages, network_mask
+from fast_snow.engines.sam3.transformers.features import FeatureCache
 from fast_snow.types import BoxPrompt, GridShape, PointPrompt, Prompt
 
 _HOST: Final = torch.device("cpu")
@@ -71,7 +71,7 @@ class Masklets:
         self,
         network: TransformersNetwork,
         images: NetworkImages,
-        features: FeatureStorage,
+        features: FeatureCache,
         started: Sequence[Started],
         grid: GridShape,
     ) -> None:
@@ -155,7 +155,7 @@ class Masklets:
         return past > t - reach or past < self.start + reach
 
 
-def _session(network: TransformersNetwork, images: NetworkImages, features: FeatureStorage) -> Any:  # noqa: ANN401 (partly typed)
+def _session(network: TransformersNetwork, images: NetworkImages, features: FeatureCache) -> Any:  # noqa: ANN401 (partly typed)
     session: Any = Sam3TrackerVideoInferenceSession(
         inference_device=network.device,
         inference_state_device=network.device,

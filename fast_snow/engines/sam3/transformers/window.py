@@ -11,9 +11,10 @@ import torch
 
 from fast_snow.config import Sam3Config
 from fast_snow.engines.out_of_memory import in_smaller_pieces
+from fast_snow.engines.sam3.features import KeptFeatures
+from fast_snow.engines.sam3.images import network_images
 from fast_snow.engines.sam3.session import FrameMasks, Started
-from fast_snow.engines.sam3.transformers.features import FeatureStorage
-from fast_snow.engines.sam3.transformers.images import network_images
+from fast_snow.engines.sam3.transformers.features import FeatureCache
 from fast_snow.engines.sam3.transformers.masklets import Masklets, ObjectLogits, TransformersNetwork
 from fast_snow.engines.torch_runtime import mask_runs, memory
 from fast_snow.protocols import Progress
@@ -35,7 +36,7 @@ class TransformersWindow:
         self._images = network_images(
             frames.image, side=network.side, device=network.device, on_host=config.offload_video_to_cpu
         )
-        self._features = FeatureStorage(config.features, frames=len(frames), device=network.device)
+        self._features = FeatureCache(KeptFeatures(config.features, frames=len(frames), device=network.device))
         self._grid = grid
 
     def follow(self, objects: Sequence[Started]) -> Sequence[Sequence[FrameMasks]]:

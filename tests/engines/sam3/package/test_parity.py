@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
 pytestmark = pytest.mark.torch
 from fast_snow.config import Sam3Config  # noqa: E402
-from fast_snow.engines.sam3.package.features import FeaturePlace, Features  # noqa: E402
+from fast_snow.engines.sam3.images import network_images  # noqa: E402
 from fast_snow.engines.sam3.package.tracker import serving  # noqa: E402
 from fast_snow.engines.sam3.package.workarounds import on_device  # noqa: E402
 from fast_snow.kernels.masks import decode  # noqa: E402
@@ -70,17 +70,8 @@ def upstream(frames: Frames, prompts: Sequence[Prompt]) -> Answer:
 
 
 def _images(frames: Frames) -> Any:
-    seen: list[Any] = []
-
-    def note(image: Any) -> Any:
-        seen.append(image[0])
-        return [image]
-
-    place = FeaturePlace(device=CPU, store="recompute", frames_on_host=True)
-    features = Features(frames.image, note, side=SIDE, place=place)
-    for t in range(len(frames)):
-        features.of(t)
-    return torch.stack(seen)
+    prepared = network_images(frames.image, side=SIDE, device=CPU, on_host=True)
+    return torch.stack([prepared[t] for t in range(len(frames))])
 
 
 def _add(tracker: Any, state: Any, i: int, prompt: Prompt) -> None:
