@@ -15,6 +15,7 @@ from fast_snow.engines.compiled.network import Arrays, Network
 from fast_snow.engines.da3.quiet_import import MODEL_REGISTRY, create_object, load_config, logger
 from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.engines.torch_runtime import devices, memory
+from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
 from fast_snow.errors import ConfigError, EngineError
 from fast_snow.weights import damage, named
 
@@ -158,7 +159,7 @@ def _read(path: Path, variant: Variant) -> Mapping[str, torch.Tensor]:
 
 
 def _fill(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], folder: Path, variant: Variant) -> None:
-    """Load weights strictly; only the parts that are not built may be left over."""
+    """Load weights, all that the network has; what it does not have is named, but for the parts that are not built."""
     branch = "da3." if variant.nested else ""
     unused = tuple(f"{branch}{each}." for each in _UNUSED)
     held = {name.removeprefix("model."): value for name, value in weights.items()}
@@ -167,13 +168,14 @@ def _fill(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], folder: 
     missing = sorted(name for name in wanted if id(wanted[name]) not in given)
     foreign = sorted(name for name in held.keys() - wanted.keys() if not name.startswith(unused))
     misshapen = sorted(name for name in wanted.keys() & held.keys() if wanted[name].shape != held[name].shape)
-    if missing or foreign or misshapen:
-        example = (missing + foreign + misshapen)[0]
+    if missing or misshapen:
+        example = (missing + misshapen)[0]
         raise ConfigError(
             f"da3.model_path: {folder / _WEIGHTS} does not fit {variant.name}: {len(missing)} tensors are missing,"
             f" {len(foreign)} unknown and {len(misshapen)} of another shape, like {example}; run"
             f" fast-snow fetch-models {variant.name}, or name the variant that it is in config.json"
         )
+    warn_of_unknown(foreign, folder / _WEIGHTS, variant.name)
     # not strict: of tensors that the network shares (the heads' normalisation), a file holds one
     filling = {name: held[name].float() for name in wanted.keys() & held.keys()}
     module.load_state_dict(filling, strict=False, assign=True)

@@ -17,7 +17,7 @@ from fast_snow.engines.da3.estimator import intrinsics, world_to_camera  # noqa:
 from fast_snow.engines.da3.known_cameras import conditioning, known_cameras  # noqa: E402
 from fast_snow.engines.da3.preprocessing import preprocess  # noqa: E402
 from fast_snow.engines.da3.torch_network import FIRST, load, open_network  # noqa: E402
-from fast_snow.errors import ConfigError, EngineError  # noqa: E402
+from fast_snow.errors import ConfigError, EngineError, FastSnowWarning  # noqa: E402
 from fast_snow.types import GeometryPrior  # noqa: E402
 from tests.engines.da3.tiny import save_random, tiny_variants  # noqa: E402
 
@@ -149,6 +149,16 @@ def test_parts_that_are_not_built_may_be_left_over(folders, tmp_path):
     weights = load_file(folder / "model.safetensors")
     save_file(weights | {"model.gs_head.scratch.weight": torch.zeros(1)}, folder / "model.safetensors")
     load(folder)
+
+
+def test_tensors_too_many_are_named_and_ignored(folders, tmp_path):
+    folder = _copy(folders["da3-small"], tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        weights | {"model.added.a": torch.zeros(1), "model.added.b": torch.zeros(1)}, folder / "model.safetensors"
+    )
+    with pytest.warns(FastSnowWarning, match="2 tensors are not part of da3-small, like added.a: ignored"):
+        load(folder)
 
 
 def test_weights_that_were_saved_in_half_precision_compute_in_fp32(folders, tmp_path):

@@ -2,6 +2,9 @@ import logging
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +14,28 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("ultralytics")
 pytestmark = pytest.mark.torch
 from fast_snow.config import FastSamConfig  # noqa: E402
-from fast_snow.engines.fastsam import torch_segmenter  # noqa: E402
+from fast_snow.engines.fastsam.preprocessing import IMAGES, to_network  # noqa: E402
+from fast_snow.engines.fastsam.segmenter import open_segmenter  # noqa: E402
+from fast_snow.engines.fastsam.torch_network import FastSamNetwork, FastSamOutputs, in_half, open_network  # noqa: E402
+from fast_snow.engines.fastsam.weights import load  # noqa: E402
 from fast_snow.errors import ConfigError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.mask_measures import area, bounding_boxes  # noqa: E402
 from fast_snow.kernels.masks import decode  # noqa: E402
+from fast_snow.protocols import Progress, Segmenter, silent  # noqa: E402
 from tests.engines.fastsam.scenes import drawn, frames_of, geometry_on  # noqa: E402
 
 SCRIPT = """
 import sys
+from functools import partial
+from pathlib import Path
 from fast_snow.config import FastSamConfig
-from fast_snow.engines.fastsam.torch_segmenter import open_segmenter
+from fast_snow.engines.fastsam.segmenter import open_segmenter
+from fast_snow.engines.fastsam.torch_network import open_network
 from tests.engines.fastsam.scenes import drawn, frames_of, geometry_on
 
 config = FastSamConfig(model_path=sys.argv[1], imgsz=64, conf_threshold=0.3, max_det=4)
-with open_segmenter(config, device="cpu") as segment:
+opener = partial(open_network, Path(config.model_path), device="cpu")
+with open_segmenter(config, open_network=opener, threads=1) as segment:
     assert len(segment(frames_of(drawn(1, 48, 64)), geometry_on((48, 64), 1))) == 1
 from PIL import Image
 assert Image.open.__module__ == "PIL.Image", "ultralytics opens images, and may install packages"
@@ -35,12 +46,17 @@ def settings(weights: Path, **changes: object) -> FastSamConfig:
     return FastSamConfig(model_path=str(weights), imgsz=128, conf_threshold=0.5, max_det=8, **changes)
 
 
+def opened(
+    config: FastSamConfig, *, device: str = "cpu", threads: int = 0, progress: Progress = silent
+) -> AbstractContextManager[Segmenter]:
+    opener = partial(open_network, Path(config.model_path), device=device, threads=threads)
+    return open_segmenter(config, open_network=opener, threads=1, progress=progress)
+
+
 def test_detections_keep_their_promises(weights: Path) -> None:
     images, grid = drawn(3, 72, 128), (42, 70)
     told: list[tuple[str, int, int]] = []
-    with torch_segmenter.open_segmenter(
-        settings(weights, batch_size=2), device="cpu", progress=lambda *each: told.append(each)
-    ) as segment:
+    with opened(settings(weights, batch_size=2), progress=lambda *each: told.append(each)) as segment:
         found = segment(frames_of(images), geometry_on(grid, 3))
     assert told == [("FastSAM", 1, 3), ("FastSAM", 2, 3), ("FastSAM", 3, 3)]
     assert len(found) == 3
@@ -58,7 +74,7 @@ def test_detections_keep_their_promises(weights: Path) -> None:
 
 def test_a_frame_without_objects(weights: Path) -> None:
     config = FastSamConfig(model_path=str(weights), imgsz=64, conf_threshold=1.0)
-    with torch_segmenter.open_segmenter(config, device="cpu") as segment:
+    with opened(config) as segment:
         (found,) = segment(frames_of(drawn(1, 48, 64)), geometry_on((24, 32), 1))
     assert len(found) == 0
     assert decode(found.masks).shape == (0, 24, 32)
@@ -66,7 +82,7 @@ def test_a_frame_without_objects(weights: Path) -> None:
 
 def test_batches_shrink_where_memory_does_not_suffice(weights: Path) -> None:
     images = drawn(4, 48, 64)
-    with torch_segmenter.open_segmenter(settings(weights, batch_size=4), device="cpu") as segment:
+    with opened(settings(weights, batch_size=4)) as segment:
         expected = segment(frames_of(images), geometry_on((48, 64), 4))
 
         def only_two(_: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
@@ -85,11 +101,23 @@ def test_batches_shrink_where_memory_does_not_suffice(weights: Path) -> None:
 
 def test_leaving_frees_the_network_and_restores_threads(weights: Path) -> None:
     before = torch.get_num_threads()
-    with torch_segmenter.open_segmenter(settings(weights), device="cpu", threads=before + 1) as segment:
+    with opened(settings(weights), threads=before + 1) as segment:
         assert torch.get_num_threads() == before + 1
-        assert segment.predict.model is not None
+        assert {each.device.type for each in segment.network.module.parameters()} == {"cpu"}
     assert torch.get_num_threads() == before
-    assert segment.predict.model is None
+    assert {each.device.type for each in segment.network.module.parameters()} == {"meta"}
+
+
+def test_half_precision_decodes_in_fp32(weights: Path) -> None:
+    """What a GPU computes, here: convolutions in fp16, boxes in fp32."""
+    with ThreadPoolExecutor(1) as pool:
+        images = to_network(drawn(2, 96, 160), 160, pool)
+    exact = FastSamOutputs(load(weights).network)
+    expected, found = (FastSamNetwork(each, torch.device("cpu"))({IMAGES: images}) for each in (exact, in_half(exact)))
+    for name, tolerance in (("scores", 1e-3), ("boxes", 0.1), ("coefficients", 0.02), ("prototypes", 0.02)):
+        assert found[name].dtype == np.float32
+        assert 0 < np.median(np.abs(found[name] - expected[name])) < tolerance, name
+    assert (found["boxes"] != found["boxes"].astype(np.float16)).mean() > 0.9
 
 
 def test_nothing_is_written_where_the_user_lives(weights: Path, tmp_path: Path) -> None:
@@ -110,7 +138,7 @@ def test_nothing_is_written_where_the_user_lives(weights: Path, tmp_path: Path) 
 
 
 def test_ultralytics_stays_quiet(weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with torch_segmenter.open_segmenter(settings(weights), device="cpu") as segment:
+    with opened(settings(weights)) as segment:
         segment(frames_of(drawn(1, 48, 64)), geometry_on((48, 64), 1))
     assert capsys.readouterr() == ("", "")
     assert logging.getLogger("ultralytics").level == logging.ERROR
@@ -119,9 +147,9 @@ def test_ultralytics_stays_quiet(weights: Path, capsys: pytest.CaptureFixture[st
 def test_mistakes_are_named(weights: Path, tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match=r"runtime\.device"),
-        torch_segmenter.open_segmenter(settings(weights), device="tpu"),
+        opened(settings(weights), device="tpu"),
     ):
         pass
     missing = settings(tmp_path / "FastSAM-s.pt")
-    with pytest.raises(InputError, match="fetch-models"), torch_segmenter.open_segmenter(missing, device="cpu"):
+    with pytest.raises(InputError, match="fetch-models"), opened(missing):
         pass

@@ -1,4 +1,4 @@
-"""FastSAM as a compiled network, on whatever backend compiled it. Returned detections own their buffers."""
+"""FastSAM around its network, on whatever backend that runs. Returned detections own their buffers."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from fast_snow.config import FastSamConfig
 from fast_snow.engines.compiled.network import Arrays, Network, OpenNetwork
-from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES, Answer, detections
+from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES, NetworkOutput, detections
 from fast_snow.engines.fastsam.preprocessing import IMAGES, to_network
 from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.protocols import Progress, Segmenter, silent
@@ -22,7 +22,7 @@ from fast_snow.types import Detections, Frames, Geometry, GridShape, ImageStack
 def open_segmenter(
     config: FastSamConfig, *, open_network: OpenNetwork, threads: int, progress: Progress = silent
 ) -> Iterator[Segmenter]:
-    """Open FastSAM on a compiled network.
+    """Open FastSAM on a network.
 
     Args:
         config: its parameters.
@@ -34,11 +34,11 @@ def open_segmenter(
         The segmenter.
     """
     with open_network() as network, ThreadPoolExecutor(threads or os.cpu_count()) as pool:
-        yield _CompiledSegmenter(config, network, pool, progress)
+        yield _FastSamSegmenter(config, network, pool, progress)
 
 
 @dataclass(frozen=True, slots=True)
-class _CompiledSegmenter:
+class _FastSamSegmenter:
     config: FastSamConfig
     network: Network
     pool: Executor
@@ -78,8 +78,8 @@ class _CompiledSegmenter:
             self.progress("FastSAM", done, count)
 
 
-def _answer(outputs: Arrays, index: int) -> Answer:
+def _answer(outputs: Arrays, index: int) -> NetworkOutput:
     boxes, scores, coefficients, prototypes = (
         outputs[name][index].astype(np.float32, copy=False) for name in (BOXES, SCORES, COEFFICIENTS, PROTOTYPES)
     )
-    return Answer(boxes=boxes, scores=scores, coefficients=coefficients, prototypes=prototypes)
+    return NetworkOutput(boxes=boxes, scores=scores, coefficients=coefficients, prototypes=prototypes)

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -15,14 +15,17 @@ pytestmark = pytest.mark.torch
 from fast_snow.config import FastSamConfig  # noqa: E402
 from fast_snow.engines.compiled.network import Arrays  # noqa: E402
 from fast_snow.engines.compiled.onnx_runtime import open_network  # noqa: E402
-from fast_snow.engines.fastsam import compiled, torch_segmenter  # noqa: E402
+from fast_snow.engines.fastsam import torch_network  # noqa: E402
 from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES  # noqa: E402
 from fast_snow.engines.fastsam.preprocessing import IMAGES  # noqa: E402
+from fast_snow.engines.fastsam.segmenter import open_segmenter  # noqa: E402
 from fast_snow.errors import FastSnowWarning  # noqa: E402
 from fast_snow.export.fastsam import prepare  # noqa: E402
 from fast_snow.kernels.masks import decode  # noqa: E402
+from fast_snow.protocols import Segmenter  # noqa: E402
 from fast_snow.types import Detections  # noqa: E402
 from tests.engines.fastsam.networks import UltralyticsNetwork  # noqa: E402
+from tests.engines.fastsam.predictor import by_ultralytics  # noqa: E402
 from tests.engines.fastsam.scenes import drawn, frames_of, geometry_on  # noqa: E402
 
 BATCH = 2
@@ -41,9 +44,9 @@ def onnx_file(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def by_ultralytics(images: np.ndarray, config: FastSamConfig, grid: tuple[int, int]) -> list[Detections]:
-    with torch_segmenter.open_segmenter(config, device="cpu") as segment:
-        return list(segment(frames_of(images), geometry_on(grid, len(images))))
+def in_torch(weights: Path, config: FastSamConfig, threads: int = 1) -> AbstractContextManager[Segmenter]:
+    opener = partial(torch_network.open_network, weights, device="cpu")
+    return open_segmenter(config, open_network=opener, threads=threads)
 
 
 def assert_substantial(found: Detections) -> None:
@@ -81,8 +84,7 @@ def views(images: np.ndarray) -> dict[str, np.ndarray]:
 def test_equals_ultralytics_on_real_frames(weights: Path, clips: Path, view: str) -> None:
     images, config = views(real_frames(clips))[view], settings(weights)
     grid = images.shape[1:3]
-    opener = partial(nullcontext, UltralyticsNetwork(weights))
-    with compiled.open_segmenter(config, open_network=opener, threads=2) as segment:
+    with in_torch(weights, config, threads=2) as segment:
         ours = segment(frames_of(images), geometry_on(grid, len(images)))
     for found, expected in zip(ours, by_ultralytics(images, config, grid), strict=True):
         assert_substantial(found)
@@ -107,7 +109,7 @@ def test_onnx_agrees_with_ultralytics(weights: Path, onnx_file: Path) -> None:
             return answer
 
         opener = partial(nullcontext, compared)
-        with compiled.open_segmenter(config, open_network=opener, threads=2) as segment:
+        with open_segmenter(config, open_network=opener, threads=2) as segment:
             for found in segment(frames_of(images), geometry_on((90, 160), 3)):
                 assert_substantial(found)
     assert asked == 3
@@ -118,7 +120,7 @@ def test_frames_do_not_depend_on_their_batch(weights: Path) -> None:
     told: list[tuple[str, int, int]] = []
     opener = partial(nullcontext, UltralyticsNetwork(weights))
     progress = lambda what, done, total: told.append((what, done, total))  # noqa: E731
-    with compiled.open_segmenter(config, open_network=opener, threads=1, progress=progress) as segment:
+    with open_segmenter(config, open_network=opener, threads=1, progress=progress) as segment:
         together = segment(frames_of(images), geometry_on((96, 160), 3))
         assert told == [("FastSAM", 1, 3), ("FastSAM", 2, 3), ("FastSAM", 3, 3)]
         for image, found in zip(images, together, strict=True):
@@ -127,10 +129,9 @@ def test_frames_do_not_depend_on_their_batch(weights: Path) -> None:
             np.testing.assert_allclose(alone.score, found.score, rtol=0, atol=1e-4)
 
 
-def test_the_torch_engine_agrees_on_a_coarser_grid(weights: Path) -> None:
+def test_equals_ultralytics_on_a_coarser_grid(weights: Path) -> None:
     images, config, grid = drawn(2, 90, 160), settings(weights), (70, 126)
-    opener = partial(nullcontext, UltralyticsNetwork(weights))
-    with compiled.open_segmenter(config, open_network=opener, threads=1) as segment:
+    with in_torch(weights, config) as segment:
         ours = segment(frames_of(images), geometry_on(grid, 2))
     for found, expected in zip(ours, by_ultralytics(images, config, grid), strict=True):
         np.testing.assert_array_equal(found.score, expected.score)
@@ -143,9 +144,9 @@ def test_needs_neither_torch_nor_ultralytics() -> None:
     script = """
 import sys
 import numpy as np
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from fast_snow.config import FastSamConfig
-from fast_snow.engines.fastsam.compiled import open_segmenter
+from fast_snow.engines.fastsam.segmenter import open_segmenter
 from tests.engines.fastsam.scenes import drawn, frames_of, geometry_on
 
 def network(inputs):
@@ -179,7 +180,7 @@ def test_where_memory_runs_out_batches_are_halved(weights: Path):
 
     config = settings(weights)
     roomy, narrow = (
-        partial(compiled.open_segmenter, config, open_network=lambda each=each: nullcontext(each), threads=1)
+        partial(open_segmenter, config, open_network=lambda each=each: nullcontext(each), threads=1)
         for each in (network, cramped)
     )
     with roomy() as segment:

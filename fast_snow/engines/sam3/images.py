@@ -18,8 +18,8 @@ _MIDDLE: Final = 127.5
 class NetworkImages:
     """The frames of a window, brought to the network's input one by one when they are asked for.
 
-    Stands where transformers keeps its frames: at 1008 pixels a prepared frame takes 12 MB, as decoded it is there
-    already.
+    At 1008 pixels a prepared frame takes 12 MB, as decoded it is in memory already; transformers keeps its frames in
+    these too.
 
     Attributes:
         levels: decoded frames, where they wait.

@@ -6,16 +6,17 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")
 pytestmark = pytest.mark.torch
-from fast_snow.engines.sam3.package import features as module  # noqa: E402
-from fast_snow.engines.sam3.package.features import FeaturePlace, Features  # noqa: E402
+from fast_snow.engines.sam3 import features as module  # noqa: E402
+from fast_snow.engines.sam3.features import Features, KeptFeatures  # noqa: E402
+from fast_snow.engines.sam3.images import network_images  # noqa: E402
 
 CPU = torch.device("cpu")
 IMAGES = np.random.default_rng(3).integers(0, 256, (4, 30, 50, 3), dtype=np.uint8)
 
 
 def features_of(store, encode, *, frames_on_host=True, images=IMAGES):
-    place = FeaturePlace(device=CPU, store=store, frames_on_host=frames_on_host)
-    return Features(images, encode, side=16, place=place)
+    prepared = network_images(images, side=16, device=CPU, on_host=frames_on_host)
+    return Features(prepared, encode, KeptFeatures(store, frames=len(images), device=CPU))
 
 
 @pytest.mark.parametrize("frames_on_host", [True, False])
@@ -55,9 +56,9 @@ def test_the_network_runs_as_seldom_as_the_store_allows(store, runs):
 def test_waits_where_half_of_the_memory_is_enough(gpu, host, expected, monkeypatch):
     monkeypatch.setattr(module, "free_bytes", lambda _: gpu)
     monkeypatch.setattr(module, "_free_host_bytes", lambda: host)
-    features = features_of("auto", lambda _: [torch.zeros(250, dtype=torch.uint8)])
-    features.of(0)
-    assert features.store == expected
+    kept = KeptFeatures("auto", frames=4, device=CPU)
+    kept.keep(0, [torch.zeros(250, dtype=torch.uint8)])
+    assert kept.store == expected
 
 
 def test_the_machine_says_how_much_is_free():
