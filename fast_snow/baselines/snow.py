@@ -15,7 +15,7 @@ from jaxtyping import Float64
 
 from fast_snow.baselines.association import Associated, KnownObjects, associate_tokens
 from fast_snow.baselines.geometry import Relations, relate_objects
-from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose_masks, masks_of_caller
+from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose_masks
 from fast_snow.baselines.proposals import ProposedObjects, objects_of_frame
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.config import Config, WindowConfig
@@ -113,7 +113,7 @@ def snow(
         FastSnowError: an engine failed.
     """
     selection = _geometry_of(source, config, progress)
-    open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, masks_of_caller(masks))
+    open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, _of_caller(masks))
     threads.limit(config.runtime.threads)
     state, began = _State(world=start(config)), perf_counter()
     with ExitStack() as stack:
@@ -149,6 +149,10 @@ def _geometry_of(source: Input, config: Config, progress: Progress) -> Selection
     """Choose the geometry engine that Fast-SNOW would have; SNOW has no use for its other ones."""
     engines = replace(config.engines, segmenter="classical", tracker="classical")
     return select_engines(source, replace(config, engines=engines), progress=progress)
+
+
+def _of_caller(masks: OpenMasks) -> EngineUse:
+    return EngineUse(slot="masks", name=getattr(masks, "__qualname__", repr(masks)), meaning="brought by the caller")
 
 
 def _timed(each_window: Iterator[Window]) -> Iterator[tuple[Window, float]]:
