@@ -18,7 +18,7 @@ from fast_snow.errors import FastSnowError, FastSnowWarning
 from fast_snow.evaluation import manifest, results
 from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
 from fast_snow.evaluation.qa import answer_cache, question_files
-from fast_snow.evaluation.readers import id_maps, kitti, motchallenge, trajectories, youtube_vis
+from fast_snow.evaluation.readers import frame_images, kitti, motchallenge, trajectories, youtube_vis
 from fast_snow.output import graph_json
 from fast_snow.types import SceneGraph
 from tests.engines.compiled.manifests import place
@@ -230,7 +230,7 @@ def test_id_maps(small):
     import numpy as np
 
     _, data = cv2.imencode(".png", np.eye(6, 8, dtype=np.uint8))
-    read = id_maps.read_davis
+    read = frame_images.read_davis
     survives(lambda path: read(path.parent, SOURCE), small.with_name("0.png"), damaged(data.tobytes(), 150))
 
 

@@ -14,11 +14,12 @@ from hypothesis.extra.numpy import arrays
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
-from fast_snow.evaluation.readers.coco_rle import from_coco, to_coco
-from fast_snow.evaluation.readers.id_maps import read_davis, read_mots_png
+from fast_snow.evaluation.readers.frame_images import read_davis, read_mots_png
 from fast_snow.evaluation.readers.motchallenge import read_mots_text
+from fast_snow.evaluation.readers.objects import from_coco
 from fast_snow.evaluation.readers.youtube_vis import read_youtube_vis
 from fast_snow.kernels.masks import decode, encode, validate
+from tests.evaluation.coco import to_coco
 
 RING = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [0, 1, 1, 0]], bool)
 RING_COUNTS = [1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 1]

@@ -20,8 +20,8 @@ import numpy as np
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import BoxesInSpace, ObjectsInFrame, TruthSource
+from fast_snow.evaluation.readers.data_files import TextRow, read_rows
 from fast_snow.evaluation.readers.objects import empty_frame, every_frame, paint_boxes, refuse_repeats
-from fast_snow.evaluation.readers.text_rows import TextRow, read_rows
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.typed_json import build_dataclass, in_range, matching
 from fast_snow.types import GridShape
@@ -58,11 +58,7 @@ Labels = Mapping[int, list[Label]]
 
 
 def read_kitti_text(path: Path, source: TruthSource) -> Labels:
-    """Read the benchmark's text.
-
-    Args:
-        path: of the text.
-        source: what is known of it; its `camera_offset_m` takes positions from the reference camera to the image's.
+    """Read the benchmark's text; `camera_offset_m` takes positions from the reference camera to the image's.
 
     Raises:
         InputError: a line is damaged, or there is none of the clip's frames.
@@ -111,11 +107,7 @@ class _TracksFile:
 
 
 def read_kitti_tracks(path: Path, source: TruthSource) -> Labels:
-    """Read one JSON file of tracks, which has centres and its own offset between the cameras.
-
-    Args:
-        path: of the file.
-        source: what is known of it; its `camera_offset_m` comes on top.
+    """Read one JSON file of tracks, with centres and its own offset between the cameras; `camera_offset_m` adds to it.
 
     Raises:
         InputError: the file is damaged, or has nothing of the clip's frames.
@@ -138,7 +130,7 @@ def _from_entry(entry: _Observation, track: int, category: str, offset: np.ndarr
         object_id=track,
         category=category,
         box_xyxy=entry.box2d,
-        centre=tuple((np.array(entry.centre_cam) + offset).tolist()),
+        centre=None if category == IGNORED_CATEGORY else tuple((np.array(entry.centre_cam) + offset).tolist()),
         size=(length, height, width),
         yaw=entry.yaw,
         where=where,
@@ -159,12 +151,7 @@ def _by_frame(path: Path, source: TruthSource, entries: Iterable[tuple[int, Labe
 
 
 def objects_of(labels: Labels, shape: GridShape) -> tuple[ObjectsInFrame, ...]:
-    """Return the boxes in the image; regions to ignore become masks.
-
-    Args:
-        labels: what was read.
-        shape: height and width of the images.
-    """
+    """Return the boxes in images of `shape` (height, width); regions to ignore become masks."""
     return tuple(_objects(index, each, shape) for index, each in labels.items())
 
 
@@ -188,10 +175,7 @@ def _objects(index: int, labels: list[Label], shape: GridShape) -> ObjectsInFram
 def boxes_of(labels: Labels) -> tuple[BoxesInSpace, ...]:
     """Return the boxes in space, of objects for which there is one."""
     return tuple(
-        _boxes_in_space(
-            index, [label for label in each if label.centre is not None and label.category != IGNORED_CATEGORY]
-        )
-        for index, each in labels.items()
+        _boxes_in_space(index, [label for label in each if label.centre is not None]) for index, each in labels.items()
     )
 
 
