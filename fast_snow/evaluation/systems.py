@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from fast_snow.api import steps
 from fast_snow.config import Config
 from fast_snow.errors import ConfigError
-from fast_snow.evaluation.metrics.depth_samples import DepthSamples, DepthWatch
+from fast_snow.evaluation.metrics.depth import DepthSamples, DepthWatch
 from fast_snow.graph import start
 from fast_snow.inputs import Input, SampledFrame
 from fast_snow.protocols import Progress, silent

@@ -21,11 +21,11 @@ def depths(seed: int, shape=(12, 16), nothing: float = 0.2) -> np.ndarray:
     return depth
 
 
-def plain(truth: np.ndarray, found: np.ndarray, confidence: np.ndarray, conf: float) -> tuple[float, float, float, int]:
+def plain(truth: np.ndarray, found: np.ndarray) -> tuple[float, float, float, int]:
     """Compute AbsRel, RMSE and delta < 1.25 pixel by pixel, on one grid."""
     relative, squared, right, pixels = 0.0, 0.0, 0, 0
-    for d, f, c in zip(truth.ravel().tolist(), found.ravel().tolist(), confidence.ravel().tolist(), strict=True):
-        if d > 0 and f > 0 and np.isfinite(f) and c >= conf:
+    for d, f in zip(truth.ravel().tolist(), found.ravel().tolist(), strict=True):
+        if d > 0 and f > 0 and np.isfinite(f):
             pixels += 1
             relative += abs(f - d) / d
             squared += (f - d) ** 2
@@ -33,13 +33,12 @@ def plain(truth: np.ndarray, found: np.ndarray, confidence: np.ndarray, conf: fl
     return relative / pixels, (squared / pixels) ** 0.5, right / pixels, pixels
 
 
-@given(seed=st.integers(0, 2**32 - 1), conf=st.floats(0, 0.8))
-def test_equals_the_plain_reference(seed: int, conf: float):
+@given(seed=st.integers(0, 2**32 - 1))
+def test_equals_the_plain_reference(seed: int):
     truth, found = depths(seed), depths(seed + 1)
     found[0, :3] = np.nan, np.inf, -1
-    confidence = np.random.default_rng(seed).random(truth.shape).astype(np.float32)
-    error = score_depth(pair_depth(truth, found, confidence, conf=conf))
-    expected = plain(truth, found, confidence, conf)
+    error = score_depth(pair_depth(truth, found))
+    expected = plain(truth, found)
     assert (error.abs_rel, error.rmse, error.delta, error.pixels) == pytest.approx(expected)
     assert error.coverage == pytest.approx(expected[-1] / np.count_nonzero(truth))
 
@@ -115,14 +114,9 @@ def test_pooled_frames_share_an_alignment():
 def test_nothing_in_common_is_one_line():
     truth = depths(0)
     with pytest.raises(InputError, match=rf"of the {np.count_nonzero(truth)} pixels with true depth none"):
-        score_depth(pair_depth(truth, truth, np.zeros_like(truth), conf=0.5))
+        score_depth(pair_depth(truth, np.zeros_like(truth)))
     with pytest.raises(InputError, match="of the 0 pixels"):
         score_depth(pool_depth([]))
-
-
-def test_nan_confidence_does_not_count():
-    flat = np.ones((1, 2), np.float32)
-    assert len(pair_depth(flat, flat, np.array([[np.nan, 1]], np.float32))) == 1
 
 
 def test_sensor_depth_at_half_the_size_is_close_to_itself(clips: Path):

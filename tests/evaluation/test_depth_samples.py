@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fast_snow.evaluation.metrics.depth import pair_depth, score_depth
-from fast_snow.evaluation.metrics.depth_samples import MOST_FRAMES, MOST_SIDE, DepthSamples, DepthWatch
+from fast_snow.evaluation.metrics.depth import MOST_FRAMES, MOST_SIDE, DepthSamples, DepthWatch, pair_depth, score_depth
 from fast_snow.types import DepthOrigin, Frames, Geometry
 
 

@@ -37,10 +37,6 @@ def score_run(truth: Truth, run: SystemRun) -> Scores:
 
     Only frames that the system was given count: a clip that is sampled at 10 Hz is not blamed for the frames between.
 
-    Args:
-        truth: what is known of the clip.
-        run: what the system made.
-
     Returns:
         All metrics that the truth allows; one that cannot be had is a problem, and the others stand.
     """

@@ -126,21 +126,17 @@ def compare_motion(
     if alignment == "similarity":
         _apply(_least_squares(path.positions_xyz, true_path.positions_xyz, alignment), path)
     metrics = load_metric_package("evo.core.metrics")
-
-    def figures(relation: Any) -> tuple[float, float, int]:  # noqa: ANN401 (evo's)
-        error = metrics.RPE(relation, delta=float(step))
-        error.process_data((true_path, path))
-        known = error.get_all_statistics()
-        return float(known["rmse"]), float(known["median"]), len(error.error)
-
-    translation_rmse, translation_median, pairs = figures(metrics.PoseRelation.translation_part)
-    rotation_rmse, rotation_median, _ = figures(metrics.PoseRelation.rotation_angle_deg)
+    translation = metrics.RPE(metrics.PoseRelation.translation_part, delta=float(step))
+    rotation = metrics.RPE(metrics.PoseRelation.rotation_angle_deg, delta=float(step))
+    for each in (translation, rotation):
+        each.process_data((true_path, path))
+    shift, turn = translation.get_all_statistics(), rotation.get_all_statistics()
     return DriftError(
-        translation_rmse=translation_rmse,
-        translation_median=translation_median,
-        rotation_rmse_deg=rotation_rmse,
-        rotation_median_deg=rotation_median,
-        pairs=pairs,
+        translation_rmse=float(shift["rmse"]),
+        translation_median=float(shift["median"]),
+        rotation_rmse_deg=float(turn["rmse"]),
+        rotation_median_deg=float(turn["median"]),
+        pairs=len(translation.error),
     )
 
 
