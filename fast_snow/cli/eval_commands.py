@@ -15,12 +15,13 @@ from fast_snow.cli.terminal import console, shown_progress, terminable
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.evaluation.manifest import check_manifest, load_manifest
 from fast_snow.evaluation.metrics.metric_definitions import METRICS, NO_VALUE, MetricDefinition
-from fast_snow.evaluation.qa.planning import Plan, estimate_costs, plan_questions
+from fast_snow.evaluation.qa.inference import estimate_costs
 from fast_snow.evaluation.qa.question import select_arms
 from fast_snow.evaluation.qa.question_files import QuestionFiles, read_questions
 from fast_snow.evaluation.qa.report import QaReport, write_qa_report
 from fast_snow.evaluation.qa.requests import requests
 from fast_snow.evaluation.qa.runner import evaluate_arms, score_recorded
+from fast_snow.evaluation.qa.scenes import Plan, plan_questions
 from fast_snow.evaluation.report.comparison import Comparison, Difference, compare_systems, select_sides
 from fast_snow.evaluation.report.html_page import PARTIAL, write_report
 from fast_snow.evaluation.report.tables import Report, ReportRow, says_little, tabulate_runs
@@ -192,7 +193,7 @@ def run_questions(action: EvalQa) -> int:
     given = read_questions(action.questions, action.root)
     if action.answers:
         return _finish(score_recorded(given, action.answers), action)
-    planned = plan_questions(given.questions.asked, action.runs, action.videos or given.videos, action.limit)
+    planned = plan_questions(given.asked, action.runs, action.videos or given.videos, action.limit)
     return _estimate(planned, action) if action.dry_run else _ask(given, planned, action)
 
 

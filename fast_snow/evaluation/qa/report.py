@@ -10,10 +10,9 @@ from typing import Any, Final
 
 from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
-from fast_snow.evaluation.qa.answer_cache import ModelReply
-from fast_snow.evaluation.qa.bootstrap import ScoreEstimate, estimate_scores
 from fast_snow.evaluation.qa.dataset import Dataset
-from fast_snow.evaluation.qa.grading import Graded, GradedColumn
+from fast_snow.evaluation.qa.grading import Graded, GradedColumn, ScoreEstimate, estimate_scores
+from fast_snow.evaluation.qa.inference import CachedAnswer
 from fast_snow.evaluation.qa.question import Question
 from fast_snow.evaluation.qa.requests import Failure
 from fast_snow.evaluation.results import write_json
@@ -220,7 +219,7 @@ def _answer_rows(report: QaReport) -> Iterator[Sequence[object]]:
             yield (*plain, each.mark.read_as, each.mark.score, *_reply_fields(each.reply))
 
 
-def _reply_fields(reply: ModelReply | None) -> Sequence[object]:
+def _reply_fields(reply: CachedAnswer | None) -> Sequence[object]:
     if reply is None:
         return (None,) * 6
     used = reply.usage

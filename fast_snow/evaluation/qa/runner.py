@@ -11,12 +11,11 @@ from typing import Any, Final
 from fast_snow.config import Config, VlmConfig
 from fast_snow.evaluation.qa.grading import grade, grade_recorded
 from fast_snow.evaluation.qa.inference import Response, ask_all
-from fast_snow.evaluation.qa.planning import Plan
 from fast_snow.evaluation.qa.question import Arm
 from fast_snow.evaluation.qa.question_files import QuestionFiles
 from fast_snow.evaluation.qa.report import QaReport, tabulate_answers
 from fast_snow.evaluation.qa.requests import Failure, requests
-from fast_snow.evaluation.qa.scenes import make_runs
+from fast_snow.evaluation.qa.scenes import Plan, make_runs
 from fast_snow.protocols import Progress, silent
 from fast_snow.reasoning.conversation import VisionLanguageModel
 
@@ -86,7 +85,7 @@ def score_recorded(given: QuestionFiles, paths: Sequence[Path]) -> QaReport:
     Raises:
         InputError: a file cannot be read, or no answer belongs to any of the questions.
     """
-    questions = given.questions.asked
+    questions = given.asked
     columns = [
         grade_recorded(given.dataset, questions, each)
         for each in given.dataset.answers(paths, questions)
@@ -111,7 +110,7 @@ def _of_files(given: QuestionFiles) -> dict[str, Any]:
         "fast_snow": version("fast-snow"),
         "dataset": given.dataset.name,
         "files": [_named(path) for path in given.files],
-        "questions": len(given.questions.asked),
+        "questions": len(given.asked),
     }
 
 
@@ -120,10 +119,10 @@ def _named(path: Path) -> dict[str, str]:
 
 
 def _notes(given: QuestionFiles) -> tuple[str, ...]:
-    hopeless = given.questions.hopeless
+    hopeless = given.hopeless
     example = f", such as {hopeless[0]}" if hopeless else ""
     counts = {
-        "rows left out for want of a question or an answer": given.questions.left_out,
+        "rows left out for want of a question or an answer": given.left_out,
         f"questions whose true answer nobody can give, which count as wrong{example}": len(hopeless),
     }
     return _counted(counts)

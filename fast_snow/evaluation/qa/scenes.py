@@ -1,37 +1,66 @@
 """The runs that show the scenes of questions: found by name, or made once where the scene's video is there."""
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+import numpy as np
+
 from fast_snow import output
-from fast_snow.api import build_graph, load
+from fast_snow.api import build_graph
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, InputError
-from fast_snow.evaluation.qa.question import Arm, Question
+from fast_snow.evaluation.qa.question import Question
 from fast_snow.protocols import Progress, silent
-from fast_snow.reasoning.conversation import ImagePart
-from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
-from fast_snow.types import SceneGraph
 
 MAKING: Final = "graphs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SceneRun:
-    """A run that is loaded.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done.
 
     Attributes:
-        graph: its graph.
-        digest: SHA-256 of the graph's file.
-        pictures: keyframes for the arms that are asked.
+        asked: the questions, in their order.
+        runs: run folders by scene.
+        videos: of scenes without a run.
+        without: how many questions have neither.
     """
 
-    graph: SceneGraph
-    digest: str
-    pictures: Mapping[Arm, tuple[ImagePart, ...]]
+    asked: tuple[Question, ...]
+    runs: Mapping[str, Path]
+    videos: Mapping[str, Path]
+    without: int
+
+
+def plan_questions(questions: Sequence[Question], runs: Path, videos: Path | None, limit: int) -> Plan:
+    """Find out what can be asked.
+
+    Args:
+        questions: of a dataset.
+        runs: folder of the runs.
+        videos: folder of the videos from which missing runs can be made.
+        limit: at most so many questions, evenly spread over those that can be asked; 0 is all.
+
+    Raises:
+        InputError: nothing can be asked, or names of scenes do not fit the folders.
+    """
+    found_runs = find_runs(questions, runs)
+    missing = [each for each in questions if each.scene not in found_runs]
+    found_videos = {} if videos is None else find_videos(missing, videos)
+    can = [each for each in questions if each.scene in found_runs or each.scene in found_videos]
+    if not can:
+        hint = "make one with fast-snow infer, or name the videos with --videos" if videos is None else f"nor {videos}"
+        raise InputError(f"{runs}: no run of any scene, expected folders like {runs / questions[0].scene}; {hint}")
+    asked = can if not 0 < limit < len(can) else [can[round(i)] for i in np.linspace(0, len(can) - 1, limit)]
+    scenes = {each.scene for each in asked}
+    return Plan(
+        asked=tuple(asked),
+        runs={scene: path for scene, path in found_runs.items() if scene in scenes},
+        videos={scene: path for scene, path in found_videos.items() if scene in scenes},
+        without=len(questions) - len(can),
+    )
 
 
 def find_runs(questions: Sequence[Question], runs: Path) -> dict[str, Path]:
@@ -108,19 +137,3 @@ def make_runs(
     if videos:
         progress(MAKING, len(videos), len(videos))
     return made, failed
-
-
-def open_scene(folder: Path, arms: Sequence[Arm], *, most_pictures: int) -> SceneRun:
-    """Load a run.
-
-    Raises:
-        InputError: it is damaged.
-    """
-    graph = load(folder)
-    kinds = {each.labelled for each in arms}
-    images = {kind: keyframe_images(folder, graph, most=most_pictures, labelled=kind) for kind in kinds}
-    return SceneRun(
-        graph=graph,
-        digest=hashlib.sha256((folder / output.GRAPH).read_bytes()).hexdigest(),
-        pictures={arm: images[arm.labelled] for arm in arms},
-    )

@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(tmp_path: Path, run: Path, *rows, arms=(Arm.A1, Arm.A3), vlm=VLM):
-    asked = given(store(tmp_path / "real_mc.json", list(rows))).questions.asked
+    asked = given(store(tmp_path / "real_mc.json", list(rows))).asked
     return list(requests(asked, arms, {each.scene: run for each in asked}, vlm))
 
 
