@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fast_snow.atomic_files import store
@@ -18,43 +17,33 @@ from fast_snow.evaluation.report.svg_plots import (
     draw_scatter,
     draw_spans,
     draw_stacked,
+    template,
 )
 from fast_snow.evaluation.report.tables import Report, ReportRow, as_csv, as_tables, says_little
 from fast_snow.evaluation.results import Evaluation, write_json
-from fast_snow.viewing.palette import color_of
 
 NAMED = {each.name: each for each in METRICS}
 
 
 def render_page(report: Report, evaluation: Evaluation) -> str:
-    """Return the page of a report.
-
-    Args:
-        report: the tables.
-        evaluation: what they were made of, for notes.
-
-    Returns:
-        HTML that needs nothing else.
-    """
+    """Return the page of a report and of the evaluation it is made of: HTML that needs nothing else."""
     about = report.about
+    notes = dict.fromkeys(f"{each.clip}, {each.system}: {note}" for each in evaluation.outcomes for note in each.notes)
     shown = [each for each in METRICS if any(each.name in row.values for row in report.rows)]
-    files = PackageLoader("fast_snow.evaluation.report", ".")
-    page = Environment(loader=files, autoescape=True, undefined=StrictUndefined)
-    return page.get_template("page.html.jinja").render(
+    return template("page.html.jinja").render(
         title=f"Evaluation of {' and '.join(about['systems'])} on {about['manifest']['name']}",
         lead=f"{_count(about['repeat'], 'repeat')} with seed {about['seed']}; {about['warm_up']}.",
         failures=report.failures,
         compared=_compared(report),
         totals=list(_tables(report.totals)),
         plots=[plot for plot in _plots(report) if plot.drawing],
-        color_of=color_of,
         clips=list(_tables(report.rows)),
         partial=PARTIAL,
         no_value=NO_VALUE,
         is_partial=_is_partial,
         best_metrics=_best,
         meanings=[(each.label, each.meaning) for each in shown],
-        notes=list(_notes(evaluation)),
+        notes=list(notes),
         about=_about(about),
     )
 
@@ -205,12 +194,6 @@ def _spans(report: Report, systems: Sequence[str], usual: str, bad: str, unit: s
         if usual in row.values and bad in row.values
     ]
     return draw_spans(rows, x_label=unit) if rows else Markup()
-
-
-def _notes(evaluation: Evaluation) -> Iterator[str]:
-    yield from dict.fromkeys(
-        f"{each.clip}, {each.system}: {note}" for each in evaluation.outcomes for note in each.notes
-    )
 
 
 def _about(about: Mapping[str, Any]) -> Sequence[tuple[str, str]]:
