@@ -15,18 +15,10 @@ from fast_snow.types import ReadOnlyArrays, StepToken, Transform
 
 
 def plausible_shape(tokens: Sequence[StepToken], *, metric: bool, settings: SnowConfig) -> Bool[np.ndarray, " m"]:
-    """Tell which objects of one frame are neither too long nor too thin.
+    """Tell which objects of one frame are neither too long, where lengths are metric, nor too thin; all with `hops` 0.
 
     Length against width is that of the longest extent against the middle one: seen from one side, a flat object has no
     thickness, and nothing is wrong with it.
-
-    Args:
-        tokens: the objects.
-        metric: whether lengths are in metres; the limit of length applies only then.
-        settings: the limits.
-
-    Returns:
-        True where nothing is implausible; everywhere where `settings.hops` is 0.
 
     Reference:
         SNOW, arXiv 2512.16461, section 3.2 (H_hop).
@@ -47,7 +39,7 @@ def plausible_change(
     metric: bool,
     settings: SnowConfig,
 ) -> Bool[np.ndarray, "k m"]:
-    """Tell which objects could have become which: not faster and not by more growth than objects do.
+    """Tell which objects could have become which: not faster and not by more growth than objects do; all with `hops` 0.
 
     Args:
         before: objects seen earlier.
@@ -55,9 +47,6 @@ def plausible_change(
         elapsed_s: seconds since each of those before.
         metric: whether lengths are in metres; the limit of speed applies only then.
         settings: the limits.
-
-    Returns:
-        True where nothing is implausible; everywhere where `settings.hops` is 0.
 
     Reference:
         SNOW, arXiv 2512.16461, Table 1.
@@ -118,14 +107,7 @@ def relate_objects(
     t: int,
     neighbours: int,
 ) -> Relations:
-    """Relate each object of a frame to those nearest to it.
-
-    Args:
-        tokens: the objects.
-        object_id: their ids.
-        T_camera_world: world-to-camera pose of the frame.
-        t: its index in the clip.
-        neighbours: how many edges leave each object, where there are so many others.
+    """Relate each object of a frame to the `neighbours` that are nearest to it, or to all where there are fewer.
 
     Returns:
         Edges by source, the nearest target first.

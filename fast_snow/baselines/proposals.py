@@ -77,12 +77,7 @@ def back_project(
 def cluster_points(
     xyz: Float64[np.ndarray, "n 3"], *, min_cluster_size: int, min_samples: int
 ) -> Int64[np.ndarray, " n"]:
-    """Find the dense parts of a point cloud.
-
-    Args:
-        xyz: the points; their unit does not matter.
-        min_cluster_size: points of the smallest cluster.
-        min_samples: neighbours that density is measured by.
+    """Find the dense parts of a point cloud in any unit; density is measured by `min_samples` neighbours.
 
     Returns:
         The cluster of each point, numbered from 0, or `NOISE`; the same for the same points.
@@ -102,17 +97,7 @@ def cluster_points(
 def draw_prompts(
     uv: Int64[np.ndarray, "n 2"], label: Int64[np.ndarray, " n"], *, count: int, rng: np.random.Generator
 ) -> Float32[np.ndarray, "k count 2"]:
-    """Draw points of each cluster, all alike likely.
-
-    Args:
-        uv: pixel of each point.
-        label: the cluster of each point, or `NOISE`.
-        count: how many of each cluster; smaller clusters give some more than once.
-        rng: where chance comes from.
-
-    Returns:
-        Per cluster, the pixels of its points.
-    """
+    """Draw `count` points of each cluster, all alike likely; smaller clusters give some more than once."""
     members = [np.flatnonzero(label == each) for each in range(int(label.max(initial=NOISE)) + 1)]
     drawn = [uv[rng.choice(each, count, replace=len(each) < count)] for each in members]
     return np.array(drawn, np.float32).reshape(-1, count, 2)
@@ -171,13 +156,7 @@ def objects_of_frame(
 def drop_repeats(detections: Detections, before: Masks, *, iou_thresh: float) -> Detections:
     """Drop masks that are empty or repeat another: one object often has more than one cluster.
 
-    Args:
-        detections: masks with scores.
-        before: masks that stay in any case.
-        iou_thresh: two masks above this IoU are one.
-
-    Returns:
-        Of masks that repeat each other, the one of the best score; in the order of `detections`.
+    Of masks whose IoU is above the threshold the one of the best score stays, and those `before` in any case.
     """
     visible = np.asarray(area(detections.masks) > 0)
     repeated = np.any(pairwise_iou(detections.masks, before) > iou_thresh, axis=1)

@@ -122,8 +122,16 @@ def snow(
             open_geometry = stack.enter_context(resident(selection.engines)).geometry
             look = stack.enter_context(open_masks())
             open_masks = lambda: nullcontext(look)  # noqa: E731
+        stages = _Stages(
+            config=config,
+            settings=settings,
+            open_geometry=open_geometry,
+            open_masks=open_masks,
+            watch=watch,
+            progress=progress,
+            expected=source.expected_frames or 0,
+        )
         for window, decode_s in _timed(windows(source, config.window)):
-            stages = _Stages(config, settings, open_geometry, open_masks, watch, progress, source.expected_frames or 0)
             state = stages.advance(state, window, decode_s)
     engines = (*(use for use in selection.used if use.slot == "geometry"), masks_use)
     return _finished_run(state, engines, began)
@@ -162,7 +170,7 @@ def _timed(each_window: Iterator[Window]) -> Iterator[tuple[Window, float]]:
         began = perf_counter()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Stages:
     """The stages of SNOW over one window."""
 

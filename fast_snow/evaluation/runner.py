@@ -25,8 +25,9 @@ from fast_snow.evaluation.results import (
     EVALUATION,
     Evaluation,
     RunResult,
-    parse_result,
+    make_folder,
     read_json,
+    read_result,
     write_evaluation,
     write_json,
 )
@@ -43,13 +44,7 @@ WARM_UP_FRAMES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A clip that systems are run over.
-
-    Attributes:
-        name: of the clip.
-        open: opens its input.
-        truth: reads what is known of it.
-    """
+    """A clip that systems are run over: its name, what opens its input, and what reads its truth."""
 
     name: str
     open: Callable[[SamplingConfig], Input]
@@ -111,13 +106,14 @@ def _results(
 ) -> Iterator[RunResult]:
     """Yield the result of each trial: that of an earlier evaluation, else that of a new run, which is stored."""
     warm: set[str] = set()
-    for index, trial in enumerate(trials):
+    for index, (k, case, system) in enumerate(trials):
         progress("runs", index, len(trials))
-        file = _file(folder, trial)
-        result = _finished(file)
-        if result is None:
-            result = _run(trial, systems, config, warm)
-            _store(file, result)
+        file = folder / RUNS / quote(case.name, safe="") / f"{quote(system, safe='')}-{k}.json"
+        result = read_result(RunResult, file) if file.is_file() else None
+        if result is None or result.error:
+            result = _run((k, case, system), systems, config, warm)
+            make_folder(file.parent)
+            write_json(file, result.as_json())
         yield result
     progress("runs", len(trials), len(trials))
 
@@ -133,32 +129,8 @@ def _claim(folder: Path, about: Mapping[str, Any]) -> None:
                 f"{folder}: holds results of another {' and '.join(differing)}; choose another folder with -o or"
                 " replace them with --overwrite"
             )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder with -o") from error
+    make_folder(folder)
     write_json(path, about)
-
-
-def _file(folder: Path, trial: Trial) -> Path:
-    k, case, system = trial
-    return folder / RUNS / quote(case.name, safe="") / f"{quote(system, safe='')}-{k}.json"
-
-
-def _finished(file: Path) -> RunResult | None:
-    """Return the result of an earlier run; None where there is none or it failed."""
-    if not file.is_file():
-        return None
-    result = parse_result(read_json(file), file)
-    return None if result.error else result
-
-
-def _store(file: Path, result: RunResult) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{file.parent}: cannot be written ({error.strerror}); choose another with -o") from error
-    write_json(file, result.as_json())
 
 
 def _run(trial: Trial, systems: Mapping[str, System], config: Config, warm: set[str]) -> RunResult:

@@ -53,13 +53,7 @@ System = Callable[[Input, Config], SystemRun]
 def run_fast_snow(source: Input, config: Config, *, progress: Progress = silent) -> SystemRun:
     """Run Fast-SNOW over an input.
 
-    Args:
-        source: the opened input.
-        config: all settings.
-        progress: told how far the work is.
-
-    Returns:
-        What it made. A window's frames are done together: each has an equal share of the time since the window before.
+    A window's frames are done together: each has an equal share of the time since the window before.
 
     Raises:
         UserError: the input or the configuration cannot be used.
@@ -116,21 +110,17 @@ class _Clock:
 
 
 def run_snow(source: Input, config: Config) -> SystemRun:
-    """Run SNOW over an input.
-
-    Args:
-        source: the opened input.
-        config: all settings; SNOW has the same geometry engine as Fast-SNOW.
+    """Run SNOW over an input, with the geometry engine that Fast-SNOW has.
 
     Raises:
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
     from fast_snow.baselines.proposals import plain
-    from fast_snow.baselines.snow import snow as baseline
+    from fast_snow.baselines.snow import snow
 
     watch = DepthWatch(config.depth_filter.conf_thresh)
-    run = baseline(source, config, watch=watch)
+    run = snow(source, config, watch=watch)
     return SystemRun(
         graph=run.graph,
         labelled=run.labelled,

@@ -28,15 +28,7 @@ PixelCounts = Float64[np.ndarray, "a b"]
 
 
 def iou(truth: ObjectsInFrame, predicted: ObjectsInFrame, *, by: By) -> Float64[np.ndarray, "a b"]:
-    """Compute the IoU of every true object with every predicted one.
-
-    Args:
-        truth: `a` objects of one frame.
-        predicted: `b` objects of the same frame.
-        by: what overlaps.
-
-    Returns:
-        Values in [0, 1].
+    """Compute the IoU, in [0, 1], of every true object of a frame with every predicted one, by masks or by boxes.
 
     Raises:
         InputError: masks are asked for and missing, or on grids of different sizes.
@@ -54,18 +46,9 @@ def iou(truth: ObjectsInFrame, predicted: ObjectsInFrame, *, by: By) -> Float64[
 
 
 def share_ignored(truth: ObjectsInFrame, predicted: ObjectsInFrame, *, by: By) -> Float64[np.ndarray, " b"]:
-    """Compute the share of each predicted object that lies in what the truth says to ignore.
+    """Compute the share, in [0, 1], of each predicted object that lies in what the truth says to ignore.
 
-    Args:
-        truth: its `ignore` counts.
-        predicted: `b` objects of the same frame.
-        by: what of a predicted object lies there; boxes are taken to the nearest pixels.
-
-    Returns:
-        Values in [0, 1]; 0 for an object without pixels.
-
-    Raises:
-        InputError: masks are asked for and missing, or on grids of different sizes.
+    Boxes are taken to the nearest pixels; an object without pixels has a share of 0. Raises as `iou`.
     """
     if truth.ignore is None or len(predicted) == 0:
         return np.zeros(len(predicted))
@@ -176,13 +159,8 @@ def associate_clip(
 ) -> Association:
     """Put the prediction beside the truth.
 
-    The truth says which frames count. One that the system has no entry for is a frame where it found nothing.
-
-    Args:
-        truth: each frame at most once, each id at most once per frame.
-        predicted: the same.
-        by: what overlaps.
-        iou_threshold: IoU from which a predicted object is a true one, which no ignored region can drop.
+    The truth says which frames count. One that the system has no entry for is a frame where it found nothing. An object
+    that matches a true one, from `iou_threshold` on, counts wherever it is.
 
     Raises:
         InputError: a frame or an id twice, no frame in common, no true object, or sizes that differ.

@@ -73,11 +73,9 @@ def pair_depth(
     truth: Float32[np.ndarray, "h w"],
     predicted: Float32[np.ndarray, "predicted_h predicted_w"],
 ) -> DepthPairs:
-    """Bring an estimate to the truth's grid, by nearest pixel centre, and keep what both know.
+    """Bring an estimate of the same field of view to the truth's grid, by nearest pixel, and keep what both know.
 
-    Args:
-        truth: true depth; not positive or not finite where there is none.
-        predicted: estimated depth, of the same field of view; the same where there is none.
+    Depth is not known where it is not positive or not finite.
 
     Raises:
         InputError: an empty image.
@@ -205,10 +203,7 @@ class DepthSamples:
     def followed_by(self, frames: Frames, geometry: Geometry, conf_thresh: float) -> "DepthSamples":
         """Add a window; of frames that the window before had too, what that one said stays.
 
-        Args:
-            frames: of the window.
-            geometry: of these frames.
-            conf_thresh: depth of less confidence does not count.
+        Depth of less confidence than `conf_thresh` does not count.
         """
         t = frames.t.tolist()
         new = [i for i in range(len(t)) if t[i] >= self.ahead and t[i] % self.every == 0]

@@ -82,14 +82,10 @@ class PlacementErrors(ReadOnlyArrays):
 def anchored(
     T_truth_camera: Transform, T_predicted_camera: Transform | None = None, *, scale: float = 1.0
 ) -> Similarity:
-    """Return `T_truth_predicted` by one camera whose pose is known in both worlds.
+    """Return `T_truth_predicted` by one camera whose pose is known in both worlds; none is that of the clip's first.
 
     `trajectory.align_trajectories` says less of places: around a path that is nearly straight it leaves all turned.
-
-    Args:
-        T_truth_camera: its true pose.
-        T_predicted_camera: its pose in the graph's world; None for the clip's first camera, which is that world.
-        scale: the truth's length of one of the graph's.
+    `scale` is the truth's length of one of the graph's.
     """
     T_predicted = np.eye(4) if T_predicted_camera is None else T_predicted_camera
     R = T_truth_camera[:3, :3] @ T_predicted[:3, :3].T

@@ -143,10 +143,7 @@ def as_objects(
     Args:
         labelled: the masks of frames, on the analysis grid.
         source_frame: for each `t`, the frame's index in the input.
-        size: height and width of the annotated images.
-
-    Returns:
-        One entry per frame. A mask that is too small to hold a pixel at that size is left out.
+        size: height and width of the annotated images; a mask that holds no pixel of them is left out.
 
     Raises:
         InputError: a frame's `t` is not among those of `source_frame`.

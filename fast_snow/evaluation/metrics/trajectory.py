@@ -1,4 +1,8 @@
-"""How far a camera's path is off: absolute after none, rigid or similarity alignment, and from pose to pose."""
+"""How far a camera's path is off: absolute after none, rigid or similarity alignment, and from pose to pose.
+
+Both paths are on one clock. Each pose of the shorter one is compared with the nearest in time of the other, none
+further off than `max_gap_s`.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -69,15 +73,7 @@ class DriftError:
 def compare_trajectories(
     truth: Trajectory, predicted: Trajectory, alignment: Alignment = "none", max_gap_s: float = MAX_GAP_S
 ) -> TrajectoryError:
-    """Measure the absolute trajectory error.
-
-    Each pose of the shorter path is compared with the nearest in time of the other, none further off than `max_gap_s`.
-
-    Args:
-        truth: the true path, on the same clock as `predicted`.
-        predicted: the path to be judged.
-        alignment: what the predicted path is moved by first, so that the sum of squares is least.
-        max_gap_s: in seconds.
+    """Measure the absolute trajectory error, after the predicted path was moved so that the sum of squares is least.
 
     Raises:
         InputError: no poses at the same time, fewer than 3 to align, or poses that are not finite.
@@ -105,14 +101,9 @@ def compare_motion(
     *,
     step: int = 1,
 ) -> DriftError:
-    """Measure the relative pose error of consecutive motions: how the path drifts.
+    """Measure the relative pose error of motions over `step` poses, which follow each other without overlap: the drift.
 
-    Args:
-        truth: the true path, on the same clock as `predicted`.
-        predicted: the path to be judged.
-        alignment: a similarity scales the predicted path first; `none` and `rigid` give the same errors.
-        max_gap_s: in seconds, as for `compare_trajectories`.
-        step: how many poses a motion spans; motions follow each other without overlap.
+    A similarity scales the predicted path first; `none` and `rigid` give the same errors.
 
     Raises:
         InputError: as for `compare_trajectories`, or too few poses for one motion.
@@ -144,12 +135,6 @@ def align_trajectories(
     truth: Trajectory, predicted: Trajectory, alignment: Alignment, max_gap_s: float = MAX_GAP_S
 ) -> Similarity:
     """Find what moves the predicted path onto the true one, with the least sum of squared distances.
-
-    Args:
-        truth: the true path, on the same clock as `predicted`.
-        predicted: the path to be moved.
-        alignment: what may move it.
-        max_gap_s: in seconds, as for `compare_trajectories`.
 
     Returns:
         `T_truth_predicted`. Where the path is straight or still, its turn about itself is any.

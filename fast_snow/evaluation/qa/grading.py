@@ -8,14 +8,14 @@ Reference:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
 
 from fast_snow.evaluation.qa.answer_extraction import answer_in
-from fast_snow.evaluation.qa.dataset import Dataset, OfficialScore, RecordedAnswer, RecordedAnswers, Term
+from fast_snow.evaluation.qa.dataset import Dataset, OfficialScore, RecordedAnswers, Term
 from fast_snow.evaluation.qa.inference import Answered, CachedAnswer, Response
 from fast_snow.evaluation.qa.question import UNREADABLE, Arm, Mark, Question
 from fast_snow.evaluation.report.comparison import COVERAGE, FEWEST_CLIPS, RESAMPLES
@@ -81,7 +81,10 @@ def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Re
         name=recorded.model,
         meaning="recorded answers",
         graded=tuple(
-            Graded(question=question, mark=_judged(mark, answer))
+            Graded(
+                question=question,
+                mark=mark if answer.verdict is None else replace(mark, score=float(answer.verdict)),
+            )
             for (question, answer), mark in zip(pairs, by_rule, strict=True)
         ),
         missing=len(questions) - len(pairs),
@@ -94,10 +97,6 @@ def mark_reply(dataset: Dataset, question: Question, reply: str) -> Mark:
     """Return what a model's reply is worth; nothing where no answer is found in it."""
     answer = answer_in(question, reply)
     return UNREADABLE if answer is None else dataset.score(question, answer)
-
-
-def _judged(by_rule: Mark, answer: RecordedAnswer) -> Mark:
-    return by_rule if answer.verdict is None else Mark(score=float(answer.verdict), read_as=by_rule.read_as)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +123,10 @@ class ScoreEstimate:
 def estimate_scores(
     figures: Sequence[OfficialScore], questions: Sequence[Question], scores: Sequence[float], *, seed: int = 0
 ) -> tuple[ScoreEstimate, ...]:
-    """Return figures with percentile bootstrap intervals over scenes.
+    """Return figures with percentile bootstrap intervals over scenes; those without any question are left out.
 
     Args:
-        figures: those without any question are left out.
+        figures: of the dataset.
         questions: that were answered.
         scores: what each answer is worth, or the difference of two answers' worth.
         seed: of the resampling.

@@ -14,9 +14,10 @@ from typing import Final
 from fast_snow import untrusted_json
 from fast_snow.atomic_files import store
 from fast_snow.config import VlmConfig
-from fast_snow.errors import FastSnowError, InputError, OutputError
+from fast_snow.errors import FastSnowError, InputError
 from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.evaluation.qa.requests import Failure, Request
+from fast_snow.evaluation.results import make_folder
 from fast_snow.limits import RUN_RECORD_FILE
 from fast_snow.protocols import Progress, silent
 from fast_snow.reasoning.agent import Ending
@@ -73,19 +74,12 @@ def ask_all(
     total: int = 0,
     progress: Progress = silent,
 ) -> tuple[Response, ...]:
-    """Ask what has not been asked before.
+    """Ask what has not been asked before, `parallel` requests at once, and keep the answers in a folder.
 
-    Args:
-        requests: in the order of the outcomes.
-        model: answers.
-        vlm: its settings.
-        folder: where answers are kept.
-        parallel: how many requests are under way at once.
-        total: how many requests there are, for the progress.
-        progress: told how many are done.
+    `total` is the number of requests, for the progress.
 
     Returns:
-        The outcome of every request, or of those before the model failed too often in a row.
+        The outcome of every request in their order, or of those before the model failed too often in a row.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -171,10 +165,7 @@ def cache_answer(folder: Path, digest: str, reply: CachedAnswer, about: Mapping[
     """
     path = _path(folder, digest)
     values = {**about, **asdict(reply), "ending": reply.ending.name}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path.parent}: cannot be made ({error.strerror}); choose another with -o") from error
+    make_folder(path.parent)
     store(path, json.dumps(values, indent=1).encode())
 
 

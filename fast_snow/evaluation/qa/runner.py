@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from fast_snow.config import Config, VlmConfig
+from fast_snow.config import Config
 from fast_snow.evaluation.qa.grading import grade, grade_recorded
-from fast_snow.evaluation.qa.inference import Response, ask_all
+from fast_snow.evaluation.qa.inference import ask_all
 from fast_snow.evaluation.qa.question import Arm
 from fast_snow.evaluation.qa.question_files import QuestionFiles
 from fast_snow.evaluation.qa.report import QaReport, tabulate_answers
@@ -61,22 +61,24 @@ def evaluate_arms(
         wanted = requests(answerable, arms, run_folders, config.vlm)
         responses = ask_all(wanted, model, config.vlm, folder=folder, parallel=parallel, total=total, progress=progress)
     columns = [grade(given.dataset, arm, responses, len(plan.asked)) for arm in arms]
-    failures = _failures(plan, arms, responses, failed_scenes)
-    about = _about(given, plan, arms, config.vlm)
-    notes = (*_notes(given), *_notes_on_asking(plan, responses, total))
-    return tabulate_answers(given.dataset, plan.asked, columns, failures=failures, about=about, notes=notes)
-
-
-def _failures(
-    plan: Plan, arms: Sequence[Arm], responses: Sequence[Response], failed_scenes: Mapping[str, str]
-) -> list[Failure]:
-    """Return requests that failed, then questions of scenes that have no graph."""
-    return [each for each in responses if isinstance(each, Failure)] + [
+    failures = [each for each in responses if isinstance(each, Failure)] + [
         Failure(question=each, arm=arm, why=failed_scenes[each.scene])
         for each in plan.asked
         for arm in arms
         if each.scene in failed_scenes
     ]
+    about = {
+        **_about_files(given),
+        "asked": len(plan.asked),
+        "arms": {arm.name: arm.value for arm in arms},
+        "vlm": {name: value for name, value in asdict(config.vlm).items() if name not in _NOT_TOLD},
+    }
+    counts = {
+        "questions left out because no run shows their scene": plan.without,
+        "requests not made after so many failures in a row": total - len(responses),
+    }
+    notes = _notes(given, counts)
+    return tabulate_answers(given.dataset, plan.asked, columns, failures=failures, about=about, notes=notes)
 
 
 def score_recorded(given: QuestionFiles, paths: Sequence[Path]) -> QaReport:
@@ -85,56 +87,29 @@ def score_recorded(given: QuestionFiles, paths: Sequence[Path]) -> QaReport:
     Raises:
         InputError: a file cannot be read, or no answer belongs to any of the questions.
     """
-    questions = given.asked
-    columns = [
-        grade_recorded(given.dataset, questions, each)
-        for each in given.dataset.answers(paths, questions)
-        if each.answers
-    ]
-    about = {**_of_files(given), "answers": [_named(path) for path in paths]}
-    return tabulate_answers(given.dataset, questions, columns, failures=(), about=about, notes=_notes(given))
+    recorded = given.dataset.answers(paths, given.asked)
+    columns = [grade_recorded(given.dataset, given.asked, each) for each in recorded if each.answers]
+    about = {**_about_files(given), "answers": [_identity(path) for path in paths]}
+    return tabulate_answers(given.dataset, given.asked, columns, failures=(), about=about, notes=_notes(given, {}))
 
 
-def _about(given: QuestionFiles, plan: Plan, arms: Sequence[Arm], vlm: VlmConfig) -> dict[str, Any]:
-    settings = {name: value for name, value in asdict(vlm).items() if name not in _NOT_TOLD}
-    return {
-        **_of_files(given),
-        "asked": len(plan.asked),
-        "arms": {arm.name: arm.value for arm in arms},
-        "vlm": settings,
-    }
-
-
-def _of_files(given: QuestionFiles) -> dict[str, Any]:
+def _about_files(given: QuestionFiles) -> dict[str, Any]:
     return {
         "fast_snow": version("fast-snow"),
         "dataset": given.dataset.name,
-        "files": [_named(path) for path in given.files],
+        "files": [_identity(path) for path in given.files],
         "questions": len(given.asked),
     }
 
 
-def _named(path: Path) -> dict[str, str]:
+def _identity(path: Path) -> dict[str, str]:
     return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def _notes(given: QuestionFiles) -> tuple[str, ...]:
-    hopeless = given.hopeless
-    example = f", such as {hopeless[0]}" if hopeless else ""
-    counts = {
+def _notes(given: QuestionFiles, counts: Mapping[str, int]) -> tuple[str, ...]:
+    example = f", such as {given.hopeless[0]}" if given.hopeless else ""
+    of_files = {
         "rows left out for want of a question or an answer": given.left_out,
-        f"questions whose true answer nobody can give, which count as wrong{example}": len(hopeless),
+        f"questions whose true answer nobody can give, which count as wrong{example}": len(given.hopeless),
     }
-    return _counted(counts)
-
-
-def _notes_on_asking(plan: Plan, responses: Sequence[Response], total: int) -> tuple[str, ...]:
-    counts = {
-        "questions left out because no run shows their scene": plan.without,
-        "requests not made after so many failures in a row": total - len(responses),
-    }
-    return _counted(counts)
-
-
-def _counted(counts: Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(f"{what}: {count}" for what, count in counts.items() if count)
+    return tuple(f"{what}: {count}" for what, count in (of_files | dict(counts)).items() if count)

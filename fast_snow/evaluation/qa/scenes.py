@@ -35,13 +35,9 @@ class Plan:
 
 
 def plan_questions(questions: Sequence[Question], runs: Path, videos: Path | None, limit: int) -> Plan:
-    """Find out what can be asked.
+    """Find out what can be asked: of what has a run, or a video below `videos` from which it can be made.
 
-    Args:
-        questions: of a dataset.
-        runs: folder of the runs.
-        videos: folder of the videos from which missing runs can be made.
-        limit: at most so many questions, evenly spread over those that can be asked; 0 is all.
+    At most `limit` questions are asked, evenly spread over those that can be; 0 is all.
 
     Raises:
         InputError: nothing can be asked, or names of scenes do not fit the folders.
@@ -110,13 +106,7 @@ def find_videos(questions: Sequence[Question], videos: Path) -> dict[str, Path]:
 def make_runs(
     videos: Mapping[str, Path], runs: Path, config: Config, *, progress: Progress = silent
 ) -> tuple[dict[str, Path], dict[str, str]]:
-    """Turn videos into runs.
-
-    Args:
-        videos: by scene.
-        runs: where the run folders belong.
-        config: all settings.
-        progress: told how many graphs are done.
+    """Turn the videos of scenes into runs below a folder.
 
     Returns:
         The run folders by scene, and why there is none for the others.

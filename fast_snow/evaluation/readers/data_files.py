@@ -35,11 +35,7 @@ def check_relative(path: str) -> None:
 
 
 def locate_data(root: Path, path: str) -> Path:
-    """Return where a manifest's path is, with nothing at it or below it that leads out of the data root.
-
-    Args:
-        root: the data root.
-        path: relative to it.
+    """Return where a manifest's path is below the data root; nothing at it or below it leads out of the root.
 
     Raises:
         InputError: there is nothing, or a link leads elsewhere.
@@ -78,9 +74,6 @@ def data_sha256(path: Path) -> str:
     are relative to it. A shell says the same by
     `(cd FOLDER && find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)`.
 
-    Args:
-        path: of the file or folder.
-
     Raises:
         InputError: a file cannot be read, or a link stands for a folder.
     """
@@ -99,14 +92,10 @@ def _digest(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}); restore it or its permissions") from error
 
 
-def numbered_files(folder: Path, ending: str, source: TruthSource, *, custom: int = 0) -> dict[int, Path]:
+def numbered_files(folder: Path, ending: str, source: TruthSource) -> dict[int, Path]:
     """Return the files of a folder by their index in the input, ascending; hidden ones are left out.
 
-    Args:
-        folder: that holds them.
-        ending: of their names, behind the number, such as `.png`.
-        source: which number belongs to the input's first frame.
-        custom: that number, where the source does not say.
+    Their names end in a number and `ending`, such as `.png`; the first is number 0 unless the source says otherwise.
 
     Raises:
         InputError: there are none, two of one number, or one without a number.
@@ -125,7 +114,7 @@ def numbered_files(folder: Path, ending: str, source: TruthSource, *, custom: in
         number = _NUMBER.search(path.name.removesuffix(ending))
         if number is None:
             raise InputError(f"{shown(path)}: no frame number before {ending}, expected a name like 000000{ending}")
-        index = source.index(int(number[1]), custom)
+        index = source.index(int(number[1]))
         if index is None:
             continue
         if index in files:
@@ -166,11 +155,7 @@ class TextRow:
         return value
 
     def numbers_or_nan(self, first: int, last: int, what: str) -> tuple[float, ...]:
-        """Return the numbers in columns `first` to `last - 1`, NaN and infinity included.
-
-        Raises:
-            InputError: a word is no number.
-        """
+        """Return the numbers in columns `first` to `last - 1`, NaN and infinity included; raises as `number`."""
         try:
             return tuple(float(word) for word in self.words[first:last])
         except ValueError as error:
@@ -181,11 +166,7 @@ class TextRow:
         return tuple(self.number(column, what) for column in range(first, last))
 
     def integer(self, column: int, what: str) -> int:
-        """Return a whole number, be it written like 1 or 1.0.
-
-        Raises:
-            InputError: the word is none.
-        """
+        """Return a whole number, be it written like 1 or 1.0; raises as `number`."""
         value = self.number(column, what)
         if not value.is_integer() or abs(value) > _LARGEST_INTEGER:
             raise InputError(f"{self.where}: {what} is {self.words[column][:40]!r}, expected a whole number")

@@ -140,7 +140,7 @@ def _from_entry(entry: _Observation, track: int, category: str, offset: np.ndarr
 def _by_frame(path: Path, source: TruthSource, entries: Iterable[tuple[int, Label]]) -> Labels:
     labels: dict[int, list[Label]] = defaultdict(list)
     for frame, label in entries:
-        index = source.index(frame, custom=0)
+        index = source.index(frame)
         if index is not None and (label.category == IGNORED_CATEGORY or source.counts(label.category)):
             labels[index].append(label)
     if not labels:

@@ -48,11 +48,7 @@ def from_masks(
 ) -> ObjectsInFrame:
     """Return a frame's objects with the boxes of their masks; an empty mask is no object.
 
-    Args:
-        frame: index in the input.
-        object_id: one per mask.
-        masks: on the grid of the annotated images.
-        ignore: pixels that count neither way; several masks are joined, none is None.
+    Pixels of `ignore` count neither way: several masks are joined, and none is None.
     """
     seen = area(masks) > 0
     kept = masks[seen]
@@ -70,12 +66,7 @@ def _joined(masks: Masks) -> Masks:
 
 
 def gather_masks(frame: int, labelled: Sequence[Labelled], shape: GridShape) -> ObjectsInFrame:
-    """Return the objects of a frame.
-
-    Args:
-        frame: index in the input.
-        labelled: in any order, all masks of one size.
-        shape: height and width of the annotated images.
+    """Return the objects of a frame, of masks that are all on a grid of `shape`.
 
     Raises:
         InputError: an id comes twice.
@@ -94,12 +85,7 @@ def gather_masks(frame: int, labelled: Sequence[Labelled], shape: GridShape) -> 
 
 
 def empty_frame(frame: int, masks: Masks | None = None) -> ObjectsInFrame:
-    """Return a frame that is annotated and has no object; there may be thousands.
-
-    Args:
-        frame: index in the input.
-        masks: no masks, on the grid of the annotated images; None where objects have boxes alone.
-    """
+    """Return a frame that is annotated and has no object, with `masks` of none where others have masks."""
     return ObjectsInFrame(frame=frame, object_id=_NO_IDS, box_xyxy=_NO_BOXES, masks=masks)
 
 
@@ -120,9 +106,7 @@ def refuse_repeats(named: Iterable[tuple[int, str]]) -> None:
 def every_frame(entries: Iterable[int], source: TruthSource) -> range:
     """Return the frames that a list annotates: those without an entry too, for they have no object.
 
-    Args:
-        entries: indices in the input that the list has something of.
-        source: how many frames there are, where it says so; else the last entry's frame is the last.
+    Where the source does not say how many there are, the frame of the last entry is the last.
 
     Raises:
         InputError: there are more than `limits.ANNOTATED_FRAMES`.
@@ -138,12 +122,7 @@ def require_few(count: int, where: str) -> range:
 
 
 def paint_boxes(box_xyxy: Float32[np.ndarray, "m 4"], shape: GridShape) -> Masks:
-    """Return the pixels whose centres any of the boxes holds, as a set of one mask.
-
-    Args:
-        box_xyxy: half-open boxes in pixels; what is outside the image is cut off.
-        shape: height and width of the image.
-    """
+    """Return the pixels whose centres any of the half-open boxes holds, cut off at the image, as a set of one mask."""
     height, width = shape
     dense = np.zeros((1, height, width), dtype=np.bool_)
     for x0, y0, x1, y1 in np.ceil(box_xyxy).clip(0, [width, height, width, height]).astype(np.int64):

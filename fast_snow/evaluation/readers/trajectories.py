@@ -75,7 +75,7 @@ def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:
     poses: dict[int, Transform] = {}
     lost = 0
     for number, row in enumerate(read_rows(path, columns=16)):
-        index = source.index(number, custom=0)
+        index = source.index(number)
         if index is not None:
             pose = np.array(row.numbers_or_nan(0, 16, "the matrix")).reshape(4, 4)
             if np.isfinite(pose).all():

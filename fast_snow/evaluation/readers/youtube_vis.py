@@ -80,11 +80,11 @@ def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, .
         if not _counts(annotation, at, source):
             continue
         for number, mask in _masks(annotation, length, shape, at):
-            index = source.index(number, custom=0)
+            index = source.index(number)
             if index is not None:
                 where, ignored = f"{at}[{number}]", bool(annotation.iscrowd)
                 labelled[index].append(Labelled(object_id=annotation.id, mask=mask, where=where, ignored=ignored))
-    indices = [index for number in require_few(length, place) if (index := source.index(number, custom=0)) is not None]
+    indices = [index for number in require_few(length, place) if (index := source.index(number)) is not None]
     if not indices:
         raise InputError(f"{place}: none of its {length} frames is the clip's; correct first_frame or frames")
     return tuple(gather_masks(index, labelled.get(index, ()), shape) for index in indices)

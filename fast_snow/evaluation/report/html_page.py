@@ -146,7 +146,8 @@ SPANS = (
 def _plots(report: Report) -> Iterator[_Plot]:
     systems = list(report.about["systems"])
     yield _Plot(title="Speed and identity", drawing=_speed_and_identity(report, systems), series=systems)
-    yield _Plot(title="Seconds per frame, by stage", drawing=_stages(report), series=_stage_names(report))
+    stages = list(dict.fromkeys(name for row in report.rows for name in row.stage_s))
+    yield _Plot(title="Seconds per frame, by stage", drawing=_stages(report, stages), series=stages)
     for title, usual, bad, unit in SPANS:
         yield _Plot(title=title, drawing=_spans(report, systems, usual, bad, unit), series=systems)
 
@@ -170,15 +171,10 @@ def _speed_and_identity(report: Report, systems: Sequence[str]) -> Markup:
     return draw_scatter(points, x_label="frames per second", y_label=label) if points else Markup()
 
 
-def _stages(report: Report) -> Markup:
+def _stages(report: Report, names: Sequence[str]) -> Markup:
     rows = report.totals or report.rows
-    names = _stage_names(report)
     bars = [StackedBar(label=row.system, parts={name: row.stage_s.get(name, 0.0) for name in names}) for row in rows]
     return draw_stacked(bars, x_label="seconds per frame (folding runs beside the others)") if bars else Markup()
-
-
-def _stage_names(report: Report) -> list[str]:
-    return list(dict.fromkeys(name for row in report.rows for name in row.stage_s))
 
 
 def _spans(report: Report, systems: Sequence[str], usual: str, bad: str, unit: str) -> Markup:
