@@ -20,12 +20,12 @@ from fast_snow.evaluation.qa.question import select_arms
 from fast_snow.evaluation.qa.question_files import QuestionFiles, read_questions
 from fast_snow.evaluation.qa.report import QaReport, write_qa_report
 from fast_snow.evaluation.qa.requests import requests
-from fast_snow.evaluation.qa.runner import evaluate_arms, score_recorded
-from fast_snow.evaluation.qa.scenes import Plan, plan_questions
+from fast_snow.evaluation.qa.runner import Plan, evaluate_arms, plan_questions, score_recorded
 from fast_snow.evaluation.report.comparison import Comparison, Difference, compare_systems, select_sides
 from fast_snow.evaluation.report.html_page import PARTIAL, write_report
 from fast_snow.evaluation.report.tables import Report, ReportRow, says_little, tabulate_runs
-from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, manifest_identity, select_cases
+from fast_snow.evaluation.results import file_identity
+from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, select_cases
 from fast_snow.evaluation.systems import select_systems
 from fast_snow.reasoning.providers import open_model
 
@@ -82,7 +82,7 @@ def run_systems(action: EvalRun) -> int:
                 systems,
                 action.config,
                 folder=action.out,
-                manifest=manifest_identity(action.manifest),
+                manifest=file_identity(action.manifest),
                 repeat=action.repeat,
                 progress=progress,
             )

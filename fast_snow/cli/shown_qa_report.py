@@ -14,7 +14,7 @@ from fast_snow.config import VlmConfig
 from fast_snow.evaluation.qa.grading import ScoreEstimate
 from fast_snow.evaluation.qa.inference import Cost
 from fast_snow.evaluation.qa.report import ColumnResult, QaReport
-from fast_snow.evaluation.qa.scenes import Plan
+from fast_snow.evaluation.qa.runner import Plan
 from fast_snow.reasoning.prompt.prompt_sections import escape_control_characters
 
 _MOST_COLUMNS: Final = 6

@@ -1,6 +1,7 @@
 """What came of running a system over a clip once, and of all such runs; both live as JSON."""
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -158,3 +159,8 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     table.writerow(header)
     table.writerows(["" if each is None else each for each in row] for row in rows)
     return text.getvalue()
+
+
+def file_identity(path: Path) -> dict[str, str]:
+    """Return the name and digest of a file that results depend on."""
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

@@ -219,8 +219,3 @@ def select_cases(manifest: EvaluationManifest, root: Path, names: Sequence[str] 
     if not cases:
         raise ConfigError("none of these clips has frames to run a system over; name others with --clips")
     return cases
-
-
-def manifest_identity(path: Path) -> dict[str, str]:
-    """Return the name and digest of a manifest's file: results of different manifests are never compared."""
-    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

@@ -158,40 +158,30 @@ def objects_of(labels: Labels, shape: GridShape) -> tuple[ObjectsInFrame, ...]:
 def _objects(index: int, labels: list[Label], shape: GridShape) -> ObjectsInFrame:
     if not labels:
         return empty_frame(index)
-    ignored = [label for label in labels if label.category == IGNORED_CATEGORY]
     named = [label for label in labels if label.category != IGNORED_CATEGORY]
     for label in named:
         x0, y0, x1, y1 = label.box_xyxy
         if not (x0 < x1 and y0 < y1):
             raise InputError(f"{label.where}: a box from {x0:g}, {y0:g} to {x1:g}, {y1:g}; expected left < right …")
+    ignored = [label.box_xyxy for label in labels if label.category == IGNORED_CATEGORY]
     return ObjectsInFrame(
         frame=index,
-        object_id=_ids(named),
-        box_xyxy=_boxes(named),
-        ignore=paint_boxes(_boxes(ignored), shape) if ignored else None,
+        object_id=np.array([label.object_id for label in named], dtype=np.int64),
+        box_xyxy=np.array([label.box_xyxy for label in named], dtype=np.float32).reshape(-1, 4),
+        ignore=paint_boxes(np.array(ignored, dtype=np.float32), shape) if ignored else None,
     )
 
 
 def boxes_of(labels: Labels) -> tuple[BoxesInSpace, ...]:
     """Return the boxes in space, of objects for which there is one."""
+    placed = {index: [label for label in each if label.centre is not None] for index, each in labels.items()}
     return tuple(
-        _boxes_in_space(index, [label for label in each if label.centre is not None]) for index, each in labels.items()
+        BoxesInSpace(
+            frame=index,
+            object_id=np.array([label.object_id for label in each], dtype=np.int64),
+            centre=np.array([label.centre for label in each], dtype=np.float64).reshape(-1, 3),
+            size=np.array([label.size for label in each], dtype=np.float64).reshape(-1, 3),
+            yaw=np.array([label.yaw for label in each], dtype=np.float64),
+        )
+        for index, each in placed.items()
     )
-
-
-def _boxes_in_space(index: int, labels: list[Label]) -> BoxesInSpace:
-    return BoxesInSpace(
-        frame=index,
-        object_id=_ids(labels),
-        centre=np.array([label.centre for label in labels], dtype=np.float64).reshape(-1, 3),
-        size=np.array([label.size for label in labels], dtype=np.float64).reshape(-1, 3),
-        yaw=np.array([label.yaw for label in labels], dtype=np.float64),
-    )
-
-
-def _ids(labels: list[Label]) -> np.ndarray:
-    return np.array([label.object_id for label in labels], dtype=np.int64)
-
-
-def _boxes(labels: list[Label]) -> np.ndarray:
-    return np.array([label.box_xyxy for label in labels], dtype=np.float32).reshape(-1, 4)

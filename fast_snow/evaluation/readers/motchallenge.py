@@ -26,7 +26,7 @@ from fast_snow.evaluation.readers.objects import (
     gather_masks,
     refuse_repeats,
 )
-from fast_snow.types import GridShape, Masks
+from fast_snow.types import GridShape
 
 _FIRST: Final = 1
 _WITHOUT_CLASSES: Final = 10
@@ -109,7 +109,7 @@ def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...
         category = row.integer(2, "class")
         if index is None or not (category == IGNORED_CLASS or source.counts(str(category))):
             continue
-        mask = _mask(row)
+        mask = from_coco(row.words[5], (row.integer(3, "height"), row.integer(4, "width")), where=row.where)
         if shape is not None and mask.shape != shape:
             raise InputError(f"{row.where}: a mask of {mask.shape}, expected {shape} like the first (height, width)")
         shape = mask.shape
@@ -118,11 +118,3 @@ def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...
     if shape is None:
         raise InputError(f"{path}: no object in the clip's frames, expected lines of frame id class height width runs")
     return tuple(gather_masks(index, labelled.get(index, ()), shape) for index in every_frame(labelled, source))
-
-
-def _mask(row: TextRow) -> Masks:
-    shape = (row.integer(3, "height"), row.integer(4, "width"))
-    try:
-        return from_coco(row.words[5], shape)
-    except InputError as error:
-        raise InputError(f"{row.where}: {error}") from None

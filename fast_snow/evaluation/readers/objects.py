@@ -130,15 +130,11 @@ def paint_boxes(box_xyxy: Float32[np.ndarray, "m 4"], shape: GridShape) -> Masks
     return encode(dense)
 
 
-def from_coco(counts: str | Sequence[int], shape: GridShape) -> Masks:
-    """Return a mask that is written as COCO's run lengths, as a set of one.
-
-    Args:
-        counts: run lengths, compressed to a string or as numbers.
-        shape: height and width.
+def from_coco(counts: str | Sequence[int], shape: GridShape, *, where: str) -> Masks:
+    """Return a mask of a grid that is written as COCO's run lengths, compressed or as numbers, as a set of one.
 
     Raises:
-        InputError: they are no run lengths, or not of a mask of this size.
+        InputError: they are no run lengths, or not of a mask of this size; the message begins with `where`.
 
     Reference:
         github.com/cocodataset/cocoapi, common/maskApi.c, rleToString and rleFrString: each length but the first three
@@ -148,14 +144,15 @@ def from_coco(counts: str | Sequence[int], shape: GridShape) -> Masks:
     height, width = shape
     if height < 1 or width < 1 or height * width > IMAGE_PIXELS.largest:
         raise InputError(
-            f"run lengths of a mask of {width}x{height} pixels, expected 1 to {IMAGE_PIXELS.largest} pixels"
+            f"{where}: run lengths of a mask of {width}x{height} pixels, expected 1 to {IMAGE_PIXELS.largest} pixels"
         )
     if len(counts) > _LONGEST:
-        raise InputError(f"{len(counts)} run lengths, expected at most {_LONGEST}")
-    lengths = _decompressed(counts) if isinstance(counts, str) else _checked(counts)
+        raise InputError(f"{where}: {len(counts)} run lengths, expected at most {_LONGEST}")
+    lengths = _decompressed(counts, where) if isinstance(counts, str) else _checked(counts, where)
     if (lengths < 0).any() or (lengths > height * width).any() or lengths.sum() != height * width:
         raise InputError(
-            f"run lengths of {lengths.sum()} pixels in all, expected {height * width} of {width}x{height} pixels"
+            f"{where}: run lengths of {lengths.sum()} pixels in all, expected {height * width} of {width}x{height}"
+            " pixels"
         )
     dense = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(width, height)
     columns = np.flatnonzero(dense.any(axis=1))  # most objects are small: only the columns that they touch are encoded
@@ -165,15 +162,15 @@ def from_coco(counts: str | Sequence[int], shape: GridShape) -> Masks:
     return Masks(start=narrow.start + moved, stop=narrow.stop + moved, offset=narrow.offset, shape=shape)
 
 
-def _checked(counts: Sequence[int]) -> Int64[np.ndarray, " n"]:
+def _checked(counts: Sequence[int], where: str) -> Int64[np.ndarray, " n"]:
     if not all(type(each) is int and 0 <= each <= IMAGE_PIXELS.largest for each in counts):
-        raise InputError("run lengths with other values than integers from 0 on, expected pixel counts")
+        raise InputError(f"{where}: run lengths with other values than integers from 0 on, expected pixel counts")
     return np.array(counts, dtype=np.int64)
 
 
-def _decompressed(text: str) -> Int64[np.ndarray, " n"]:
+def _decompressed(text: str, where: str) -> Int64[np.ndarray, " n"]:
     if not text.isascii():
-        raise InputError("run lengths with characters beyond ASCII, expected COCO's compressed ones")
+        raise InputError(f"{where}: run lengths with characters beyond ASCII, expected COCO's compressed ones")
     group = np.frombuffer(text.encode("ascii"), dtype=np.uint8).astype(np.int64) - _ZERO
     last = np.flatnonzero(group & _MORE == 0)
     first = np.concatenate([[0], last + 1])[: len(last)]
@@ -181,7 +178,7 @@ def _decompressed(text: str) -> Int64[np.ndarray, " n"]:
         np.arange(len(group)) - np.repeat(first, last - first + 1) if len(last) and last[-1] + 1 == len(group) else None
     )
     if place is None or (group < 0).any() or (group >= 2 * _MORE).any() or (place >= _MOST_GROUPS).any():
-        raise InputError(f"run lengths {text[:40]!r}, expected COCO's compressed ones")
+        raise InputError(f"{where}: run lengths {text[:40]!r}, expected COCO's compressed ones")
     values = np.add.reduceat((group & (_MORE - 1)) << (_BITS * place), first)
     values -= np.where(group[last] & _SIGN, np.int64(1) << (_BITS * (place[last] + 1)), 0)
     values[1::2] = np.cumsum(values[1::2])

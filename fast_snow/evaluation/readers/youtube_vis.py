@@ -122,7 +122,4 @@ def _mask(part: object, shape: GridShape, place: str) -> Masks:
         raise InputError(
             f"{place}.size: got {list(run_lengths.size)}, expected {list(shape)} like the video (height, width)"
         )
-    try:
-        return from_coco(run_lengths.counts, shape)
-    except InputError as error:
-        raise InputError(f"{place}.counts: {error}") from None
+    return from_coco(run_lengths.counts, shape, where=f"{place}.counts")
