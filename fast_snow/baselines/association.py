@@ -11,6 +11,8 @@ from fast_snow.baselines.geometry import distances, plausible_change
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.types import StepToken
 
+ObjectIds = Int32[np.ndarray, " m"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RecentObject:
@@ -34,19 +36,6 @@ class KnownObjects:
     next_id: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Associated:
-    """The objects of a frame with their ids.
-
-    Attributes:
-        object_id: of each token, each at most once.
-        known: the objects that the next frame may see again.
-    """
-
-    object_id: Int32[np.ndarray, " m"]
-    known: KnownObjects
-
-
 def associate_tokens(
     known: KnownObjects,
     tokens: Sequence[StepToken],
@@ -57,7 +46,7 @@ def associate_tokens(
     reach: float,
     metric: bool,
     settings: SnowConfig,
-) -> Associated:
+) -> tuple[ObjectIds, KnownObjects]:
     """Find the objects of a frame among those seen in the last frames.
 
     Pairs are those of the least total cost, where a pair costs `w · (1 - overlap) + (1 - w) · min(distance / reach, 1)`
@@ -74,7 +63,8 @@ def associate_tokens(
         settings: T, weights and limits.
 
     Returns:
-        An id for each token; new objects have new ids, in the order of the tokens.
+        An id for each token, each at most once, where new objects have new ids in the order of the tokens; and the
+        objects that the next frame may see again.
 
     Reference:
         SNOW, arXiv 2512.16461, section 3.3. The paper names the cues, semantic and 3D spatial ones, but no cost: the
@@ -87,30 +77,16 @@ def associate_tokens(
     elapsed_s = np.array([time_s - each.time_s for each in recent], np.float64)
     possible = plausible_change(before, tokens, elapsed_s, metric=metric, settings=settings)
     pairs = _pairs(np.where(possible, cost, np.inf), settings.max_cost)
-    return _named(recent, tokens, pairs, next_id=known.next_id, time_s=time_s)
-
-
-def _named(
-    recent: Sequence[RecentObject],
-    tokens: Sequence[StepToken],
-    pairs: Sequence[tuple[int, int]],
-    *,
-    next_id: int,
-    time_s: float,
-) -> Associated:
-    """Give matched tokens the ids of their objects and the others new ones."""
     object_id = np.full(len(tokens), -1, np.int32)
     for i, j in pairs:
         object_id[j] = recent[i].object_id
     unmatched = object_id < 0
-    ahead = next_id + int(unmatched.sum())
-    object_id[unmatched] = np.arange(next_id, ahead)
+    ahead = known.next_id + int(unmatched.sum())
+    object_id[unmatched] = np.arange(known.next_id, ahead)
     last = {each.object_id: each for each in recent}
     for number, token in zip(object_id.tolist(), tokens, strict=True):
         last[number] = RecentObject(object_id=number, time_s=time_s, token=token)
-    return Associated(
-        object_id=object_id, known=KnownObjects(seen=tuple(last[each] for each in sorted(last)), next_id=ahead)
-    )
+    return object_id, KnownObjects(seen=tuple(last[each] for each in sorted(last)), next_id=ahead)
 
 
 def tau_overlap(a: Sequence[StepToken], b: Sequence[StepToken], grid_size: int) -> Float64[np.ndarray, "a b"]:

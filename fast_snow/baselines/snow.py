@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.baselines.association import Associated, KnownObjects, associate_tokens
+from fast_snow.baselines.association import KnownObjects, ObjectIds, associate_tokens
 from fast_snow.baselines.geometry import Relations, relate_objects
 from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose_masks
 from fast_snow.baselines.proposals import ProposedObjects, objects_of_frame
@@ -27,7 +27,6 @@ from fast_snow.protocols import OpenGeometry, Progress, silent
 from fast_snow.residency import resident
 from fast_snow.selection import EngineUse, Selection, select_engines
 from fast_snow.types import (
-    Frames,
     Geometry,
     Health,
     LabelledMasks,
@@ -80,7 +79,7 @@ class _State:
 
     world: FoldState
     known: KnownObjects = field(default_factory=KnownObjects)
-    frames: tuple[tuple[ProposedObjects, Associated], ...] = ()
+    frames: tuple[tuple[ProposedObjects, ObjectIds], ...] = ()
     relations: tuple[Relations, ...] = ()
     seconds: StageSeconds = field(default_factory=StageSeconds)
     frame_s: tuple[float, ...] = ()
@@ -92,7 +91,7 @@ def snow(
     *,
     settings: SnowConfig = DEFAULT,
     masks: OpenMasks | None = None,
-    watch: Callable[[Frames, Geometry], None] | None = None,
+    watch: Callable[[OpenGeometry], OpenGeometry] = lambda engine: engine,
     progress: Progress = silent,
 ) -> SnowRun:
     """Run SNOW over an input.
@@ -102,7 +101,7 @@ def snow(
         config: all settings that SNOW shares with Fast-SNOW; which geometry engine, windows, depth filter, tau, seed.
         settings: SNOW's own.
         masks: your own masks from points, in place of those that the settings name.
-        watch: told what the geometry engine says of each window, before it is carried into the graph's world.
+        watch: wraps the geometry engine, to note what it says of each window before that enters the graph's world.
         progress: told how many frames are done.
 
     Returns:
@@ -117,36 +116,30 @@ def snow(
     threads.limit(config.runtime.threads)
     state, began = _State(world=start(config)), perf_counter()
     with ExitStack() as stack:
-        open_geometry = selection.engines.geometry
+        engines = replace(selection.engines, geometry=watch(selection.engines.geometry))
         if selection.resident:
-            open_geometry = stack.enter_context(resident(selection.engines)).geometry
+            engines = stack.enter_context(resident(engines))
             look = stack.enter_context(open_masks())
             open_masks = lambda: nullcontext(look)  # noqa: E731
         stages = _Stages(
             config=config,
             settings=settings,
-            open_geometry=open_geometry,
+            open_geometry=engines.geometry,
             open_masks=open_masks,
-            watch=watch,
             progress=progress,
             expected=source.expected_frames or 0,
         )
         for window, decode_s in _timed(windows(source, config.window)):
             state = stages.advance(state, window, decode_s)
-    engines = (*(use for use in selection.used if use.slot == "geometry"), masks_use)
-    return _finished_run(state, engines, began)
-
-
-def _finished_run(state: _State, engines: tuple[EngineUse, ...], began: float) -> SnowRun:
     graph = replace(state.world.graph, tracks=MappingProxyType(_tracks(state.frames)))
     return SnowRun(
         graph=graph,
         labelled=tuple(
-            LabelledMasks(t=t, object_id=named.object_id, masks=objects.masks)
-            for t, (objects, named) in zip(graph.ego.t.tolist(), state.frames, strict=True)
+            LabelledMasks(t=t, object_id=object_id, masks=objects.masks)
+            for t, (objects, object_id) in zip(graph.ego.t.tolist(), state.frames, strict=True)
         ),
         relations=state.relations,
-        engines=engines,
+        engines=(*(use for use in selection.used if use.slot == "geometry"), masks_use),
         seconds=state.seconds,
         wall_s=perf_counter() - began,
         frame_s=np.array(state.frame_s, np.float64),
@@ -178,7 +171,6 @@ class _Stages:
     settings: SnowConfig
     open_geometry: OpenGeometry
     open_masks: OpenMasks
-    watch: Callable[[Frames, Geometry], None] | None
     progress: Progress
     expected: int
 
@@ -187,8 +179,6 @@ class _Stages:
         began = perf_counter()
         with self.open_geometry() as estimate:
             geometry = estimate(window.frames)
-        if self.watch is not None:
-            self.watch(window.frames, geometry)
         estimated = perf_counter()
         world = _grown(state.world, window, geometry, self.config)
         assert world.tail is not None
@@ -209,7 +199,7 @@ class _Stages:
         masks_of = look(window.frames.image[i], geometry.grid)
         objects = objects_of_frame(masks_of, geometry, i, t=t, config=self.config, settings=self.settings)
         described = perf_counter()
-        named = associate_tokens(
+        object_id, known = associate_tokens(
             state.known,
             objects.tokens,
             t=t,
@@ -220,13 +210,13 @@ class _Stages:
             settings=self.settings,
         )
         edges = relate_objects(
-            objects.tokens, named.object_id, geometry.T_camera_world[i], t=t, neighbours=self.settings.neighbours
+            objects.tokens, object_id, geometry.T_camera_world[i], t=t, neighbours=self.settings.neighbours
         )
         done = perf_counter()
         return replace(
             state,
-            known=named.known,
-            frames=(*state.frames, (objects, named)),
+            known=known,
+            frames=(*state.frames, (objects, object_id)),
             relations=(*state.relations, edges),
             seconds=state.seconds + StageSeconds(segment=described - began, track=done - described),
             frame_s=(*state.frame_s, share + done - began),
@@ -267,11 +257,11 @@ def _grown(world: FoldState, window: Window, geometry: Geometry, config: Config)
     return fold(world, perception, config=replace(config, window=keep_all))
 
 
-def _tracks(frames: Sequence[tuple[ProposedObjects, Associated]]) -> dict[int, Track]:
+def _tracks(frames: Sequence[tuple[ProposedObjects, ObjectIds]]) -> dict[int, Track]:
     observations: dict[int, list[StepToken]] = {}
-    for objects, named in frames:
-        for object_id, token in zip(named.object_id.tolist(), objects.tokens, strict=True):
-            observations.setdefault(object_id, []).append(token)
+    for objects, object_id in frames:
+        for number, token in zip(object_id.tolist(), objects.tokens, strict=True):
+            observations.setdefault(number, []).append(token)
     return {
         object_id: Track(object_id=object_id, observations=tuple(seen), theta=(seen[0].t, seen[-1].t))
         for object_id, seen in sorted(observations.items())

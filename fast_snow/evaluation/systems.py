@@ -120,7 +120,7 @@ def run_snow(source: Input, config: Config) -> SystemRun:
     from fast_snow.baselines.snow import snow
 
     watch = DepthWatch(config.depth_filter.conf_thresh)
-    run = snow(source, config, watch=watch)
+    run = snow(source, config, watch=watch.over)
     return SystemRun(
         graph=run.graph,
         labelled=run.labelled,

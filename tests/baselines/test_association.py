@@ -38,7 +38,7 @@ def ids(*frames: Sequence[StepToken], settings: SnowConfig = DEFAULT, metric: bo
     """Return the ids of objects, frame by frame at 10 Hz; a frame's number is that of its first token."""
     known, found = KnownObjects(), []
     for tokens in frames:
-        named = associate_tokens(
+        object_id, known = associate_tokens(
             known,
             tokens,
             t=tokens[0].t,
@@ -48,8 +48,7 @@ def ids(*frames: Sequence[StepToken], settings: SnowConfig = DEFAULT, metric: bo
             metric=metric,
             settings=settings,
         )
-        known = named.known
-        found.append(named.object_id.tolist())
+        found.append(object_id.tolist())
     return found
 
 
@@ -104,10 +103,10 @@ def test_what_would_grow_too_much_is_another_object():
 
 
 def test_frames_without_objects():
-    named = associate_tokens(
+    object_id, _ = associate_tokens(
         KnownObjects(), [], t=0, time_s=0.0, grid_size=16, reach=2.0, metric=True, settings=DEFAULT
     )
-    assert named.object_id.shape == (0,)
+    assert object_id.shape == (0,)
     change = plausible_change([], [token(0, (0, 0, 1))], np.zeros(0), metric=True, settings=DEFAULT)
     assert change.shape == (0, 1)
 

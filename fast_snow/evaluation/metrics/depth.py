@@ -238,10 +238,6 @@ class DepthWatch:
         self.samples = DepthSamples()
         self._conf_thresh = conf_thresh
 
-    def __call__(self, frames: Frames, geometry: Geometry) -> None:
-        """Take note of a window."""
-        self.samples = self.samples.followed_by(frames, geometry, self._conf_thresh)
-
     def over(self, open_geometry: OpenGeometry) -> OpenGeometry:
         """Return the engine, watched."""
 
@@ -251,7 +247,7 @@ class DepthWatch:
 
                 def answer(frames: Frames) -> Geometry:
                     geometry = estimate(frames)
-                    self(frames, geometry)
+                    self.samples = self.samples.followed_by(frames, geometry, self._conf_thresh)
                     return geometry
 
                 yield answer
