@@ -191,12 +191,7 @@ def _one_line(error: Exception) -> str:
 
 
 def select_cases(manifest: EvaluationManifest, root: Path, names: Sequence[str] = ()) -> tuple[Case, ...]:
-    """Return the clips that have frames, in the manifest's order.
-
-    Args:
-        manifest: the list of clips.
-        root: the data root that its paths are relative to.
-        names: only these; all where none is given.
+    """Return the clips that have frames, in the manifest's order; those of `names` alone where some are given.
 
     Raises:
         ConfigError: there is no clip of that name, or none that has frames.

@@ -160,7 +160,7 @@ def answer_in(question: Question, reply: str) -> str | None:
     Without a "final answer" all that was said is the answer, as it is for the official rules.
     """
     if question.form is Form.CHOICE:
-        return chosen(reply, {each.letter: each.text for each in question.choices})
+        return chosen(reply, question.choices)
     parts = re.split(_FINAL_ANSWER, reply)[1:] or [reply]
     behind = next((each for each in reversed(parts) if each.strip(_AROUND)), "")
     words = behind if question.form is Form.POINTS else next(iter(behind.strip(_AROUND).splitlines()), "")

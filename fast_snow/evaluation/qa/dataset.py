@@ -211,21 +211,24 @@ def read_recorded(
     rows_of: Callable[[Path], Sequence[DatasetRow]] = load_rows,
     key: Callable[[DatasetRow], str],
     answers_of: Callable[[DatasetRow], Iterable[tuple[str, RecordedAnswer]]],
+    model_per_file: bool = False,
 ) -> tuple[RecordedAnswers, ...]:
     """Return each model's answers to the questions; answers to others are counted.
 
     Args:
-        paths: of files that may share the answers of one model.
+        paths: of files with recorded answers.
         questions: of the dataset.
         rows_of: reads a file.
         key: of a row, as for questions.
         answers_of: the answers in a row, each behind the name of its model.
+        model_per_file: whether files of one model's name are of different models, else they share its answers.
     """
-    by_model: dict[str, dict[str, RecordedAnswer]] = {}
-    for rows in map(rows_of, paths):
+    by_model: dict[tuple[Path | None, str], dict[str, RecordedAnswer]] = {}
+    for path in paths:
+        rows = rows_of(path)
         for name, row in zip(unique_names(map(key, rows)), rows, strict=True):
             for model, answer in answers_of(row):
-                by_model.setdefault(model, {})[name] = answer
+                by_model.setdefault((path if model_per_file else None, model), {})[name] = answer
     known = {each.key for each in questions}
     return tuple(
         RecordedAnswers(
@@ -233,5 +236,5 @@ def read_recorded(
             answers={name: answer for name, answer in answers.items() if name in known},
             unused=len(answers.keys() - known),
         )
-        for model, answers in by_model.items()
+        for (_, model), answers in by_model.items()
     )

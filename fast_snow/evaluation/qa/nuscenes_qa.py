@@ -77,8 +77,7 @@ def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read the text that the official code writes, four blanks between its fields: a model per file."""
-    by_file = (read_recorded([path], questions, rows_of=_results, key=_key, answers_of=_answer) for path in paths)
-    return tuple(each for found in by_file for each in found)
+    return read_recorded(paths, questions, rows_of=_results, key=_key, answers_of=_answer, model_per_file=True)
 
 
 def _results(path: Path) -> list[DatasetRow]:

@@ -10,7 +10,7 @@ Reference:
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ from fast_snow.evaluation.qa.dataset import (
     read_recorded,
     scene_of,
 )
-from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
+from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
 
 _LAST_EXO: Final = 922
@@ -82,19 +82,18 @@ def _question(row: DatasetRow, key: str) -> Question:
     )
 
 
-def _choices(row: DatasetRow) -> tuple[AnswerChoice, ...]:
+def _choices(row: DatasetRow) -> dict[str, str]:
     members: Mapping[str, Any] = row.member("choices", dict)
     if len(members) < 2 or not all(re.fullmatch("[A-Z]", letter) for letter in members):
         raise InputError(f"{row.where}: choices are {short(', '.join(members))}, expected two or more, A, B, C …")
-    texts = ((letter, as_text(value, f"{row.where}: choice {letter}")) for letter, value in members.items())
-    return tuple(AnswerChoice(letter=letter, text=text) for letter, text in texts)
+    return {letter: as_text(value, f"{row.where}: choice {letter}") for letter, value in members.items()}
 
 
-def _truth(answer: str, choices: Iterable[AnswerChoice]) -> str:
+def _truth(answer: str, choices: Mapping[str, str]) -> str:
     """Return the answer's text; where it is no choice's text but a letter, that of the choice with this letter."""
-    if any(_same(each.text, answer) for each in choices):
+    if any(_same(text, answer) for text in choices.values()):
         return answer
-    return next((each.text for each in choices if each.letter == answer.strip()), answer)
+    return choices.get(answer.strip(), answer)
 
 
 def _same(text: str, other: str) -> bool:
@@ -125,11 +124,10 @@ def _media(row: DatasetRow) -> tuple[str, str]:
 
 
 def _score(question: Question, reply: str) -> Mark:
-    texts = {each.letter: each.text for each in question.choices}
-    letter = chosen(reply, texts)
+    letter = chosen(reply, question.choices)
     if letter is None:
         return UNREADABLE
-    return Mark(score=float(_same(texts[letter], question.truth)), read_as=letter)
+    return Mark(score=float(_same(question.choices[letter], question.truth)), read_as=letter)
 
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
@@ -156,7 +154,7 @@ VLM4D: Final = Dataset(
     members=frozenset({"id", "video", "choices", "answer"}),
     key=_key,
     question=_question,
-    hopeless=lambda each: not any(_same(choice.text, each.truth) for choice in each.choices),
+    hopeless=lambda each: not any(_same(text, each.truth) for text in each.choices.values()),
     score=_score,
     figures=lambda _: _FIGURES,
     answers=_answers,

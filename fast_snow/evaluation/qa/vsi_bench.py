@@ -11,7 +11,7 @@ Reference:
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,7 @@ from fast_snow.evaluation.qa.dataset import (
     read_recorded,
     scene_of,
 )
-from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
+from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
 
 _DIRECTION: Final = tuple(f"object_rel_direction_{grade}" for grade in ("easy", "medium", "hard"))
@@ -52,7 +52,7 @@ def _question(row: DatasetRow, key: str) -> Question:
         raise InputError(f"{row.where}: question_type is {short(category)}, expected one of {known}")
     video = f"{row.text('dataset')}/{row.text('scene_name')}.mp4"
     by_choice = category in _BY_CHOICE
-    choices = _choices(row) if by_choice else ()
+    choices = _choices(row) if by_choice else {}
     return Question(
         key=key,
         scene=scene_of(video, row.where),
@@ -65,18 +65,18 @@ def _question(row: DatasetRow, key: str) -> Question:
     )
 
 
-def _choices(row: DatasetRow) -> tuple[AnswerChoice, ...]:
+def _choices(row: DatasetRow) -> dict[str, str]:
     options = [as_text(each, f"{row.where}: an option") for each in row.member("options", list)]
     parts = [re.fullmatch(r"([A-Z])\.\s*(.*)", each, re.DOTALL) for each in options]
     letters = [each[1] for each in parts if each]
     if len(letters) < 2 or len(set(letters)) < len(options):
         raise InputError(f"{row.where}: options are {short(options)}, expected two or more like 'A. left', 'B. right'")
-    return tuple(AnswerChoice(letter=each[1], text=each[2]) for each in parts if each)
+    return {each[1]: each[2] for each in parts if each}
 
 
-def _letter(row: DatasetRow, choices: Sequence[AnswerChoice]) -> str:
+def _letter(row: DatasetRow, choices: Mapping[str, str]) -> str:
     truth = row.scalar("ground_truth")
-    if truth.upper() not in [each.letter for each in choices]:
+    if truth.upper() not in choices:
         raise InputError(f"{row.where}: ground_truth is {short(truth)}, expected the letter of an option")
     return truth
 
@@ -92,7 +92,7 @@ def _number(row: DatasetRow) -> str:
 def _score(question: Question, reply: str) -> Mark:
     word = reply.split(" ")[0].rstrip(".").strip()
     if question.form is Form.CHOICE:
-        known = word.upper() in [each.letter for each in question.choices]
+        known = word.upper() in question.choices
         right = word.lower() == question.truth.lower()
         return Mark(score=float(right), read_as=word if known else None)
     number = _as_float(word)
@@ -123,8 +123,7 @@ def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read the samples that lmms-eval logs (`vsibench_score`), or rows with `id` and `prediction`: a model per file."""
-    by_file = (read_recorded([path], questions, rows_of=_samples, key=_key, answers_of=_prediction) for path in paths)
-    return tuple(each for (each,) in by_file)
+    return read_recorded(paths, questions, rows_of=_samples, key=_key, answers_of=_prediction, model_per_file=True)
 
 
 def _samples(path: Path) -> list[DatasetRow]:

@@ -23,7 +23,7 @@ def test_a_published_row(tmp_path: Path):
     read = one(tmp_path)
     assert (read.key, read.category) == ("real/validation_1", "exo")
     assert (read.scene, read.video) == ("videos_real/davis/dog", "videos_real/davis/dog.mp4")
-    assert (read.truth, [each.letter for each in read.choices]) == ("left", list("ABCD"))
+    assert (read.truth, list(read.choices)) == ("left", list("ABCD"))
 
 
 def test_groups_are_those_of_the_official_statistics(tmp_path: Path):
