@@ -1,4 +1,4 @@
-"""Which objects of a frame are those of the frames before: SNOW's association over its sliding window."""
+"""SNOW's data association: matches the objects of a frame to those of its sliding window."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Geometry of STEP tokens: distances, what no object does (SNOW's hops), and the edges of a frame's scene graph.
+"""Geometry of STEP tokens: distances, plausibility checks (SNOW's hops) and the edges of a frame's scene graph.
 
 The paper asks a language model and gives an example (a car roof of 50 m; Table 1: a pedestrian who moves 32 m in a
 second) but no limits, so all limits here are configuration and this project's choice.

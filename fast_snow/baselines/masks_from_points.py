@@ -1,4 +1,4 @@
-"""Masks from the points of SNOW's clusters: by SAM2, or by colour regions where SAM2 cannot run.
+"""Masks from point prompts: by SAM2, or by colour regions where SAM2 cannot run.
 
 Colour regions see the image alone, as SAM2 does: of the classical segmenter's region tree they take the region that
 holds a cluster's points and looks most like an object. Returned masks own their buffers.

@@ -1,4 +1,4 @@
-"""The objects of one frame: clusters, prompts, masks, STEP tokens, and rounds over what no mask took.
+"""Object proposals of one frame: point clusters, prompts, masks and STEP tokens, with rounds over unassigned points.
 
 Reference: SNOW, arXiv 2512.16461, sections 3.1, 3.2 and Algorithm 1.
 """
@@ -179,13 +179,13 @@ def _encoded(
         replace(geometry[i], metric=False),  # the limit of length is SNOW's own
         t=t,
         depth_filter=config.depth_filter,
-        step=plain(config.step),
+        step=without_margin(config.step),
     )
     plausible = np.flatnonzero(plausible_shape(observed.tokens, metric=geometry.metric, settings=settings))
     tokens = tuple(observed.tokens[k] for k in plausible.tolist())
     return ProposedObjects(masks=detections.masks[observed.index[plausible]], tokens=tokens)
 
 
-def plain(step: StepConfig) -> StepConfig:
+def without_margin(step: StepConfig) -> StepConfig:
     """Return the settings by which all points in a mask count: the margin is Fast-SNOW's."""
     return replace(step, mask_margin=0)

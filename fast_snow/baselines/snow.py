@@ -1,4 +1,4 @@
-"""SNOW as its paper describes it, over the geometry engine that Fast-SNOW has: the baseline it is compared with.
+"""SNOW, reimplemented from its paper over the geometry engine of Fast-SNOW: the baseline.
 
 Reference: SNOW: Spatio-Temporal Scene Understanding with World Knowledge for Open-World Embodied Reasoning, arXiv
 2512.16461. What the paper leaves open, and where this differs from it: docs/reference/snow-baseline.md.

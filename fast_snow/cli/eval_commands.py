@@ -19,7 +19,7 @@ from fast_snow.evaluation.qa.inference import estimate_costs
 from fast_snow.evaluation.qa.question import select_arms
 from fast_snow.evaluation.qa.question_files import QuestionFiles, read_questions
 from fast_snow.evaluation.qa.report import QaReport, write_qa_report
-from fast_snow.evaluation.qa.requests import requests
+from fast_snow.evaluation.qa.requests import make_requests
 from fast_snow.evaluation.qa.runner import Plan, evaluate_arms, plan_questions, score_recorded
 from fast_snow.evaluation.report.comparison import Comparison, Difference, compare_systems, select_sides
 from fast_snow.evaluation.report.html_page import PARTIAL, write_report
@@ -201,7 +201,7 @@ def _estimate(planned: Plan, action: EvalQa) -> int:
     """Print what asking would cost."""
     arms, vlm = select_arms(action.arms), action.config.vlm
     with_run = [each for each in planned.asked if each.scene in planned.runs]
-    print_costs(estimate_costs(requests(with_run, arms, planned.runs, vlm), arms, action.out), planned, vlm)
+    print_costs(estimate_costs(make_requests(with_run, arms, planned.runs, vlm), arms, action.out), planned, vlm)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The environment that results were made in: configuration, versions, hardware, git commit, peak memory."""
+"""Provenance of results (configuration, versions, hardware, git commit) and peak memory."""
 
 import hashlib
 import json

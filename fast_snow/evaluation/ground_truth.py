@@ -1,4 +1,4 @@
-"""Ground truth of a clip: where it is stored, and what is known, in the terms that the metrics compare."""
+"""Ground truth of a clip: its sources in a manifest, and its values as the metrics compare them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

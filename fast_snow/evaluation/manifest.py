@@ -1,4 +1,4 @@
-"""Manifests: lists of clips, of what is known of them, and of the licences they are under.
+"""Manifests: clips, their ground truth, checksums and licences.
 
 A manifest is JSON and is not trusted: its paths stay below the data root, which is named when it is used.
 """

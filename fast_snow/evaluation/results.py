@@ -1,4 +1,4 @@
-"""What came of running a system over a clip once, and of all such runs; both live as JSON."""
+"""Results of single runs and of whole evaluations, and how they are stored."""
 
 import csv
 import hashlib

@@ -1,4 +1,4 @@
-"""Runs systems over the clips of a manifest, one result after the other; finished runs are not repeated."""
+"""Runs systems over the clips of a manifest and stores each result; finished runs are not repeated."""
 
 import difflib
 import hashlib

@@ -1,4 +1,4 @@
-"""The systems that are evaluated: Fast-SNOW, and SNOW as its paper describes it, timed from frame to graph."""
+"""The systems under evaluation, Fast-SNOW and SNOW, timed from the first frame to the finished graph."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -116,7 +116,7 @@ def run_snow(source: Input, config: Config) -> SystemRun:
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    from fast_snow.baselines.proposals import plain
+    from fast_snow.baselines.proposals import without_margin
     from fast_snow.baselines.snow import snow
 
     watch = DepthWatch(config.depth_filter.conf_thresh)
@@ -129,7 +129,7 @@ def run_snow(source: Input, config: Config) -> SystemRun:
         wall_s=run.wall_s,
         frame_s=run.frame_s,
         depth=watch.samples,
-        config=replace(config, step=plain(config.step)),
+        config=replace(config, step=without_margin(config.step)),
     )
 
 

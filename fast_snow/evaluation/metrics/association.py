@@ -1,4 +1,4 @@
-"""Truth and prediction frame by frame: how far objects overlap, and which match; tracking metrics count from it."""
+"""Overlap and matching of true and predicted objects, frame by frame: the input of the tracking metrics."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

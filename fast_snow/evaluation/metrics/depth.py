@@ -1,4 +1,4 @@
-"""How far depth is off: AbsRel, RMSE and delta < 1.25, as it is or after scale, or scale and shift, are fitted.
+"""Depth metrics: AbsRel, RMSE and delta < 1.25, unaligned or after fitting scale, or scale and shift.
 
 What is kept of a run's depth is bounded, whatever the length and size of the clip: samples of at most `MOST_SIDE`
 squared numbers are copied while a system runs, and compared with the truth afterwards, when no clock runs.

@@ -1,4 +1,4 @@
-"""What a run says of where things are, against the truth: depth, objects in space, objects that do not move.
+"""Geometric metrics of a run: trajectory, depth, placement of objects, and spread of objects at rest.
 
 Lengths are in the truth's unit. A graph's world is the camera of the clip's first frame, so the true pose of that frame
 carries it into the truth's. A graph in metres is held to them; any other has the unit of its first window, in which the

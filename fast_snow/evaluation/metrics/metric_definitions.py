@@ -1,4 +1,4 @@
-"""The metrics, in words: the columns of tables, the axes of plots, the lines of comparisons."""
+"""Definitions of the metrics: label, unit, direction and meaning, for tables, plots and comparisons."""
 
 from dataclasses import dataclass
 from types import MappingProxyType

@@ -1,4 +1,4 @@
-"""How well objects are placed in the world: their centroids and extents against the truth.
+"""Placement metrics: errors of the centroids and extents of objects in the world.
 
 Truth and graph are compared along the axes of the graph's world and in the truth's unit. Extents along axes do not
 survive a rotation, so it is the truth that is turned: its pixels are measured as seen from cameras given in that world.

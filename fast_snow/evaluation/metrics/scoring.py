@@ -1,4 +1,4 @@
-"""The metrics that a clip's truth allows, of what a system made of it."""
+"""Scoring of a run: every metric that the clip's ground truth allows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How well objects keep their identity: IDF1, switches, fragmentations, MOTA and HOTA, as the reference tools count."""
+"""Tracking metrics: IDF1, identity switches, fragmentations, MOTA and HOTA, as computed by the reference tools."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How far a camera's path is off: absolute after none, rigid or similarity alignment, and from pose to pose.
+"""Trajectory metrics: absolute error without, or after rigid or similarity, alignment, and relative pose error.
 
 Both paths are on one clock. Each pose of the shorter one is compared with the nearest in time of the other, none
 further off than `max_gap_s`.

@@ -1,4 +1,4 @@
-"""A dataset of questions: the rows of its files, which know their place for messages, and its official rules."""
+"""Question datasets: rows of files that know their place for error messages, and official scoring rules."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -187,7 +187,7 @@ class Dataset:
         question: reads a row, whose key is given.
         complete: whether a row has a question and an answer; the official code passes over the others too.
         hopeless: whether nobody can give a question's true answer, such as one that is no choice; it counts.
-        score: what is right, by the official rule; takes the answer as `answer_extraction.answer_in` finds it, or
+        score: what is right, by the official rule; takes the answer as `answer_extraction.extract_answer` finds it, or
             all that a recorded answer says.
         figures: the official table of some questions.
         answers: reads recorded answers to questions.

@@ -1,4 +1,4 @@
-"""Answers beside the truth: a column for each arm, or for each model whose answers were recorded.
+"""Grading of answers: one column per arm, or per model whose answers were recorded.
 
 Official figures come with bootstrap intervals over scenes: questions about one scene are right or wrong together more
 often than not, so scenes are resampled, not questions.
@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.evaluation.qa.answer_extraction import answer_in
+from fast_snow.evaluation.qa.answer_extraction import extract_answer
 from fast_snow.evaluation.qa.dataset import Dataset, OfficialScore, RecordedAnswers, Term
 from fast_snow.evaluation.qa.inference import Answered, CachedAnswer, Response
 from fast_snow.evaluation.qa.question import UNREADABLE, Arm, Mark, Question
@@ -95,7 +95,7 @@ def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Re
 
 def mark_reply(dataset: Dataset, question: Question, reply: str) -> Mark:
     """Return what a model's reply is worth; nothing where no answer is found in it."""
-    answer = answer_in(question, reply)
+    answer = extract_answer(question, reply)
     return UNREADABLE if answer is None else dataset.score(question, answer)
 
 

@@ -1,4 +1,4 @@
-"""Asks a model all questions, several at a time, and caches every answer as soon as it arrives.
+"""Concurrent requests to a model; every answer is cached as soon as it arrives.
 
 Answers lie on disk, one file each under the digest of its request: what was answered is not asked again.
 """

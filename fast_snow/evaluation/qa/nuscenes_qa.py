@@ -1,4 +1,4 @@
-"""NuScenes-QA: questions about driving scenes whose answers are thirty words.
+"""NuScenes-QA: questions about driving scenes, with a closed vocabulary of thirty answers.
 
 Its file is `NuScenes_val_questions.json`; a scene is a nuScenes sample. An answer is right where it is the true one,
 letter by letter: answers are numbers or text in the file and compared as text. Official models can only say words of

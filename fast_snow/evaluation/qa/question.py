@@ -1,4 +1,4 @@
-"""A question of a dataset, and how a model is asked it: the wording, and the arms of the comparison."""
+"""Questions, how they are worded for a model, and the arms of the comparison."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

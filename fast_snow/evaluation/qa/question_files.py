@@ -1,4 +1,4 @@
-"""Question files: the known datasets, and which of them the files belong to."""
+"""Question files: detection of their dataset, and reading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What came of an evaluation: figures with intervals, differences between columns, tokens; as JSON and CSV."""
+"""Reports of an evaluation of answers: scores with intervals, differences and token usage, as JSON and CSV."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""What a model is asked: one request per question and arm, and the name under which its answer is kept.
+"""Requests to a model, one per question and arm, and the digest under which an answer is cached.
 
 The name is a digest of all that decides on the answer: the prompt with its pictures, hence question, arm and graph; the
 model and its settings; for the arm with tools, what they are and the graph they read. Whatever changes asks anew.
@@ -58,7 +58,7 @@ class Failure:
     why: str
 
 
-def requests(
+def make_requests(
     questions: Sequence[Question], arms: Sequence[Arm], runs: Mapping[str, Path], vlm: VlmConfig
 ) -> Iterator[Request | Failure]:
     """Yield a request per question and arm, in the order of the questions; a run is loaded once while it is needed.

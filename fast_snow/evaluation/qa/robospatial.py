@@ -1,4 +1,4 @@
-"""RoboSpatial-Home: yes or no, and points in free space, about single images of rooms.
+"""RoboSpatial-Home: yes/no questions and points in free space, on single images of rooms.
 
 Its file is the `annotations.json` that the official download writes. An answer to yes or no is right where it begins
 with the true word: "not sure" begins with "no". Of points the first in the answer counts, and is right inside the

@@ -1,4 +1,4 @@
-"""One evaluation from questions to report: what can be asked, graphs that are made first, arms that are graded.
+"""Evaluation of answers: plans the questions, builds missing graphs, asks and grades every arm.
 
 The run that shows a question's scene is found by name, or made once where the scene's video is there.
 """
@@ -21,7 +21,7 @@ from fast_snow.evaluation.qa.inference import ask_all
 from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.evaluation.qa.question_files import QuestionFiles
 from fast_snow.evaluation.qa.report import QaReport, tabulate_answers
-from fast_snow.evaluation.qa.requests import Failure, requests
+from fast_snow.evaluation.qa.requests import Failure, make_requests
 from fast_snow.evaluation.results import file_identity
 from fast_snow.protocols import Progress, silent
 from fast_snow.reasoning.conversation import VisionLanguageModel
@@ -178,7 +178,7 @@ def evaluate_arms(
         run_folders = {**plan.runs, **made}
         answerable = [each for each in plan.asked if each.scene in run_folders]
         total = len(answerable) * len(arms)
-        wanted = requests(answerable, arms, run_folders, config.vlm)
+        wanted = make_requests(answerable, arms, run_folders, config.vlm)
         responses = ask_all(wanted, model, config.vlm, folder=folder, parallel=parallel, total=total, progress=progress)
     columns = [grade(given.dataset, arm, responses, len(plan.asked)) for arm in arms]
     failures = [each for each in responses if isinstance(each, Failure)] + [

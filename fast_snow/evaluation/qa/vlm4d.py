@@ -1,4 +1,4 @@
-"""VLM4D: multiple choice about how things and the camera move, in real and synthetic videos.
+"""VLM4D: multiple-choice questions about object and camera motion in real and synthetic videos.
 
 Its files are `real_mc.json` and `synthetic_mc.json`, whose ids repeat each other; choices may be numbers. The official
 code has a language model judge each answer and counts its verdicts. Where a file of answers has such verdicts, they
@@ -17,7 +17,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.answer_extraction import chosen
+from fast_snow.evaluation.qa.answer_extraction import extract_choice
 from fast_snow.evaluation.qa.dataset import (
     Dataset,
     DatasetRow,
@@ -124,7 +124,7 @@ def _media(row: DatasetRow) -> tuple[str, str]:
 
 
 def _score(question: Question, reply: str) -> Mark:
-    letter = chosen(reply, question.choices)
+    letter = extract_choice(reply, question.choices)
     if letter is None:
         return UNREADABLE
     return Mark(score=float(_same(question.choices[letter], question.truth)), read_as=letter)

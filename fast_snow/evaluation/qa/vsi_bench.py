@@ -1,4 +1,4 @@
-"""VSI-Bench: spatial questions about indoor scenes, as multiple choice and as numbers.
+"""VSI-Bench: multiple-choice and numerical questions about indoor scenes.
 
 Its file is `test.jsonl`; videos are `DATASET/SCENE.mp4`. The first word of an answer counts. A choice is right where it
 is the true letter; a number's score is the share of ten thresholds, 0.5 to 0.95, that its relative accuracy reaches.

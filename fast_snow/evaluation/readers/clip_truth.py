@@ -1,4 +1,4 @@
-"""All that is known of a clip, read by the reader of each format."""
+"""Ground truth of a clip, read by the reader of each format."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace

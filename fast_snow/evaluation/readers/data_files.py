@@ -1,4 +1,4 @@
-"""Files of data sets: always below the data root, checked by SHA-256, one per frame or a table of one row per line."""
+"""Files of data sets: paths below the data root, SHA-256 checksums, numbered files and text tables."""
 
 import hashlib
 import math

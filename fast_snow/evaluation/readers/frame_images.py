@@ -1,4 +1,4 @@
-"""One PNG image per frame: id maps of DAVIS and MOTS, grey levels or palette indices, and depth of 16 bits.
+"""Annotations stored as one PNG per frame: id maps (DAVIS, MOTS) and 16-bit depth.
 
 Depth is read when it is asked for; 0 and 65535 are no measurement.
 

@@ -1,4 +1,4 @@
-"""KITTI tracking labels: boxes in the image and in space, as the benchmark's text or as one JSON file of tracks.
+"""KITTI tracking labels: 2D and 3D boxes, as the benchmark's text or as one JSON file of tracks.
 
 The text has `frame track class truncated occluded alpha left top right bottom height width length x y z yaw` per line,
 counts frames from 0, and places a box by the middle of its bottom in the frame of the rectified reference camera. Boxes

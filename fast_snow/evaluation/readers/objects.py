@@ -1,4 +1,4 @@
-"""Objects of frames, from masks, from boxes, or from COCO's run lengths.
+"""Objects of a frame, from masks, boxes or COCO run-length encodings.
 
 COCO's lengths go down the columns, from the left one to the right one, background first.
 """

@@ -1,4 +1,4 @@
-"""Paths of cameras: TUM text, one matrix per line, and 7-Scenes' files of one matrix each.
+"""Camera trajectories: TUM text, one matrix per line, and 7-Scenes (one matrix per file).
 
 All are camera-to-world, with the camera's axes x right, y down, z forward, in metres.
 

@@ -1,4 +1,4 @@
-"""Masks of videos as JSON in the layout of YouTube-VIS, with COCO's run lengths; BDD100K and others are written so.
+"""YouTube-VIS JSON: video masks as COCO run-length encodings; BDD100K and others share the layout.
 
 `videos` have `id`, `width`, `height` and `length`; `annotations` are one per object, with `video_id`, `id` and as many
 `segmentations` as the video has frames, null where the object is not seen.

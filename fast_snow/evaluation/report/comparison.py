@@ -1,4 +1,4 @@
-"""Differences between two sets of results, with paired bootstrap intervals over clips.
+"""Comparison of two systems: paired differences with bootstrap confidence intervals over clips.
 
 Clips differ far more from each other than systems do, so differences are taken clip by clip and the clips resampled:
 the interval answers "would other clips of this kind say the same?".

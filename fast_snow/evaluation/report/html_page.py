@@ -1,4 +1,4 @@
-"""The report's files: tables as JSON and CSV, and one HTML page without scripts or external resources."""
+"""Report files: tables as JSON and CSV, and a self-contained HTML page without scripts."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from fast_snow.evaluation.results import Evaluation, write_json
 NAMED = {each.name: each for each in METRICS}
 
 
-def render_page(report: Report, evaluation: Evaluation) -> str:
+def render_report(report: Report, evaluation: Evaluation) -> str:
     """Return the page of a report and of the evaluation it is made of: HTML that needs nothing else."""
     about = report.about
     notes = dict.fromkeys(f"{each.clip}, {each.system}: {note}" for each in evaluation.outcomes for note in each.notes)
@@ -57,7 +57,7 @@ def write_report(report: Report, folder: Path, evaluation: Evaluation) -> tuple[
     files = tuple(folder / f"report.{kind}" for kind in ("json", "csv", "html"))
     write_json(files[0], as_tables(report))
     store(files[1], as_csv(report).encode())
-    store(files[2], render_page(report, evaluation).encode())
+    store(files[2], render_report(report, evaluation).encode())
     return files
 
 

@@ -1,4 +1,4 @@
-"""The plots of the report as SVG: text in the page's own font, colours that hold on light and dark ground.
+"""SVG plots of the report, in the page's font and in colours that work on light and dark backgrounds.
 
 What is drawn where is computed in this file, and written as markup by `plots.svg.jinja`.
 """

@@ -1,4 +1,4 @@
-"""Results as tables: one row per clip and system over its repeats, totals per system; as JSON and CSV."""
+"""Result tables: one row per clip and system, aggregated over repeats, and totals per system; as JSON and CSV."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
