@@ -25,7 +25,7 @@ from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.protocols import OpenGeometry, Progress, silent
 from fast_snow.residency import resident
-from fast_snow.selection import EngineUse, Selection, select_engines
+from fast_snow.selection import EngineUse, select_engines
 from fast_snow.types import (
     Geometry,
     Health,
@@ -111,8 +111,13 @@ def snow(
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    selection = _geometry_of(source, config, progress)
-    open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, _of_caller(masks))
+    unused = replace(config.engines, segmenter="classical", tracker="classical")  # SNOW has geometry alone in common
+    selection = select_engines(source, replace(config, engines=unused), progress=progress)
+    if masks is None:
+        open_masks, masks_use = choose_masks(config, settings)
+    else:
+        name = getattr(masks, "__qualname__", repr(masks))
+        open_masks, masks_use = masks, EngineUse(slot="masks", name=name, meaning="brought by the caller")
     threads.limit(config.runtime.threads)
     state, began = _State(world=start(config)), perf_counter()
     with ExitStack() as stack:
@@ -144,16 +149,6 @@ def snow(
         wall_s=perf_counter() - began,
         frame_s=np.array(state.frame_s, np.float64),
     )
-
-
-def _geometry_of(source: Input, config: Config, progress: Progress) -> Selection:
-    """Choose the geometry engine that Fast-SNOW would have; SNOW has no use for its other ones."""
-    engines = replace(config.engines, segmenter="classical", tracker="classical")
-    return select_engines(source, replace(config, engines=engines), progress=progress)
-
-
-def _of_caller(masks: OpenMasks) -> EngineUse:
-    return EngineUse(slot="masks", name=getattr(masks, "__qualname__", repr(masks)), meaning="brought by the caller")
 
 
 def _timed(each_window: Iterator[Window]) -> Iterator[tuple[Window, float]]:

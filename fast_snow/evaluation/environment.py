@@ -47,7 +47,7 @@ def provenance(
         manifest: its name and digest.
         config: all settings; those of SNOW, which it always has, are told with them.
         systems: their names.
-        repeat: how often each clip is run.
+        repeat: number of runs of each clip.
         warm_up_frames: of the run before the first that counts.
         fresh_peaks: whether peak memory is that of a run, not of the whole process.
     """

@@ -15,22 +15,11 @@ import numpy as np
 from fast_snow.api import collected_warnings
 from fast_snow.config import Config, SamplingConfig
 from fast_snow.errors import ConfigError, FastSnowError, FastSnowWarning, OutputError
-from fast_snow.evaluation import environment
+from fast_snow.evaluation import environment, results
 from fast_snow.evaluation import manifest as manifests
-from fast_snow.evaluation.environment import forget_peak, peak_bytes, peak_gpu_bytes
 from fast_snow.evaluation.ground_truth import Truth
-from fast_snow.evaluation.manifest import EvaluationManifest
 from fast_snow.evaluation.metrics.scoring import score_run
-from fast_snow.evaluation.results import (
-    EVALUATION,
-    Evaluation,
-    RunResult,
-    make_folder,
-    read_json,
-    read_result,
-    write_evaluation,
-    write_json,
-)
+from fast_snow.evaluation.results import Evaluation, RunResult
 from fast_snow.evaluation.systems import System, SystemRun
 from fast_snow.inputs import Input
 from fast_snow.output import graph_json
@@ -65,23 +54,14 @@ def evaluate_systems(
     repeat: int = 1,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Run every system over every clip, as often as asked for, and score what comes out.
+    """Run every system over every clip, `repeat` times with the same seed, and score what comes out.
 
     Repeats follow each other from outside in: each round takes all clips, and each clip all systems, so that a slow
-    moment of the machine meets all alike. A run that fails is recorded and the others go on. Every result is written
-    as soon as it is there: an evaluation that is interrupted goes on where it was, and failed runs are tried again.
-
-    Args:
-        cases: the clips.
-        systems: by name.
-        config: all settings; every repeat has the same seed.
-        folder: where results go, and where those of an interrupted evaluation lie.
-        manifest: name and digest of the clips' list.
-        repeat: how often.
-        progress: told how many runs are done.
+    moment of the machine meets all alike. A run that fails is recorded and the others go on. Every result is written to
+    `folder` as soon as it is there: an interrupted evaluation resumes, and failed runs are tried again.
 
     Returns:
-        All results, and what they were made with.
+        All results, and what they were made with, `manifest` being the name and digest of the clips' list.
 
     Raises:
         OutputError: the folder cannot be written, or holds results that were made with something else.
@@ -92,12 +72,12 @@ def evaluate_systems(
         systems=tuple(systems),
         repeat=repeat,
         warm_up_frames=WARM_UP_FRAMES,
-        fresh_peaks=forget_peak(),
+        fresh_peaks=environment.forget_peak(),
     )
     _claim(folder, about)
     trials = [(k, case, system) for k in range(repeat) for case in cases for system in systems]
     evaluation = Evaluation(about=about, outcomes=tuple(_results(trials, systems, config, folder, progress)))
-    write_evaluation(evaluation, folder / EVALUATION)
+    results.write_evaluation(evaluation, folder / results.EVALUATION)
     return evaluation
 
 
@@ -109,11 +89,11 @@ def _results(
     for index, (k, case, system) in enumerate(trials):
         progress("runs", index, len(trials))
         file = folder / RUNS / quote(case.name, safe="") / f"{quote(system, safe='')}-{k}.json"
-        result = read_result(RunResult, file) if file.is_file() else None
+        result = results.read_result(RunResult, file) if file.is_file() else None
         if result is None or result.error:
             result = _run((k, case, system), systems, config, warm)
-            make_folder(file.parent)
-            write_json(file, result.as_json())
+            results.make_folder(file.parent)
+            results.write_json(file, result.as_json())
         yield result
     progress("runs", len(trials), len(trials))
 
@@ -122,15 +102,15 @@ def _claim(folder: Path, about: Mapping[str, Any]) -> None:
     """Take a folder for these results, which may only join others of the same making."""
     path = folder / ABOUT
     if path.is_file():
-        before = read_json(path)
+        before = results.read_json(path)
         differing = [name for name in environment.MUST_AGREE if before.get(name) != about[name]]
         if differing:
             raise OutputError(
                 f"{folder}: holds results of another {' and '.join(differing)}; choose another folder with -o or"
                 " replace them with --overwrite"
             )
-    make_folder(folder)
-    write_json(path, about)
+    results.make_folder(folder)
+    results.write_json(path, about)
 
 
 def _run(trial: Trial, systems: Mapping[str, System], config: Config, warm: set[str]) -> RunResult:
@@ -144,9 +124,9 @@ def _run(trial: Trial, systems: Mapping[str, System], config: Config, warm: set[
                 warm.add(name)
                 _warm_up(system, case, config)
             source = case.open(config.sampling)
-            forget_peak()
+            environment.forget_peak()
             run = system(source, config)
-            peak, peak_gpu = peak_bytes(), peak_gpu_bytes()
+            peak, peak_gpu = environment.peak_bytes(), environment.peak_gpu_bytes()
     except Exception as error:  # noqa: BLE001 (one clip must not lose the others)
         return replace(blank, error=_one_line(error))
     measured = replace(_measured(blank, run), peak_bytes=peak, peak_gpu_bytes=peak_gpu)
@@ -190,7 +170,7 @@ def _one_line(error: Exception) -> str:
     return text if isinstance(error, FastSnowError) else f"{type(error).__name__}: {text}"
 
 
-def select_cases(manifest: EvaluationManifest, root: Path, names: Sequence[str] = ()) -> tuple[Case, ...]:
+def select_cases(manifest: manifests.EvaluationManifest, root: Path, names: Sequence[str] = ()) -> tuple[Case, ...]:
     """Return the clips that have frames, in the manifest's order; those of `names` alone where some are given.
 
     Raises:

@@ -160,9 +160,7 @@ def static_spread(truth: Truth, run: SystemRun) -> Mapping[str, float]:
 def centroid_spreads(graph: SceneGraph, *, scale: float = 1.0) -> dict[int, float]:
     """Return the root mean square distance of an object's centroids from their mean, by id; one alone never spreads.
 
-    Args:
-        graph: the graph.
-        scale: the truth's length of one of the graph's (1 for a metric graph).
+    `scale` is the truth's length of one of the graph's (1 for a metric graph).
     """
     seen = {number: track.observations for number, track in sorted(graph.tracks.items()) if len(track.observations) > 1}
     centroids = {number: np.array([each.centroid for each in tokens], np.float64) for number, tokens in seen.items()}

@@ -156,25 +156,20 @@ def _associated(truth: Trajectory, predicted: Trajectory, max_gap_s: float) -> t
         raise InputError(
             f"the true path has {len(truth)} poses, the predicted one {len(predicted)}: nothing to compare"
         )
-    sync = load_metric_package("evo.core.sync")
+    sync, evo = load_metric_package("evo.core.sync"), load_metric_package("evo.core.trajectory")
+    paths = [
+        evo.PoseTrajectory3D(poses_se3=list(path.T_world_camera.copy()), timestamps=path.time_s.copy())
+        for path in (truth, predicted)
+    ]
     try:
-        true_path, path = sync.associate_trajectories(_as_evo(truth), _as_evo(predicted), max_diff=max_gap_s)
+        true_path, path = sync.associate_trajectories(*paths, max_diff=max_gap_s)
     except sync.SyncException as error:
+        true_span, span = (f"{path.time_s[0]:.3f} to {path.time_s[-1]:.3f} s" for path in (truth, predicted))
         raise InputError(
-            f"no poses within {max_gap_s:g} s of each other: the true path is of {_span(truth)}, the predicted one of "
-            f"{_span(predicted)}; bring both to one clock"
+            f"no poses within {max_gap_s:g} s of each other: the true path is of {true_span}, the predicted one of "
+            f"{span}; bring both to one clock"
         ) from error
     return true_path, path
-
-
-def _as_evo(path: Trajectory) -> Any:  # noqa: ANN401 (evo's)
-    return load_metric_package("evo.core.trajectory").PoseTrajectory3D(
-        poses_se3=list(path.T_world_camera.copy()), timestamps=path.time_s.copy()
-    )
-
-
-def _span(path: Trajectory) -> str:
-    return f"{path.time_s[0]:.3f} to {path.time_s[-1]:.3f} s"
 
 
 def _least_squares(

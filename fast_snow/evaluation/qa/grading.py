@@ -125,11 +125,7 @@ def estimate_scores(
 ) -> tuple[ScoreEstimate, ...]:
     """Return figures with percentile bootstrap intervals over scenes; those without any question are left out.
 
-    Args:
-        figures: of the dataset.
-        questions: that were answered.
-        scores: what each answer is worth, or the difference of two answers' worth.
-        seed: of the resampling.
+    `scores` has what the answer to each question is worth, or the difference of two answers' worth.
     """
     categories = {each.category for each in questions}
     figures = [each for each in figures if all(term.categories & categories for term in each.terms)]

@@ -61,13 +61,9 @@ class Failure:
 def make_requests(
     questions: Sequence[Question], arms: Sequence[Arm], runs: Mapping[str, Path], vlm: VlmConfig
 ) -> Iterator[Request | Failure]:
-    """Yield a request per question and arm, in the order of the questions; a run is loaded once while it is needed.
+    """Yield a request per question and arm, in the order of the questions, whose scenes all have a run.
 
-    Args:
-        questions: whose scenes all have a run.
-        arms: in which every question is asked.
-        runs: run folders by scene.
-        vlm: the model's settings.
+    A run is loaded once while it is needed.
     """
     for scene, of_scene in groupby(questions, key=lambda each: each.scene):
         try:

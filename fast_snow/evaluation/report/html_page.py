@@ -31,10 +31,8 @@ def render_report(report: Report, evaluation: Evaluation) -> str:
     notes = dict.fromkeys(f"{each.clip}, {each.system}: {note}" for each in evaluation.outcomes for note in each.notes)
     shown = [each for each in METRICS if any(each.name in row.values for row in report.rows)]
     return template("page.html.jinja").render(
-        title=f"Evaluation of {' and '.join(about['systems'])} on {about['manifest']['name']}",
-        lead=f"{_count(about['repeat'], 'repeat')} with seed {about['seed']}; {about['warm_up']}.",
         failures=report.failures,
-        compared=_compared(report),
+        compared=report.compared,
         totals=list(_tables(report.totals)),
         plots=[plot for plot in _plots(report) if plot.drawing],
         clips=list(_tables(report.rows)),
@@ -44,6 +42,7 @@ def render_report(report: Report, evaluation: Evaluation) -> str:
         best_metrics=_best,
         meanings=[(each.label, each.meaning) for each in shown],
         notes=list(notes),
+        made_with=about,
         about=_about(about),
     )
 
@@ -59,20 +58,6 @@ def write_report(report: Report, folder: Path, evaluation: Evaluation) -> tuple[
     store(files[1], as_csv(report).encode())
     store(files[2], render_report(report, evaluation).encode())
     return files
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _compared(report: Report) -> str:
-    if not report.compared:
-        return "No clip was finished by every system."
-    return (
-        f"Over the {_count(len(report.compared), 'clip')} that every system finished. Frames per second: all frames"
-        " over all seconds; latencies: percentiles of all frames; memory: the largest; all else: means over the clips"
-        " where every system has it, each counting the same."
-    )
 
 
 PARTIAL = (
