@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from fast_snow.baselines.geometry import plausible_shape
+from fast_snow.baselines.association import plausible_shape
 from fast_snow.baselines.masks_from_points import MasksOfPoints
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.cameras import rays

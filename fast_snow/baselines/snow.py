@@ -13,8 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.baselines.association import KnownObjects, ObjectIds, associate_tokens
-from fast_snow.baselines.geometry import Relations, relate_objects
+from fast_snow.baselines.association import KnownObjects, ObjectIds, Relations, associate_tokens, relate_objects
 from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose_masks
 from fast_snow.baselines.proposals import ProposedObjects, objects_of_frame
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
@@ -66,15 +65,9 @@ class SnowRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _State:
-    """What has become of the clip so far.
+    """What has become of the clip so far: per frame its objects with their ids, its edges and its time.
 
-    Attributes:
-        world: camera path, keyframes and the last window's geometry, grown as Fast-SNOW grows them; without objects.
-        known: the objects that may be seen again.
-        frames: per frame, its objects and their ids.
-        relations: per frame, its edges.
-        seconds: wall time of the stages.
-        frame_s: of each frame.
+    The world, without objects, is grown as Fast-SNOW grows it: camera path, keyframes, the last window's geometry.
     """
 
     world: FoldState

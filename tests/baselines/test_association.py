@@ -6,8 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fast_snow.baselines.association import KnownObjects, associate_tokens, tau_overlap
-from fast_snow.baselines.geometry import plausible_change, plausible_shape, relate_objects
+from fast_snow.baselines.association import (
+    KnownObjects,
+    associate_tokens,
+    plausible_change,
+    plausible_shape,
+    relate_objects,
+    tau_overlap,
+)
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.errors import ConfigError
 from fast_snow.types import StepToken
