@@ -80,12 +80,23 @@ def associate_tokens(
     elapsed_s = np.array([time_s - each.time_s for each in recent], np.float64)
     possible = plausible_change(before, tokens, elapsed_s, metric=metric, settings=settings)
     pairs = _pairs(np.where(possible, cost, np.inf), settings.max_cost)
+    return _with_ids(recent, tokens, pairs, next_id=known.next_id, time_s=time_s)
+
+
+def _with_ids(
+    recent: Sequence[RecentObject],
+    tokens: Sequence[StepToken],
+    pairs: Sequence[tuple[int, int]],
+    *,
+    next_id: int,
+    time_s: float,
+) -> tuple[ObjectIds, KnownObjects]:
     object_id = np.full(len(tokens), -1, np.int32)
     for i, j in pairs:
         object_id[j] = recent[i].object_id
     unmatched = object_id < 0
-    ahead = known.next_id + int(unmatched.sum())
-    object_id[unmatched] = np.arange(known.next_id, ahead)
+    ahead = next_id + int(unmatched.sum())
+    object_id[unmatched] = np.arange(next_id, ahead)
     last = {each.object_id: each for each in recent}
     for number, token in zip(object_id.tolist(), tokens, strict=True):
         last[number] = RecentObject(object_id=number, time_s=time_s, token=token)

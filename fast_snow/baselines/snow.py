@@ -129,6 +129,11 @@ def snow(
         )
         for window, decode_s in _timed(windows(source, config.window)):
             state = stages.advance(state, window, decode_s)
+    used = (*(use for use in selection.used if use.slot == "geometry"), masks_use)
+    return _finished_run(state, used, began)
+
+
+def _finished_run(state: _State, engines: tuple[EngineUse, ...], began: float) -> SnowRun:
     graph = replace(state.world.graph, tracks=MappingProxyType(_tracks(state.frames)))
     return SnowRun(
         graph=graph,
@@ -137,7 +142,7 @@ def snow(
             for t, (objects, object_id) in zip(graph.ego.t.tolist(), state.frames, strict=True)
         ),
         relations=state.relations,
-        engines=(*(use for use in selection.used if use.slot == "geometry"), masks_use),
+        engines=engines,
         seconds=state.seconds,
         wall_s=perf_counter() - began,
         frame_s=np.array(state.frame_s, np.float64),

@@ -110,11 +110,8 @@ def place_objects(
         intrinsics: of that grid.
         T_world_camera: the camera in the truth's world.
         T_truth_predicted: from the graph's world to the truth's (`anchored`); None where they are one.
-        step: which pixels of a mask are measured; all, unless the graph's own margin is asked for.
-        depth_filter: how few pixels are an object; one is enough, unless the graph's own limit is asked for.
-
-    Returns:
-        The objects that have depth.
+        step: which pixels of a mask are measured; by default all.
+        depth_filter: how few pixels are an object; by default one. Objects without depth are left out.
 
     Raises:
         InputError: the objects have boxes alone.

@@ -17,7 +17,7 @@ from fast_snow.api import build_graph
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, InputError
 from fast_snow.evaluation.qa.grading import grade, grade_recorded
-from fast_snow.evaluation.qa.inference import ask_all
+from fast_snow.evaluation.qa.inference import Response, ask_all
 from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.evaluation.qa.question_files import QuestionFiles
 from fast_snow.evaluation.qa.report import QaReport, tabulate_answers
@@ -181,12 +181,7 @@ def evaluate_arms(
         wanted = make_requests(answerable, arms, run_folders, config.vlm)
         responses = ask_all(wanted, model, config.vlm, folder=folder, parallel=parallel, total=total, progress=progress)
     columns = [grade(given.dataset, arm, responses, len(plan.asked)) for arm in arms]
-    failures = [each for each in responses if isinstance(each, Failure)] + [
-        Failure(question=each, arm=arm, why=failed_scenes[each.scene])
-        for each in plan.asked
-        for arm in arms
-        if each.scene in failed_scenes
-    ]
+    failures = _failures(plan, arms, responses, failed_scenes)
     about = {
         **_about_files(given),
         "asked": len(plan.asked),
@@ -199,6 +194,18 @@ def evaluate_arms(
     }
     notes = _notes(given, counts)
     return tabulate_answers(given.dataset, plan.asked, columns, failures=failures, about=about, notes=notes)
+
+
+def _failures(
+    plan: Plan, arms: Sequence[Arm], responses: Sequence[Response], failed_scenes: Mapping[str, str]
+) -> list[Failure]:
+    """Return requests that failed, then questions of scenes that have no graph."""
+    return [each for each in responses if isinstance(each, Failure)] + [
+        Failure(question=each, arm=arm, why=failed_scenes[each.scene])
+        for each in plan.asked
+        for arm in arms
+        if each.scene in failed_scenes
+    ]
 
 
 def score_recorded(given: QuestionFiles, paths: Sequence[Path]) -> QaReport:
