@@ -87,18 +87,15 @@ def snow(
     watch: Callable[[OpenGeometry], OpenGeometry] = lambda engine: engine,
     progress: Progress = silent,
 ) -> SnowRun:
-    """Run SNOW over an input.
+    """Run SNOW over an opened input; the same engines and seed give the same result.
 
     Args:
-        source: the opened input.
+        source: the input.
         config: all settings that SNOW shares with Fast-SNOW; which geometry engine, windows, depth filter, tau, seed.
         settings: SNOW's own.
         masks: your own masks from points, in place of those that the settings name.
         watch: wraps the geometry engine, to note what it says of each window before that enters the graph's world.
         progress: told how many frames are done.
-
-    Returns:
-        What it made; the same each time for the same engines and seed.
 
     Raises:
         UserError: the input or the configuration cannot be used.
@@ -106,11 +103,7 @@ def snow(
     """
     unused = replace(config.engines, segmenter="classical", tracker="classical")  # SNOW has geometry alone in common
     selection = select_engines(source, replace(config, engines=unused), progress=progress)
-    if masks is None:
-        open_masks, masks_use = choose_masks(config, settings)
-    else:
-        name = getattr(masks, "__qualname__", repr(masks))
-        open_masks, masks_use = masks, EngineUse(slot="masks", name=name, meaning="brought by the caller")
+    open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, _of_caller(masks))
     threads.limit(config.runtime.threads)
     state, began = _State(world=start(config)), perf_counter()
     with ExitStack() as stack:
@@ -131,6 +124,10 @@ def snow(
             state = stages.advance(state, window, decode_s)
     used = (*(use for use in selection.used if use.slot == "geometry"), masks_use)
     return _finished_run(state, used, began)
+
+
+def _of_caller(masks: OpenMasks) -> EngineUse:
+    return EngineUse(slot="masks", name=getattr(masks, "__qualname__", repr(masks)), meaning="brought by the caller")
 
 
 def _finished_run(state: _State, engines: tuple[EngineUse, ...], began: float) -> SnowRun:

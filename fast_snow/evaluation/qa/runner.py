@@ -182,12 +182,9 @@ def evaluate_arms(
         responses = ask_all(wanted, model, config.vlm, folder=folder, parallel=parallel, total=total, progress=progress)
     columns = [grade(given.dataset, arm, responses, len(plan.asked)) for arm in arms]
     failures = _failures(plan, arms, responses, failed_scenes)
-    about = {
-        **_about_files(given),
-        "asked": len(plan.asked),
-        "arms": {arm.name: arm.value for arm in arms},
-        "vlm": {name: value for name, value in asdict(config.vlm).items() if name not in _NOT_TOLD},
-    }
+    vlm = {name: value for name, value in asdict(config.vlm).items() if name not in _NOT_TOLD}
+    names = {arm.name: arm.value for arm in arms}
+    about = {**_about_files(given), "asked": len(plan.asked), "arms": names, "vlm": vlm}
     counts = {
         "questions left out because no run shows their scene": plan.without,
         "requests not made after so many failures in a row": total - len(responses),
