@@ -15,16 +15,17 @@ from fast_snow.cli.terminal import console, shown_progress, terminable
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.evaluation.manifest import check_manifest, load_manifest
 from fast_snow.evaluation.metrics.metric_definitions import METRICS, NO_VALUE, MetricDefinition
-from fast_snow.evaluation.qa.planning import Plan, estimate_costs, plan_questions
+from fast_snow.evaluation.qa.inference import estimate_costs
 from fast_snow.evaluation.qa.question import select_arms
 from fast_snow.evaluation.qa.question_files import QuestionFiles, read_questions
 from fast_snow.evaluation.qa.report import QaReport, write_qa_report
-from fast_snow.evaluation.qa.requests import requests
-from fast_snow.evaluation.qa.runner import evaluate_arms, score_recorded
+from fast_snow.evaluation.qa.requests import make_requests
+from fast_snow.evaluation.qa.runner import Plan, evaluate_arms, plan_questions, score_recorded
 from fast_snow.evaluation.report.comparison import Comparison, Difference, compare_systems, select_sides
 from fast_snow.evaluation.report.html_page import PARTIAL, write_report
 from fast_snow.evaluation.report.tables import Report, ReportRow, says_little, tabulate_runs
-from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, manifest_identity, select_cases
+from fast_snow.evaluation.results import file_identity
+from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, select_cases
 from fast_snow.evaluation.systems import select_systems
 from fast_snow.reasoning.providers import open_model
 
@@ -81,7 +82,7 @@ def run_systems(action: EvalRun) -> int:
                 systems,
                 action.config,
                 folder=action.out,
-                manifest=manifest_identity(action.manifest),
+                manifest=file_identity(action.manifest),
                 repeat=action.repeat,
                 progress=progress,
             )
@@ -192,7 +193,7 @@ def run_questions(action: EvalQa) -> int:
     given = read_questions(action.questions, action.root)
     if action.answers:
         return _finish(score_recorded(given, action.answers), action)
-    planned = plan_questions(given.questions.asked, action.runs, action.videos or given.videos, action.limit)
+    planned = plan_questions(given.asked, action.runs, action.videos or given.videos, action.limit)
     return _estimate(planned, action) if action.dry_run else _ask(given, planned, action)
 
 
@@ -200,7 +201,7 @@ def _estimate(planned: Plan, action: EvalQa) -> int:
     """Print what asking would cost."""
     arms, vlm = select_arms(action.arms), action.config.vlm
     with_run = [each for each in planned.asked if each.scene in planned.runs]
-    print_costs(estimate_costs(requests(with_run, arms, planned.runs, vlm), arms, action.out), planned, vlm)
+    print_costs(estimate_costs(make_requests(with_run, arms, planned.runs, vlm), arms, action.out), planned, vlm)
     return 0
 
 

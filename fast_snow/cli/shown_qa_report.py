@@ -11,9 +11,10 @@ from rich.table import Table
 from fast_snow.cli.shown_answer import counted
 from fast_snow.cli.terminal import console
 from fast_snow.config import VlmConfig
-from fast_snow.evaluation.qa.bootstrap import ScoreEstimate
-from fast_snow.evaluation.qa.planning import Cost, Plan
+from fast_snow.evaluation.qa.grading import ScoreEstimate
+from fast_snow.evaluation.qa.inference import Cost
 from fast_snow.evaluation.qa.report import ColumnResult, QaReport
+from fast_snow.evaluation.qa.runner import Plan
 from fast_snow.reasoning.prompt.prompt_sections import escape_control_characters
 
 _MOST_COLUMNS: Final = 6

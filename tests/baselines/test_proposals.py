@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fast_snow.baselines.clusters import NOISE, back_project, cluster_points, draw_prompts
+from fast_snow.baselines.proposals import NOISE, back_project, cluster_points, draw_prompts
 
 pytest.importorskip("sklearn")
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fast_snow.evaluation.qa.bootstrap import OfficialScore, Term, estimate_scores, mean_over
+from fast_snow.evaluation.qa.dataset import OfficialScore, Term, mean_over
+from fast_snow.evaluation.qa.grading import estimate_scores
 from fast_snow.evaluation.qa.question import Form, Question
 
 
