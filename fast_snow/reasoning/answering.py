@@ -12,7 +12,6 @@ from fast_snow.reasoning.conversation import ImagePart, Usage, VisionLanguageMod
 from fast_snow.reasoning.prompt.compose import VlmPrompt, compose_prompt
 from fast_snow.reasoning.prompt.keyframe_images import keyframe_images, result_keyframe_images
 from fast_snow.reasoning.providers import open_model
-from fast_snow.reasoning.tool_use import tools_over
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
 
@@ -110,7 +109,7 @@ def answer_question(
         prompt.instructions,
         prompt.turn,
         declarations=catalogue.declarations() if tools else (),
-        use=tools_over(graph),
+        use=catalogue.tools_over(graph),
         max_rounds=max_rounds,
     )
     return Answer(

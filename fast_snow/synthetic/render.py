@@ -8,9 +8,8 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
 
 from fast_snow.cameras import Intrinsics, pinhole, unproject
 from fast_snow.inputs.recording import Recording, recording_from_arrays
-from fast_snow.synthetic.motion import camera_poses, object_poses, phases
 from fast_snow.synthetic.room import furnish, shadows
-from fast_snow.synthetic.scene import SceneConfig, Shape
+from fast_snow.synthetic.scene import SceneConfig, Shape, camera_poses, object_poses, phases
 from fast_snow.synthetic.textures import displayed, surface
 from fast_snow.synthetic.view import PARTS, PlacedObject, Seen, View, look
 from fast_snow.types import GridShape, ImageStack, ReadOnlyArrays

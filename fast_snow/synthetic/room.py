@@ -18,7 +18,7 @@ LIGHT = np.array([-0.68, -0.28, 0.68])
 """Unit vector towards the lamp."""
 
 FLOOR = 4
-"""The face of `rays.leave_box` that is the floor."""
+"""The face of `view.leave_box` that is the floor."""
 
 _SHADOW_PIXELS_PER_M = 60
 _RUG = (0.05, 0.30, 1.75)
@@ -35,7 +35,7 @@ _PALETTE: tuple[Color, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Room:
-    """What the six faces look like, by the numbers of `rays.leave_box`."""
+    """What the six faces look like, by the numbers of `view.leave_box`."""
 
     faces: tuple[Texture, ...]
 

@@ -14,10 +14,9 @@ from fast_snow import untrusted_files
 from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
 from fast_snow.types import GridShape, LabelledMasks, SceneGraph
+from fast_snow.viewing.page_pictures import MAX_FRAMES, MAX_SIDE, Thumbnail, outline_shapes, thumbnails, top_view
 from fast_snow.viewing.page_text import COLUMNS, headline, run_facts, run_warnings, table_rows
 from fast_snow.viewing.palette import PALETTE, color_of, ink_on
-from fast_snow.viewing.thumbnails import MAX_FRAMES, MAX_SIDE, Thumbnail, outline_shapes, thumbnails
-from fast_snow.viewing.top_view import top_view
 
 _SEAL: Final = b"<!-- fast-snow view, SHA-256 of the page above: "
 GRAIN: Final = 2

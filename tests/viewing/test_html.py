@@ -15,8 +15,8 @@ from fast_snow.errors import OutputError
 from fast_snow.kernels.masks import encode
 from fast_snow.types import DepthOrigin, Ego, LabelledMasks, SceneGraph, StepToken, Track
 from fast_snow.viewing import html
+from fast_snow.viewing.page_pictures import MAX_FRAMES
 from fast_snow.viewing.page_text import fixed
-from fast_snow.viewing.thumbnails import MAX_FRAMES
 
 GRID = (36, 48)
 RUN = {

@@ -10,7 +10,17 @@ from fast_snow.reasoning.tools.appearance import LogSeries, apparent_size, aspec
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, Measurements, total_change
 from fast_snow.reasoning.tools.motion import require_several
 from fast_snow.reasoning.tools.noise import noise_of, world_measurements
-from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer, Unknowable, evidence_frames, spatial_tool
+from fast_snow.reasoning.tools.tool_answers import (
+    FirstFrame,
+    LastFrame,
+    NamedValue,
+    ObjectId,
+    OtherOrCamera,
+    ToolAnswer,
+    Unknowable,
+    evidence_frames,
+    spatial_tool,
+)
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory, trajectory_of
 from fast_snow.types import SceneGraph
 
@@ -32,22 +42,15 @@ class Growth:
 def approach(
     graph: SceneGraph,
     *,
-    object_id: int,
-    other_id: int | None = None,
-    t_from: int | None = None,
-    t_to: int | None = None,
+    object_id: ObjectId,
+    other_id: OtherOrCamera = None,
+    t_from: FirstFrame = None,
+    t_to: LastFrame = None,
 ) -> ToolAnswer:
     """Decide whether an object comes closer to the camera, or to another object, or goes further away.
 
     For the camera, the measured distance and the size in the image are combined, each by its uncertainty; if the camera
     moves, that is part of it.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        other_id: number of the other object; null for the camera.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
     """
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)

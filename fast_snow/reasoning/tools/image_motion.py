@@ -11,8 +11,11 @@ from fast_snow.reasoning.tools.motion import require_several
 from fast_snow.reasoning.tools.noise import Noise, across_share, noise_of
 from fast_snow.reasoning.tools.reference_frames import words
 from fast_snow.reasoning.tools.tool_answers import (
+    FirstFrame,
     Frame,
+    LastFrame,
     NamedValue,
+    ObjectId,
     ToolAnswer,
     Unknowable,
     evidence_frames,
@@ -30,16 +33,9 @@ _LEAST_OTHERS: Final = 3
 
 @spatial_tool
 def motion_in_image(
-    graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None
+    graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, t_to: LastFrame = None
 ) -> ToolAnswer:
-    """Tell which way an object moves across the image, as it looks on screen: the camera's own motion is part of it.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
-    """
+    """Tell which way an object moves across the image, as it looks on screen: the camera's own motion is part of it."""
     trajectory, places, floor = _image_positions(graph, trajectory_of(graph, object_id, t_from, t_to))
     require_several(trajectory)
     return _answer(
@@ -49,18 +45,12 @@ def motion_in_image(
 
 @spatial_tool
 def motion_without_camera(
-    graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None
+    graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, t_to: LastFrame = None
 ) -> ToolAnswer:
     """Tell which way an object moves left, right, up or down in the image once the camera's own motion is taken out.
 
     This answers "which way does it move": an object that the camera follows stays in the middle of the image, and moves
     all the same.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
     """
     trajectory, places, floor = _image_positions(graph, trajectory_of(graph, object_id, t_from, t_to))
     require_several(trajectory)

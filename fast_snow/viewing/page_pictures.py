@@ -1,19 +1,112 @@
-"""The scene from above: the camera's path and the objects' tracks on the ground plane of the world."""
+"""The pictures of the page: a bounded number of small JPEGs, the outlines over them, and the scene from above."""
 
+import base64
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
+import cv2
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32, Float64, UInt8
 from scipy.spatial.transform import Rotation
 
-from fast_snow.types import SceneGraph, Track
+from fast_snow.keyframes import encode_jpeg
+from fast_snow.types import GridShape, LabelledMasks, SceneGraph, Track
+from fast_snow.viewing.outlines import outlines
 from fast_snow.viewing.palette import color_of
 
+MAX_FRAMES: Final = 300
+MAX_SIDE: Final = 640
+_JPEG_QUALITY: Final = 65
 OUTLIERS: Final = 0.02
 """The share of object positions, at either end of each axis, that need not be in sight."""
 MARGIN: Final = 0.12
+
+_Image = UInt8[np.ndarray, "height width 3"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thumbnail:
+    """A frame's picture.
+
+    Attributes:
+        t: index in the clip.
+        jpeg: encoded.
+        size: height and width.
+    """
+
+    t: int
+    jpeg: bytes
+    size: GridShape
+
+    def data_uri(self) -> str:
+        """Return the picture as text that a page can hold."""
+        return f"data:image/jpeg;base64,{base64.b64encode(self.jpeg).decode()}"
+
+
+def thumbnails(images: Iterable[tuple[int, _Image]]) -> list[Thumbnail]:
+    """Encode images, thinned evenly to at most `MAX_FRAMES` however many there are.
+
+    Args:
+        images: `(t, RGB image)`; read once.
+
+    Returns:
+        The pictures, by ascending `t`.
+    """
+    kept: list[Thumbnail] = []
+    stride = 1
+    for i, (t, image) in enumerate(images):
+        if i % stride:
+            continue
+        kept.append(_thumbnail(t, image))
+        if len(kept) > MAX_FRAMES:
+            kept, stride = kept[::2], 2 * stride
+    return sorted(kept, key=lambda thumbnail: thumbnail.t)
+
+
+def _thumbnail(t: int, image: _Image) -> Thumbnail:
+    height, width = image.shape[:2]
+    shrink = min(1.0, MAX_SIDE / max(height, width))
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return Thumbnail(t=t, jpeg=encode_jpeg(small, _JPEG_QUALITY), size=(size[1], size[0]))
+
+
+def outline_shapes(masks: Iterable[LabelledMasks], shown: Sequence[int], view: GridShape) -> list[list[dict[str, Any]]]:
+    """Return the outlines of each shown frame as SVG paths.
+
+    Args:
+        masks: of any frames; read once.
+        shown: the `t` of each shown frame.
+        view: height and width of the drawing; corners are rounded to its units.
+
+    Returns:
+        Per shown frame, JSON values: `id`, `d` (path data) and `at` (where its label belongs).
+    """
+    index = {t: i for i, t in enumerate(shown)}
+    shapes: list[list[dict[str, Any]]] = [[] for _ in shown]
+    for labelled in masks:
+        if labelled.t not in index or not len(labelled.object_id):
+            continue
+        scale = np.array(view[::-1], np.float64) / labelled.masks.shape[::-1]
+        shapes[index[labelled.t]] = [
+            {
+                "id": each.object_id,
+                "d": "".join(_path((polygon + 0.5) * scale) for polygon in each.polygons),
+                "at": [round(float(each.anchor[axis] + 0.5) * float(scale[axis]), 1) for axis in (0, 1)],
+            }
+            for each in outlines(labelled)
+        ]
+    return shapes
+
+
+def _path(corners: Float64[np.ndarray, "n 2"]) -> str:
+    """Return SVG path data: the first corner, then steps between rounded corners, which stay exact."""
+    rounded = np.round(corners).astype(np.int64)
+    steps = np.diff(rounded, axis=0)
+    moved = " ".join(f"{x} {y}" for x, y in steps.tolist())
+    return f"M{rounded[0, 0]} {rounded[0, 1]}{'l' + moved if moved else ''}z"
 
 
 def top_view(graph: SceneGraph, shown: Sequence[int]) -> dict[str, Any]:
