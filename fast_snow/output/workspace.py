@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.errors import OutputError
-from fast_snow.output.layout import HIDDEN, exists
+from fast_snow.output.record import HIDDEN, exists
 from fast_snow.untrusted_files import shown
 
 _LOCK: Final = "lock"

@@ -19,8 +19,8 @@ from hypothesis.extra import numpy as hnp
 
 from fast_snow.errors import FastSnowError, FastSnowWarning, InputError, OutputError
 from fast_snow.output import graph_json
-from fast_snow.output.graph_json.conformance import conforms
-from fast_snow.output.graph_json.digits import shortest, shortest_float64
+from fast_snow.output.graph_json.document_schema import conforms
+from fast_snow.output.graph_json.writing import shortest, shortest_float64
 from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "4dsg.json"

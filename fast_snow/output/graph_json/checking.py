@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int64
 from fast_snow.errors import InputError
 from fast_snow.limits import IMAGE_PIXELS, PATH_LENGTH
 from fast_snow.output.graph_json.columns import Columns, columns_of
-from fast_snow.output.graph_json.conformance import require_conformance
+from fast_snow.output.graph_json.document_schema import require_conformance
 from fast_snow.typed_json import short
 
 TOLERANCE: Final = 1e-4

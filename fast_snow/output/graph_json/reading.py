@@ -12,8 +12,7 @@ from fast_snow.errors import InputError
 from fast_snow.limits import GRAPH_FILE
 from fast_snow.output.graph_json.checking import check_meaning, grid_size_of
 from fast_snow.output.graph_json.columns import Columns, columns_of
-from fast_snow.output.graph_json.conformance import require_conformance
-from fast_snow.output.graph_json.migration import migrate
+from fast_snow.output.graph_json.document_schema import migrate, require_conformance
 from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
 from fast_snow.untrusted_files import shown
 
