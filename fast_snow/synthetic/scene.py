@@ -40,7 +40,7 @@ class Pattern(StrEnum):
     CHECKER = "checker"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SceneObject:
     """A box or a ball that rests, drives (boxes face their way) or rolls.
 
@@ -65,94 +65,73 @@ class SceneObject:
     yaw: float = 0.0
 
 
-CRATE = SceneObject(
-    object_id=1,
-    shape=Shape.BOX,
-    half_size=(0.36, 0.36, 0.30),
-    pattern=Pattern.CRATE,
-    color=(0.87, 0.56, 0.27),
-    accent=(0.62, 0.36, 0.15),
-    path=((0.0, -0.95, 0.75, 0.30),),
-    yaw=0.45,
+def _box(
+    object_id: int,
+    half_size: tuple[float, float, float],
+    pattern: Pattern,
+    color: Color,
+    accent: Color,
+    *path: Waypoint,
+    yaw: float = 0.0,
+) -> SceneObject:
+    return SceneObject(object_id, Shape.BOX, half_size, pattern, color, accent, path, yaw)
+
+
+def _ball(object_id: int, radius: float, pattern: Pattern, color: Color, accent: Color, *path: Waypoint) -> SceneObject:
+    return SceneObject(object_id, Shape.SPHERE, (radius, radius, radius), pattern, color, accent, path)
+
+
+CRATE = _box(
+    1, (0.36, 0.36, 0.30), Pattern.CRATE, (0.87, 0.56, 0.27), (0.62, 0.36, 0.15), (0.0, -0.95, 0.75, 0.30), yaw=0.45
 )
-CABINET = SceneObject(
-    object_id=2,
-    shape=Shape.BOX,
-    half_size=(0.34, 0.26, 0.62),
-    pattern=Pattern.STRIPES,
-    color=(0.16, 0.52, 0.55),
-    accent=(0.80, 0.91, 0.86),
-    path=((0.0, 0.75, 0.80, 0.62),),
-    yaw=-0.25,
+CABINET = _box(
+    2, (0.34, 0.26, 0.62), Pattern.STRIPES, (0.16, 0.52, 0.55), (0.80, 0.91, 0.86), (0.0, 0.75, 0.80, 0.62), yaw=-0.25
 )
-ROLLING_BALL = SceneObject(  # passes behind the cabinet
-    object_id=3,
-    shape=Shape.SPHERE,
-    half_size=(0.26, 0.26, 0.26),
-    pattern=Pattern.CHECKER,
-    color=(0.98, 0.80, 0.25),
-    accent=(0.93, 0.45, 0.20),
-    path=((0.0, -1.9, 1.95, 0.26), (1.0, 2.6, 1.75, 0.26)),
+ROLLING_BALL = _ball(
+    3, 0.26, Pattern.CHECKER, (0.98, 0.80, 0.25), (0.93, 0.45, 0.20), (0.0, -1.9, 1.95, 0.26), (1.0, 2.6, 1.75, 0.26)
+)  # passes behind the cabinet
+ROBOT = _box(
+    4,
+    (0.22, 0.15, 0.13),
+    Pattern.CHECKER,
+    (0.82, 0.22, 0.26),
+    (0.96, 0.90, 0.86),
+    (0.0, -0.75, -0.75, 0.13),
+    (0.2, -0.15, -1.00, 0.13),
+    (0.4, 0.45, -0.70, 0.13),
+    (0.6, 0.35, -0.20, 0.13),
+    (0.8, -0.20, -0.05, 0.13),
+    (1.0, -0.60, -0.35, 0.13),
+)  # drives a loop in the foreground
+LATECOMER = _box(
+    5,
+    (0.28, 0.20, 0.24),
+    Pattern.DOTS,
+    (0.24, 0.40, 0.76),
+    (0.78, 0.87, 0.98),
+    (0.0, 3.6, -0.55, 0.24),
+    (0.3, 3.5, -0.55, 0.24),
+    (0.75, 1.45, -0.35, 0.24),
+    (1.0, 1.35, -0.33, 0.24),
+)  # enters from the right in the second half
+APPLE = _ball(
+    6, 0.17, Pattern.DOTS, (0.47, 0.71, 0.32), (0.90, 0.94, 0.68), (0.0, -0.90, 0.72, 0.77)
+)  # rests on the crate
+PARCEL = _box(
+    7, (0.20, 0.24, 0.16), Pattern.STRIPES, (0.62, 0.38, 0.66), (0.95, 0.80, 0.55), (0.0, -1.75, 0.05, 0.16), yaw=0.9
 )
-ROBOT = SceneObject(  # drives a loop in the foreground
-    object_id=4,
-    shape=Shape.BOX,
-    half_size=(0.22, 0.15, 0.13),
-    pattern=Pattern.CHECKER,
-    color=(0.82, 0.22, 0.26),
-    accent=(0.96, 0.90, 0.86),
-    path=(
-        (0.0, -0.75, -0.75, 0.13),
-        (0.2, -0.15, -1.00, 0.13),
-        (0.4, 0.45, -0.70, 0.13),
-        (0.6, 0.35, -0.20, 0.13),
-        (0.8, -0.20, -0.05, 0.13),
-        (1.0, -0.60, -0.35, 0.13),
-    ),
-)
-LATECOMER = SceneObject(  # enters from the right in the second half
-    object_id=5,
-    shape=Shape.BOX,
-    half_size=(0.28, 0.20, 0.24),
-    pattern=Pattern.DOTS,
-    color=(0.24, 0.40, 0.76),
-    accent=(0.78, 0.87, 0.98),
-    path=((0.0, 3.6, -0.55, 0.24), (0.3, 3.5, -0.55, 0.24), (0.75, 1.45, -0.35, 0.24), (1.0, 1.35, -0.33, 0.24)),
-)
-APPLE = SceneObject(  # rests on the crate
-    object_id=6,
-    shape=Shape.SPHERE,
-    half_size=(0.17, 0.17, 0.17),
-    pattern=Pattern.DOTS,
-    color=(0.47, 0.71, 0.32),
-    accent=(0.90, 0.94, 0.68),
-    path=((0.0, -0.90, 0.72, 0.77),),
-)
-PARCEL = SceneObject(
-    object_id=7,
-    shape=Shape.BOX,
-    half_size=(0.20, 0.24, 0.16),
-    pattern=Pattern.STRIPES,
-    color=(0.62, 0.38, 0.66),
-    accent=(0.95, 0.80, 0.55),
-    path=((0.0, -1.75, 0.05, 0.16),),
-    yaw=0.9,
-)
-RETURNING_BALL = SceneObject(  # leaves on the left and comes back
-    object_id=8,
-    shape=Shape.SPHERE,
-    half_size=(0.20, 0.20, 0.20),
-    pattern=Pattern.STRIPES,
-    color=(0.93, 0.93, 0.95),
-    accent=(0.88, 0.33, 0.42),
-    path=(
-        (0.0, -1.3, -0.75, 0.2),
-        (0.2, -1.9, -0.7, 0.2),
-        (0.42, -2.7, -0.5, 0.2),
-        (0.7, -1.2, -0.8, 0.2),
-        (1.0, -0.8, -0.9, 0.2),
-    ),
-)
+RETURNING_BALL = _ball(
+    8,
+    0.20,
+    Pattern.STRIPES,
+    (0.93, 0.93, 0.95),
+    (0.88, 0.33, 0.42),
+    (0.0, -1.3, -0.75, 0.2),
+    (0.2, -1.9, -0.7, 0.2),
+    (0.42, -2.7, -0.5, 0.2),
+    (0.7, -1.2, -0.8, 0.2),
+    (1.0, -0.8, -0.9, 0.2),
+)  # leaves on the left and comes back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,17 +59,9 @@ def write_page(
     run: Mapping[str, Any],
     images_of: str = "",
 ) -> None:
-    """Write the page of a run to a file, which is complete or absent at any time.
+    """Write what `render_page` returns to a file, which is complete or absent at any time.
 
     A page that was written before is replaced while nobody changed it; nothing else is.
-
-    Args:
-        path: the page.
-        graph: as `render_page`.
-        masks: as `render_page`.
-        images: as `render_page`.
-        run: as `render_page`.
-        images_of: as `render_page`.
 
     Raises:
         OutputError: the folder is missing, full or not writable, or holds something else under that name.

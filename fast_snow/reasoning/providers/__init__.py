@@ -35,8 +35,8 @@ def open_model(
         UserError: no key is set, or the provider's package is missing.
         ConfigError: the model is another provider's, or the address is none.
     """
-    server = configured_endpoint(config, environ)
-    with _opened(server, config, RetryPolicy(max_retries=config.max_retries, pause=pause)) as model:
+    retry_policy = RetryPolicy(max_retries=config.max_retries, pause=pause)
+    with _opened(configured_endpoint(config, environ), config, retry_policy) as model:
         yield model
 
 
@@ -48,13 +48,9 @@ def _opened(
             from fast_snow.reasoning.providers.google import open_gemini
 
             return open_gemini(server, config, retry_policy)
-        if config.api == "chat" or (config.api == "auto" and not server.own):
-            from fast_snow.reasoning.providers.openai_chat import open_chat
+        from fast_snow.reasoning.providers.openai_client import open_openai
 
-            return open_chat(server, config, retry_policy)
-        from fast_snow.reasoning.providers.openai_responses import open_responses
-
-        return open_responses(server, config, retry_policy)
+        return open_openai(server, config, retry_policy)
     except ModuleNotFoundError as error:
         package = _CLIENTS.get((error.name or "").partition(".")[0], error.name)
     raise UserError(

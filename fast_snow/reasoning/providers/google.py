@@ -13,7 +13,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -33,31 +32,28 @@ from fast_snow.reasoning.conversation import (
     ToolOutcome,
     ToolTurn,
     Turn,
+    Usage,
     UserTurn,
 )
 from fast_snow.reasoning.providers.connection import http_client, no_response
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.response_checks import (
+from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, RetryPolicy
+from fast_snow.reasoning.providers.transport import (
+    Interface,
+    RemoteModel,
     checked_reply,
+    encodable,
     expect_array,
     expect_object,
     expect_text,
+    temperature_to_send,
     token_count,
 )
-from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, Response, RetryPolicy
-from fast_snow.reasoning.providers.transport import RemoteModel, Transport, encodable, temperature_to_send, usage_of
 
 _VERSION = "v1beta"  # the client's own choice differs from release to release
 _CUT_OFF = ("MAX_TOKENS", "CONTINUATION")
 _UNREADABLE_CALL = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS")
 _FINISHED = ("", "STOP", "FINISH_REASON_UNSPECIFIED", "OTHER", *_CUT_OFF)
-
-
-@dataclass(frozen=True, slots=True)
-class _Native:
-    """A turn in the client's own form, signatures included."""
-
-    content: types.Content
 
 
 @contextmanager
@@ -75,8 +71,9 @@ def open_gemini(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy
             def send(body: Mapping[str, Any]) -> Attempt:
                 return _attempt(client, body)
 
-            transport = Transport(endpoint=endpoint, retry_policy=retry_policy, send=send)
-            yield RemoteModel(config=config, transport=transport, request=_request, reply=_reply)
+            yield RemoteModel(
+                config=config, endpoint=endpoint, retry_policy=retry_policy, interface=_INTERFACE, send=send
+            )
 
 
 def _request(
@@ -120,7 +117,7 @@ def _content(before: Turn | None, turn: Turn) -> types.Content:
     match turn:
         case UserTurn():
             return types.Content(role="user", parts=[_part(each) for each in turn.parts])
-        case ModelTurn(native=_Native(content=content)):
+        case ModelTurn(native=types.Content() as content):  # as it came, signatures included
             return content
         case ModelTurn():
             words = [types.Part(text=encodable(turn.text))] if turn.text else []
@@ -146,9 +143,9 @@ def _named_calls(turn: Turn | None) -> frozenset[str]:
     """Return the ids that the provider itself gave to a turn's calls; to others it wants none back."""
     if not isinstance(turn, ModelTurn):
         return frozenset()
-    if not isinstance(turn.native, _Native):
+    if not isinstance(turn.native, types.Content):
         return frozenset(each.call_id for each in turn.calls)
-    parts = turn.native.content.parts or ()
+    parts = turn.native.parts or ()
     return frozenset(each.function_call.id for each in parts if each.function_call and each.function_call.id)
 
 
@@ -167,8 +164,7 @@ def _object(json_text: str) -> dict[str, Any] | None:
     return read if isinstance(read, dict) else None
 
 
-def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
-    body = response.body
+def _reply(endpoint: Endpoint, body: Mapping[str, Any]) -> ModelReply:
     candidates = expect_array(body.get("candidates"), "candidates")
     candidate = expect_object(candidates[0], "the first candidate") if candidates else {}
     content = candidate.get("content")
@@ -184,9 +180,8 @@ def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
     thoughts = token_count(usage, "thoughtsTokenCount")
     return checked_reply(
         endpoint,
-        ModelTurn(text=_words(native), calls=_calls(native), native=_Native(native)),
-        usage_of(
-            response,
+        ModelTurn(text=_words(native), calls=_calls(native), native=native),
+        Usage(
             input_tokens=token_count(usage, "promptTokenCount"),
             cached_tokens=token_count(usage, "cachedContentTokenCount"),
             output_tokens=token_count(usage, "candidatesTokenCount") + thoughts,
@@ -244,3 +239,6 @@ def _calls(content: types.Content) -> tuple[ToolCall, ...]:
         ToolCall(call_id=each.id or f"{each.name}#{index}", name=each.name or "", arguments=json.dumps(each.args))
         for index, each in enumerate(calls)
     )
+
+
+_INTERFACE = Interface(request=_request, reply=_reply)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
-from typing import Any
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
@@ -60,19 +59,6 @@ class NoResponse:
 
     failure: ConnectionFailure
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """An answer.
-
-    Attributes:
-        body: the JSON object.
-        retries: how often the request was sent again.
-    """
-
-    body: Mapping[str, Any]
-    retries: int
 
 
 Attempt = str | ErrorResponse | NoResponse

@@ -185,10 +185,9 @@ def _opened(protocol: Protocol) -> Any:
         from fast_snow.reasoning.providers.google import open_gemini
 
         return open_gemini
-    from fast_snow.reasoning.providers.openai_chat import open_chat
-    from fast_snow.reasoning.providers.openai_responses import open_responses
+    from fast_snow.reasoning.providers.openai_client import open_openai
 
-    return open_chat if protocol == "chat" else open_responses
+    return open_openai
 
 
 @contextmanager
