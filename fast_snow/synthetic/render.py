@@ -9,9 +9,9 @@ from jaxtyping import Bool, Float32, Float64, Int32, Int64
 from fast_snow.cameras import Intrinsics, pinhole, unproject
 from fast_snow.inputs.recording import Recording, recording_from_arrays
 from fast_snow.synthetic.room import furnish, shadows
-from fast_snow.synthetic.scene import SceneConfig, Shape, camera_poses, object_poses, phases
+from fast_snow.synthetic.scene import SceneConfig, Shape, arc_poses, object_poses, phases
 from fast_snow.synthetic.textures import displayed, surface
-from fast_snow.synthetic.view import PARTS, PlacedObject, Seen, View, look
+from fast_snow.synthetic.view import PARTS, PlacedObject, RayHits, SceneView, look
 from fast_snow.types import GridShape, ImageStack, ReadOnlyArrays
 
 _FOCAL_PER_WIDTH = 0.9
@@ -60,7 +60,7 @@ def render(config: SceneConfig) -> SyntheticScene:
     height, width = config.size
     focal = _FOCAL_PER_WIDTH * width
     intrinsics = pinhole(focal, focal, (width - 1) / 2, (height - 1) / 2)
-    poses = camera_poses(phases(config))
+    poses = arc_poses(phases(config))
     object_id = np.array([thing.object_id for thing in config.objects], dtype=np.int32)
     frames = [_frame(view, config.size, object_id) for view in _views(config, intrinsics, poses)]
     return SyntheticScene(
@@ -85,7 +85,7 @@ def as_recording(scene: SyntheticScene, *, name: str = "synthetic") -> Recording
     )
 
 
-def _views(config: SceneConfig, intrinsics: Intrinsics, poses: Float64[np.ndarray, "n 4 4"]) -> Iterator[View]:
+def _views(config: SceneConfig, intrinsics: Intrinsics, poses: Float64[np.ndarray, "n 4 4"]) -> Iterator[SceneView]:
     rng = np.random.default_rng(config.seed)
     room = furnish(rng)
     textures = [surface(rng, thing.pattern, thing.color, thing.accent) for thing in config.objects]
@@ -96,7 +96,7 @@ def _views(config: SceneConfig, intrinsics: Intrinsics, poses: Float64[np.ndarra
             for thing, texture, path in zip(config.objects, textures, paths, strict=True)
         )
         light = shadows([_hull(each) for each in placed])
-        yield View(room=room, floor_light=light, placed=placed, T_world_camera=pose, intrinsics=intrinsics)
+        yield SceneView(room=room, floor_light=light, placed=placed, T_world_camera=pose, intrinsics=intrinsics)
 
 
 def _hull(placed: PlacedObject) -> Float64[np.ndarray, "k 3"]:
@@ -111,7 +111,7 @@ def _hull(placed: PlacedObject) -> Float64[np.ndarray, "k 3"]:
     return local @ placed.T_world_object[:3, :3].T + placed.T_world_object[:3, 3]
 
 
-def _frame(view: View, size: GridShape, object_id: Int32[np.ndarray, " k"]) -> dict[str, np.ndarray]:
+def _frame(view: SceneView, size: GridShape, object_id: Int32[np.ndarray, " k"]) -> dict[str, np.ndarray]:
     """Return what a `SyntheticScene` holds of each frame, of one."""
     v, u = np.divmod(np.arange(size[0] * size[1]), size[1])
     uv = np.column_stack([u, v]).astype(np.float64)
@@ -132,7 +132,9 @@ def _frame(view: View, size: GridShape, object_id: Int32[np.ndarray, " k"]) -> d
     }
 
 
-def _smoothed(view: View, uv: Float64[np.ndarray, "n 2"], seen: Seen, size: GridShape) -> Float32[np.ndarray, "n 3"]:
+def _smoothed(
+    view: SceneView, uv: Float64[np.ndarray, "n 2"], seen: RayHits, size: GridShape
+) -> Float32[np.ndarray, "n 3"]:
     """Return the light of all pixels, those on outlines as the mean of several rays."""
     outline = np.flatnonzero(_outline(seen.part.reshape(size)))
     rays = (uv[outline, None] + _SUBPIXELS).reshape(-1, 2)

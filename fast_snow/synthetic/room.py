@@ -53,12 +53,12 @@ class Room:
         extent = HIGH - LOW
         share = (point - LOW) / extent
         for index, texture in enumerate(self.faces):
-            here = np.flatnonzero(face == index)
-            if not len(here):
+            on_face = np.flatnonzero(face == index)
+            if not len(on_face):
                 continue
             across, up = _axes(index)
-            s, t, covered = share[here, across], 1 - share[here, up], footprint[here] / extent[across]
-            color[here] = texture.sample(*(each.astype(np.float32) for each in (s, t, covered)))
+            s, t, covered = share[on_face, across], 1 - share[on_face, up], footprint[on_face] / extent[across]
+            color[on_face] = texture.sample(*(each.astype(np.float32) for each in (s, t, covered)))
         return color
 
 

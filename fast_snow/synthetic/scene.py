@@ -174,7 +174,7 @@ def phases(config: SceneConfig) -> Float64[np.ndarray, " n"]:
     return np.linspace(0, 1, config.frames)
 
 
-def camera_poses(phase: Float64[np.ndarray, " n"]) -> Poses:
+def arc_poses(phase: Float64[np.ndarray, " n"]) -> Poses:
     """Return `T_world_camera` along an arc around the scene, looking at its middle; the world's z axis points up."""
     position = _START + (_END - _START) * phase[:, None]
     # Bending outwards keeps the distance; the slow heave gives parallax across the path as well.

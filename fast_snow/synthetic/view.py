@@ -43,7 +43,7 @@ class PlacedObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class View:
+class SceneView:
     """All that one frame shows, and from where."""
 
     room: Room
@@ -54,7 +54,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Seen:
+class RayHits:
     """What rays meet first.
 
     Attributes:
@@ -68,7 +68,7 @@ class Seen:
     light: Light
 
 
-def look(view: View, uv: Float64[np.ndarray, "n 2"]) -> Seen:
+def look(view: SceneView, uv: Float64[np.ndarray, "n 2"]) -> RayHits:
     """Follow the rays through points `(u, v)` of the image."""
     focal, centre = view.intrinsics[[0, 1], [0, 1]], view.intrinsics[:2, 2]
     rotation, origin = view.T_world_camera[:3, :3], view.T_world_camera[:3, 3]
@@ -84,14 +84,14 @@ def look(view: View, uv: Float64[np.ndarray, "n 2"]) -> Seen:
     light = np.zeros((len(uv), 3), np.float32)
     owner = (part // PARTS).astype(np.uint8)
     for number in range(len(view.placed) + 1):
-        here = np.flatnonzero(owner == number)
-        point, face = origin + depth[here, None] * direction[here], part[here] % PARTS
-        footprint = depth[here] / focal[0]
+        hit = np.flatnonzero(owner == number)
+        point, face = origin + depth[hit, None] * direction[hit], part[hit] % PARTS
+        footprint = depth[hit] / focal[0]
         if number:
-            light[here] = _object_light(view.placed[number - 1], point, face, direction[here], footprint)
+            light[hit] = _object_light(view.placed[number - 1], point, face, direction[hit], footprint)
         else:
-            light[here] = _room_light(view, point, face, direction[here], footprint)
-    return Seen(depth=depth, part=part, light=light)
+            light[hit] = _room_light(view, point, face, direction[hit], footprint)
+    return RayHits(depth=depth, part=part, light=light)
 
 
 def _may_meet(placed: PlacedObject, origin: Vector, direction: Rays, squared: Depths) -> Bool[np.ndarray, " n"]:
@@ -129,7 +129,7 @@ def _object_light(placed: PlacedObject, point: Rays, face: Faces, direction: Ray
     return lit if placed.thing.shape is Shape.BOX else lit + _gloss(normal, direction)[:, None]
 
 
-def _room_light(view: View, point: Rays, face: Faces, direction: Rays, footprint: Depths) -> Light:
+def _room_light(view: SceneView, point: Rays, face: Faces, direction: Rays, footprint: Depths) -> Light:
     normal = -_face_normals(face)
     slant = -np.einsum("ni,ni->n", normal, direction) / np.linalg.norm(direction, axis=1)
     paint = view.room.reflectance(point, face, footprint / np.sqrt(np.maximum(slant, 0.05)))

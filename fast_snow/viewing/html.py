@@ -39,7 +39,7 @@ def require_writable(path: Path) -> None:
     """Refuse a path at which there is something else than a page as `write` wrote it.
 
     Raises:
-        OutputError: as said.
+        OutputError: there is.
     """
     if not os.path.lexists(path):
         return
@@ -59,14 +59,14 @@ def write_page(
     run: Mapping[str, Any],
     images_of: str = "",
 ) -> None:
-    """Write what `render_page` returns to a file, which is complete or absent at any time.
+    """Write what `render_run_page` returns to a file, which is complete or absent at any time.
 
     A page that was written before is replaced while nobody changed it; nothing else is.
 
     Raises:
         OutputError: the folder is missing, full or not writable, or holds something else under that name.
     """
-    page = render_page(graph, masks, images, run, images_of).encode()
+    page = render_run_page(graph, masks, images, run, images_of).encode()
     require_writable(path)
     store(path, page + _SEAL + _seal(page))
 
@@ -75,7 +75,7 @@ def _seal(page: bytes) -> bytes:
     return f"{hashlib.sha256(page).hexdigest()} -->\n".encode()
 
 
-def render_page(
+def render_run_page(
     graph: SceneGraph,
     masks: Iterable[LabelledMasks],
     images: FrameImages,

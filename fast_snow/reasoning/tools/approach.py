@@ -90,7 +90,7 @@ def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int 
             raise Unknowable(
                 f"objects {trajectory.object_id} and {other_id} are seen together in fewer than two frames there"
             )
-        other_places = world_measurements(other.select(other_common), noise_of(graph))
+        other_places = world_measurements(other[other_common], noise_of(graph))
         x, offset = places.x[common], places.values[common] - other_places.values
         jitter, wander = places.jitter[common] + other_places.jitter, places.wander[common] + other_places.wander
     length = np.linalg.norm(offset, axis=1)

@@ -110,7 +110,7 @@ def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[O
     if not usable:
         raise Unknowable(f"object {trajectory.object_id} has no place in the image: no grid cells, and no known camera")
     _, _, known, places, floor = min(usable, key=lambda each: each[:2])
-    return trajectory.select(known), places[known], floor
+    return trajectory[known], places[known], floor
 
 
 def _without_camera(
@@ -128,7 +128,7 @@ def _without_camera(
         Unknowable: cameras are unknown and there are too few other objects.
     """
     camera = trajectory.camera
-    before, after = camera.select(np.arange(len(trajectory) - 1)), camera.select(np.arange(1, len(trajectory)))
+    before, after = camera[:-1], camera[1:]
     shift = _project(after, trajectory.centroid[:-1]) - _project(before, trajectory.centroid[:-1])
     wander, method = _wander_in_pixels(trajectory, noise), "the camera's own motion is taken out by its poses"
     if not np.isfinite(shift).all():

@@ -98,7 +98,7 @@ def displacement(
     """Tell how far and where to an object gets between two frames, as the vector from its first to its last place."""
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
-    ends = trajectory.select(np.array([0, -1]))
+    ends = trajectory[np.array([0, -1])]
     if frame == "camera":
         shift, name = _relative(graph, ends), Frame.CAMERA
         notes: tuple[str, ...] = ("the camera's own motion is part of it",)
@@ -121,7 +121,7 @@ def displacement(
 def _relative(graph: SceneGraph, ends: ObjectTrajectory) -> VectorEstimate:
     """Return how an object's camera coordinates change from first to last."""
     in_camera = ends.in_camera
-    places = [combine(world_measurements(ends.select(np.array([i])), noise_of(graph)), np.ones(1)) for i in (0, 1)]
+    places = [combine(world_measurements(ends[i : i + 1], noise_of(graph)), np.ones(1)) for i in (0, 1)]
     turned = [each.turned(ends.camera.R_world_camera[i].T) for i, each in enumerate(places)]
     return VectorEstimate(value=in_camera[1] - in_camera[0], covariance=turned[0].covariance + turned[1].covariance)
 
