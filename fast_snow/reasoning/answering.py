@@ -117,7 +117,7 @@ def answer_question(
         ending=conversation.ending,
         usage=conversation.usage,
         calls=conversation.used,
-        evidence=_evidence(conversation.used),
+        evidence=tuple(sorted({t for each in conversation.used for t in each.outcome.result.get("evidence", ())})),
         left_out=prompt.left_out,
         unread=_unread(prompt, conversation.usage),
     )
@@ -132,7 +132,3 @@ def _unread(prompt: VlmPrompt, usage: Usage) -> str:
         f"the server counted {read} tokens where the text alone has about {prompt.text_tokens}: it may have truncated"
         " the prompt; raise its context length, or lower vlm.prompt_budget to match"
     )
-
-
-def _evidence(calls: tuple[UsedTool, ...]) -> tuple[int, ...]:
-    return tuple(sorted({t for call in calls for t in call.outcome.result.get("evidence", ())}))

@@ -120,11 +120,8 @@ def top_view(graph: SceneGraph, shown: Sequence[int]) -> dict[str, Any]:
         JSON values: `bounds` (x0, x1, z0, z1), `ego` and `tracks`; all times are indices into `shown`.
     """
     index = {t: i for i, t in enumerate(shown)}
-    return {"bounds": _bounds(graph), "ego": _ego(graph, index), "tracks": _tracks(graph, index)}
-
-
-def _tracks(graph: SceneGraph, index: Mapping[int, int]) -> list[dict[str, Any]]:
-    return [_track(track, index) for track in graph.tracks.values()]
+    tracks = [_track(track, index) for track in graph.tracks.values()]
+    return {"bounds": _bounds(graph), "ego": _ego(graph, index), "tracks": tracks}
 
 
 def _track(track: Track, index: Mapping[int, int]) -> dict[str, Any]:

@@ -134,9 +134,8 @@ def _part(part: TextPart | ImagePart) -> types.Part:
 
 
 def _call_part(call: ToolCall) -> types.Part:
-    return types.Part(
-        function_call=types.FunctionCall(id=call.call_id, name=call.name, args=_object(call.arguments) or {})
-    )
+    arguments = _object(call.arguments) or {}
+    return types.Part(function_call=types.FunctionCall(id=call.call_id, name=call.name, args=arguments))
 
 
 def _named_calls(turn: Turn | None) -> frozenset[str]:
@@ -176,11 +175,12 @@ def _reply(endpoint: Endpoint, body: Mapping[str, Any]) -> ModelReply:
             f"{endpoint.name}: {endpoint.model} made a malformed tool call ({reason}): ask again, or"
             " without tools: --vlm.no-tools"
         )
+    words = "".join(each.text for each in native.parts or () if each.text and not each.thought)
     usage = body.get("usageMetadata")
     thoughts = token_count(usage, "thoughtsTokenCount")
     return checked_reply(
         endpoint,
-        ModelTurn(text=_words(native), calls=_calls(native), native=native),
+        ModelTurn(text=words, calls=_calls(native), native=native),
         Usage(
             input_tokens=token_count(usage, "promptTokenCount"),
             cached_tokens=token_count(usage, "cachedContentTokenCount"),
@@ -227,10 +227,6 @@ def _function_call(call: Mapping[str, Any]) -> types.FunctionCall:
     return types.FunctionCall(
         id=expect_text(call.get("id"), "id") or None, name=expect_text(call.get("name"), "name"), args=arguments
     )
-
-
-def _words(content: types.Content) -> str:
-    return "".join(each.text for each in content.parts or () if each.text and not each.thought)
 
 
 def _calls(content: types.Content) -> tuple[ToolCall, ...]:
