@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,7 +37,7 @@ from fast_snow.reasoning.conversation import (
 )
 from fast_snow.reasoning.providers.connection import http_client, no_response
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, RetryPolicy
+from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse
 from fast_snow.reasoning.providers.transport import (
     Interface,
     RemoteModel,
@@ -57,7 +57,7 @@ _FINISHED = ("", "STOP", "FINISH_REASON_UNSPECIFIED", "OTHER", *_CUT_OFF)
 
 
 @contextmanager
-def open_gemini(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[RemoteModel]:
+def open_gemini(endpoint: Endpoint, config: VlmConfig, pause: Callable[[float], None]) -> Iterator[RemoteModel]:
     """Open a model behind generateContent."""
     with http_client(endpoint.timeout_s) as connection:
         options = types.HttpOptions(
@@ -71,9 +71,7 @@ def open_gemini(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy
             def send(body: Mapping[str, Any]) -> Attempt:
                 return _attempt(client, body)
 
-            yield RemoteModel(
-                config=config, endpoint=endpoint, retry_policy=retry_policy, interface=_INTERFACE, send=send
-            )
+            yield RemoteModel(config=config, endpoint=endpoint, pause=pause, interface=_INTERFACE, send=send)
 
 
 def _request(

@@ -10,12 +10,12 @@ from fast_snow.config import VlmConfig
 from fast_snow.reasoning.providers import openai_chat, openai_responses
 from fast_snow.reasoning.providers.connection import http_client, no_response
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, RetryPolicy
+from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse
 from fast_snow.reasoning.providers.transport import RemoteModel
 
 
 @contextmanager
-def open_openai(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[RemoteModel]:
+def open_openai(endpoint: Endpoint, config: VlmConfig, pause: Callable[[float], None]) -> Iterator[RemoteModel]:
     """Open a model behind OpenAI's client; it sends each request once."""
     chat = config.api == "chat" or (config.api == "auto" and not endpoint.own)
     with http_client(endpoint.timeout_s) as connection:
@@ -33,7 +33,7 @@ def open_openai(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy
         yield RemoteModel(
             config=config,
             endpoint=endpoint,
-            retry_policy=retry_policy,
+            pause=pause,
             interface=openai_chat.INTERFACE if chat else openai_responses.INTERFACE,
             send=send,
         )

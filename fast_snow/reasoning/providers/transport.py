@@ -19,7 +19,6 @@ from fast_snow.reasoning.providers.retry import (
     Attempt,
     ErrorResponse,
     NoResponse,
-    RetryPolicy,
     pause_before_retry_s,
 )
 
@@ -63,17 +62,17 @@ class RemoteModel:
     Attributes:
         config: how it is asked.
         endpoint: the server.
-        retry_policy: number and pauses of retries.
         interface: the API.
         send: sends a body once.
+        pause: waits so many seconds before a request is sent again; Ctrl-C interrupts it.
         refused: names of the fields that the server has refused; they are not sent again.
     """
 
     config: VlmConfig
     endpoint: Endpoint
-    retry_policy: RetryPolicy
     interface: Interface
     send: Callable[[Mapping[str, Any]], Attempt]
+    pause: Callable[[float], None]
     refused: set[str] = field(default_factory=set)
 
     def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
@@ -98,10 +97,10 @@ class RemoteModel:
             if self._does_without(outcome, body):
                 failures = 0
             else:
-                pause_s = pause_before_retry_s(outcome, failures, self.retry_policy)
-                if isinstance(error, UserError) or failures == self.retry_policy.max_retries or pause_s is None:
+                pause_s = pause_before_retry_s(outcome, failures)
+                if isinstance(error, UserError) or failures == self.config.max_retries or pause_s is None:
                     raise error
-                self.retry_policy.pause(pause_s)
+                self.pause(pause_s)
                 failures += 1
             retries += 1
 

@@ -174,12 +174,12 @@ def evidence_frames(t: Iterable[int] | Int[np.ndarray, " n"]) -> tuple[int, ...]
 
 
 def _measured(value: Value, unit: str, sigma: float | tuple[float, ...] | None) -> dict[str, Any]:
-    world_measurements: dict[str, Any] = {"value": _number(value)}
+    measured: dict[str, Any] = {"value": _number(value)}
     if unit:
-        world_measurements["unit"] = unit
+        measured["unit"] = unit
     if sigma is not None:
-        world_measurements["uncertainty"] = _number(sigma)
-    return world_measurements
+        measured["uncertainty"] = _number(sigma)
+    return measured
 
 
 def _number(value: object) -> Any:  # noqa: ANN401 (any JSON)
