@@ -51,22 +51,15 @@ def require_writable(path: Path) -> None:
         )
 
 
-def write_page(
-    path: Path,
-    graph: SceneGraph,
-    masks: Iterable[LabelledMasks],
-    images: FrameImages,
-    run: Mapping[str, Any],
-    images_of: str = "",
-) -> None:
-    """Write what `render_run_page` returns to a file, which is complete or absent at any time.
+def write_page(path: Path, text: str) -> None:
+    """Write what `render_run_page` returned to a file, which is complete or absent at any time.
 
     A page that was written before is replaced while nobody changed it; nothing else is.
 
     Raises:
         OutputError: the folder is missing, full or not writable, or holds something else under that name.
     """
-    page = render_run_page(graph, masks, images, run, images_of).encode()
+    page = text.encode()
     require_writable(path)
     store(path, page + _SEAL + _seal(page))
 

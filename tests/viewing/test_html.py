@@ -266,10 +266,11 @@ def test_images_of_other_frames_are_left_out():
 
 def test_page_is_written_whole(tmp_path):
     path = tmp_path / "view.html"
-    html.write_page(path, scene(), masks(), images(), RUN)
-    assert path.read_text(encoding="utf-8").startswith(html.render_run_page(scene(), masks(), images(), RUN))
+    page = html.render_run_page(scene(), masks(), images(), RUN)
+    html.write_page(path, page)
+    assert path.read_text(encoding="utf-8").startswith(page)
     with pytest.raises(OutputError, match="cannot be written"):
-        html.write_page(tmp_path / "none" / "view.html", scene(), masks(), images(), RUN)
+        html.write_page(tmp_path / "none" / "view.html", page)
 
 
 @pytest.mark.parametrize(

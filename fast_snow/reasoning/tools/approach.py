@@ -31,7 +31,7 @@ _UNSEEN_SHAPE: Final = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
+class _Growth:
     """By how much the logarithm of a distance changes from first to last."""
 
     value: float
@@ -73,14 +73,14 @@ def approach(
     )
 
 
-def _combined(growths: tuple[Growth, ...]) -> Growth:
+def _combined(growths: tuple[_Growth, ...]) -> _Growth:
     """Return the mean, each weighted by its certainty."""
     weight = np.array([1 / max(each.sigma, 1e-9) ** 2 for each in growths])
     mean = float(weight @ [each.value for each in growths] / weight.sum())
-    return Growth(value=mean, sigma=float(weight.sum() ** -0.5))
+    return _Growth(value=mean, sigma=float(weight.sum() ** -0.5))
 
 
-def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int | None) -> Growth:
+def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int | None) -> _Growth:
     places = world_measurements(trajectory, noise_of(graph))
     x, offset, jitter, wander = places.x, places.values - trajectory.camera.position, places.jitter, places.wander
     if other_id is not None:
@@ -105,7 +105,7 @@ def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int 
     )
 
 
-def _by_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> Growth | None:
+def _by_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> _Growth | None:
     """Return the growth of distance that the shrinking in the image tells; None where it cannot be seen."""
     size, form = apparent_size(graph, trajectory), aspect_ratio(graph, trajectory)
     if len(size) < 2:
@@ -113,10 +113,10 @@ def _by_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> Growth | None:
     growth = _of_look(size)
     # If width and height change by different shares, so much of the change is of shape and not of distance.
     bent = max(_SHAPE, abs(_of_look(form).value) / 2) if len(form) > 1 else _UNSEEN_SHAPE
-    return Growth(value=-growth.value, sigma=float(np.hypot(growth.sigma, bent)))
+    return _Growth(value=-growth.value, sigma=float(np.hypot(growth.sigma, bent)))
 
 
-def _of_look(look: LogSeries) -> Growth:
+def _of_look(look: LogSeries) -> _Growth:
     return _growth(look.t.astype(np.float64), look.value, np.full(len(look), look.jitter**2), np.zeros(len(look)))
 
 
@@ -125,10 +125,10 @@ def _growth(
     values: Float64[np.ndarray, " n"],
     jitter: Float64[np.ndarray, " n"],
     wander: Float64[np.ndarray, " n"],
-) -> Growth:
+) -> _Growth:
     logarithm = total_change(
         Measurements(
             x=x, values=values[:, None], jitter=jitter[:, None, None], wander=wander[:, None, None], freedom=len(x)
         )
     )
-    return Growth(value=float(logarithm.value[0]), sigma=float(logarithm.sigma[0]))
+    return _Growth(value=float(logarithm.value[0]), sigma=float(logarithm.sigma[0]))
