@@ -210,7 +210,7 @@ def load(folder: str | Path) -> SceneGraph:
         Ego(4 poses, t 0-3, 0.00-0.30 s, path of 3.55)
     """
     path = Path(folder).expanduser()
-    return graph_json.read(path / output.GRAPH, within=path) if path.is_dir() else graph_json.read(path)
+    return graph_json.read_graph(path / output.GRAPH, within=path) if path.is_dir() else graph_json.read_graph(path)
 
 
 def steps(source: Input, selection: Selection, config: Config, *, progress: Progress = silent) -> Iterator[Step]:

@@ -129,8 +129,8 @@ def read_answer(path: Path) -> None:
 
 
 READERS: dict[str, tuple[str, Callable[[Path], object], object]] = {
-    "4dsg.json": ("4dsg.json", graph_json.read, GOLDEN),
-    "the paper's": ("4dsg.json", graph_json.read, PAPER),
+    "4dsg.json": ("4dsg.json", graph_json.read_graph, GOLDEN),
+    "the paper's": ("4dsg.json", graph_json.read_graph, PAPER),
     "run.json": ("run.json", read_run_record, RECORD),
     "kitti": ("kitti.json", lambda path: kitti.boxes_of(kitti.read_kitti_tracks(path, SOURCE)), KITTI),
     "youtube-vis": ("vis.json", lambda path: youtube_vis.read_youtube_vis(path, SOURCE), YOUTUBE_VIS),

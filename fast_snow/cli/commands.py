@@ -180,7 +180,7 @@ def view(command: View) -> int:
     html.require_writable(page)
     graph, run_record = load(command.out), output.read_record(command.out)
     images, origin = clip_images(command.out, graph, run_record, video=command.video and _expanded(command.video))
-    html.write_page(page, graph, output.read_masks(command.out), images, run_record, origin)
+    html.write_page(page, html.render_run_page(graph, output.read_masks(command.out), images, run_record, origin))
     print(page)
     if command.open:
         webbrowser.open(page.resolve().as_uri())

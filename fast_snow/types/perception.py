@@ -20,7 +20,7 @@ from fast_snow.types.values import (
     span,
 )
 
-Sums = TypeVar("Sums", bound="_Summed")
+Sums = TypeVar("Sums", bound="Summed")
 
 
 def _range(score: Float32[np.ndarray, " m"]) -> str:
@@ -238,7 +238,7 @@ class TrackedFrame(Columns):
         return f"{self.masks!r}, runs {sorted(set(self.run_id.tolist()))}, score {_range(self.score)}"
 
 
-class _Summed:
+class Summed:
     """A frozen dataclass of numbers that add up field by field."""
 
     __slots__ = ()
@@ -250,7 +250,7 @@ class _Summed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health(_Summed):
+class Health(Summed):
     """Counts that tell how well a clip was perceived and folded.
 
     Attributes:
@@ -287,7 +287,7 @@ class Health(_Summed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageSeconds(_Summed):
+class StageSeconds(Summed):
     """Wall time of each stage; folding runs beside the others."""
 
     decode: float = 0.0

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final
 
 from fast_snow.errors import ConfigError
-from fast_snow.reasoning.prompt.instructions import PromptContent
+from fast_snow.reasoning.prompt.prompt_sections import PromptContent
 
 
 class Form(Enum):

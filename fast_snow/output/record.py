@@ -1,25 +1,77 @@
-"""What a run owns: the files that its record names by path and digest, while their content is still the recorded one.
+"""The files of a run: what they are called, and which of them a run owns.
 
-Nothing is owned by its name alone: a file that someone changed is theirs.
+A run owns the files that its record names by path and digest, while their content is still the recorded one. Nothing
+is owned by its name alone: a file that someone changed is theirs.
 """
 
 import errno
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
+from fast_snow import limits, untrusted_json
 from fast_snow.errors import InputError, OutputError
-from fast_snow.output.layout import GRAPH, KEYFRAMES, MASKS, NUMBERED, RECORD, exists, inside
-from fast_snow.output.reading import read_record
 from fast_snow.untrusted_files import shown
 
+GRAPH: Final = "4dsg.json"
+RECORD: Final = "run.json"
+KEYFRAMES: Final = "keyframes"
+MASKS: Final = "masks"
+HIDDEN: Final = ".fast-snow"
+
+NUMBERED: Final = re.compile(r"[0-9].*\.(jpg|npz)")
+"""What keyframes and masks are called within their folders."""
+_PLAIN: Final = re.compile(r"[^/\\:\x00]+(/[^/\\:\x00]+)*")
 SEAL: Final = "record_sha256"
 """The record's digest of itself, without this entry."""
 _AWAY: Final = "move it away or choose another folder with -o"
+
+
+def inside(folder: Path, name: str) -> Path:
+    """Return the path of a file in a folder; the name may come from a stranger.
+
+    Raises:
+        OutputError: the name leads elsewhere, or a folder on the way is a link.
+    """
+    parts = PurePosixPath(name).parts
+    if not _PLAIN.fullmatch(name) or "/".join(parts) != name or ".." in parts or parts[0] == HIDDEN:
+        raise OutputError(f"{shown(folder)}: records a file {name[:80]!r}, expected a plain path inside the folder")
+    for depth in range(1, len(parts)):
+        if folder.joinpath(*parts[:depth]).is_symlink():
+            raise OutputError(
+                f"{shown(folder.joinpath(*parts[:depth]))}: is a link, expected a folder; replace it or choose another"
+                " folder with -o"
+            )
+    return folder.joinpath(*parts)
+
+
+def exists(path: Path) -> bool:
+    """Return whether anything has this name, a dangling link included."""
+    return os.path.lexists(path)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """Read the record of a run.
+
+    Args:
+        folder: of the run.
+
+    Returns:
+        The content of `run.json`.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+    path = folder / RECORD
+    record = untrusted_json.load(path, limit=limits.RUN_RECORD_FILE, within=folder)
+    if not isinstance(record, dict):
+        raise InputError(f"{shown(path)}: got a {type(record).__name__}, expected an object; run infer again")
+    return record
 
 
 def sealed(record: Mapping[str, Any]) -> bytes:

@@ -1,20 +1,36 @@
-"""Reading the masks and the record of a run, which may come from a stranger."""
+"""The masks of a run as arrays in files, and read again: they may come from a stranger."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Int32
 
-from fast_snow import limits, untrusted_arrays, untrusted_json
+from fast_snow import limits, untrusted_arrays
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import validate
-from fast_snow.output.layout import MASKS, RECORD
+from fast_snow.output.record import MASKS
 from fast_snow.types import LabelledMasks, Masks
 from fast_snow.untrusted_files import require_inside, shown
 
 _ARRAYS: Final = ("frame_t", "t", "object_id", "start", "stop", "offset", "shape")
+
+
+def mask_arrays(labelled: Sequence[LabelledMasks]) -> dict[str, Any]:
+    """Return the masks of some frames as arrays: `t` and `object_id` per mask, and the runs of all masks."""
+    shape = labelled[0].masks.shape if labelled else (0, 0)
+    masks = Masks.concatenate([each.masks for each in labelled], shape)
+    counts = [len(each.object_id) for each in labelled]
+    return {
+        "frame_t": np.array([each.t for each in labelled], dtype=np.int32),
+        "t": np.repeat(np.array([each.t for each in labelled], dtype=np.int32), counts),
+        "object_id": np.concatenate([np.zeros(0, np.int32), *(each.object_id for each in labelled)]),
+        "start": masks.start,
+        "stop": masks.stop,
+        "offset": masks.offset,
+        "shape": np.array(shape, dtype=np.int32),
+    }
 
 
 def read_masks(folder: Path) -> Iterator[LabelledMasks]:
@@ -81,22 +97,3 @@ def _by_frame(
     for when, begin, end in zip(frames.tolist(), begins.tolist(), ends.tolist(), strict=True):
         index = np.arange(begin, end)
         yield LabelledMasks(t=when, object_id=object_id[index], masks=masks[index])
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """Read the record of a run.
-
-    Args:
-        folder: of the run.
-
-    Returns:
-        The content of `run.json`.
-
-    Raises:
-        InputError: it is missing or damaged.
-    """
-    path = folder / RECORD
-    record = untrusted_json.load(path, limit=limits.RUN_RECORD_FILE, within=folder)
-    if not isinstance(record, dict):
-        raise InputError(f"{shown(path)}: got a {type(record).__name__}, expected an object; run infer again")
-    return record
