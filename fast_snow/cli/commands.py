@@ -26,11 +26,11 @@ from fast_snow.config import Config
 from fast_snow.engines.compiled.artefacts import this_machine
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError, OutputError
 from fast_snow.fetching import fetch
-from fast_snow.graph import start
 from fast_snow.inputs import open_input
+from fast_snow.pipeline import Step
 from fast_snow.presets import changed
 from fast_snow.presets import load as load_preset
-from fast_snow.run_record import RunSummary, record
+from fast_snow.run_record import complete, record
 from fast_snow.selection import Selection, reads, select_engines
 from fast_snow.types import GridShape
 from fast_snow.viewing import html
@@ -60,24 +60,16 @@ def infer(command: Infer) -> int:
         writer = stack.enter_context(output.create(folder, overwrite=command.overwrite, source=path))
         selection = select_engines(source, config, progress=progress)
         _warn_of_idle_settings(config, selection, asked=command.question is not None)
+
+        def keep(step: Step) -> None:
+            writer.add(step.state.labelled, step.keyframes)
+            progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
+
         with terminable():  # again: engines put in handlers of their own
-            summary, graph = RunSummary(), start(config).graph
-            for step in steps(source, selection, config, progress=progress):
-                writer.add(step.state.labelled, step.keyframes)
-                summary, graph = summary.after(step), step.state.graph
-                progress("clip", graph.num_frames, source.expected_frames or 0)
-            wall_s = perf_counter() - began
-            noted = record(source, config, selection.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
-            writer.finish(graph, noted)
-    print_summary(
-        name=source.name,
-        folder=folder,
-        graph=graph,
-        used=selection.used,
-        summary=summary,
-        wall_s=wall_s,
-        warnings=noticed,
-    )
+            summary = complete(steps(source, selection, config, progress=progress), config, keep, began=began)
+            noted = record(source, config, selection.used, summary, warnings=noticed, origin=origin)
+            writer.finish(summary.graph, noted)
+    print_summary(name=source.name, folder=folder, used=selection.used, summary=summary, warnings=noticed)
     if command.question is None:
         return 0
     return ask_commands.follow_up(folder, command.question, config.vlm, quiet=command.quiet)

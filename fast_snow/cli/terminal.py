@@ -20,7 +20,6 @@ from fast_snow.fetching import Fetched
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
 from fast_snow.selection import EngineUse, Skipped
-from fast_snow.types import SceneGraph
 
 if TYPE_CHECKING:
     from fast_snow.export.exporting import Exported
@@ -119,20 +118,19 @@ def print_summary(
     *,
     name: str,
     folder: Path,
-    graph: SceneGraph,
     used: Sequence[EngineUse],
     summary: RunSummary,
-    wall_s: float,
     warnings: Sequence[str],
 ) -> None:
     """Print the results of a run, the time per stage and what the engines mean for accuracy; never fails."""
-    out = console()
-    rate = summary.frames / wall_s
+    out, graph = console(), summary.graph
+    rate = graph.num_frames / summary.wall_s
     out.print(
-        f"[bold]{escape(name)}[/]: {_count(summary.tracks, 'track')} with {_count(summary.observations, 'observation')}"
-        f" in {_count(summary.frames, 'frame')}; {wall_s:.1f} s, {rate:.1f} frames per second"
+        f"[bold]{escape(name)}[/]: {_count(len(graph.tracks), 'track')} with"
+        f" {_count(summary.observations, 'observation')} in {_count(graph.num_frames, 'frame')};"
+        f" {summary.wall_s:.1f} s, {rate:.1f} frames per second"
     )
-    if summary.tracks == 0:
+    if not graph.tracks:
         out.print("[yellow]no objects detected[/]; the graph holds only the camera trajectory")
     stages = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in asdict(summary.seconds).items())
     out.print(f"stages   {stages}", highlight=False)
