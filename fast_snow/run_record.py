@@ -1,4 +1,4 @@
-"""A run to its end, and its record: what went in, which engines worked with which settings, how long, what was noticed."""
+"""A run to its end, and its record: the input, the engines with their settings, how long it took, what was noticed."""
 
 import platform
 from collections.abc import Callable, Iterable, Sequence

@@ -27,6 +27,7 @@ from fast_snow.engines.compiled.artefacts import this_machine
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError, OutputError
 from fast_snow.fetching import fetch
 from fast_snow.inputs import open_input
+from fast_snow.kernels.compilation import watched_compilation
 from fast_snow.pipeline import Step
 from fast_snow.presets import changed
 from fast_snow.presets import load as load_preset
@@ -55,6 +56,7 @@ def infer(command: Infer) -> int:
     with ExitStack() as stack:
         noticed = stack.enter_context(collected_warnings(show=False))
         progress = stack.enter_context(shown_progress(quiet=command.quiet))
+        compilation = stack.enter_context(watched_compilation())
         stack.enter_context(terminable())
         source, origin = open_input(path, config.sampling), output.source_of_run(path)
         writer = stack.enter_context(output.create(folder, overwrite=command.overwrite, source=path))
@@ -69,7 +71,14 @@ def infer(command: Infer) -> int:
             summary = complete(steps(source, selection, config, progress=progress), config, keep, began=began)
             noted = record(source, config, selection.used, summary, warnings=noticed, origin=origin)
             writer.finish(summary.graph, noted)
-    print_summary(name=source.name, folder=folder, used=selection.used, summary=summary, warnings=noticed)
+    print_summary(
+        name=source.name,
+        folder=folder,
+        used=selection.used,
+        summary=summary,
+        compiled_s=compilation.seconds,
+        warnings=noticed,
+    )
     if command.question is None:
         return 0
     return ask_commands.follow_up(folder, command.question, config.vlm, quiet=command.quiet)

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.table import Table
 
 from fast_snow.cli.standard_streams import Tolerant, unfailing
 from fast_snow.fetching import Fetched
+from fast_snow.kernels.compilation import watched_compilation
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
 from fast_snow.selection import EngineUse, Skipped
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _WIDTH_OF_FILES = 160
 """Columns where the output does not go to a terminal."""
+COMPILING = "compiling kernels (first run only)"
 _SILENCE_S = 10.0
 """There, a line says so often that a stage goes on."""
 
@@ -41,6 +43,8 @@ def console(*, stderr: bool = False) -> Console:
 def shown_progress(*, quiet: bool = False, clock: Callable[[], float] = monotonic) -> Iterator[Progress]:
     """Show, on standard error, a bar per stage on a terminal, and lines as stages begin, go on and end elsewhere.
 
+    A line says so where kernels must be compiled first.
+
     Args:
         quiet: show nothing.
         clock: seconds.
@@ -51,19 +55,14 @@ def shown_progress(*, quiet: bool = False, clock: Callable[[], float] = monotoni
     err = console(stderr=True)
     if quiet:
         yield silent
-    elif err.is_terminal:
-        with Bars(
-            _spinner(err),
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=err,
-            transient=True,
-        ) as bars:
-            yield _bars(bars)
-    else:
-        yield _lines(err, clock)
+        return
+    with ExitStack() as stack:
+        stack.enter_context(watched_compilation(lambda: err.print(COMPILING, highlight=False)))
+        if not err.is_terminal:
+            yield _lines(err, clock)
+            return
+        columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        yield _bars(stack.enter_context(Bars(_spinner(err), *columns, console=err, transient=True)))
 
 
 def _spinner(console: Console) -> SpinnerColumn:
@@ -120,6 +119,7 @@ def print_summary(
     folder: Path,
     used: Sequence[EngineUse],
     summary: RunSummary,
+    compiled_s: float,
     warnings: Sequence[str],
 ) -> None:
     """Print the results of a run, the time per stage and what the engines mean for accuracy; never fails."""
@@ -134,6 +134,8 @@ def print_summary(
         out.print("[yellow]no objects detected[/]; the graph holds only the camera trajectory")
     stages = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in asdict(summary.seconds).items())
     out.print(f"stages   {stages}", highlight=False)
+    if compiled_s:
+        out.print(f"times    include {compiled_s:.1f} s of compiling the kernels, first run only", highlight=False)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for use in used:
         table.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
