@@ -219,7 +219,7 @@ def mcp(command: Mcp) -> int:
     try:
         from fast_snow.reasoning import mcp_server
     except ImportError as error:
-        raise EngineError(f'mcp: serving needs it ({error}): pip install "fast-snow[vlm]"') from error
+        raise EngineError(f'mcp: serving needs it ({error}): uv pip install -e ".[vlm]"') from error
     mcp_server.serve(graph, command.out)
     return 0
 

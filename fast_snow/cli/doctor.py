@@ -153,7 +153,7 @@ def _package(package: _Package) -> Finding:
         except PackageNotFoundError:
             continue
         return Finding(topic="packages", name=package.name, state=State.READY, detail=detail, licence=package.licence)
-    detail = f'pip install "fast-snow[{package.extra}]"' if package.extra else f"pip install {package.name}"
+    detail = f'uv pip install -e ".[{package.extra}]"' if package.extra else "uv pip install -e ."
     return Finding(topic="packages", name=package.name, state=State.MISSING, detail=detail, licence=package.licence)
 
 
@@ -178,7 +178,7 @@ def next_command(config: Config, findings: tuple[Finding, ...]) -> str:
     if ("machine", "GPU") in missing:  # trained models would not be chosen
         return "fast-snow infer VIDEO"
     if any(("packages", each.name) in missing for each in PACKAGES if each.extra == "models"):
-        return 'pip install "fast-snow[models]"'
+        return 'uv pip install -e ".[models]"'
     if any(("weights", each.name) in missing for each in weights.wanted(config)):
         return "fast-snow fetch-models"
     if ("packages", "tensorrt") not in missing and ("geometry", "da3-tensorrt") in missing:

@@ -90,7 +90,7 @@ def counted() -> str:
     """Say how tokens are counted."""
     if has_vocabulary():
         return "with the o200k vocabulary of OpenAI's models; others count differently, and tools come on top"
-    return 'roughly, without a vocabulary: pip install "fast-snow[vlm]"'
+    return 'roughly, without a vocabulary: uv pip install -e ".[vlm]"'
 
 
 def prompt_as_json(prompt: VlmPrompt) -> dict[str, Any]:
