@@ -7,7 +7,7 @@ from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,14 +16,11 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from fast_snow.cli.standard_streams import Tolerant, unfailing
-from fast_snow.fetching import Fetched
 from fast_snow.kernels.compilation import watched_compilation
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
 from fast_snow.selection import EngineUse, Skipped
-
-if TYPE_CHECKING:
-    from fast_snow.export.exporting import Exported
+from fast_snow.types.values import counted
 
 _WIDTH_OF_FILES = 160
 """Columns where the output does not go to a terminal."""
@@ -37,6 +34,14 @@ def console(*, stderr: bool = False) -> Console:
     file = cast("IO[str]", Tolerant()) if stderr else None
     terminal = Console(file=file)
     return terminal if terminal.is_terminal else Console(file=file, width=_WIDTH_OF_FILES)
+
+
+def plain_table(*names: str, left: int = 1, padding: tuple[int, int, int, int] = (0, 2, 0, 0)) -> Table:
+    """Return a table without lines, with a header if columns have names: `left` columns of words, then numbers."""
+    made = Table(box=None, show_header=bool(names), padding=padding)
+    for index, name in enumerate(names):
+        made.add_column(name, justify="left" if index < left else "right")
+    return made
 
 
 @contextmanager
@@ -114,11 +119,11 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
 
 @unfailing()
 def print_summary(
-    *,
     name: str,
     folder: Path,
     used: Sequence[EngineUse],
     summary: RunSummary,
+    *,
     compiled_s: float,
     warnings: Sequence[str],
 ) -> None:
@@ -126,8 +131,8 @@ def print_summary(
     out, graph = console(), summary.graph
     rate = graph.num_frames / summary.wall_s
     out.print(
-        f"[bold]{escape(name)}[/]: {_count(len(graph.tracks), 'track')} with"
-        f" {_count(summary.observations, 'observation')} in {_count(graph.num_frames, 'frame')};"
+        f"[bold]{escape(name)}[/]: {counted(len(graph.tracks), 'track')} with"
+        f" {counted(summary.observations, 'observation')} in {counted(graph.num_frames, 'frame')};"
         f" {summary.wall_s:.1f} s, {rate:.1f} frames per second"
     )
     if not graph.tracks:
@@ -136,10 +141,10 @@ def print_summary(
     out.print(f"stages   {stages}", highlight=False)
     if compiled_s:
         out.print(f"times    include {compiled_s:.1f} s of compiling the kernels, first run only", highlight=False)
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    engines = plain_table()
     for use in used:
-        table.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
-    out.print(table)
+        engines.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
+    out.print(engines)
     for line in _not_used(used):
         out.print(f"not used  {escape(line)}", style="dim", highlight=False)
     out.print(f"scale    {'metric' if graph.metric else 'up to one unknown global factor (not metric)'}")
@@ -163,42 +168,14 @@ def _not_used(used: Sequence[EngineUse]) -> list[str]:
     return lines
 
 
-def print_fetched(fetched: Sequence[Fetched]) -> None:
-    """Print which weights are in place, where, and under which licence."""
-    out = console()
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for each in fetched:
-        checked = "verified" if all(file.verified for file in each.files.values()) else "no published checksum"
-        state = "downloaded" if each.downloaded else "already present"
-        table.add_row(f"[bold]{each.weights.name}[/]", state, checked, escape(str(each.folder)), each.weights.licence)
-    out.print(table)
-
-
-def print_exported(exported: "Sequence[Exported]", warnings: Sequence[str]) -> None:
-    """Print which compiled networks are in place, and their difference from PyTorch."""
-    out = console()
-    for each in exported:
-        state = "up to date" if each.up_to_date else "built"
-        out.print(f"[bold]{escape(str(each.path))}[/]  {state}", highlight=False)
-        for name, agreement in each.manifest.parity.items():
-            allowed = each.manifest.tolerance[name]
-            out.print(
-                f"    {name}: differs from PyTorch by at most {agreement.largest:.2g} (tolerance {allowed:.2g})",
-                highlight=False,
-            )
-    for warning in warnings:
-        out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 @contextmanager
-def terminable() -> Iterator[None]:
+def terminable(*, kept: str = "") -> Iterator[None]:
     """Let a polite termination clean up like Ctrl-C does.
 
     pycolmap's logging library puts in a handler of its own, which kills, when it is first imported: it is beforehand.
+
+    Args:
+        kept: what an interruption leaves and how to go on, for the user.
     """
     with suppress(ImportError):
         import_module("pycolmap")
@@ -209,5 +186,9 @@ def terminable() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except KeyboardInterrupt as end:
+        if kept:
+            raise KeyboardInterrupt(kept) from end
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
