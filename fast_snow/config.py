@@ -152,6 +152,12 @@ class Da3Config(Section):
     """Frames per forward pass (0: the whole window)."""
     chunk_overlap: int = between(5, 0)
     """Frames shared by consecutive chunks, which are aligned over them."""
+    conf_floor: float = between(1.05, 1)
+    """Minimum raw confidence (1 to infinity) of a pixel's depth; the two percentiles below adapt it to each window."""
+    conf_percentile: float = between(40.0, 0, 100)
+    """Pixels below this percentile of the window's raw confidence are rejected, whatever the floor."""
+    conf_max_percentile: float = between(90.0, 0, 100)
+    """Pixels above this percentile of the window's raw confidence are accepted, whatever the floor."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
-"""Which detections are new objects and how to prompt for them, and which masklets only repeat another."""
+"""Which detections are new objects, and how to prompt for them."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool
 from scipy.optimize import linear_sum_assignment
 
-from fast_snow.fusion import corrected, differ
+from fast_snow.fusion import corrected
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.masks import shift
@@ -76,10 +76,10 @@ def is_new(found: Detections, known: TrackedFrame, iou_thresh: float) -> Bool[np
 
 def _common_motion(before: TrackedFrame, now: TrackedFrame) -> tuple[int, int]:
     """Return the median shift in pixels of what is tracked in both frames: mostly the camera's motion."""
-    shared = sorted(set(_names(before)) & set(_names(now)))
+    shared = sorted(set(before.names) & set(now.names))
     if not shared:
         return 0, 0
-    corners = [bounding_boxes(frame.masks)[[_names(frame).index(name) for name in shared]] for frame in (before, now)]
+    corners = [bounding_boxes(frame.masks)[[frame.names.index(name) for name in shared]] for frame in (before, now)]
     du, dv = np.rint(np.median((corners[1] - corners[0]).reshape(-1, 2, 2).mean(axis=1), axis=0))
     return int(du), int(dv)
 
@@ -89,55 +89,3 @@ def _link(before: Detections, now: Detections, motion: tuple[int, int], iou_thre
     overlap = corrected(pairwise_iou(now.masks, shift(before.masks, *motion)), now.source_id, before.source_id)
     rows, cols = linear_sum_assignment(overlap, maximize=True)
     return {int(i): int(j) for i, j in zip(rows, cols, strict=True) if overlap[i, j] >= iou_thresh}
-
-
-def without_repeats(tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> tuple[tuple[TrackedFrame, ...], int]:
-    """Drop masklets that repeat an earlier one through the window.
-
-    The overlap of two masklets is the sum of their intersections over the sum of their unions, over the frames in which
-    the later one is visible. Masklets rank by run, then by local id, so that the first pass wins over the second. Of
-    two recorded identities neither repeats the other.
-
-    Args:
-        tracked: the masklets of all passes, per frame.
-        iou_thresh: a masklet is dropped above this overlap.
-
-    Returns:
-        The frames without the repeats, and how many masklets were dropped.
-    """
-    names = sorted({name for frame in tracked for name in _names(frame)})
-    column = {name: i for i, name in enumerate(names)}
-    source = np.zeros(len(names), np.int32)
-    for frame in tracked:
-        source[[column[name] for name in _names(frame)]] = frame.source_id
-    repeats = (_overlap_through_time(tracked, column) > iou_thresh) & ~differ(source, source)
-    kept: list[int] = []
-    for i in range(len(names)):
-        if not repeats[i, kept].any():
-            kept.append(i)
-    keep = np.isin(np.arange(len(names)), kept)
-    frames = tuple(frame[keep[[column[name] for name in _names(frame)]]] for frame in tracked)
-    return frames, len(names) - len(kept)
-
-
-def _names(frame: TrackedFrame) -> list[tuple[int, int]]:
-    return list(zip(frame.run_id.tolist(), frame.local_id.tolist(), strict=True))
-
-
-def _overlap_through_time(
-    tracked: Sequence[TrackedFrame], column: dict[tuple[int, int], int]
-) -> Float32[np.ndarray, "k k"]:
-    """Return, for masklets `i` and `j`, their overlap over the frames in which `i` is visible."""
-    intersection = np.zeros((len(column), len(column)))
-    union = np.zeros_like(intersection)
-    for frame in tracked:
-        index = np.array([column[name] for name in _names(frame)], dtype=np.intp)
-        size = np.zeros(len(column))
-        size[index] = area(frame.masks)
-        iou = pairwise_iou(frame.masks, frame.masks).astype(np.float64)
-        both = size[index][:, None] + size[index][None, :]
-        shared = np.zeros((len(index), len(column)))
-        shared[:, index] = iou * both / (1.0 + iou)
-        intersection[index] += shared
-        union[index] += size[index][:, None] + size[None, :] - shared
-    return np.divide(intersection, union, out=np.zeros_like(union), where=union > 0).astype(np.float32)

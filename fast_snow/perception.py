@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast_snow.discovery import discover, prompts_of_frame, without_repeats
+from fast_snow.discovery import discover, prompts_of_frame
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
 from fast_snow.protocols import (
     GeometryEngine,
@@ -25,6 +25,7 @@ from fast_snow.protocols import (
     TrackingSession,
     silent,
 )
+from fast_snow.repeats import WithoutRepeats, without_repeats
 from fast_snow.types import (
     Detections,
     Frames,
@@ -70,7 +71,7 @@ def perceive(
         window: the frames.
         engines: how to open each.
         discovery_iou_thresh: a detection below this IoU with every tracked mask is a new object.
-        repeat_iou_thresh: a masklet above this overlap with an earlier one is a repeat and dropped.
+        repeat_iou_thresh: a masklet above this overlap with an earlier one repeats it.
         progress: told when each phase begins and ends.
 
     Returns:
@@ -88,7 +89,7 @@ def perceive(
     segmented = perf_counter()
     with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
         passes = _track_in_two_passes(tracker, frames, geometry.grid, detections, discovery_iou_thresh)
-    tracked, repeats = _joined(passes, window.index * RUNS_PER_WINDOW, repeat_iou_thresh)
+    resolved = _joined(passes, window.index * RUNS_PER_WINDOW, repeat_iou_thresh)
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     return Perception(
         window=window.index,
@@ -97,8 +98,8 @@ def perceive(
         time_s=frames.time_s,
         source_frame=frames.source_frame,
         geometry=geometry,
-        tracked=tracked,
-        health=_health(detections, passes, repeats),
+        tracked=resolved.frames,
+        health=_health(detections, passes, resolved),
         seconds=seconds,
     )
 
@@ -136,20 +137,19 @@ def _propagate(
     return _Pass(len(prompts), checked_tracked(session.propagate(), num_frames, grid, run_id=run_id))
 
 
-def _joined(
-    passes: tuple[_Pass, _Pass], first_run: int, repeat_iou_thresh: float
-) -> tuple[tuple[TrackedFrame, ...], int]:
-    """Return the masklets of both passes without repeats, and how many repeats were dropped."""
+def _joined(passes: tuple[_Pass, _Pass], first_run: int, repeat_iou_thresh: float) -> WithoutRepeats:
+    """Return the masklets of both passes, with repeats resolved."""
     frames = [_join(of_frame, first_run) for of_frame in zip(*(each.frames for each in passes), strict=True)]
     return without_repeats(frames, iou_thresh=repeat_iou_thresh)
 
 
-def _health(detections: Sequence[Detections], passes: tuple[_Pass, _Pass], repeats: int) -> Health:
+def _health(detections: Sequence[Detections], passes: tuple[_Pass, _Pass], resolved: WithoutRepeats) -> Health:
     return Health(
         detections=sum(len(each) for each in detections),
         first_pass_prompts=passes[0].prompts,
         second_pass_prompts=passes[1].prompts,
-        repeats_dropped=repeats,
+        repeats_dropped=resolved.repeats,
+        masks_rejoined=resolved.rejoined,
     )
 
 

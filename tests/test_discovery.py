@@ -1,11 +1,11 @@
-"""New objects among detections, and masklets that repeat others."""
+"""New objects among detections."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fast_snow.discovery import discover, is_new, prompts_of_frame, without_repeats
+from fast_snow.discovery import discover, is_new, prompts_of_frame
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import bounding_boxes
 from tests.building import detections, tracked
@@ -61,23 +61,6 @@ def test_new_is_below_the_threshold(known: tuple[int, int, int, int], expected: 
 
 def test_everything_is_new_where_nothing_is_known():
     assert is_new(detections(LEFT, RIGHT), tracked(), 0.3).tolist() == [True, True]
-
-
-def test_a_masklet_that_repeats_an_earlier_run_is_dropped():
-    frames = [tracked((0, 0, LEFT), (1, 0, (3, 2, 11, 10)), (1, 1, RIGHT))] * 4
-    kept, dropped = without_repeats(frames, iou_thresh=0.5)
-    assert dropped == 1
-    assert [list(zip(f.run_id.tolist(), f.local_id.tolist(), strict=True)) for f in kept] == [[(0, 0), (1, 1)]] * 4
-
-
-def test_a_masklet_that_only_crosses_another_stays():
-    frames = [tracked((0, 0, LEFT), (1, 0, (2 + 6 * i, 2, 10 + 6 * i, 10))) for i in range(4)]
-    assert without_repeats(frames, iou_thresh=0.5)[1] == 0
-
-
-def test_no_masklets_at_all():
-    kept, dropped = without_repeats([tracked(), tracked()], iou_thresh=0.5)
-    assert ([len(frame) for frame in kept], dropped) == ([0, 0], 0)
 
 
 corner = st.tuples(st.integers(0, 24), st.integers(0, 16), st.integers(2, 8), st.integers(2, 8)).map(

@@ -213,10 +213,7 @@ def _print_exported(exported: "Sequence[Exported]", warnings: Sequence[str]) -> 
         state = "up to date" if each.up_to_date else "built"
         out.print(f"[bold]{escape(str(each.path))}[/]  {state}", highlight=False)
         for name, agreement in each.manifest.parity.items():
-            allowed = each.manifest.tolerance[name]
-            out.print(
-                f"    {name}: differs from PyTorch by at most {agreement.largest:.2g} (tolerance {allowed:.2g})",
-                highlight=False,
-            )
+            share = f"{agreement.worst:.0%} of the tolerance"
+            out.print(f"    {name}: differs from PyTorch by at most {agreement.largest:.2g} ({share})", highlight=False)
     for warning in warnings:
         out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)

@@ -7,6 +7,7 @@ one: it needs no package beside `onnx`, and its answers lie within rounding of t
 
 import copy
 import hashlib
+import math
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ import onnx
 import torch
 
 from fast_snow.config import Da3Config, WindowConfig
+from fast_snow.engines.compiled.manifest import Tolerance
 from fast_snow.engines.compiled.network import Arrays
 from fast_snow.engines.da3.preprocessing import PATCH, preprocess
 from fast_snow.engines.da3.torch_network import FIRST, TorchNetwork, load
@@ -34,12 +36,16 @@ INPUT: Final = "images"
 OUTPUTS: Final = ("depth", "confidence", "pose")
 EXTERNAL_FROM: Final = 1_500_000_000
 """Weights of more bytes go to a file beside the graph, which itself can hold 2 GiB."""
-TOLERANCE: Final[Mapping[str, Mapping[str, float]]] = {
-    "fp32": {"depth": 1e-3, "confidence": 1e-3, "pose": 1e-3},
-    "fp16": {"depth": 2e-2, "confidence": 5e-2, "pose": 1e-2},
+TOLERANCE: Final[Mapping[str, Mapping[str, Tolerance]]] = {
+    "fp32": {name: Tolerance(absolute=1e-3, relative=1e-3) for name in OUTPUTS},
+    "fp16": {
+        "depth": Tolerance(absolute=2e-2, relative=2e-2),
+        "confidence": Tolerance(absolute=5e-2, relative=5e-2),
+        "pose": Tolerance(absolute=1e-2, relative=1e-2),
+    },
 }
-"""Absolute. Random weights stay far below; trained ones answer larger values, and were not there to be measured."""
-_TENSOR_LIMIT: Final = 2**31 - 1
+"""Random weights stay far below; trained ones answer larger values, and were not there to be measured."""
+TENSOR_LIMIT: Final = 2**31 - 1
 """TensorRT's tensors hold no more values."""
 _TRACED_FRAMES: Final = 3
 
@@ -161,10 +167,26 @@ def write(
 
 
 def _profile(module: Any, config: Da3Config, frame: tuple[int, int]) -> ShapeProfile:  # noqa: ANN401
-    """Return for how many frames TensorRT is tuned: a chunk, or a window, or what its tensors can hold."""
+    """Return for how many frames a TensorRT engine is built: a chunk, or a window, or what its tensors can hold.
+
+    It is tuned for half as many, what is left where memory does not hold the largest.
+    """
+    window = config.chunk_size or WindowConfig().length
+    most = min(window, most_frames(module, frame))
+    return ShapeProfile(smallest=(1, 3, *frame), usual=((most + 1) // 2, 3, *frame), largest=(most, 3, *frame))
+
+
+def most_frames(module: Any, frame: tuple[int, int]) -> int:  # noqa: ANN401 (upstream's module)
+    """Return the frames of which no tensor exceeds TensorRT's limit: neither the head's nor the attention's scores.
+
+    The exported attention multiplies and normalises scores explicitly, over the tokens of all frames: they are
+    `heads * (n * tokens)²`.
+    """
     widest = module.head.scratch.output_conv1.out_channels * frame[0] * frame[1]
-    most = min(config.chunk_size or WindowConfig().length, max(1, _TENSOR_LIMIT // widest))
-    return ShapeProfile(smallest=(1, 3, *frame), usual=(most, 3, *frame), largest=(most, 3, *frame))
+    backbone = module.backbone.pretrained
+    tokens = (frame[0] // PATCH) * (frame[1] // PATCH) + 1
+    by_scores = math.isqrt(TENSOR_LIMIT // backbone.num_heads) // tokens
+    return max(1, min(TENSOR_LIMIT // widest, by_scores))
 
 
 def _sample(count: int, *, frame: tuple[int, int]) -> Arrays:

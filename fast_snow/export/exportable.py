@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fast_snow.engines.compiled.manifest import Tolerance
 from fast_snow.engines.compiled.network import Arrays, Network
 
 Shape = tuple[int, ...]
@@ -29,7 +30,7 @@ class ExportSpec:
         frame: height and width of the network's input.
         opset: of ONNX.
         profiles: sizes by input name.
-        tolerance: the largest absolute difference from torch, by output name.
+        tolerance: allowed difference from torch, by output name.
         weights_sha256: of the file of the weights.
         packages: versions of the packages that made the network, by name.
     """
@@ -40,7 +41,7 @@ class ExportSpec:
     frame: tuple[int, int]
     opset: int
     profiles: Mapping[str, ShapeProfile]
-    tolerance: Mapping[str, float]
+    tolerance: Mapping[str, Tolerance]
     weights_sha256: str
     packages: Mapping[str, str]
 

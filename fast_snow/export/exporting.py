@@ -19,6 +19,8 @@ from fast_snow.export.staging import put_in_place, staging
 from fast_snow.export.tensorrt_engine import TensorRt
 from fast_snow.protocols import Progress, silent
 
+FEW = (1, 2)
+"""Frames at which every network is compared with torch."""
 _TIMING_CACHE = "tensorrt_timing.cache"
 
 
@@ -43,18 +45,17 @@ def export_engines(
     *,
     tensorrt: TensorRt | None = None,
     force: bool = False,
-    frames: Sequence[int] = (1, 2),
     progress: Progress = silent,
 ) -> tuple[Exported, ...]:
     """Compile networks; each artefact is complete or, where anything fails, as it was before.
+
+    Answers are compared with torch's for one frame and two, those of engines also for as many as they take.
 
     Args:
         exportables: loaded models; taken one after the other, so that a generator holds one at a time.
         folder: where artefacts go.
         tensorrt: builds an engine from each ONNX file as well; None makes ONNX only.
         force: make even what is up to date.
-        frames: numbers of frames at which answers are compared with torch, of which those count that the network's
-            profiles take.
         progress: told what is being made.
 
     Returns:
@@ -66,14 +67,14 @@ def export_engines(
     """
     exported: list[Exported] = []
     for model in exportables:
-        graph = _export_onnx(model, folder, force, frames, progress)
+        graph = _export_onnx(model, folder, force, progress)
         exported.append(graph)
         if tensorrt is not None:
-            exported.append(_export_engine(model, graph, tensorrt, force, frames, progress))
+            exported.append(_export_engine(model, graph, tensorrt, force, progress))
     return tuple(exported)
 
 
-def _export_onnx(model: Exportable, folder: Path, force: bool, frames: Sequence[int], progress: Progress) -> Exported:
+def _export_onnx(model: Exportable, folder: Path, force: bool, progress: Progress) -> Exported:
     spec = model.spec
     path = artefacts.path_of(folder, spec.variant, spec.frame, spec.precision, "onnx")
     found = None if force else _up_to_date(path, spec)
@@ -86,7 +87,7 @@ def _export_onnx(model: Exportable, folder: Path, force: bool, frames: Sequence[
         _check_graph(staged)
         progress(f"comparing {path.name} with torch", 1, 3)
         with onnx_runtime.open_network(staged) as network:
-            measured = _compare(network, model, path.name, frames)
+            measured = _compare(network, model, path.name, FEW)
         progress(f"recording {path.name}", 2, 3)
         files = [staged, *sorted(each for each in temporary.iterdir() if each != staged)]
         manifest = _manifest(spec, files, measured, _tensors(staged), target="onnx", origin=None)
@@ -95,9 +96,7 @@ def _export_onnx(model: Exportable, folder: Path, force: bool, frames: Sequence[
     return Exported(path=path, manifest=manifest, up_to_date=False)
 
 
-def _export_engine(
-    model: Exportable, graph: Exported, tensorrt: TensorRt, force: bool, frames: Sequence[int], progress: Progress
-) -> Exported:
+def _export_engine(model: Exportable, graph: Exported, tensorrt: TensorRt, force: bool, progress: Progress) -> Exported:
     spec, folder, machine = model.spec, graph.path.parent, tensorrt.machine
     path = artefacts.path_of(folder, spec.variant, spec.frame, spec.precision, "tensorrt")
     origin = EngineOrigin(
@@ -114,7 +113,7 @@ def _export_engine(
         tensorrt.build(graph.path, staged, spec.profiles, folder / _TIMING_CACHE, progress)
         progress(f"comparing {path.name} with torch", 0, 1)
         with tensorrt.open_network(staged) as network:
-            measured = _compare(network, model, path.name, frames)
+            measured = _compare(network, model, path.name, (*FEW, _most(model)))
         tensors = (graph.manifest.inputs, graph.manifest.outputs)
         manifest = _manifest(spec, [staged], measured, tensors, target="tensorrt", origin=origin)
         put_in_place([staged], manifest, folder)
@@ -148,26 +147,21 @@ def _check_graph(path: Path) -> None:
 
 
 def _compare(network: Network, model: Exportable, name: str, frames: Sequence[int]) -> Parity:
-    counts = [each for each in frames if _within_profiles(model, each)]
-    if not counts:
-        raise EngineError(f"{name}: its profiles take none of {', '.join(map(str, frames))} frames: nothing to compare")
+    counts = sorted({min(each, _most(model)) for each in frames})
+    tolerance = model.spec.tolerance
     try:
-        measured = parity.compare(network, model.reference, model.sample, counts)
+        measured = parity.compare(network, model.reference, model.sample, tolerance, counts)
     except EngineError as error:
         raise EngineError(f"{name}: {error}") from None
     except MemoryError as error:
         raise EngineError(f"{name}: cannot be compared with torch: {error}") from None
-    parity.require(measured, model.spec.tolerance, name)
+    parity.require(measured, tolerance, name)
     return measured
 
 
-def _within_profiles(model: Exportable, count: int) -> bool:
-    inputs = model.sample(count)
-    return all(
-        low <= size <= high
-        for name, profile in model.spec.profiles.items()
-        for low, size, high in zip(profile.smallest, inputs[name].shape, profile.largest, strict=True)
-    )
+def _most(model: Exportable) -> int:
+    """Return how many frames the network's profiles take at once."""
+    return min(profile.largest[0] for profile in model.spec.profiles.values())
 
 
 def _tensors(path: Path) -> tuple[tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
@@ -211,7 +205,7 @@ def _manifest(
         profiles=_profiles(spec),
         weights_sha256=spec.weights_sha256,
         packages=dict(spec.packages),
-        tolerance={name: float(value) for name, value in spec.tolerance.items()},
+        tolerance=dict(spec.tolerance),
         parity=dict(measured.outputs),
         artefact=artefact,
         external=tuple(external),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fast_snow.engines.compiled.manifest import Agreement
+from fast_snow.engines.compiled.manifest import Agreement, Tolerance
 from fast_snow.engines.compiled.network import Arrays, Network
 from fast_snow.errors import EngineError
 
@@ -24,7 +24,11 @@ class Parity:
 
 
 def compare(
-    network: Network, reference: Network, sample: Callable[[int], Arrays], frames: Sequence[int] = (1, 2)
+    network: Network,
+    reference: Network,
+    sample: Callable[[int], Arrays],
+    tolerance: Mapping[str, Tolerance],
+    frames: Sequence[int] = (1, 2),
 ) -> Parity:
     """Run two networks on the same inputs.
 
@@ -32,15 +36,16 @@ def compare(
         network: the compiled one.
         reference: the one it was made from, at fp32; its outputs are compared by name, others are ignored.
         sample: inputs for a number of frames.
+        tolerance: allowed difference by output name.
         frames: numbers of frames to compare at.
 
     Returns:
         Absolute differences over the elements of each of the network's outputs, in double precision.
 
     Raises:
-        EngineError: an output is missing on either side, or has another shape.
+        EngineError: an output is missing on either side, has another shape, or has no tolerance.
     """
-    gathered: dict[str, list[np.ndarray]] = {}
+    gathered: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
     for count in frames:
         inputs = sample(count)
         wanted = reference(inputs)
@@ -48,39 +53,48 @@ def compare(
         if set(got) != set(wanted):
             raise EngineError(f"outputs are {', '.join(sorted(got))}, torch gives {', '.join(sorted(wanted))}")
         for name, values in got.items():
-            gathered.setdefault(name, []).append(_difference(name, values, wanted[name]))
-    outputs = {}
-    for name, pieces in gathered.items():
-        difference = np.concatenate(pieces)
-        largest, mean = (difference.max(), difference.mean()) if difference.size else (0, 0)
-        outputs[name] = Agreement(largest=float(largest), mean=float(mean))
+            if name not in tolerance:
+                raise EngineError(f"output {name} has no tolerance in the export spec")
+            gathered.setdefault(name, []).append(_difference(name, values, wanted[name], tolerance[name]))
+    outputs = {name: _agreement(pieces) for name, pieces in gathered.items()}
     return Parity(outputs=outputs, frames=tuple(frames))
 
 
-def require(parity: Parity, tolerance: Mapping[str, float], what: str) -> None:
+def require(parity: Parity, tolerance: Mapping[str, Tolerance], what: str) -> None:
     """Refuse a network that differs too much.
 
     Args:
         parity: measured.
-        tolerance: largest allowed absolute difference by output name.
+        tolerance: what it was measured against.
         what: the network, for messages.
 
     Raises:
-        EngineError: a difference exceeds its tolerance or is not a number, or an output has no tolerance.
+        EngineError: a difference exceeds its tolerance or is not a number.
     """
     for name, measured in parity.outputs.items():
-        if name not in tolerance:
-            raise EngineError(f"{what}: output {name} has no tolerance in the export spec")
-        if not measured.largest <= tolerance[name]:  # also refuses NaN
+        if not measured.worst <= 1:  # also refuses NaN
+            allowed = tolerance[name]
             raise EngineError(
                 f"{what}: output {name} differs from torch by {measured.largest:.3g} (mean {measured.mean:.3g}),"
-                f" allowed is {tolerance[name]:.3g}; nothing was written"
+                f" allowed is {allowed.absolute:.3g} + {allowed.relative:.3g} * |value| (the worst element:"
+                f" {measured.worst:.3g} times that); nothing was written"
             )
 
 
-def _difference(name: str, got: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+def _difference(name: str, got: np.ndarray, wanted: np.ndarray, tolerance: Tolerance) -> tuple[np.ndarray, np.ndarray]:
+    """Return the absolute difference of every element, and its share of what is allowed there."""
     if got.shape != wanted.shape:
         raise EngineError(f"output {name} has shape {got.shape}, torch gives {wanted.shape}")
     # Equal infinities would give NaN, but no output of these networks may be infinite: it counts as a failure.
-    with np.errstate(invalid="ignore"):
-        return np.abs(got.astype(np.float64) - wanted.astype(np.float64)).ravel()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = wanted.astype(np.float64)
+        difference = np.abs(got.astype(np.float64) - expected).ravel()
+        allowed = tolerance.absolute + tolerance.relative * np.abs(expected).ravel()
+        return difference, np.where(difference == 0, 0.0, difference / allowed)
+
+
+def _agreement(pieces: Sequence[tuple[np.ndarray, np.ndarray]]) -> Agreement:
+    difference, share = (np.concatenate(each) for each in zip(*pieces, strict=True))
+    if not difference.size:
+        return Agreement(largest=0.0, mean=0.0, worst=0.0)
+    return Agreement(largest=float(difference.max()), mean=float(difference.mean()), worst=float(share.max()))

@@ -74,7 +74,7 @@ def build(
 ) -> None:
     """Build an engine; its file is complete or not there.
 
-    Networks are strongly typed, the only kind since TensorRT 11: precision is what the ONNX graph says.
+    Networks are strongly typed: precision is what the ONNX graph says.
 
     Args:
         onnx: what to build from; weights beside it are found.
@@ -91,7 +91,7 @@ def build(
     trt = tensorrt_bindings.load()
     log = tensorrt_bindings.recorder(trt)
     builder = trt.Builder(log)
-    network = builder.create_network(0)
+    network = builder.create_network(_strongly_typed(trt))
     _parse(trt, network, onnx, log)
     config = builder.create_builder_config()
     _configure(trt, config, workspace_bytes)
@@ -105,6 +105,12 @@ def build(
         raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} could not build an engine ({log.last_error()})")
     replace_file(engine, memoryview(serialized))
     _save_timing_cache(config, timing_cache)
+
+
+def _strongly_typed(trt: Untyped) -> int:
+    """Return the flags of a strongly typed network: TensorRT 10 wants to be told, from 11 on there is no other kind."""
+    flag = getattr(getattr(trt, "NetworkDefinitionCreationFlag", None), "STRONGLY_TYPED", None)
+    return 0 if flag is None else 1 << int(flag)
 
 
 def _parse(trt: Untyped, network: Untyped, onnx: Path, log: Untyped) -> None:

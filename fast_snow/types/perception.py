@@ -229,6 +229,11 @@ class TrackedFrame(Columns):
     def __post_init__(self) -> None:
         _known_sources(self)
 
+    @property
+    def names(self) -> list[tuple[int, int]]:
+        """The `(run_id, local_id)` of each masklet."""
+        return list(zip(self.run_id.tolist(), self.local_id.tolist(), strict=True))
+
     def _summary(self) -> str:
         return f"{self.masks!r}, runs {sorted(set(self.run_id.tolist()))}, score {_range(self.score)}"
 
@@ -252,7 +257,8 @@ class Health(_Summed):
         detections: of all frames; frames that windows share count in each.
         first_pass_prompts: objects that the tracker was asked for at a window's first frame.
         second_pass_prompts: objects that it was asked for where they were discovered later.
-        repeats_dropped: masklets that only repeated another.
+        repeats_dropped: masklets that repeated another.
+        masks_rejoined: masks of repeats in frames where the other was not seen: they went to it.
         masks: of masklets, one per frame in which a masklet is seen.
         small_dropped: of these, how many had too few pixels of trusted depth.
         no_depth_dropped: of the small ones, how many had none at all.
@@ -265,6 +271,7 @@ class Health(_Summed):
     first_pass_prompts: int = 0
     second_pass_prompts: int = 0
     repeats_dropped: int = 0
+    masks_rejoined: int = 0
     masks: int = 0
     small_dropped: int = 0
     no_depth_dropped: int = 0

@@ -1,6 +1,8 @@
 """Export of a small real network, to ONNX and to (strictly faked) TensorRT."""
 
 import sys
+from dataclasses import replace
+from enum import IntEnum
 from functools import partial
 
 import numpy as np
@@ -182,6 +184,23 @@ def test_an_engine_is_built_checked_and_found(tmp_path, tensorrt):
     with tensorrt_runner.open_network(found.path, cuda=FakeCuda()) as network:
         np.testing.assert_allclose(network(inputs)["total"], small_network.reference(inputs)["total"], atol=1e-3)
     assert (tmp_path / "tensorrt_timing.cache").read_bytes().startswith(b"timing")
+
+
+def test_engines_are_compared_also_for_as_many_frames_as_they_take(tmp_path, tensorrt):
+    asked = []
+
+    def reference(inputs):
+        asked.append(len(inputs["images"]))
+        return small_network.reference(inputs)
+
+    export_engines([replace(small_network.exportable(), reference=reference)], tmp_path, tensorrt=tensorrt)
+    assert asked == [1, 2, 1, 2, 4]
+
+
+def test_tensorrt_10_is_told_to_take_types_from_the_graph(tmp_path, tensorrt, monkeypatch):
+    monkeypatch.setattr(fake_tensorrt, "NetworkDefinitionCreationFlag", IntEnum("Flag", {"STRONGLY_TYPED": 1}))
+    _, engine = export_engines([small_network.exportable()], tmp_path, tensorrt=tensorrt)
+    assert engine.path.is_file()
 
 
 def test_an_engine_is_built_anew_only_for_another_graph_or_machine(tmp_path, tensorrt):

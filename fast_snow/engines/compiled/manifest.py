@@ -14,7 +14,7 @@ from fast_snow.limits import SMALL_JSON_FILE
 from fast_snow.typed_json import Check, Sha256, at_least, build_dataclass, in_range, short
 from fast_snow.untrusted_files import open_file
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 TARGETS = ("onnx", "tensorrt")
 PRECISIONS = ("fp32", "fp16")
 _PIECE_BYTES = 1 << 20
@@ -65,11 +65,26 @@ class TensorRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tolerance:
+    """How far an output's elements may be from torch's value `x`: `absolute + relative * |x|`."""
+
+    absolute: _Difference
+    relative: _Difference = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Absolute difference from torch over all elements of one output."""
+    """Difference from torch over all elements of one output.
+
+    Attributes:
+        largest: absolute difference.
+        mean: absolute difference.
+        worst: the largest difference as a share of what its element's tolerance allows; at most 1.
+    """
 
     largest: _Difference
     mean: _Difference
+    worst: _Difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +120,7 @@ class Manifest:
         profiles: sizes that a TensorRT engine is tuned for, by input.
         weights_sha256: of the weights it was made from.
         packages: versions of the packages that made it.
-        tolerance: the largest allowed difference from torch, by output.
+        tolerance: allowed difference from torch, by output.
         parity: the measured difference from torch, by output.
         artefact: the network's file.
         external: files of its weights, where they are not in the network's file.
@@ -123,7 +138,7 @@ class Manifest:
     profiles: Mapping[_Line, Profile]
     weights_sha256: Sha256
     packages: Mapping[_Line, _Line]
-    tolerance: Mapping[_Line, _Difference]
+    tolerance: Mapping[_Line, Tolerance]
     parity: Mapping[_Line, Agreement]
     artefact: FileRecord
     external: tuple[FileRecord, ...] = ()

@@ -10,7 +10,7 @@ from fast_snow.errors import ConfigError
 Untyped = Any
 """An object of the bindings, which have no types."""
 
-OLDEST_MAJOR = 11
+OLDEST_MAJOR = 10
 _INSTALL = 'uv pip install -e ".[gpu]"'
 _LONGEST_LOG = 500
 _DTYPES: Mapping[str, torch.dtype] = {

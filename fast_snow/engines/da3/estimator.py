@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,8 @@ _SMALLEST_TANGENT = 1e-6
 PoseEncoding = Float32[np.ndarray, "n 9"]
 """Camera centre (3), rotation camera to world as a quaternion x, y, z, w (4), vertical and horizontal field of view."""
 
+_BELOW_GATE: Final = np.nextafter(np.float32(0.5), np.float32(0))
+"""The largest confidence of a pixel that does not reach the gate, whatever rounding does."""
 _ADVICE: Final = "choose a smaller --da3.process-res or a smaller variant"
 
 Images = Float32[np.ndarray, "n 3 h w"]
@@ -80,9 +82,10 @@ class _Engine:
             return join((span, self._chunk(images, span)) for span in spans(count, size, overlap))
 
         largest = min(self.config.chunk_size or count, self.most_frames or count, count)
-        return in_smaller_pieces(
+        geometry = in_smaller_pieces(
             in_chunks, largest, what="DA3: frames per chunk", advice=_ADVICE, smallest=min(largest, 2)
         )
+        return replace(geometry, confidence=relative_confidence(geometry.confidence, self.config))
 
     def _chunk(self, images: Images, span: range) -> Geometry:
         answer = self.network({"images": images[span.start : span.stop]})
@@ -90,11 +93,10 @@ class _Engine:
         grid = (answer["depth"].shape[1], answer["depth"].shape[2])
         T_camera_world = world_to_camera(encoding)
         if not np.isfinite(T_camera_world).all():
-            raise EngineError(
-                f"DA3: the poses of frames {span.start} to {span.stop - 1} are not finite; the weights are damaged, or"
-                " half precision does not hold their values: run in fp32 (--engines.geometry da3-torch"
-                " --runtime.device cpu)"
-            )
+            raise EngineError(_not_finite("poses", span.start, span.stop - 1))
+        unmeasured = ~np.isfinite(answer["depth"]).any(axis=(1, 2))
+        if unmeasured.any():
+            raise EngineError(_not_finite("depth", span.start + int(unmeasured.argmax()), span.stop - 1))
         self.progress("geometry: depth", span.stop, len(images))
         return Geometry(
             depth=answer["depth"],
@@ -106,11 +108,36 @@ class _Engine:
         )
 
 
+def _not_finite(what: str, first: int, last: int) -> str:
+    return (
+        f"DA3: the {what} of frames {first} to {last} are not finite; the weights are damaged, or half precision does"
+        " not hold their values: run in fp32 (--engines.geometry da3-torch --runtime.device cpu)"
+    )
+
+
 def _share(confidence: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n h w"]:
     """Map the network's confidence, `1 + exp(x)`, to the logistic of `x`; what is not a number is not trusted."""
     with np.errstate(divide="ignore", invalid="ignore"):
         share = 1 - 1 / confidence
     return np.clip(np.nan_to_num(share, nan=0.0), 0, 1)
+
+
+def relative_confidence(share: Float32[np.ndarray, "n h w"], config: Da3Config) -> Float32[np.ndarray, "n h w"]:
+    """Map confidence so that 0.5 is the least that upstream trusts in this window.
+
+    Args:
+        share: `1 - 1/c` of the network's confidence `c = 1 + exp(x)`, of all frames of a window.
+        config: floor and percentiles of the gate.
+
+    Returns:
+        The logistic of `x - x_gate`, in [0, 1], where the gate is `c = min(max(floor, percentile), max percentile)`.
+    """
+    low, high = np.percentile(share, [config.conf_percentile, config.conf_max_percentile])
+    gate = np.float32(min(max(1 - 1 / config.conf_floor, float(low)), float(high)))
+    accepted, rejected = share * (1 - gate), (1 - share) * gate
+    relative = np.divide(accepted, accepted + rejected, out=np.zeros_like(share), where=share > 0)
+    trusted = (share >= gate) & (share > 0)
+    return np.where(trusted, np.maximum(relative, np.float32(0.5)), np.minimum(relative, _BELOW_GATE))
 
 
 def intrinsics(encoding: PoseEncoding, grid: GridShape) -> Float64[np.ndarray, "n 3 3"]:

@@ -15,6 +15,8 @@ import onnx
 import onnxruntime
 
 __version__ = "11.4.0.1"
+NetworkDefinitionCreationFlag = None
+"""TensorRT 10 has it."""
 COMPUTE_CAPABILITY = "9.0"
 _MAGIC = b"FAKE-TENSORRT\n"
 _UNSUPPORTED_OPERATORS = {"NonZero"}
@@ -197,7 +199,8 @@ class Builder:
         self.logger = logger
 
     def create_network(self, flags=0):
-        assert flags == 0, "networks are strongly typed without a flag"
+        wanted = 0 if NetworkDefinitionCreationFlag is None else 1 << NetworkDefinitionCreationFlag.STRONGLY_TYPED
+        assert flags == wanted, "strongly typed: since TensorRT 11 without a flag"
         return INetworkDefinition()
 
     def create_builder_config(self):

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import torch
 
+from fast_snow.engines.compiled.manifest import Tolerance
 from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile
 
 HEIGHT, WIDTH = 8, 12
@@ -60,7 +61,7 @@ def exportable(*, tolerance=1e-4, weights="a" * 64, opset=17, writer=write, vari
             frame=(HEIGHT, WIDTH),
             opset=opset,
             profiles=PROFILES,
-            tolerance={"maps": tolerance, "total": tolerance * 10},
+            tolerance={"maps": Tolerance(absolute=tolerance), "total": Tolerance(absolute=tolerance * 10)},
             weights_sha256=weights,
             packages={"torch": torch.__version__},
         ),

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from fast_snow.engines.compiled import manifest as manifests
-from fast_snow.engines.compiled.manifest import FileRecord
+from fast_snow.engines.compiled.manifest import FileRecord, Tolerance
 from fast_snow.errors import EngineError
 from tests.engines.compiled.manifests import place
 
@@ -27,7 +27,7 @@ def test_records_content(tmp_path):
 
 _MISSING = object()
 _WRONG = [
-    (("format_version",), 0, "format version 0, this version of fast-snow reads 1"),
+    (("format_version",), 0, "format version 0, this version of fast-snow reads 2"),
     (("format_version",), "1", 'format version "1", this version'),
     (("target",), "coreml", 'target: got "coreml", expected onnx or tensorrt'),
     (("target",), [], "target: got an array of 0, expected string"),
@@ -45,7 +45,7 @@ _WRONG = [
     (("profiles", "images"), [[1, 3], [1, 3], [1]], "of one length"),
     (("packages",), {"to\nrch": "2"}, 'packages."to.*expected one line of text'),
     (("packages", "torch"), 2, "packages.torch: got 2"),
-    (("tolerance", "depth"), float("nan"), "holds NaN, expected finite numbers"),
+    (("tolerance", "depth", "absolute"), float("nan"), "holds NaN, expected finite numbers"),
     (("parity", "depth", "largest"), -1, "largest: got -1"),
     (("artefact", "name"), "../../etc/passwd", "expected a file name without a folder"),
     (("artefact", "size_bytes"), 10**30, "holds the integer 10"),
@@ -92,6 +92,6 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     beside = manifests.path_beside(path)
     before = beside.read_bytes()
     with pytest.raises(ValueError, match="not JSON compliant"):
-        manifests.write(dataclasses.replace(manifest, tolerance={"depth": float("nan")}), beside)
+        manifests.write(dataclasses.replace(manifest, tolerance={"depth": Tolerance(absolute=float("nan"))}), beside)
     assert beside.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 2

@@ -169,8 +169,8 @@ def test_damaged_and_foreign_engines_are_told(tmp_path, graph, fake):
 
 
 def test_a_missing_or_old_tensorrt_is_told(tmp_path, monkeypatch, fake):
-    monkeypatch.setattr(fake, "__version__", "10.9.0")
-    with pytest.raises(ConfigError, match=r"TensorRT 10\.9\.0 is too old, expected 11 or newer"):
+    monkeypatch.setattr(fake, "__version__", "9.3.0")
+    with pytest.raises(ConfigError, match=r"TensorRT 9\.3\.0 is too old, expected 10 or newer"):
         tensorrt_runner.open_network(tmp_path / "x.engine", cuda=FakeCuda()).__enter__()
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(ConfigError, match=r'uv pip install -e "\.\[gpu\]"'):

@@ -5,10 +5,13 @@ from functools import partial
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from fast_snow.config import Da3Config
 from fast_snow.engines.da3.chunks import spans
-from fast_snow.engines.da3.estimator import open_geometry, world_to_camera
+from fast_snow.engines.da3.estimator import open_geometry, relative_confidence, world_to_camera
 from fast_snow.engines.da3.variants import VARIANTS
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning
 from fast_snow.types import DepthOrigin
@@ -45,7 +48,7 @@ def test_a_window_in_one_chunk():
     geometry = estimate(network)
     assert network.asked == [list(range(COUNT))]
     assert (geometry.grid, geometry.metric, geometry.origin) == (GRID, False, DepthOrigin.NETWORK)
-    np.testing.assert_allclose(geometry.confidence, 1 - 1 / 3, rtol=1e-6)
+    assert (geometry.confidence == 0.5).all(), "equally sure of every pixel, so none is rejected"
     assert_is_the_room(geometry, 1e-5)
 
 
@@ -93,9 +96,45 @@ def test_confidence_is_a_share_whatever_the_network_says():
             return answer
 
     confidence = estimate(Odd(), count=2).confidence
-    np.testing.assert_allclose(confidence[0, 0, :5], [0, 1, 0, 0, 0.5])
+    np.testing.assert_allclose(
+        confidence[0, 0, :5], [0, 1, 0, 0, 1 / 3], rtol=1e-6
+    )  # odds of 1 against 2, where others say 3
     assert confidence.min() >= 0
     assert confidence.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("level", "spread"), [(-6.0, 0.5), (-3.5, 1.0), (-2.0, 1.0), (0.0, 1.0), (3.0, 2.0)], ids=lambda x: f"{x}"
+)
+def test_the_gate_keeps_what_upstream_keeps(level, spread):
+    """Upstream rejects a pixel below the 40th percentile, but not above 1.05 nor above the 90th percentile."""
+    c = 1 + np.exp(np.random.default_rng(0).normal(level, spread, (5, 40, 60))).astype(np.float32)
+    kept = relative_confidence(1 - 1 / c, Da3Config()) >= 0.5
+    upstream = c >= min(max(1.05, np.percentile(c, 40)), np.percentile(c, 90))
+    assert np.mean(kept != upstream) < 1e-3
+    assert 0.09 < kept.mean() < 0.61
+
+
+@given(
+    arrays(np.float32, (1, 3, 4), elements=st.floats(0, 1, width=32)),
+    st.floats(1, 10),
+    st.floats(0, 100),
+    st.floats(0, 100),
+)
+def test_relative_confidence_keeps_the_order(share, floor, low, high):
+    config = Da3Config(conf_floor=floor, conf_percentile=low, conf_max_percentile=high)
+    relative = relative_confidence(share, config)
+    order = np.argsort(share, axis=None)
+    assert (np.diff(relative.ravel()[order]) >= -1e-6).all()
+    assert ((relative >= 0) & (relative <= 1)).all()
+    assert (relative[share == 0] < 0.5).all(), "no confidence at all is never trusted"
+    assert (share == 0).all() or (relative >= 0.5).any()
+
+
+def test_the_former_gate_is_a_setting():
+    share = np.linspace(0, 1, 24, dtype=np.float32).reshape(1, 4, 6)
+    config = Da3Config(conf_floor=2, conf_percentile=0, conf_max_percentile=100)
+    np.testing.assert_allclose(relative_confidence(share, config), share, atol=1e-6)
 
 
 @pytest.mark.torch
@@ -137,6 +176,18 @@ def test_poses_that_are_no_poses_are_an_error():
 
     with pytest.raises(EngineError, match="poses of frames 0 to 22 are not finite"):
         estimate(Broken())
+
+
+def test_a_frame_without_any_depth_is_an_error():
+    class Overflown(RoomNetwork):
+        def __call__(self, inputs):
+            answer = super().__call__(inputs)
+            answer["depth"][0, :2] = np.inf
+            answer["depth"][4] = np.nan
+            return answer
+
+    with pytest.raises(EngineError, match="depth of frames 4 to 22 are not finite"):
+        estimate(Overflown())
 
 
 @pytest.mark.parametrize("overlap", [0, 4, 9])
