@@ -92,7 +92,7 @@ def graphs() -> Iterator[tuple[str, SceneGraph]]:
 def main(json_path: Annotated[Path | None, tyro.conf.arg(name="json")] = None, runs: int = 5) -> None:
     """Measure and print; write everything to `json_path`, if given."""
     if not tokens.has_vocabulary():
-        raise SystemExit('bench.prompt: counts need the package rs-bpe: pip install "fast-snow[vlm]"')
+        raise SystemExit('bench.prompt: counts need the package rs-bpe: uv pip install -e ".[vlm]"')
     results = {}
     for name, graph in graphs():
         results[name] = compared(graph, runs)

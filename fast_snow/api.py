@@ -30,7 +30,7 @@ from fast_snow.perception import perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
-from fast_snow.run_record import RunSummary, record
+from fast_snow.run_record import complete, record
 from fast_snow.selection import Engines, Selection, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph
 from fast_snow.types.values import counted
@@ -135,22 +135,19 @@ def build_graph(
         >>> result.record["engines"]["geometry"]["name"]
         'recorded'
     """
-    labelled: list[LabelledMasks] = []
-    pictures: list[KeyframeImage] = []
+    labelled, pictures = list[LabelledMasks](), list[KeyframeImage]()
+
+    def keep(step: Step) -> None:
+        labelled.extend(step.state.labelled)
+        pictures.extend(step.keyframes)
+
     began = perf_counter()
     with collected_warnings(show=True) as noticed:
-        given = located(source)
-        opened = _opened(given, config)
-        origin = output.source_of_run(given) if isinstance(given, Path) else None
+        opened, origin = _opened(source, config)
         selection = select_engines(opened, config, engines, progress=progress)
-        summary, graph = RunSummary(), start(config).graph
-        for step in steps(opened, selection, config, progress=progress):
-            labelled += step.state.labelled
-            pictures += step.keyframes
-            summary, graph = summary.after(step), step.state.graph
-        wall_s = perf_counter() - began
-        noted = record(opened, config, selection.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
-    return Result(graph=graph, labelled=tuple(labelled), keyframes=tuple(pictures), record=noted)
+        summary = complete(steps(opened, selection, config, progress=progress), config, keep, began=began)
+        noted = record(opened, config, selection.used, summary, warnings=noticed, origin=origin)
+    return Result(graph=summary.graph, labelled=tuple(labelled), keyframes=tuple(pictures), record=noted)
 
 
 def stream(
@@ -183,7 +180,7 @@ def stream(
         2 8
         3 8
     """
-    opened = _opened(located(source), config)
+    opened = open_input(source, config.sampling)
     selection = select_engines(opened, config, engines, progress=progress)
     for step in steps(opened, selection, config, progress=progress):
         for frame in step.state.labelled:
@@ -271,5 +268,6 @@ def collected_warnings(*, show: bool) -> Iterator[list[str]]:
         yield messages
 
 
-def _opened(source: Path | Recording | Input, config: Config) -> Input:
-    return source if isinstance(source, Input) else open_input(source, config.sampling)
+def _opened(source: str | Path | Recording | Input, config: Config) -> tuple[Input, output.SourceOfRun | None]:
+    given = located(source)
+    return open_input(given, config.sampling), output.source_of_run(given) if isinstance(given, Path) else None

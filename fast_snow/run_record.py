@@ -1,19 +1,21 @@
-"""The record of a run: what went in, which engines worked with which settings, how long it took, what was noticed."""
+"""A run to its end, and its record: the input, the engines with their settings, how long it took, what was noticed."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from time import perf_counter
 from typing import Any
 
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
+from fast_snow.graph import start
 from fast_snow.inputs import Input
 from fast_snow.output import SourceOfRun
 from fast_snow.pipeline import Step
 from fast_snow.selection import EngineUse
-from fast_snow.types import Health, StageSeconds
+from fast_snow.types import Health, SceneGraph, StageSeconds
 
 PACKAGES = ("fast-snow", "numpy", "numba", "scipy", "opencv-python-headless", "av", "pycolmap")
 ENGINE_PACKAGES = {
@@ -29,38 +31,52 @@ ENGINE_PACKAGES = {
 """What decides on the numbers of an engine, beside those that every run needs."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RunSummary:
     """What a run has come to so far.
 
     Attributes:
-        frames: of the clip.
-        tracks: objects.
-        observations: STEP tokens of all objects.
+        graph: the 4D scene graph.
         windows: how many the clip was cut into.
         seconds: wall time per stage; folding runs beside the others.
         health: counts of all windows.
+        wall_s: seconds from the opening of the input to the last fold; 0 until then.
     """
 
-    frames: int = 0
-    tracks: int = 0
-    observations: int = 0
+    graph: SceneGraph
     windows: int = 0
     seconds: StageSeconds = StageSeconds()
     health: Health = Health()
+    wall_s: float = 0.0
+
+    @property
+    def observations(self) -> int:
+        """How many STEP tokens all objects have."""
+        return sum(len(track.observations) for track in self.graph.tracks.values())
 
     def after(self, step: Step) -> "RunSummary":
         """Return the summary with one more window."""
-        graph = step.state.graph
-        return replace(
-            self,
-            frames=graph.num_frames,
-            tracks=len(graph.tracks),
-            observations=sum(len(track.observations) for track in graph.tracks.values()),
-            windows=self.windows + 1,
-            seconds=self.seconds + step.seconds,
-            health=step.state.health,
-        )
+        seconds, state = self.seconds + step.seconds, step.state
+        return RunSummary(graph=state.graph, windows=self.windows + 1, seconds=seconds, health=state.health)
+
+
+def complete(
+    steps: Iterable[Step], config: Config, keep: Callable[[Step], object], *, began: float | None = None
+) -> RunSummary:
+    """Drive a run to its end and sum it up.
+
+    Args:
+        steps: of the run, in order.
+        config: all settings.
+        keep: receives each step, whose masks and images are not held otherwise.
+        began: by `perf_counter`; now if omitted.
+    """
+    began = perf_counter() if began is None else began
+    summary = RunSummary(graph=start(config).graph)
+    for step in steps:
+        keep(step)
+        summary = summary.after(step)
+    return replace(summary, wall_s=perf_counter() - began)
 
 
 def record(
@@ -69,7 +85,6 @@ def record(
     used: Sequence[EngineUse],
     summary: RunSummary,
     *,
-    wall_s: float,
     warnings: Sequence[str],
     origin: SourceOfRun | None,
 ) -> dict[str, Any]:
@@ -79,21 +94,20 @@ def record(
         source: the input.
         config: all settings.
         used: the engines.
-        summary: of all windows.
-        wall_s: seconds from the opening of the input to the last fold.
+        summary: of the finished run.
         warnings: what was worked around.
         origin: the file or folder that was read; None for what is in memory.
     """
     return {
         "input": _input(source, origin),
         "engines": {use.slot: _engine(use) for use in used},
-        "frames": summary.frames,
-        "tracks": summary.tracks,
+        "frames": summary.graph.num_frames,
+        "tracks": len(summary.graph.tracks),
         "observations": summary.observations,
         "windows": summary.windows,
         "seed": config.runtime.seed,
         "stage_seconds": asdict(summary.seconds),
-        "wall_seconds": wall_s,
+        "wall_seconds": summary.wall_s,
         "health": asdict(summary.health),
         "warnings": list(warnings),
         "config": asdict(config),

@@ -486,7 +486,7 @@ def test_without_the_package_of_the_hub_one_line_says_so(site: Site, config: Con
     for each in [name for name in sys.modules if name.startswith("fast_snow.fetching.")]:
         monkeypatch.delitem(sys.modules, each)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(UserError, match=r'needs the package huggingface_hub .*pip install "fast-snow\[models\]"'):
+    with pytest.raises(UserError, match=r'needs the package huggingface_hub .*uv pip install -e "\.\[models\]"'):
         fetched(site, config, "da3-small")
     assert not Path(config.da3.model_path).exists()
 

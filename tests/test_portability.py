@@ -129,5 +129,5 @@ def test_a_missing_package_is_one_line_with_the_command_that_installs_it(tmp_pat
     done = fast_snow_without(packages, *(each.replace("{run}", str(tmp_path)) for each in arguments))
     assert done.returncode in (1, 2), done.stderr
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    assert f'pip install "fast-snow[{install}]"' in done.stderr
+    assert f'uv pip install -e ".[{install}]"' in done.stderr
     assert "ModuleNotFoundError" not in done.stderr

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from fast_snow import presets
+from fast_snow.cli.ask_commands import Ask
 from fast_snow.cli.main import main
 from fast_snow.config import VlmConfig
 from fast_snow.errors import ConfigError
@@ -58,7 +59,7 @@ def test_the_users_own_word_replaces_it(tmp_path, monkeypatch):
 )
 def test_on_the_command_line(tmp_path, monkeypatch, capsys, options, variable, reached):
     asked = []
-    monkeypatch.setattr("fast_snow.cli.commands.run", lambda command: asked.append(command.vlm.base_url) or 0)
+    monkeypatch.setattr(Ask, "run", lambda command: asked.append(command.vlm.base_url) or 0)
     if variable is not None:
         monkeypatch.setenv(presets.BASE_URL, variable)
     with pytest.raises(SystemExit) as end:
@@ -71,7 +72,7 @@ def test_on_the_command_line(tmp_path, monkeypatch, capsys, options, variable, r
 
 def test_the_environment_names_the_server_without_a_preset_too(monkeypatch):
     asked = []
-    monkeypatch.setattr("fast_snow.cli.commands.run", lambda command: asked.append(command.vlm.base_url) or 0)
+    monkeypatch.setattr(Ask, "run", lambda command: asked.append(command.vlm.base_url) or 0)
     monkeypatch.setenv(presets.BASE_URL, OWN)
     with pytest.raises(SystemExit):
         main(["ask", "out", "why"])

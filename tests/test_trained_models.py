@@ -17,7 +17,7 @@ import fast_snow
 from bench.random_models import Models, tiny
 from fast_snow import output
 from fast_snow.cli.main import main
-from fast_snow.cli.model_options import ExportEngines
+from fast_snow.cli.model_commands import ExportEngines
 from fast_snow.config import Config, DepthFilterConfig, EnginesConfig
 from fast_snow.inputs import open_input
 from fast_snow.presets import as_options

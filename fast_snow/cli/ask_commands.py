@@ -1,54 +1,120 @@
-"""What `fast-snow ask` does, and `fast-snow infer -q` once the graph is there."""
+"""`fast-snow ask`, and `fast-snow infer -q` once the graph is there."""
 
 import json
 import os
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fast_snow.api import load
-from fast_snow.cli.options import Ask
-from fast_snow.cli.shown_answer import print_answer, print_prompt, prompt_as_json
-from fast_snow.cli.terminal import waiting
+import tyro
+
+from fast_snow.cli.options import Debug, Json, Quiet, RunFolder
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, FastSnowError
-from fast_snow.output import GRAPH, digest
-from fast_snow.reasoning.answering import Answer, answer_question
-from fast_snow.reasoning.prompt.compose import VlmPrompt, compose_prompt, require_question
-from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
-from fast_snow.reasoning.providers import open_model
-from fast_snow.types import SceneGraph
 from fast_snow.untrusted_files import shown
+
+if TYPE_CHECKING:
+    from fast_snow.reasoning.answering import Answer
+    from fast_snow.reasoning.prompt.compose import VlmPrompt
+    from fast_snow.types import SceneGraph
 
 ANSWERS: Final = "answers.jsonl"
 """The answers about a run: a file that only grows, one JSON object per line."""
 
 
-def run_ask(command: Ask) -> int:
-    """Answer a question about a run, or show what would be sent.
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Ask a vision-language model a question about a run.
 
-    Raises:
-        UserError: the run, the question or the settings cannot be used, or the provider refuses them.
-        EngineError: the model does not answer.
+    Sends the graph, keyframes with numbered objects, and the question; the model may call the spatial tools. Reads the
+    API key from OPENAI_API_KEY or GEMINI_API_KEY, and appends the answer to OUT/answers.jsonl.
     """
-    is_folder = command.out.is_dir()
-    folder, file = (command.out, command.out / GRAPH) if is_folder else (command.out.parent, command.out)
-    asked_about, graph = digest(file.resolve()), load(file)
-    prompt = _prompt(folder, graph, command.question, command.vlm)
-    if not command.dry_run:
-        reply = _answered(graph, prompt, command)
-        record = {"graph_sha256": asked_about, **_record(command.question, command.vlm, prompt, reply)}
-        return _shown(reply, record, append_answer(folder, record), command)
-    if command.json:
-        print(json.dumps(prompt_as_json(prompt)))
-    else:
-        print_prompt(prompt)
-    return 0
+
+    out: RunFolder
+    question: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="QUESTION")]
+    """The question, in any language; refer to objects by number, like object 7."""
+    dry_run: bool = False
+    """Print the prompt and the token count of each part without sending it (no key needed)."""
+    json: Json = False
+    preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """TOML file of settings (section vlm); options on the command line override it."""
+    quiet: Quiet = False
+    debug: Debug = False
+    vlm: VlmConfig = VlmConfig()
+
+    def run(self) -> int:
+        """Answer the question, or show what would be sent.
+
+        Raises:
+            UserError: the run, the question or the settings cannot be used, or the provider refuses them.
+            EngineError: the model does not answer.
+        """
+        from fast_snow.api import load
+        from fast_snow.cli.shown_answer import print_answer, print_prompt, prompt_as_json
+        from fast_snow.output import GRAPH, digest
+        from fast_snow.reasoning.prompt.compose import compose_prompt
+        from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
+
+        is_folder = self.out.is_dir()
+        folder, file = (self.out, self.out / GRAPH) if is_folder else (self.out.parent, self.out)
+        asked_about, graph = digest(file.resolve()), load(file)
+        images = keyframe_images(folder, graph, most=self.vlm.max_keyframes)
+        prompt = compose_prompt(graph, self.question, images, budget=self.vlm.prompt_budget)
+        if self.dry_run:
+            if self.json:
+                print(json.dumps(prompt_as_json(prompt)))
+            else:
+                print_prompt(prompt)
+            return 0
+        reply = self._answered(graph, prompt)
+        record = {"graph_sha256": asked_about, **self._record(prompt, reply)}
+        kept = append_answer(folder, record)
+        if self.json:
+            print(json.dumps(record))
+        else:
+            print_answer(reply, self.vlm, kept)
+        return 0 if reply.text.strip() else EngineError.exit_code
+
+    def _answered(self, graph: "SceneGraph", prompt: "VlmPrompt") -> "Answer":
+        from fast_snow.cli.terminal import waiting
+        from fast_snow.reasoning.answering import answer_question
+        from fast_snow.reasoning.providers import open_model
+
+        vlm = self.vlm
+        what = f"{vlm.model} reads about {prompt.total_tokens} tokens"
+        with open_model(vlm) as model, waiting(what, quiet=self.quiet):
+            return answer_question(model, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
+
+    def _record(self, prompt: "VlmPrompt", reply: "Answer") -> dict[str, Any]:
+        """Return what is kept of an answer: enough to judge it later, without addresses, which may hold secrets."""
+        return {
+            "question": self.question,
+            "answer": reply.text,
+            "ending": reply.ending.name.lower(),
+            "evidence": reply.evidence,
+            "calls": [
+                {
+                    "tool": each.call.name,
+                    "arguments": each.call.arguments,
+                    "outcome": each.outcome.content,
+                    "failed": each.outcome.failed,
+                }
+                for each in reply.calls
+            ],
+            "left_out": reply.left_out,
+            "unread": reply.unread,
+            "provider": self.vlm.provider,
+            "model": self.vlm.model,
+            "usage": asdict(reply.usage),
+            "prompt_tokens": {each.part: each.tokens for each in prompt.tokens},
+            "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            "fast_snow": version("fast-snow"),
+        }
 
 
 def require_answerable(question: str, vlm: VlmConfig) -> None:
@@ -57,6 +123,9 @@ def require_answerable(question: str, vlm: VlmConfig) -> None:
     Raises:
         UserError: the question is empty, or the model cannot be opened: usually its key is missing.
     """
+    from fast_snow.reasoning.prompt.compose import require_question
+    from fast_snow.reasoning.providers import open_model
+
     require_question(question)
     with open_model(vlm):
         pass
@@ -66,59 +135,11 @@ def follow_up(folder: Path, question: str, vlm: VlmConfig, *, quiet: bool) -> in
     """Answer a question about a run that has just been written; errors say how to ask again."""
     again = f'the graph is kept: fast-snow ask {folder} "…"'
     try:
-        return run_ask(Ask(out=folder, question=question, vlm=vlm, quiet=quiet))
+        return Ask(out=folder, question=question, vlm=vlm, quiet=quiet).run()
     except FastSnowError as error:
         raise type(error)(f"{error}; {again}") from error
     except KeyboardInterrupt:
-        print(f"fast-snow: interrupted; {again}", file=sys.stderr)
-        return 130
-
-
-def _prompt(folder: Path, graph: SceneGraph, question: str, vlm: VlmConfig) -> VlmPrompt:
-    images = keyframe_images(folder, graph, most=vlm.max_keyframes)
-    return compose_prompt(graph, question, images, budget=vlm.prompt_budget)
-
-
-def _answered(graph: SceneGraph, prompt: VlmPrompt, command: Ask) -> Answer:
-    vlm = command.vlm
-    what = f"{vlm.model} reads about {prompt.total_tokens} tokens"
-    with open_model(vlm) as model, waiting(what, quiet=command.quiet):
-        return answer_question(model, prompt, graph, tools=vlm.tools, max_rounds=vlm.max_rounds)
-
-
-def _shown(reply: Answer, record: Mapping[str, Any], kept: Path | None, command: Ask) -> int:
-    if command.json:
-        print(json.dumps(record))
-    else:
-        print_answer(reply, command.vlm, kept)
-    return 0 if reply.text.strip() else EngineError.exit_code
-
-
-def _record(question: str, vlm: VlmConfig, prompt: VlmPrompt, reply: Answer) -> dict[str, Any]:
-    """Return what is kept of an answer: enough to judge it later; addresses, which may hold secrets, are not in it."""
-    return {
-        "question": question,
-        "answer": reply.text,
-        "ending": reply.ending.name.lower(),
-        "evidence": reply.evidence,
-        "calls": [
-            {
-                "tool": each.call.name,
-                "arguments": each.call.arguments,
-                "outcome": each.outcome.content,
-                "failed": each.outcome.failed,
-            }
-            for each in reply.calls
-        ],
-        "left_out": reply.left_out,
-        "unread": reply.unread,
-        "provider": vlm.provider,
-        "model": vlm.model,
-        "usage": asdict(reply.usage),
-        "prompt_tokens": {each.part: each.tokens for each in prompt.tokens},
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "fast_snow": version("fast-snow"),
-    }
+        raise KeyboardInterrupt(again) from None
 
 
 def append_answer(folder: Path, record: Mapping[str, Any]) -> Path | None:

@@ -1,86 +1,103 @@
-"""What each command of the command line does."""
+"""The commands that make a run and that read one without a model: options beside what each does.
 
+What is heavy is imported where a command runs, here as in the other modules of commands: `--help` needs none of it.
+"""
+
+import json
 import warnings
-import webbrowser
 from contextlib import ExitStack
-from functools import singledispatch
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING, Annotated
 
-from fast_snow import output
-from fast_snow.api import collected_warnings, load, steps
-from fast_snow.cli.clip_images import clip_images
-from fast_snow.cli.doctor import examine, print_findings
-from fast_snow.cli.eval_options import Eval
-from fast_snow.cli.model_options import ExportEngines, FetchModels
-from fast_snow.cli.options import Ask, Doctor, Infer, Mcp, Query, Validate, View
-from fast_snow.cli.terminal import (
-    console,
-    print_exported,
-    print_fetched,
-    print_summary,
-    shown_progress,
-    terminable,
-)
+import tyro
+
+from fast_snow.cli import ask_commands
+from fast_snow.cli.options import Debug, Json, Quiet, RunFolder, Settings
 from fast_snow.config import Config
-from fast_snow.engines.compiled.artefacts import this_machine
-from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError, OutputError
-from fast_snow.fetching import fetch
-from fast_snow.graph import start
-from fast_snow.inputs import open_input
+from fast_snow.errors import EngineError, FastSnowWarning, InputError, OutputError
 from fast_snow.presets import changed
-from fast_snow.presets import load as load_preset
-from fast_snow.run_record import RunSummary, record
-from fast_snow.selection import Selection, reads, select_engines
-from fast_snow.types import GridShape
-from fast_snow.viewing import html
+
+if TYPE_CHECKING:
+    from fast_snow.pipeline import Step
+    from fast_snow.selection import Selection
 
 
-@singledispatch
-def run(command: object) -> int:
-    """Do what a command says and return the exit code."""
-    raise TypeError(f"no such command: {command!r}")
+@dataclass(frozen=True, kw_only=True)
+class Infer:
+    """Turn a video or an RGB-D recording into a 4D scene graph.
 
+    Reads any video that FFmpeg reads, or a recording folder with colour images and any of depth, poses and masks.
+    Writes OUT/4dsg.json (the graph), keyframes, the objects' masks and run.json (what ran, with which settings).
+    """
 
-@run.register
-def infer(command: Infer) -> int:
-    """Turn an input into a run folder."""
-    path, config = _with_name(command.input), command.config
-    folder = _expanded(command.out) if command.out else Path("out") / _run_name(path)
-    if command.question is not None:
-        from fast_snow.cli import ask_commands  # heavy: not for the other commands
+    input: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="INPUT")]
+    """A video file or a recording folder."""
+    out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), metavar="OUT")] = None
+    """Folder for the results (default: out/NAME-OF-INPUT); whatever else is in it stays."""
+    question: Annotated[str | None, tyro.conf.arg(aliases=("-q",), metavar="QUESTION")] = None
+    """Answer this once the graph is there, as `fast-snow ask OUT QUESTION` does."""
+    preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A TOML file of settings, like those in configs/; options given here win over it."""
+    overwrite: bool = False
+    """Replace the run that OUT holds, once the new one is finished: the files it recorded, unless they were changed."""
+    quiet: Quiet = False
+    debug: Debug = False
+    config: Settings = Config()
 
-        ask_commands.require_answerable(command.question, config.vlm)
-    began = perf_counter()
-    with ExitStack() as stack:
-        noticed = stack.enter_context(collected_warnings(show=False))
-        progress = stack.enter_context(shown_progress(quiet=command.quiet))
-        stack.enter_context(terminable())
-        source, origin = open_input(path, config.sampling), output.source_of_run(path)
-        writer = stack.enter_context(output.create(folder, overwrite=command.overwrite, source=path))
-        selection = select_engines(source, config, progress=progress)
-        _warn_of_idle_settings(config, selection, asked=command.question is not None)
-        with terminable():  # again: engines put in handlers of their own
-            summary, graph = RunSummary(), start(config).graph
-            for step in steps(source, selection, config, progress=progress):
+    def run(self) -> int:
+        """Write the run folder; answer the question, if there is one."""
+        # `.` and `..` are resolved, so that the path ends in a name; a run's name is never empty.
+        path = self.input.resolve() if self.input.name in ("", "..") else self.input
+        name = (path.name if path.is_dir() else path.stem) or "run"
+        folder = _expanded(self.out) if self.out else Path("out") / name
+        if self.question is not None:
+            ask_commands.require_answerable(self.question, self.config.vlm)
+        self._infer(path, folder)
+        if self.question is None:
+            return 0
+        return ask_commands.follow_up(folder, self.question, self.config.vlm, quiet=self.quiet)
+
+    def _infer(self, path: Path, folder: Path) -> None:
+        from fast_snow import output
+        from fast_snow.api import collected_warnings, steps
+        from fast_snow.cli.terminal import print_summary, shown_progress, terminable
+        from fast_snow.inputs import open_input
+        from fast_snow.kernels.compilation import watched_compilation
+        from fast_snow.run_record import complete, record
+        from fast_snow.selection import select_engines
+
+        config, began = self.config, perf_counter()
+        with ExitStack() as stack:
+            noticed = stack.enter_context(collected_warnings(show=False))
+            progress = stack.enter_context(shown_progress(quiet=self.quiet))
+            compilation = stack.enter_context(watched_compilation())
+            stack.enter_context(terminable())
+            source, origin = open_input(path, config.sampling), output.source_of_run(path)
+            writer = stack.enter_context(output.create(folder, overwrite=self.overwrite, source=path))
+            selection = select_engines(source, config, progress=progress)
+            self._warn_of_idle_settings(selection)
+
+            def keep(step: "Step") -> None:
                 writer.add(step.state.labelled, step.keyframes)
-                summary, graph = summary.after(step), step.state.graph
-                progress("clip", graph.num_frames, source.expected_frames or 0)
-            wall_s = perf_counter() - began
-            noted = record(source, config, selection.used, summary, wall_s=wall_s, warnings=noticed, origin=origin)
-            writer.finish(graph, noted)
-    print_summary(
-        name=source.name,
-        folder=folder,
-        graph=graph,
-        used=selection.used,
-        summary=summary,
-        wall_s=wall_s,
-        warnings=noticed,
-    )
-    if command.question is None:
-        return 0
-    return ask_commands.follow_up(folder, command.question, config.vlm, quiet=command.quiet)
+                progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
+
+            with terminable():  # again: engines put in handlers of their own
+                summary = complete(steps(source, selection, config, progress=progress), config, keep, began=began)
+                noted = record(source, config, selection.used, summary, warnings=noticed, origin=origin)
+                writer.finish(summary.graph, noted)
+        compiled_s = compilation.seconds
+        print_summary(source.name, folder, selection.used, summary, compiled_s=compiled_s, warnings=noticed)
+
+    def _warn_of_idle_settings(self, selection: "Selection") -> None:
+        """Tell of settings that were changed but that nothing in this run reads."""
+        from fast_snow.selection import reads
+
+        unread = [name for name in changed(self.config) if not reads(selection, name)]
+        idle = [name for name in unread if self.question is None or not name.startswith("vlm.")]
+        if idle:
+            warnings.warn(f"no engine of this run reads {', '.join(idle)}", FastSnowWarning, stacklevel=2)
 
 
 def _expanded(path: Path) -> Path:
@@ -94,138 +111,126 @@ def _expanded(path: Path) -> Path:
         raise OutputError(f"{path}: no home folder of that name, expected a path; write it out") from None
 
 
-def _with_name(path: Path) -> Path:
-    """Return a path whose last part is a name: `.` and `..` are resolved."""
-    return path.resolve() if path.name in ("", "..") else path
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Query the graph of a run with a spatial tool (no model, no key).
 
-
-def _run_name(path: Path) -> str:
-    """Return what the run of an input is called, never nothing: a file without its suffix, a folder as it is."""
-    return (path.name if path.is_dir() else path.stem) or "run"
-
-
-def _warn_of_idle_settings(config: Config, selection: Selection, *, asked: bool) -> None:
-    """Tell of settings that were changed but that nothing in this run reads."""
-    unread = [name for name in changed(config) if not reads(selection, name)]
-    idle = [name for name in unread if not (asked and name.startswith("vlm."))]
-    if idle:
-        warnings.warn(f"no engine of this run reads {', '.join(idle)}", FastSnowWarning, stacklevel=2)
-
-
-@run.register
-def ask(command: Ask) -> int:
-    """Answer a question about a run."""
-    from fast_snow.cli import ask_commands  # heavy: not for the other commands
-
-    return ask_commands.run_ask(command)
-
-
-@run.register
-def query(command: Query) -> int:
-    """Answer with a spatial tool."""
-    from fast_snow.cli import query_commands  # heavy: not for the other commands
-
-    return query_commands.run_query(command)
-
-
-@run.register
-def fetch_models(command: FetchModels) -> int:
-    """Download weights."""
-    with shown_progress(quiet=command.quiet) as progress, terminable():
-        fetched = fetch(command.names, command.config, force=command.force, progress=progress)
-    print_fetched(fetched)
-    return 0
-
-
-@run.register
-def export_engines(command: ExportEngines) -> int:
-    """Compile networks."""
-    from fast_snow.export import preparing
-
-    config = command.config
-    with collected_warnings(show=False) as noticed, shown_progress(quiet=command.quiet) as progress, terminable():
-        exported = preparing.run(
-            config,
-            model=command.model,
-            precision=command.precision,
-            shape=_frame_shape(command),
-            target=_target(command),
-            force=command.force,
-            progress=progress,
-        )
-    print_exported(exported, noticed)
-    return 0
-
-
-def _frame_shape(command: ExportEngines) -> GridShape:
-    if command.like is not None:
-        return open_input(command.like, command.config.sampling).size
-    height, by, width = command.shape.partition("x")
-    if not (by and height.isdecimal() and width.isdecimal()):
-        raise ConfigError(f"--shape: got {command.shape!r}, expected height x width in pixels, like 720x1280")
-    return int(height), int(width)
-
-
-def _target(command: ExportEngines) -> str:
-    if command.target != "auto":
-        return command.target
-    machine = None if command.config.runtime.device == "cpu" else this_machine()
-    return "onnx" if machine is None or machine.tensorrt is None else "tensorrt"
-
-
-@run.register
-def view(command: View) -> int:
-    """Write the page that shows a run."""
-    page = _expanded(command.page) if command.page else command.out / "view.html"
-    html.require_writable(page)
-    graph, run_record = load(command.out), output.read_record(command.out)
-    images, origin = clip_images(command.out, graph, run_record, video=command.video and _expanded(command.video))
-    html.write_page(page, html.render_run_page(graph, output.read_masks(command.out), images, run_record, origin))
-    print(page)
-    if command.open:
-        webbrowser.open(page.resolve().as_uri())
-    return 0
-
-
-@run.register
-def validate(command: Validate) -> int:
-    """Check a document."""
-    graph = load(command.file)
-    observations = sum(len(track.observations) for track in graph.tracks.values())
-    print(f"valid: {len(graph.tracks)} tracks with {observations} observations in {graph.num_frames} frames")
-    return 0
-
-
-@run.register
-def evaluate(command: Eval) -> int:
-    """Check a manifest, run systems over it, or compare results."""
-    from fast_snow.cli import eval_commands  # heavy: not for the other commands
-
-    return eval_commands.run_action(command.action)
-
-
-@run.register
-def mcp(command: Mcp) -> int:
-    """Serve a run until the assistant goes.
-
-    Raises:
-        InputError: the run is missing or damaged.
-        EngineError: the package mcp is not installed.
+    Without TOOL, lists the tools. Options follow the tool: fast-snow query OUT distance --object-id 3 --t 12
     """
-    if not command.out.is_dir():
-        raise InputError(f"{command.out}: is no folder, expected the one that infer wrote")
-    graph = load(command.out)
-    try:
-        from fast_snow.reasoning import mcp_server
-    except ImportError as error:
-        raise EngineError(f'mcp: serving needs it ({error}): pip install "fast-snow[vlm]"') from error
-    mcp_server.serve(graph, command.out)
-    return 0
+
+    out: RunFolder
+    tool: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TOOL")] = ""
+    """Name of the tool (default: list all tools)."""
+    json: Json = False
+    debug: Debug = False
+    arguments: tyro.conf.Suppress[tuple[str, ...]] = ()
+    """The options of the tool, unparsed."""
+
+    def run(self) -> int:
+        """Answer with a tool, or list the tools.
+
+        Raises:
+            InputError: the run is missing or damaged.
+            ToolError: no such tool or argument.
+        """
+        from fast_snow.api import load
+        from fast_snow.cli import shell_tools
+        from fast_snow.reasoning.tools.catalogue import TOOLS, ToolError, call_tool
+
+        graph = load(self.out)
+        if not self.tool:
+            if self.arguments:
+                raise ToolError(
+                    f"query: got {self.arguments[0]!r} but no tool; expected OUT, then TOOL, then its arguments"
+                )
+            shell_tools.print_tools(as_json=self.json)
+            return 0
+        tool = TOOLS.get(self.tool.replace("-", "_"))
+        arguments = {} if tool is None else shell_tools.typed_arguments(tool, self.arguments)
+        answer = call_tool(graph, self.tool if tool is None else tool.name, arguments)
+        if self.json:
+            print(json.dumps(answer.as_json()))
+        else:
+            shell_tools.print_tool_answer(answer)
+        return 0
 
 
-@run.register
-def doctor(command: Doctor) -> int:
-    """List what is found and what is missing."""
-    config = Config() if command.preset is None else load_preset(command.preset)
-    print_findings(console(), config, examine(config))
-    return 0
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Write a self-contained HTML page of a run: frames with object outlines, top view, table of tracks."""
+
+    out: RunFolder
+    page: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Output path of the page (default: OUT/view.html); files not written by view are never overwritten."""
+    video: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Draw on this video or recording instead of the input of the run."""
+    open: bool = False
+    """Open the page in the browser."""
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Write the page and print its path."""
+        from fast_snow import output
+        from fast_snow.api import load
+        from fast_snow.cli.clip_images import clip_images
+        from fast_snow.viewing import html
+
+        page = _expanded(self.page) if self.page else self.out / "view.html"
+        html.require_writable(page)
+        graph, record = load(self.out), output.read_record(self.out)
+        images, origin = clip_images(self.out, graph, record, video=self.video and _expanded(self.video))
+        html.write_page(page, html.render_run_page(graph, output.read_masks(self.out), images, record, origin))
+        print(page)
+        if self.open:
+            import webbrowser
+
+            webbrowser.open(page.resolve().as_uri())
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validate:
+    """Check a 4dsg.json against its schema and for consistency."""
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="4DSG.JSON")]
+    """The document, or the folder that infer wrote."""
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Print how much a valid document holds."""
+        from fast_snow.api import load
+
+        graph = load(self.file)
+        observations = sum(len(track.observations) for track in graph.tracks.values())
+        print(f"valid: {len(graph.tracks)} tracks with {observations} observations in {graph.num_frames} frames")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mcp:
+    """Serve the spatial tools and keyframes of a run to an MCP client over standard input and output.
+
+    Clients start this command themselves: docs/assistants.md shows their configuration.
+    """
+
+    out: RunFolder
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Serve until the client goes.
+
+        Raises:
+            InputError: the run is missing or damaged.
+            EngineError: the package mcp is not installed.
+        """
+        from fast_snow.api import load
+
+        if not self.out.is_dir():
+            raise InputError(f"{self.out}: is no folder, expected the one that infer wrote")
+        graph = load(self.out)
+        try:
+            from fast_snow.reasoning import mcp_server
+        except ImportError as error:
+            raise EngineError(f'mcp: serving needs it ({error}): uv pip install -e ".[vlm]"') from error
+        mcp_server.serve(graph, self.out)
+        return 0

@@ -1,22 +1,40 @@
-"""What this machine has for Fast-SNOW, what is missing and how to get it."""
+"""`fast-snow doctor`: what this machine has for Fast-SNOW, what is missing and how to get it."""
 
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+import tyro
 
-from fast_snow import weights
+from fast_snow.cli.options import Debug
 from fast_snow.config import Config
-from fast_snow.engines.hardware import gpus
-from fast_snow.protocols import silent
-from fast_snow.selection import geometry, segmenter, tracker
-from fast_snow.selection.candidates import Candidate
+from fast_snow.presets import load as load_preset
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from fast_snow.selection.candidates import Candidate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor:
+    """List the engines, weights, packages and API keys found, with their licences, and how to get what is missing."""
+
+    preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """TOML file of settings, for the paths of the weights."""
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Print what is found and what is missing."""
+        from fast_snow.cli.terminal import console
+
+        config = Config() if self.preset is None else load_preset(self.preset)
+        print_findings(console(), config, examine(config))
+        return 0
 
 
 class State(Enum):
@@ -97,6 +115,8 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tupl
 
 
 def _machine() -> tuple[Finding, ...]:
+    from fast_snow.engines.hardware import gpus
+
     devices = gpus()
     if not devices:
         detail = "no CUDA GPU found: trained models are slow here and run on request only"
@@ -114,6 +134,9 @@ def _machine() -> tuple[Finding, ...]:
 
 def _engines(config: Config) -> tuple[Finding, ...]:
     """Return the engines of each slot, the best first."""
+    from fast_snow.protocols import silent
+    from fast_snow.selection import geometry, segmenter, tracker
+
     slots: tuple[tuple[str, Sequence[Candidate[Any]]], ...] = (
         ("geometry", geometry.candidates(config, None, USUAL_FRAME, silent)),
         ("segmenter", segmenter.candidates(config, None, USUAL_FRAME, silent)),
@@ -122,7 +145,7 @@ def _engines(config: Config) -> tuple[Finding, ...]:
     return tuple(_engine(slot, each) for slot, candidates in slots for each in candidates)
 
 
-def _engine(slot: str, candidate: Candidate[Any]) -> Finding:
+def _engine(slot: str, candidate: "Candidate[Any]") -> Finding:
     if candidate.name == "recorded":
         return Finding(topic=slot, name="recorded", state=State.ON_REQUEST, detail="used if the input provides it")
     if candidate.missing:
@@ -134,6 +157,8 @@ def _engine(slot: str, candidate: Candidate[Any]) -> Finding:
 
 
 def _weights(config: Config) -> tuple[Finding, ...]:
+    from fast_snow import weights
+
     return tuple(
         Finding(
             topic="weights",
@@ -153,7 +178,7 @@ def _package(package: _Package) -> Finding:
         except PackageNotFoundError:
             continue
         return Finding(topic="packages", name=package.name, state=State.READY, detail=detail, licence=package.licence)
-    detail = f'pip install "fast-snow[{package.extra}]"' if package.extra else f"pip install {package.name}"
+    detail = f'uv pip install -e ".[{package.extra}]"' if package.extra else "uv pip install -e ."
     return Finding(topic="packages", name=package.name, state=State.MISSING, detail=detail, licence=package.licence)
 
 
@@ -174,11 +199,13 @@ def _key(environment: Mapping[str, str], whose: str, *names: str) -> Finding:
 
 def next_command(config: Config, findings: tuple[Finding, ...]) -> str:
     """Return what to type next: what brings this machine closest to its best engines, or a run where nothing does."""
+    from fast_snow import weights
+
     missing = {(each.topic, each.name) for each in findings if each.state is State.MISSING}
     if ("machine", "GPU") in missing:  # trained models would not be chosen
         return "fast-snow infer VIDEO"
     if any(("packages", each.name) in missing for each in PACKAGES if each.extra == "models"):
-        return 'pip install "fast-snow[models]"'
+        return 'uv pip install -e ".[models]"'
     if any(("weights", each.name) in missing for each in weights.wanted(config)):
         return "fast-snow fetch-models"
     if ("packages", "tensorrt") not in missing and ("geometry", "da3-tensorrt") in missing:
@@ -186,12 +213,16 @@ def next_command(config: Config, findings: tuple[Finding, ...]) -> str:
     return "fast-snow infer VIDEO"
 
 
-def print_findings(console: Console, config: Config, findings: tuple[Finding, ...]) -> None:
+def print_findings(console: "Console", config: Config, findings: tuple[Finding, ...]) -> None:
     """Print one table per topic, then the engines that `infer` selects and the next command; at most 80 columns."""
+    from rich.markup import escape
+
+    from fast_snow.cli.terminal import plain_table
+
     colour = {State.READY: "green", State.ON_REQUEST: "cyan", State.MISSING: "yellow"}
     width = min(console.width, WIDTH)
     for topic in dict.fromkeys(each.topic for each in findings):
-        table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
+        table = plain_table(padding=(0, 0, 0, 2))
         for each in (each for each in findings if each.topic == topic):
             state = f"[{colour[each.state]}]{each.state.value}[/]"
             table.add_row(state, escape(each.name), escape(each.detail), escape(each.licence))

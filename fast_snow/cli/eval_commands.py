@@ -1,235 +1,270 @@
-"""The commands of `fast-snow eval`."""
+"""The commands of `fast-snow eval`: their options, and what they do."""
 
 import shutil
-import sys
-from collections.abc import Sequence
-from functools import partial, singledispatch
-from typing import Final
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
-from rich.markup import escape
-from rich.table import Table
+import tyro
 
-from fast_snow.cli.eval_options import EvalCheck, EvalCompare, EvalQa, EvalRun
-from fast_snow.cli.shown_qa_report import print_costs, print_qa_report
-from fast_snow.cli.terminal import console, shown_progress, terminable
+from fast_snow.cli.options import Debug, Preset, Quiet, Settings
+from fast_snow.config import Config
 from fast_snow.errors import ConfigError, InputError
-from fast_snow.evaluation.manifest import check_manifest, load_manifest
-from fast_snow.evaluation.metrics.metric_definitions import METRICS, NO_VALUE, MetricDefinition
-from fast_snow.evaluation.qa.inference import estimate_costs
-from fast_snow.evaluation.qa.question import select_arms
-from fast_snow.evaluation.qa.question_files import QuestionFiles, read_questions
-from fast_snow.evaluation.qa.report import QaReport, write_qa_report
-from fast_snow.evaluation.qa.requests import make_requests
-from fast_snow.evaluation.qa.runner import Plan, evaluate_arms, plan_questions, score_recorded
-from fast_snow.evaluation.report.comparison import Comparison, Difference, compare_systems, select_sides
-from fast_snow.evaluation.report.html_page import PARTIAL, write_report
-from fast_snow.evaluation.report.tables import Report, ReportRow, says_little, tabulate_runs
-from fast_snow.evaluation.results import file_identity
-from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, select_cases
-from fast_snow.evaluation.systems import select_systems
-from fast_snow.reasoning.providers import open_model
+
+if TYPE_CHECKING:
+    from fast_snow.evaluation.qa.question_files import QuestionFiles
+    from fast_snow.evaluation.qa.report import QaReport
+    from fast_snow.evaluation.qa.runner import Plan
 
 INCOMPLETE: Final = 1
 """Exit code where clips are not as the manifest says, or runs failed."""
+MOST_AT_ONCE: Final = 64
+
+_MANIFEST: Final = "Manifest (JSON), such as configs/eval/fast_snow_eval_manifest.json."
+_Manifest = Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="MANIFEST", help=_MANIFEST)]
+_ROOT: Final = "Folder that the manifest's paths are relative to."
+_ManifestRoot = Annotated[Path, tyro.conf.arg(aliases=("-r",), metavar="FOLDER", help=_ROOT)]
+_Folder = Annotated[Path, tyro.conf.arg(metavar="FOLDER")]
+_Out = Annotated[Path, tyro.conf.arg(aliases=("-o",), metavar="OUT")]
 
 
-INTERRUPTED: Final = 130
-IN_TERMINAL = (
-    *("fps", "p50_s", "peak_bytes", "idr", "idf1", "hota"),
-    *("trajectory_similarity_m", "depth_scaled_abs_rel", "centroid_m", "spread_m"),
-)
-"""The metrics that fit a terminal; the report has all."""
+@dataclass(frozen=True, kw_only=True)
+class EvalCheck:
+    """Check that the files of a manifest's clips are present, readable and unchanged."""
+
+    manifest: _Manifest
+    root: _ManifestRoot = Path()
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Print files that are missing, unreadable or changed."""
+        from rich.markup import escape
+
+        from fast_snow.cli.terminal import console
+        from fast_snow.evaluation.manifest import check_manifest, load_manifest
+        from fast_snow.types.values import counted
+
+        manifest = load_manifest(self.manifest, self.root)
+        problems = check_manifest(manifest, self.root)
+        out = console()
+        for problem in problems:
+            out.print(f"[yellow]problem[/]  {escape(str(problem))}", highlight=False)
+        state = counted(len(problems), "problem") if problems else "no problems"
+        out.print(f"{counted(len(manifest.clips), 'clip')}, {state}", highlight=False)
+        return INCOMPLETE if problems else 0
 
 
-@singledispatch
-def run_action(action: object) -> int:
-    """Run a command and return its exit code."""
-    raise TypeError(f"no such command: {action!r}")
+@dataclass(frozen=True, kw_only=True)
+class EvalRun:
+    """Run systems over the clips of a manifest, score and time them, and write tables and an HTML page.
 
+    A failed run does not stop the others. An interrupted evaluation resumes where it stopped.
+    """
 
-@run_action.register
-def check_clips(action: EvalCheck) -> int:
-    """Print files that are missing, unreadable or changed."""
-    manifest = load_manifest(action.manifest, action.root)
-    problems = check_manifest(manifest, action.root)
-    out = console()
-    for problem in problems:
-        out.print(f"[yellow]problem[/]  {escape(str(problem))}", highlight=False)
-    count = len(manifest.clips)
-    state = _count(len(problems), "problem") if problems else "no problems"
-    out.print(f"{_count(count, 'clip')}, {state}", highlight=False)
-    return INCOMPLETE if problems else 0
+    manifest: _Manifest
+    root: _ManifestRoot = Path()
+    systems: str = "fast-snow,snow"
+    """Systems to run, comma-separated."""
+    clips: str = ""
+    """Clips to run, comma-separated; empty runs all."""
+    repeat: int = 1
+    """Runs per clip and system, all with the same seed."""
+    out: _Out = Path("out/eval")
+    """Output folder of the results."""
+    overwrite: bool = False
+    """Discard results already in OUT and run everything again."""
+    preset: Preset = None
+    quiet: Quiet = False
+    debug: Debug = False
+    config: Settings = Config()
 
+    def run(self) -> int:
+        """Run systems over clips, score and report."""
+        from fast_snow.cli.shown_evaluation import print_evaluation
+        from fast_snow.cli.terminal import shown_progress, terminable
+        from fast_snow.evaluation.manifest import load_manifest
+        from fast_snow.evaluation.report.html_page import write_report
+        from fast_snow.evaluation.report.tables import tabulate_runs
+        from fast_snow.evaluation.results import file_identity
+        from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, select_cases
+        from fast_snow.evaluation.systems import select_systems
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-@run_action.register
-def run_systems(action: EvalRun) -> int:
-    """Run systems over clips, score and report."""
-    if action.repeat < 1:
-        raise ConfigError(f"--repeat: got {action.repeat}, expected at least 1")
-    systems = select_systems(_listed(action.systems))
-    manifest = load_manifest(action.manifest, action.root)
-    cases = select_cases(manifest, action.root, _listed(action.clips))
-    if action.overwrite:
-        _drop(action)
-    try:
-        with shown_progress(quiet=action.quiet) as progress, terminable():
+        if self.repeat < 1:
+            raise ConfigError(f"--repeat: got {self.repeat}, expected at least 1")
+        systems = select_systems(_listed(self.systems))
+        manifest = load_manifest(self.manifest, self.root)
+        cases = select_cases(manifest, self.root, _listed(self.clips))
+        if self.overwrite:  # what earlier runs left, and nothing else
+            shutil.rmtree(self.out / RUNS, ignore_errors=True)
+            (self.out / ABOUT).unlink(missing_ok=True)
+        kept = "finished runs are kept: run the same command to resume"
+        with shown_progress(quiet=self.quiet) as progress, terminable(kept=kept):
             evaluation = evaluate_systems(
                 cases,
                 systems,
-                action.config,
-                folder=action.out,
-                manifest=file_identity(action.manifest),
-                repeat=action.repeat,
+                self.config,
+                folder=self.out,
+                manifest=file_identity(self.manifest),
+                repeat=self.repeat,
                 progress=progress,
             )
-    except KeyboardInterrupt:
-        print("fast-snow: interrupted; finished runs are kept: run the same command to resume", file=sys.stderr)
-        return INTERRUPTED
-    report = tabulate_runs(evaluation)
-    files = write_report(report, action.out, evaluation)
-    print_evaluation(report)
-    print(files[-1])
-    return INCOMPLETE if report.failures else 0
+        report = tabulate_runs(evaluation)
+        files = write_report(report, self.out, evaluation)
+        print_evaluation(report)
+        print(files[-1])
+        return INCOMPLETE if report.failures else 0
 
 
 def _listed(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _drop(action: EvalRun) -> None:
-    """Delete what earlier runs left, and nothing else."""
-    shutil.rmtree(action.out / RUNS, ignore_errors=True)
-    (action.out / ABOUT).unlink(missing_ok=True)
+@dataclass(frozen=True, kw_only=True)
+class EvalCompare:
+    """Print the difference between two results, metric by metric, with 95 % bootstrap intervals over clips.
 
-
-@run_action.register
-def compare_results(action: EvalCompare) -> int:
-    """Print the differences between results."""
-    for a, b in select_sides(action.a, action.b):
-        print_comparison(compare_systems(a, b, seed=action.seed))
-    return 0
-
-
-def print_evaluation(report: Report) -> None:
-    """Show one line per clip and system, the totals and what failed."""
-    out = console()
-    measured = {name for row in report.rows for name in row.values}
-    shown = [each for each in METRICS if each.name in measured and each.name in IN_TERMINAL]
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    for name in ("clip", "system"):
-        table.add_column(name)
-    for name in ("same", *(each.label for each in shown)):
-        table.add_column(name, justify="right")
-    for row in (*report.rows, *report.totals):
-        table.add_row(escape(row.clip), escape(row.system), _same(row), *(_figure(row, each) for each in shown))
-    out.print(table)
-    if any("*" in _figure(row, each) for row in report.rows for each in shown):
-        out.print(escape(PARTIAL), highlight=False)
-    for each in report.failures:
-        where = escape(f"{each.clip}, {each.system}, repeat {each.repeat}: {each.error}")
-        out.print(f"[red]failed[/]  {where}", highlight=False)
-
-
-def _figure(row: ReportRow, metric: MetricDefinition) -> str:
-    value = row.values.get(metric.name)
-    return metric.show(value) + ("*" if value is not None and says_little(row, metric) else "")
-
-
-def _same(row: ReportRow) -> str:
-    return {None: NO_VALUE, True: "yes", False: "no"}[row.identical]
-
-
-def print_comparison(comparison: Comparison) -> None:
-    """Show one line per metric: A, B, the difference and its interval."""
-    out = console()
-    out.print(f"[bold]A[/] {escape(comparison.a)}\n[bold]B[/] {escape(comparison.b)}", highlight=False)
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("")
-    for name in ("clips", "A", "B", "B - A", "95 % interval", "B is"):
-        table.add_column(name, justify="right")
-    for each in comparison.differences:
-        table.add_row(*_line(each))
-    out.print(table, highlight=False)
-    if comparison.left_out:
-        out.print(f"left out, finished by only one: {escape(', '.join(comparison.left_out))}", highlight=False)
-    for remark in comparison.remarks:
-        out.print(f"[yellow]note[/]  {remark}", highlight=False)
-
-
-def _line(each: Difference) -> Sequence[str]:
-    (metric,) = [known for known in METRICS if known.name == each.metric]
-    reach = NO_VALUE if each.low is None else f"{metric.show(each.low)} to {metric.show(each.high)}"
-    values = (metric.show(each.a), metric.show(each.b), metric.show(each.difference))
-    return metric.label, str(each.clips), *values, reach, _verdict(each, metric.better)
-
-
-def _verdict(each: Difference, better: str) -> str:
-    """Say better or worse only where the whole interval does."""
-    if each.low is None or each.high is None or better == "neither" or each.low <= 0 <= each.high:
-        return NO_VALUE
-    return "better" if (each.low > 0) == (better == "more") else "worse"
-
-
-MOST_AT_ONCE: Final = 64
-
-
-@run_action.register
-def run_questions(action: EvalQa) -> int:
-    """Ask a model the questions, score its answers and report.
-
-    Raises:
-        UserError: files, folders or options cannot be used.
+    A and B are output folders of eval run, optionally with one of their systems: out/eval:snow out/eval:fast-snow
     """
-    if not action.questions:
-        raise ConfigError("QUESTIONS: got none, expected question files of one dataset, or a manifest")
-    if not 1 <= action.parallel <= MOST_AT_ONCE:
-        raise ConfigError(f"--parallel: got {action.parallel}, expected 1 to {MOST_AT_ONCE}")
-    if action.limit < 0:
-        raise ConfigError(f"--limit: got {action.limit}, expected 0 or more")
-    given = read_questions(action.questions, action.root)
-    if action.answers:
-        return _finish(score_recorded(given, action.answers), action)
-    planned = plan_questions(given.asked, action.runs, action.videos or given.videos, action.limit)
-    return _estimate(planned, action) if action.dry_run else _ask(given, planned, action)
+
+    a: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="A")]
+    """FOLDER or FOLDER:SYSTEM that is subtracted."""
+    b: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="B")]
+    """FOLDER or FOLDER:SYSTEM that A is subtracted from."""
+    seed: int = 0
+    """Seed of the bootstrap."""
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Print the differences between results."""
+        from fast_snow.cli.shown_evaluation import print_comparison
+        from fast_snow.evaluation.report.comparison import compare_systems, select_sides
+
+        for a, b in select_sides(self.a, self.b):
+            print_comparison(compare_systems(a, b, seed=self.seed))
+        return 0
 
 
-def _estimate(planned: Plan, action: EvalQa) -> int:
-    """Print what asking would cost."""
-    arms, vlm = select_arms(action.arms), action.config.vlm
-    with_run = [each for each in planned.asked if each.scene in planned.runs]
-    print_costs(estimate_costs(make_requests(with_run, arms, planned.runs, vlm), arms, action.out), planned, vlm)
-    return 0
+@dataclass(frozen=True, kw_only=True)
+class EvalQa:
+    """Ask a model a dataset's questions with and without the graph, and score its answers by the official rules.
 
+    Reads VLM4D, VSI-Bench, NuScenes-QA and RoboSpatial-Home as published, or a manifest that names such files. The
+    arms put the same questions to the same model: A1 keyframes only; A2 with object numbers and tracks in the image;
+    A3 with the whole graph; A4 with graph and tools. Answers are cached: the same command resumes an interrupted
+    evaluation and retries failed requests only.
+    """
 
-def _ask(given: QuestionFiles, planned: Plan, action: EvalQa) -> int:
-    arms, vlm = select_arms(action.arms), action.config.vlm
-    try:
-        with shown_progress(quiet=action.quiet) as progress, terminable():
+    questions: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="QUESTIONS")]
+    """Question files of one dataset, or one manifest."""
+    runs: _Folder = Path("out/qa/runs")
+    """Folder of infer's runs, named like the scenes: FOLDER/videos_real/davis/dog or FOLDER/dog."""
+    videos: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Folder of the dataset's videos; scenes without a run are processed first."""
+    root: Annotated[Path, tyro.conf.arg(aliases=("-r",), metavar="FOLDER")] = Path()
+    """Folder that a manifest's paths are relative to, and that has its videos."""
+    arms: str = "A1,A2,A3,A4"
+    """Arms to ask, comma-separated."""
+    answers: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE")] = ()
+    """Score these recorded answers (format of the dataset's official code) instead of asking a model."""
+    limit: int = 0
+    """Maximum number of questions, evenly spread (0: all)."""
+    parallel: int = 1
+    """Maximum number of concurrent requests."""
+    dry_run: bool = False
+    """Count questions and tokens without sending anything; needs no API key."""
+    out: _Out = Path("out/qa")
+    """Output folder of the answers and the report."""
+    preset: Preset = None
+    quiet: Quiet = False
+    debug: Debug = False
+    config: Settings = Config()
+
+    def run(self) -> int:
+        """Ask a model the questions, score its answers and report.
+
+        Raises:
+            UserError: files, folders or options cannot be used.
+        """
+        from fast_snow.evaluation.qa.question_files import read_questions
+        from fast_snow.evaluation.qa.runner import plan_questions, score_recorded
+
+        if not self.questions:
+            raise ConfigError("QUESTIONS: got none, expected question files of one dataset, or a manifest")
+        if not 1 <= self.parallel <= MOST_AT_ONCE:
+            raise ConfigError(f"--parallel: got {self.parallel}, expected 1 to {MOST_AT_ONCE}")
+        if self.limit < 0:
+            raise ConfigError(f"--limit: got {self.limit}, expected 0 or more")
+        given = read_questions(self.questions, self.root)
+        if self.answers:
+            return self._finish(score_recorded(given, self.answers))
+        planned = plan_questions(given.asked, self.runs, self.videos or given.videos, self.limit)
+        return self._estimate(planned) if self.dry_run else self._ask(given, planned)
+
+    def _estimate(self, planned: "Plan") -> int:
+        """Print what asking would cost."""
+        from fast_snow.cli.shown_evaluation import print_costs
+        from fast_snow.evaluation.qa.inference import estimate_costs
+        from fast_snow.evaluation.qa.question import select_arms
+        from fast_snow.evaluation.qa.requests import make_requests
+
+        arms, vlm = select_arms(self.arms), self.config.vlm
+        with_run = [each for each in planned.asked if each.scene in planned.runs]
+        print_costs(estimate_costs(make_requests(with_run, arms, planned.runs, vlm), arms, self.out), planned, vlm)
+        return 0
+
+    def _ask(self, given: "QuestionFiles", planned: "Plan") -> int:
+        from fast_snow.cli.terminal import shown_progress, terminable
+        from fast_snow.evaluation.qa.question import select_arms
+        from fast_snow.evaluation.qa.runner import evaluate_arms
+        from fast_snow.reasoning.providers import open_model
+
+        kept = "answers are kept: run the same command to resume"
+        with shown_progress(quiet=self.quiet) as progress, terminable(kept=kept):
             report = evaluate_arms(
                 given,
                 planned,
-                arms,
-                action.config,
-                partial(open_model, vlm),
-                runs=action.runs,
-                folder=action.out,
-                parallel=action.parallel,
+                select_arms(self.arms),
+                self.config,
+                partial(open_model, self.config.vlm),
+                runs=self.runs,
+                folder=self.out,
+                parallel=self.parallel,
                 progress=progress,
             )
-    except KeyboardInterrupt:
-        print("fast-snow: interrupted; answers are kept: run the same command to resume", file=sys.stderr)
-        return INTERRUPTED
-    return _finish(report, action)
+        return self._finish(report)
+
+    def _finish(self, report: "QaReport") -> int:
+        from fast_snow.cli.shown_evaluation import print_qa_report
+        from fast_snow.evaluation.qa.report import write_qa_report
+
+        if self.answers and not report.results:
+            raise InputError(f"{self.answers[0]}: no answer belongs to any of the questions, expected their ids")
+        files = write_qa_report(report, self.out, "recorded" if self.answers else "report")
+        print_qa_report(report)
+        print(files[0])
+        return INCOMPLETE if report.failures else 0
 
 
-def _finish(report: QaReport, action: EvalQa) -> int:
-    if action.answers and not report.results:
-        raise InputError(f"{action.answers[0]}: no answer belongs to any of the questions, expected their ids")
-    files = write_qa_report(report, action.out, "recorded" if action.answers else "report")
-    print_qa_report(report)
-    print(files[0])
-    return INCOMPLETE if report.failures else 0
+EvalAction = (
+    Annotated[EvalCheck, tyro.conf.subcommand("check")]
+    | Annotated[EvalRun, tyro.conf.subcommand("run")]
+    | Annotated[EvalCompare, tyro.conf.subcommand("compare")]
+    | Annotated[EvalQa, tyro.conf.subcommand("qa")]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Eval:
+    """Evaluate accuracy and speed: check a manifest, run systems, compare results, ask questions."""
+
+    action: Annotated[EvalAction, tyro.conf.arg(name="")]
+
+    @property
+    def debug(self) -> bool:
+        """Whether an error prints its traceback."""
+        return self.action.debug
+
+    def run(self) -> int:
+        """Do what the action says."""
+        return self.action.run()

@@ -16,13 +16,17 @@ from typing import NoReturn
 import tyro
 
 from fast_snow.cli import standard_streams
-from fast_snow.cli.model_options import ExportEngines, FetchModels
-from fast_snow.cli.options import Command, Query
+from fast_snow.cli.ask_commands import Ask
+from fast_snow.cli.commands import Infer, Mcp, Query, Validate, View
+from fast_snow.cli.doctor import Doctor
+from fast_snow.cli.eval_commands import Eval
+from fast_snow.cli.model_commands import ExportEngines, FetchModels
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import BASE_URL, as_options
 from fast_snow.presets import load as load_preset
 
+Command = Infer | Ask | Query | FetchModels | ExportEngines | View | Validate | Eval | Mcp | Doctor
 _READS = {"ask": ("vlm.",), "fetch-models": FetchModels.settings, "export-engines": ExportEngines.settings}
 """Settings of a preset that these commands accept; the others accept all."""
 _WITH_PRESET = (["infer"], ["ask"], ["fetch-models"], ["export-engines"], ["eval", "run"], ["eval", "qa"])
@@ -60,7 +64,7 @@ def _query(arguments: list[str]) -> Command:
 
 def _print_tool_help(name: str) -> None:
     """Print the help of a spatial tool and exit; return where no tool has that name."""
-    from fast_snow.cli.query_commands import print_tool_help  # heavy: not for the help of other commands
+    from fast_snow.cli.shell_tools import print_tool_help  # heavy: not for the help of other commands
     from fast_snow.reasoning.tools.catalogue import TOOLS
 
     if name in TOOLS:
@@ -102,14 +106,11 @@ def _guarded(arguments: list[str]) -> int:
     debug = "--debug" in arguments
     standard_streams.prepare()
     try:
-        command = _parse(arguments)
-        from fast_snow.cli import commands  # heavy: not for --help
-
-        return standard_streams.flushed(commands.run(command))
+        return standard_streams.flushed(_parse(arguments).run())
     except FastSnowError as error:
         return _complain(str(error), error.exit_code, debug=debug)
-    except KeyboardInterrupt:
-        return _complain("interrupted", 130, debug=debug)
+    except KeyboardInterrupt as end:
+        return _complain("; ".join(["interrupted", *map(str, end.args)]), 130, debug=debug)
     except BrokenPipeError:  # whoever read the output has had enough
         standard_streams.discard()
         return 0

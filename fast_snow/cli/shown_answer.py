@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.markup import escape
-from rich.table import Table
 
-from fast_snow.cli.terminal import console
+from fast_snow.cli.terminal import console, plain_table
 from fast_snow.config import VlmConfig
 from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.answering import Answer
@@ -73,24 +72,22 @@ def print_prompt(prompt: VlmPrompt) -> None:
     for part in prompt.turn.parts:
         print(part.text if isinstance(part, TextPart) else f"<JPEG image, {len(part.jpeg)} bytes>\n", end="")
     out = console()
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    table.add_column("part")
-    table.add_column("tokens", justify="right")
+    parts = plain_table("part", "tokens")
     for each in prompt.tokens:
-        table.add_row(escape(each.part), str(each.tokens))
-    table.add_row("[bold]total[/]", f"[bold]{prompt.total_tokens}[/]")
+        parts.add_row(escape(each.part), str(each.tokens))
+    parts.add_row("[bold]total[/]", f"[bold]{prompt.total_tokens}[/]")
     out.print()
-    out.print(table)
-    out.print(f"counted  {escape(counted())}", highlight=False)
+    out.print(parts)
+    out.print(f"counted  {escape(counting_method())}", highlight=False)
     for sentence in prompt.left_out:
         out.print(f"left out {escape(sentence)}", highlight=False)
 
 
-def counted() -> str:
+def counting_method() -> str:
     """Say how tokens are counted."""
     if has_vocabulary():
         return "with the o200k vocabulary of OpenAI's models; others count differently, and tools come on top"
-    return 'roughly, without a vocabulary: pip install "fast-snow[vlm]"'
+    return 'roughly, without a vocabulary: uv pip install -e ".[vlm]"'
 
 
 def prompt_as_json(prompt: VlmPrompt) -> dict[str, Any]:
@@ -104,6 +101,6 @@ def prompt_as_json(prompt: VlmPrompt) -> dict[str, Any]:
         "parts": list(parts),
         "tokens": {each.part: each.tokens for each in prompt.tokens},
         "total_tokens": prompt.total_tokens,
-        "counted": counted(),
+        "counted": counting_method(),
         "left_out": prompt.left_out,
     }

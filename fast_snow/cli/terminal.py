@@ -2,12 +2,12 @@
 
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from time import monotonic
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, cast
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,17 +16,15 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from fast_snow.cli.standard_streams import Tolerant, unfailing
-from fast_snow.fetching import Fetched
+from fast_snow.kernels.compilation import watched_compilation
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
 from fast_snow.selection import EngineUse, Skipped
-from fast_snow.types import SceneGraph
-
-if TYPE_CHECKING:
-    from fast_snow.export.exporting import Exported
+from fast_snow.types.values import counted
 
 _WIDTH_OF_FILES = 160
 """Columns where the output does not go to a terminal."""
+COMPILING = "compiling kernels (first run only)"
 _SILENCE_S = 10.0
 """There, a line says so often that a stage goes on."""
 
@@ -38,9 +36,19 @@ def console(*, stderr: bool = False) -> Console:
     return terminal if terminal.is_terminal else Console(file=file, width=_WIDTH_OF_FILES)
 
 
+def plain_table(*names: str, left: int = 1, padding: tuple[int, int, int, int] = (0, 2, 0, 0)) -> Table:
+    """Return a table without lines, with a header if columns have names: `left` columns of words, then numbers."""
+    made = Table(box=None, show_header=bool(names), padding=padding)
+    for index, name in enumerate(names):
+        made.add_column(name, justify="left" if index < left else "right")
+    return made
+
+
 @contextmanager
 def shown_progress(*, quiet: bool = False, clock: Callable[[], float] = monotonic) -> Iterator[Progress]:
     """Show, on standard error, a bar per stage on a terminal, and lines as stages begin, go on and end elsewhere.
+
+    A line says so where kernels must be compiled first.
 
     Args:
         quiet: show nothing.
@@ -52,19 +60,14 @@ def shown_progress(*, quiet: bool = False, clock: Callable[[], float] = monotoni
     err = console(stderr=True)
     if quiet:
         yield silent
-    elif err.is_terminal:
-        with Bars(
-            _spinner(err),
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=err,
-            transient=True,
-        ) as bars:
-            yield _bars(bars)
-    else:
-        yield _lines(err, clock)
+        return
+    with ExitStack() as stack:
+        stack.enter_context(watched_compilation(lambda: err.print(COMPILING, highlight=False)))
+        if not err.is_terminal:
+            yield _lines(err, clock)
+            return
+        columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        yield _bars(stack.enter_context(Bars(_spinner(err), *columns, console=err, transient=True)))
 
 
 def _spinner(console: Console) -> SpinnerColumn:
@@ -116,30 +119,32 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
 
 @unfailing()
 def print_summary(
-    *,
     name: str,
     folder: Path,
-    graph: SceneGraph,
     used: Sequence[EngineUse],
     summary: RunSummary,
-    wall_s: float,
+    *,
+    compiled_s: float,
     warnings: Sequence[str],
 ) -> None:
     """Print the results of a run, the time per stage and what the engines mean for accuracy; never fails."""
-    out = console()
-    rate = summary.frames / wall_s
+    out, graph = console(), summary.graph
+    rate = graph.num_frames / summary.wall_s
     out.print(
-        f"[bold]{escape(name)}[/]: {_count(summary.tracks, 'track')} with {_count(summary.observations, 'observation')}"
-        f" in {_count(summary.frames, 'frame')}; {wall_s:.1f} s, {rate:.1f} frames per second"
+        f"[bold]{escape(name)}[/]: {counted(len(graph.tracks), 'track')} with"
+        f" {counted(summary.observations, 'observation')} in {counted(graph.num_frames, 'frame')};"
+        f" {summary.wall_s:.1f} s, {rate:.1f} frames per second"
     )
-    if summary.tracks == 0:
+    if not graph.tracks:
         out.print("[yellow]no objects detected[/]; the graph holds only the camera trajectory")
     stages = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in asdict(summary.seconds).items())
     out.print(f"stages   {stages}", highlight=False)
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    if compiled_s:
+        out.print(f"times    include {compiled_s:.1f} s of compiling the kernels, first run only", highlight=False)
+    engines = plain_table()
     for use in used:
-        table.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
-    out.print(table)
+        engines.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
+    out.print(engines)
     for line in _not_used(used):
         out.print(f"not used  {escape(line)}", style="dim", highlight=False)
     out.print(f"scale    {'metric' if graph.metric else 'up to one unknown global factor (not metric)'}")
@@ -163,39 +168,14 @@ def _not_used(used: Sequence[EngineUse]) -> list[str]:
     return lines
 
 
-def print_fetched(fetched: Sequence[Fetched]) -> None:
-    """Print which weights are in place, where, and under which licence."""
-    out = console()
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for each in fetched:
-        checked = "verified" if all(file.verified for file in each.files.values()) else "no published checksum"
-        state = "downloaded" if each.downloaded else "already present"
-        table.add_row(f"[bold]{each.weights.name}[/]", state, checked, escape(str(each.folder)), each.weights.licence)
-    out.print(table)
-
-
-def print_exported(exported: "Sequence[Exported]", warnings: Sequence[str]) -> None:
-    """Print which compiled networks are in place, and their difference from PyTorch."""
-    out = console()
-    for each in exported:
-        state = "up to date" if each.up_to_date else "built"
-        out.print(f"[bold]{escape(str(each.path))}[/]  {state}", highlight=False)
-        for name, agreement in each.manifest.parity.items():
-            share = f"{agreement.worst:.0%} of the tolerance"
-            out.print(f"    {name}: differs from PyTorch by at most {agreement.largest:.2g} ({share})", highlight=False)
-    for warning in warnings:
-        out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 @contextmanager
-def terminable() -> Iterator[None]:
+def terminable(*, kept: str = "") -> Iterator[None]:
     """Let a polite termination clean up like Ctrl-C does.
 
     pycolmap's logging library puts in a handler of its own, which kills, when it is first imported: it is beforehand.
+
+    Args:
+        kept: what an interruption leaves and how to go on, for the user.
     """
     with suppress(ImportError):
         import_module("pycolmap")
@@ -206,5 +186,9 @@ def terminable() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
+    except KeyboardInterrupt as end:
+        if kept:
+            raise KeyboardInterrupt(kept) from end
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -13,9 +13,10 @@ from fast_snow.api import steps
 from fast_snow.config import Config
 from fast_snow.errors import ConfigError
 from fast_snow.evaluation.metrics.depth import DepthSamples, DepthWatch
-from fast_snow.graph import start
 from fast_snow.inputs import Input, SampledFrame
+from fast_snow.pipeline import Step
 from fast_snow.protocols import Progress, silent
+from fast_snow.run_record import complete
 from fast_snow.selection import EngineUse, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph, StageSeconds
 
@@ -62,19 +63,20 @@ def run_fast_snow(source: Input, config: Config, *, progress: Progress = silent)
     selection, watch = select_engines(source, config, progress=progress), DepthWatch(config.depth_filter.conf_thresh)
     watched = replace(selection.engines, geometry=watch.over(selection.engines.geometry))
     clock = _Clock()
-    labelled: list[LabelledMasks] = []
-    frame_s: list[float] = []
-    seconds, graph = StageSeconds(), start(config).graph
-    for step in steps(clock.watching(source), replace(selection, engines=watched), config, progress=progress):
+    labelled, frame_s = list[LabelledMasks](), list[float]()
+
+    def keep(step: Step) -> None:
         added = len(step.state.labelled)
-        frame_s += [clock.lap() / added] * added if added else []
-        labelled += step.state.labelled
-        seconds, graph = seconds + step.seconds, step.state.graph
+        frame_s.extend([clock.lap() / added] * added if added else [])
+        labelled.extend(step.state.labelled)
+
+    stepping = steps(clock.watching(source), replace(selection, engines=watched), config, progress=progress)
+    summary = complete(stepping, config, keep)
     return SystemRun(
-        graph=graph,
+        graph=summary.graph,
         labelled=tuple(labelled),
         engines=selection.used,
-        seconds=seconds,
+        seconds=summary.seconds,
         wall_s=clock.total(),
         frame_s=np.array(frame_s, dtype=np.float64),
         depth=watch.samples,

@@ -106,7 +106,7 @@ def _require_packages(model: str, target: str) -> None:
     missing = [each for each in needed if find_spec(each) is None]
     if missing:
         extras = "models,gpu" if target == "tensorrt" else "models,onnx"
-        raise ConfigError(f'export-engines: needs {", ".join(missing)}: pip install "fast-snow[{extras}]"')
+        raise ConfigError(f'export-engines: needs {", ".join(missing)}: uv pip install -e ".[{extras}]"')
 
 
 def _with_weights(config: Config, model: str) -> tuple[CompiledModel, ...]:

@@ -134,7 +134,7 @@ def _provide(weights: Weights, path: Path, options: _Options) -> bool:
         from fast_snow.fetching.published_digests import matches, published
     except ImportError as error:
         raise UserError(
-            f'{weights.name}: needs the package huggingface_hub ({error}): pip install "fast-snow[models]"'
+            f'{weights.name}: needs the package huggingface_hub ({error}): uv pip install -e ".[models]"'
         ) from error
     source = published(weights, path.name, options.endpoints, options.commits)
     if not present:

@@ -44,11 +44,11 @@ def located(source: object) -> Path | Recording | Input:
         return path
 
 
-def open_input(source: str | Path | Recording, sampling: SamplingConfig) -> Input:
+def open_input(source: str | Path | Recording | Input, sampling: SamplingConfig) -> Input:
     """Open a video file, a recording folder, a TUM RGB-D folder or a folder of images, by what is there.
 
     Args:
-        source: path of the file or folder, or a recording in memory.
+        source: path of the file or folder, a recording in memory, or an input, which is returned as it is.
         sampling: which of its frames become the clip, and at what size.
 
     Raises:

@@ -146,15 +146,35 @@ def recording_from_arrays(
         (5, True, False)
     """
     images = color_images(image, where=name)
-    color_size = _size(images)
     depths = None if depth is None else depth_maps(depth, where=name)
     labels = None if ids is None else id_maps(ids, lowest=IGNORE, where=name)
     poses = None if T_world_camera is None else camera_poses(T_world_camera, where=name)
-    rate = frame_rate(fps, where=name)
-    _check_counts(name, len(images), depth=depths, ids=labels, T_world_camera=poses)
+    return _joined(name, images, frame_rate(fps, where=name), depths, labels, poses, intrinsics)
+
+
+def _joined(
+    name: str,
+    images: Images,
+    rate: Fraction,
+    depths: np.ndarray | None,
+    labels: np.ndarray | None,
+    poses: np.ndarray | None,
+    intrinsics: object,
+) -> Recording:
+    """Return arrays, each checked alone, as one recording if they fit together."""
+    color_size = _size(images)
+    for what, values in (("depth", depths), ("ids", labels), ("T_world_camera", poses)):
+        if values is not None and len(values) != len(images):
+            raise InputError(
+                f"{name}: {len(values)} {what} for {len(images)} images; expected one each: drop the surplus"
+            )
     size = color_size if depths is None else _size(depths)
     check_registered(name, "depth", size, color_size)
     check_registered(name, "masks", color_size if labels is None else _size(labels), color_size)
+    if depths is not None and intrinsics is None:
+        raise InputError(
+            f"{name}: depth without intrinsics; expected both: give the pinhole matrix of the depth images"
+        )
     return Recording(
         name=name,
         time=tuple(index / rate for index in range(len(images))),
@@ -163,24 +183,8 @@ def recording_from_arrays(
         read_depth=None if depths is None else lambda index: measured(depths[index]),
         read_ids=None if labels is None else labels.__getitem__,
         T_world_camera=poses,
-        intrinsics=_intrinsics(name, intrinsics, size, needed=depths is not None),
+        intrinsics=None if intrinsics is None else camera_intrinsics(intrinsics, size, where=name),
     )
-
-
-def _intrinsics(name: str, intrinsics: object, size: GridShape, *, needed: bool) -> Intrinsics | None:
-    if intrinsics is not None:
-        return camera_intrinsics(intrinsics, size, where=name)
-    if needed:
-        raise InputError(
-            f"{name}: depth without intrinsics; expected both: give the pinhole matrix of the depth images"
-        )
-    return None
-
-
-def _check_counts(name: str, count: int, **others: np.ndarray | None) -> None:
-    for what, values in others.items():
-        if values is not None and len(values) != count:
-            raise InputError(f"{name}: {len(values)} {what} for {count} images; expected one each: drop the surplus")
 
 
 def _size(images: Images | np.ndarray) -> GridShape:

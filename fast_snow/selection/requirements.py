@@ -25,7 +25,7 @@ _EXTRA = {"onnxruntime": "onnx", "tensorrt": "gpu"}
 def installed(*modules: str) -> tuple[str, ...]:
     """Return what is missing of the packages that an engine imports, with the command that installs it."""
     return tuple(
-        f'needs the package {each}: pip install "fast-snow[{_EXTRA.get(each, "models")}]"'
+        f'needs the package {each}: uv pip install -e ".[{_EXTRA.get(each, "models")}]"'
         for each in modules
         if not _is_installed(each)
     )

@@ -165,7 +165,7 @@ def test_a_dry_run_shows_the_prompt_and_needs_neither_key_nor_packages(run: Path
     counts = re.findall(r"^ *([A-Z]+)[^|\n]* (\d+) *$", table, re.MULTILINE)
     assert [part for part, _ in counts] == ["SYSTEM", "METADATA", "EGO", "OBJECTS", "KEYFRAMES", "QUERY"]
     assert re.search(rf"total +{sum(int(count) for _, count in counts)} ", table)
-    assert 'counted  roughly, without a vocabulary: pip install "fast-snow[vlm]"' in table
+    assert 'counted  roughly, without a vocabulary: uv pip install -e ".[vlm]"' in table
     assert not (run / "answers.jsonl").exists()
 
 

@@ -1,6 +1,8 @@
 """The command line as a user meets it: what comes out, and one clear line for each mistake."""
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +75,17 @@ def test_infer_writes_a_valid_graph_with_everything_it_points_to(finished: Path,
     assert record["frames"] == SCENE.frames
     masks = list(output.read_masks(finished))
     assert [each.t for each in masks] == list(range(SCENE.frames))
+
+
+@pytest.mark.slow
+def test_the_first_run_says_that_kernels_are_compiled_and_for_how_long(recording: Path, tmp_path: Path):
+    arguments = [sys.executable, "-m", "fast_snow", "infer", str(recording), "--overwrite", "-o", str(tmp_path / "out")]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    first, second = (subprocess.run(arguments, env=environment, capture_output=True, text=True) for _ in range(2))
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert first.stderr.count("compiling kernels (first run only)") == 1
+    assert re.search(r"^times +include [0-9.]+ s of compiling the kernels, first run only$", first.stdout, re.MULTILINE)
+    assert "compiling" not in second.stderr + second.stdout
 
 
 def test_the_python_interface_makes_the_same_graph(finished: Path, recording: Path, tmp_path: Path):

@@ -29,7 +29,7 @@ def findings(*missing: tuple[str, str]) -> tuple[Finding, ...]:
     ("missing", "command"),
     [
         ([], "fast-snow infer VIDEO"),
-        ([("packages", "torch"), ("weights", "sam3")], 'pip install "fast-snow[models]"'),
+        ([("packages", "torch"), ("weights", "sam3")], 'uv pip install -e ".[models]"'),
         ([("weights", "FastSAM-s"), ("geometry", "da3-tensorrt")], "fast-snow fetch-models"),
         ([("weights", "sam2"), ("weights", "sam3-hf")], "fast-snow infer VIDEO"),
         ([("geometry", "da3-tensorrt")], "fast-snow export-engines --like VIDEO"),

@@ -13,7 +13,7 @@ from typing import IO
 
 import pytest
 
-from fast_snow.cli import commands
+from fast_snow import selection
 from fast_snow.cli.main import main
 from fast_snow.synthetic.files import write_recording, write_video
 from fast_snow.synthetic.scene import SceneConfig
@@ -47,7 +47,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(*_: object, **__: object) -> None:
         pytest.fail("the work began")
 
-    monkeypatch.setattr(commands, "select_engines", work)
+    monkeypatch.setattr(selection, "select_engines", work)
 
 
 def command(*arguments: object) -> int:

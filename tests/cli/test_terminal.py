@@ -1,8 +1,9 @@
 """Progress where there is no terminal: a log that tells that work goes on, without a line for every step."""
 
 import pytest
+from numba.core.event import trigger_event
 
-from fast_snow.cli.terminal import shown_progress
+from fast_snow.cli.terminal import COMPILING, shown_progress
 
 
 def told(capsys: pytest.CaptureFixture[str], steps: list[tuple[float, int, int]]) -> list[str]:
@@ -24,3 +25,12 @@ def test_a_long_stage_also_tells_that_it_goes_on(capsys):
 
 def test_a_stage_of_unknown_length_is_no_flood(capsys):
     assert told(capsys, [(0, 0, 0), (1, 1, 0), (2, 2, 0), (12, 3, 0)]) == ["runs: 0 of ?", "runs: 3 of ?"]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_line_says_that_kernels_are_compiled(quiet: bool, capsys: pytest.CaptureFixture[str]):
+    with shown_progress(quiet=quiet):
+        for _ in range(2):
+            with trigger_event("numba:compile"):
+                pass
+    assert capsys.readouterr().err.splitlines() == ([] if quiet else [COMPILING])

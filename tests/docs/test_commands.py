@@ -4,12 +4,13 @@ import ast
 import re
 import shlex
 from collections.abc import Iterator
+from typing import get_args
 
 import pytest
 
-from fast_snow.cli import commands, query_commands
-from fast_snow.cli.main import main
-from fast_snow.cli.options import Query
+from fast_snow.cli import shell_tools
+from fast_snow.cli.commands import Query
+from fast_snow.cli.main import Command, main
 from fast_snow.presets import BASE_URL
 from fast_snow.reasoning.tools.catalogue import TOOLS
 from tests.docs.pages import PAGES, ROOT, Block, blocks, defaults, exists, spans, text
@@ -68,14 +69,15 @@ def test_command_lines_are_read(
     read: list[object] = []
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv(BASE_URL, raising=False)
-    monkeypatch.setattr(commands, "run", lambda command: read.append(command) or 0)
+    for kind in get_args(Command):
+        monkeypatch.setattr(kind, "run", lambda command: read.append(command) or 0)
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 0, capsys.readouterr().err
     for command in read:
         if isinstance(command, Query) and command.tool:
             tool = TOOLS[command.tool]
-            given = query_commands.typed_arguments(tool, command.arguments)
+            given = shell_tools.typed_arguments(tool, command.arguments)
             assert given.keys() <= {each.name for each in tool.parameters}
 
 

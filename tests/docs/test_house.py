@@ -3,12 +3,13 @@
 import os
 import re
 import subprocess
+import tomllib
 from collections import Counter
 
 import pytest
 
 import fast_snow
-from tests.docs.pages import ROOT, text
+from tests.docs.pages import PACKAGE, PAGES, ROOT, text
 
 API = ROOT / "docs" / "reference" / "api"
 SCRIPTS = ("bench", "check", "docs", "test", "test-lowest")
@@ -57,3 +58,13 @@ def test_forms_ask_for_the_record_and_the_doctor(name: str):
     form = text(ROOT / ".github" / "ISSUE_TEMPLATE" / name)
     assert "label: run.json" in form
     assert "fast-snow doctor" in form
+
+
+def test_messages_and_pages_install_extras_in_one_way():
+    """The package is on no index: a command must work in a clone."""
+    extras = set(tomllib.loads(text(ROOT / "pyproject.toml"))["project"]["optional-dependencies"])
+    sources = [text(path) for path in (*PACKAGE.rglob("*.py"), *(ROOT / "bench").rglob("*.py"), *PAGES)]
+    named = [names for source in sources for names in re.findall(r"uv pip install -e \"\.\[([a-z,]+)\]", source)]
+    assert len(named) > 10
+    assert {name for names in named for name in names.split(",")} <= extras
+    assert [source[:80] for source in sources if re.search(r"pip install \S*fast[-_]snow\S*\[", source)] == []

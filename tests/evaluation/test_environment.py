@@ -44,7 +44,7 @@ def test_where_no_system_tells_it_is_0(monkeypatch):
 
 def test_a_package_that_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "motmetrics", None)  # as if it were not installed
-    with pytest.raises(EngineError, match=r'motmetrics: metrics need it .*pip install "fast-snow\[eval\]"'):
+    with pytest.raises(EngineError, match=r'motmetrics: metrics need it .*uv pip install -e "\.\[eval\]"'):
         load_metric_package("motmetrics")
 
 

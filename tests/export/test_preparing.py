@@ -79,7 +79,7 @@ def test_tensorrt_without_a_gpu_is_told_before_anything_is_loaded(da3, monkeypat
     with pytest.raises(ConfigError, match="TensorRT needs an NVIDIA GPU"):
         preparing.run(da3, model="da3", target="tensorrt")
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(ConfigError, match=r'pip install "fast-snow\[gpu\]"'):
+    with pytest.raises(ConfigError, match=r'uv pip install -e "\.\[gpu\]"'):
         preparing.run(da3, model="da3", target="tensorrt")
     assert not Path(da3.engines.compiled_path).exists()
 

@@ -20,7 +20,7 @@ from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
 from tests.reasoning.runs import returned, some_arguments
 
-pytest.importorskip("mcp", reason='the package mcp is not installed: pip install "fast-snow[vlm]"')
+pytest.importorskip("mcp", reason='the package mcp is not installed: uv pip install -e ".[vlm]"')
 
 import anyio
 from mcp import Client, MCPError, StdioServerParameters
@@ -231,4 +231,4 @@ def test_without_the_package_one_line_says_what_to_install(
     with pytest.raises(SystemExit) as end:
         main(["mcp", str(folder)])
     assert end.value.code == 1
-    assert 'pip install "fast-snow[vlm]"' in capsys.readouterr().err
+    assert 'uv pip install -e ".[vlm]"' in capsys.readouterr().err

@@ -13,8 +13,8 @@ from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
 from tests.reasoning.runs import returned, small_run
 
-pytest.importorskip("openai", reason='needs pip install "fast-snow[vlm]"')
-pytest.importorskip("google.genai", reason='needs pip install "fast-snow[vlm]"')
+pytest.importorskip("openai", reason='needs uv pip install -e ".[vlm]"')
+pytest.importorskip("google.genai", reason='needs uv pip install -e ".[vlm]"')
 
 from tests.reasoning.loopback.servers import Call, Protocol, Say, serving
 

@@ -115,7 +115,7 @@ def find(
         The network, or why there is none.
     """
     if target == "tensorrt" and (machine is None or machine.tensorrt is None):
-        missing = "no NVIDIA GPU found" if machine is None else 'needs TensorRT: pip install "fast-snow[gpu]"'
+        missing = "no NVIDIA GPU found" if machine is None else 'needs TensorRT: uv pip install -e ".[gpu]"'
         return Refused(reason=missing)
     reasons = []
     for precision in ("fp16", "fp32") if machine else ("fp32", "fp16"):

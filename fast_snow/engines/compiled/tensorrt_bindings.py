@@ -11,7 +11,7 @@ Untyped = Any
 """An object of the bindings, which have no types."""
 
 OLDEST_MAJOR = 10
-_INSTALL = 'pip install "fast-snow[gpu]"'
+_INSTALL = 'uv pip install -e ".[gpu]"'
 _LONGEST_LOG = 500
 _DTYPES: Mapping[str, torch.dtype] = {
     "FLOAT": torch.float32,

@@ -15,4 +15,4 @@ def load_metric_package(name: str) -> ModuleType:
     try:
         return import_module(name)
     except ImportError as error:
-        raise EngineError(f'{name}: metrics need it ({error}): pip install "fast-snow[eval]"') from error
+        raise EngineError(f'{name}: metrics need it ({error}): uv pip install -e ".[eval]"') from error

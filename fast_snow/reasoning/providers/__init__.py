@@ -51,6 +51,4 @@ def _opened(
         return open_openai(server, config, pause)
     except ModuleNotFoundError as error:
         package = _CLIENTS.get((error.name or "").partition(".")[0], error.name)
-    raise UserError(
-        f'the package {package} is missing, which speaks to {config.provider}: pip install "fast-snow[vlm]"'
-    )
+    raise UserError(f'the package {package} is missing, which speaks to {config.provider}: uv pip install -e ".[vlm]"')

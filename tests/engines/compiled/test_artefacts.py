@@ -71,7 +71,7 @@ _OTHER_VERSION = dataclasses.replace(HERE, tensorrt="11.5.0")
         (_OTHER_GPU, "a" * 64, "built for NVIDIA H200 (compute capability 9.0), this is NVIDIA T4 (7.5)"),
         (_OTHER_VERSION, "a" * 64, "built by TensorRT 11.4.0.1, installed is 11.5.0"),
         (None, "a" * 64, "no NVIDIA GPU found"),
-        (dataclasses.replace(HERE, tensorrt=None), "a" * 64, 'pip install "fast-snow[gpu]"'),
+        (dataclasses.replace(HERE, tensorrt=None), "a" * 64, 'uv pip install -e ".[gpu]"'),
     ],
 )
 def test_refuses_stale_and_foreign_engines(tmp_path, here, weights, message):

@@ -173,7 +173,7 @@ def test_a_missing_or_old_tensorrt_is_told(tmp_path, monkeypatch, fake):
     with pytest.raises(ConfigError, match=r"TensorRT 9\.3\.0 is too old, expected 10 or newer"):
         tensorrt_runner.open_network(tmp_path / "x.engine", cuda=FakeCuda()).__enter__()
     monkeypatch.setitem(sys.modules, "tensorrt", None)
-    with pytest.raises(ConfigError, match=r'pip install "fast-snow\[gpu\]"'):
+    with pytest.raises(ConfigError, match=r'uv pip install -e "\.\[gpu\]"'):
         tensorrt_runner.open_network(tmp_path / "x.engine", cuda=FakeCuda()).__enter__()
 
 

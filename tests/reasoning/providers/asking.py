@@ -23,8 +23,8 @@ from fast_snow.reasoning.conversation import (
 from fast_snow.reasoning.providers import open_model
 from tests.reasoning.loopback.servers import Loopback, Protocol
 
-pytest.importorskip("openai", reason='needs pip install "fast-snow[vlm]"')
-pytest.importorskip("google.genai", reason='needs pip install "fast-snow[vlm]"')
+pytest.importorskip("openai", reason='needs uv pip install -e ".[vlm]"')
+pytest.importorskip("google.genai", reason='needs uv pip install -e ".[vlm]"')
 
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 every_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -86,7 +86,7 @@ def test_missing_package_is_named(
     for name in [name for name in sys.modules if name.startswith(prefixes[0])]:
         del sys.modules[name]  # imported again, partly, by this test
     assert f"the package {package} is missing" in str(refusal)
-    assert 'pip install "fast-snow[vlm]"' in str(refusal)
+    assert 'uv pip install -e ".[vlm]"' in str(refusal)
 
 
 @pytest.mark.parametrize(

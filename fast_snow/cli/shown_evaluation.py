@@ -1,4 +1,4 @@
-"""What a person sees of an evaluation of questions: figures, differences, tokens, and what is missing."""
+"""What a person sees of an evaluation: of systems over clips, of two results, of questions."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,17 +8,80 @@ from typing import Final
 from rich.markup import escape
 from rich.table import Table
 
-from fast_snow.cli.shown_answer import counted
-from fast_snow.cli.terminal import console
+from fast_snow.cli.shown_answer import counting_method
+from fast_snow.cli.terminal import console, plain_table
 from fast_snow.config import VlmConfig
+from fast_snow.evaluation.metrics.metric_definitions import METRICS, NO_VALUE, MetricDefinition
 from fast_snow.evaluation.qa.grading import ScoreEstimate
 from fast_snow.evaluation.qa.inference import Cost
 from fast_snow.evaluation.qa.report import ColumnResult, QaReport
 from fast_snow.evaluation.qa.runner import Plan
+from fast_snow.evaluation.report.comparison import Comparison, Difference
+from fast_snow.evaluation.report.html_page import PARTIAL
+from fast_snow.evaluation.report.tables import Report, ReportRow, says_little
 from fast_snow.reasoning.prompt.prompt_sections import escape_control_characters
 
+IN_TERMINAL = (
+    *("fps", "p50_s", "peak_bytes", "idr", "idf1", "hota"),
+    *("trajectory_similarity_m", "depth_scaled_abs_rel", "centroid_m", "spread_m"),
+)
+"""The metrics that fit a terminal; the report has all."""
 _MOST_COLUMNS: Final = 6
 _MOST_REASONS: Final = 10
+
+
+def print_evaluation(report: Report) -> None:
+    """Show one line per clip and system, the totals and what failed."""
+    out = console()
+    measured = {name for row in report.rows for name in row.values}
+    shown = [each for each in METRICS if each.name in measured and each.name in IN_TERMINAL]
+    names = ("clip", "system", "same", *(each.label for each in shown))
+    figures = plain_table(*names, left=2, padding=(0, 1, 0, 0))
+    for row in (*report.rows, *report.totals):
+        figures.add_row(escape(row.clip), escape(row.system), _same(row), *(_figure(row, each) for each in shown))
+    out.print(figures)
+    if any("*" in _figure(row, each) for row in report.rows for each in shown):
+        out.print(escape(PARTIAL), highlight=False)
+    for each in report.failures:
+        where = escape(f"{each.clip}, {each.system}, repeat {each.repeat}: {each.error}")
+        out.print(f"[red]failed[/]  {where}", highlight=False)
+
+
+def _figure(row: ReportRow, metric: MetricDefinition) -> str:
+    value = row.values.get(metric.name)
+    return metric.show(value) + ("*" if value is not None and says_little(row, metric) else "")
+
+
+def _same(row: ReportRow) -> str:
+    return {None: NO_VALUE, True: "yes", False: "no"}[row.identical]
+
+
+def print_comparison(comparison: Comparison) -> None:
+    """Show one line per metric: A, B, the difference and its interval."""
+    out = console()
+    out.print(f"[bold]A[/] {escape(comparison.a)}\n[bold]B[/] {escape(comparison.b)}", highlight=False)
+    lines = plain_table("", "clips", "A", "B", "B - A", "95 % interval", "B is")
+    for each in comparison.differences:
+        lines.add_row(*_line(each))
+    out.print(lines, highlight=False)
+    if comparison.left_out:
+        out.print(f"left out, finished by only one: {escape(', '.join(comparison.left_out))}", highlight=False)
+    for remark in comparison.remarks:
+        out.print(f"[yellow]note[/]  {remark}", highlight=False)
+
+
+def _line(each: Difference) -> Sequence[str]:
+    (metric,) = [known for known in METRICS if known.name == each.metric]
+    reach = NO_VALUE if each.low is None else f"{metric.show(each.low)} to {metric.show(each.high)}"
+    values = (metric.show(each.a), metric.show(each.b), metric.show(each.difference))
+    return metric.label, str(each.clips), *values, reach, _verdict(each, metric.better)
+
+
+def _verdict(each: Difference, better: str) -> str:
+    """Say better or worse only where the whole interval does."""
+    if each.low is None or each.high is None or better == "neither" or each.low <= 0 <= each.high:
+        return NO_VALUE
+    return "better" if (each.low > 0) == (better == "more") else "worse"
 
 
 def print_qa_report(report: QaReport) -> None:
@@ -45,16 +108,9 @@ def _plain(text: str) -> str:
     return escape(escape_control_characters(text))
 
 
-def _table(*names: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for index, name in enumerate(names):
-        table.add_column(name, justify="right" if index else "left")
-    return table
-
-
 def _figures(results: Sequence[ColumnResult]) -> Table:
     """Return one line per figure: percent, with its 95 % interval over scenes."""
-    table = _table("%, 95 % interval", "questions", *(_plain(each.column.name) for each in results))
+    table = plain_table("%, 95 % interval", "questions", *(_plain(each.column.name) for each in results))
     names = dict.fromkeys(figure.name for result in results for figure in result.figures)
     for name in names:
         there = [next((each for each in result.figures if each.name == name), None) for result in results]
@@ -69,7 +125,7 @@ def _percent(each: ScoreEstimate) -> str:
 
 
 def _gaps(report: QaReport) -> Table:
-    table = _table("difference, overall", "questions", "points", "95 % interval")
+    table = plain_table("difference, overall", "questions", "points", "95 % interval")
     for gap in report.gaps:
         if gap.figures:
             overall = gap.figures[-1]
@@ -84,7 +140,7 @@ def _reach(low: float, high: float) -> str:
 
 
 def _tokens(results: Sequence[ColumnResult]) -> Table:
-    table = _table("per answer", "requests", "tokens in", "cached", "tokens out", "tool calls")
+    table = plain_table("per answer", "requests", "tokens in", "cached", "tokens out", "tool calls")
     for each in results:
         spent = each.tokens
         if spent is not None:
@@ -118,7 +174,7 @@ def _remarks(report: QaReport) -> Iterator[str]:
 def print_costs(costs: Sequence[Cost], planned: Plan, vlm: VlmConfig) -> None:
     """Show what asking would cost."""
     out = console()
-    table = _table("arm", "questions", "kept", "to ask", "prompt tokens", "output tokens at most")
+    table = plain_table("arm", "questions", "kept", "to ask", "prompt tokens", "output tokens at most")
     for each in costs:
         numbers = (each.kept + each.to_ask + each.failing, each.kept, each.to_ask, each.prompt_tokens)
         rounds = vlm.max_rounds + 1 if each.arm.tools else 1
@@ -134,4 +190,4 @@ def print_costs(costs: Sequence[Cost], planned: Plan, vlm: VlmConfig) -> None:
     failing = sum(each.failing for each in costs)
     if failing:
         out.print(f"prompts that cannot be made, asking says why: {failing}", highlight=False)
-    out.print(f"counted  {counted()}", highlight=False)
+    out.print(f"counted  {counting_method()}", highlight=False)

@@ -1,11 +1,13 @@
-"""Options of the commands that fetch and compile models, with the settings that they read."""
+"""The commands that fetch and compile models: their options, with the settings that they read, and what they do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import tyro
 
+from fast_snow.cli.options import Debug, Preset, Quiet
 from fast_snow.config import (
     Config,
     Da3Config,
@@ -15,12 +17,14 @@ from fast_snow.config import (
     Sam3Config,
     SamplingConfig,
 )
+from fast_snow.errors import ConfigError
 
-_Debug = Annotated[bool, tyro.conf.arg(help="Print the full traceback on error.")]
-_Preset = Annotated[
-    Path | None, tyro.conf.arg(metavar="FILE", help="TOML file of settings; options given here take precedence.")
-]
-_Quiet = Annotated[bool, tyro.conf.arg(help="Show no progress.")]
+if TYPE_CHECKING:
+    from fast_snow.export.exporting import Exported
+    from fast_snow.fetching import Fetched
+    from fast_snow.types import GridShape
+
+
 _FastSamPath = Annotated[str, tyro.conf.arg(name="fastsam.model-path", help="FastSAM weights (.pt file).")]
 _Da3Path = Annotated[
     str,
@@ -52,9 +56,9 @@ class FetchModels:
     """Weights to download, e.g. FastSAM-s da3-small sam3; if omitted, those that the settings name."""
     force: bool = False
     """Overwrite local files whose checksum differs from the published one."""
-    preset: _Preset = None
-    quiet: _Quiet = False
-    debug: _Debug = False
+    preset: Preset = None
+    quiet: Quiet = False
+    debug: Debug = False
     tracker: Annotated[str, tyro.conf.arg(name="engines.tracker")] = EnginesConfig().tracker
     """Tracker to fetch SAM3 for; sam3-hf needs it in the format of transformers."""
     fastsam_path: _FastSamPath = FastSamConfig().model_path
@@ -71,6 +75,30 @@ class FetchModels:
             da3=Da3Config(model_path=self.da3_path),
             sam3=Sam3Config(model_path=self.sam3_path),
         )
+
+    def run(self) -> int:
+        """Download weights."""
+        from fast_snow.cli.terminal import shown_progress, terminable
+        from fast_snow.fetching import fetch
+
+        with shown_progress(quiet=self.quiet) as progress, terminable():
+            fetched = fetch(self.names, self.config, force=self.force, progress=progress)
+        _print_fetched(fetched)
+        return 0
+
+
+def _print_fetched(fetched: "Sequence[Fetched]") -> None:
+    """Print which weights are in place, where, and under which licence."""
+    from rich.markup import escape
+
+    from fast_snow.cli.terminal import console, plain_table
+
+    table = plain_table()
+    for each in fetched:
+        checked = "verified" if all(file.verified for file in each.files.values()) else "no published checksum"
+        state = "downloaded" if each.downloaded else "already present"
+        table.add_row(f"[bold]{each.weights.name}[/]", state, checked, escape(str(each.folder)), each.weights.licence)
+    console().print(table)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +133,9 @@ class ExportEngines:
     """Format; auto: TensorRT if it is installed and there is a GPU, otherwise ONNX."""
     force: bool = False
     """Rebuild networks that are up to date."""
-    preset: _Preset = None
-    quiet: _Quiet = False
-    debug: _Debug = False
+    preset: Preset = None
+    quiet: Quiet = False
+    debug: Debug = False
     compiled_path: Annotated[str, tyro.conf.arg(name="engines.compiled-path")] = EnginesConfig().compiled_path
     """Output folder of the compiled networks (paths below fast_snow/models: see fetch-models --help)."""
     fastsam_path: _FastSamPath = FastSamConfig().model_path
@@ -135,3 +163,57 @@ class ExportEngines:
             runtime=RuntimeConfig(device=self.device),
             sampling=SamplingConfig(max_side=self.max_side),
         )
+
+    def run(self) -> int:
+        """Compile networks."""
+        from fast_snow.api import collected_warnings
+        from fast_snow.cli.terminal import shown_progress, terminable
+        from fast_snow.export import preparing
+
+        with collected_warnings(show=False) as noticed, shown_progress(quiet=self.quiet) as progress, terminable():
+            exported = preparing.run(
+                self.config,
+                model=self.model,
+                precision=self.precision,
+                shape=self._frame_shape(),
+                target=self._target(),
+                force=self.force,
+                progress=progress,
+            )
+        _print_exported(exported, noticed)
+        return 0
+
+    def _frame_shape(self) -> "GridShape":
+        from fast_snow.inputs import open_input
+
+        if self.like is not None:
+            return open_input(self.like, self.config.sampling).size
+        height, by, width = self.shape.partition("x")
+        if not (by and height.isdecimal() and width.isdecimal()):
+            raise ConfigError(f"--shape: got {self.shape!r}, expected height x width in pixels, like 720x1280")
+        return int(height), int(width)
+
+    def _target(self) -> str:
+        from fast_snow.engines.compiled.artefacts import this_machine
+
+        if self.target != "auto":
+            return self.target
+        machine = None if self.device == "cpu" else this_machine()
+        return "onnx" if machine is None or machine.tensorrt is None else "tensorrt"
+
+
+def _print_exported(exported: "Sequence[Exported]", warnings: Sequence[str]) -> None:
+    """Print which compiled networks are in place, and their difference from PyTorch."""
+    from rich.markup import escape
+
+    from fast_snow.cli.terminal import console
+
+    out = console()
+    for each in exported:
+        state = "up to date" if each.up_to_date else "built"
+        out.print(f"[bold]{escape(str(each.path))}[/]  {state}", highlight=False)
+        for name, agreement in each.manifest.parity.items():
+            share = f"{agreement.worst:.0%} of the tolerance"
+            out.print(f"    {name}: differs from PyTorch by at most {agreement.largest:.2g} ({share})", highlight=False)
+    for warning in warnings:
+        out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)

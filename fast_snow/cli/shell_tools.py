@@ -1,42 +1,14 @@
-"""What `fast-snow query` does: any spatial tool, from the shell."""
+"""Spatial tools in the shell: words read as their arguments; their list, their help and their answers as text."""
 
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.markup import escape
-from rich.table import Table
 
-from fast_snow.api import load
-from fast_snow.cli.options import Query
-from fast_snow.cli.terminal import console
-from fast_snow.reasoning.tools.catalogue import TOOLS, Tool, ToolError, call_tool
+from fast_snow.cli.terminal import console, plain_table
+from fast_snow.reasoning.tools.catalogue import TOOLS, Tool, ToolError
 from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
-
-
-def run_query(command: Query) -> int:
-    """Answer with a tool, or list the tools.
-
-    Raises:
-        InputError: the run is missing or damaged.
-        ToolError: no such tool or argument.
-    """
-    graph = load(command.out)
-    if not command.tool:
-        if command.arguments:
-            raise ToolError(
-                f"query: got {command.arguments[0]!r} but no tool; expected OUT, then TOOL, then its arguments"
-            )
-        _print_tools(as_json=command.json)
-        return 0
-    tool = TOOLS.get(command.tool.replace("-", "_"))
-    arguments = {} if tool is None else typed_arguments(tool, command.arguments)
-    answer = call_tool(graph, command.tool if tool is None else tool.name, arguments)
-    if command.json:
-        print(json.dumps(answer.as_json()))
-    else:
-        _print_answer(answer)
-    return 0
 
 
 def typed_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
@@ -101,30 +73,32 @@ def _kind(schema: Mapping[str, Any]) -> str:
     return "N …" if "array" in schema["type"] else "N"
 
 
-def _print_tools(*, as_json: bool) -> None:
+def print_tools(*, as_json: bool) -> None:
+    """Print name, summary and usage of every tool."""
     if as_json:
         listed = [each.declaration() for each in TOOLS.values()]
         print(json.dumps([{"name": x.name, "description": x.description, "parameters": x.parameters} for x in listed]))
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    listed_tools = plain_table()
     for each in TOOLS.values():
-        table.add_row(f"[bold]{each.name}[/]", f"{escape(each.summary)}\n[dim]{escape(_usage(each))}[/]")
-    console().print(table)
+        listed_tools.add_row(f"[bold]{each.name}[/]", f"{escape(each.summary)}\n[dim]{escape(_usage(each))}[/]")
+    console().print(listed_tools)
 
 
 def print_tool_help(tool: Tool) -> None:
     """Print the description and the options of one tool, as `fast-snow query OUT TOOL --help` does."""
-    table = Table(box=None, padding=(0, 2, 0, 2), show_header=False)
+    options = plain_table(padding=(0, 2, 0, 2))
     for each in tool.parameters:
-        table.add_row(f"{_option(each.name)} {_kind(each.schema)}", escape(_help_text(each.description)))
-    table.add_row("--json", "Print the result as JSON.")
+        options.add_row(f"{_option(each.name)} {_kind(each.schema)}", escape(_help_text(each.description)))
+    options.add_row("--json", "Print the result as JSON.")
     out = console()
     out.print(f"usage: fast-snow query OUT {tool.name} {_usage(tool)} [--json]".replace("  ", " "), markup=False)
     out.print(f"\n{tool.description}\n", markup=False, highlight=False)
-    out.print(table)
+    out.print(options)
 
 
-def _print_answer(answer: ToolAnswer) -> None:
+def print_tool_answer(answer: ToolAnswer) -> None:
+    """Print an answer with its uncertainty and the frames that it rests on, or why there is none."""
     if answer.value is None:
         print(f"unknown: {answer.reason}")
         return

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fast_snow.cli.main import _parse, main
-from fast_snow.cli.model_options import ExportEngines, FetchModels
+from fast_snow.cli.model_commands import ExportEngines, FetchModels
 from fast_snow.presets import changed
 
 COMMANDS = {"fetch-models": FetchModels, "export-engines": ExportEngines}
