@@ -122,6 +122,8 @@ def end_to_end(models: Models, clip: Clip) -> dict[str, Any]:
         fastsam=replace(config.fastsam, max_det=clip.objects, iou_threshold=1.0, discovery_iou_thresh=0.0),
         window=replace(config.window, length=max(clip.frames, 2), overlap=1),
         depth_filter=replace(config.depth_filter, conf_thresh=0.0, min_points=1),
+        tracker=replace(config.tracker, nested_thresh=1.0),
+        fusion=replace(config.fusion, cross_run_iou_thresh=1.0),
     )
     for_geometry = choose("geometry", "da3", geometry.candidates(config, None, clip.size, silent))
     for_segmenter = choose("segmenter", "fastsam", segmenter.candidates(config, None, clip.size, silent))
@@ -133,9 +135,7 @@ def end_to_end(models: Models, clip: Clip) -> dict[str, Any]:
     window = Window(index=0, frames=moving_noise(clip.frames, clip.size), shared=0)
     with resident(engines) as kept:
         pipeline = Pipeline(
-            perceive=lambda each, watch: perceive(
-                each, engines=kept, discovery_iou_thresh=0.0, repeat_iou_thresh=1.0, progress=watch
-            ),
+            perceive=lambda each, watch: perceive(each, engines=kept, config=config, progress=watch),
             picture=partial(keyframes.encode, every=10, jpeg_quality=90),
             fold=partial(fold, config=config),
             start=start(config),

@@ -205,12 +205,7 @@ def _tracked_by_colour(folder: Path) -> tuple[Geometry, Sequence[TrackedFrame]]:
         segmenter=partial(open_segmenter, config.classical.segmenter, seed=0, threads=0),
         tracker=partial(open_tracker, config.classical.tracker, seed=0, threads=0),
     )
-    perception = perceive(
-        window,
-        engines=engines,
-        discovery_iou_thresh=config.fastsam.discovery_iou_thresh,
-        repeat_iou_thresh=config.fusion.cross_run_iou_thresh,
-    )
+    perception = perceive(window, engines=engines, config=config)
     return geometry, perception.tracked
 
 

@@ -207,7 +207,7 @@ def load(folder: str | Path) -> SceneGraph:
         Ego(4 poses, t 0-3, 0.00-0.30 s, path of 3.55)
     """
     path = Path(folder).expanduser()
-    return graph_json.read(path / output.GRAPH, within=path) if path.is_dir() else graph_json.read(path)
+    return graph_json.read_graph(path / output.GRAPH, within=path) if path.is_dir() else graph_json.read_graph(path)
 
 
 def steps(source: Input, selection: Selection, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
@@ -219,13 +219,7 @@ def steps(source: Input, selection: Selection, config: Config, *, progress: Prog
     threads.limit(config.runtime.threads)
     with resident(selection.engines) if selection.resident else nullcontext(selection.engines) as engines:
         pipeline = Pipeline(
-            perceive=lambda window, watch: perceive(
-                window,
-                engines=engines,
-                discovery_iou_thresh=config.fastsam.discovery_iou_thresh,
-                repeat_iou_thresh=config.fusion.cross_run_iou_thresh,
-                progress=watch,
-            ),
+            perceive=lambda window, watch: perceive(window, engines=engines, config=config, progress=watch),
             picture=partial(
                 keyframes.encode, every=config.output.keyframe_every, jpeg_quality=config.output.jpeg_quality
             ),

@@ -115,6 +115,17 @@ class FastSamConfig(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerConfig(Section):
+    """Which objects are tracked (with any segmenter and tracker)."""
+
+    section: ClassVar[str] = "tracker"
+    nested_thresh: float = between(0.8, 0, 1)
+    """A detection that lies inside another by more than this share is a part of it and starts no object (1: all do)."""
+    max_objects: int = between(0, 0)
+    """Maximum objects tracked per window, best detections first (0: no limit)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sam3Config(Section):
     """SAM3 video tracking from prompts."""
 
@@ -335,6 +346,7 @@ class Config:
     sampling: SamplingConfig = SamplingConfig()
     window: WindowConfig = WindowConfig()
     fastsam: FastSamConfig = FastSamConfig()
+    tracker: TrackerConfig = TrackerConfig()
     sam3: Sam3Config = Sam3Config()
     da3: Da3Config = Da3Config()
     depth_filter: DepthFilterConfig = DepthFilterConfig()

@@ -9,14 +9,30 @@ from scipy.optimize import linear_sum_assignment
 
 from fast_snow.fusion import corrected
 from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.kernels.mask_measures import area, bounding_boxes
+from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import shift
+from fast_snow.seeds import best, quality
 from fast_snow.types import Detections, MaskPrompt, TrackedFrame
 
 
-def prompts_of_frame(detections: Detections, frame: int) -> tuple[MaskPrompt, ...]:
-    """Return one prompt per detection of one frame: the first pass starts from those of the first frame."""
-    return tuple(MaskPrompt(frame=frame, mask=detections.masks[np.array([i])]) for i in range(len(detections)))
+class Prompts(NamedTuple):
+    """The objects that a tracker is asked for, and how many more there were."""
+
+    prompts: tuple[MaskPrompt, ...]
+    left_out: int
+
+
+def prompts_of_frame(detections: Detections, frame: int, *, most: int = 0) -> Prompts:
+    """Return one prompt per detection of one frame: the first pass starts from those of the first frame.
+
+    Args:
+        detections: of the frame.
+        frame: its index in the window.
+        most: how many to prompt, the best ones; 0 is no limit.
+    """
+    chosen = best(detections, most)
+    prompts = tuple(MaskPrompt(frame=frame, mask=detections.masks[chosen[[i]]]) for i in range(len(chosen)))
+    return Prompts(prompts, len(detections) - len(prompts))
 
 
 class _Sighting(NamedTuple):
@@ -28,8 +44,8 @@ class _Sighting(NamedTuple):
 
 
 def discover(
-    detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, iou_thresh: float
-) -> tuple[MaskPrompt, ...]:
+    detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, iou_thresh: float, most: int | None = None
+) -> Prompts:
     """Find the objects that the first pass missed and prompt for each once, at its best frame.
 
     A detection is new where its IoU with every tracked mask of its frame is below `iou_thresh`. New detections of
@@ -41,31 +57,33 @@ def discover(
         detections: of every frame of a window.
         tracked: the masklets of the first pass in the same frames.
         iou_thresh: IoU below which a detection is new.
+        most: how many candidates to prompt, the best ones; None is no limit.
 
     Returns:
         One prompt per candidate, ordered by frame.
     """
-    best: list[_Sighting] = []
+    ended: list[_Sighting] = []
     alive: list[_Sighting] = []
     before: Detections | None = None
     for frame, (found, known) in enumerate(zip(detections, tracked, strict=True)):
         index = np.flatnonzero(is_new(found, known, iou_thresh))
         new = found[index]
-        quality = new.score * np.sqrt(area(new.masks))
         link = {}
         if before is not None:
             link = _link(before, new, _common_motion(tracked[frame - 1], known), iou_thresh)
-        seen = [_Sighting(frame, int(i), float(q)) for i, q in zip(index, quality, strict=True)]
-        best += [each for earlier, each in enumerate(alive) if earlier not in link.values()]
+        seen = [_Sighting(frame, int(i), float(q)) for i, q in zip(index, quality(new), strict=True)]
+        ended += [each for earlier, each in enumerate(alive) if earlier not in link.values()]
         alive = [
             max(alive[link[now]], each, key=lambda s: s.quality) if now in link else each
             for now, each in enumerate(seen)
         ]
         before = new
-    return tuple(
-        MaskPrompt(frame=each.frame, mask=detections[each.frame].masks[np.array([each.detection])])
-        for each in sorted(best + alive)
+    candidates = sorted(ended + alive, key=lambda each: (-each.quality, each))
+    chosen = sorted(candidates[:most])
+    prompts = tuple(
+        MaskPrompt(frame=each.frame, mask=detections[each.frame].masks[np.array([each.detection])]) for each in chosen
     )
+    return Prompts(prompts, len(candidates) - len(prompts))
 
 
 def is_new(found: Detections, known: TrackedFrame, iou_thresh: float) -> Bool[np.ndarray, " m"]:

@@ -5,8 +5,8 @@ from fast_snow.types import Health, SceneGraph
 
 def doubts(graph: SceneGraph, health: Health) -> tuple[str, ...]:
     """Return the warnings that a finished run deserves, one line each."""
-    found = why_empty(graph, health) or _mostly_untrusted(health)
-    return () if found is None else (found,)
+    found = (why_empty(graph, health) or _mostly_untrusted(health), _beyond_limit(health))
+    return tuple(each for each in found if each is not None)
 
 
 def why_empty(graph: SceneGraph, health: Health) -> str | None:
@@ -28,9 +28,7 @@ def why_empty(graph: SceneGraph, health: Health) -> str | None:
             " segmenter's score threshold or choose another engine"
         )
     if not prompts:
-        return (
-            f"no tracks: none of {health.detections} detections started an object; raise fastsam.discovery_iou_thresh"
-        )
+        return _why_nothing_started(health)
     if not health.masks:
         return f"no tracks: the tracker followed none of {prompts} prompted objects; choose another engine"
     dropped = []
@@ -45,6 +43,15 @@ def why_empty(graph: SceneGraph, health: Health) -> str | None:
         f"no tracks: all {health.masks} masks were dropped: {', '.join(dropped)};"
         f" {_share(health):.0%} of their pixels have no trusted depth; {_remedy(health)}"
     )
+
+
+def _why_nothing_started(health: Health) -> str:
+    if health.seeds_too_small:
+        return (
+            f"no tracks: {health.seeds_too_small} of {health.detections} detections have fewer than"
+            " depth_filter.min_points pixels; lower it, or raise the resolution of the depth"
+        )
+    return f"no tracks: none of {health.detections} detections started an object; raise fastsam.discovery_iou_thresh"
 
 
 def _remedy(health: Health) -> str:
@@ -62,6 +69,12 @@ def _mostly_untrusted(health: Health) -> str | None:
         f"{_share(health):.0%} of the masks' pixels have no trusted depth (none, or confidence below"
         " depth_filter.conf_thresh), so most of each object is not measured"
     )
+
+
+def _beyond_limit(health: Health) -> str | None:
+    if not health.prompts_left_out:
+        return None
+    return f"{health.prompts_left_out} objects beyond tracker.max_objects were not tracked (the best detections were)"
 
 
 def _share(health: Health) -> float:

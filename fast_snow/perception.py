@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fast_snow.discovery import discover, prompts_of_frame
+from fast_snow.config import Config
+from fast_snow.discovery import Prompts, discover, prompts_of_frame
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
 from fast_snow.protocols import (
     GeometryEngine,
@@ -26,13 +27,13 @@ from fast_snow.protocols import (
     silent,
 )
 from fast_snow.repeats import WithoutRepeats, without_repeats
+from fast_snow.seeds import Seeds, seeds
 from fast_snow.types import (
     Detections,
     Frames,
     GridShape,
     Health,
     Perception,
-    Prompt,
     StageSeconds,
     TrackedFrame,
     Window,
@@ -61,8 +62,7 @@ def perceive(
     window: Window,
     *,
     engines: EngineOpeners,
-    discovery_iou_thresh: float,
-    repeat_iou_thresh: float,
+    config: Config,
     progress: Progress = silent,
 ) -> Perception:
     """Run the engines over one window.
@@ -70,8 +70,7 @@ def perceive(
     Args:
         window: the frames.
         engines: how to open each.
-        discovery_iou_thresh: a detection below this IoU with every tracked mask is a new object.
-        repeat_iou_thresh: a masklet above this overlap with an earlier one repeats it.
+        config: which detections start objects and which masklets repeat others.
         progress: told when each phase begins and ends.
 
     Returns:
@@ -88,8 +87,10 @@ def perceive(
         detections = checked_detections(segment(frames, geometry), n, geometry.grid)
     segmented = perf_counter()
     with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
-        passes = _track_in_two_passes(tracker, frames, geometry.grid, detections, discovery_iou_thresh)
-    resolved = _joined(passes, window.index * RUNS_PER_WINDOW, repeat_iou_thresh)
+        min_points, nested_thresh = config.depth_filter.min_points, config.tracker.nested_thresh
+        started = seeds(detections, min_points=min_points, nested_thresh=nested_thresh)
+        passes = _track_in_two_passes(tracker, frames, geometry.grid, started.detections, config)
+    resolved = _joined(passes, window.index * RUNS_PER_WINDOW, config.fusion.cross_run_iou_thresh)
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     return Perception(
         window=window.index,
@@ -99,7 +100,7 @@ def perceive(
         source_frame=frames.source_frame,
         geometry=geometry,
         tracked=resolved.frames,
-        health=_health(detections, passes, resolved),
+        health=_health(detections, started, passes, resolved),
         seconds=seconds,
     )
 
@@ -112,29 +113,30 @@ def _phase(progress: Progress, name: str, total: int) -> Iterator[None]:
 
 
 class _Pass(NamedTuple):
-    """How many objects a pass was asked for, and their masklets per frame."""
+    """The objects that a pass was asked for, and their masklets per frame."""
 
-    prompts: int
+    asked: Prompts
     frames: Sequence[TrackedFrame]
 
 
 def _track_in_two_passes(
-    tracker: Tracker, frames: Frames, grid: GridShape, detections: Sequence[Detections], discovery_iou_thresh: float
+    tracker: Tracker, frames: Frames, grid: GridShape, detections: Sequence[Detections], config: Config
 ) -> tuple[_Pass, _Pass]:
     """Track the first frame's objects, then those that are discovered beside them."""
     started = tracker.start(frames, grid)
     require_protocol("tracker", started, TrackingSession)
+    most = config.tracker.max_objects
     with closing(started) as session:
-        first = _propagate(session, prompts_of_frame(detections[0], 0), len(frames), grid, run_id=0)
-        missed = discover(detections, first.frames, iou_thresh=discovery_iou_thresh)
+        asked = prompts_of_frame(detections[0], 0, most=most)
+        first = _propagate(session, asked, len(frames), grid, run_id=0)
+        rest = most - len(asked.prompts) if most else None
+        missed = discover(detections, first.frames, iou_thresh=config.fastsam.discovery_iou_thresh, most=rest)
         return first, _propagate(session, missed, len(frames), grid, run_id=1)
 
 
-def _propagate(
-    session: TrackingSession, prompts: Sequence[Prompt], num_frames: int, grid: GridShape, *, run_id: int
-) -> _Pass:
-    session.add(prompts)
-    return _Pass(len(prompts), checked_tracked(session.propagate(), num_frames, grid, run_id=run_id))
+def _propagate(session: TrackingSession, asked: Prompts, num_frames: int, grid: GridShape, *, run_id: int) -> _Pass:
+    session.add(asked.prompts)
+    return _Pass(asked, checked_tracked(session.propagate(), num_frames, grid, run_id=run_id))
 
 
 def _joined(passes: tuple[_Pass, _Pass], first_run: int, repeat_iou_thresh: float) -> WithoutRepeats:
@@ -143,11 +145,17 @@ def _joined(passes: tuple[_Pass, _Pass], first_run: int, repeat_iou_thresh: floa
     return without_repeats(frames, iou_thresh=repeat_iou_thresh)
 
 
-def _health(detections: Sequence[Detections], passes: tuple[_Pass, _Pass], resolved: WithoutRepeats) -> Health:
+def _health(
+    detections: Sequence[Detections], started: Seeds, passes: tuple[_Pass, _Pass], resolved: WithoutRepeats
+) -> Health:
+    first, second = (each.asked for each in passes)
     return Health(
         detections=sum(len(each) for each in detections),
-        first_pass_prompts=passes[0].prompts,
-        second_pass_prompts=passes[1].prompts,
+        seeds_too_small=started.too_small,
+        seeds_nested=started.nested,
+        first_pass_prompts=len(first.prompts),
+        second_pass_prompts=len(second.prompts),
+        prompts_left_out=first.left_out + second.left_out,
         repeats_dropped=resolved.repeats,
         masks_rejoined=resolved.rejoined,
     )

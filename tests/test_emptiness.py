@@ -33,6 +33,10 @@ SEEN = {"detections": 9, "first_pass_prompts": 2, "second_pass_prompts": 1}
     [
         ({}, "the segmenter detected nothing in 4 frames"),
         ({"detections": 9}, "none of 9 detections started an object"),
+        (
+            {"detections": 9, "seeds_too_small": 9},
+            "9 of 9 detections have fewer than depth_filter.min_points pixels; lower it",
+        ),
         (SEEN, "the tracker followed none of 3 prompted objects"),
         (
             SEEN | {"masks": 8, "small_dropped": 8, "mask_pixels": 200, "untrusted_pixels": 50},
@@ -57,6 +61,12 @@ def test_the_gate_is_named(counts: dict[str, int], message: str):
     assert message in said
     assert "\n" not in said
     assert doubts(EMPTY, Health(**counts)) == (said,)
+
+
+def test_objects_beyond_the_limit_are_named():
+    assert doubts(FULL, Health(**SEEN, prompts_left_out=3)) == (
+        "3 objects beyond tracker.max_objects were not tracked (the best detections were)",
+    )
 
 
 def test_nothing_to_say_of_a_sound_graph():

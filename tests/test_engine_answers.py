@@ -85,8 +85,7 @@ def seen(
     return perceive(
         Window(index=0, frames=frames(COUNT), shared=0),
         engines=but(engines, **openers),
-        discovery_iou_thresh=0.3,
-        repeat_iou_thresh=0.5,
+        config=Config(),
     )
 
 

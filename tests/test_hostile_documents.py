@@ -17,8 +17,8 @@ from fast_snow.engines.da3.variants import variant_of
 from fast_snow.errors import FastSnowError, FastSnowWarning
 from fast_snow.evaluation import manifest, results
 from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
-from fast_snow.evaluation.qa import answer_cache, question_files
-from fast_snow.evaluation.readers import id_maps, kitti, motchallenge, trajectories, youtube_vis
+from fast_snow.evaluation.qa import inference, question_files
+from fast_snow.evaluation.readers import frame_images, kitti, motchallenge, trajectories, youtube_vis
 from fast_snow.output import graph_json
 from fast_snow.types import SceneGraph
 from tests.engines.compiled.manifests import place
@@ -125,12 +125,12 @@ def read_clips(path: Path) -> None:
 
 
 def read_answer(path: Path) -> None:
-    answer_cache.cached_answer(path.parents[2], path.stem)
+    inference.cached_answer(path.parents[2], path.stem)
 
 
 READERS: dict[str, tuple[str, Callable[[Path], object], object]] = {
-    "4dsg.json": ("4dsg.json", graph_json.read, GOLDEN),
-    "the paper's": ("4dsg.json", graph_json.read, PAPER),
+    "4dsg.json": ("4dsg.json", graph_json.read_graph, GOLDEN),
+    "the paper's": ("4dsg.json", graph_json.read_graph, PAPER),
     "run.json": ("run.json", read_run_record, RECORD),
     "kitti": ("kitti.json", lambda path: kitti.boxes_of(kitti.read_kitti_tracks(path, SOURCE)), KITTI),
     "youtube-vis": ("vis.json", lambda path: youtube_vis.read_youtube_vis(path, SOURCE), YOUTUBE_VIS),
@@ -230,7 +230,7 @@ def test_id_maps(small):
     import numpy as np
 
     _, data = cv2.imencode(".png", np.eye(6, 8, dtype=np.uint8))
-    read = id_maps.read_davis
+    read = frame_images.read_davis
     survives(lambda path: read(path.parent, SOURCE), small.with_name("0.png"), damaged(data.tobytes(), 150))
 
 
@@ -284,7 +284,7 @@ def test_nothing_waits_for_a_fifo(tmp_path, name):
 
 def test_a_kept_answer(tmp_path):
     digest = "ab" * 32
-    path = tmp_path / answer_cache.FOLDER / digest[:2] / f"{digest}.json"
+    path = tmp_path / inference.FOLDER / digest[:2] / f"{digest}.json"
     path.parent.mkdir(parents=True)
     sound = {
         "text": "words",

@@ -16,9 +16,9 @@ from fast_snow.inputs import from_recording, open_input
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels.masks import decode
 from fast_snow.synthetic.files import DEPTH_SCALE, write_recording, write_video
-from fast_snow.synthetic.rays import MISSED, enter_ball, enter_box, leave_box
 from fast_snow.synthetic.render import as_recording, render
 from fast_snow.synthetic.scene import CRATE, LATECOMER, RETURNING_BALL, ROLLING_BALL, SceneConfig
+from fast_snow.synthetic.view import MISSED, enter_ball, enter_box, leave_box
 from fast_snow.types import PointPrompt
 from tests.scenes import rendered
 

@@ -1,1 +1,1 @@
-"""Systems that Fast-SNOW is compared with."""
+"""Baseline systems that Fast-SNOW is compared with."""

@@ -1,15 +1,20 @@
-"""Which objects of a frame are those of the frames before: SNOW's association over its sliding window."""
+"""SNOW's data association over its sliding window, its plausibility checks (hops), and the edges of a scene graph.
+
+The paper asks a language model and gives an example (a car roof of 50 m; Table 1: a pedestrian who moves 32 m in a
+second) but no limits, so all limits here are configuration and this project's choice.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int32
+from jaxtyping import Bool, Float32, Float64, Int32
 from scipy.optimize import linear_sum_assignment
 
-from fast_snow.baselines.geometry import distances, plausible_change
 from fast_snow.baselines.snow_config import SnowConfig
-from fast_snow.types import StepToken
+from fast_snow.types import ReadOnlyArrays, StepToken, Transform
+
+ObjectIds = Int32[np.ndarray, " m"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,19 +39,6 @@ class KnownObjects:
     next_id: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Associated:
-    """The objects of a frame with their ids.
-
-    Attributes:
-        object_id: of each token, each at most once.
-        known: the objects that the next frame may see again.
-    """
-
-    object_id: Int32[np.ndarray, " m"]
-    known: KnownObjects
-
-
 def associate_tokens(
     known: KnownObjects,
     tokens: Sequence[StepToken],
@@ -57,7 +49,7 @@ def associate_tokens(
     reach: float,
     metric: bool,
     settings: SnowConfig,
-) -> Associated:
+) -> tuple[ObjectIds, KnownObjects]:
     """Find the objects of a frame among those seen in the last frames.
 
     Pairs are those of the least total cost, where a pair costs `w · (1 - overlap) + (1 - w) · min(distance / reach, 1)`
@@ -74,7 +66,8 @@ def associate_tokens(
         settings: T, weights and limits.
 
     Returns:
-        An id for each token; new objects have new ids, in the order of the tokens.
+        An id for each token, each at most once, where new objects have new ids in the order of the tokens; and the
+        objects that the next frame may see again.
 
     Reference:
         SNOW, arXiv 2512.16461, section 3.3. The paper names the cues, semantic and 3D spatial ones, but no cost: the
@@ -87,18 +80,17 @@ def associate_tokens(
     elapsed_s = np.array([time_s - each.time_s for each in recent], np.float64)
     possible = plausible_change(before, tokens, elapsed_s, metric=metric, settings=settings)
     pairs = _pairs(np.where(possible, cost, np.inf), settings.max_cost)
-    return _named(recent, tokens, pairs, next_id=known.next_id, time_s=time_s)
+    return _with_ids(recent, tokens, pairs, next_id=known.next_id, time_s=time_s)
 
 
-def _named(
+def _with_ids(
     recent: Sequence[RecentObject],
     tokens: Sequence[StepToken],
     pairs: Sequence[tuple[int, int]],
     *,
     next_id: int,
     time_s: float,
-) -> Associated:
-    """Give matched tokens the ids of their objects and the others new ones."""
+) -> tuple[ObjectIds, KnownObjects]:
     object_id = np.full(len(tokens), -1, np.int32)
     for i, j in pairs:
         object_id[j] = recent[i].object_id
@@ -108,9 +100,7 @@ def _named(
     last = {each.object_id: each for each in recent}
     for number, token in zip(object_id.tolist(), tokens, strict=True):
         last[number] = RecentObject(object_id=number, time_s=time_s, token=token)
-    return Associated(
-        object_id=object_id, known=KnownObjects(seen=tuple(last[each] for each in sorted(last)), next_id=ahead)
-    )
+    return object_id, KnownObjects(seen=tuple(last[each] for each in sorted(last)), next_id=ahead)
 
 
 def tau_overlap(a: Sequence[StepToken], b: Sequence[StepToken], grid_size: int) -> Float64[np.ndarray, "a b"]:
@@ -136,3 +126,121 @@ def _pairs(cost: Float64[np.ndarray, "n m"], max_cost: float) -> list[tuple[int,
     """Match rows to columns at the least total cost, where each may stay alone for `max_cost`."""
     row, column = linear_sum_assignment(np.minimum(cost, max_cost))
     return [(int(i), int(j)) for i, j in zip(row, column, strict=True) if cost[i, j] < max_cost]
+
+
+def plausible_shape(tokens: Sequence[StepToken], *, metric: bool, settings: SnowConfig) -> Bool[np.ndarray, " m"]:
+    """Tell which objects of one frame are neither too long, where lengths are metric, nor too thin; all with `hops` 0.
+
+    Length against width is that of the longest extent against the middle one: seen from one side, a flat object has no
+    thickness, and nothing is wrong with it.
+
+    Reference:
+        SNOW, arXiv 2512.16461, section 3.2 (H_hop).
+    """
+    if settings.hops == 0:
+        return np.ones(len(tokens), np.bool_)
+    extent = np.sort(extents(tokens), axis=1)
+    thin = extent[:, 2] > settings.max_aspect * extent[:, 1]
+    long = (extent[:, 2] > settings.max_extent_m) & metric
+    return ~(thin | long)
+
+
+def plausible_change(
+    before: Sequence[StepToken],
+    after: Sequence[StepToken],
+    elapsed_s: Float64[np.ndarray, " k"],
+    *,
+    metric: bool,
+    settings: SnowConfig,
+) -> Bool[np.ndarray, "k m"]:
+    """Tell which objects could have become which: not faster and not by more growth than objects do; all with `hops` 0.
+
+    Args:
+        before: objects seen earlier.
+        after: objects of one frame.
+        elapsed_s: seconds since each of those before.
+        metric: whether lengths are in metres; the limit of speed applies only then.
+        settings: the limits.
+
+    Reference:
+        SNOW, arXiv 2512.16461, Table 1.
+    """
+    if settings.hops == 0:
+        return np.ones((len(before), len(after)), np.bool_)
+    size_before = np.linalg.norm(extents(before), axis=1)[:, None]
+    size_after = np.linalg.norm(extents(after), axis=1)[None, :]
+    grows = np.maximum(size_before, size_after) > settings.max_size_change * np.minimum(size_before, size_after)
+    farthest = settings.max_speed_m_s * np.maximum(elapsed_s, 0.0)[:, None]
+    rushes = (distances(before, after) > farthest) & metric
+    return ~(grows | rushes)
+
+
+def extents(tokens: Sequence[StepToken]) -> Float64[np.ndarray, "m 3"]:
+    """Return how long objects are along each world axis."""
+    low_high = [np.stack([each.low, each.high]) for each in tokens]
+    return np.diff(np.array(low_high, np.float64).reshape(-1, 2, 3), axis=1)[:, 0]
+
+
+def distances(a: Sequence[StepToken], b: Sequence[StepToken]) -> Float64[np.ndarray, "a b"]:
+    """Return how far the centroids of objects are from those of others."""
+    return np.linalg.norm(centroids(a)[:, None] - centroids(b)[None], axis=2)
+
+
+def centroids(tokens: Sequence[StepToken]) -> Float64[np.ndarray, "m 3"]:
+    """Return the centroids of objects in the world."""
+    return np.array([each.centroid for each in tokens], np.float64).reshape(-1, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Relations(ReadOnlyArrays):
+    """The edges `E_t` of one frame.
+
+    Attributes:
+        t: index in the clip.
+        source: object ids.
+        target: object ids.
+        distance: between the centroids.
+        direction: unit vectors from source to target as the camera sees it: x right, y down, z forward.
+    """
+
+    t: int
+    source: Int32[np.ndarray, " e"]
+    target: Int32[np.ndarray, " e"]
+    distance: Float32[np.ndarray, " e"]
+    direction: Float32[np.ndarray, "e 3"]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+
+def relate_objects(
+    tokens: Sequence[StepToken],
+    object_id: Int32[np.ndarray, " m"],
+    T_camera_world: Transform,
+    *,
+    t: int,
+    neighbours: int,
+) -> Relations:
+    """Relate each object of a frame to the `neighbours` that are nearest to it, or to all where there are fewer.
+
+    Returns:
+        Edges by source, the nearest target first.
+
+    Reference:
+        SNOW, arXiv 2512.16461, section 3.3: edges from geometric proximity and relative orientation.
+    """
+    apart = distances(tokens, tokens)
+    np.fill_diagonal(apart, np.inf)
+    nearest = np.argsort(apart, axis=1, kind="stable")[:, : max(min(neighbours, len(tokens) - 1), 0)]
+    source, target = np.repeat(np.arange(len(tokens)), nearest.shape[1]), nearest.ravel()
+    where = centroids(tokens)
+    length = apart[source, target]
+    step = (where[target] - where[source]) @ T_camera_world[:3, :3].T
+    direction = step / np.where(length > 0, length, 1.0)[:, None]
+    return Relations(
+        t=t,
+        source=object_id[source],
+        target=object_id[target],
+        distance=length.astype(np.float32),
+        direction=direction.astype(np.float32),
+    )

@@ -1,24 +1,106 @@
-"""The objects of one frame: clusters, prompts, masks, STEP tokens, and rounds over what no mask took.
+"""Object proposals of one frame: point clusters, prompts, masks and STEP tokens, with rounds over unassigned points.
 
 Reference: SNOW, arXiv 2512.16461, sections 3.1, 3.2 and Algorithm 1.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64, Int64
 
-from fast_snow.baselines.clusters import Cloud, back_project, cluster_points, draw_prompts
-from fast_snow.baselines.geometry import plausible_shape
+from fast_snow.baselines.association import plausible_shape
 from fast_snow.baselines.masks_from_points import MasksOfPoints
 from fast_snow.baselines.snow_config import SnowConfig
+from fast_snow.cameras import rays
 from fast_snow.config import Config, StepConfig
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.masks import decode
 from fast_snow.step import observe
-from fast_snow.types import Detections, Geometry, Masks, StepToken
+from fast_snow.types import Detections, Geometry, Masks, ReadOnlyArrays, StepToken
+
+NOISE: Final = -1
+"""Label of points that belong to no cluster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cloud(ReadOnlyArrays):
+    """Back-projected pixels of one frame.
+
+    Attributes:
+        uv: column and row of each point on the analysis grid.
+        xyz: where it is in the camera's frame, so that clusters do not depend on how the camera's pose is rounded.
+    """
+
+    uv: Int64[np.ndarray, "n 2"]
+    xyz: Float64[np.ndarray, "n 3"]
+
+    def __len__(self) -> int:
+        return len(self.uv)
+
+    def select(self, which: Bool[np.ndarray, " n"]) -> "Cloud":
+        """Return some of the points."""
+        return Cloud(uv=self.uv[which], xyz=self.xyz[which])
+
+
+def back_project(
+    depth: Float32[np.ndarray, "h w"],
+    confidence: Float32[np.ndarray, "h w"],
+    intrinsics: Float64[np.ndarray, "3 3"],
+    *,
+    stride: int,
+    conf_thresh: float,
+) -> Cloud:
+    """Back-project every `stride`-th pixel, either way, whose depth can be used.
+
+    Args:
+        depth: along the optical axis.
+        confidence: in [0, 1].
+        intrinsics: K of the grid of `depth`.
+        stride: in pixels; the first pixel taken is in the middle of the first square of so many.
+        conf_thresh: least confidence of a pixel that counts.
+
+    Returns:
+        The points in raster order.
+    """
+    v, u = (
+        each.ravel() for each in np.mgrid[stride // 2 : depth.shape[0] : stride, stride // 2 : depth.shape[1] : stride]
+    )
+    d = depth[v, u].astype(np.float64)
+    usable = np.isfinite(d) & (d > 0) & (confidence[v, u] >= conf_thresh)
+    u, v, d = u[usable], v[usable], d[usable]
+    uv = np.stack([u, v], axis=1)
+    return Cloud(uv=uv.astype(np.int64), xyz=d[:, None] * rays(uv.astype(np.float64), intrinsics))
+
+
+def cluster_points(
+    xyz: Float64[np.ndarray, "n 3"], *, min_cluster_size: int, min_samples: int
+) -> Int64[np.ndarray, " n"]:
+    """Find the dense parts of a point cloud in any unit; density is measured by `min_samples` neighbours.
+
+    Returns:
+        The cluster of each point, numbered from 0, or `NOISE`; the same for the same points.
+
+    Reference:
+        SNOW, arXiv 2512.16461, section 3.1. HDBSCAN: Campello, Moulavi, Sander, Density-Based Clustering Based on
+        Hierarchical Density Estimates, PAKDD 2013, as scikit-learn has it.
+    """
+    from sklearn.cluster import HDBSCAN
+
+    if len(xyz) < max(min_cluster_size, min_samples + 1):
+        return np.full(len(xyz), NOISE)
+    hdbscan = HDBSCAN(min_cluster_size=min_cluster_size, min_samples=min_samples, algorithm="kd_tree", copy=True)
+    return np.asarray(hdbscan.fit(xyz).labels_, dtype=np.int64)
+
+
+def draw_prompts(
+    uv: Int64[np.ndarray, "n 2"], label: Int64[np.ndarray, " n"], *, count: int, rng: np.random.Generator
+) -> Float32[np.ndarray, "k count 2"]:
+    """Draw `count` points of each cluster, all alike likely; smaller clusters give some more than once."""
+    members = [np.flatnonzero(label == each) for each in range(int(label.max(initial=NOISE)) + 1)]
+    drawn = [uv[rng.choice(each, count, replace=len(each) < count)] for each in members]
+    return np.array(drawn, np.float32).reshape(-1, count, 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,11 +109,6 @@ class ProposedObjects:
 
     masks: Masks
     tokens: tuple[StepToken, ...]
-
-    def and_also(self, more: "ProposedObjects") -> "ProposedObjects":
-        """Return these objects and some more."""
-        masks = Masks.concatenate([self.masks, more.masks], self.masks.shape)
-        return ProposedObjects(masks=masks, tokens=self.tokens + more.tokens)
 
 
 def objects_of_frame(
@@ -63,30 +140,23 @@ def objects_of_frame(
     )
     for number in range(settings.rounds + 1):
         rng = np.random.default_rng([config.runtime.seed, t, number])
-        prompts = _prompts(left, rng, settings)
+        label = cluster_points(left.xyz, min_cluster_size=settings.min_cluster_size, min_samples=settings.min_samples)
+        prompts = draw_prompts(left.uv, label, count=settings.points_per_cluster, rng=rng)
         if len(prompts) == 0:
             break
         fresh = drop_repeats(masks_of(prompts), objects.masks, iou_thresh=settings.repeat_iou_thresh)
-        objects = objects.and_also(_encoded(fresh, geometry, i, t=t, config=config, settings=settings))
-        left = left.select(~_inside(left, objects.masks))
+        more = _encoded(fresh, geometry, i, t=t, config=config, settings=settings)
+        masks = Masks.concatenate([objects.masks, more.masks], geometry.grid)
+        objects = ProposedObjects(masks=masks, tokens=objects.tokens + more.tokens)
+        taken = np.any(decode(objects.masks), axis=0)
+        left = left.select(~taken[left.uv[:, 1], left.uv[:, 0]])
     return objects
-
-
-def _prompts(points: Cloud, rng: np.random.Generator, settings: SnowConfig) -> Float32[np.ndarray, "k count 2"]:
-    label = cluster_points(points.xyz, min_cluster_size=settings.min_cluster_size, min_samples=settings.min_samples)
-    return draw_prompts(points.uv, label, count=settings.points_per_cluster, rng=rng)
 
 
 def drop_repeats(detections: Detections, before: Masks, *, iou_thresh: float) -> Detections:
     """Drop masks that are empty or repeat another: one object often has more than one cluster.
 
-    Args:
-        detections: masks with scores.
-        before: masks that stay in any case.
-        iou_thresh: two masks above this IoU are one.
-
-    Returns:
-        Of masks that repeat each other, the one of the best score; in the order of `detections`.
+    Of masks whose IoU is above the threshold the one of the best score stays, and those `before` in any case.
     """
     visible = np.asarray(area(detections.masks) > 0)
     repeated = np.any(pairwise_iou(detections.masks, before) > iou_thresh, axis=1)
@@ -109,24 +179,13 @@ def _encoded(
         replace(geometry[i], metric=False),  # the limit of length is SNOW's own
         t=t,
         depth_filter=config.depth_filter,
-        step=plain(config.step),
+        step=without_margin(config.step),
     )
     plausible = np.flatnonzero(plausible_shape(observed.tokens, metric=geometry.metric, settings=settings))
-    return ProposedObjects(
-        masks=detections.masks[observed.index[plausible]], tokens=_at(observed.tokens, plausible.tolist())
-    )
+    tokens = tuple(observed.tokens[k] for k in plausible.tolist())
+    return ProposedObjects(masks=detections.masks[observed.index[plausible]], tokens=tokens)
 
 
-def plain(step: StepConfig) -> StepConfig:
+def without_margin(step: StepConfig) -> StepConfig:
     """Return the settings by which all points in a mask count: the margin is Fast-SNOW's."""
     return replace(step, mask_margin=0)
-
-
-def _at(tokens: Sequence[StepToken], index: Sequence[int]) -> tuple[StepToken, ...]:
-    return tuple(tokens[i] for i in index)
-
-
-def _inside(points: Cloud, masks: Masks) -> Bool[np.ndarray, " n"]:
-    """Tell which points lie in any mask."""
-    taken = np.any(decode(masks), axis=0)
-    return taken[points.uv[:, 1], points.uv[:, 0]]

@@ -1,4 +1,4 @@
-"""SNOW as its paper describes it, over the geometry engine that Fast-SNOW has: the baseline it is compared with.
+"""SNOW, reimplemented from its paper over the geometry engine of Fast-SNOW: the baseline.
 
 Reference: SNOW: Spatio-Temporal Scene Understanding with World Knowledge for Open-World Embodied Reasoning, arXiv
 2512.16461. What the paper leaves open, and where this differs from it: docs/reference/snow-baseline.md.
@@ -13,9 +13,8 @@ from types import MappingProxyType
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.baselines.association import Associated, KnownObjects, associate_tokens
-from fast_snow.baselines.geometry import Relations, relate_objects
-from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose_masks, masks_of_caller
+from fast_snow.baselines.association import KnownObjects, ObjectIds, Relations, associate_tokens, relate_objects
+from fast_snow.baselines.masks_from_points import LookAt, OpenMasks, choose_masks
 from fast_snow.baselines.proposals import ProposedObjects, objects_of_frame
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.config import Config, WindowConfig
@@ -25,9 +24,8 @@ from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.protocols import OpenGeometry, Progress, silent
 from fast_snow.residency import resident
-from fast_snow.selection import EngineUse, Selection, select_engines
+from fast_snow.selection import EngineUse, select_engines
 from fast_snow.types import (
-    Frames,
     Geometry,
     Health,
     LabelledMasks,
@@ -67,20 +65,14 @@ class SnowRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _State:
-    """What has become of the clip so far.
+    """What has become of the clip so far: per frame its objects with their ids, its edges and its time.
 
-    Attributes:
-        world: camera path, keyframes and the last window's geometry, grown as Fast-SNOW grows them; without objects.
-        known: the objects that may be seen again.
-        frames: per frame, its objects and their ids.
-        relations: per frame, its edges.
-        seconds: wall time of the stages.
-        frame_s: of each frame.
+    The world, without objects, is grown as Fast-SNOW grows it: camera path, keyframes, the last window's geometry.
     """
 
     world: FoldState
     known: KnownObjects = field(default_factory=KnownObjects)
-    frames: tuple[tuple[ProposedObjects, Associated], ...] = ()
+    frames: tuple[tuple[ProposedObjects, ObjectIds], ...] = ()
     relations: tuple[Relations, ...] = ()
     seconds: StageSeconds = field(default_factory=StageSeconds)
     frame_s: tuple[float, ...] = ()
@@ -92,41 +84,50 @@ def snow(
     *,
     settings: SnowConfig = DEFAULT,
     masks: OpenMasks | None = None,
-    watch: Callable[[Frames, Geometry], None] | None = None,
+    watch: Callable[[OpenGeometry], OpenGeometry] = lambda engine: engine,
     progress: Progress = silent,
 ) -> SnowRun:
-    """Run SNOW over an input.
+    """Run SNOW over an opened input; the same engines and seed give the same result.
 
     Args:
-        source: the opened input.
+        source: the input.
         config: all settings that SNOW shares with Fast-SNOW; which geometry engine, windows, depth filter, tau, seed.
         settings: SNOW's own.
         masks: your own masks from points, in place of those that the settings name.
-        watch: told what the geometry engine says of each window, before it is carried into the graph's world.
+        watch: wraps the geometry engine, to note what it says of each window before that enters the graph's world.
         progress: told how many frames are done.
-
-    Returns:
-        What it made; the same each time for the same engines and seed.
 
     Raises:
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    selection = _geometry_of(source, config, progress)
-    open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, masks_of_caller(masks))
+    unused = replace(config.engines, segmenter="classical", tracker="classical")  # SNOW has geometry alone in common
+    selection = select_engines(source, replace(config, engines=unused), progress=progress)
+    open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, _of_caller(masks))
     threads.limit(config.runtime.threads)
     state, began = _State(world=start(config)), perf_counter()
     with ExitStack() as stack:
-        open_geometry = selection.engines.geometry
+        engines = replace(selection.engines, geometry=watch(selection.engines.geometry))
         if selection.resident:
-            open_geometry = stack.enter_context(resident(selection.engines)).geometry
+            engines = stack.enter_context(resident(engines))
             look = stack.enter_context(open_masks())
             open_masks = lambda: nullcontext(look)  # noqa: E731
+        stages = _Stages(
+            config=config,
+            settings=settings,
+            open_geometry=engines.geometry,
+            open_masks=open_masks,
+            progress=progress,
+            expected=source.expected_frames or 0,
+        )
         for window, decode_s in _timed(windows(source, config.window)):
-            stages = _Stages(config, settings, open_geometry, open_masks, watch, progress, source.expected_frames or 0)
             state = stages.advance(state, window, decode_s)
-    engines = (*(use for use in selection.used if use.slot == "geometry"), masks_use)
-    return _finished_run(state, engines, began)
+    used = (*(use for use in selection.used if use.slot == "geometry"), masks_use)
+    return _finished_run(state, used, began)
+
+
+def _of_caller(masks: OpenMasks) -> EngineUse:
+    return EngineUse(slot="masks", name=getattr(masks, "__qualname__", repr(masks)), meaning="brought by the caller")
 
 
 def _finished_run(state: _State, engines: tuple[EngineUse, ...], began: float) -> SnowRun:
@@ -134,8 +135,8 @@ def _finished_run(state: _State, engines: tuple[EngineUse, ...], began: float) -
     return SnowRun(
         graph=graph,
         labelled=tuple(
-            LabelledMasks(t=t, object_id=named.object_id, masks=objects.masks)
-            for t, (objects, named) in zip(graph.ego.t.tolist(), state.frames, strict=True)
+            LabelledMasks(t=t, object_id=object_id, masks=objects.masks)
+            for t, (objects, object_id) in zip(graph.ego.t.tolist(), state.frames, strict=True)
         ),
         relations=state.relations,
         engines=engines,
@@ -145,12 +146,6 @@ def _finished_run(state: _State, engines: tuple[EngineUse, ...], began: float) -
     )
 
 
-def _geometry_of(source: Input, config: Config, progress: Progress) -> Selection:
-    """Choose the geometry engine that Fast-SNOW would have; SNOW has no use for its other ones."""
-    engines = replace(config.engines, segmenter="classical", tracker="classical")
-    return select_engines(source, replace(config, engines=engines), progress=progress)
-
-
 def _timed(each_window: Iterator[Window]) -> Iterator[tuple[Window, float]]:
     began = perf_counter()
     for window in each_window:
@@ -158,7 +153,7 @@ def _timed(each_window: Iterator[Window]) -> Iterator[tuple[Window, float]]:
         began = perf_counter()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Stages:
     """The stages of SNOW over one window."""
 
@@ -166,7 +161,6 @@ class _Stages:
     settings: SnowConfig
     open_geometry: OpenGeometry
     open_masks: OpenMasks
-    watch: Callable[[Frames, Geometry], None] | None
     progress: Progress
     expected: int
 
@@ -175,8 +169,6 @@ class _Stages:
         began = perf_counter()
         with self.open_geometry() as estimate:
             geometry = estimate(window.frames)
-        if self.watch is not None:
-            self.watch(window.frames, geometry)
         estimated = perf_counter()
         world = _grown(state.world, window, geometry, self.config)
         assert world.tail is not None
@@ -197,7 +189,7 @@ class _Stages:
         masks_of = look(window.frames.image[i], geometry.grid)
         objects = objects_of_frame(masks_of, geometry, i, t=t, config=self.config, settings=self.settings)
         described = perf_counter()
-        named = associate_tokens(
+        object_id, known = associate_tokens(
             state.known,
             objects.tokens,
             t=t,
@@ -208,13 +200,13 @@ class _Stages:
             settings=self.settings,
         )
         edges = relate_objects(
-            objects.tokens, named.object_id, geometry.T_camera_world[i], t=t, neighbours=self.settings.neighbours
+            objects.tokens, object_id, geometry.T_camera_world[i], t=t, neighbours=self.settings.neighbours
         )
         done = perf_counter()
         return replace(
             state,
-            known=named.known,
-            frames=(*state.frames, (objects, named)),
+            known=known,
+            frames=(*state.frames, (objects, object_id)),
             relations=(*state.relations, edges),
             seconds=state.seconds + StageSeconds(segment=described - began, track=done - described),
             frame_s=(*state.frame_s, share + done - began),
@@ -255,11 +247,11 @@ def _grown(world: FoldState, window: Window, geometry: Geometry, config: Config)
     return fold(world, perception, config=replace(config, window=keep_all))
 
 
-def _tracks(frames: Sequence[tuple[ProposedObjects, Associated]]) -> dict[int, Track]:
+def _tracks(frames: Sequence[tuple[ProposedObjects, ObjectIds]]) -> dict[int, Track]:
     observations: dict[int, list[StepToken]] = {}
-    for objects, named in frames:
-        for object_id, token in zip(named.object_id.tolist(), objects.tokens, strict=True):
-            observations.setdefault(object_id, []).append(token)
+    for objects, object_id in frames:
+        for number, token in zip(object_id.tolist(), objects.tokens, strict=True):
+            observations.setdefault(number, []).append(token)
     return {
         object_id: Track(object_id=object_id, observations=tuple(seen), theta=(seen[0].t, seen[-1].t))
         for object_id, seen in sorted(observations.items())

@@ -1,4 +1,4 @@
-"""SNOW's parameters: those that its paper gives, and those that it leaves open, which are this project's choice."""
+"""Configuration of SNOW: the parameters of the paper, and those it leaves open, which are this project's choice."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal

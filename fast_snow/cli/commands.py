@@ -179,7 +179,7 @@ class View:
         html.require_writable(page)
         graph, record = load(self.out), output.read_record(self.out)
         images, origin = clip_images(self.out, graph, record, video=self.video and _expanded(self.video))
-        html.write_page(page, graph, output.read_masks(self.out), images, record, origin)
+        html.write_page(page, html.render_run_page(graph, output.read_masks(self.out), images, record, origin))
         print(page)
         if self.open:
             import webbrowser

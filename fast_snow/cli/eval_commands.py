@@ -13,9 +13,9 @@ from fast_snow.config import Config
 from fast_snow.errors import ConfigError, InputError
 
 if TYPE_CHECKING:
-    from fast_snow.evaluation.qa.planning import Plan
     from fast_snow.evaluation.qa.question_files import QuestionFiles
     from fast_snow.evaluation.qa.report import QaReport
+    from fast_snow.evaluation.qa.runner import Plan
 
 INCOMPLETE: Final = 1
 """Exit code where clips are not as the manifest says, or runs failed."""
@@ -86,7 +86,8 @@ class EvalRun:
         from fast_snow.evaluation.manifest import load_manifest
         from fast_snow.evaluation.report.html_page import write_report
         from fast_snow.evaluation.report.tables import tabulate_runs
-        from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, manifest_identity, select_cases
+        from fast_snow.evaluation.results import file_identity
+        from fast_snow.evaluation.runner import ABOUT, RUNS, evaluate_systems, select_cases
         from fast_snow.evaluation.systems import select_systems
 
         if self.repeat < 1:
@@ -104,7 +105,7 @@ class EvalRun:
                 systems,
                 self.config,
                 folder=self.out,
-                manifest=manifest_identity(self.manifest),
+                manifest=file_identity(self.manifest),
                 repeat=self.repeat,
                 progress=progress,
             )
@@ -185,9 +186,8 @@ class EvalQa:
         Raises:
             UserError: files, folders or options cannot be used.
         """
-        from fast_snow.evaluation.qa.planning import plan_questions
         from fast_snow.evaluation.qa.question_files import read_questions
-        from fast_snow.evaluation.qa.runner import score_recorded
+        from fast_snow.evaluation.qa.runner import plan_questions, score_recorded
 
         if not self.questions:
             raise ConfigError("QUESTIONS: got none, expected question files of one dataset, or a manifest")
@@ -198,19 +198,19 @@ class EvalQa:
         given = read_questions(self.questions, self.root)
         if self.answers:
             return self._finish(score_recorded(given, self.answers))
-        planned = plan_questions(given.questions.asked, self.runs, self.videos or given.videos, self.limit)
+        planned = plan_questions(given.asked, self.runs, self.videos or given.videos, self.limit)
         return self._estimate(planned) if self.dry_run else self._ask(given, planned)
 
     def _estimate(self, planned: "Plan") -> int:
         """Print what asking would cost."""
         from fast_snow.cli.shown_evaluation import print_costs
-        from fast_snow.evaluation.qa.planning import estimate_costs
+        from fast_snow.evaluation.qa.inference import estimate_costs
         from fast_snow.evaluation.qa.question import select_arms
-        from fast_snow.evaluation.qa.requests import requests
+        from fast_snow.evaluation.qa.requests import make_requests
 
         arms, vlm = select_arms(self.arms), self.config.vlm
         with_run = [each for each in planned.asked if each.scene in planned.runs]
-        print_costs(estimate_costs(requests(with_run, arms, planned.runs, vlm), arms, self.out), planned, vlm)
+        print_costs(estimate_costs(make_requests(with_run, arms, planned.runs, vlm), arms, self.out), planned, vlm)
         return 0
 
     def _ask(self, given: "QuestionFiles", planned: "Plan") -> int:

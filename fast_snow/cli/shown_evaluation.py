@@ -12,9 +12,10 @@ from fast_snow.cli.shown_answer import counting_method
 from fast_snow.cli.terminal import console, plain_table
 from fast_snow.config import VlmConfig
 from fast_snow.evaluation.metrics.metric_definitions import METRICS, NO_VALUE, MetricDefinition
-from fast_snow.evaluation.qa.bootstrap import ScoreEstimate
-from fast_snow.evaluation.qa.planning import Cost, Plan
+from fast_snow.evaluation.qa.grading import ScoreEstimate
+from fast_snow.evaluation.qa.inference import Cost
 from fast_snow.evaluation.qa.report import ColumnResult, QaReport
+from fast_snow.evaluation.qa.runner import Plan
 from fast_snow.evaluation.report.comparison import Comparison, Difference
 from fast_snow.evaluation.report.html_page import PARTIAL
 from fast_snow.evaluation.report.tables import Report, ReportRow, says_little

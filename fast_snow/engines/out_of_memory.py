@@ -4,14 +4,18 @@ Torch is asked only where it is loaded already: compiled networks run without it
 """
 
 import gc
+import re
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from fast_snow.errors import EngineError, FastSnowWarning
 
 Made = TypeVar("Made")
+
+_BY_LIBRARIES: Final = re.compile(r"CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_\w*ALLOC|CUDA error: out of memory")
+"""What a `RuntimeError` says where not torch's allocator but a library of CUDA, or the driver, found no memory."""
 
 
 def in_smaller_pieces(
@@ -20,8 +24,8 @@ def in_smaller_pieces(
     """Do a piece of work, with pieces half the size each time memory runs out.
 
     Args:
-        attempt: does the whole work in pieces of the given size; raises `MemoryError` or torch's `OutOfMemoryError`
-            where memory runs out.
+        attempt: does the whole work in pieces of the given size; where memory runs out, raises `MemoryError`, torch's
+            `OutOfMemoryError` or the `RuntimeError` of a library of CUDA.
         largest: size of the pieces at first.
         what: the pieces, for messages, like "DA3: frames per chunk".
         advice: what the user can change where the smallest pieces do not fit.
@@ -40,8 +44,10 @@ def in_smaller_pieces(
     while True:
         try:
             return attempt(size)
-        except _exhaustion():
-            pass  # leaves the handler first: the exception holds the frames that hold the memory
+        except (MemoryError, RuntimeError) as error:
+            if not _is_exhaustion(error):
+                raise
+        # Only now, after the handler: the exception holds the frames that hold the memory.
         _release()
         if size <= smallest:
             raise EngineError(f"{what}: {size} did not fit into {_free()}; {advice}")
@@ -53,9 +59,10 @@ def _torch() -> Any:  # noqa: ANN401 (a module that may not be there)
     return sys.modules.get("torch")
 
 
-def _exhaustion() -> tuple[type[Exception], ...]:
+def _is_exhaustion(error: Exception) -> bool:
     torch = _torch()
-    return (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
+    by_allocator = isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
+    return by_allocator or _BY_LIBRARIES.search(str(error)) is not None
 
 
 def _release() -> None:

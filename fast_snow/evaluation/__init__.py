@@ -1,1 +1,1 @@
-"""How good and how fast a system is: ground truth, metrics, runs over a manifest, comparisons."""
+"""Evaluation of accuracy and speed: ground truth, metrics, runs over a manifest, reports and comparisons."""

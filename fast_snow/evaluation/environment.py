@@ -1,4 +1,4 @@
-"""The environment that results were made in: configuration, versions, hardware, git commit, peak memory."""
+"""Provenance of results (configuration, versions, hardware, git commit) and peak memory."""
 
 import hashlib
 import json
@@ -26,6 +26,10 @@ from fast_snow.run_record import ENGINE_PACKAGES, PACKAGES
 METRIC_PACKAGES = ("evo", "motmetrics", "scikit-learn", "trackeval")
 MUST_AGREE = ("manifest", "config", "git_commit", "versions", "hardware")
 """Results can only stand side by side in one folder where these are the same."""
+_PROCESSOR: Final = Path("/proc/cpuinfo")
+_FORGET: Final = Path("/proc/self/clear_refs")
+_STATUS: Final = Path("/proc/self/status")
+_PEAK_RESIDENT: Final = "5"  # proc(5): "reset the peak resident set size"
 
 
 def provenance(
@@ -43,34 +47,31 @@ def provenance(
         manifest: its name and digest.
         config: all settings; those of SNOW, which it always has, are told with them.
         systems: their names.
-        repeat: how often each clip is run.
+        repeat: number of runs of each clip.
         warm_up_frames: of the run before the first that counts.
         fresh_peaks: whether peak memory is that of a run, not of the whole process.
     """
+    peak = (
+        "during a run, what it held before included"
+        if fresh_peaks
+        else "up to the end of a run: later runs cannot tell less than earlier ones"
+    )
     return {
         "manifest": dict(manifest),
         "systems": list(systems),
         "repeat": repeat,
         "seed": config.runtime.seed,
         "warm_up": f"each system ran {warm_up_frames} frames of its first clip beforehand, which do not count",
-        "peak_memory": _peak(fresh_peaks=fresh_peaks),
+        "peak_memory": f"the most resident memory of the process {peak}",
         "config": untrusted_json.loads(json.dumps(asdict(config) | {SnowConfig.section: asdict(SNOW)})),
-        "versions": versions(),
-        "hardware": hardware(),
-        "git_commit": git_commit(),
+        "versions": _versions(),
+        "hardware": _hardware(),
+        "git_commit": _git_commit(),
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def _peak(*, fresh_peaks: bool) -> str:
-    if fresh_peaks:
-        return "the most resident memory of the process during a run, what it held before included"
-    return (
-        "the most resident memory of the process up to the end of a run: later runs cannot tell less than earlier ones"
-    )
-
-
-def versions() -> dict[str, str]:
+def _versions() -> dict[str, str]:
     """Return the versions of Python and of every package that decides on numbers, where it is installed."""
     names = [*PACKAGES, *METRIC_PACKAGES, *(name for each in ENGINE_PACKAGES.values() for name in each)]
     installed = {"python": platform.python_version()}
@@ -80,32 +81,29 @@ def versions() -> dict[str, str]:
     return installed
 
 
-def hardware() -> dict[str, Any]:
-    """Describe the machine."""
+def _hardware() -> dict[str, Any]:
+    memory_gib = None
+    with suppress(OSError, ValueError, AttributeError):
+        memory_gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     return {
-        "processor": _processor(),
+        "processor": _field(_PROCESSOR, "model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "memory_gib": _memory_gib(),
+        "memory_gib": memory_gib,
         "system": platform.platform(),
         "gpus": [each.name for each in gpus()],
     }
 
 
-def _processor() -> str:
+def _field(file: Path, name: str) -> str:
+    """Return the first field of this name in a file of Linux's `/proc`; empty where there is none."""
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith(name):
                 return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return ""
 
 
-def _memory_gib() -> float | None:
-    with suppress(OSError, ValueError, AttributeError):
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
-    return None
-
-
-def git_commit() -> str | None:
+def _git_commit() -> str | None:
     """Return the commit that the package's source is of, marked where files differ from it; None outside a clone."""
     source = Path(fast_snow.__file__)
     if _git(source.parent, "ls-files", "--error-unmatch", source.name) is None:
@@ -126,23 +124,10 @@ def _digest(folder: Path) -> str:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            timeout=30,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-_FORGET: Final = Path("/proc/self/clear_refs")
-_STATUS: Final = Path("/proc/self/status")
-_PEAK_RESIDENT = "5"  # proc(5): "reset the peak resident set size"
+    with suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, timeout=30, check=True)
+        return done.stdout.decode("utf-8", "replace").strip()
+    return None
 
 
 def forget_peak() -> bool:
@@ -167,14 +152,13 @@ def peak_bytes() -> int:
     Returns:
         Bytes; 0 where the system does not tell (Windows).
     """
-    with suppress(OSError):
-        for line in _STATUS.read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    peak = _field(_STATUS, "VmHWM")
+    if peak:
+        return int(peak.split()[0]) * 1024
     with suppress(ImportError):
         resource = import_module("resource")
-        peak = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-        return peak if sys.platform == "darwin" else peak * 1024
+        largest = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+        return largest if sys.platform == "darwin" else largest * 1024
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Ground truth of a clip: where it is stored, and what is known, in the terms that the metrics compare."""
+"""Ground truth of a clip: its sources in a manifest, and its values as the metrics compare them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -43,9 +43,9 @@ class TruthSource:
 
     Attributes:
         kind: what it is about.
-        format: how it is written, one of `clip_truth.FORMATS` for its kind.
+        format: how it is written, one of `clip_truth.TRUTH_FORMATS` for its kind.
         path: relative to the data root.
-        sha256: of the file or folder, see `data_files.sha256_of`; None where it is not known.
+        sha256: of the file or folder, see `data_files.data_sha256`; None where it is not known.
         first_frame: which number of the annotation belongs to the input's first frame; None is the format's custom.
         frames: how many of the annotation's frames belong to the clip; None is all. Those outside are left out.
         classes: names or numbers of the classes that count; empty is all.
@@ -71,12 +71,10 @@ class TruthSource:
     first_time_s: Annotated[float, in_range(-1e12, 1e12)] = 0.0
     camera_offset_m: tuple[Offset, Offset, Offset] = (0.0, 0.0, 0.0)
 
-    def index(self, number: int, custom: int) -> int | None:
+    def index(self, number: int, custom: int = 0) -> int | None:
         """Return the index in the input of a frame's number in the annotation; None where the clip lacks that frame.
 
-        Args:
-            number: as the annotation counts.
-            custom: the number of the first frame in this format.
+        The first frame is number `custom` in this format, unless the source says otherwise.
         """
         index = number - (custom if self.first_frame is None else self.first_frame)
         return index if index >= 0 and (self.frames is None or index < self.frames) else None

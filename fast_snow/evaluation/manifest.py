@@ -1,4 +1,4 @@
-"""Manifests: lists of clips, of what is known of them, and of the licences they are under.
+"""Manifests: clips, their ground truth, checksums and licences.
 
 A manifest is JSON and is not trusted: its paths stay below the data root, which is named when it is used.
 """
@@ -29,7 +29,7 @@ _RATE_TOLERANCE: Final = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipInput:
-    """A video file or recording folder, relative to the data root; `sha256` as `data_files.sha256_of` has it."""
+    """A video file or recording folder, relative to the data root; `sha256` as `data_files.data_sha256` has it."""
 
     path: Line
     sha256: Sha256 | None = None
@@ -81,11 +81,7 @@ class Problem:
 
 
 def load_manifest(path: Path, root: Path) -> EvaluationManifest:
-    """Read a manifest; whether its files are there is for `check_manifest` to say.
-
-    Args:
-        path: of the JSON file.
-        root: the data root that its paths are relative to.
+    """Read a manifest, whose paths are relative to `root`; whether its files are there, `check_manifest` says.
 
     Raises:
         InputError: it is missing, no manifest, or contradicts itself, and one line names the place; or there is no
@@ -147,12 +143,7 @@ def _out_of_place(clip: Clip, at: str) -> Iterator[tuple[str, str]]:
 
 
 def open_clip(clip: Clip, root: Path, sampling: SamplingConfig) -> Input:
-    """Open a clip's images.
-
-    Args:
-        clip: of a manifest.
-        root: the data root.
-        sampling: which frames become the clip, and at what size.
+    """Open a clip's images, which lie below the data root.
 
     Raises:
         InputError: the clip has no images, or they are missing or damaged.
@@ -168,13 +159,7 @@ def read_clip_truth(clip: Clip, root: Path) -> Truth:
 
 
 def check_manifest(manifest: EvaluationManifest, root: Path, progress: Progress = silent) -> tuple[Problem, ...]:
-    """Return what of a manifest is missing or not as it says: files, checksums, formats, sizes and rates.
-
-    Args:
-        manifest: which clips.
-        root: the data root.
-        progress: told how many clips are done.
-    """
+    """Return what of a manifest is missing or not as it says: files, checksums, formats, sizes and rates."""
     problems: list[Problem] = []
     for i, clip in enumerate(manifest.clips):
         progress("clips", i, len(manifest.clips))

@@ -1,7 +1,10 @@
-"""What came of running a system over a clip once, and of all such runs; both live as JSON."""
+"""Results of single runs and of whole evaluations, and how they are stored."""
 
+import csv
+import hashlib
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
@@ -9,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from fast_snow import untrusted_json
 from fast_snow.atomic_files import store
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, OutputError
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.typed_json import build_dataclass
 from fast_snow.untrusted_files import shown
@@ -82,20 +85,13 @@ class Evaluation:
     schema_version: Literal[1] = 1
 
 
-def parse_result(values: object, path: Path) -> RunResult:
-    """Read a result back.
-
-    Args:
-        values: as `RunResult.as_json` returns them.
-        path: the file they come from, for the message.
+def read_result(kind: type[_T], path: Path) -> _T:
+    """Read a `RunResult` or an `Evaluation` back from its file.
 
     Raises:
-        InputError: they are not a result's.
+        InputError: the file is missing, or holds none.
     """
-    return _build(RunResult, values, path)
-
-
-def _build(kind: type[_T], values: object, path: Path) -> _T:
+    values = read_json(path)
     try:
         return build_dataclass(kind, values, shown(path), complete=True)
     except InputError as error:
@@ -114,16 +110,25 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
 
 
 def read_evaluation(path: Path) -> Evaluation:
-    """Read the results of an evaluation.
-
-    Args:
-        path: its folder, or its `evaluation.json`.
+    """Read the results of an evaluation, of which `path` is the folder or the `evaluation.json`.
 
     Raises:
         InputError: there are none, or they are damaged.
     """
     file = path / EVALUATION if path.is_dir() else path
-    return _build(Evaluation, read_json(file), file)
+    return read_result(Evaluation, file)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder with -o") from error
 
 
 def write_json(path: Path, values: object) -> None:
@@ -145,3 +150,17 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path}: no JSON object, {expected}")
     return values
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table as CSV; a field is empty where it is None."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(header)
+    table.writerows(["" if each is None else each for each in row] for row in rows)
+    return text.getvalue()
+
+
+def file_identity(path: Path) -> dict[str, str]:
+    """Return the name and digest of a file that results depend on."""
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

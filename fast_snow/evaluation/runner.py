@@ -1,4 +1,4 @@
-"""Runs systems over the clips of a manifest, one result after the other; finished runs are not repeated."""
+"""Runs systems over the clips of a manifest and stores each result; finished runs are not repeated."""
 
 import difflib
 import hashlib
@@ -15,21 +15,11 @@ import numpy as np
 from fast_snow.api import collected_warnings
 from fast_snow.config import Config, SamplingConfig
 from fast_snow.errors import ConfigError, FastSnowError, FastSnowWarning, OutputError
-from fast_snow.evaluation import environment
+from fast_snow.evaluation import environment, results
 from fast_snow.evaluation import manifest as manifests
-from fast_snow.evaluation.environment import forget_peak, peak_bytes, peak_gpu_bytes
 from fast_snow.evaluation.ground_truth import Truth
-from fast_snow.evaluation.manifest import EvaluationManifest
 from fast_snow.evaluation.metrics.scoring import score_run
-from fast_snow.evaluation.results import (
-    EVALUATION,
-    Evaluation,
-    RunResult,
-    parse_result,
-    read_json,
-    write_evaluation,
-    write_json,
-)
+from fast_snow.evaluation.results import Evaluation, RunResult
 from fast_snow.evaluation.systems import System, SystemRun
 from fast_snow.inputs import Input
 from fast_snow.output import graph_json
@@ -43,13 +33,7 @@ WARM_UP_FRAMES = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A clip that systems are run over.
-
-    Attributes:
-        name: of the clip.
-        open: opens its input.
-        truth: reads what is known of it.
-    """
+    """A clip that systems are run over: its name, what opens its input, and what reads its truth."""
 
     name: str
     open: Callable[[SamplingConfig], Input]
@@ -70,23 +54,14 @@ def evaluate_systems(
     repeat: int = 1,
     progress: Progress = silent,
 ) -> Evaluation:
-    """Run every system over every clip, as often as asked for, and score what comes out.
+    """Run every system over every clip, `repeat` times with the same seed, and score what comes out.
 
     Repeats follow each other from outside in: each round takes all clips, and each clip all systems, so that a slow
-    moment of the machine meets all alike. A run that fails is recorded and the others go on. Every result is written
-    as soon as it is there: an evaluation that is interrupted goes on where it was, and failed runs are tried again.
-
-    Args:
-        cases: the clips.
-        systems: by name.
-        config: all settings; every repeat has the same seed.
-        folder: where results go, and where those of an interrupted evaluation lie.
-        manifest: name and digest of the clips' list.
-        repeat: how often.
-        progress: told how many runs are done.
+    moment of the machine meets all alike. A run that fails is recorded and the others go on. Every result is written to
+    `folder` as soon as it is there: an interrupted evaluation resumes, and failed runs are tried again.
 
     Returns:
-        All results, and what they were made with.
+        All results, and what they were made with, `manifest` being the name and digest of the clips' list.
 
     Raises:
         OutputError: the folder cannot be written, or holds results that were made with something else.
@@ -97,12 +72,12 @@ def evaluate_systems(
         systems=tuple(systems),
         repeat=repeat,
         warm_up_frames=WARM_UP_FRAMES,
-        fresh_peaks=forget_peak(),
+        fresh_peaks=environment.forget_peak(),
     )
     _claim(folder, about)
     trials = [(k, case, system) for k in range(repeat) for case in cases for system in systems]
     evaluation = Evaluation(about=about, outcomes=tuple(_results(trials, systems, config, folder, progress)))
-    write_evaluation(evaluation, folder / EVALUATION)
+    results.write_evaluation(evaluation, folder / results.EVALUATION)
     return evaluation
 
 
@@ -111,13 +86,14 @@ def _results(
 ) -> Iterator[RunResult]:
     """Yield the result of each trial: that of an earlier evaluation, else that of a new run, which is stored."""
     warm: set[str] = set()
-    for index, trial in enumerate(trials):
+    for index, (k, case, system) in enumerate(trials):
         progress("runs", index, len(trials))
-        file = _file(folder, trial)
-        result = _finished(file)
-        if result is None:
-            result = _run(trial, systems, config, warm)
-            _store(file, result)
+        file = folder / RUNS / quote(case.name, safe="") / f"{quote(system, safe='')}-{k}.json"
+        result = results.read_result(RunResult, file) if file.is_file() else None
+        if result is None or result.error:
+            result = _run((k, case, system), systems, config, warm)
+            results.make_folder(file.parent)
+            results.write_json(file, result.as_json())
         yield result
     progress("runs", len(trials), len(trials))
 
@@ -126,39 +102,15 @@ def _claim(folder: Path, about: Mapping[str, Any]) -> None:
     """Take a folder for these results, which may only join others of the same making."""
     path = folder / ABOUT
     if path.is_file():
-        before = read_json(path)
+        before = results.read_json(path)
         differing = [name for name in environment.MUST_AGREE if before.get(name) != about[name]]
         if differing:
             raise OutputError(
                 f"{folder}: holds results of another {' and '.join(differing)}; choose another folder with -o or"
                 " replace them with --overwrite"
             )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error.strerror}); choose another folder with -o") from error
-    write_json(path, about)
-
-
-def _file(folder: Path, trial: Trial) -> Path:
-    k, case, system = trial
-    return folder / RUNS / quote(case.name, safe="") / f"{quote(system, safe='')}-{k}.json"
-
-
-def _finished(file: Path) -> RunResult | None:
-    """Return the result of an earlier run; None where there is none or it failed."""
-    if not file.is_file():
-        return None
-    result = parse_result(read_json(file), file)
-    return None if result.error else result
-
-
-def _store(file: Path, result: RunResult) -> None:
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{file.parent}: cannot be written ({error.strerror}); choose another with -o") from error
-    write_json(file, result.as_json())
+    results.make_folder(folder)
+    results.write_json(path, about)
 
 
 def _run(trial: Trial, systems: Mapping[str, System], config: Config, warm: set[str]) -> RunResult:
@@ -172,9 +124,9 @@ def _run(trial: Trial, systems: Mapping[str, System], config: Config, warm: set[
                 warm.add(name)
                 _warm_up(system, case, config)
             source = case.open(config.sampling)
-            forget_peak()
+            environment.forget_peak()
             run = system(source, config)
-            peak, peak_gpu = peak_bytes(), peak_gpu_bytes()
+            peak, peak_gpu = environment.peak_bytes(), environment.peak_gpu_bytes()
     except Exception as error:  # noqa: BLE001 (one clip must not lose the others)
         return replace(blank, error=_one_line(error))
     measured = replace(_measured(blank, run), peak_bytes=peak, peak_gpu_bytes=peak_gpu)
@@ -218,13 +170,8 @@ def _one_line(error: Exception) -> str:
     return text if isinstance(error, FastSnowError) else f"{type(error).__name__}: {text}"
 
 
-def select_cases(manifest: EvaluationManifest, root: Path, names: Sequence[str] = ()) -> tuple[Case, ...]:
-    """Return the clips that have frames, in the manifest's order.
-
-    Args:
-        manifest: the list of clips.
-        root: the data root that its paths are relative to.
-        names: only these; all where none is given.
+def select_cases(manifest: manifests.EvaluationManifest, root: Path, names: Sequence[str] = ()) -> tuple[Case, ...]:
+    """Return the clips that have frames, in the manifest's order; those of `names` alone where some are given.
 
     Raises:
         ConfigError: there is no clip of that name, or none that has frames.
@@ -247,8 +194,3 @@ def select_cases(manifest: EvaluationManifest, root: Path, names: Sequence[str] 
     if not cases:
         raise ConfigError("none of these clips has frames to run a system over; name others with --clips")
     return cases
-
-
-def manifest_identity(path: Path) -> dict[str, str]:
-    """Return the name and digest of a manifest's file: results of different manifests are never compared."""
-    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}

@@ -1,4 +1,4 @@
-"""The systems that are evaluated: Fast-SNOW, and SNOW as its paper describes it, timed from frame to graph."""
+"""The systems under evaluation, Fast-SNOW and SNOW, timed from the first frame to the finished graph."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from fast_snow.api import steps
 from fast_snow.config import Config
 from fast_snow.errors import ConfigError
-from fast_snow.evaluation.metrics.depth_samples import DepthSamples, DepthWatch
+from fast_snow.evaluation.metrics.depth import DepthSamples, DepthWatch
 from fast_snow.inputs import Input, SampledFrame
 from fast_snow.pipeline import Step
 from fast_snow.protocols import Progress, silent
@@ -54,13 +54,7 @@ System = Callable[[Input, Config], SystemRun]
 def run_fast_snow(source: Input, config: Config, *, progress: Progress = silent) -> SystemRun:
     """Run Fast-SNOW over an input.
 
-    Args:
-        source: the opened input.
-        config: all settings.
-        progress: told how far the work is.
-
-    Returns:
-        What it made. A window's frames are done together: each has an equal share of the time since the window before.
+    A window's frames are done together: each has an equal share of the time since the window before.
 
     Raises:
         UserError: the input or the configuration cannot be used.
@@ -118,21 +112,17 @@ class _Clock:
 
 
 def run_snow(source: Input, config: Config) -> SystemRun:
-    """Run SNOW over an input.
-
-    Args:
-        source: the opened input.
-        config: all settings; SNOW has the same geometry engine as Fast-SNOW.
+    """Run SNOW over an input, with the geometry engine that Fast-SNOW has.
 
     Raises:
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    from fast_snow.baselines.proposals import plain
-    from fast_snow.baselines.snow import snow as baseline
+    from fast_snow.baselines.proposals import without_margin
+    from fast_snow.baselines.snow import snow
 
     watch = DepthWatch(config.depth_filter.conf_thresh)
-    run = baseline(source, config, watch=watch)
+    run = snow(source, config, watch=watch.over)
     return SystemRun(
         graph=run.graph,
         labelled=run.labelled,
@@ -141,7 +131,7 @@ def run_snow(source: Input, config: Config) -> SystemRun:
         wall_s=run.wall_s,
         frame_s=run.frame_s,
         depth=watch.samples,
-        config=replace(config, step=plain(config.step)),
+        config=replace(config, step=without_margin(config.step)),
     )
 
 

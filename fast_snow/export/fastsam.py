@@ -1,12 +1,10 @@
 """FastSAM for export: one ONNX file for every batch, height and width that its stride divides."""
 
-import copy
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -18,6 +16,7 @@ from fast_snow.engines.compiled.manifest import Tolerance
 from fast_snow.engines.compiled.network import Arrays
 from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES
 from fast_snow.engines.fastsam.preprocessing import IMAGES, STRIDE
+from fast_snow.engines.fastsam.torch_network import OUTPUTS, FastSamNetwork, FastSamOutputs, in_half
 from fast_snow.engines.fastsam.weights import load
 from fast_snow.errors import ConfigError
 from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile
@@ -25,11 +24,9 @@ from fast_snow.types import GridShape
 from fast_snow.weights.record import sha256_of
 
 _OPSET = 17
-_OUTPUTS = (BOXES, SCORES, COEFFICIENTS, PROTOTYPES)
 _SAMPLE_SEED = 0
 _SAMPLE_COLOUR = 0.2
 _TRACED = (2, 3, 64, 96)  # small, and no two sizes alike
-_SCORE_CHANNEL = 4
 
 _TOLERANCE: Mapping[str, Mapping[str, Tolerance]] = {
     "fp32": {
@@ -73,9 +70,8 @@ def prepare(weights: Path, *, precision: str, config: FastSamConfig, frame: Grid
         raise ConfigError(f"precision: got {precision!r}, expected {' or '.join(_TOLERANCE)}")
     if any(side < STRIDE or side % STRIDE for side in frame):
         raise ConfigError(f"frame: got {frame[0]} x {frame[1]}, expected multiples of {STRIDE} pixels")
-    loaded = load(weights)
-    exact = _Outputs(_exportable(loaded.network)).eval()
-    written = exact if precision == "fp32" else _Half(copy.deepcopy(exact)).eval()
+    exact = FastSamOutputs(load(weights).network)
+    written = exact if precision == "fp32" else in_half(exact)
     largest = (config.batch_size, 3, *frame)
     spec = ExportSpec(
         model="fastsam",
@@ -88,36 +84,9 @@ def prepare(weights: Path, *, precision: str, config: FastSamConfig, frame: Grid
         weights_sha256=sha256_of(weights),
         packages={name: version(name) for name in ("torch", "ultralytics", "onnx")},
     )
-    return Exportable(spec=spec, write=_Writer(written), reference=_Reference(exact), sample=_Sample(frame))
-
-
-class _Outputs(torch.nn.Module):
-    """Answers with one tensor per meaning, so that each has a tolerance in its own unit."""
-
-    def __init__(self, network: torch.nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        predictions, prototypes = self.network(images)
-        coefficients = predictions[:, _SCORE_CHANNEL + 1 :]
-        return predictions[:, :_SCORE_CHANNEL], predictions[:, _SCORE_CHANNEL], coefficients, prototypes
-
-
-class _Half(torch.nn.Module):
-    """Convolves in fp16 and decodes in fp32: fp16 names pixels beyond 512 only to the half."""
-
-    def __init__(self, outputs: _Outputs) -> None:
-        super().__init__()
-        self.outputs = outputs.half()
-        head = _head(outputs.network)
-        head.dfl.float()
-        for branch in (*head.cv2, *head.cv3, *head.cv4, head.proto):
-            branch.register_forward_hook(_as_float)
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        outputs: tuple[torch.Tensor, ...] = self.outputs(images.half())
-        return outputs
+    return Exportable(
+        spec=spec, write=_Writer(written), reference=FastSamNetwork(exact, torch.device("cpu")), sample=_Sample(frame)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +107,7 @@ class _Writer:
                 opset_version=_OPSET,
                 dynamo=False,
                 input_names=[IMAGES],
-                output_names=list(_OUTPUTS),
+                output_names=list(OUTPUTS),
                 dynamic_axes={
                     IMAGES: {0: "batch", 2: "height", 3: "width"},
                     BOXES: {0: "batch", 2: "anchors"},
@@ -147,16 +116,6 @@ class _Writer:
                     PROTOTYPES: {0: "batch", 2: "prototype_height", 3: "prototype_width"},
                 },
             )
-
-
-@dataclass(frozen=True, slots=True)
-class _Reference:
-    network: torch.nn.Module
-
-    def __call__(self, inputs: Arrays) -> Arrays:
-        with torch.inference_mode():
-            outputs = self.network(torch.from_numpy(inputs[IMAGES]))
-        return {name: output.numpy() for name, output in zip(_OUTPUTS, outputs, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,20 +135,3 @@ class _Sample:
         coarse = generator.random(shape, np.float32)
         fine = [cv2.resize(each, (width, height), interpolation=cv2.INTER_LINEAR) for each in coarse]
         return np.stack(fine).reshape(shape[0], height, width, shape[3])
-
-
-def _exportable(network: torch.nn.Module) -> torch.nn.Module:
-    """Fold normalisation into the convolutions, and let the head make its anchors from the size of its input."""
-    fused: torch.nn.Module = network.fuse(verbose=False)  # type: ignore[operator]
-    head = _head(fused)
-    head.export = True
-    head.dynamic = True
-    return fused
-
-
-def _head(network: torch.nn.Module) -> Any:  # noqa: ANN401 (a class of ultralytics, which has no types)
-    return network.model[-1]  # type: ignore[index]
-
-
-def _as_float(_: torch.nn.Module, __: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
-    return output.float()

@@ -3,9 +3,8 @@
 A run owns the files that its record names, and nothing else in the folder is ever changed.
 """
 
-from fast_snow.output.layout import GRAPH, MASKS, RECORD
-from fast_snow.output.ownership import digest
-from fast_snow.output.reading import read_masks, read_record
+from fast_snow.output.mask_files import read_masks
+from fast_snow.output.record import GRAPH, MASKS, RECORD, digest, read_record
 from fast_snow.output.run_folder import RunWriter, create
 from fast_snow.output.source_of_run import SourceOfRun, is_unchanged, source_of_run
 

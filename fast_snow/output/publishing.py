@@ -24,8 +24,7 @@ from fast_snow import untrusted_json
 from fast_snow.atomic_files import flush_folder, store
 from fast_snow.errors import FastSnowWarning, InputError, OutputError
 from fast_snow.limits import RUN_RECORD_FILE
-from fast_snow.output.layout import GRAPH, RECORD, exists, inside
-from fast_snow.output.ownership import digest
+from fast_snow.output.record import GRAPH, RECORD, digest, exists, inside
 from fast_snow.output.workspace import Workspace
 from fast_snow.untrusted_files import shown
 

@@ -15,11 +15,11 @@ import numpy as np
 from fast_snow.errors import OutputError
 from fast_snow.keyframes import KeyframeImage
 from fast_snow.output import graph_json, source_of_run
-from fast_snow.output.layout import GRAPH, KEYFRAMES, MASKS, RECORD, inside
-from fast_snow.output.ownership import owned_files, sealed
+from fast_snow.output.mask_files import mask_arrays
 from fast_snow.output.publishing import Journal, publish, recover
+from fast_snow.output.record import GRAPH, KEYFRAMES, MASKS, RECORD, inside, owned_files, sealed
 from fast_snow.output.workspace import locked
-from fast_snow.types import LabelledMasks, Masks, SceneGraph
+from fast_snow.types import LabelledMasks, SceneGraph
 from fast_snow.untrusted_files import shown
 
 FRAMES_PER_FILE = 120
@@ -46,7 +46,7 @@ class RunWriter:
             self._write(each.path, each.jpeg)
         for first in range(0, max(1, len(labelled)), FRAMES_PER_FILE):
             arrays = io.BytesIO()
-            np.savez_compressed(arrays, **_mask_arrays(labelled[first : first + FRAMES_PER_FILE]))
+            np.savez_compressed(arrays, **mask_arrays(labelled[first : first + FRAMES_PER_FILE]))
             number = sum(name.startswith(f"{MASKS}/") for name in self.files)
             self._write(f"{MASKS}/{number:06d}.npz", arrays.getvalue())
 
@@ -56,7 +56,7 @@ class RunWriter:
         self._write(RECORD, sealed({**record, "files": dict(self.files)}))
 
     def _write(self, name: str, data: bytes) -> None:
-        with _told(self.out):
+        with _one_line_errors(self.out):
             path = inside(self.staging, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
@@ -85,12 +85,12 @@ def create(folder: Path, *, overwrite: bool = False, source: Path | None = None)
     Raises:
         OutputError: the folder cannot be written, is full, is in use, or holds what may not be replaced.
     """
-    with _told(folder):
+    with _one_line_errors(folder):
         out = _resolved(folder)
         if source is not None:
             source_of_run.require_apart(out, source)
     with ExitStack() as stack:
-        with _told(out):
+        with _one_line_errors(out):
             workspace = stack.enter_context(locked(out))
             recover(workspace)
             old = owned_files(out, overwrite=overwrite)
@@ -98,7 +98,7 @@ def create(folder: Path, *, overwrite: bool = False, source: Path | None = None)
         writer = RunWriter(out, workspace.new)
         yield writer
         if GRAPH in writer.files:
-            with _told(out):
+            with _one_line_errors(out):
                 new = {name: str(entry["sha256"]) for name, entry in writer.files.items()}
                 publish(workspace, Journal(new=new, old=old))
 
@@ -123,7 +123,7 @@ def _prepare(new: Path) -> None:
 
 
 @contextmanager
-def _told(out: Path) -> Iterator[None]:
+def _one_line_errors(out: Path) -> Iterator[None]:
     """Turn what the system refuses into one line."""
     try:
         yield
@@ -133,19 +133,3 @@ def _told(out: Path) -> Iterator[None]:
         raise OutputError(
             f"{shown(out)}: cannot be written ({error.strerror}); choose another folder with -o"
         ) from error
-
-
-def _mask_arrays(labelled: Sequence[LabelledMasks]) -> dict[str, Any]:
-    """Return the masks of some frames as arrays: `t` and `object_id` per mask, and the runs of all masks."""
-    shape = labelled[0].masks.shape if labelled else (0, 0)
-    masks = Masks.concatenate([each.masks for each in labelled], shape)
-    counts = [len(each.object_id) for each in labelled]
-    return {
-        "frame_t": np.array([each.t for each in labelled], dtype=np.int32),
-        "t": np.repeat(np.array([each.t for each in labelled], dtype=np.int32), counts),
-        "object_id": np.concatenate([np.zeros(0, np.int32), *(each.object_id for each in labelled)]),
-        "start": masks.start,
-        "stop": masks.stop,
-        "offset": masks.offset,
-        "shape": np.array(shape, dtype=np.int32),
-    }

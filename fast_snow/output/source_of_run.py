@@ -75,8 +75,8 @@ def require_apart(out: Path, source: Path) -> None:
     Raises:
         OutputError: they are not apart.
     """
-    whole, parts = source.resolve(), [each.resolve() for each in _parts(source)]
-    for path in (whole, *parts):
+    recording, parts = source.resolve(), [each.resolve() for each in _parts(source)]
+    for path in (recording, *parts):
         if any(_same(out, each) for each in (path, *path.parents)):
             raise OutputError(f"{shown(out)}: is the input or holds it ({shown(path)}); choose another folder with -o")
     for path in parts:
@@ -116,8 +116,8 @@ def _state(path: Path) -> tuple[tuple[bytes, int, int], ...]:
         files = [*tables, *(each for folder in folders for each in _images(folder) if each.is_file())]
     else:
         return ()
-    found = ((os.fsencode(each.relative_to(path)), each.stat()) for each in files)
-    return tuple(sorted((name, status.st_size, status.st_mtime_ns) for name, status in found))
+    entries = ((os.fsencode(each.relative_to(path)), each.stat()) for each in files)
+    return tuple(sorted((name, status.st_size, status.st_mtime_ns) for name, status in entries))
 
 
 def _digest(path: Path, state: tuple[tuple[bytes, int, int], ...]) -> str:

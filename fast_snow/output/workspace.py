@@ -9,12 +9,11 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from fast_snow.errors import OutputError
-from fast_snow.output.layout import HIDDEN, exists
+from fast_snow.output.record import HIDDEN, exists
 from fast_snow.untrusted_files import shown
 
 _LOCK: Final = "lock"
@@ -35,40 +34,22 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-@dataclass(frozen=True, slots=True)
 class Workspace:
     """The parts of the hidden folder.
 
     Attributes:
         out: the run folder.
+        folder: the hidden folder itself.
+        new: where the new run grows.
+        placing: what `new` is called once the old run is out of the way.
+        old: where the old run waits until the new one is in place.
+        journal: what is being published; exists only meanwhile.
     """
 
-    out: Path
-
-    @property
-    def folder(self) -> Path:
-        """The hidden folder itself."""
-        return self.out / HIDDEN
-
-    @property
-    def new(self) -> Path:
-        """Where the new run grows."""
-        return self.folder / "new"
-
-    @property
-    def placing(self) -> Path:
-        """What `new` is called once the old run is out of the way."""
-        return self.folder / "placing"
-
-    @property
-    def old(self) -> Path:
-        """Where the old run waits until the new one is in place."""
-        return self.folder / "old"
-
-    @property
-    def journal(self) -> Path:
-        """What is being published; exists only meanwhile."""
-        return self.folder / _JOURNAL
+    def __init__(self, out: Path) -> None:
+        self.out, self.folder = out, out / HIDDEN
+        self.new, self.placing, self.old = (self.folder / name for name in _FOLDERS)
+        self.journal = self.folder / _JOURNAL
 
     def clear(self) -> None:
         """Remove what a run left that is not being published."""

@@ -1,6 +1,6 @@
 """The tool loop: tool calls of the model are executed and answered until it gives its final answer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
@@ -15,6 +15,7 @@ from fast_snow.reasoning.conversation import (
     Turn,
     Usage,
     UserTurn,
+    UseTool,
     VisionLanguageModel,
 )
 
@@ -25,9 +26,6 @@ ANSWER_NOW: Final = (
     "All rounds of tool calls are used up and no tools are offered any more. Answer the question now from what you"
     " know, and say so where it is not enough."
 )
-
-UseTool = Callable[[ToolCall], ToolOutcome]
-"""Answers a call. It depends on the call's name and arguments alone; what is wrong with them is a failed outcome."""
 
 
 class Ending(Enum):
@@ -138,7 +136,7 @@ def _outcomes(
     """Answer the calls of one turn in their order; `memory` grows by those that are new."""
     why = f"{len(calls)} calls at once, at most {MOST_CALLS} are answered; call again"
     answered = (_outcome(call, use, memory) for call in calls[:MOST_CALLS])
-    return (*answered, *(failed(call, why) for call in calls[MOST_CALLS:]))
+    return (*answered, *(ToolOutcome.failure(call, why) for call in calls[MOST_CALLS:]))
 
 
 def _outcome(call: ToolCall, use: UseTool, memory: dict[tuple[str, str], ToolOutcome]) -> ToolOutcome:
@@ -146,8 +144,3 @@ def _outcome(call: ToolCall, use: UseTool, memory: dict[tuple[str, str], ToolOut
     if key not in memory:
         memory[key] = use(call)
     return replace(memory[key], call_id=call.call_id)
-
-
-def failed(call: ToolCall, why: str) -> ToolOutcome:
-    """Return the outcome of a call that could not be answered."""
-    return ToolOutcome(call_id=call.call_id, name=call.name, content=why, failed=True)

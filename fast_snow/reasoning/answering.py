@@ -12,7 +12,6 @@ from fast_snow.reasoning.conversation import ImagePart, Usage, VisionLanguageMod
 from fast_snow.reasoning.prompt.compose import VlmPrompt, compose_prompt
 from fast_snow.reasoning.prompt.keyframe_images import keyframe_images, result_keyframe_images
 from fast_snow.reasoning.providers import open_model
-from fast_snow.reasoning.tool_use import tools_over
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
 
@@ -110,7 +109,7 @@ def answer_question(
         prompt.instructions,
         prompt.turn,
         declarations=catalogue.declarations() if tools else (),
-        use=tools_over(graph),
+        use=catalogue.tools_over(graph),
         max_rounds=max_rounds,
     )
     return Answer(
@@ -118,7 +117,7 @@ def answer_question(
         ending=conversation.ending,
         usage=conversation.usage,
         calls=conversation.used,
-        evidence=_evidence(conversation.used),
+        evidence=tuple(sorted({t for each in conversation.used for t in each.outcome.result.get("evidence", ())})),
         left_out=prompt.left_out,
         unread=_unread(prompt, conversation.usage),
     )
@@ -133,7 +132,3 @@ def _unread(prompt: VlmPrompt, usage: Usage) -> str:
         f"the server counted {read} tokens where the text alone has about {prompt.text_tokens}: it may have truncated"
         " the prompt; raise its context length, or lower vlm.prompt_budget to match"
     )
-
-
-def _evidence(calls: tuple[UsedTool, ...]) -> tuple[int, ...]:
-    return tuple(sorted({t for call in calls for t in call.outcome.result.get("evidence", ())}))

@@ -1,8 +1,10 @@
 """Messages exchanged with a vision-language model, independent of the provider."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
+
+from fast_snow.types.perception import Summed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,15 @@ class ToolOutcome:
     failed: bool = False
     result: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
+    @classmethod
+    def failure(cls, call: ToolCall, why: str) -> "ToolOutcome":
+        """Return the outcome of a call that could not be answered."""
+        return cls(call_id=call.call_id, name=call.name, content=why, failed=True)
+
+
+UseTool = Callable[[ToolCall], ToolOutcome]
+"""Answers a call. It depends on the call's name and arguments alone; what is wrong with them is a failed outcome."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolTurn:
@@ -109,7 +120,7 @@ class ToolDeclaration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(Summed):
     """Token usage, as counted by the provider.
 
     Attributes:
@@ -127,16 +138,6 @@ class Usage:
     cached_tokens: int = 0
     output_tokens: int = 0
     thought_tokens: int = 0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(
-            requests=self.requests + other.requests,
-            retries=self.retries + other.retries,
-            input_tokens=self.input_tokens + other.input_tokens,
-            cached_tokens=self.cached_tokens + other.cached_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            thought_tokens=self.thought_tokens + other.thought_tokens,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

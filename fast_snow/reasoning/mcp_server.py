@@ -19,10 +19,8 @@ from mcp.shared.exceptions import MCPError
 
 from fast_snow.errors import InputError
 from fast_snow.output.graph_json.writing import coordinate_system
-from fast_snow.reasoning.agent import UseTool
-from fast_snow.reasoning.conversation import ImagePart, ToolCall, ToolDeclaration
+from fast_snow.reasoning.conversation import ImagePart, ToolCall, ToolDeclaration, UseTool
 from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
-from fast_snow.reasoning.tool_use import tools_over
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
 
@@ -83,7 +81,7 @@ def server(graph: SceneGraph, folder: Path) -> "Server[Any]":
         graph: of the run.
         folder: of the run, where the keyframes are.
     """
-    offer = _Offer(graph=graph, folder=folder, use=tools_over(graph))
+    offer = _Offer(graph=graph, folder=folder, use=catalogue.tools_over(graph))
     return Server(
         "fast-snow",
         version=version("fast-snow"),

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from fast_snow.config import Config
 from fast_snow.engines import recorded
+from fast_snow.engines.compiled.network import OpenNetwork
 from fast_snow.engines.fastsam.preprocessing import network_size
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenSegmenter, Progress
 from fast_snow.selection.candidates import Candidate
 from fast_snow.selection.requirements import Target, artefact, installed, masks_given, no_gpu, runtime, weights_present
 from fast_snow.types import GridShape
+from fast_snow.weights import on_disk
 
 _FOUND = "class-agnostic masks from FastSAM"
 
@@ -59,42 +61,33 @@ def _recorded(recording: Recording | None) -> OpenSegmenter:
     return partial(recorded.open_segmenter, recording)
 
 
+def _around(open_network: OpenNetwork, config: Config, progress: Progress) -> OpenSegmenter:
+    from fast_snow.engines.fastsam.segmenter import open_segmenter
+
+    return partial(
+        open_segmenter, config.fastsam, open_network=open_network, threads=config.runtime.threads, progress=progress
+    )
+
+
 def _compiled(target: Target, config: Config, frame: GridShape, progress: Progress) -> Candidate[OpenSegmenter]:
     size = network_size(*frame, config.fastsam.imgsz)
     variant = Path(config.fastsam.model_path).stem
     compiled = artefact(config, model="fastsam", variant=variant, frame=size, target=target)
-
-    def opener() -> OpenSegmenter:
-        from fast_snow.engines.fastsam.compiled import open_segmenter
-
-        return partial(
-            open_segmenter,
-            config.fastsam,
-            open_network=compiled.open,
-            threads=config.runtime.threads,
-            progress=progress,
-        )
-
     return Candidate(
         name=f"fastsam-{target}",
         family="fastsam",
         meaning=f"{_FOUND}, on {compiled.backend}",
-        opener=opener,
+        opener=lambda: _around(compiled.open, config, progress),
         missing=compiled.missing,
         caveats=no_gpu(config) + compiled.caveats,
     )
 
 
 def _in_torch(config: Config, progress: Progress) -> OpenSegmenter:
-    from fast_snow.engines.fastsam.torch_segmenter import open_segmenter
+    from fast_snow.engines.fastsam.torch_network import open_network
 
-    return partial(
-        open_segmenter,
-        config.fastsam,
-        device=config.runtime.device,
-        threads=config.runtime.threads,
-        progress=progress,
-    )
+    weights, chosen = on_disk(config.fastsam.model_path), config.runtime
+    return _around(partial(open_network, weights, device=chosen.device, threads=chosen.threads), config, progress)
 
 
 def _classical(config: Config, progress: Progress) -> OpenSegmenter:

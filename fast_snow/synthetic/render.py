@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from fast_snow.cameras import Intrinsics, pinhole, unproject
 from fast_snow.inputs.recording import Recording, recording_from_arrays
-from fast_snow.synthetic.motion import camera_poses, object_poses, phases
 from fast_snow.synthetic.room import furnish, shadows
-from fast_snow.synthetic.scene import SceneConfig, Shape
+from fast_snow.synthetic.scene import SceneConfig, Shape, arc_poses, object_poses, phases
 from fast_snow.synthetic.textures import displayed, surface
-from fast_snow.synthetic.view import PARTS, PlacedObject, Seen, View, look
+from fast_snow.synthetic.view import PARTS, PlacedObject, RayHits, SceneView, look
 from fast_snow.types import GridShape, ImageStack, ReadOnlyArrays
 
 _FOCAL_PER_WIDTH = 0.9
@@ -50,15 +49,6 @@ class SyntheticScene(ReadOnlyArrays):
         return len(self.image)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Frame:
-    image: UInt8[np.ndarray, "height width 3"]
-    depth: Float32[np.ndarray, "height width"]
-    ids: Int32[np.ndarray, "height width"]
-    centroid: Float64[np.ndarray, "k 3"]
-    visible: Int64[np.ndarray, " k"]
-
-
 def render(config: SceneConfig) -> SyntheticScene:
     """Render a moving camera among objects; the same configuration gives the same scene.
 
@@ -70,19 +60,15 @@ def render(config: SceneConfig) -> SyntheticScene:
     height, width = config.size
     focal = _FOCAL_PER_WIDTH * width
     intrinsics = pinhole(focal, focal, (width - 1) / 2, (height - 1) / 2)
-    poses = camera_poses(phases(config))
+    poses = arc_poses(phases(config))
     object_id = np.array([thing.object_id for thing in config.objects], dtype=np.int32)
     frames = [_frame(view, config.size, object_id) for view in _views(config, intrinsics, poses)]
     return SyntheticScene(
-        image=np.stack([frame.image for frame in frames]),
-        depth=np.stack([frame.depth for frame in frames]),
-        ids=np.stack([frame.ids for frame in frames]),
         T_world_camera=poses,
         intrinsics=intrinsics,
         fps=config.fps,
         object_id=object_id,
-        centroid=np.stack([frame.centroid for frame in frames]),
-        visible=np.stack([frame.visible for frame in frames]),
+        **{name: np.stack([frame[name] for frame in frames]) for name in frames[0]},
     )
 
 
@@ -99,7 +85,7 @@ def as_recording(scene: SyntheticScene, *, name: str = "synthetic") -> Recording
     )
 
 
-def _views(config: SceneConfig, intrinsics: Intrinsics, poses: Float64[np.ndarray, "n 4 4"]) -> Iterator[View]:
+def _views(config: SceneConfig, intrinsics: Intrinsics, poses: Float64[np.ndarray, "n 4 4"]) -> Iterator[SceneView]:
     rng = np.random.default_rng(config.seed)
     room = furnish(rng)
     textures = [surface(rng, thing.pattern, thing.color, thing.accent) for thing in config.objects]
@@ -110,7 +96,7 @@ def _views(config: SceneConfig, intrinsics: Intrinsics, poses: Float64[np.ndarra
             for thing, texture, path in zip(config.objects, textures, paths, strict=True)
         )
         light = shadows([_hull(each) for each in placed])
-        yield View(room=room, floor_light=light, placed=placed, T_world_camera=pose, intrinsics=intrinsics)
+        yield SceneView(room=room, floor_light=light, placed=placed, T_world_camera=pose, intrinsics=intrinsics)
 
 
 def _hull(placed: PlacedObject) -> Float64[np.ndarray, "k 3"]:
@@ -125,7 +111,8 @@ def _hull(placed: PlacedObject) -> Float64[np.ndarray, "k 3"]:
     return local @ placed.T_world_object[:3, :3].T + placed.T_world_object[:3, 3]
 
 
-def _frame(view: View, size: GridShape, object_id: Int32[np.ndarray, " k"]) -> _Frame:
+def _frame(view: SceneView, size: GridShape, object_id: Int32[np.ndarray, " k"]) -> dict[str, np.ndarray]:
+    """Return what a `SyntheticScene` holds of each frame, of one."""
     v, u = np.divmod(np.arange(size[0] * size[1]), size[1])
     uv = np.column_stack([u, v]).astype(np.float64)
     seen = look(view, uv)
@@ -136,16 +123,18 @@ def _frame(view: View, size: GridShape, object_id: Int32[np.ndarray, " k"]) -> _
     sums = np.stack([np.bincount(owner, weights=axis, minlength=len(object_id) + 1)[1:] for axis in point.T], axis=1)
     with np.errstate(invalid="ignore"):
         centroid = sums / visible[:, None]
-    return _Frame(
-        image=np.rint(255 * displayed(light)).astype(np.uint8).reshape(*size, 3),
-        depth=seen.depth.astype(np.float32).reshape(size),
-        ids=np.append(np.int32(0), object_id)[owner].reshape(size),
-        centroid=centroid,
-        visible=visible,
-    )
+    return {
+        "image": np.rint(255 * displayed(light)).astype(np.uint8).reshape(*size, 3),
+        "depth": seen.depth.astype(np.float32).reshape(size),
+        "ids": np.append(np.int32(0), object_id)[owner].reshape(size),
+        "centroid": centroid,
+        "visible": visible,
+    }
 
 
-def _smoothed(view: View, uv: Float64[np.ndarray, "n 2"], seen: Seen, size: GridShape) -> Float32[np.ndarray, "n 3"]:
+def _smoothed(
+    view: SceneView, uv: Float64[np.ndarray, "n 2"], seen: RayHits, size: GridShape
+) -> Float32[np.ndarray, "n 3"]:
     """Return the light of all pixels, those on outlines as the mean of several rays."""
     outline = np.flatnonzero(_outline(seen.part.reshape(size)))
     rays = (uv[outline, None] + _SUBPIXELS).reshape(-1, 2)

@@ -18,7 +18,7 @@ LIGHT = np.array([-0.68, -0.28, 0.68])
 """Unit vector towards the lamp."""
 
 FLOOR = 4
-"""The face of `rays.leave_box` that is the floor."""
+"""The face of `view.leave_box` that is the floor."""
 
 _SHADOW_PIXELS_PER_M = 60
 _RUG = (0.05, 0.30, 1.75)
@@ -35,7 +35,7 @@ _PALETTE: tuple[Color, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Room:
-    """What the six faces look like, by the numbers of `rays.leave_box`."""
+    """What the six faces look like, by the numbers of `view.leave_box`."""
 
     faces: tuple[Texture, ...]
 
@@ -53,12 +53,12 @@ class Room:
         extent = HIGH - LOW
         share = (point - LOW) / extent
         for index, texture in enumerate(self.faces):
-            here = np.flatnonzero(face == index)
-            if not len(here):
+            on_face = np.flatnonzero(face == index)
+            if not len(on_face):
                 continue
             across, up = _axes(index)
-            s, t, covered = share[here, across], 1 - share[here, up], footprint[here] / extent[across]
-            color[here] = texture.sample(*(each.astype(np.float32) for each in (s, t, covered)))
+            s, t, covered = share[on_face, across], 1 - share[on_face, up], footprint[on_face] / extent[across]
+            color[on_face] = texture.sample(*(each.astype(np.float32) for each in (s, t, covered)))
         return color
 
 

@@ -1,4 +1,7 @@
-"""One picture of the synthetic scene: what each ray meets, and in which colour."""
+"""One picture of the synthetic scene: what each ray meets, and in which colour.
+
+A ray is an origin and a direction whose component along the optical axis is 1, so that the distance along it is depth.
+"""
 
 from dataclasses import dataclass
 
@@ -6,17 +9,23 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
 from fast_snow.cameras import Intrinsics
-from fast_snow.synthetic.rays import Depths, Rays, Vector, enter_ball, enter_box, leave_box
 from fast_snow.synthetic.room import FLOOR, HIGH, LIGHT, LOW, Room, corner_light
 from fast_snow.synthetic.scene import SceneObject, Shape
 from fast_snow.synthetic.textures import Texture
 from fast_snow.types import Transform
+
+Vector = Float64[np.ndarray, "3"]
+Rays = Float64[np.ndarray, "n 3"]
+Depths = Float64[np.ndarray, " n"]
 
 Faces = Int64[np.ndarray, " n"]
 Light = Float32[np.ndarray, "n 3"]
 
 PARTS = 8
 """How many part numbers the room and each object have."""
+
+MISSED = np.inf
+"""The depth at which a ray meets what it does not meet."""
 
 # A warm lamp, and what the walls throw back of the sky.
 _LAMP = np.array([1.12, 1.03, 0.92], np.float32)
@@ -34,7 +43,7 @@ class PlacedObject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class View:
+class SceneView:
     """All that one frame shows, and from where."""
 
     room: Room
@@ -45,7 +54,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Seen:
+class RayHits:
     """What rays meet first.
 
     Attributes:
@@ -59,7 +68,7 @@ class Seen:
     light: Light
 
 
-def look(view: View, uv: Float64[np.ndarray, "n 2"]) -> Seen:
+def look(view: SceneView, uv: Float64[np.ndarray, "n 2"]) -> RayHits:
     """Follow the rays through points `(u, v)` of the image."""
     focal, centre = view.intrinsics[[0, 1], [0, 1]], view.intrinsics[:2, 2]
     rotation, origin = view.T_world_camera[:3, :3], view.T_world_camera[:3, 3]
@@ -75,14 +84,14 @@ def look(view: View, uv: Float64[np.ndarray, "n 2"]) -> Seen:
     light = np.zeros((len(uv), 3), np.float32)
     owner = (part // PARTS).astype(np.uint8)
     for number in range(len(view.placed) + 1):
-        here = np.flatnonzero(owner == number)
-        point, face = origin + depth[here, None] * direction[here], part[here] % PARTS
-        footprint = depth[here] / focal[0]
+        hit = np.flatnonzero(owner == number)
+        point, face = origin + depth[hit, None] * direction[hit], part[hit] % PARTS
+        footprint = depth[hit] / focal[0]
         if number:
-            light[here] = _object_light(view.placed[number - 1], point, face, direction[here], footprint)
+            light[hit] = _object_light(view.placed[number - 1], point, face, direction[hit], footprint)
         else:
-            light[here] = _room_light(view, point, face, direction[here], footprint)
-    return Seen(depth=depth, part=part, light=light)
+            light[hit] = _room_light(view, point, face, direction[hit], footprint)
+    return RayHits(depth=depth, part=part, light=light)
 
 
 def _may_meet(placed: PlacedObject, origin: Vector, direction: Rays, squared: Depths) -> Bool[np.ndarray, " n"]:
@@ -120,7 +129,7 @@ def _object_light(placed: PlacedObject, point: Rays, face: Faces, direction: Ray
     return lit if placed.thing.shape is Shape.BOX else lit + _gloss(normal, direction)[:, None]
 
 
-def _room_light(view: View, point: Rays, face: Faces, direction: Rays, footprint: Depths) -> Light:
+def _room_light(view: SceneView, point: Rays, face: Faces, direction: Rays, footprint: Depths) -> Light:
     normal = -_face_normals(face)
     slant = -np.einsum("ni,ni->n", normal, direction) / np.linalg.norm(direction, axis=1)
     paint = view.room.reflectance(point, face, footprint / np.sqrt(np.maximum(slant, 0.05)))
@@ -155,3 +164,39 @@ def _face_coordinates(share: Rays, face: Faces) -> tuple[Depths, Depths]:
     across, up = np.array([(1, 2), (0, 2), (0, 1)])[face // 2].T
     along = np.arange(len(face))
     return (share[along, across] + 1) / 2, (1 - share[along, up]) / 2
+
+
+def leave_box(origin: Vector, direction: Rays, low: Vector, high: Vector) -> tuple[Depths, Int64[np.ndarray, " n"]]:
+    """Return where rays from inside a box leave it, and through which face.
+
+    Returns:
+        Depths, and faces: `2·axis` for the low one, `2·axis + 1` for the high one.
+    """
+    with np.errstate(divide="ignore"):
+        to_side = (np.where(direction > 0, high, low) - origin) / direction
+    to_side[direction == 0] = MISSED
+    x, y, z = to_side.T
+    axis = np.where(x <= y, np.where(x <= z, 0, 2), np.where(y <= z, 1, 2))
+    along = np.arange(len(direction))
+    return to_side[along, axis], 2 * axis + (direction[along, axis] > 0)
+
+
+def enter_box(origin: Vector, direction: Rays, half_size: Vector) -> tuple[Depths, Int64[np.ndarray, " n"]]:
+    """Return where rays from outside enter a box around zero, and through which face; `MISSED` where they do not."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one, other = (-half_size - origin) / direction, (half_size - origin) / direction
+    near, far = np.fmin(one, other), np.fmax(one, other)
+    axis = np.argmax(near, axis=1)
+    along = np.arange(len(direction))
+    depth = near[along, axis]
+    hit = (depth > 0) & (depth <= far.min(axis=1))
+    return np.where(hit, depth, MISSED), 2 * axis + (direction[along, axis] < 0)
+
+
+def enter_ball(origin: Vector, direction: Rays, radius: float) -> Depths:
+    """Return where rays from outside enter a ball around zero; `MISSED` where they do not."""
+    a = np.einsum("ni,ni->n", direction, direction)
+    b = direction @ origin
+    discriminant = b * b - a * (origin @ origin - radius * radius)
+    depth = (-b - np.sqrt(np.maximum(discriminant, 0))) / a
+    return np.where((discriminant >= 0) & (depth > 0), depth, MISSED)

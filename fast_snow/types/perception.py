@@ -20,7 +20,7 @@ from fast_snow.types.values import (
     span,
 )
 
-Sums = TypeVar("Sums", bound="_Summed")
+Sums = TypeVar("Sums", bound="Summed")
 
 
 def _range(score: Float32[np.ndarray, " m"]) -> str:
@@ -238,7 +238,7 @@ class TrackedFrame(Columns):
         return f"{self.masks!r}, runs {sorted(set(self.run_id.tolist()))}, score {_range(self.score)}"
 
 
-class _Summed:
+class Summed:
     """A frozen dataclass of numbers that add up field by field."""
 
     __slots__ = ()
@@ -250,13 +250,16 @@ class _Summed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health(_Summed):
+class Health(Summed):
     """Counts that tell how well a clip was perceived and folded.
 
     Attributes:
         detections: of all frames; frames that windows share count in each.
+        seeds_too_small: detections that started no object, because they have too few pixels.
+        seeds_nested: detections that started no object, because they are a part of another.
         first_pass_prompts: objects that the tracker was asked for at a window's first frame.
         second_pass_prompts: objects that it was asked for where they were discovered later.
+        prompts_left_out: objects beyond `tracker.max_objects`.
         repeats_dropped: masklets that repeated another.
         masks_rejoined: masks of repeats in frames where the other was not seen: they went to it.
         masks: of masklets, one per frame in which a masklet is seen.
@@ -268,8 +271,11 @@ class Health(_Summed):
     """
 
     detections: int = 0
+    seeds_too_small: int = 0
+    seeds_nested: int = 0
     first_pass_prompts: int = 0
     second_pass_prompts: int = 0
+    prompts_left_out: int = 0
     repeats_dropped: int = 0
     masks_rejoined: int = 0
     masks: int = 0
@@ -281,7 +287,7 @@ class Health(_Summed):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StageSeconds(_Summed):
+class StageSeconds(Summed):
     """Wall time of each stage; folding runs beside the others."""
 
     decode: float = 0.0

@@ -14,10 +14,9 @@ from fast_snow import untrusted_files
 from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
 from fast_snow.types import GridShape, LabelledMasks, SceneGraph
+from fast_snow.viewing.page_pictures import MAX_FRAMES, MAX_SIDE, Thumbnail, outline_shapes, thumbnails, top_view
 from fast_snow.viewing.page_text import COLUMNS, headline, run_facts, run_warnings, table_rows
 from fast_snow.viewing.palette import PALETTE, color_of, ink_on
-from fast_snow.viewing.thumbnails import MAX_FRAMES, MAX_SIDE, Thumbnail, outline_shapes, thumbnails
-from fast_snow.viewing.top_view import top_view
 
 _SEAL: Final = b"<!-- fast-snow view, SHA-256 of the page above: "
 GRAIN: Final = 2
@@ -40,7 +39,7 @@ def require_writable(path: Path) -> None:
     """Refuse a path at which there is something else than a page as `write` wrote it.
 
     Raises:
-        OutputError: as said.
+        OutputError: there is.
     """
     if not os.path.lexists(path):
         return
@@ -52,30 +51,15 @@ def require_writable(path: Path) -> None:
         )
 
 
-def write_page(
-    path: Path,
-    graph: SceneGraph,
-    masks: Iterable[LabelledMasks],
-    images: FrameImages,
-    run: Mapping[str, Any],
-    images_of: str = "",
-) -> None:
-    """Write the page of a run to a file, which is complete or absent at any time.
+def write_page(path: Path, text: str) -> None:
+    """Write what `render_run_page` returned to a file, which is complete or absent at any time.
 
     A page that was written before is replaced while nobody changed it; nothing else is.
-
-    Args:
-        path: the page.
-        graph: as `render_page`.
-        masks: as `render_page`.
-        images: as `render_page`.
-        run: as `render_page`.
-        images_of: as `render_page`.
 
     Raises:
         OutputError: the folder is missing, full or not writable, or holds something else under that name.
     """
-    page = render_page(graph, masks, images, run, images_of).encode()
+    page = text.encode()
     require_writable(path)
     store(path, page + _SEAL + _seal(page))
 
@@ -84,7 +68,7 @@ def _seal(page: bytes) -> bytes:
     return f"{hashlib.sha256(page).hexdigest()} -->\n".encode()
 
 
-def render_page(
+def render_run_page(
     graph: SceneGraph,
     masks: Iterable[LabelledMasks],
     images: FrameImages,

@@ -3,7 +3,6 @@
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -43,29 +42,16 @@ class TableRow(NamedTuple):
     cells: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrackSummary:
-    """One object over the whole clip; lengths in the unit of the world.
+class _TrackSummary(NamedTuple):
+    """One object over the whole clip; lengths in the unit of the world, NaN where times are unknown."""
 
-    Attributes:
-        object_id: global id.
-        count: how many observations there are.
-        first_s: when it was first seen, in seconds; NaN where times are unknown.
-        last_s: when it was last seen.
-        position: mean of its centroids.
-        size: median extent along each world axis.
-        moved: straight distance between where it was first and last seen.
-        speed: `moved` per second; NaN where it was seen too briefly.
-    """
-
-    object_id: int
-    count: int
+    observations: int
     first_s: float
     last_s: float
-    position: Float64[np.ndarray, "3"]
-    size: Float64[np.ndarray, "3"]
-    moved: float
-    speed: float
+    position: Float64[np.ndarray, "3"]  # mean of its centroids
+    size: Float64[np.ndarray, "3"]  # median extent along each world axis
+    moved: float  # straight distance between where it was first and last seen
+    speed: float  # of that distance; NaN where it was seen too briefly
 
 
 def headline(run: Mapping[str, Any]) -> str:
@@ -118,19 +104,20 @@ def _extent(graph: SceneGraph, shown: int) -> str:
 
 def table_rows(graph: SceneGraph) -> list[TableRow]:
     """Return the table of tracks, in the order of the graph."""
-    summaries = summarize(graph)
+    time_s = dict(zip(graph.ego.t.tolist(), graph.ego.time_s.tolist(), strict=True))
+    summaries = {track.object_id: _summary(track, time_s) for track in graph.tracks.values()}
     unit = "m" if graph.metric else "u"
-    decimals = 2 if graph.metric else _decimals(summaries)
-    return [TableRow(summary.object_id, _cells(summary, unit, decimals)) for summary in summaries]
+    decimals = 2 if graph.metric else _decimals(list(summaries.values()))
+    return [TableRow(object_id, _cells(summary, unit, decimals)) for object_id, summary in summaries.items()]
 
 
-def _cells(summary: TrackSummary, unit: str, decimals: int) -> tuple[str, ...]:
+def _cells(summary: _TrackSummary, unit: str, decimals: int) -> tuple[str, ...]:
     def lengths(values: Sequence[float], between: str = ", ") -> str:
         return between.join(fixed(value, decimals) for value in values)
 
     return (
         _span(summary.first_s, summary.last_s),
-        str(summary.count),
+        str(summary.observations),
         lengths(summary.position.tolist()),
         f"{lengths(summary.size.tolist(), _TIMES)} {unit}",
         f"{fixed(summary.moved, decimals)} {unit}",
@@ -138,7 +125,7 @@ def _cells(summary: TrackSummary, unit: str, decimals: int) -> tuple[str, ...]:
     )
 
 
-def _decimals(summaries: Sequence[TrackSummary]) -> int:
+def _decimals(summaries: Sequence[_TrackSummary]) -> int:
     """Return how many decimals tell objects of an unknown scale apart: a hundredth of their usual size."""
     sizes = [float(summary.size.max()) for summary in summaries]
     usual = statistics.median(sizes) if sizes else 0.0
@@ -164,21 +151,14 @@ def _mapping(run: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part if isinstance(part, Mapping) else {}
 
 
-def summarize(graph: SceneGraph) -> tuple[TrackSummary, ...]:
-    """Return a summary of each track, in the order of the graph."""
-    time_s = dict(zip(graph.ego.t.tolist(), graph.ego.time_s.tolist(), strict=True))
-    return tuple(_summary(track, time_s) for track in graph.tracks.values())
-
-
-def _summary(track: Track, time_s: dict[int, float]) -> TrackSummary:
+def _summary(track: Track, time_s: dict[int, float]) -> _TrackSummary:
     observations = track.observations
     ends = min(ENDS, (len(observations) + 1) // 2)
     first, last = observations[:ends], observations[-ends:]
     moved = float(np.linalg.norm(_place(last) - _place(first)))
     elapsed = _moment(last, time_s) - _moment(first, time_s)
-    return TrackSummary(
-        object_id=track.object_id,
-        count=len(observations),
+    return _TrackSummary(
+        observations=len(observations),
         first_s=time_s[observations[0].t],
         last_s=time_s[observations[-1].t],
         position=np.asarray(np.mean([each.centroid for each in observations], axis=0, dtype=np.float64)),

@@ -6,8 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fast_snow.baselines.association import KnownObjects, associate_tokens, tau_overlap
-from fast_snow.baselines.geometry import plausible_change, plausible_shape, relate_objects
+from fast_snow.baselines.association import (
+    KnownObjects,
+    associate_tokens,
+    plausible_change,
+    plausible_shape,
+    relate_objects,
+    tau_overlap,
+)
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
 from fast_snow.errors import ConfigError
 from fast_snow.types import StepToken
@@ -38,7 +44,7 @@ def ids(*frames: Sequence[StepToken], settings: SnowConfig = DEFAULT, metric: bo
     """Return the ids of objects, frame by frame at 10 Hz; a frame's number is that of its first token."""
     known, found = KnownObjects(), []
     for tokens in frames:
-        named = associate_tokens(
+        object_id, known = associate_tokens(
             known,
             tokens,
             t=tokens[0].t,
@@ -48,8 +54,7 @@ def ids(*frames: Sequence[StepToken], settings: SnowConfig = DEFAULT, metric: bo
             metric=metric,
             settings=settings,
         )
-        known = named.known
-        found.append(named.object_id.tolist())
+        found.append(object_id.tolist())
     return found
 
 
@@ -104,10 +109,10 @@ def test_what_would_grow_too_much_is_another_object():
 
 
 def test_frames_without_objects():
-    named = associate_tokens(
+    object_id, _ = associate_tokens(
         KnownObjects(), [], t=0, time_s=0.0, grid_size=16, reach=2.0, metric=True, settings=DEFAULT
     )
-    assert named.object_id.shape == (0,)
+    assert object_id.shape == (0,)
     change = plausible_change([], [token(0, (0, 0, 1))], np.zeros(0), metric=True, settings=DEFAULT)
     assert change.shape == (0, 1)
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from fast_snow.api import build_graph
-from fast_snow.baselines.classical_masks import open_masks
-from fast_snow.baselines.masks_from_points import LookAt, MasksOfPoints, choose_masks
+from fast_snow.baselines.masks_from_points import LookAt, MasksOfPoints, choose_masks, open_colour_regions
 from fast_snow.baselines.proposals import drop_repeats
 from fast_snow.baselines.snow import SnowRun, snow
 from fast_snow.baselines.snow_config import DEFAULT, SnowConfig
@@ -206,7 +205,7 @@ def test_grown_masks_hold_a_thing_that_stands_out():
     image = np.full((90, 120, 3), (40, 90, 40), np.uint8)
     image[30:60, 40:80] = (200, 60, 60)
     points = np.array([[[45, 35], [70, 40], [60, 55], [50, 50]], [[5, 5], [110, 80], [10, 80], [100, 5]]], np.float32)
-    with open_masks() as look:
+    with open_colour_regions() as look:
         found = look(image, (90, 120))(points)
     inside = decode(found.masks)
     truth = np.zeros((90, 120), bool)

@@ -8,7 +8,7 @@ import pytest
 
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
-from fast_snow.evaluation.readers.depth_maps import read_7_scenes_depth, read_depth_folder
+from fast_snow.evaluation.readers.frame_images import open_depth_images
 from fast_snow.evaluation.readers.trajectories import read_7_scenes, read_poses_c2w, read_tum
 from fast_snow.inputs.recording_folder import read_recording_folder
 
@@ -127,7 +127,7 @@ def test_7_scenes_poses_leave_out_frames_without_tracking(tmp_path):
 def test_depth_is_read_frame_by_frame(tmp_path):
     for number in (3, 5):
         assert cv2.imwrite(str(tmp_path / f"{number:06}.png"), np.array([[0, 1000 * number, 65_535]], np.uint16))
-    read = read_depth_folder(tmp_path, source(first_frame=3, depth_scale=2000.0))
+    read = open_depth_images(tmp_path, source(first_frame=3, depth_scale=2000.0))
     assert read.size == (1, 3)
     assert read(2).tolist() == [[0, 2.5, 0]]
     assert read(2).dtype == np.float32
@@ -146,16 +146,16 @@ def test_files_of_one_frame_each_are_regular_and_inside_their_folder_and_hidden_
         assert cv2.imwrite(str(each / "000000.png"), np.full((2, 3), 1000, np.uint16))
     (folder / "._000000.png").write_bytes(b"\0\5")
     (folder / ".000001.png").write_bytes(b"")
-    assert list(read_depth_folder(folder, source()).frames) == [0]
+    assert list(open_depth_images(folder, source()).frames) == [0]
     (folder / "000000.png").unlink()
     (folder / "000000.png").symlink_to(tmp_path / "000000.png")
     with pytest.raises(InputError, match="a link that leads out of"):
-        read_depth_folder(folder, source())
+        open_depth_images(folder, source())
     (folder / "000000.png").unlink()
     os.mkfifo(folder / "000000.png")
     os.mkfifo(folder / "000000.pose.txt")
     with pytest.raises(InputError, match="is a FIFO"):
-        read_depth_folder(folder, source())
+        open_depth_images(folder, source())
     with pytest.raises(InputError, match="is a FIFO"):
         read_7_scenes(folder, source(), 30.0)
 
@@ -163,13 +163,15 @@ def test_files_of_one_frame_each_are_regular_and_inside_their_folder_and_hidden_
 def test_files_of_one_frame_each_are_in_the_order_of_their_numbers(tmp_path):
     for number in (10, 2, 0):
         assert cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((2, 3), number, np.uint16))
-    assert list(read_depth_folder(tmp_path, source()).frames) == [0, 2, 10]
+    assert list(open_depth_images(tmp_path, source()).frames) == [0, 2, 10]
 
 
 @pytest.mark.parametrize("scale", [1000.0, 5000.0, 256.3])
 def test_7_scenes_depth_of_65535_is_missing(tmp_path, scale):
     assert cv2.imwrite(str(tmp_path / "frame-000000.depth.png"), np.array([[0, 65_534, 65_535]], np.uint16))
-    assert read_7_scenes_depth(tmp_path, source(depth_scale=scale))(0).tolist() == [[0, np.float32(65_534 / scale), 0]]
+    assert open_depth_images(tmp_path, source(depth_scale=scale), ending=".depth.png")(0).tolist() == [
+        [0, np.float32(65_534 / scale), 0]
+    ]
 
 
 def test_truth_beside_a_recording_equals_what_the_recording_holds(clips):
@@ -178,5 +180,5 @@ def test_truth_beside_a_recording_equals_what_the_recording_holds(clips):
     path = read_poses_c2w(folder / "poses_c2w.txt", source(), 10.0)
     assert np.array_equal(path.T_world_camera, recording.T_world_camera)
     assert path.time_s == pytest.approx([float(time) for time in recording.time])
-    read = read_depth_folder(folder / "depth", source())
+    read = open_depth_images(folder / "depth", source())
     assert np.array_equal(read(7), recording.read_depth(7))

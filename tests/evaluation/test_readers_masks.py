@@ -14,11 +14,12 @@ from hypothesis.extra.numpy import arrays
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import TruthKind, TruthSource
-from fast_snow.evaluation.readers.coco_rle import from_coco, to_coco
-from fast_snow.evaluation.readers.id_maps import read_davis, read_mots_png
+from fast_snow.evaluation.readers.frame_images import read_davis, read_mots_png
 from fast_snow.evaluation.readers.motchallenge import read_mots_text
+from fast_snow.evaluation.readers.objects import from_coco
 from fast_snow.evaluation.readers.youtube_vis import read_youtube_vis
 from fast_snow.kernels.masks import decode, encode, validate
+from tests.evaluation.coco import to_coco
 
 RING = np.array([[0, 1, 1, 0], [1, 0, 0, 1], [0, 1, 1, 0]], bool)
 RING_COUNTS = [1, 1, 1, 1, 1, 2, 1, 1, 1, 1, 1]
@@ -55,17 +56,17 @@ def write_palette_png(path, ids, bits=8):
 
 
 def test_run_lengths_go_down_the_columns():
-    mask = from_coco(RING_COUNTS, (3, 4))
+    mask = from_coco(RING_COUNTS, (3, 4), where="gt.txt")
     assert np.array_equal(decode(mask)[0], RING)
-    assert np.array_equal(decode(from_coco([0, 3, 9], (3, 4)))[0, :, 0], [True] * 3)
-    assert not np.array_equal(decode(from_coco([0, 3, 9], (3, 4)))[0, 0], [True] * 4)
+    assert np.array_equal(decode(from_coco([0, 3, 9], (3, 4), where="gt.txt"))[0, :, 0], [True] * 3)
+    assert not np.array_equal(decode(from_coco([0, 3, 9], (3, 4), where="gt.txt"))[0, 0], [True] * 4)
 
 
 @given(SHAPES.flatmap(lambda shape: arrays(bool, shape)))
 def test_run_lengths_round_trip(dense):
     shape = dense.shape[1:]
     for mask, text in zip(dense, to_coco(encode(dense)), strict=True):
-        found = from_coco(text, shape)
+        found = from_coco(text, shape, where="gt.txt")
         validate(found)
         assert np.array_equal(decode(found)[0], mask)
 
@@ -83,7 +84,7 @@ def test_run_lengths_of_a_large_mask_equal_pycocotools():
     dense = ((xx - 500) ** 2 + 2 * (yy - 300) ** 2 < 80_000) & ((xx + yy) % 37 > 3)
     expected = theirs.encode(np.asfortranarray(dense.astype(np.uint8)))["counts"].decode()
     assert to_coco(encode(dense[None])) == (expected,)
-    assert np.array_equal(decode(from_coco(expected, dense.shape))[0], dense)
+    assert np.array_equal(decode(from_coco(expected, dense.shape, where="gt.txt"))[0], dense)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_run_lengths_of_a_large_mask_equal_pycocotools():
 )
 def test_run_lengths_that_are_none_are_refused(counts, shape, message):
     with pytest.raises(InputError, match=message):
-        from_coco(counts, shape)
+        from_coco(counts, shape, where="gt.txt")
 
 
 # ------------------------------------------------------------------------------------------------ id maps

@@ -118,7 +118,7 @@ def read(text: str) -> Reading:
 
 def test_the_page_needs_nothing_else():
     made = evaluation(*both("x"), *both("<b>bold</b>", notes=("a <note>",)), result("y", "snow", error="no & never"))
-    text = html_page.render_page(tabulate_runs(made), made)
+    text = html_page.render_report(tabulate_runs(made), made)
     reading = read(text)
     assert reading.fetched == []
     assert not {"script", "link", "img", "iframe", "b"} & set(reading.tags)
@@ -136,7 +136,7 @@ def test_no_result_becomes_markup():
     metrics = {"idf1": 0.5, "centroid_m": 0.1, "centroid_p90_m": 0.5}
     ran = [result(hostile, hostile, notes=(hostile,), metrics=metrics, stage_s={hostile: 1.0})]
     made = evaluation(*ran, result("x", hostile, error=hostile), systems=[hostile], warm_up=hostile, written=hostile)
-    text = html_page.render_page(tabulate_runs(made), made)
+    text = html_page.render_report(tabulate_runs(made), made)
     reading = read(text)
     assert "script" not in reading.tags
     assert "49" not in " ".join(reading.text)
@@ -148,7 +148,7 @@ def test_no_result_becomes_markup():
 
 def test_the_better_figure_stands_out():
     made = evaluation(result("x", "fast-snow", seconds=1.0), result("x", "snow", seconds=2.0))
-    text = html_page.render_page(tabulate_runs(made), made)
+    text = html_page.render_report(tabulate_runs(made), made)
     assert '<td class="best">10.00</td>' in text
     assert "<td>5.00</td>" in text
     assert "<td>0.500</td>" in text  # equal figures: none is better
@@ -164,20 +164,20 @@ def test_where_only_some_objects_are_annotated_recall_leads_and_no_idf1_is_best(
         result("x", "fast-snow", exhaustive=False, metrics={"idf1": 0.9, "idr": 0.9}),
         result("x", "snow", exhaustive=False, metrics={"idf1": 0.1, "idr": 0.1}),
     )
-    text = html_page.render_page(tabulate_runs(better), better)
+    text = html_page.render_report(tabulate_runs(better), better)
     assert '<td class="little">0.900*</td>' in text
     assert '<td class="best">0.900</td>' in text  # IDR
     assert text.count("annotates only some objects") == 2  # below both tracking tables
     assert ">IDR</text>" in text  # what the plot shows over speed
     everything = evaluation(*both("x", exhaustive=True))
-    assert "annotates only some objects" not in html_page.render_page(tabulate_runs(everything), everything)
-    assert ">IDF1</text>" in html_page.render_page(tabulate_runs(everything), everything)
+    assert "annotates only some objects" not in html_page.render_report(tabulate_runs(everything), everything)
+    assert ">IDF1</text>" in html_page.render_report(tabulate_runs(everything), everything)
 
 
 def test_places_have_tables_and_plots_of_their_own():
     metrics = {"centroid_m": 0.1, "centroid_p90_m": 0.5, "spread_m": 0.02, "spread_p90_m": 0.04, "depth_abs_rel": 0.1}
     made = evaluation(*both("x", metrics=metrics), *both("y", idf1=None))
-    text = html_page.render_page(tabulate_runs(made), made)
+    text = html_page.render_report(tabulate_runs(made), made)
     for title in ("Run", "Camera and depth", "Objects in space"):
         assert text.count(f"<h3>{title}</h3>") == 2  # totals and clips
     assert "<h3>Tracking</h3>" not in text
@@ -191,9 +191,9 @@ def test_places_have_tables_and_plots_of_their_own():
 
 def test_a_page_without_truth_or_without_any_run_is_still_one():
     alone = evaluation(result("x", "snow", idf1=None))
-    assert read(html_page.render_page(tabulate_runs(alone), alone)).tags.count("svg") == 2
+    assert read(html_page.render_report(tabulate_runs(alone), alone)).tags.count("svg") == 2
     failed = evaluation(result("x", "snow", error="no"))
-    assert "No clip was finished by every system." in html_page.render_page(tabulate_runs(failed), failed)
+    assert "No clip was finished by every system." in html_page.render_report(tabulate_runs(failed), failed)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.3, 40.0), (1.0, 1.0), (7.0, 7.0), (1e-3, 1e4), (0.2, 0.2), (5.0, 10.0)])

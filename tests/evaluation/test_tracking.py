@@ -18,8 +18,13 @@ import trackeval
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import ObjectsInFrame
-from fast_snow.evaluation.metrics.association import associate_clip, duplicate_ids, match_objects
-from fast_snow.evaluation.metrics.overlap import iou, share_ignored
+from fast_snow.evaluation.metrics.association import (
+    associate_clip,
+    duplicate_ids,
+    iou,
+    match_objects,
+    share_ignored,
+)
 from fast_snow.evaluation.metrics.tracking import as_objects, score_tracking
 from fast_snow.kernels.masks import decode, encode, encode_labels
 from fast_snow.types import LabelledMasks

@@ -242,7 +242,7 @@ def test_a_strangers_linked_workspace_is_refused(part: str, tmp_path: Path, out:
 
 
 def test_a_strangers_record_owns_nothing_outside(tmp_path: Path, out: Path):
-    from fast_snow.output.ownership import sealed
+    from fast_snow.output.record import sealed
 
     runs.save(runs.new_run(), out)
     (tmp_path / "mine").write_text("mine")

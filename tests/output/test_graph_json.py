@@ -19,8 +19,8 @@ from hypothesis.extra import numpy as hnp
 
 from fast_snow.errors import FastSnowError, FastSnowWarning, InputError, OutputError
 from fast_snow.output import graph_json
-from fast_snow.output.graph_json.conformance import conforms
-from fast_snow.output.graph_json.digits import shortest, shortest_float64
+from fast_snow.output.graph_json.document_schema import conforms
+from fast_snow.output.graph_json.writing import shortest, shortest_float64
 from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "4dsg.json"
@@ -186,15 +186,15 @@ def test_writing_and_reading_loses_nothing(drawn):
 def test_files_round_trip(tmp_path):
     path = tmp_path / "4dsg.json"
     graph_json.write(small_graph(), path)
-    assert_identical(graph_json.read(path), small_graph())
+    assert_identical(graph_json.read_graph(path), small_graph())
     assert list(tmp_path.iterdir()) == [path]
     graph_json.write(small_graph(metric=True), path)
-    assert graph_json.read(path).metric
+    assert graph_json.read_graph(path).metric
 
 
 def test_golden_document():
     assert graph_json.dumps(small_graph()) == GOLDEN.read_text(encoding="utf-8")
-    assert_identical(graph_json.read(GOLDEN), small_graph())
+    assert_identical(graph_json.read_graph(GOLDEN), small_graph())
 
 
 def test_windowed_view_is_a_document_too():
@@ -512,14 +512,14 @@ def test_unreadable_file_is_named(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError) as refusal:
-        graph_json.read(path)
+        graph_json.read_graph(path)
     assert str(refusal.value).startswith(f"{path}: ")
     assert str(refusal.value).count(str(path)) == 1
 
 
 def test_folder_in_place_of_the_document_is_named(tmp_path):
     with pytest.raises(InputError, match="is a folder, expected a regular file"):
-        graph_json.read(tmp_path)
+        graph_json.read_graph(tmp_path)
 
 
 @pytest.mark.parametrize("occupied", [False, True], ids=["missing", "a file"])
@@ -541,7 +541,7 @@ def test_full_disk_leaves_the_old_document(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="No space left"):
         graph_json.write(small_graph(metric=True), path)
     assert list(tmp_path.iterdir()) == [path]
-    assert not graph_json.read(path).metric
+    assert not graph_json.read_graph(path).metric
 
 
 def test_example_of_the_reference_is_valid():

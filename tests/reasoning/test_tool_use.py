@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from fast_snow.reasoning.conversation import ToolOutcome
-from fast_snow.reasoning.tool_use import MOST_CHARACTERS, tools_over
 from fast_snow.reasoning.tools import catalogue
+from fast_snow.reasoning.tools.catalogue import MOST_CHARACTERS, tools_over
 from fast_snow.types import SceneGraph
 from tests.reasoning.runs import returned, small_run, some_arguments
 from tests.reasoning.scripted import call

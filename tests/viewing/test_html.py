@@ -15,8 +15,8 @@ from fast_snow.errors import OutputError
 from fast_snow.kernels.masks import encode
 from fast_snow.types import DepthOrigin, Ego, LabelledMasks, SceneGraph, StepToken, Track
 from fast_snow.viewing import html
+from fast_snow.viewing.page_pictures import MAX_FRAMES
 from fast_snow.viewing.page_text import fixed
-from fast_snow.viewing.thumbnails import MAX_FRAMES
 
 GRID = (36, 48)
 RUN = {
@@ -116,7 +116,7 @@ class Outline(HTMLParser):
 
 
 def test_page_shows_frames_outlines_and_tracks():
-    page = html.render_page(scene(), masks(), images(), RUN)
+    page = html.render_run_page(scene(), masks(), images(), RUN)
     data = data_of(page)
     assert [frame["t"] for frame in data["frames"]] == [0, 1, 2, 3]
     assert [frame["time"] for frame in data["frames"]] == pytest.approx([0, 0.1, 0.2, 0.3])
@@ -133,7 +133,7 @@ def test_page_shows_frames_outlines_and_tracks():
 
 
 def test_plan_is_the_world_from_above():
-    plan = data_of(html.render_page(scene(), masks(), images(), RUN))["plan"]
+    plan = data_of(html.render_run_page(scene(), masks(), images(), RUN))["plan"]
     assert plan["ego"]["z"] == [0, 1, 2, 3]
     assert plan["ego"]["heading"] == pytest.approx([0, math.pi / 6, math.pi / 3, math.pi / 2], abs=1e-4)
     assert plan["ego"]["half_view"] == pytest.approx(math.pi / 4)
@@ -150,7 +150,7 @@ def test_plan_is_the_world_from_above():
 
 
 def test_table_tells_what_moves():
-    text = re.sub(r"<[^>]*>", "|", html.render_page(scene(11), masks(11), images(11), RUN))
+    text = re.sub(r"<[^>]*>", "|", html.render_run_page(scene(11), masks(11), images(11), RUN))
     still, moving = re.findall(r"\|(?:5|12)\|[^\n]*?m/s", text)
     assert "0.00 m|" in still
     # The medians of the first and last five places, 3 and 8 tenths of a second, are 5 m apart.
@@ -160,7 +160,7 @@ def test_table_tells_what_moves():
 
 
 def test_page_needs_nothing_else():
-    page = html.render_page(scene(), masks(), images(), RUN)
+    page = html.render_run_page(scene(), masks(), images(), RUN)
     parsed = Outline(page)
     assert parsed.links == []
     assert not {"link", "iframe", "object", "embed"} & set(parsed.tags)
@@ -169,7 +169,9 @@ def test_page_needs_nothing_else():
 
 
 def test_page_is_the_same_every_time():
-    assert html.render_page(scene(), masks(), images(), RUN) == html.render_page(scene(), masks(), images(), RUN)
+    assert html.render_run_page(scene(), masks(), images(), RUN) == html.render_run_page(
+        scene(), masks(), images(), RUN
+    )
 
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'{{ 7 * 7 }}{% endif %}{#<!--"
@@ -182,8 +184,8 @@ def test_hostile_names_stay_text():
         "stage_seconds": {HOSTILE: 1.0},
         "warnings": [HOSTILE],
     }
-    plain = Outline(html.render_page(scene(), masks(), images(), RUN, images_of="walk.mp4"))
-    page = html.render_page(scene(), masks(), images(), run, images_of=HOSTILE)
+    plain = Outline(html.render_run_page(scene(), masks(), images(), RUN, images_of="walk.mp4"))
+    page = html.render_run_page(scene(), masks(), images(), run, images_of=HOSTILE)
     hostile = Outline(page)
     assert hostile.tags == plain.tags
     assert hostile.links == []
@@ -195,11 +197,11 @@ def test_hostile_names_stay_text():
     "run", [{}, {"input": None, "engines": [], "warnings": "x"}, {"engines": {"a": 1}, "stage_seconds": {"b": "c"}}]
 )
 def test_damaged_record_leaves_the_graph_to_be_seen(run):
-    assert len(data_of(html.render_page(scene(), masks(), images(), run))["frames"]) == 4
+    assert len(data_of(html.render_run_page(scene(), masks(), images(), run))["frames"]) == 4
 
 
 def test_unknown_scale_is_never_called_metres():
-    page = html.render_page(scene(metric=False), masks(), images(), RUN)
+    page = html.render_run_page(scene(metric=False), masks(), images(), RUN)
     assert data_of(page)["unit"] == "u"
     assert "in metres" not in page
     assert "one unknown scale" in page
@@ -207,7 +209,7 @@ def test_unknown_scale_is_never_called_metres():
 
 
 def test_unknown_orientation_and_time_are_left_out():
-    page = html.render_page(scene(known=False), masks(), images(), RUN)
+    page = html.render_run_page(scene(known=False), masks(), images(), RUN)
     data = data_of(page)
     assert data["plan"]["ego"]["heading"] == [None] * 4
     assert [frame["time"] for frame in data["frames"]] == [None] * 4
@@ -216,13 +218,13 @@ def test_unknown_orientation_and_time_are_left_out():
 
 def test_keyframes_alone_make_a_page():
     few = ((t, image) for t, image in images(40) if t % 10 == 0)
-    page = html.render_page(scene(40), masks(40), few, RUN)
+    page = html.render_run_page(scene(40), masks(40), few, RUN)
     assert [frame["t"] for frame in data_of(page)["frames"]] == [0, 10, 20, 30]
     assert "4 frames shown, evenly spread" in page
 
 
 def test_without_pictures_outlines_stand_alone():
-    data = data_of(html.render_page(scene(), masks(), (), RUN))
+    data = data_of(html.render_run_page(scene(), masks(), (), RUN))
     assert [frame["image"] for frame in data["frames"]] == [None] * 4
     assert data["view"] == [960, 1280]
     assert data["frames"][1]["shapes"]
@@ -236,38 +238,39 @@ def test_empty_graph_has_a_page():
         depth_origin=(),
         ego=scene().ego[np.zeros(4, bool)],
     )
-    page = html.render_page(graph, (), (), {})
+    page = html.render_run_page(graph, (), (), {})
     assert data_of(page)["frames"] == []
     assert all(math.isfinite(edge) for edge in data_of(page)["plan"]["bounds"])
 
 
 def test_long_clip_is_thinned_and_says_so():
     n = 2 * MAX_FRAMES + 5
-    page = html.render_page(scene(n), masks(n), images(n, size=(24, 32)), RUN)
+    page = html.render_run_page(scene(n), masks(n), images(n, size=(24, 32)), RUN)
     t = [frame["t"] for frame in data_of(page)["frames"]]
     assert MAX_FRAMES / 2 <= len(t) <= MAX_FRAMES
     assert set(np.diff(t)) == {t[1]}
     assert f"{len(t)} frames shown, evenly spread" in page
     assert len(data_of(page)["plan"]["tracks"][0]["at"]) == len(t)
-    assert len(data_of(html.render_page(scene(n), masks(n), (), RUN))["frames"]) <= MAX_FRAMES
+    assert len(data_of(html.render_run_page(scene(n), masks(n), (), RUN))["frames"]) <= MAX_FRAMES
 
 
 def test_large_images_are_shrunk():
-    data = data_of(html.render_page(scene(1), masks(1), images(1, size=(1080, 1920)), RUN))
+    data = data_of(html.render_run_page(scene(1), masks(1), images(1, size=(1080, 1920)), RUN))
     assert data["view"] == [720, 1280]
 
 
 def test_images_of_other_frames_are_left_out():
-    data = data_of(html.render_page(scene(), masks(), images(9), RUN))
+    data = data_of(html.render_run_page(scene(), masks(), images(9), RUN))
     assert [frame["t"] for frame in data["frames"]] == [0, 1, 2, 3]
 
 
 def test_page_is_written_whole(tmp_path):
     path = tmp_path / "view.html"
-    html.write_page(path, scene(), masks(), images(), RUN)
-    assert path.read_text(encoding="utf-8").startswith(html.render_page(scene(), masks(), images(), RUN))
+    page = html.render_run_page(scene(), masks(), images(), RUN)
+    html.write_page(path, page)
+    assert path.read_text(encoding="utf-8").startswith(page)
     with pytest.raises(OutputError, match="cannot be written"):
-        html.write_page(tmp_path / "none" / "view.html", scene(), masks(), images(), RUN)
+        html.write_page(tmp_path / "none" / "view.html", page)
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,12 @@ def spans(count: int, size: int, overlap: int) -> tuple[range, ...]:
     return tuple(range(start, start + size) for start in starts)
 
 
-def join(chunks: Iterable[tuple[range, Geometry]]) -> Geometry:
+def join(chunks: Iterable[tuple[range, Geometry]], *, one_world: bool = False) -> Geometry:
     """Bring chunks into the world of the first and leave out what is repeated.
 
     Args:
         chunks: the frames of each and their geometry, on one analysis grid, in the order of `spans`.
+        one_world: all chunks are in one world and scale already.
 
     Returns:
         The geometry of all frames; where two chunks hold a frame, as the earlier one has it.
@@ -52,7 +53,7 @@ def join(chunks: Iterable[tuple[range, Geometry]]) -> Geometry:
     end = 0
     for span, geometry in chunks:
         shared = end - span.start
-        if aligned:
+        if aligned and not one_world:
             threshold = _threshold(aligned[-1], geometry, shared)
             T_first_chunk = align_windows(aligned[-1], geometry, shared, conf_thresh=threshold)
             geometry = align_geometry(T_first_chunk, geometry)

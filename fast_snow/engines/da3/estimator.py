@@ -1,5 +1,6 @@
 """Depth and cameras from Depth Anything 3, whatever runs its network."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,10 +12,11 @@ from jaxtyping import Float32, Float64
 from fast_snow.config import Da3Config
 from fast_snow.engines.compiled.network import Network, OpenNetwork
 from fast_snow.engines.da3.chunks import join, spans
-from fast_snow.engines.da3.preprocessing import preprocess
+from fast_snow.engines.da3.known_cameras import KnownCameras, Prior, conditioning, known_cameras, path_scale
+from fast_snow.engines.da3.preprocessing import network_size, preprocess
 from fast_snow.engines.da3.variants import Variant
 from fast_snow.engines.out_of_memory import in_smaller_pieces
-from fast_snow.errors import ConfigError, EngineError
+from fast_snow.errors import ConfigError, EngineError, FastSnowWarning
 from fast_snow.protocols import GeometryEngine, Progress, silent
 from fast_snow.types import DepthOrigin, Frames, Geometry, GridShape
 
@@ -38,6 +40,7 @@ def open_geometry(
     open_network: OpenNetwork,
     variant: Variant,
     most_frames: int = 0,
+    prior: Prior | None = None,
     progress: Progress = silent,
 ) -> Iterator[GeometryEngine]:
     """Open the engine that estimates depth and cameras.
@@ -47,6 +50,8 @@ def open_geometry(
         open_network: opens the network, on any backend.
         variant: which network it is.
         most_frames: how many frames the network takes at once; 0 is any number.
+        prior: tells the poses and intrinsics that the input gives, for a network that can be told them: it is, and the
+            answer is in their world, in metres.
         progress: told how far the work is.
 
     Yields:
@@ -62,7 +67,9 @@ def open_geometry(
             f" {config.chunk_size}: chunks are aligned by the frames they share"
         )
     with open_network() as network:
-        yield _Engine(config=config, network=network, variant=variant, most_frames=most_frames, progress=progress)
+        yield _Engine(
+            config=config, network=network, variant=variant, most_frames=most_frames, prior=prior, progress=progress
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,24 +78,47 @@ class _Engine:
     network: Network
     variant: Variant
     most_frames: int
+    prior: Prior | None
     progress: Progress
 
     def __call__(self, frames: Frames) -> Geometry:
         images = preprocess(frames.image, self.config.process_res)
-        count = len(images)
-
-        def in_chunks(size: int) -> Geometry:
-            overlap = min(max(self.config.chunk_overlap, 1), size - 1)
-            return join((span, self._chunk(images, span)) for span in spans(count, size, overlap))
-
-        largest = min(self.config.chunk_size or count, self.most_frames or count, count)
-        geometry = in_smaller_pieces(
-            in_chunks, largest, what="DA3: frames per chunk", advice=_ADVICE, smallest=min(largest, 2)
-        )
+        cameras = self._cameras(frames)
+        geometry = None if cameras is None else self._estimate(images, cameras)
+        if cameras is not None and geometry is None:
+            warnings.warn(
+                "the path of the given cameras is too short to scale depth by it: poses are estimated, up to scale",
+                FastSnowWarning,
+                stacklevel=2,
+            )
+        geometry = geometry or self._estimate(images, None)
+        assert geometry is not None  # without cameras there is always an answer
         return replace(geometry, confidence=relative_confidence(geometry.confidence, self.config))
 
-    def _chunk(self, images: Images, span: range) -> Geometry:
-        answer = self.network({"images": images[span.start : span.stop]})
+    def _cameras(self, frames: Frames) -> KnownCameras | None:
+        if self.prior is None:
+            return None
+        height, width = frames.image.shape[1:3]
+        return known_cameras(self.prior(frames), (height, width), network_size(height, width, self.config.process_res))
+
+    def _estimate(self, images: Images, cameras: KnownCameras | None) -> Geometry | None:
+        """Estimate the geometry of a window; None where the cameras given do not tell its scale."""
+        count = len(images)
+
+        def in_chunks(size: int) -> Geometry | None:
+            overlap = min(max(self.config.chunk_overlap, 1), size - 1)
+            parts = [(span, self._chunk(images, span, cameras)) for span in spans(count, size, overlap)]
+            known = [(span, part) for span, part in parts if part is not None]
+            return join(known, one_world=cameras is not None) if len(known) == len(parts) else None
+
+        largest = min(self.config.chunk_size or count, self.most_frames or count, count)
+        return in_smaller_pieces(
+            in_chunks, largest, what="DA3: frames per chunk", advice=_ADVICE, smallest=min(largest, 2)
+        )
+
+    def _chunk(self, images: Images, span: range, cameras: KnownCameras | None) -> Geometry | None:
+        told = {} if cameras is None else conditioning(cameras.part(span))
+        answer = self.network({"images": images[span.start : span.stop]} | told)
         encoding = answer["pose"]
         grid = (answer["depth"].shape[1], answer["depth"].shape[2])
         T_camera_world = world_to_camera(encoding)
@@ -98,7 +128,7 @@ class _Engine:
         if unmeasured.any():
             raise EngineError(_not_finite("depth", span.start + int(unmeasured.argmax()), span.stop - 1))
         self.progress("geometry: depth", span.stop, len(images))
-        return Geometry(
+        geometry = Geometry(
             depth=answer["depth"],
             confidence=_share(answer["confidence"]),
             intrinsics=intrinsics(encoding, grid),
@@ -106,6 +136,22 @@ class _Engine:
             metric=self.variant.metric,
             origin=DepthOrigin.NETWORK,
         )
+        return geometry if cameras is None else _in_world_of(cameras.part(span), geometry)
+
+
+def _in_world_of(cameras: KnownCameras, geometry: Geometry) -> Geometry | None:
+    """Return a geometry with the cameras given and its depth in their units; None where they do not tell its scale."""
+    depth = geometry.depth[np.isfinite(geometry.depth)]
+    scale = path_scale(cameras.T_camera_world, geometry.T_camera_world, float(np.median(depth)))
+    if scale is None:
+        return None
+    return replace(
+        geometry,
+        depth=geometry.depth / np.float32(scale),
+        intrinsics=cameras.intrinsics,
+        T_camera_world=cameras.T_camera_world,
+        metric=True,
+    )
 
 
 def _not_finite(what: str, first: int, last: int) -> str:

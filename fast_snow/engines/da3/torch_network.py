@@ -15,6 +15,7 @@ from fast_snow.engines.compiled.network import Arrays, Network
 from fast_snow.engines.da3.quiet_import import MODEL_REGISTRY, create_object, load_config, logger
 from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.engines.torch_runtime import devices, memory
+from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
 from fast_snow.errors import ConfigError, EngineError
 from fast_snow.weights import damage, named
 
@@ -42,8 +43,9 @@ def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_B
         ref_view_strategy: how the frame is chosen that the others refer to, from three frames on.
 
     Yields:
-        The network: `images` (n, 3, h, w) to `depth` and `confidence` (n, h, w) and `pose` (n, 9), all float32; raw
-        confidence is 1 or more. Its answers belong to the caller.
+        The network: `images` (n, 3, h, w), and `T_camera_world` (n, 4, 4) and `intrinsics` (n, 3, 3) where they are
+        known, to `depth` and `confidence` (n, h, w) and `pose` (n, 9), all float32; raw confidence is 1 or more. Its
+        answers belong to the caller.
 
     Raises:
         ConfigError: the folder holds no such network, or weights that are damaged or another variant's.
@@ -106,15 +108,22 @@ class TorchNetwork:
 
     @torch.inference_mode()
     def __call__(self, inputs: Arrays) -> Arrays:
-        """Return `depth`, `confidence` and `pose` of `images`; the arrays belong to the caller."""
-        images = torch.tensor(inputs["images"], device=self.device)[None]
-        output, pose = self._forward(images)
+        """Return `depth`, `confidence` and `pose` of `images`; the arrays belong to the caller.
+
+        With `T_camera_world` and `intrinsics` of the images the network is conditioned on its cameras.
+        """
+        images, *cameras = (
+            torch.tensor(inputs[name], device=self.device)[None]
+            for name in ("images", "T_camera_world", "intrinsics")
+            if name in inputs
+        )
+        output, pose = self._forward(images, *cameras)
         if "scale_factor" in output:  # nested: upstream scales the poses that it decoded, not their encoding
             pose[..., :3] *= output.scale_factor
         named = {"depth": output.depth, "confidence": output.depth_conf, "pose": pose}
         return {name: value[0].float().cpu().numpy() for name, value in named.items()}
 
-    def _forward(self, images: torch.Tensor) -> tuple[Any, torch.Tensor]:
+    def _forward(self, images: torch.Tensor, *cameras: torch.Tensor) -> tuple[Any, torch.Tensor]:
         encoded: list[torch.Tensor] = []
         decoder: Any = getattr(self.module, "da3", self.module).cam_dec
         half = self.precision != torch.float32
@@ -124,7 +133,7 @@ class TorchNetwork:
             scope.enter_context(torch.autocast(self.device.type, dtype=self.precision, enabled=half))
             scope.callback(decoder.register_forward_hook(lambda _module, _inputs, pose: encoded.append(pose)).remove)
             try:
-                output = self.module(images, ref_view_strategy=self.ref_view_strategy)
+                output = self.module(images, *cameras, ref_view_strategy=self.ref_view_strategy)
             except AssertionError as error:  # upstream's way to say that the nested variant finds no scale
                 raise EngineError(
                     f"DA3: {error}; choose another clip, or a variant without metres, like da3-large"
@@ -150,7 +159,7 @@ def _read(path: Path, variant: Variant) -> Mapping[str, torch.Tensor]:
 
 
 def _fill(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], folder: Path, variant: Variant) -> None:
-    """Load weights strictly; only the parts that are not built may be left over."""
+    """Load weights, all that the network has; what it does not have is named, but for the parts that are not built."""
     branch = "da3." if variant.nested else ""
     unused = tuple(f"{branch}{each}." for each in _UNUSED)
     held = {name.removeprefix("model."): value for name, value in weights.items()}
@@ -159,13 +168,14 @@ def _fill(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], folder: 
     missing = sorted(name for name in wanted if id(wanted[name]) not in given)
     foreign = sorted(name for name in held.keys() - wanted.keys() if not name.startswith(unused))
     misshapen = sorted(name for name in wanted.keys() & held.keys() if wanted[name].shape != held[name].shape)
-    if missing or foreign or misshapen:
-        example = (missing + foreign + misshapen)[0]
+    if missing or misshapen:
+        example = (missing + misshapen)[0]
         raise ConfigError(
             f"da3.model_path: {folder / _WEIGHTS} does not fit {variant.name}: {len(missing)} tensors are missing,"
             f" {len(foreign)} unknown and {len(misshapen)} of another shape, like {example}; run"
             f" fast-snow fetch-models {variant.name}, or name the variant that it is in config.json"
         )
+    warn_of_unknown(foreign, folder / _WEIGHTS, variant.name)
     # not strict: of tensors that the network shares (the heads' normalisation), a file holds one
     filling = {name: held[name].float() for name in wanted.keys() & held.keys()}
     module.load_state_dict(filling, strict=False, assign=True)

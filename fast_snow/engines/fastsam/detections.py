@@ -32,7 +32,7 @@ _WHOLE_FRAME_IOU = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Answer:
+class NetworkOutput:
     """What the network answers for one frame, for each of its `a` anchors.
 
     Attributes:
@@ -48,7 +48,7 @@ class Answer:
     prototypes: Float32[np.ndarray, "k h w"]
 
 
-def detections(answer: Answer, frame: GridShape, grid: GridShape, config: FastSamConfig) -> Detections:
+def detections(answer: NetworkOutput, frame: GridShape, grid: GridShape, config: FastSamConfig) -> Detections:
     """Choose the objects of one frame and outline them.
 
     Args:

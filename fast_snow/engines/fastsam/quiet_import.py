@@ -25,7 +25,6 @@ def ultralytics() -> ModuleType:
     for name, value in (("YOLO_AUTOINSTALL", "false"), ("YOLO_OFFLINE", "true"), ("YOLO_VERBOSE", "false")):
         os.environ.setdefault(name, value)
     threads, open_image = cv2.getNumThreads(), Image.open
-    import torchvision  # noqa: F401 (its exact non-maximum suppression is taken only where it is loaded already)
     import ultralytics as package
     import ultralytics.utils
 

@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from transformers.utils import logging
 
 from fast_snow import untrusted_json
+from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
 from fast_snow.errors import ConfigError
 from fast_snow.limits import CHECKPOINT_JSON_FILE
 from fast_snow.weights import damage
@@ -62,6 +63,9 @@ def load(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: A
 
     Raises:
         ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
+
+    Warns:
+        FastSnowWarning: there are tensors that the network does not have.
     """
     for name in (_CONFIG, _WEIGHTS):
         problem = damage(folder / name)
@@ -79,6 +83,7 @@ def load(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: A
             f"{folder / _WEIGHTS} does not fit {_CONFIG}: {len(missing)} tensors are missing and"
             f" {len(misshapen)} of another shape, like {(missing + misshapen)[0]}",
         )
+    warn_of_unknown(report["unexpected_keys"], folder / _WEIGHTS, expected.network)
     return network.eval().requires_grad_(False)
 
 

@@ -1,4 +1,4 @@
-"""The packages that metrics come from: heavy, and only installed for evaluations."""
+"""Metrics of a run against ground truth; the packages they need come with the extra `eval`."""
 
 from importlib import import_module
 from types import ModuleType

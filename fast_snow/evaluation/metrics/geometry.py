@@ -1,15 +1,14 @@
-"""What a run says of where things are, against the truth: depth, objects in space, objects that do not move.
+"""Geometric metrics of a run: trajectory, depth, placement of objects, and spread of objects at rest.
 
 Lengths are in the truth's unit. A graph's world is the camera of the clip's first frame, so the true pose of that frame
 carries it into the truth's. A graph in metres is held to them; any other has the unit of its first window, in which the
 ratio of the medians of true and predicted depth gives the truth's length of it.
 """
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
 from fast_snow.alignment import Similarity
 from fast_snow.config import DepthFilterConfig, StepConfig
@@ -20,7 +19,7 @@ from fast_snow.evaluation.metrics.depth import DepthError, DepthPairs
 from fast_snow.evaluation.metrics.placement import PlacementErrors
 from fast_snow.evaluation.metrics.tracking import as_objects
 from fast_snow.evaluation.systems import SystemRun
-from fast_snow.types import Ego, ReadOnlyArrays, SceneGraph, Track, Transform
+from fast_snow.types import Ego, SceneGraph, Transform
 
 FEWEST_POSES = 3
 """A path of fewer has no alignment."""
@@ -29,7 +28,7 @@ FEWEST_POSES = 3
 def path_errors(truth: Truth, run: SystemRun) -> dict[str, float]:
     """Measure the error of the camera's path, aligned by a similarity and, of a metric graph, rigidly too."""
     assert truth.trajectory is not None
-    predicted = _path(run.graph)
+    predicted = _long_path(run.graph)
     similarity = trajectory.compare_trajectories(truth.trajectory, predicted, alignment="similarity")
     errors = {"trajectory_similarity_m": float(similarity.rmse)}
     if run.graph.metric:
@@ -44,7 +43,7 @@ def camera_path(ego: Ego) -> Trajectory:
     return Trajectory(time_s=ego.time_s[timed], T_world_camera=ego[timed].T_world_camera)
 
 
-def _path(graph: SceneGraph) -> Trajectory:
+def _long_path(graph: SceneGraph) -> Trajectory:
     predicted = camera_path(graph.ego)
     if len(predicted) < FEWEST_POSES:
         raise InputError(f"a path of {len(predicted)} poses cannot be aligned; expected at least {FEWEST_POSES}")
@@ -100,15 +99,9 @@ def own_placement(truth: Truth, run: SystemRun) -> dict[str, float]:
 
     What masks do wrong is left out: what is measured is geometry alone.
     """
-    config = run.config
-    return _lengths(
-        "own_",
-        _placement(truth, run, _predicted_objects(truth, run), step=config.step, depth_filter=config.depth_filter),
-    )
-
-
-def _predicted_objects(truth: Truth, run: SystemRun) -> tuple[ObjectsInFrame, ...]:
-    return as_objects(run.labelled, run.graph.ego.source_frame, truth.size)
+    own = as_objects(run.labelled, run.graph.ego.source_frame, truth.size)
+    errors = _placement(truth, run, own, step=run.config.step, depth_filter=run.config.depth_filter)
+    return _lengths("own_", errors)
 
 
 def _placement(
@@ -139,8 +132,9 @@ def _placement(
         and each.frame in truth.read_depth.frames
         and (T_world_camera := _pose_at(truth, time_s[each.frame])) is not None
     ]
+    predicted = as_objects(run.labelled, ego.source_frame, truth.size)
     return placement.compare_placement(
-        objects, _predicted_objects(truth, run), places, placement.graph_places(run.graph, scale=to_truth.scale)
+        objects, predicted, places, placement.graph_places(run.graph, scale=to_truth.scale)
     )
 
 
@@ -149,9 +143,30 @@ def _lengths(prefix: str, errors: PlacementErrors) -> dict[str, float]:
 
 
 def static_spread(truth: Truth, run: SystemRun) -> Mapping[str, float]:
-    """Measure how far the centroids of objects that do not move spread over time."""
+    """Measure how far the centroids of objects spread in a clip in which nothing moves but the camera.
+
+    Only their visible surface is measured, and another side of an object has another mean: part of the spread is true
+    of a camera that moves around an object, and the same for every system.
+
+    Returns:
+        Median and 90th percentile over objects; empty where none was seen twice.
+    """
+    spread = list(centroid_spreads(run.graph, scale=_unit_m(truth, run)).values())
+    if not spread:
+        return {}
+    return {"spread_m": float(np.median(spread)), "spread_p90_m": float(np.percentile(spread, 90))}
+
+
+def centroid_spreads(graph: SceneGraph, *, scale: float = 1.0) -> dict[int, float]:
+    """Return the root mean square distance of an object's centroids from their mean, by id; one alone never spreads.
+
+    `scale` is the truth's length of one of the graph's (1 for a metric graph).
+    """
+    seen = {number: track.observations for number, track in sorted(graph.tracks.items()) if len(track.observations) > 1}
+    centroids = {number: np.array([each.centroid for each in tokens], np.float64) for number, tokens in seen.items()}
     return {
-        f"{name}_m": value for name, value in measure_stability(run.graph, scale=_unit_m(truth, run)).figures().items()
+        number: scale * float(np.sqrt(((each - each.mean(axis=0)) ** 2).sum(axis=1).mean()))
+        for number, each in centroids.items()
     }
 
 
@@ -177,7 +192,7 @@ def _unit_m(truth: Truth, run: SystemRun) -> float:
     if len(first):
         return depth.score_depth(first, "scale").scale
     assert truth.trajectory is not None
-    return trajectory.align_trajectories(truth.trajectory, _path(run.graph), "similarity").scale
+    return trajectory.align_trajectories(truth.trajectory, _long_path(run.graph), "similarity").scale
 
 
 def _pose_at(truth: Truth, time_s: float) -> Transform | None:
@@ -186,63 +201,3 @@ def _pose_at(truth: Truth, time_s: float) -> Transform | None:
     gap = np.abs(truth.trajectory.time_s - time_s)
     nearest = int(gap.argmin()) if len(gap) else 0
     return truth.trajectory.T_world_camera[nearest] if len(gap) and gap[nearest] <= trajectory.MAX_GAP_S else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Stability(ReadOnlyArrays):
-    """The spread of the places of objects that do not move.
-
-    Attributes:
-        object_id: of the graph.
-        spread: root mean square of the distances of an object's centroids from their mean, `sqrt(mean |c_t − c̄|²)`.
-        observations: how many centroids it has.
-    """
-
-    object_id: Int64[np.ndarray, " k"]
-    spread: Float64[np.ndarray, " k"]
-    observations: Int64[np.ndarray, " k"]
-
-    def __len__(self) -> int:
-        return len(self.object_id)
-
-    def figures(self) -> Mapping[str, float]:
-        """Return the median and the 90th percentile over objects; empty where there are none."""
-        if len(self) == 0:
-            return {}
-        return {"spread": float(np.median(self.spread)), "spread_p90": float(np.percentile(self.spread, 90))}
-
-
-def measure_stability(
-    graph: SceneGraph, static: Collection[int] | None = None, *, least: int = 2, scale: float = 1.0
-) -> Stability:
-    """Measure how far the centroids of static objects spread over time.
-
-    Only their visible surface is measured, and another side of an object has another mean: part of the spread is true
-    of a camera that moves around an object, and the same for every system.
-
-    Args:
-        graph: the graph.
-        static: ids of the objects that do not move; None where nothing in the clip does.
-        least: objects with fewer observations are left out; one alone never spreads.
-        scale: the truth's length of one of the graph's (1 for a metric graph).
-
-    Raises:
-        InputError: an id is not the graph's, or `least` is less than 2.
-    """
-    if least < 2:
-        raise InputError(f"stability: got {least} as the least observations, expected at least 2")
-    ids = sorted(graph.tracks if static is None else set(static))
-    strange = [each for each in ids if each not in graph.tracks]
-    if strange:
-        raise InputError(f"stability: the graph has no object {strange[0]}; name objects of this graph")
-    kept = [graph.tracks[each] for each in ids if len(graph.tracks[each].observations) >= least]
-    return Stability(
-        object_id=np.array([each.object_id for each in kept], np.int64),
-        spread=np.array([scale * _spread(each) for each in kept], np.float64),
-        observations=np.array([len(each.observations) for each in kept], np.int64),
-    )
-
-
-def _spread(track: Track) -> float:
-    centroid = np.array([each.centroid for each in track.observations], np.float64)
-    return float(np.sqrt(((centroid - centroid.mean(axis=0)) ** 2).sum(axis=1).mean()))

@@ -1,4 +1,4 @@
-"""The metrics, in words: the columns of tables, the axes of plots, the lines of comparisons."""
+"""Definitions of the metrics: label, unit, direction and meaning, for tables, plots and comparisons."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -44,28 +44,17 @@ def _share(name: str, label: str, meaning: str, *, needs_all: bool = False) -> M
     return MetricDefinition(name=name, label=label, better="more", digits=3, meaning=meaning, needs_all=needs_all)
 
 
-def _error(name: str, label: str, meaning: str, *, digits: int = 3) -> MetricDefinition:
-    return MetricDefinition(name=name, label=label, better="less", digits=digits, meaning=meaning)
+def _error(name: str, label: str, meaning: str, *, digits: int = 3, scale: float = 1.0) -> MetricDefinition:
+    return MetricDefinition(name=name, label=label, better="less", digits=digits, scale=scale, meaning=meaning)
 
 
 _RUN = (
     MetricDefinition(
         name="fps", label="frames/s", better="more", digits=2, meaning="clip frames per second of wall time"
     ),
-    MetricDefinition(
-        name="p50_s", label="p50 ms", better="less", digits=1, scale=1e3, meaning="median latency of a frame"
-    ),
-    MetricDefinition(
-        name="p95_s", label="p95 ms", better="less", digits=1, scale=1e3, meaning="95th-percentile latency of a frame"
-    ),
-    MetricDefinition(
-        name="peak_bytes",
-        label="peak MiB",
-        better="less",
-        digits=0,
-        scale=2**-20,
-        meaning="peak resident memory of the process during a run",
-    ),
+    _error("p50_s", "p50 ms", "median latency of a frame", digits=1, scale=1e3),
+    _error("p95_s", "p95 ms", "95th-percentile latency of a frame", digits=1, scale=1e3),
+    _error("peak_bytes", "peak MiB", "peak resident memory of the process during a run", digits=0, scale=2**-20),
     _error("duplicate_ids", "duplicate ids", "ids that name more than one object of a frame; must be 0", digits=0),
 )
 _TRACKING = (
@@ -73,10 +62,7 @@ _TRACKING = (
     _share("recall", "recall", "of what is annotated, the share that was found, under whichever id"),
     _error("switches_per_1000", "switches/1000", "identity switches per 1000 frames", digits=1),
     _error(
-        "fragmentations_per_1000",
-        "fragm./1000",
-        "interruptions of a true object's track per 1000 frames",
-        digits=1,
+        "fragmentations_per_1000", "fragm./1000", "interruptions of a true object's track per 1000 frames", digits=1
     ),
     _share("assa", "AssA", "association accuracy of HOTA"),
     _share("idf1", "IDF1", "share of correctly identified detections", needs_all=True),

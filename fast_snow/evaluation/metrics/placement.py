@@ -1,4 +1,4 @@
-"""How well objects are placed in the world: their centroids and extents against the truth.
+"""Placement metrics: errors of the centroids and extents of objects in the world.
 
 Truth and graph are compared along the axes of the graph's world and in the truth's unit. Extents along axes do not
 survive a rotation, so it is the truth that is turned: its pixels are measured as seen from cameras given in that world.
@@ -11,18 +11,19 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from fast_snow.alignment import Similarity, identity
+from fast_snow.alignment import Similarity
 from fast_snow.config import DepthFilterConfig, StepConfig
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import ObjectsInFrame
-from fast_snow.evaluation.metrics.association import match_objects
-from fast_snow.evaluation.metrics.overlap import iou
+from fast_snow.evaluation.metrics.association import iou, match_objects
 from fast_snow.kernels.mask_resize import resize
 from fast_snow.step import observe
 from fast_snow.types import DepthOrigin, FrameGeometry, ReadOnlyArrays, SceneGraph, StepToken, Transform
 
 NO_MARGIN: Final = StepConfig(mask_margin=0)
 EVERY_OBJECT: Final = DepthFilterConfig(min_points=1)
+MATCHING_IOU: Final = 0.5
+"""Least IoU of a predicted object with the true one that it is held to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -50,25 +51,19 @@ class PlacementErrors(ReadOnlyArrays):
     """Errors of every predicted object that matches a true one and that both place, over all frames.
 
     Attributes:
-        frame: index in the input.
-        true_id: object of the truth.
-        predicted_id: object of the graph.
         centroid: distance of the centroids, in the truth's unit.
         extent: predicted less true extent along each axis, in the same.
         unmatched: placed true objects that no predicted one matches, summed over frames.
         unplaced: matches that the graph does not place in that frame.
     """
 
-    frame: Int64[np.ndarray, " k"]
-    true_id: Int64[np.ndarray, " k"]
-    predicted_id: Int64[np.ndarray, " k"]
     centroid: Float64[np.ndarray, " k"]
     extent: Float64[np.ndarray, "k 3"]
     unmatched: int
     unplaced: int
 
     def __len__(self) -> int:
-        return len(self.frame)
+        return len(self.centroid)
 
     def figures(self) -> Mapping[str, float]:
         """Return the median and the 90th percentile of centroid errors, and the median of the size of extent errors.
@@ -87,14 +82,10 @@ class PlacementErrors(ReadOnlyArrays):
 def anchored(
     T_truth_camera: Transform, T_predicted_camera: Transform | None = None, *, scale: float = 1.0
 ) -> Similarity:
-    """Return `T_truth_predicted` by one camera whose pose is known in both worlds.
+    """Return `T_truth_predicted` by one camera whose pose is known in both worlds; none is that of the clip's first.
 
     `trajectory.align_trajectories` says less of places: around a path that is nearly straight it leaves all turned.
-
-    Args:
-        T_truth_camera: its true pose.
-        T_predicted_camera: its pose in the graph's world; None for the clip's first camera, which is that world.
-        scale: the truth's length of one of the graph's.
+    `scale` is the truth's length of one of the graph's.
     """
     T_predicted = np.eye(4) if T_predicted_camera is None else T_predicted_camera
     R = T_truth_camera[:3, :3] @ T_predicted[:3, :3].T
@@ -119,17 +110,17 @@ def place_objects(
         intrinsics: of that grid.
         T_world_camera: the camera in the truth's world.
         T_truth_predicted: from the graph's world to the truth's (`anchored`); None where they are one.
-        step: which pixels of a mask are measured; all, unless the graph's own margin is asked for.
-        depth_filter: how few pixels are an object; one is enough, unless the graph's own limit is asked for.
-
-    Returns:
-        The objects that have depth.
+        step: which pixels of a mask are measured; by default all.
+        depth_filter: how few pixels are an object; by default one. Objects without depth are left out.
 
     Raises:
         InputError: the objects have boxes alone.
     """
     if objects.masks is None:
         raise InputError(f"frame {objects.frame}: the true objects have boxes alone; placing them takes masks")
+    T_truth_axes = np.eye(4)  # rotation and translation alone, so that lengths stay in the truth's unit
+    if T_truth_predicted is not None:
+        T_truth_axes[:3, :3], T_truth_axes[:3, 3] = T_truth_predicted.R, T_truth_predicted.t
     measured = observe(
         resize(objects.masks, (depth.shape[0], depth.shape[1])),
         np.ones(len(objects), np.float32),
@@ -137,7 +128,7 @@ def place_objects(
             depth=depth,
             confidence=np.ones_like(depth),
             intrinsics=intrinsics,
-            T_camera_world=np.linalg.inv(T_world_camera) @ _axes(T_truth_predicted or identity()),
+            T_camera_world=np.linalg.inv(T_world_camera) @ T_truth_axes,
             metric=False,  # no object is too long to be true
             origin=DepthOrigin.SENSOR,
         ),
@@ -159,23 +150,8 @@ def _placed(
     )
 
 
-def _axes(T_truth_predicted: Similarity) -> Transform:
-    """Return rotation and translation of a similarity, so that lengths stay in the truth's unit."""
-    T_truth_axes = np.eye(4)
-    T_truth_axes[:3, :3], T_truth_axes[:3, 3] = T_truth_predicted.R, T_truth_predicted.t
-    return T_truth_axes
-
-
 def graph_places(graph: SceneGraph, *, scale: float = 1.0) -> tuple[PlacedObjects, ...]:
-    """Read where a graph places its objects.
-
-    Args:
-        graph: the graph.
-        scale: of `T_truth_predicted`: the truth's length of one of the graph's.
-
-    Returns:
-        One entry per frame of the graph, in order.
-    """
+    """Read where a graph places its objects, frame by frame; `scale` is the truth's length of one of the graph's."""
     tokens: dict[int, dict[int, StepToken]] = {t: {} for t in graph.ego.t.tolist()}
     for object_id, track in graph.tracks.items():
         for token in track.observations:
@@ -191,8 +167,6 @@ def compare_placement(
     predicted: Sequence[ObjectsInFrame],
     true_places: Sequence[PlacedObjects],
     places: Sequence[PlacedObjects],
-    *,
-    iou_threshold: float = 0.5,
 ) -> PlacementErrors:
     """Compare where predicted objects are with where the true ones that they match by their masks are.
 
@@ -203,41 +177,34 @@ def compare_placement(
         predicted: predicted masks of the same size (`tracking.as_objects`).
         true_places: of true objects (`place_objects`).
         places: of predicted objects (`graph_places`).
-        iou_threshold: least IoU of a match.
 
     Raises:
         InputError: no frame has all four, masks are missing or of different sizes.
     """
     true_masks, masks = {each.frame: each for each in truth}, {each.frame: each for each in predicted}
-    predicted_places = {each.frame: each for each in places}
-    frames = [
-        each
+    placed = {each.frame: each for each in places}
+    compared = [
+        _compare_frame(each, placed[each.frame], _matches(true_masks[each.frame], masks[each.frame]))
         for each in true_places
-        if each.frame in true_masks and each.frame in masks and each.frame in predicted_places
+        if each.frame in true_masks and each.frame in masks and each.frame in placed
     ]
-    if not frames:
+    if not compared:
         raise InputError(
             f"placement: {len(true_places)} frames have true places, {len(truth)} true masks, "
             f"{len(predicted)} predicted ones and no frame all of them; give the same frames"
         )
-    compared = [
-        _compare_frame(
-            each, predicted_places[each.frame], _matches(true_masks[each.frame], masks[each.frame], iou_threshold)
-        )
-        for each in frames
-    ]
-    return _pooled(compared)
-
-
-_PER_MATCH: Final = ("frame", "true_id", "predicted_id", "centroid", "extent")
-
-
-def _pooled(compared: Sequence[PlacementErrors]) -> PlacementErrors:
     return PlacementErrors(
-        **{name: np.concatenate([getattr(each, name) for each in compared]) for name in _PER_MATCH},
+        centroid=np.concatenate([each.centroid for each in compared]),
+        extent=np.concatenate([each.extent for each in compared]),
         unmatched=sum(each.unmatched for each in compared),
         unplaced=sum(each.unplaced for each in compared),
     )
+
+
+def _matches(truth: ObjectsInFrame, predicted: ObjectsInFrame) -> dict[int, int]:
+    """Return the predicted id of each true one."""
+    row, column = match_objects(iou(truth, predicted, by="mask"), MATCHING_IOU).T
+    return dict(zip(truth.object_id[row].tolist(), predicted.object_id[column].tolist(), strict=True))
 
 
 def _compare_frame(true: PlacedObjects, predicted: PlacedObjects, matches: Mapping[int, int]) -> PlacementErrors:
@@ -248,17 +215,8 @@ def _compare_frame(true: PlacedObjects, predicted: PlacedObjects, matches: Mappi
     pairs = np.array([(a, predicted_row[b]) for a, b in matched if b in predicted_row], np.int64).reshape(-1, 2)
     row, other = pairs.T
     return PlacementErrors(
-        frame=np.full(len(pairs), true.frame, np.int64),
-        true_id=true.object_id[row],
-        predicted_id=predicted.object_id[other],
         centroid=np.linalg.norm(predicted.centroid[other] - true.centroid[row], axis=1),
         extent=predicted.extent[other] - true.extent[row],
         unmatched=len(true) - len(matched),
         unplaced=len(matched) - len(pairs),
     )
-
-
-def _matches(truth: ObjectsInFrame, predicted: ObjectsInFrame, iou_threshold: float) -> dict[int, int]:
-    """Return the predicted id of each true one."""
-    pairs = match_objects(iou(truth, predicted, by="mask"), iou_threshold)
-    return {int(truth.object_id[row]): int(predicted.object_id[column]) for row, column in pairs}

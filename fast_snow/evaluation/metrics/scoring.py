@@ -1,4 +1,4 @@
-"""The metrics that a clip's truth allows, of what a system made of it."""
+"""Scoring of a run: every metric that the clip's ground truth allows."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -36,10 +36,6 @@ def score_run(truth: Truth, run: SystemRun) -> Scores:
     """Compare a run with the truth of its clip.
 
     Only frames that the system was given count: a clip that is sampled at 10 Hz is not blamed for the frames between.
-
-    Args:
-        truth: what is known of the clip.
-        run: what the system made.
 
     Returns:
         All metrics that the truth allows; one that cannot be had is a problem, and the others stand.

@@ -1,7 +1,8 @@
-"""How well objects keep their identity: IDF1, switches, fragmentations, MOTA and HOTA, as the reference tools count."""
+"""Tracking metrics: IDF1, identity switches, fragmentations, MOTA and HOTA, as computed by the reference tools."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Int64
@@ -9,17 +10,24 @@ from jaxtyping import Int64
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import ObjectsInFrame
 from fast_snow.evaluation.metrics import load_metric_package
-from fast_snow.evaluation.metrics.association import Association, associate_clip
-from fast_snow.evaluation.metrics.overlap import By
+from fast_snow.evaluation.metrics.association import Association, By, associate_clip
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.mask_resize import resize
 from fast_snow.types import GridShape, LabelledMasks
 
-_COUNTED = (
-    *("idf1", "idp", "idr", "idtp", "mota", "motp"),
-    *("num_switches", "num_fragmentations", "num_objects", "num_predictions"),
-    *("num_detections", "num_misses", "num_false_positives"),
-)
+_RATIOS: Final = ("idf1", "idp", "idr", "mota", "motp")
+_COUNTS: Final = {
+    "switches": "num_switches",
+    "fragmentations": "num_fragmentations",
+    "objects": "num_objects",
+    "predicted": "num_predictions",
+    "id_matches": "idtp",
+    "matches": "num_detections",
+    "misses": "num_misses",
+    "false_positives": "num_false_positives",
+}
+"""Our names and those of py-motmetrics."""
+_HOTA: Final = ("HOTA", "DetA", "AssA", "LocA")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,29 +121,15 @@ def score_tracking(
     if not 0 < iou_threshold <= 1:
         raise InputError(f"IoU threshold: got {iou_threshold}, expected more than 0 and at most 1")
     association = associate_clip(truth, predicted, by=by, iou_threshold=iou_threshold)
-    return _scores(association, _motmetrics(association, iou_threshold), _trackeval(association))
-
-
-def _scores(association: Association, counted: Mapping[str, float], hota: Mapping[str, float]) -> TrackingScores:
+    counted, hota = _motmetrics(association, iou_threshold), _trackeval(association)
+    ratios: dict[str, Any] = {name: counted[name] for name in _RATIOS} | {each.lower(): hota[each] for each in _HOTA}
+    counts: dict[str, Any] = {name: int(counted[theirs]) for name, theirs in _COUNTS.items()}
+    if not counts["predicted"]:
+        ratios["idp"] = 0.0
     return TrackingScores(
-        idf1=counted["idf1"],
-        idp=counted["idp"] if counted["num_predictions"] else 0.0,
-        idr=counted["idr"],
-        mota=counted["mota"],
-        motp=counted["motp"],
-        hota=hota["HOTA"],
-        deta=hota["DetA"],
-        assa=hota["AssA"],
-        loca=hota["LocA"],
-        switches=int(counted["num_switches"]),
-        fragmentations=int(counted["num_fragmentations"]),
+        **ratios,
+        **counts,
         frames=len(association.frames),
-        objects=int(counted["num_objects"]),
-        predicted=int(counted["num_predictions"]),
-        id_matches=int(counted["idtp"]),
-        matches=int(counted["num_detections"]),
-        misses=int(counted["num_misses"]),
-        false_positives=int(counted["num_false_positives"]),
         ignored=association.ignored,
         frames_outside=association.frames_outside,
     )
@@ -149,10 +143,7 @@ def as_objects(
     Args:
         labelled: the masks of frames, on the analysis grid.
         source_frame: for each `t`, the frame's index in the input.
-        size: height and width of the annotated images.
-
-    Returns:
-        One entry per frame. A mask that is too small to hold a pixel at that size is left out.
+        size: height and width of the annotated images; a mask that holds no pixel of them is left out.
 
     Raises:
         InputError: a frame's `t` is not among those of `source_frame`.
@@ -182,8 +173,9 @@ def _motmetrics(association: Association, iou_threshold: float) -> dict[str, flo
     for index, frame in enumerate(association.frames):
         distance = np.where(frame.iou >= iou_threshold, 1 - frame.iou, np.nan)
         events.update(frame.true, frame.predicted, distance, frameid=index)
-    counted = motmetrics.metrics.create().compute(events, metrics=list(_COUNTED), return_dataframe=False)
-    return {name: float(counted[name]) for name in _COUNTED}
+    names = [*_RATIOS, *_COUNTS.values()]
+    counted = motmetrics.metrics.create().compute(events, metrics=names, return_dataframe=False)
+    return {name: float(counted[name]) for name in names}
 
 
 def _trackeval(association: Association) -> dict[str, float]:
@@ -199,4 +191,4 @@ def _trackeval(association: Association) -> dict[str, float]:
         "num_tracker_dets": sum(len(each.predicted) for each in frames),
     }
     by_threshold = load_metric_package("trackeval.metrics").HOTA().eval_sequence(data)
-    return {name: float(np.mean(by_threshold[name])) for name in ("HOTA", "DetA", "AssA", "LocA")}
+    return {name: float(np.mean(by_threshold[name])) for name in _HOTA}

@@ -1,4 +1,8 @@
-"""How far a camera's path is off: absolute after none, rigid or similarity alignment, and from pose to pose."""
+"""Trajectory metrics: absolute error without, or after rigid or similarity, alignment, and relative pose error.
+
+Both paths are on one clock. Each pose of the shorter one is compared with the nearest in time of the other, none
+further off than `max_gap_s`.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -69,15 +73,7 @@ class DriftError:
 def compare_trajectories(
     truth: Trajectory, predicted: Trajectory, alignment: Alignment = "none", max_gap_s: float = MAX_GAP_S
 ) -> TrajectoryError:
-    """Measure the absolute trajectory error.
-
-    Each pose of the shorter path is compared with the nearest in time of the other, none further off than `max_gap_s`.
-
-    Args:
-        truth: the true path, on the same clock as `predicted`.
-        predicted: the path to be judged.
-        alignment: what the predicted path is moved by first, so that the sum of squares is least.
-        max_gap_s: in seconds.
+    """Measure the absolute trajectory error, after the predicted path was moved so that the sum of squares is least.
 
     Raises:
         InputError: no poses at the same time, fewer than 3 to align, or poses that are not finite.
@@ -105,14 +101,9 @@ def compare_motion(
     *,
     step: int = 1,
 ) -> DriftError:
-    """Measure the relative pose error of consecutive motions: how the path drifts.
+    """Measure the relative pose error of motions over `step` poses, which follow each other without overlap: the drift.
 
-    Args:
-        truth: the true path, on the same clock as `predicted`.
-        predicted: the path to be judged.
-        alignment: a similarity scales the predicted path first; `none` and `rigid` give the same errors.
-        max_gap_s: in seconds, as for `compare_trajectories`.
-        step: how many poses a motion spans; motions follow each other without overlap.
+    A similarity scales the predicted path first; `none` and `rigid` give the same errors.
 
     Raises:
         InputError: as for `compare_trajectories`, or too few poses for one motion.
@@ -126,21 +117,17 @@ def compare_motion(
     if alignment == "similarity":
         _apply(_least_squares(path.positions_xyz, true_path.positions_xyz, alignment), path)
     metrics = load_metric_package("evo.core.metrics")
-
-    def figures(relation: Any) -> tuple[float, float, int]:  # noqa: ANN401 (evo's)
-        error = metrics.RPE(relation, delta=float(step))
-        error.process_data((true_path, path))
-        known = error.get_all_statistics()
-        return float(known["rmse"]), float(known["median"]), len(error.error)
-
-    translation_rmse, translation_median, pairs = figures(metrics.PoseRelation.translation_part)
-    rotation_rmse, rotation_median, _ = figures(metrics.PoseRelation.rotation_angle_deg)
+    translation = metrics.RPE(metrics.PoseRelation.translation_part, delta=float(step))
+    rotation = metrics.RPE(metrics.PoseRelation.rotation_angle_deg, delta=float(step))
+    for each in (translation, rotation):
+        each.process_data((true_path, path))
+    shift, turn = translation.get_all_statistics(), rotation.get_all_statistics()
     return DriftError(
-        translation_rmse=translation_rmse,
-        translation_median=translation_median,
-        rotation_rmse_deg=rotation_rmse,
-        rotation_median_deg=rotation_median,
-        pairs=pairs,
+        translation_rmse=float(shift["rmse"]),
+        translation_median=float(shift["median"]),
+        rotation_rmse_deg=float(turn["rmse"]),
+        rotation_median_deg=float(turn["median"]),
+        pairs=len(translation.error),
     )
 
 
@@ -148,12 +135,6 @@ def align_trajectories(
     truth: Trajectory, predicted: Trajectory, alignment: Alignment, max_gap_s: float = MAX_GAP_S
 ) -> Similarity:
     """Find what moves the predicted path onto the true one, with the least sum of squared distances.
-
-    Args:
-        truth: the true path, on the same clock as `predicted`.
-        predicted: the path to be moved.
-        alignment: what may move it.
-        max_gap_s: in seconds, as for `compare_trajectories`.
 
     Returns:
         `T_truth_predicted`. Where the path is straight or still, its turn about itself is any.
@@ -175,25 +156,20 @@ def _associated(truth: Trajectory, predicted: Trajectory, max_gap_s: float) -> t
         raise InputError(
             f"the true path has {len(truth)} poses, the predicted one {len(predicted)}: nothing to compare"
         )
-    sync = load_metric_package("evo.core.sync")
+    sync, evo = load_metric_package("evo.core.sync"), load_metric_package("evo.core.trajectory")
+    paths = [
+        evo.PoseTrajectory3D(poses_se3=list(path.T_world_camera.copy()), timestamps=path.time_s.copy())
+        for path in (truth, predicted)
+    ]
     try:
-        true_path, path = sync.associate_trajectories(_as_evo(truth), _as_evo(predicted), max_diff=max_gap_s)
+        true_path, path = sync.associate_trajectories(*paths, max_diff=max_gap_s)
     except sync.SyncException as error:
+        true_span, span = (f"{path.time_s[0]:.3f} to {path.time_s[-1]:.3f} s" for path in (truth, predicted))
         raise InputError(
-            f"no poses within {max_gap_s:g} s of each other: the true path is of {_span(truth)}, the predicted one of "
-            f"{_span(predicted)}; bring both to one clock"
+            f"no poses within {max_gap_s:g} s of each other: the true path is of {true_span}, the predicted one of "
+            f"{span}; bring both to one clock"
         ) from error
     return true_path, path
-
-
-def _as_evo(path: Trajectory) -> Any:  # noqa: ANN401 (evo's)
-    return load_metric_package("evo.core.trajectory").PoseTrajectory3D(
-        poses_se3=list(path.T_world_camera.copy()), timestamps=path.time_s.copy()
-    )
-
-
-def _span(path: Trajectory) -> str:
-    return f"{path.time_s[0]:.3f} to {path.time_s[-1]:.3f} s"
 
 
 def _least_squares(

@@ -1,1 +1,1 @@
-"""Question answering about scenes: datasets in their published formats, official scores, arms of one comparison."""
+"""Question answering about scenes: published datasets, their official scores, and the arms of the comparison."""

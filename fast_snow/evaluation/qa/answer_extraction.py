@@ -1,4 +1,4 @@
-"""The answer in what a model says: which choice it takes, or the words behind its last "final answer".
+"""Extraction of the answer from a reply: the choice it takes, or the words after its last "final answer".
 
 Models are asked to end with `final answer: X`, and mostly do; they also write it bold, in dollars, in brackets, with
 the choice's text, or the text alone. An answer that takes two choices takes none, and nothing is guessed from the words
@@ -43,7 +43,7 @@ _TYPEWRITTEN: Final = str.maketrans({0x2018: "'", 0x2019: "'", 0x201C: '"', 0x20
 _ARTICLE_LIKE: Final = frozenset("AIai")
 
 
-def chosen(reply: str, choices: Mapping[str, str]) -> str | None:
+def extract_choice(reply: str, choices: Mapping[str, str]) -> str | None:
     """Return the letter of the choice that an answer takes.
 
     What stands behind the last "final answer" counts; else behind the last "answer is", "answer:" or box; else a last
@@ -154,13 +154,13 @@ _FINAL_ANSWER: Final = re.compile(r"final\s+answer\b[\s*_`\"']*(?:is\b)?[\s*_`\"
 _AROUND: Final = " \t\r\n*_`\"'$"
 
 
-def answer_in(question: Question, reply: str) -> str | None:
+def extract_answer(question: Question, reply: str) -> str | None:
     """Return the answer alone, in the form in which the dataset's official rule takes it; None where there is none.
 
     Without a "final answer" all that was said is the answer, as it is for the official rules.
     """
     if question.form is Form.CHOICE:
-        return chosen(reply, {each.letter: each.text for each in question.choices})
+        return extract_choice(reply, question.choices)
     parts = re.split(_FINAL_ANSWER, reply)[1:] or [reply]
     behind = next((each for each in reversed(parts) if each.strip(_AROUND)), "")
     words = behind if question.form is Form.POINTS else next(iter(behind.strip(_AROUND).splitlines()), "")

@@ -1,4 +1,4 @@
-"""A dataset of questions: the rows of its files, which know their place for messages, and its official rules."""
+"""Question datasets: rows of files that know their place for error messages, and official scoring rules."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import OfficialScore
 from fast_snow.evaluation.qa.question import Mark, Question
 from fast_snow.evaluation.readers.data_files import check_relative
 from fast_snow.limits import DATASET_JSON_FILE
@@ -20,13 +19,9 @@ _KINDS: Final[Mapping[type, str]] = {str: "text", dict: "an object", list: "a li
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRow:
-    """One JSON object.
+    """One JSON object of a file; `where` is the file and the line or position, for messages."""
 
-    Attributes:
-        where: file and line or position, for messages.
-        values: its members.
-    """
-
+    path: Path
     where: str
     values: Mapping[str, Any]
 
@@ -81,43 +76,29 @@ def as_text(value: object, where: str) -> str:
     raise InputError(f"{where} is {short(value)}, expected text or a number")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetFile:
-    """A file of rows.
-
-    Attributes:
-        path: of the file.
-        rows: in order.
-    """
-
-    path: Path
-    rows: tuple[DatasetRow, ...]
-
-
-def load_rows(path: Path) -> DatasetFile:
+def load_rows(path: Path) -> tuple[DatasetRow, ...]:
     """Read a list of objects, one that is a member `questions`, a single object, or `.jsonl`, an object per line.
 
     Raises:
         InputError: the file cannot be read, is none of these, or has no row, and one line names the place.
     """
     if path.suffix == ".jsonl":
-        rows = tuple(_lines(path))
+        rows = tuple(_row(path, _parsed(line, where), where) for where, line in text_lines(path))
     else:
         content = untrusted_json.load(path, limit=DATASET_JSON_FILE)
         inner = content.get("questions", [content]) if isinstance(content, dict) else content
         if not isinstance(inner, list):
             raise InputError(f"{path}: is {short(inner)}, expected a list of objects")
-        rows = tuple(_row(each, f"{path}, row {number}") for number, each in enumerate(inner, start=1))
+        rows = tuple(_row(path, each, f"{path}, row {number}") for number, each in enumerate(inner, start=1))
     if not rows:
         raise InputError(f"{path}: has no rows, expected questions or answers")
-    return DatasetFile(path=path, rows=rows)
+    return rows
 
 
-def _lines(path: Path) -> Iterator[DatasetRow]:
-    for number, line in enumerate(text_lines(path), start=1):
-        if line.strip():
-            where = f"{path}, line {number}"
-            yield _row(_parsed(line, where), where)
+def _row(path: Path, value: object, where: str) -> DatasetRow:
+    if not isinstance(value, dict):
+        raise InputError(f"{where}: is {short(value)}, expected an object")
+    return DatasetRow(path=path, where=where, values=value)
 
 
 def _parsed(line: str, where: str) -> Any:  # noqa: ANN401 (JSON)
@@ -127,19 +108,15 @@ def _parsed(line: str, where: str) -> Any:  # noqa: ANN401 (JSON)
         raise InputError(f"{where}: {error}") from None
 
 
-def text_lines(path: Path) -> list[str]:
-    """Return the lines of a text file.
+def text_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yield the lines of a text file that are not blank, each behind its place.
 
     Raises:
         InputError: it cannot be read, or is too large.
     """
-    return read_text(path, limit=DATASET_JSON_FILE).split("\n")
-
-
-def _row(value: object, where: str) -> DatasetRow:
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: is {short(value)}, expected an object")
-    return DatasetRow(where=where, values=value)
+    for number, line in enumerate(read_text(path, limit=DATASET_JSON_FILE).split("\n"), start=1):
+        if line.strip():
+            yield f"{path}, line {number}", line
 
 
 def unique_names(names: Iterable[str]) -> Iterator[str]:
@@ -179,18 +156,24 @@ class RecordedAnswers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Questions:
-    """What a dataset's files ask.
+class Term:
+    """The mean over all questions of some categories, and how much it counts."""
 
-    Attributes:
-        asked: the questions, in the order of the files.
-        left_out: rows without a question or an answer, which the official code passes over too.
-        hopeless: keys of questions whose true answer nobody can give, such as one that is no choice; they count.
-    """
+    categories: frozenset[str]
+    weight: float = 1.0
 
-    asked: tuple[Question, ...]
-    left_out: int = 0
-    hopeless: tuple[str, ...] = ()
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfficialScore:
+    """A number of a dataset's official table: a weighted sum of means."""
+
+    name: str
+    terms: tuple[Term, ...]
+
+
+def mean_over(name: str, *categories: str) -> OfficialScore:
+    """Return the figure that is the mean over all questions of some categories."""
+    return OfficialScore(name=name, terms=(Term(categories=frozenset(categories)),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,8 +183,11 @@ class Dataset:
     Attributes:
         name: as it is written on the command line.
         members: what every row of its question files has.
-        read: reads its files.
-        score: what is right, by the official rule; takes the answer as `answer_extraction.answer_in` finds it, or
+        key: what tells a row from others; those that share it are numbered.
+        question: reads a row, whose key is given.
+        complete: whether a row has a question and an answer; the official code passes over the others too.
+        hopeless: whether nobody can give a question's true answer, such as one that is no choice; it counts.
+        score: what is right, by the official rule; takes the answer as `answer_extraction.extract_answer` finds it, or
             all that a recorded answer says.
         figures: the official table of some questions.
         answers: reads recorded answers to questions.
@@ -209,16 +195,46 @@ class Dataset:
 
     name: str
     members: frozenset[str]
-    read: Callable[[Sequence[DatasetFile]], Questions]
+    key: Callable[[DatasetRow], str]
+    question: Callable[[DatasetRow, str], Question]
+    complete: Callable[[DatasetRow], bool] = lambda _: True
+    hopeless: Callable[[Question], bool] = lambda _: False
     score: Callable[[Question, str], Mark]
     figures: Callable[[Sequence[Question]], tuple[OfficialScore, ...]]
     answers: Callable[[Sequence[Path], Sequence[Question]], tuple[RecordedAnswers, ...]]
 
 
-def select_recorded(
-    model: str, answers: Mapping[str, RecordedAnswer], questions: Sequence[Question]
-) -> RecordedAnswers:
-    """Return a model's answers to the questions; the others are counted."""
+def read_recorded(
+    paths: Sequence[Path],
+    questions: Sequence[Question],
+    *,
+    rows_of: Callable[[Path], Sequence[DatasetRow]] = load_rows,
+    key: Callable[[DatasetRow], str],
+    answers_of: Callable[[DatasetRow], Iterable[tuple[str, RecordedAnswer]]],
+    model_per_file: bool = False,
+) -> tuple[RecordedAnswers, ...]:
+    """Return each model's answers to the questions; answers to others are counted.
+
+    Args:
+        paths: of files with recorded answers.
+        questions: of the dataset.
+        rows_of: reads a file.
+        key: of a row, as for questions.
+        answers_of: the answers in a row, each behind the name of its model.
+        model_per_file: whether files of one model's name are of different models, else they share its answers.
+    """
+    by_model: dict[tuple[Path | None, str], dict[str, RecordedAnswer]] = {}
+    for path in paths:
+        rows = rows_of(path)
+        for name, row in zip(unique_names(map(key, rows)), rows, strict=True):
+            for model, answer in answers_of(row):
+                by_model.setdefault((path if model_per_file else None, model), {})[name] = answer
     known = {each.key for each in questions}
-    selected = {key: each for key, each in answers.items() if key in known}
-    return RecordedAnswers(model=model, answers=selected, unused=len(answers) - len(selected))
+    return tuple(
+        RecordedAnswers(
+            model=model,
+            answers={name: answer for name, answer in answers.items() if name in known},
+            unused=len(answers.keys() - known),
+        )
+        for (_, model), answers in by_model.items()
+    )

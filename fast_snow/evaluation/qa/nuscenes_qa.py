@@ -1,4 +1,4 @@
-"""NuScenes-QA: questions about driving scenes whose answers are thirty words.
+"""NuScenes-QA: questions about driving scenes, with a closed vocabulary of thirty answers.
 
 Its file is `NuScenes_val_questions.json`; a scene is a nuScenes sample. An answer is right where it is the true one,
 letter by letter: answers are numbers or text in the file and compared as text. Official models can only say words of
@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
 from fast_snow.evaluation.qa.dataset import (
     Dataset,
-    DatasetFile,
     DatasetRow,
-    Questions,
+    OfficialScore,
     RecordedAnswer,
     RecordedAnswers,
+    mean_over,
+    read_recorded,
     scene_of,
-    select_recorded,
     text_lines,
-    unique_names,
 )
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
@@ -37,16 +35,11 @@ WORDS: Final = (
 )
 _BETWEEN: Final = " " * 4
 """What stands between the fields of a line of results."""
+_FIELDS: Final = ("sample_token", "question", "answer", "truth")
 
 
-def _read(sources: Sequence[DatasetFile]) -> Questions:
-    rows = [row for source in sources for row in source.rows]
-    keys = unique_names(_key(row.text("sample_token"), row.text("question")) for row in rows)
-    return Questions(asked=tuple(_question(row, key) for row, key in zip(rows, keys, strict=True)))
-
-
-def _key(sample: str, question: str) -> str:
-    return f"{sample}: {question}"
+def _key(row: DatasetRow) -> str:
+    return f"{row.text('sample_token')}: {row.text('question')}"
 
 
 def _question(row: DatasetRow, key: str) -> Question:
@@ -83,29 +76,34 @@ def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
 
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
-    """Read the text that the official code writes: sample, question, answer and truth, four blanks between them."""
-    recorded = []
-    for path in paths:
-        fields = [_fields(line, f"{path}, line {i}") for i, line in enumerate(text_lines(path), 1) if line.strip()]
-        keys = unique_names(_key(sample, question) for sample, question, _ in fields)
-        answers = {key: RecordedAnswer(text=answer) for key, (_, _, answer) in zip(keys, fields, strict=True)}
-        recorded.append(select_recorded(path.stem, answers, questions))
-    return tuple(recorded)
+    """Read the text that the official code writes, four blanks between its fields: a model per file."""
+    return read_recorded(paths, questions, rows_of=_results, key=_key, answers_of=_answer, model_per_file=True)
 
 
-def _fields(line: str, where: str) -> tuple[str, str, str]:
+def _results(path: Path) -> list[DatasetRow]:
+    return [
+        DatasetRow(path=path, where=where, values=dict(zip(_FIELDS, _split(line, where), strict=True)))
+        for where, line in text_lines(path)
+    ]
+
+
+def _split(line: str, where: str) -> list[str]:
     fields = line.rstrip("\r\n").split(_BETWEEN)
-    if len(fields) != 4:
+    if len(fields) != len(_FIELDS):
         expected = "expected sample, question, answer and truth with four blanks between them"
         raise InputError(f"{where}: has {len(fields)} fields, {expected}")
-    sample, question, answer, _ = fields
-    return sample, question, answer
+    return fields
+
+
+def _answer(row: DatasetRow) -> list[tuple[str, RecordedAnswer]]:
+    return [(row.path.stem, RecordedAnswer(text=row.values["answer"]))]
 
 
 NUSCENES_QA: Final = Dataset(
     name="nuscenes-qa",
     members=frozenset({"sample_token", "template_type", "num_hop"}),
-    read=_read,
+    key=_key,
+    question=_question,
     score=_score,
     figures=_figures,
     answers=_answers,

@@ -1,11 +1,12 @@
-"""A question of a dataset, and how a model is asked it: the wording, and the arms of the comparison."""
+"""Questions, how they are worded for a model, and the arms of the comparison."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
 from fast_snow.errors import ConfigError
-from fast_snow.reasoning.prompt.instructions import PromptContent
+from fast_snow.reasoning.prompt.prompt_sections import PromptContent
 
 
 class Form(Enum):
@@ -16,14 +17,6 @@ class Form(Enum):
     YES_NO = 'End with the line "final answer: yes" or "final answer: no".'
     WORD = 'End with the line "final answer: X", where X is one of: {words}.'
     POINTS = 'End with the line "final answer: [(x, y)]", with the point you are surest of first.'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerChoice:
-    """One of the answers to choose from; the letter is a capital."""
-
-    letter: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +31,7 @@ class Question:
         text: what is asked.
         truth: the true answer as the dataset writes it.
         form: what an answer looks like.
-        choices: where there is a choice.
+        choices: texts by letter, which is a capital, where there is a choice.
         words: all words that can be an answer, where they are a closed set.
     """
 
@@ -49,7 +42,7 @@ class Question:
     text: str
     truth: str
     form: Form
-    choices: tuple[AnswerChoice, ...] = ()
+    choices: Mapping[str, str] = field(default_factory=dict)
     words: tuple[str, ...] = ()
 
 
@@ -71,7 +64,7 @@ UNREADABLE: Final = Mark(score=0.0, read_as=None)
 
 def wording(question: Question) -> str:
     """Return what a model is asked: the question, the choices with their letters, and the form of the answer."""
-    choices = "".join(f"{each.letter}: {each.text}\n" for each in question.choices)
+    choices = "".join(f"{letter}: {text}\n" for letter, text in question.choices.items())
     ending = question.form.value.format(words=", ".join(question.words))
     return "\n".join(part for part in (f"{question.text}\n", choices, ending) if part)
 

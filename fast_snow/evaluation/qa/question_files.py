@@ -1,4 +1,4 @@
-"""Question files: the known datasets, and which of them the files belong to."""
+"""Question files: detection of their dataset, and reading."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from typing import Final
 from fast_snow.errors import InputError
 from fast_snow.evaluation import manifest as manifests
 from fast_snow.evaluation.ground_truth import TruthKind
-from fast_snow.evaluation.qa.dataset import Dataset, DatasetFile, Questions, load_rows
+from fast_snow.evaluation.qa.dataset import Dataset, DatasetRow, load_rows, unique_names
 from fast_snow.evaluation.qa.nuscenes_qa import NUSCENES_QA
+from fast_snow.evaluation.qa.question import Question
 from fast_snow.evaluation.qa.robospatial import ROBOSPATIAL
 from fast_snow.evaluation.qa.vlm4d import VLM4D
 from fast_snow.evaluation.qa.vsi_bench import VSI_BENCH
@@ -25,13 +26,17 @@ class QuestionFiles:
     Attributes:
         dataset: whose questions they are.
         files: those with questions.
-        questions: all of them.
+        asked: the questions, in the order of the files.
+        left_out: rows without a question or an answer, which the official code passes over too.
+        hopeless: keys of questions whose true answer nobody can give, such as one that is no choice; they count.
         videos: the folder in which the scenes' videos lie; None where only the user can tell.
     """
 
     dataset: Dataset
     files: tuple[Path, ...]
-    questions: Questions
+    asked: tuple[Question, ...]
+    left_out: int
+    hopeless: tuple[str, ...]
     videos: Path | None
 
 
@@ -47,18 +52,25 @@ def read_questions(paths: Sequence[Path], root: Path) -> QuestionFiles:
             malformed, and one line names the place.
     """
     sources = [load_rows(path) for path in paths]
-    from_manifest = len(sources) == 1 and "clips" in sources[0].rows[0].values
+    from_manifest = len(sources) == 1 and "clips" in sources[0][0].values
     if from_manifest:
-        sources = [load_rows(path) for path in _named_in(sources[0].path, root)]
-    datasets = [_dataset(each) for each in sources]
-    for source, dataset in zip(sources, datasets, strict=True):
-        if dataset is not datasets[0]:
-            expected = f"{datasets[0].name} like {sources[0].path}"
-            raise InputError(f"{source.path}: questions of {dataset.name}, expected {expected}; ask one at a time")
+        sources = [load_rows(path) for path in _named_in(paths[0], root)]
+    datasets = [_dataset(rows[0]) for rows in sources]
+    dataset = datasets[0]
+    for rows, other in zip(sources, datasets, strict=True):
+        if other is not dataset:
+            expected = f"{dataset.name} like {sources[0][0].path}"
+            raise InputError(f"{rows[0].path}: questions of {other.name}, expected {expected}; ask one at a time")
+    every_row = [row for rows in sources for row in rows]
+    complete = [row for row in every_row if dataset.complete(row)]
+    keys = unique_names(dataset.key(row) for row in complete)
+    asked = tuple(dataset.question(row, key) for row, key in zip(complete, keys, strict=True))
     return QuestionFiles(
-        dataset=datasets[0],
-        files=tuple(each.path for each in sources),
-        questions=datasets[0].read(sources),
+        dataset=dataset,
+        files=tuple(rows[0].path for rows in sources),
+        asked=asked,
+        left_out=len(every_row) - len(complete),
+        hopeless=tuple(each.key for each in asked if dataset.hopeless(each)),
         videos=root if from_manifest else None,
     )
 
@@ -73,10 +85,9 @@ def _named_in(manifest: Path, root: Path) -> tuple[Path, ...]:
     return tuple(locate_data(root, path) for path in dict.fromkeys(paths))
 
 
-def _dataset(source: DatasetFile) -> Dataset:
-    members = set(source.rows[0].values)
+def _dataset(row: DatasetRow) -> Dataset:
     for each in DATASETS:
-        if each.members <= members:
+        if each.members <= row.values.keys():
             return each
     known = "; ".join(f"{each.name}: {', '.join(sorted(each.members))}" for each in DATASETS)
-    raise InputError(f"{source.rows[0].where}: is no question of a known dataset, expected one with ({known})")
+    raise InputError(f"{row.where}: is no question of a known dataset, expected one with ({known})")

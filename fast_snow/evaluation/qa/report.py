@@ -1,7 +1,5 @@
-"""What came of an evaluation: figures with intervals, differences between columns, tokens; as JSON and CSV."""
+"""Reports of an evaluation of answers: scores with intervals, differences and token usage, as JSON and CSV."""
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -9,14 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from fast_snow.atomic_files import store
-from fast_snow.errors import OutputError
-from fast_snow.evaluation.qa.answer_cache import ModelReply
-from fast_snow.evaluation.qa.bootstrap import ScoreEstimate, estimate_scores
 from fast_snow.evaluation.qa.dataset import Dataset
-from fast_snow.evaluation.qa.grading import Graded, GradedColumn
+from fast_snow.evaluation.qa.grading import GradedColumn, ScoreEstimate, estimate_scores
+from fast_snow.evaluation.qa.inference import CachedAnswer
 from fast_snow.evaluation.qa.question import Question
 from fast_snow.evaluation.qa.requests import Failure
-from fast_snow.evaluation.results import write_json
+from fast_snow.evaluation.results import csv_text, make_folder, write_json
 from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.conversation import Usage
 
@@ -116,23 +112,19 @@ def _result(dataset: Dataset, questions: Sequence[Question], column: GradedColum
     answered = [each.question for each in column.graded]
     of_all = dataset.figures(questions)[-1]
     replies = [each.reply for each in column.graded if each.reply is not None]
+    tokens = Tokens(
+        answers=len(replies),
+        total=sum((each.usage for each in replies), Usage()),
+        tool_calls=sum(len(each.tools) for each in replies),
+    )
     return ColumnResult(
         column=column,
         figures=estimate_scores(dataset.figures(answered), answered, list(scores.values())),
         all_asked=estimate_scores([of_all], questions, [scores.get(each.key, 0.0) for each in questions])[0].value,
-        tokens=_tokens(column.graded) if replies else None,
+        tokens=tokens if replies else None,
         cut_off=sum(each.ending is not Ending.ANSWERED for each in replies),
         shortened=sum(bool(each.left_out) for each in replies),
         unread=sum(bool(each.unread) for each in replies),
-    )
-
-
-def _tokens(graded: Sequence[Graded]) -> Tokens:
-    replies = [each.reply for each in graded if each.reply is not None]
-    return Tokens(
-        answers=len(replies),
-        total=sum((each.usage for each in replies), Usage()),
-        tool_calls=sum(len(each.tools) for each in replies),
     )
 
 
@@ -151,14 +143,11 @@ def write_qa_report(report: QaReport, folder: Path, name: str) -> tuple[Path, ..
     Raises:
         OutputError: the folder cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror}); choose another with -o") from error
+    make_folder(folder)
     files = (folder / f"{name}.json", folder / f"{name}.csv", folder / f"{name}_answers.csv")
     write_json(files[0], as_json(report))
-    store(files[1], _csv(FIGURES, _figure_rows(report)).encode())
-    store(files[2], _csv(DETAILS, _answer_rows(report)).encode())
+    store(files[1], csv_text(FIGURES, _figure_rows(report)).encode())
+    store(files[2], csv_text(DETAILS, _answer_rows(report)).encode())
     return files
 
 
@@ -202,14 +191,10 @@ DETAILS: Final = (
 
 
 def _figure_rows(report: QaReport) -> Iterator[Sequence[object]]:
-    for result in report.results:
-        yield from (_figure_row(each, result.column.name, "") for each in result.figures)
-    for gap in report.gaps:
-        yield from (_figure_row(each, gap.b, gap.a) for each in gap.figures)
-
-
-def _figure_row(each: ScoreEstimate, column: str, minus: str) -> Sequence[object]:
-    return each.name, column, minus, each.questions, each.points, each.value, each.low, each.high
+    columns = [(each.column.name, "", each.figures) for each in report.results]
+    for column, minus, figures in (*columns, *((each.b, each.a, each.figures) for each in report.gaps)):
+        for each in figures:
+            yield each.name, column, minus, each.questions, each.points, each.value, each.low, each.high
 
 
 def _answer_rows(report: QaReport) -> Iterator[Sequence[object]]:
@@ -220,18 +205,9 @@ def _answer_rows(report: QaReport) -> Iterator[Sequence[object]]:
             yield (*plain, each.mark.read_as, each.mark.score, *_reply_fields(each.reply))
 
 
-def _reply_fields(reply: ModelReply | None) -> Sequence[object]:
+def _reply_fields(reply: CachedAnswer | None) -> Sequence[object]:
     if reply is None:
         return (None,) * 6
     used = reply.usage
     spent = (used.requests, used.input_tokens, used.cached_tokens, used.output_tokens)
     return (reply.ending.name.lower(), " ".join(reply.tools), *spent)
-
-
-def _csv(header: Sequence[str], rows: Iterator[Sequence[object]]) -> str:
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(header)
-    for row in rows:
-        table.writerow(["" if each is None else each for each in row])
-    return text.getvalue()

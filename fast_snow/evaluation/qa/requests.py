@@ -1,4 +1,4 @@
-"""What a model is asked: one request per question and arm, and the name under which its answer is kept.
+"""Requests to a model, one per question and arm, and the digest under which an answer is cached.
 
 The name is a digest of all that decides on the answer: the prompt with its pictures, hence question, arm and graph; the
 model and its settings; for the arm with tools, what they are and the graph they read. Whatever changes asks anew.
@@ -9,15 +9,18 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
+from fast_snow import output
+from fast_snow.api import load
 from fast_snow.config import VlmConfig
 from fast_snow.errors import FastSnowError
 from fast_snow.evaluation.qa.question import Arm, Question, wording
-from fast_snow.evaluation.qa.scenes import SceneRun, open_scene
 from fast_snow.reasoning.conversation import ImagePart
 from fast_snow.reasoning.prompt.compose import VlmPrompt, compose_prompt
+from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import SceneGraph
 
@@ -55,42 +58,51 @@ class Failure:
     why: str
 
 
-def requests(
+def make_requests(
     questions: Sequence[Question], arms: Sequence[Arm], runs: Mapping[str, Path], vlm: VlmConfig
 ) -> Iterator[Request | Failure]:
-    """Yield a request per question and arm, in the order of the questions; a run is loaded once while it is needed.
+    """Yield a request per question and arm, in the order of the questions, whose scenes all have a run.
 
-    Args:
-        questions: whose scenes all have a run.
-        arms: in which every question is asked.
-        runs: run folders by scene.
-        vlm: the model's settings.
+    A run is loaded once while it is needed.
     """
-    opened: tuple[str, SceneRun | FastSnowError] | None = None
-    for question in questions:
-        if opened is None or opened[0] != question.scene:
-            opened = question.scene, _opened(runs[question.scene], arms, vlm)
-        for arm in arms:
-            yield _request(question, arm, opened[1], vlm)
+    for scene, of_scene in groupby(questions, key=lambda each: each.scene):
+        try:
+            run: _SceneRun | FastSnowError = _open_run(runs[scene], arms, vlm.max_keyframes)
+        except FastSnowError as error:
+            run = error
+        for question in of_scene:
+            yield from (_request(question, arm, run, vlm) for arm in arms)
 
 
-def _opened(folder: Path, arms: Sequence[Arm], vlm: VlmConfig) -> SceneRun | FastSnowError:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _SceneRun:
+    """A run that is loaded, the SHA-256 of its graph's file, and its keyframes with objects' numbers or without."""
+
+    graph: SceneGraph
+    digest: str
+    pictures: Mapping[bool, tuple[ImagePart, ...]]
+
+
+def _open_run(folder: Path, arms: Sequence[Arm], most_pictures: int) -> _SceneRun:
+    graph = load(folder)
+    kinds = {each.labelled for each in arms}
+    return _SceneRun(
+        graph=graph,
+        digest=hashlib.sha256((folder / output.GRAPH).read_bytes()).hexdigest(),
+        pictures={kind: keyframe_images(folder, graph, most=most_pictures, labelled=kind) for kind in kinds},
+    )
+
+
+def _request(question: Question, arm: Arm, run: _SceneRun | FastSnowError, vlm: VlmConfig) -> Request | Failure:
+    if isinstance(run, FastSnowError):
+        return Failure(question=question, arm=arm, why=str(run))
+    pictures = run.pictures[arm.labelled]
     try:
-        return open_scene(folder, arms, most_pictures=vlm.max_keyframes)
-    except FastSnowError as error:
-        return error
-
-
-def _request(question: Question, arm: Arm, scene: SceneRun | FastSnowError, vlm: VlmConfig) -> Request | Failure:
-    if isinstance(scene, FastSnowError):
-        return Failure(question=question, arm=arm, why=str(scene))
-    try:
-        pictures = scene.pictures[arm]
-        prompt = compose_prompt(scene.graph, wording(question), pictures, budget=vlm.prompt_budget, content=arm.content)
+        prompt = compose_prompt(run.graph, wording(question), pictures, budget=vlm.prompt_budget, content=arm.content)
     except FastSnowError as error:
         return Failure(question=question, arm=arm, why=str(error))
-    digest = _digest(arm, prompt, scene.digest, vlm)
-    return Request(question=question, arm=arm, prompt=prompt, graph=scene.graph, digest=digest)
+    digest = _digest(arm, prompt, run.digest, vlm)
+    return Request(question=question, arm=arm, prompt=prompt, graph=run.graph, digest=digest)
 
 
 def _digest(arm: Arm, prompt: VlmPrompt, graph: str, vlm: VlmConfig) -> str:

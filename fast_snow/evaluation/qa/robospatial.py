@@ -1,4 +1,4 @@
-"""RoboSpatial-Home: yes or no, and points in free space, about single images of rooms.
+"""RoboSpatial-Home: yes/no questions and points in free space, on single images of rooms.
 
 Its file is the `annotations.json` that the official download writes. An answer to yes or no is right where it begins
 with the true word: "not sure" begins with "no". Of points the first in the answer counts, and is right inside the
@@ -15,17 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
 from fast_snow.evaluation.qa.dataset import (
     Dataset,
-    DatasetFile,
     DatasetRow,
-    Questions,
+    OfficialScore,
     RecordedAnswer,
     RecordedAnswers,
     load_rows,
+    mean_over,
     scene_of,
-    unique_names,
 )
 from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
@@ -36,15 +34,6 @@ _LONGEST: Final = 10_000
 """Characters of a list of points that are parsed."""
 _NUMBER: Final = r"\s*(\d+(?:\.\d*)?)\s*"
 _PAIRS: Final = (re.compile(rf"\({_NUMBER},{_NUMBER}\)"), re.compile(rf"\[{_NUMBER},{_NUMBER}\]"))
-
-
-def _read(sources: Sequence[DatasetFile]) -> Questions:
-    rows = [row for source in sources for row in source.rows]
-    complete = [row for row in rows if row.values.get("question") and row.values.get("answer")]
-    keys = unique_names(_key(row) for row in complete)
-    asked = tuple(_question(row, key) for row, key in zip(complete, keys, strict=True))
-    hopeless = (each.key for each in asked if each.form is Form.POINTS and len(polygon(each.truth)) < 3)
-    return Questions(asked=asked, left_out=len(rows) - len(complete), hopeless=tuple(hopeless))
 
 
 def _key(row: DatasetRow) -> str:
@@ -133,23 +122,27 @@ def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read rows like the dataset's own, whose `answer` is the model's; of equal question and image the last counts."""
+    bases = {each.key: f"{each.video}: {each.text}" for each in questions}
     recorded = []
-    for source in map(load_rows, paths):
-        by_key = {
+    for path in paths:
+        by_base = {
             _key(row): RecordedAnswer(text=row.member("answer", str) or None)
-            for row in source.rows
+            for row in load_rows(path)
             if row.values.get("question") and row.values.get("img")
         }
-        answers = {each.key: by_key[base] for each in questions if (base := f"{each.video}: {each.text}") in by_key}
-        bases = {f"{each.video}: {each.text}" for each in questions}
-        recorded.append(RecordedAnswers(model=source.path.stem, answers=answers, unused=len(set(by_key) - bases)))
+        answers = {key: by_base[base] for key, base in bases.items() if base in by_base}
+        unused = len(by_base.keys() - set(bases.values()))
+        recorded.append(RecordedAnswers(model=path.stem, answers=answers, unused=unused))
     return tuple(recorded)
 
 
 ROBOSPATIAL: Final = Dataset(
     name="robospatial-home",
     members=frozenset({"img", "category", "question", "answer"}),
-    read=_read,
+    key=_key,
+    question=_question,
+    complete=lambda row: bool(row.values.get("question") and row.values.get("answer")),
+    hopeless=lambda each: each.form is Form.POINTS and len(polygon(each.truth)) < 3,
     score=_score,
     figures=_figures,
     answers=_answers,

@@ -1,29 +1,148 @@
-"""One evaluation from questions to report: missing graphs are made, the arms are asked and graded."""
+"""Evaluation of answers: plans the questions, builds missing graphs, asks and grades every arm.
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+The run that shows a question's scene is found by name, or made once where the scene's video is there.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from fast_snow.config import Config, VlmConfig
+import numpy as np
+
+from fast_snow import output
+from fast_snow.api import build_graph
+from fast_snow.config import Config
+from fast_snow.errors import FastSnowError, InputError
 from fast_snow.evaluation.qa.grading import grade, grade_recorded
 from fast_snow.evaluation.qa.inference import Response, ask_all
-from fast_snow.evaluation.qa.planning import Plan
-from fast_snow.evaluation.qa.question import Arm
+from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.evaluation.qa.question_files import QuestionFiles
 from fast_snow.evaluation.qa.report import QaReport, tabulate_answers
-from fast_snow.evaluation.qa.requests import Failure, requests
-from fast_snow.evaluation.qa.scenes import make_runs
+from fast_snow.evaluation.qa.requests import Failure, make_requests
+from fast_snow.evaluation.results import file_identity
 from fast_snow.protocols import Progress, silent
 from fast_snow.reasoning.conversation import VisionLanguageModel
 
 OpenModel = Callable[[], AbstractContextManager[VisionLanguageModel]]
 
+MAKING: Final = "graphs"
 _NOT_TOLD: Final = frozenset({"base_url", "tools", "timeout_s", "max_retries"})
 """Settings that a report leaves out: addresses may hold secrets, and the others do not decide on answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        asked: the questions, in their order.
+        runs: run folders by scene.
+        videos: of scenes without a run.
+        without: how many questions have neither.
+    """
+
+    asked: tuple[Question, ...]
+    runs: Mapping[str, Path]
+    videos: Mapping[str, Path]
+    without: int
+
+
+def plan_questions(questions: Sequence[Question], runs: Path, videos: Path | None, limit: int) -> Plan:
+    """Find out what can be asked: of what has a run, or a video below `videos` from which it can be made.
+
+    At most `limit` questions are asked, evenly spread over those that can be; 0 is all.
+
+    Raises:
+        InputError: nothing can be asked, or names of scenes do not fit the folders.
+    """
+    found_runs = find_runs(questions, runs)
+    missing = [each for each in questions if each.scene not in found_runs]
+    found_videos = {} if videos is None else find_videos(missing, videos)
+    can = [each for each in questions if each.scene in found_runs or each.scene in found_videos]
+    if not can:
+        hint = "make one with fast-snow infer, or name the videos with --videos" if videos is None else f"nor {videos}"
+        raise InputError(f"{runs}: no run of any scene, expected folders like {runs / questions[0].scene}; {hint}")
+    asked = can if not 0 < limit < len(can) else [can[round(i)] for i in np.linspace(0, len(can) - 1, limit)]
+    scenes = {each.scene for each in asked}
+    return Plan(
+        asked=tuple(asked),
+        runs={scene: path for scene, path in found_runs.items() if scene in scenes},
+        videos={scene: path for scene, path in found_videos.items() if scene in scenes},
+        without=len(questions) - len(can),
+    )
+
+
+def find_runs(questions: Sequence[Question], runs: Path) -> dict[str, Path]:
+    """Return the run folder of each scene that has one.
+
+    The run of `videos_real/davis/city-ride` is the folder of this name below `runs`, else `davis/city-ride`, else
+    `city-ride`.
+
+    Raises:
+        InputError: one run would serve two scenes.
+    """
+    folders: dict[str, Path] = {}
+    for scene in dict.fromkeys(each.scene for each in questions):
+        folder = next((each for each in _below(runs, scene) if (each / output.GRAPH).is_file()), None)
+        if folder is not None:
+            folders[scene] = folder
+    owners: dict[Path, str] = {}
+    for scene, folder in folders.items():
+        other = owners.setdefault(folder, scene)
+        if other != scene:
+            raise InputError(f"{folder}: would serve {other} and {scene}; name the folders {other} and {scene}")
+    return folders
+
+
+def _below(folder: Path, name: str) -> Iterator[Path]:
+    """Yield where something could be: under its whole name, then without its leading folders, one after the other."""
+    parts = PurePosixPath(name).parts
+    yield from (folder.joinpath(*parts[first:]) for first in range(len(parts)))
+
+
+def find_videos(questions: Sequence[Question], videos: Path) -> dict[str, Path]:
+    """Return the video of each scene that has one below a folder.
+
+    Raises:
+        InputError: there is no such folder.
+    """
+    if not videos.is_dir():
+        raise InputError(f"{videos}: no such folder; expected the one that the dataset's videos lie in")
+    paths = {}
+    for scene, video in {each.scene: each.video for each in questions if each.video is not None}.items():
+        path = next((each for each in _below(videos, video) if each.exists()), None)
+        if path is not None:
+            paths[scene] = path
+    return paths
+
+
+def make_runs(
+    videos: Mapping[str, Path], runs: Path, config: Config, *, progress: Progress = silent
+) -> tuple[dict[str, Path], dict[str, str]]:
+    """Turn the videos of scenes into runs below a folder.
+
+    Returns:
+        The run folders by scene, and why there is none for the others.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    made, failed = {}, {}
+    for index, (scene, video) in enumerate(videos.items()):
+        progress(MAKING, index, len(videos))
+        try:
+            result = build_graph(video, config=config)
+        except FastSnowError as error:
+            failed[scene] = f"no graph of {video}: {error}"
+            continue
+        made[scene] = runs / scene
+        result.save(made[scene])
+    if videos:
+        progress(MAKING, len(videos), len(videos))
+    return made, failed
 
 
 def evaluate_arms(
@@ -59,12 +178,18 @@ def evaluate_arms(
         run_folders = {**plan.runs, **made}
         answerable = [each for each in plan.asked if each.scene in run_folders]
         total = len(answerable) * len(arms)
-        wanted = requests(answerable, arms, run_folders, config.vlm)
+        wanted = make_requests(answerable, arms, run_folders, config.vlm)
         responses = ask_all(wanted, model, config.vlm, folder=folder, parallel=parallel, total=total, progress=progress)
     columns = [grade(given.dataset, arm, responses, len(plan.asked)) for arm in arms]
     failures = _failures(plan, arms, responses, failed_scenes)
-    about = _about(given, plan, arms, config.vlm)
-    notes = (*_notes(given), *_notes_on_asking(plan, responses, total))
+    vlm = {name: value for name, value in asdict(config.vlm).items() if name not in _NOT_TOLD}
+    names = {arm.name: arm.value for arm in arms}
+    about = {**_about_files(given), "asked": len(plan.asked), "arms": names, "vlm": vlm}
+    counts = {
+        "questions left out because no run shows their scene": plan.without,
+        "requests not made after so many failures in a row": total - len(responses),
+    }
+    notes = _notes(given, counts)
     return tabulate_answers(given.dataset, plan.asked, columns, failures=failures, about=about, notes=notes)
 
 
@@ -86,56 +211,25 @@ def score_recorded(given: QuestionFiles, paths: Sequence[Path]) -> QaReport:
     Raises:
         InputError: a file cannot be read, or no answer belongs to any of the questions.
     """
-    questions = given.questions.asked
-    columns = [
-        grade_recorded(given.dataset, questions, each)
-        for each in given.dataset.answers(paths, questions)
-        if each.answers
-    ]
-    about = {**_of_files(given), "answers": [_named(path) for path in paths]}
-    return tabulate_answers(given.dataset, questions, columns, failures=(), about=about, notes=_notes(given))
+    recorded = given.dataset.answers(paths, given.asked)
+    columns = [grade_recorded(given.dataset, given.asked, each) for each in recorded if each.answers]
+    about = {**_about_files(given), "answers": [file_identity(path) for path in paths]}
+    return tabulate_answers(given.dataset, given.asked, columns, failures=(), about=about, notes=_notes(given, {}))
 
 
-def _about(given: QuestionFiles, plan: Plan, arms: Sequence[Arm], vlm: VlmConfig) -> dict[str, Any]:
-    settings = {name: value for name, value in asdict(vlm).items() if name not in _NOT_TOLD}
-    return {
-        **_of_files(given),
-        "asked": len(plan.asked),
-        "arms": {arm.name: arm.value for arm in arms},
-        "vlm": settings,
-    }
-
-
-def _of_files(given: QuestionFiles) -> dict[str, Any]:
+def _about_files(given: QuestionFiles) -> dict[str, Any]:
     return {
         "fast_snow": version("fast-snow"),
         "dataset": given.dataset.name,
-        "files": [_named(path) for path in given.files],
-        "questions": len(given.questions.asked),
+        "files": [file_identity(path) for path in given.files],
+        "questions": len(given.asked),
     }
 
 
-def _named(path: Path) -> dict[str, str]:
-    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-
-
-def _notes(given: QuestionFiles) -> tuple[str, ...]:
-    hopeless = given.questions.hopeless
-    example = f", such as {hopeless[0]}" if hopeless else ""
-    counts = {
-        "rows left out for want of a question or an answer": given.questions.left_out,
-        f"questions whose true answer nobody can give, which count as wrong{example}": len(hopeless),
+def _notes(given: QuestionFiles, counts: Mapping[str, int]) -> tuple[str, ...]:
+    example = f", such as {given.hopeless[0]}" if given.hopeless else ""
+    of_files = {
+        "rows left out for want of a question or an answer": given.left_out,
+        f"questions whose true answer nobody can give, which count as wrong{example}": len(given.hopeless),
     }
-    return _counted(counts)
-
-
-def _notes_on_asking(plan: Plan, responses: Sequence[Response], total: int) -> tuple[str, ...]:
-    counts = {
-        "questions left out because no run shows their scene": plan.without,
-        "requests not made after so many failures in a row": total - len(responses),
-    }
-    return _counted(counts)
-
-
-def _counted(counts: Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(f"{what}: {count}" for what, count in counts.items() if count)
+    return tuple(f"{what}: {count}" for what, count in (of_files | dict(counts)).items() if count)

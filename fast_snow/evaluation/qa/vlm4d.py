@@ -1,8 +1,8 @@
-"""VLM4D: multiple choice about how things and the camera move, in real and synthetic videos.
+"""VLM4D: multiple-choice questions about object and camera motion in real and synthetic videos.
 
 Its files are `real_mc.json` and `synthetic_mc.json`, whose ids repeat each other; choices may be numbers. The official
 code has a language model judge each answer and counts its verdicts. Where a file of answers has such verdicts, they
-count here too; else the choice is read from the words by rule (`answer_choice`), and its text is compared.
+count here too; else the choice is read from the words by rule (`answer_extraction`), and its text is compared.
 
 Reference:
     S. Zhou et al., VLM4D, ICCV 2025; github ShijieZhou-UCLA/VLM4D, README.md (format), acc_final_statistics.py (groups
@@ -10,28 +10,25 @@ Reference:
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.answer_extraction import chosen
-from fast_snow.evaluation.qa.bootstrap import OfficialScore, mean_over
+from fast_snow.evaluation.qa.answer_extraction import extract_choice
 from fast_snow.evaluation.qa.dataset import (
     Dataset,
-    DatasetFile,
     DatasetRow,
-    Questions,
     RecordedAnswer,
     RecordedAnswers,
     as_text,
-    load_rows,
+    mean_over,
+    read_recorded,
     scene_of,
-    select_recorded,
-    unique_names,
 )
-from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
+from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
 
 _LAST_EXO: Final = 922
@@ -49,22 +46,14 @@ _FIGURES: Final = (
 )
 
 
-def _read(sources: Sequence[DatasetFile]) -> Questions:
-    pairs = [(row, source.path) for source in sources for row in source.rows]
-    keys = unique_names(_key(row, path) for row, path in pairs)
-    asked = tuple(_question(row, path, key) for (row, path), key in zip(pairs, keys, strict=True))
-    hopeless = (each.key for each in asked if not any(_same(choice.text, each.truth) for choice in each.choices))
-    return Questions(asked=asked, hopeless=tuple(hopeless))
-
-
-def _key(row: DatasetRow, path: Path) -> str:
+def _key(row: DatasetRow) -> str:
     name = row.scalar("id")
-    return name if "/" in name else f"{_split(row, path)}/{name}"
+    return name if "/" in name else f"{_split(row)}/{name}"
 
 
-def _split(row: DatasetRow, path: Path) -> str:
+def _split(row: DatasetRow) -> str:
     """Return `real` or `synthetic`, as the row, its video's address, or the names of file and folder tell."""
-    video = row.values.get("video")
+    video, path = row.values.get("video"), row.path
     published = _PUBLISHED.search(video) if isinstance(video, str) else None
     hints = (row.values.get("split"), published and published[1], path.name, path.absolute().parent.name)
     matches = (_SPLIT.search(each) for each in hints if isinstance(each, str))
@@ -77,7 +66,7 @@ def _split(row: DatasetRow, path: Path) -> str:
     return first[1]
 
 
-def _question(row: DatasetRow, path: Path, key: str) -> Question:
+def _question(row: DatasetRow, key: str) -> Question:
     choices = _choices(row)
     truth = _truth(row.scalar("answer"), choices)
     scene, video = _media(row)
@@ -85,7 +74,7 @@ def _question(row: DatasetRow, path: Path, key: str) -> Question:
         key=key,
         scene=scene,
         video=video,
-        category=_category(row, _split(row, path), truth),
+        category=_category(row, truth),
         text=row.text("question"),
         truth=truth,
         form=Form.CHOICE,
@@ -93,27 +82,26 @@ def _question(row: DatasetRow, path: Path, key: str) -> Question:
     )
 
 
-def _choices(row: DatasetRow) -> tuple[AnswerChoice, ...]:
+def _choices(row: DatasetRow) -> dict[str, str]:
     members: Mapping[str, Any] = row.member("choices", dict)
     if len(members) < 2 or not all(re.fullmatch("[A-Z]", letter) for letter in members):
         raise InputError(f"{row.where}: choices are {short(', '.join(members))}, expected two or more, A, B, C …")
-    texts = ((letter, as_text(value, f"{row.where}: choice {letter}")) for letter, value in members.items())
-    return tuple(AnswerChoice(letter=letter, text=text) for letter, text in texts)
+    return {letter: as_text(value, f"{row.where}: choice {letter}") for letter, value in members.items()}
 
 
-def _truth(answer: str, choices: Iterable[AnswerChoice]) -> str:
+def _truth(answer: str, choices: Mapping[str, str]) -> str:
     """Return the answer's text; where it is no choice's text but a letter, that of the choice with this letter."""
-    if any(_same(each.text, answer) for each in choices):
+    if any(_same(text, answer) for text in choices.values()):
         return answer
-    return next((each.text for each in choices if each.letter == answer.strip()), answer)
+    return choices.get(answer.strip(), answer)
 
 
 def _same(text: str, other: str) -> bool:
     return text.strip().casefold() == other.strip().casefold()
 
 
-def _category(row: DatasetRow, split: str, truth: str) -> str:
-    if split == "synthetic":
+def _category(row: DatasetRow, truth: str) -> str:
+    if _split(row) == "synthetic":
         denied = truth.strip().lower()
         return "false_positive" if denied == "no" or denied.startswith("no ") else "directional"
     number = row.scalar("id").split("_")[-1]
@@ -136,36 +124,25 @@ def _media(row: DatasetRow) -> tuple[str, str]:
 
 
 def _score(question: Question, reply: str) -> Mark:
-    texts = {each.letter: each.text for each in question.choices}
-    letter = chosen(reply, texts)
+    letter = extract_choice(reply, question.choices)
     if letter is None:
         return UNREADABLE
-    return Mark(score=float(_same(texts[letter], question.truth)), read_as=letter)
-
-
-def _figures(_: Sequence[Question]) -> tuple[OfficialScore, ...]:
-    return _FIGURES
+    return Mark(score=float(_same(question.choices[letter], question.truth)), read_as=letter)
 
 
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
     """Read model outputs (`response`), judged outputs (`correct`), or questions that list `models` with letters."""
-    answers_by_model: dict[str, dict[str, RecordedAnswer]] = {}
-    for source in map(load_rows, paths):
-        keys = unique_names(_key(row, source.path) for row in source.rows)
-        for key, row in zip(keys, source.rows, strict=True):
-            for model, answer in _model_answers(row, source.path.stem):
-                answers_by_model.setdefault(model, {})[key] = answer
-    return tuple(select_recorded(model, answers, questions) for model, answers in answers_by_model.items())
+    return read_recorded(paths, questions, key=_key, answers_of=_model_answers)
 
 
-def _model_answers(row: DatasetRow, model: str) -> Iterator[tuple[str, RecordedAnswer]]:
+def _model_answers(row: DatasetRow) -> Iterator[tuple[str, RecordedAnswer]]:
     if "models" in row.values:
         for name, values in row.member("models", dict).items():
-            inner = DatasetRow(where=f"{row.where}: {name}", values=values if isinstance(values, dict) else {})
+            inner = replace(row, where=f"{row.where}: {name}", values=values if isinstance(values, dict) else {})
             yield name, RecordedAnswer(text=_maybe_text(inner, "letter"), verdict=inner.member("correct", bool))
         return
     verdict = row.member("correct", bool) if "correct" in row.values else None
-    yield model, RecordedAnswer(text=_maybe_text(row, "response"), verdict=verdict)
+    yield row.path.stem, RecordedAnswer(text=_maybe_text(row, "response"), verdict=verdict)
 
 
 def _maybe_text(row: DatasetRow, name: str) -> str | None:
@@ -175,8 +152,10 @@ def _maybe_text(row: DatasetRow, name: str) -> str | None:
 VLM4D: Final = Dataset(
     name="vlm4d",
     members=frozenset({"id", "video", "choices", "answer"}),
-    read=_read,
+    key=_key,
+    question=_question,
+    hopeless=lambda each: not any(_same(text, each.truth) for text in each.choices.values()),
     score=_score,
-    figures=_figures,
+    figures=lambda _: _FIGURES,
     answers=_answers,
 )

@@ -1,4 +1,4 @@
-"""VSI-Bench: spatial questions about indoor scenes, as multiple choice and as numbers.
+"""VSI-Bench: multiple-choice and numerical questions about indoor scenes.
 
 Its file is `test.jsonl`; videos are `DATASET/SCENE.mp4`. The first word of an answer counts. A choice is right where it
 is the true letter; a number's score is the share of ten thresholds, 0.5 to 0.95, that its relative accuracy reaches.
@@ -11,28 +11,28 @@ Reference:
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import OfficialScore, Term, mean_over
 from fast_snow.evaluation.qa.dataset import (
     Dataset,
-    DatasetFile,
     DatasetRow,
-    Questions,
+    OfficialScore,
     RecordedAnswer,
     RecordedAnswers,
+    Term,
     as_text,
     load_rows,
+    mean_over,
+    read_recorded,
     scene_of,
-    select_recorded,
-    unique_names,
 )
-from fast_snow.evaluation.qa.question import UNREADABLE, AnswerChoice, Form, Mark, Question
+from fast_snow.evaluation.qa.question import UNREADABLE, Form, Mark, Question
 from fast_snow.typed_json import short
 
 _DIRECTION: Final = tuple(f"object_rel_direction_{grade}" for grade in ("easy", "medium", "hard"))
@@ -41,10 +41,8 @@ _BY_NUMBER: Final = ("object_abs_distance", "object_counting", "object_size_esti
 _THRESHOLDS: Final = np.linspace(0.5, 0.95, 10)
 
 
-def _read(sources: Sequence[DatasetFile]) -> Questions:
-    rows = [row for source in sources for row in source.rows]
-    keys = unique_names(row.scalar("id") for row in rows)
-    return Questions(asked=tuple(_question(row, key) for row, key in zip(rows, keys, strict=True)))
+def _key(row: DatasetRow) -> str:
+    return row.scalar("id")
 
 
 def _question(row: DatasetRow, key: str) -> Question:
@@ -54,7 +52,7 @@ def _question(row: DatasetRow, key: str) -> Question:
         raise InputError(f"{row.where}: question_type is {short(category)}, expected one of {known}")
     video = f"{row.text('dataset')}/{row.text('scene_name')}.mp4"
     by_choice = category in _BY_CHOICE
-    choices = _choices(row) if by_choice else ()
+    choices = _choices(row) if by_choice else {}
     return Question(
         key=key,
         scene=scene_of(video, row.where),
@@ -67,18 +65,18 @@ def _question(row: DatasetRow, key: str) -> Question:
     )
 
 
-def _choices(row: DatasetRow) -> tuple[AnswerChoice, ...]:
+def _choices(row: DatasetRow) -> dict[str, str]:
     options = [as_text(each, f"{row.where}: an option") for each in row.member("options", list)]
     parts = [re.fullmatch(r"([A-Z])\.\s*(.*)", each, re.DOTALL) for each in options]
     letters = [each[1] for each in parts if each]
     if len(letters) < 2 or len(set(letters)) < len(options):
         raise InputError(f"{row.where}: options are {short(options)}, expected two or more like 'A. left', 'B. right'")
-    return tuple(AnswerChoice(letter=each[1], text=each[2]) for each in parts if each)
+    return {each[1]: each[2] for each in parts if each}
 
 
-def _letter(row: DatasetRow, choices: Sequence[AnswerChoice]) -> str:
+def _letter(row: DatasetRow, choices: Mapping[str, str]) -> str:
     truth = row.scalar("ground_truth")
-    if truth.upper() not in [each.letter for each in choices]:
+    if truth.upper() not in choices:
         raise InputError(f"{row.where}: ground_truth is {short(truth)}, expected the letter of an option")
     return truth
 
@@ -94,7 +92,7 @@ def _number(row: DatasetRow) -> str:
 def _score(question: Question, reply: str) -> Mark:
     word = reply.split(" ")[0].rstrip(".").strip()
     if question.form is Form.CHOICE:
-        known = word.upper() in [each.letter for each in question.choices]
+        known = word.upper() in question.choices
         right = word.lower() == question.truth.lower()
         return Mark(score=float(right), read_as=word if known else None)
     number = _as_float(word)
@@ -114,7 +112,8 @@ def _as_float(text: str) -> float | None:
 def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
     present = {each.category for each in questions}
     grades = [each for each in _DIRECTION if each in present]
-    types = [OfficialScore(name="object_rel_direction", terms=_mean_of_means(grades))] if grades else []
+    each_grade = tuple(Term(categories=frozenset({each}), weight=1 / len(grades)) for each in grades)
+    types = [OfficialScore(name="object_rel_direction", terms=each_grade)] if grades else []
     types += [mean_over(each, each) for each in (*_BY_CHOICE[3:], *_BY_NUMBER) if each in present]
     shares = tuple(
         Term(categories=term.categories, weight=term.weight / len(types)) for each in types for term in each.terms
@@ -122,30 +121,25 @@ def _figures(questions: Sequence[Question]) -> tuple[OfficialScore, ...]:
     return (*(mean_over(each, each) for each in grades), *types, OfficialScore(name="overall", terms=shares))
 
 
-def _mean_of_means(categories: Sequence[str]) -> tuple[Term, ...]:
-    return tuple(Term(categories=frozenset({each}), weight=1 / len(categories)) for each in categories)
-
-
 def _answers(paths: Sequence[Path], questions: Sequence[Question]) -> tuple[RecordedAnswers, ...]:
-    """Read the samples that lmms-eval logs (`vsibench_score`), or rows with `id` and `prediction`."""
-    recorded = []
-    for source in map(load_rows, paths):
-        samples = [_sample(row) for row in source.rows]
-        keys = unique_names(row.scalar("id") for row in samples)
-        answers = {key: RecordedAnswer(text=row.scalar("prediction")) for key, row in zip(keys, samples, strict=True)}
-        recorded.append(select_recorded(source.path.stem, answers, questions))
-    return tuple(recorded)
+    """Read the samples that lmms-eval logs (`vsibench_score`), or rows with `id` and `prediction`: a model per file."""
+    return read_recorded(paths, questions, rows_of=_samples, key=_key, answers_of=_prediction, model_per_file=True)
 
 
-def _sample(row: DatasetRow) -> DatasetRow:
-    inner: Any = row.values.get("vsibench_score", row.values)
-    return DatasetRow(where=row.where, values=inner if isinstance(inner, dict) else {})
+def _samples(path: Path) -> list[DatasetRow]:
+    inner = [(row, row.values.get("vsibench_score", row.values)) for row in load_rows(path)]
+    return [replace(row, values=values if isinstance(values, dict) else {}) for row, values in inner]
+
+
+def _prediction(row: DatasetRow) -> list[tuple[str, RecordedAnswer]]:
+    return [(row.path.stem, RecordedAnswer(text=row.scalar("prediction")))]
 
 
 VSI_BENCH: Final = Dataset(
     name="vsi-bench",
     members=frozenset({"scene_name", "question_type", "ground_truth"}),
-    read=_read,
+    key=_key,
+    question=_question,
     score=_score,
     figures=_figures,
     answers=_answers,

@@ -1,4 +1,4 @@
-"""All that is known of a clip, read by the reader of each format."""
+"""Ground truth of a clip, read by the reader of each format."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -9,14 +9,7 @@ from typing import Final
 from fast_snow.cameras import check_intrinsics, pinhole
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import ObjectsInFrame, Truth, TruthKind, TruthSource
-from fast_snow.evaluation.readers import (
-    depth_maps,
-    id_maps,
-    kitti,
-    motchallenge,
-    trajectories,
-    youtube_vis,
-)
+from fast_snow.evaluation.readers import frame_images, kitti, motchallenge, trajectories, youtube_vis
 from fast_snow.evaluation.readers.data_files import locate_data
 from fast_snow.types import GridShape
 
@@ -24,8 +17,8 @@ UNKNOWN: Final[GridShape] = (0, 0)
 """The size of images of which nothing says it."""
 
 _MASKS: Final[Mapping[str, Callable[[Path, TruthSource], tuple[ObjectsInFrame, ...]]]] = {
-    "davis": id_maps.read_davis,
-    "mots-png": id_maps.read_mots_png,
+    "davis": frame_images.read_davis,
+    "mots-png": frame_images.read_mots_png,
     "mots-text": motchallenge.read_mots_text,
     "youtube-vis": youtube_vis.read_youtube_vis,
 }
@@ -33,10 +26,7 @@ _LABELS: Final[Mapping[str, Callable[[Path, TruthSource], kitti.Labels]]] = {
     "kitti-text": kitti.read_kitti_text,
     "kitti-tracks": kitti.read_kitti_tracks,
 }
-_DEPTH: Final[Mapping[str, Callable[[Path, TruthSource], depth_maps.DepthImages]]] = {
-    "png": depth_maps.read_depth_folder,
-    "7-scenes": depth_maps.read_7_scenes_depth,
-}
+_DEPTH_ENDINGS: Final = {"png": ".png", "7-scenes": ".depth.png"}
 
 TRUTH_FORMATS: Final[Mapping[TruthKind, tuple[str, ...]]] = MappingProxyType(
     {
@@ -44,7 +34,7 @@ TRUTH_FORMATS: Final[Mapping[TruthKind, tuple[str, ...]]] = MappingProxyType(
         TruthKind.BOXES: ("motchallenge", *_LABELS),
         TruthKind.BOXES_3D: tuple(_LABELS),
         TruthKind.POSES: ("tum", "poses-c2w", "7-scenes"),
-        TruthKind.DEPTH: tuple(_DEPTH),
+        TruthKind.DEPTH: tuple(_DEPTH_ENDINGS),
         TruthKind.QUESTIONS: (
             *("vlm4d", "vsi-bench", "nuscenes-qa", "robospatial-home"),
             *("openeqa", "vsi-objects", "answer-tails"),
@@ -110,7 +100,7 @@ def _with_poses(truth: Truth, path: Path, source: TruthSource, fps: float | None
 
 
 def _with_depth(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
-    images = _DEPTH[source.format](path, source)
+    images = frame_images.open_depth_images(path, source, ending=_DEPTH_ENDINGS[source.format])
     given = source.intrinsics
     intrinsics = None if given is None else pinhole(given.fx, given.fy, given.cx, given.cy)
     if intrinsics is not None:

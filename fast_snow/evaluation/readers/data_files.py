@@ -1,15 +1,23 @@
-"""Files of a manifest: always below the data root, checked by SHA-256, one per frame where they are numbered."""
+"""Files of data sets: paths below the data root, SHA-256 checksums, numbered files and text tables."""
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Final
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import TruthSource
+from fast_snow.inputs.text_tables import numbered_lines
 from fast_snow.limits import PATH_LENGTH
 from fast_snow.untrusted_files import open_file, shown
+
+_NUMBER: Final = re.compile(r"(\d{1,15})$")
+_LARGEST_INTEGER: Final = 2**53
+"""Larger whole numbers are not exact where they are written like 1.0."""
 
 
 def check_relative(path: str) -> None:
@@ -27,11 +35,7 @@ def check_relative(path: str) -> None:
 
 
 def locate_data(root: Path, path: str) -> Path:
-    """Return where a manifest's path is, with nothing at it or below it that leads out of the data root.
-
-    Args:
-        root: the data root.
-        path: relative to it.
+    """Return where a manifest's path is below the data root; nothing at it or below it leads out of the root.
 
     Raises:
         InputError: there is nothing, or a link leads elsewhere.
@@ -70,9 +74,6 @@ def data_sha256(path: Path) -> str:
     are relative to it. A shell says the same by
     `(cd FOLDER && find . -type f -printf '%P\0' | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)`.
 
-    Args:
-        path: of the file or folder.
-
     Raises:
         InputError: a file cannot be read, or a link stands for a folder.
     """
@@ -91,17 +92,10 @@ def _digest(path: Path) -> str:
         raise InputError(f"{path}: cannot be read ({error.strerror}); restore it or its permissions") from error
 
 
-_NUMBER = re.compile(r"(\d{1,15})$")
-
-
-def numbered_files(folder: Path, ending: str, source: TruthSource, *, custom: int = 0) -> dict[int, Path]:
+def numbered_files(folder: Path, ending: str, source: TruthSource) -> dict[int, Path]:
     """Return the files of a folder by their index in the input, ascending; hidden ones are left out.
 
-    Args:
-        folder: that holds them.
-        ending: of their names, behind the number, such as `.png`.
-        source: which number belongs to the input's first frame.
-        custom: that number, where the source does not say.
+    Their names end in a number and `ending`, such as `.png`; the first is number 0 unless the source says otherwise.
 
     Raises:
         InputError: there are none, two of one number, or one without a number.
@@ -120,7 +114,7 @@ def numbered_files(folder: Path, ending: str, source: TruthSource, *, custom: in
         number = _NUMBER.search(path.name.removesuffix(ending))
         if number is None:
             raise InputError(f"{shown(path)}: no frame number before {ending}, expected a name like 000000{ending}")
-        index = source.index(int(number[1]), custom)
+        index = source.index(int(number[1]))
         if index is None:
             continue
         if index in files:
@@ -131,3 +125,72 @@ def numbered_files(folder: Path, ending: str, source: TruthSource, *, custom: in
     if not files:
         raise InputError(f"{shown(folder)}: no file of the clip's frames, expected names like 000000{ending}")
     return dict(sorted(files.items()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextRow:
+    """A line that is not empty and no comment.
+
+    Attributes:
+        where: file and line, for messages.
+        words: what stands between the separators.
+    """
+
+    where: str
+    words: tuple[str, ...]
+
+    def number(self, column: int, what: str) -> float:
+        """Return a finite number.
+
+        Raises:
+            InputError: the word is none.
+        """
+        word = self.words[column]
+        try:
+            value = float(word)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value):
+            raise InputError(f"{self.where}: {what} is {word[:40]!r}, expected a finite number")
+        return value
+
+    def numbers_or_nan(self, first: int, last: int, what: str) -> tuple[float, ...]:
+        """Return the numbers in columns `first` to `last - 1`, NaN and infinity included; raises as `number`."""
+        try:
+            return tuple(float(word) for word in self.words[first:last])
+        except ValueError as error:
+            raise InputError(f"{self.where}: {what}: {error}") from None
+
+    def numbers(self, first: int, last: int, what: str) -> tuple[float, ...]:
+        """Return the finite numbers in columns `first` to `last - 1`; raises as `number`."""
+        return tuple(self.number(column, what) for column in range(first, last))
+
+    def integer(self, column: int, what: str) -> int:
+        """Return a whole number, be it written like 1 or 1.0; raises as `number`."""
+        value = self.number(column, what)
+        if not value.is_integer() or abs(value) > _LARGEST_INTEGER:
+            raise InputError(f"{self.where}: {what} is {self.words[column][:40]!r}, expected a whole number")
+        return int(value)
+
+
+def read_rows(
+    path: Path, *, columns: int, separator: str | None = None, within: Path | None = None
+) -> Iterator[TextRow]:
+    """Yield the rows of a table.
+
+    Args:
+        path: a text file; lines that begin with `#` are comments.
+        columns: how many words a row has at least.
+        separator: between words; None is any blanks.
+        within: the folder that the file, links followed, must not lie outside of.
+
+    Raises:
+        InputError: the file cannot be read, or a row is too short.
+    """
+    file = shown(path)
+    for number, line in numbered_lines(path, within=within):
+        words = tuple(word.strip() for word in line.split(separator))
+        where = f"{file} line {number}"
+        if len(words) < columns:
+            raise InputError(f"{where}: got {len(words)} words, expected at least {columns}")
+        yield TextRow(where=where, words=words)

@@ -1,4 +1,4 @@
-"""KITTI tracking labels: boxes in the image and in space, as the benchmark's text or as one JSON file of tracks.
+"""KITTI tracking labels: 2D and 3D boxes, as the benchmark's text or as one JSON file of tracks.
 
 The text has `frame track class truncated occluded alpha left top right bottom height width length x y z yaw` per line,
 counts frames from 0, and places a box by the middle of its bottom in the frame of the rectified reference camera. Boxes
@@ -20,8 +20,8 @@ import numpy as np
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import BoxesInSpace, ObjectsInFrame, TruthSource
+from fast_snow.evaluation.readers.data_files import TextRow, read_rows
 from fast_snow.evaluation.readers.objects import empty_frame, every_frame, paint_boxes, refuse_repeats
-from fast_snow.evaluation.readers.text_rows import TextRow, read_rows
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.typed_json import build_dataclass, in_range, matching
 from fast_snow.types import GridShape
@@ -58,11 +58,7 @@ Labels = Mapping[int, list[Label]]
 
 
 def read_kitti_text(path: Path, source: TruthSource) -> Labels:
-    """Read the benchmark's text.
-
-    Args:
-        path: of the text.
-        source: what is known of it; its `camera_offset_m` takes positions from the reference camera to the image's.
+    """Read the benchmark's text; `camera_offset_m` takes positions from the reference camera to the image's.
 
     Raises:
         InputError: a line is damaged, or there is none of the clip's frames.
@@ -111,11 +107,7 @@ class _TracksFile:
 
 
 def read_kitti_tracks(path: Path, source: TruthSource) -> Labels:
-    """Read one JSON file of tracks, which has centres and its own offset between the cameras.
-
-    Args:
-        path: of the file.
-        source: what is known of it; its `camera_offset_m` comes on top.
+    """Read one JSON file of tracks, with centres and its own offset between the cameras; `camera_offset_m` adds to it.
 
     Raises:
         InputError: the file is damaged, or has nothing of the clip's frames.
@@ -138,7 +130,7 @@ def _from_entry(entry: _Observation, track: int, category: str, offset: np.ndarr
         object_id=track,
         category=category,
         box_xyxy=entry.box2d,
-        centre=tuple((np.array(entry.centre_cam) + offset).tolist()),
+        centre=None if category == IGNORED_CATEGORY else tuple((np.array(entry.centre_cam) + offset).tolist()),
         size=(length, height, width),
         yaw=entry.yaw,
         where=where,
@@ -148,7 +140,7 @@ def _from_entry(entry: _Observation, track: int, category: str, offset: np.ndarr
 def _by_frame(path: Path, source: TruthSource, entries: Iterable[tuple[int, Label]]) -> Labels:
     labels: dict[int, list[Label]] = defaultdict(list)
     for frame, label in entries:
-        index = source.index(frame, custom=0)
+        index = source.index(frame)
         if index is not None and (label.category == IGNORED_CATEGORY or source.counts(label.category)):
             labels[index].append(label)
     if not labels:
@@ -159,55 +151,37 @@ def _by_frame(path: Path, source: TruthSource, entries: Iterable[tuple[int, Labe
 
 
 def objects_of(labels: Labels, shape: GridShape) -> tuple[ObjectsInFrame, ...]:
-    """Return the boxes in the image; regions to ignore become masks.
-
-    Args:
-        labels: what was read.
-        shape: height and width of the images.
-    """
+    """Return the boxes in images of `shape` (height, width); regions to ignore become masks."""
     return tuple(_objects(index, each, shape) for index, each in labels.items())
 
 
 def _objects(index: int, labels: list[Label], shape: GridShape) -> ObjectsInFrame:
     if not labels:
         return empty_frame(index)
-    ignored = [label for label in labels if label.category == IGNORED_CATEGORY]
     named = [label for label in labels if label.category != IGNORED_CATEGORY]
     for label in named:
         x0, y0, x1, y1 = label.box_xyxy
         if not (x0 < x1 and y0 < y1):
             raise InputError(f"{label.where}: a box from {x0:g}, {y0:g} to {x1:g}, {y1:g}; expected left < right …")
+    ignored = [label.box_xyxy for label in labels if label.category == IGNORED_CATEGORY]
     return ObjectsInFrame(
         frame=index,
-        object_id=_ids(named),
-        box_xyxy=_boxes(named),
-        ignore=paint_boxes(_boxes(ignored), shape) if ignored else None,
+        object_id=np.array([label.object_id for label in named], dtype=np.int64),
+        box_xyxy=np.array([label.box_xyxy for label in named], dtype=np.float32).reshape(-1, 4),
+        ignore=paint_boxes(np.array(ignored, dtype=np.float32), shape) if ignored else None,
     )
 
 
 def boxes_of(labels: Labels) -> tuple[BoxesInSpace, ...]:
     """Return the boxes in space, of objects for which there is one."""
+    placed = {index: [label for label in each if label.centre is not None] for index, each in labels.items()}
     return tuple(
-        _boxes_in_space(
-            index, [label for label in each if label.centre is not None and label.category != IGNORED_CATEGORY]
+        BoxesInSpace(
+            frame=index,
+            object_id=np.array([label.object_id for label in each], dtype=np.int64),
+            centre=np.array([label.centre for label in each], dtype=np.float64).reshape(-1, 3),
+            size=np.array([label.size for label in each], dtype=np.float64).reshape(-1, 3),
+            yaw=np.array([label.yaw for label in each], dtype=np.float64),
         )
-        for index, each in labels.items()
+        for index, each in placed.items()
     )
-
-
-def _boxes_in_space(index: int, labels: list[Label]) -> BoxesInSpace:
-    return BoxesInSpace(
-        frame=index,
-        object_id=_ids(labels),
-        centre=np.array([label.centre for label in labels], dtype=np.float64).reshape(-1, 3),
-        size=np.array([label.size for label in labels], dtype=np.float64).reshape(-1, 3),
-        yaw=np.array([label.yaw for label in labels], dtype=np.float64),
-    )
-
-
-def _ids(labels: list[Label]) -> np.ndarray:
-    return np.array([label.object_id for label in labels], dtype=np.int64)
-
-
-def _boxes(labels: list[Label]) -> np.ndarray:
-    return np.array([label.box_xyxy for label in labels], dtype=np.float32).reshape(-1, 4)

@@ -9,7 +9,7 @@ References:
 """
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -17,14 +17,22 @@ import numpy as np
 
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import ObjectsInFrame, TruthSource
-from fast_snow.evaluation.readers.coco_rle import from_coco
-from fast_snow.evaluation.readers.objects import Labelled, empty_frame, every_frame, gather_masks, refuse_repeats
-from fast_snow.evaluation.readers.text_rows import TextRow, read_rows
-from fast_snow.types import GridShape, Masks
+from fast_snow.evaluation.readers.data_files import TextRow, read_rows
+from fast_snow.evaluation.readers.objects import (
+    Labelled,
+    empty_frame,
+    every_frame,
+    from_coco,
+    gather_masks,
+    refuse_repeats,
+)
+from fast_snow.types import GridShape
 
 _FIRST: Final = 1
 _WITHOUT_CLASSES: Final = 10
 """As many columns have lines with a position in space; ground truth with classes has nine."""
+IGNORED_CLASS: Final = 10
+"""Of MOTS."""
 
 
 def read_boxes(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
@@ -34,10 +42,6 @@ def read_boxes(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
     annotated: one without a line has no object. Classes that do not count are left out too; the benchmark's own
     evaluation goes further and forgives what is found on its distractor classes.
 
-    Args:
-        path: of the text.
-        source: what is known of it.
-
     Raises:
         InputError: a line is damaged, an id comes twice in a frame, or classes are asked for that the file lacks.
     """
@@ -45,12 +49,7 @@ def read_boxes(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
 
 
 def read_results(path: Path, source: TruthSource, *, min_confidence: float = -np.inf) -> tuple[ObjectsInFrame, ...]:
-    """Read a tracker's results, like `read_boxes` but for the seventh column, which is a confidence.
-
-    Args:
-        path: of the text.
-        source: what is known of it.
-        min_confidence: lines below are left out.
+    """Read a tracker's results: like `read_boxes`, but the seventh column is a confidence, at least `min_confidence`.
 
     Raises:
         InputError: a line is damaged, or an id comes twice in a frame.
@@ -74,12 +73,12 @@ def _read(path: Path, source: TruthSource, keep: Callable[[TextRow], bool]) -> t
             kept[index].append(row)
     if not kept:
         raise InputError(f"{path}: no box in the clip's frames, expected lines of frame,id,left,top,width,height,…")
-    return tuple(
-        _objects(index, kept[index]) if index in kept else empty_frame(index) for index in every_frame(kept, source)
-    )
+    return tuple(_objects(index, kept.get(index, ())) for index in every_frame(kept, source))
 
 
-def _objects(index: int, rows: list[TextRow]) -> ObjectsInFrame:
+def _objects(index: int, rows: Sequence[TextRow]) -> ObjectsInFrame:
+    if not rows:
+        return empty_frame(index)
     named = sorted(((row.integer(1, "id"), row) for row in rows), key=lambda each: each[0])
     refuse_repeats((object_id, row.where) for object_id, row in named)
     for _, row in named:
@@ -95,46 +94,27 @@ def _objects(index: int, rows: list[TextRow]) -> ObjectsInFrame:
     )
 
 
-IGNORED_CLASS: Final = 10
-
-
 def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
-    """Read MOTS annotations or results.
+    """Read MOTS annotations or results; the first frame is number 1 unless the source says otherwise (KITTI: 0).
 
     Every frame up to the last is annotated: one without a line has no object.
-
-    Args:
-        path: of the text; the first frame is number 1 as in MOTSChallenge, unless the source says otherwise (KITTI: 0).
-        source: what is known of it.
 
     Raises:
         InputError: a line is damaged, an id comes twice in a frame, or masks differ in size.
     """
-    objects: dict[int, list[Labelled]] = defaultdict(list)
-    ignored: dict[int, list[Masks]] = defaultdict(list)
+    labelled: dict[int, list[Labelled]] = defaultdict(list)
     shape: GridShape | None = None
     for row in read_rows(path, columns=6):
-        index = source.index(row.integer(0, "frame"), custom=1)
+        index = source.index(row.integer(0, "frame"), _FIRST)
         category = row.integer(2, "class")
         if index is None or not (category == IGNORED_CLASS or source.counts(str(category))):
             continue
-        mask = _mask(row)
+        mask = from_coco(row.words[5], (row.integer(3, "height"), row.integer(4, "width")), where=row.where)
         if shape is not None and mask.shape != shape:
             raise InputError(f"{row.where}: a mask of {mask.shape}, expected {shape} like the first (height, width)")
         shape = mask.shape
-        if category == IGNORED_CLASS:
-            ignored[index].append(mask)
-        else:
-            objects[index].append(Labelled(object_id=row.integer(1, "id"), mask=mask, where=row.where))
+        object_id, ignored = row.integer(1, "id"), category == IGNORED_CLASS
+        labelled[index].append(Labelled(object_id=object_id, mask=mask, where=row.where, ignored=ignored))
     if shape is None:
         raise InputError(f"{path}: no object in the clip's frames, expected lines of frame id class height width runs")
-    frames = every_frame({*objects, *ignored}, source)
-    return tuple(gather_masks(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in frames)
-
-
-def _mask(row: TextRow) -> Masks:
-    shape = (row.integer(3, "height"), row.integer(4, "width"))
-    try:
-        return from_coco(row.words[5], shape)
-    except InputError as error:
-        raise InputError(f"{row.where}: {error}") from None
+    return tuple(gather_masks(index, labelled.get(index, ()), shape) for index in every_frame(labelled, source))

@@ -1,4 +1,4 @@
-"""Paths of cameras: TUM text, one matrix per line, and 7-Scenes' files of one matrix each.
+"""Camera trajectories: TUM text, one matrix per line, and 7-Scenes (one matrix per file).
 
 All are camera-to-world, with the camera's axes x right, y down, z forward, in metres.
 
@@ -18,8 +18,7 @@ from jaxtyping import Bool, Float64
 from fast_snow.cameras import poses, rigid
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.evaluation.ground_truth import Trajectory, TruthSource
-from fast_snow.evaluation.readers.data_files import numbered_files
-from fast_snow.evaluation.readers.text_rows import read_rows
+from fast_snow.evaluation.readers.data_files import numbered_files, read_rows
 from fast_snow.inputs.time_stamps import SECONDS, unit_of
 from fast_snow.types import Transform
 from fast_snow.untrusted_files import shown
@@ -31,9 +30,7 @@ _UNIT_TOLERANCE: Final = 1e-2
 def read_tum(path: Path, source: TruthSource) -> Trajectory:
     """Read lines of `time tx ty tz qx qy qz qw`; of those with one time stamp the first is kept.
 
-    Args:
-        path: of the text.
-        source: what is known of it: the stamp of the input's first frame becomes time 0.
+    The stamp of the input's first frame, `first_time_s`, becomes time 0.
 
     Raises:
         InputError: a line is damaged.
@@ -67,10 +64,7 @@ def read_tum(path: Path, source: TruthSource) -> Trajectory:
 def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:
     """Read one row-major matrix per line, one line per frame; a frame whose matrix is not finite has no pose.
 
-    Args:
-        path: of the text; the first line is number 0.
-        source: what is known of it.
-        fps: frames per second.
+    The first line is number 0; `fps` is that of the frames.
 
     Raises:
         InputError: a line is damaged, or there is none of the clip's frames.
@@ -81,7 +75,7 @@ def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:
     poses: dict[int, Transform] = {}
     lost = 0
     for number, row in enumerate(read_rows(path, columns=16)):
-        index = source.index(number, custom=0)
+        index = source.index(number)
         if index is not None:
             pose = np.array(row.numbers_or_nan(0, 16, "the matrix")).reshape(4, 4)
             if np.isfinite(pose).all():
@@ -97,12 +91,8 @@ def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:
 def read_7_scenes(folder: Path, source: TruthSource, fps: float) -> Trajectory:
     """Read `frame-000000.pose.txt` …, a matrix of four lines each.
 
-    A frame whose matrix has NaN or infinity has no pose: tracking was lost there.
-
-    Args:
-        folder: that holds the files; the first frame is number 0.
-        source: what is known of it.
-        fps: frames per second.
+    A frame whose matrix has NaN or infinity has no pose: tracking was lost there. The first frame is number 0; `fps`
+    is that of the frames.
 
     Raises:
         InputError: a file is damaged, or there is none of the clip's frames.

@@ -1,4 +1,4 @@
-"""Masks of videos as JSON in the layout of YouTube-VIS, with COCO's run lengths; BDD100K and others are written so.
+"""YouTube-VIS JSON: video masks as COCO run-length encodings; BDD100K and others share the layout.
 
 `videos` have `id`, `width`, `height` and `length`; `annotations` are one per object, with `video_id`, `id` and as many
 `segmentations` as the video has frames, null where the object is not seen.
@@ -16,8 +16,7 @@ from typing import Annotated, Any
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import ObjectsInFrame, TruthSource
-from fast_snow.evaluation.readers.coco_rle import from_coco
-from fast_snow.evaluation.readers.objects import Labelled, gather_masks, require_few
+from fast_snow.evaluation.readers.objects import Labelled, from_coco, gather_masks, require_few
 from fast_snow.limits import DATASET_JSON_FILE
 from fast_snow.typed_json import at_least, build_dataclass, in_range, short
 from fast_snow.types import GridShape, Masks
@@ -61,11 +60,9 @@ class _RunLengths:
 
 
 def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
-    """Read the masks of one video; an annotation's id is the object's, and crowds are ignored.
+    """Read the masks of one video, which the source names where there are several; the first frame is number 0.
 
-    Args:
-        path: of the JSON file.
-        source: what is known of it: which video, where there are several; the first frame is number 0.
+    An annotation's id is the object's, and crowds are ignored.
 
     Raises:
         InputError: the file is damaged, has no such video, polygons for masks, or masks of another size than the video.
@@ -74,8 +71,7 @@ def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, .
     i = _find_video(content.videos, path, source.video)
     video, place = content.videos[i], f"{path}: videos[{i}]"
     shape, length = (video.height, video.width), video.length or len(video.file_names)
-    objects: dict[int, list[Labelled]] = defaultdict(list)
-    ignored: dict[int, list[Masks]] = defaultdict(list)
+    labelled: dict[int, list[Labelled]] = defaultdict(list)
     for i, member in enumerate(content.annotations):
         at = f"{path}: annotations[{i}]"
         if build_dataclass(_VideoId, member, at, extra=True).video_id != video.id:
@@ -84,17 +80,14 @@ def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, .
         if not _counts(annotation, at, source):
             continue
         for number, mask in _masks(annotation, length, shape, at):
-            index = source.index(number, custom=0)
-            if index is None:
-                continue
-            if annotation.iscrowd:
-                ignored[index].append(mask)
-            else:
-                objects[index].append(Labelled(object_id=annotation.id, mask=mask, where=f"{at}[{number}]"))
-    indices = [index for number in require_few(length, place) if (index := source.index(number, custom=0)) is not None]
+            index = source.index(number)
+            if index is not None:
+                where, ignored = f"{at}[{number}]", bool(annotation.iscrowd)
+                labelled[index].append(Labelled(object_id=annotation.id, mask=mask, where=where, ignored=ignored))
+    indices = [index for number in require_few(length, place) if (index := source.index(number)) is not None]
     if not indices:
         raise InputError(f"{place}: none of its {length} frames is the clip's; correct first_frame or frames")
-    return tuple(gather_masks(index, objects.get(index, ()), shape, ignored.get(index, ())) for index in indices)
+    return tuple(gather_masks(index, labelled.get(index, ()), shape) for index in indices)
 
 
 def _find_video(videos: Sequence[_Video], path: Path, wanted: int | None) -> int:
@@ -129,7 +122,4 @@ def _mask(part: object, shape: GridShape, place: str) -> Masks:
         raise InputError(
             f"{place}.size: got {list(run_lengths.size)}, expected {list(shape)} like the video (height, width)"
         )
-    try:
-        return from_coco(run_lengths.counts, shape)
-    except InputError as error:
-        raise InputError(f"{place}.counts: {error}") from None
+    return from_coco(run_lengths.counts, shape, where=f"{place}.counts")

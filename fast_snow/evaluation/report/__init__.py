@@ -1,1 +1,1 @@
-"""Results as tables, as a page and as comparisons."""
+"""Reports of results: tables, an HTML page and comparisons."""

@@ -1,4 +1,4 @@
-"""Differences between two sets of results, with paired bootstrap intervals over clips.
+"""Comparison of two systems: paired differences with bootstrap confidence intervals over clips.
 
 Clips differ far more from each other than systems do, so differences are taken clip by clip and the clips resampled:
 the interval answers "would other clips of this kind say the same?".
@@ -7,7 +7,7 @@ Reference:
     B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13 (percentile intervals).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from jaxtyping import Float64
 
 from fast_snow.errors import ConfigError
 from fast_snow.evaluation.metrics.metric_definitions import METRICS
-from fast_snow.evaluation.report.tables import run_metrics
+from fast_snow.evaluation.report.tables import mean_of_all, run_metrics
 from fast_snow.evaluation.results import Evaluation, RunResult, read_evaluation
 
 RESAMPLES: Final = 10_000
@@ -69,13 +69,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedSystem:
-    """One side of a comparison.
-
-    Attributes:
-        label: in words for the user.
-        evaluation: the results.
-        system: which of its systems.
-    """
+    """One side of a comparison: a system of an evaluation, and its name for the user."""
 
     label: str
     evaluation: Evaluation
@@ -83,11 +77,7 @@ class ComparedSystem:
 
 
 def select_sides(a: str, b: str) -> tuple[tuple[ComparedSystem, ComparedSystem], ...]:
-    """Find what is to be compared.
-
-    Args:
-        a: folder of an evaluation, where wanted with `:SYSTEM` behind it.
-        b: likewise.
+    """Find what is to be compared, of two folders of evaluations, where wanted with `:SYSTEM` behind them.
 
     Returns:
         The pair that is named; else one pair per system that both evaluations have.
@@ -127,41 +117,36 @@ def _systems(evaluation: Evaluation) -> list[str]:
 
 
 def compare_systems(a: ComparedSystem, b: ComparedSystem, *, seed: int = 0) -> Comparison:
-    """Compare two systems over the clips that both finished.
-
-    Args:
-        a: the one.
-        b: the other.
-        seed: of the resampling.
+    """Compare two systems over the clips that both finished; `seed` is that of the resampling.
 
     Raises:
         ConfigError: the results are of different manifests, or share no clip.
     """
-    _check_manifests(a, b)
+    manifests = [side.evaluation.about.get("manifest", {}) for side in (a, b)]
+    if manifests[0].get("sha256") != manifests[1].get("sha256"):
+        names = " and ".join(str(each.get("name", "unknown")) for each in manifests)
+        raise ConfigError(
+            f"{a.label} and {b.label} are results of different manifests ({names}); run both on the same one"
+        )
     clips_a, clips_b = _by_clip(a), _by_clip(b)
     shared = [clip for clip in clips_a if clip in clips_b]
     if not shared:
         raise ConfigError(f"{a.label} and {b.label} share no clip that both finished; nothing can be compared")
+    measured = {
+        each.name: [clip for clip in shared if each.name in clips_a[clip].keys() & clips_b[clip].keys()]
+        for each in METRICS
+    }
     return Comparison(
         a=a.label,
         b=b.label,
         left_out=tuple(sorted(set(clips_a) ^ set(clips_b))),
         differences=tuple(
-            _difference(each.name, pairs, seed)
-            for each in METRICS
-            if (pairs := _pairs(each.name, [clips_a[c] for c in shared], [clips_b[c] for c in shared])).size
+            _difference(name, np.array([(clips_a[clip][name], clips_b[clip][name]) for clip in clips]), seed)
+            for name, clips in measured.items()
+            if clips
         ),
         remarks=_remarks(a, b, shared),
     )
-
-
-def _check_manifests(a: ComparedSystem, b: ComparedSystem) -> None:
-    made_with = [side.evaluation.about.get("manifest", {}) for side in (a, b)]
-    if made_with[0].get("sha256") != made_with[1].get("sha256"):
-        names = " and ".join(str(each.get("name", "unknown")) for each in made_with)
-        raise ConfigError(
-            f"{a.label} and {b.label} are results of different manifests ({names}); run both on the same one"
-        )
 
 
 def _by_clip(side: ComparedSystem) -> dict[str, dict[str, float]]:
@@ -170,19 +155,7 @@ def _by_clip(side: ComparedSystem) -> dict[str, dict[str, float]]:
     for each in side.evaluation.outcomes:
         if each.system == side.system and not each.error:
             runs.setdefault(each.clip, []).append(each)
-    return {clip: _mean([run_metrics([run]) for run in each]) for clip, each in runs.items()}
-
-
-def _mean(values: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    names = [name for name in values[0] if all(name in each for each in values)]
-    return {name: float(np.mean([each[name] for each in values])) for name in names}
-
-
-def _pairs(
-    name: str, a: Sequence[Mapping[str, float]], b: Sequence[Mapping[str, float]]
-) -> Float64[np.ndarray, "clips 2"]:
-    both = [(one[name], other[name]) for one, other in zip(a, b, strict=True) if name in one and name in other]
-    return np.array(both, dtype=np.float64).reshape(-1, 2)
+    return {clip: mean_of_all([run_metrics([run]) for run in each]) for clip, each in runs.items()}
 
 
 def _difference(name: str, pairs: Float64[np.ndarray, "clips 2"], seed: int) -> Difference:
@@ -192,12 +165,7 @@ def _difference(name: str, pairs: Float64[np.ndarray, "clips 2"], seed: int) -> 
 
 
 def interval(differences: Float64[np.ndarray, " clips"], *, seed: int = 0) -> tuple[float, float] | tuple[None, None]:
-    """Return the percentile bootstrap interval of a mean; none where there are fewer than two clips.
-
-    Args:
-        differences: one per clip.
-        seed: of the resampling.
-    """
+    """Return the percentile bootstrap interval of a mean over clips; none where there are fewer than two."""
     count = len(differences)
     if count < FEWEST_CLIPS:
         return None, None

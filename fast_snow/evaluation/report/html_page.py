@@ -1,4 +1,4 @@
-"""The report's files: tables as JSON and CSV, and one HTML page without scripts or external resources."""
+"""Report files: tables as JSON and CSV, and a self-contained HTML page without scripts."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from fast_snow.atomic_files import store
@@ -18,43 +17,32 @@ from fast_snow.evaluation.report.svg_plots import (
     draw_scatter,
     draw_spans,
     draw_stacked,
+    template,
 )
 from fast_snow.evaluation.report.tables import Report, ReportRow, as_csv, as_tables, says_little
 from fast_snow.evaluation.results import Evaluation, write_json
-from fast_snow.viewing.palette import color_of
 
 NAMED = {each.name: each for each in METRICS}
 
 
-def render_page(report: Report, evaluation: Evaluation) -> str:
-    """Return the page of a report.
-
-    Args:
-        report: the tables.
-        evaluation: what they were made of, for notes.
-
-    Returns:
-        HTML that needs nothing else.
-    """
+def render_report(report: Report, evaluation: Evaluation) -> str:
+    """Return the page of a report and of the evaluation it is made of: HTML that needs nothing else."""
     about = report.about
+    notes = dict.fromkeys(f"{each.clip}, {each.system}: {note}" for each in evaluation.outcomes for note in each.notes)
     shown = [each for each in METRICS if any(each.name in row.values for row in report.rows)]
-    files = PackageLoader("fast_snow.evaluation.report", ".")
-    page = Environment(loader=files, autoescape=True, undefined=StrictUndefined)
-    return page.get_template("page.html.jinja").render(
-        title=f"Evaluation of {' and '.join(about['systems'])} on {about['manifest']['name']}",
-        lead=f"{_count(about['repeat'], 'repeat')} with seed {about['seed']}; {about['warm_up']}.",
+    return template("page.html.jinja").render(
         failures=report.failures,
-        compared=_compared(report),
+        compared=report.compared,
         totals=list(_tables(report.totals)),
         plots=[plot for plot in _plots(report) if plot.drawing],
-        color_of=color_of,
         clips=list(_tables(report.rows)),
         partial=PARTIAL,
         no_value=NO_VALUE,
         is_partial=_is_partial,
         best_metrics=_best,
         meanings=[(each.label, each.meaning) for each in shown],
-        notes=list(_notes(evaluation)),
+        notes=list(notes),
+        made_with=about,
         about=_about(about),
     )
 
@@ -68,22 +56,8 @@ def write_report(report: Report, folder: Path, evaluation: Evaluation) -> tuple[
     files = tuple(folder / f"report.{kind}" for kind in ("json", "csv", "html"))
     write_json(files[0], as_tables(report))
     store(files[1], as_csv(report).encode())
-    store(files[2], render_page(report, evaluation).encode())
+    store(files[2], render_report(report, evaluation).encode())
     return files
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _compared(report: Report) -> str:
-    if not report.compared:
-        return "No clip was finished by every system."
-    return (
-        f"Over the {_count(len(report.compared), 'clip')} that every system finished. Frames per second: all frames"
-        " over all seconds; latencies: percentiles of all frames; memory: the largest; all else: means over the clips"
-        " where every system has it, each counting the same."
-    )
 
 
 PARTIAL = (
@@ -157,7 +131,8 @@ SPANS = (
 def _plots(report: Report) -> Iterator[_Plot]:
     systems = list(report.about["systems"])
     yield _Plot(title="Speed and identity", drawing=_speed_and_identity(report, systems), series=systems)
-    yield _Plot(title="Seconds per frame, by stage", drawing=_stages(report), series=_stage_names(report))
+    stages = list(dict.fromkeys(name for row in report.rows for name in row.stage_s))
+    yield _Plot(title="Seconds per frame, by stage", drawing=_stages(report, stages), series=stages)
     for title, usual, bad, unit in SPANS:
         yield _Plot(title=title, drawing=_spans(report, systems, usual, bad, unit), series=systems)
 
@@ -181,15 +156,10 @@ def _speed_and_identity(report: Report, systems: Sequence[str]) -> Markup:
     return draw_scatter(points, x_label="frames per second", y_label=label) if points else Markup()
 
 
-def _stages(report: Report) -> Markup:
+def _stages(report: Report, names: Sequence[str]) -> Markup:
     rows = report.totals or report.rows
-    names = _stage_names(report)
     bars = [StackedBar(label=row.system, parts={name: row.stage_s.get(name, 0.0) for name in names}) for row in rows]
     return draw_stacked(bars, x_label="seconds per frame (folding runs beside the others)") if bars else Markup()
-
-
-def _stage_names(report: Report) -> list[str]:
-    return list(dict.fromkeys(name for row in report.rows for name in row.stage_s))
 
 
 def _spans(report: Report, systems: Sequence[str], usual: str, bad: str, unit: str) -> Markup:
@@ -205,12 +175,6 @@ def _spans(report: Report, systems: Sequence[str], usual: str, bad: str, unit: s
         if usual in row.values and bad in row.values
     ]
     return draw_spans(rows, x_label=unit) if rows else Markup()
-
-
-def _notes(evaluation: Evaluation) -> Iterator[str]:
-    yield from dict.fromkeys(
-        f"{each.clip}, {each.system}: {note}" for each in evaluation.outcomes for note in each.notes
-    )
 
 
 def _about(about: Mapping[str, Any]) -> Sequence[tuple[str, str]]:

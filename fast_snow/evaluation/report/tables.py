@@ -1,17 +1,16 @@
-"""Results as tables: one row per clip and system over its repeats, totals per system; as JSON and CSV."""
+"""Result tables: one row per clip and system, aggregated over repeats, and totals per system; as JSON and CSV."""
 
-import csv
-import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 
 from fast_snow.evaluation.metrics.metric_definitions import METRICS, MetricDefinition
-from fast_snow.evaluation.results import Evaluation, RunResult
+from fast_snow.evaluation.results import Evaluation, RunResult, csv_text
 
 TOTAL = "total"
+COLUMNS = ("clip", "system", "runs", "clips", "frames", "identical", "exhaustive")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +75,18 @@ def tabulate_runs(evaluation: Evaluation) -> Report:
     finished = [each for each in evaluation.outcomes if not each.error]
     clips = tuple(dict.fromkeys(each.clip for each in evaluation.outcomes))
     systems = tuple(dict.fromkeys(each.system for each in evaluation.outcomes))
-    of = {(clip, system): _of(finished, clip, system) for clip in clips for system in systems}
+    of = {
+        (clip, system): [each for each in finished if (each.clip, each.system) == (clip, system)]
+        for clip in clips
+        for system in systems
+    }
     compared = tuple(clip for clip in clips if all(of[clip, system] for system in systems))
     fair = {clip: _fair([of[clip, system] for system in systems]) for clip in compared}
     return Report(
         about=evaluation.about,
-        rows=tuple(_row(clip, runs) for (clip, _), runs in of.items() if runs),
+        rows=tuple(
+            _summed(clip, [[run] for run in runs], identical=_identical(runs)) for (clip, _), runs in of.items() if runs
+        ),
         totals=tuple(_total([fair[clip][k] for clip in compared]) for k in range(len(systems)) if compared),
         compared=compared,
         failures=tuple(each for each in evaluation.outcomes if each.error),
@@ -101,8 +106,10 @@ def run_metrics(runs: Sequence[RunResult]) -> dict[str, float]:
     return metrics
 
 
-def _of(finished: Iterable[RunResult], clip: str, system: str) -> tuple[RunResult, ...]:
-    return tuple(each for each in finished if each.clip == clip and each.system == system)
+def mean_of_all(rounds: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of every metric that all rounds have."""
+    names = [name for name in rounds[0] if all(name in each for each in rounds)]
+    return {name: float(np.mean([each[name] for each in rounds])) for name in names}
 
 
 def _fair(by_system: Sequence[Sequence[RunResult]]) -> list[list[RunResult]]:
@@ -112,10 +119,6 @@ def _fair(by_system: Sequence[Sequence[RunResult]]) -> list[list[RunResult]]:
         [replace(run, metrics={name: x for name, x in run.metrics.items() if name in shared}) for run in runs]
         for runs in by_system
     ]
-
-
-def _row(clip: str, runs: Sequence[RunResult]) -> ReportRow:
-    return _summed(clip, [[run] for run in runs], identical=_identical(runs))
 
 
 def _total(by_clip: Sequence[Sequence[RunResult]]) -> ReportRow:
@@ -131,7 +134,7 @@ def _identical(runs: Sequence[RunResult]) -> bool | None:
 
 def _summed(clip: str, rounds: Sequence[Sequence[RunResult]], *, identical: bool | None) -> ReportRow:
     each = [run_metrics(runs) for runs in rounds]
-    names = [name for name in each[0] if all(name in values for values in each)]
+    mean = mean_of_all(each)
     all_runs = [run for runs in rounds for run in runs]
     complete = {run.exhaustive for run in all_runs} - {None}
     frames = sum(run.frames for run in all_runs)
@@ -144,9 +147,9 @@ def _summed(clip: str, rounds: Sequence[Sequence[RunResult]], *, identical: bool
         clips=len(rounds[0]),
         identical=identical,
         exhaustive=all(complete) if complete else None,
-        values={name: float(np.mean([values[name] for values in each])) for name in names},
-        low={name: min(values[name] for values in each) for name in names},
-        high={name: max(values[name] for values in each) for name in names},
+        values=mean,
+        low={name: min(values[name] for values in each) for name in mean},
+        high={name: max(values[name] for values in each) for name in mean},
         stage_s={name: sum(run.stage_s.get(name, 0.0) for run in all_runs) / max(frames, 1) for name in stages},
     )
 
@@ -168,19 +171,14 @@ def as_tables(report: Report) -> dict[str, Any]:
 
 def as_csv(report: Report) -> str:
     """Return the tables as CSV: one line per clip and system, then the totals; empty where there is no figure."""
-    text = io.StringIO()
     names = [each.name for each in METRICS]
-    table = csv.writer(text, lineterminator="\n")
     spread = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
-    table.writerow([*COLUMNS, *spread])
-    for row in (*report.rows, *report.totals):
-        numbers = [each.get(name, "") for name in names for each in (row.values, row.low, row.high)]
-        plain = [getattr(row, name) for name in COLUMNS]
-        table.writerow(["" if each is None else each for each in plain] + numbers)
-    return text.getvalue()
-
-
-COLUMNS = ("clip", "system", "runs", "clips", "frames", "identical", "exhaustive")
+    rows = (
+        [getattr(row, name) for name in COLUMNS]
+        + [each.get(name) for name in names for each in (row.values, row.low, row.high)]
+        for row in (*report.rows, *report.totals)
+    )
+    return csv_text([*COLUMNS, *spread], rows)
 
 
 def _as_json(row: ReportRow) -> dict[str, Any]:

@@ -6,9 +6,8 @@ bit for bit. Documents are untrusted: what does not hold is refused with one lin
 """
 
 from fast_snow.output.graph_json.checking import validate
-from fast_snow.output.graph_json.conformance import schema
-from fast_snow.output.graph_json.migration import SCHEMA_VERSION, migrate
-from fast_snow.output.graph_json.reading import loads, read
+from fast_snow.output.graph_json.document_schema import SCHEMA_VERSION, migrate, schema
+from fast_snow.output.graph_json.reading import loads, read_graph
 from fast_snow.output.graph_json.writing import dumps, write
 
-__all__ = ["SCHEMA_VERSION", "dumps", "loads", "migrate", "read", "schema", "validate", "write"]
+__all__ = ["SCHEMA_VERSION", "dumps", "loads", "migrate", "read_graph", "schema", "validate", "write"]

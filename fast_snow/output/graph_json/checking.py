@@ -10,8 +10,8 @@ from jaxtyping import Bool, Float, Int64
 
 from fast_snow.errors import InputError
 from fast_snow.limits import IMAGE_PIXELS, PATH_LENGTH
-from fast_snow.output.graph_json.columns import Columns, columns_of
-from fast_snow.output.graph_json.conformance import require_conformance
+from fast_snow.output.graph_json.columns import DocumentColumns, columns_of
+from fast_snow.output.graph_json.document_schema import require_conformance
 from fast_snow.typed_json import short
 
 TOLERANCE: Final = 1e-4
@@ -46,7 +46,7 @@ def validate(document: object) -> None:
     check_meaning(document, columns_of(document))
 
 
-def check_meaning(document: Mapping[str, Any], columns: Columns) -> None:
+def check_meaning(document: Mapping[str, Any], columns: DocumentColumns) -> None:
     """Check what the JSON Schema cannot say; raises as `validate`.
 
     Args:
@@ -94,7 +94,7 @@ def is_inside(path: str) -> bool:
     return not outside and len(path) <= PATH_LENGTH.largest and _ONE_LINE.fullmatch(path) is not None
 
 
-def _check_ego(columns: Columns) -> None:
+def _check_ego(columns: DocumentColumns) -> None:
     t = columns.ego_t
     _refuse(np.diff(t, prepend=-1) <= 0, _member("ego[{}]", "t"), t, "more than the one before")
     for name, numbers in (("xyz", columns.position), ("q", columns.quaternion_xyzw), ("K", columns.intrinsics)):
@@ -110,7 +110,7 @@ def _check_ids(ids: list[int]) -> None:
         seen.add(object_id)
 
 
-def _check_times(columns: Columns) -> None:
+def _check_times(columns: DocumentColumns) -> None:
     t, offset = columns.t, columns.observation_offset
     step = np.diff(t, prepend=-1)
     step[offset[:-1]] = 1
@@ -124,7 +124,7 @@ def _check_times(columns: Columns) -> None:
     _refuse(differs, _member(at, "theta"), columns.theta, "the same as before it in the track")
 
 
-def _check_cells(columns: Columns, grid_size: int) -> None:
+def _check_cells(columns: DocumentColumns, grid_size: int) -> None:
     at = _observation(columns)
     owner = np.repeat(np.arange(len(columns.t)), np.diff(columns.cell_offset))
 
@@ -141,7 +141,7 @@ def _check_cells(columns: Columns, grid_size: int) -> None:
     _refuse(repeated, cell, key, "each cell once", got="a cell a second time")
 
 
-def _check_positions(columns: Columns) -> None:
+def _check_positions(columns: DocumentColumns) -> None:
     at = _observation(columns)
     c = columns.centroid.astype(np.float64)
     _refuse(_not_finite(c), _member(at, "c"), columns.centroid, "finite numbers")
@@ -172,7 +172,7 @@ def _member(entry: str | Locate, name: str) -> Locate:
     return lambda i: f"{entry(i)}.{name}"
 
 
-def _observation(columns: Columns) -> Locate:
+def _observation(columns: DocumentColumns) -> Locate:
     offset = columns.observation_offset
 
     def locate(i: int) -> str:

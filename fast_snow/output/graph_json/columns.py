@@ -16,7 +16,7 @@ _SPREAD = ("mu", "sigma", "min", "max")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Columns:
+class DocumentColumns:
     """The numbers of a document that conforms to the schema; unknown ones are NaN or -1.
 
     Attributes:
@@ -47,7 +47,7 @@ class Columns:
 Entries = Sequence[Mapping[str, Any]]
 
 
-def columns_of(document: Mapping[str, Any]) -> Columns:
+def columns_of(document: Mapping[str, Any]) -> DocumentColumns:
     """Gather the columns of a document.
 
     Args:
@@ -60,7 +60,7 @@ def columns_of(document: Mapping[str, Any]) -> Columns:
     observations: Entries = list(chain.from_iterable(track["F_k"] for track in tracks))
     cells: Entries = list(chain.from_iterable(each["tau"] for each in observations))
     unknown = (np.nan,) * 4
-    return Columns(
+    return DocumentColumns(
         observation_offset=_offsets(len(track["F_k"]) for track in tracks),
         cell_offset=_offsets(len(each["tau"]) for each in observations),
         t=_integers(observations, "t"),

@@ -11,14 +11,13 @@ from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.limits import GRAPH_FILE
 from fast_snow.output.graph_json.checking import check_meaning, grid_size_of
-from fast_snow.output.graph_json.columns import Columns, columns_of
-from fast_snow.output.graph_json.conformance import require_conformance
-from fast_snow.output.graph_json.migration import migrate
+from fast_snow.output.graph_json.columns import DocumentColumns, columns_of
+from fast_snow.output.graph_json.document_schema import migrate, require_conformance
 from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
 from fast_snow.untrusted_files import shown
 
 
-def read(path: Path, *, within: Path | None = None) -> SceneGraph:
+def read_graph(path: Path, *, within: Path | None = None) -> SceneGraph:
     """Read a graph that `write` wrote, or a document of another program.
 
     Args:
@@ -42,7 +41,7 @@ def read(path: Path, *, within: Path | None = None) -> SceneGraph:
 
 
 def loads(text: str) -> SceneGraph:
-    """Return the graph of a document's text; raises as `read`."""
+    """Return the graph of a document's text; raises as `read_graph`."""
     return _read(untrusted_json.loads(text))
 
 
@@ -54,7 +53,7 @@ def _read(content: object) -> SceneGraph:
     return _graph(document, columns)
 
 
-def _graph(document: Mapping[str, Any], columns: Columns) -> SceneGraph:
+def _graph(document: Mapping[str, Any], columns: DocumentColumns) -> SceneGraph:
     metadata = document["metadata"]
     height, width = metadata.get("analysis_grid", (0, 0))
     tokens = _tokens(columns)
@@ -85,7 +84,7 @@ def _graph(document: Mapping[str, Any], columns: Columns) -> SceneGraph:
     )
 
 
-def _ego(columns: Columns) -> Ego:
+def _ego(columns: DocumentColumns) -> Ego:
     return Ego(
         t=columns.ego_t.astype(np.int32),
         time_s=columns.time_s,
@@ -106,7 +105,7 @@ def _merge(merge: Mapping[str, Any]) -> Merge:
     )
 
 
-def _tokens(columns: Columns) -> Sequence[StepToken]:
+def _tokens(columns: DocumentColumns) -> Sequence[StepToken]:
     row, col = columns.row.astype(np.uint8), columns.col.astype(np.uint8)
     _, sigma, low, high = (np.ascontiguousarray(columns.spread[:, :, i]) for i in range(4))
     t, num_points, score = columns.t.tolist(), columns.num_points.tolist(), columns.score.tolist()

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from fast_snow.errors import UserError
 from fast_snow.reasoning.conversation import ImagePart, TextPart, UserTurn
 from fast_snow.reasoning.prompt.budget import GraphExcerpt, LeftOut, TokenMeter, fit, needed
-from fast_snow.reasoning.prompt.instructions import PromptContent, instructions
 from fast_snow.reasoning.prompt.prompt_sections import (
+    PromptContent,
     ego_poses_section,
+    instructions,
     keyframe_caption,
     metadata_section,
     object_section,

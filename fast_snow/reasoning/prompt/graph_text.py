@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from fast_snow.errors import FastSnowError
-from fast_snow.output.graph_json.digits import shortest, shortest_float64
+from fast_snow.output.graph_json.writing import shortest, shortest_float64
 from fast_snow.types import Ego, GridShape, StepToken
 
 FULL = "*"

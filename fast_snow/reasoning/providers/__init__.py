@@ -9,7 +9,6 @@ from fast_snow.config import VlmConfig
 from fast_snow.errors import UserError
 from fast_snow.reasoning.conversation import VisionLanguageModel
 from fast_snow.reasoning.providers.endpoint import Endpoint, configured_endpoint
-from fast_snow.reasoning.providers.retry import RetryPolicy
 
 __all__ = ["open_model"]
 
@@ -35,26 +34,21 @@ def open_model(
         UserError: no key is set, or the provider's package is missing.
         ConfigError: the model is another provider's, or the address is none.
     """
-    server = configured_endpoint(config, environ)
-    with _opened(server, config, RetryPolicy(max_retries=config.max_retries, pause=pause)) as model:
+    with _opened(configured_endpoint(config, environ), config, pause) as model:
         yield model
 
 
 def _opened(
-    server: Endpoint, config: VlmConfig, retry_policy: RetryPolicy
+    server: Endpoint, config: VlmConfig, pause: Callable[[float], None]
 ) -> AbstractContextManager[VisionLanguageModel]:
     try:
         if config.provider == "google":
             from fast_snow.reasoning.providers.google import open_gemini
 
-            return open_gemini(server, config, retry_policy)
-        if config.api == "chat" or (config.api == "auto" and not server.own):
-            from fast_snow.reasoning.providers.openai_chat import open_chat
+            return open_gemini(server, config, pause)
+        from fast_snow.reasoning.providers.openai_client import open_openai
 
-            return open_chat(server, config, retry_policy)
-        from fast_snow.reasoning.providers.openai_responses import open_responses
-
-        return open_responses(server, config, retry_policy)
+        return open_openai(server, config, pause)
     except ModuleNotFoundError as error:
         package = _CLIENTS.get((error.name or "").partition(".")[0], error.name)
     raise UserError(f'the package {package} is missing, which speaks to {config.provider}: uv pip install -e ".[vlm]"')

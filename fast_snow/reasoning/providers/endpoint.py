@@ -99,18 +99,7 @@ def configured_endpoint(config: VlmConfig, environ: Mapping[str, str]) -> Endpoi
 
 
 def _find_key(variables: Sequence[str], whose: str, environ: Mapping[str, str], *, optional: bool) -> Key:
-    """Return the key of a provider.
-
-    Args:
-        variables: of the environment, the first one that is set counts.
-        whose: the provider's name.
-        environ: the environment.
-        optional: whether the server may do without.
-
-    Raises:
-        UserError: no key is set.
-        ConfigError: what is set cannot be sent as a key.
-    """
+    """Return the key in the first variable that is set; where none is, no key if it is optional, else a UserError."""
     variable = next((each for each in variables if environ.get(each, "").strip()), None)
     if variable is None:
         if optional:

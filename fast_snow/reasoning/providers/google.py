@@ -11,9 +11,8 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import httpx2
@@ -33,19 +32,23 @@ from fast_snow.reasoning.conversation import (
     ToolOutcome,
     ToolTurn,
     Turn,
+    Usage,
     UserTurn,
 )
 from fast_snow.reasoning.providers.connection import http_client, no_response
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.response_checks import (
+from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse
+from fast_snow.reasoning.providers.transport import (
+    Interface,
+    RemoteModel,
     checked_reply,
+    encodable,
     expect_array,
     expect_object,
     expect_text,
+    temperature_to_send,
     token_count,
 )
-from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, Response, RetryPolicy
-from fast_snow.reasoning.providers.transport import RemoteModel, Transport, encodable, temperature_to_send, usage_of
 
 _VERSION = "v1beta"  # the client's own choice differs from release to release
 _CUT_OFF = ("MAX_TOKENS", "CONTINUATION")
@@ -53,15 +56,8 @@ _UNREADABLE_CALL = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY
 _FINISHED = ("", "STOP", "FINISH_REASON_UNSPECIFIED", "OTHER", *_CUT_OFF)
 
 
-@dataclass(frozen=True, slots=True)
-class _Native:
-    """A turn in the client's own form, signatures included."""
-
-    content: types.Content
-
-
 @contextmanager
-def open_gemini(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> Iterator[RemoteModel]:
+def open_gemini(endpoint: Endpoint, config: VlmConfig, pause: Callable[[float], None]) -> Iterator[RemoteModel]:
     """Open a model behind generateContent."""
     with http_client(endpoint.timeout_s) as connection:
         options = types.HttpOptions(
@@ -75,8 +71,7 @@ def open_gemini(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy
             def send(body: Mapping[str, Any]) -> Attempt:
                 return _attempt(client, body)
 
-            transport = Transport(endpoint=endpoint, retry_policy=retry_policy, send=send)
-            yield RemoteModel(config=config, transport=transport, request=_request, reply=_reply)
+            yield RemoteModel(config=config, endpoint=endpoint, pause=pause, interface=_INTERFACE, send=send)
 
 
 def _request(
@@ -120,7 +115,7 @@ def _content(before: Turn | None, turn: Turn) -> types.Content:
     match turn:
         case UserTurn():
             return types.Content(role="user", parts=[_part(each) for each in turn.parts])
-        case ModelTurn(native=_Native(content=content)):
+        case ModelTurn(native=types.Content() as content):  # as it came, signatures included
             return content
         case ModelTurn():
             words = [types.Part(text=encodable(turn.text))] if turn.text else []
@@ -137,18 +132,17 @@ def _part(part: TextPart | ImagePart) -> types.Part:
 
 
 def _call_part(call: ToolCall) -> types.Part:
-    return types.Part(
-        function_call=types.FunctionCall(id=call.call_id, name=call.name, args=_object(call.arguments) or {})
-    )
+    arguments = _object(call.arguments) or {}
+    return types.Part(function_call=types.FunctionCall(id=call.call_id, name=call.name, args=arguments))
 
 
 def _named_calls(turn: Turn | None) -> frozenset[str]:
     """Return the ids that the provider itself gave to a turn's calls; to others it wants none back."""
     if not isinstance(turn, ModelTurn):
         return frozenset()
-    if not isinstance(turn.native, _Native):
+    if not isinstance(turn.native, types.Content):
         return frozenset(each.call_id for each in turn.calls)
-    parts = turn.native.content.parts or ()
+    parts = turn.native.parts or ()
     return frozenset(each.function_call.id for each in parts if each.function_call and each.function_call.id)
 
 
@@ -167,8 +161,7 @@ def _object(json_text: str) -> dict[str, Any] | None:
     return read if isinstance(read, dict) else None
 
 
-def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
-    body = response.body
+def _reply(endpoint: Endpoint, body: Mapping[str, Any]) -> ModelReply:
     candidates = expect_array(body.get("candidates"), "candidates")
     candidate = expect_object(candidates[0], "the first candidate") if candidates else {}
     content = candidate.get("content")
@@ -180,13 +173,13 @@ def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
             f"{endpoint.name}: {endpoint.model} made a malformed tool call ({reason}): ask again, or"
             " without tools: --vlm.no-tools"
         )
+    words = "".join(each.text for each in native.parts or () if each.text and not each.thought)
     usage = body.get("usageMetadata")
     thoughts = token_count(usage, "thoughtsTokenCount")
     return checked_reply(
         endpoint,
-        ModelTurn(text=_words(native), calls=_calls(native), native=_Native(native)),
-        usage_of(
-            response,
+        ModelTurn(text=words, calls=_calls(native), native=native),
+        Usage(
             input_tokens=token_count(usage, "promptTokenCount"),
             cached_tokens=token_count(usage, "cachedContentTokenCount"),
             output_tokens=token_count(usage, "candidatesTokenCount") + thoughts,
@@ -234,13 +227,12 @@ def _function_call(call: Mapping[str, Any]) -> types.FunctionCall:
     )
 
 
-def _words(content: types.Content) -> str:
-    return "".join(each.text for each in content.parts or () if each.text and not each.thought)
-
-
 def _calls(content: types.Content) -> tuple[ToolCall, ...]:
     calls = [each.function_call for each in content.parts or () if each.function_call]
     return tuple(
         ToolCall(call_id=each.id or f"{each.name}#{index}", name=each.name or "", arguments=json.dumps(each.args))
         for index, each in enumerate(calls)
     )
+
+
+_INTERFACE = Interface(request=_request, reply=_reply)

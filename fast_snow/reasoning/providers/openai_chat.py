@@ -5,8 +5,6 @@ Answers are taken whole, not streamed: a turn is acted on only when it is comple
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from fast_snow.config import VlmConfig
@@ -20,26 +18,22 @@ from fast_snow.reasoning.conversation import (
     ToolDeclaration,
     ToolTurn,
     Turn,
+    Usage,
     UserTurn,
 )
 from fast_snow.reasoning.providers.endpoint import Endpoint
 from fast_snow.reasoning.providers.error_messages import error_text
-from fast_snow.reasoning.providers.openai_client import open_client
-from fast_snow.reasoning.providers.response_checks import (
+from fast_snow.reasoning.providers.transport import (
+    Interface,
+    OptionalField,
     checked_reply,
+    data_url,
+    encodable,
     expect_array,
     expect_object,
     expect_text,
-    token_count,
-)
-from fast_snow.reasoning.providers.retry import Response, RetryPolicy
-from fast_snow.reasoning.providers.transport import (
-    OptionalField,
-    RemoteModel,
-    data_url,
-    encodable,
     temperature_to_send,
-    usage_of,
+    token_count,
 )
 
 Message = Mapping[str, Any]
@@ -47,26 +41,6 @@ Message = Mapping[str, Any]
 # Older servers know only the first name, OpenAI's models that think only the second.
 _LIMIT = OptionalField(name="max_tokens", pattern="max_completion_tokens", instead="max_completion_tokens")
 _SENT_BACK = ("content", "reasoning_content", "reasoning")
-
-
-@dataclass(frozen=True, slots=True)
-class _Native:
-    """A turn's message, as it came."""
-
-    message: Message
-
-
-def open_chat(endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy) -> AbstractContextManager[RemoteModel]:
-    """Open a model behind chat completions."""
-    return open_client(
-        endpoint,
-        config,
-        retry_policy,
-        create=lambda client: client.chat.completions.with_raw_response.create,
-        optional_fields=(_LIMIT,),
-        request=_request,
-        reply=_reply,
-    )
 
 
 def _request(
@@ -93,7 +67,7 @@ def _messages(turn: Turn) -> Iterable[Message]:
     match turn:
         case UserTurn():
             return [{"role": "user", "content": _content(turn)}]
-        case ModelTurn(native=_Native(message=message)):
+        case ModelTurn(native=dict() as message):  # as it came
             return [message]
         case ModelTurn():
             calls = {"tool_calls": [_call(each) for each in turn.calls]} if turn.calls else {}
@@ -123,8 +97,7 @@ def _call(call: ToolCall) -> Message:
     return {"id": call.call_id, "type": "function", "function": function}
 
 
-def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
-    body = response.body
+def _reply(endpoint: Endpoint, body: Mapping[str, Any]) -> ModelReply:
     choices = expect_array(body.get("choices"), "choices")
     if not choices:
         _complain(endpoint, body)
@@ -140,10 +113,9 @@ def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
         ModelTurn(
             text=_text(message.get("content")),
             calls=tuple(_tool_call(each) for each in calls),
-            native=_Native(_sent_back(message, calls)),
+            native=_sent_back(message, calls),
         ),
-        usage_of(
-            response,
+        Usage(
             input_tokens=token_count(usage, "prompt_tokens"),
             cached_tokens=token_count(usage, "prompt_tokens_details", "cached_tokens"),
             output_tokens=token_count(usage, "completion_tokens"),
@@ -192,3 +164,6 @@ def _sent_back(message: Message, calls: Sequence[Message]) -> Message:
     """Return what servers take back: not everything that they send, but thoughts, where calls came of them."""
     kept = {name: message[name] for name in _SENT_BACK if message.get(name) and (calls or name == "content")}
     return {"role": "assistant", **kept, **({"tool_calls": list(calls)} if calls else {})}
+
+
+INTERFACE = Interface(request=_request, reply=_reply, optional_fields=(_LIMIT,))

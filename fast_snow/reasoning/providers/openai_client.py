@@ -1,4 +1,4 @@
-"""What OpenAI's two interfaces share: the client, and how its errors are read."""
+"""OpenAI's client on one of its two interfaces, and how its errors are read."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,34 +7,17 @@ from typing import Any
 import openai
 
 from fast_snow.config import VlmConfig
+from fast_snow.reasoning.providers import openai_chat, openai_responses
 from fast_snow.reasoning.providers.connection import http_client, no_response
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, RetryPolicy
-from fast_snow.reasoning.providers.transport import OptionalField, RemoteModel, ReplyReader, RequestBuilder, Transport
+from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse
+from fast_snow.reasoning.providers.transport import RemoteModel
 
 
 @contextmanager
-def open_client(
-    endpoint: Endpoint,
-    config: VlmConfig,
-    retry_policy: RetryPolicy,
-    *,
-    create: Callable[[openai.OpenAI], Callable[..., Any]],
-    optional_fields: tuple[OptionalField, ...],
-    request: RequestBuilder,
-    reply: ReplyReader,
-) -> Iterator[RemoteModel]:
-    """Open OpenAI's client on a server; it sends each request once.
-
-    Args:
-        endpoint: the server.
-        config: how the model is asked.
-        retry_policy: of failed requests.
-        create: the method of the client that sends a body and returns the raw response.
-        optional_fields: the fields that the server may refuse.
-        request: builds the body of a request.
-        reply: reads a response.
-    """
+def open_openai(endpoint: Endpoint, config: VlmConfig, pause: Callable[[float], None]) -> Iterator[RemoteModel]:
+    """Open a model behind OpenAI's client; it sends each request once."""
+    chat = config.api == "chat" or (config.api == "auto" and not endpoint.own)
     with http_client(endpoint.timeout_s) as connection:
         client = openai.OpenAI(
             api_key=endpoint.key.value,
@@ -45,10 +28,15 @@ def open_client(
         )
 
         def send(body: Mapping[str, Any]) -> Attempt:
-            return _attempt(create(client), body)
+            return _attempt((client.chat.completions if chat else client.responses).with_raw_response.create, body)
 
-        transport = Transport(endpoint=endpoint, retry_policy=retry_policy, send=send, optional_fields=optional_fields)
-        yield RemoteModel(config=config, transport=transport, request=request, reply=reply)
+        yield RemoteModel(
+            config=config,
+            endpoint=endpoint,
+            pause=pause,
+            interface=openai_chat.INTERFACE if chat else openai_responses.INTERFACE,
+            send=send,
+        )
 
 
 def _attempt(create: Callable[..., Any], body: Mapping[str, Any]) -> Attempt:

@@ -7,8 +7,6 @@ Reference: https://developers.openai.com/api/docs/guides/reasoning (encrypted re
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from fast_snow.config import VlmConfig
@@ -22,53 +20,29 @@ from fast_snow.reasoning.conversation import (
     ToolDeclaration,
     ToolTurn,
     Turn,
+    Usage,
     UserTurn,
 )
 from fast_snow.reasoning.providers.endpoint import Endpoint
-from fast_snow.reasoning.providers.openai_client import open_client
-from fast_snow.reasoning.providers.response_checks import (
+from fast_snow.reasoning.providers.transport import (
+    Interface,
+    OptionalField,
     checked_reply,
+    data_url,
+    encodable,
     expect_array,
     expect_object,
     expect_text,
-    token_count,
-)
-from fast_snow.reasoning.providers.retry import Response, RetryPolicy
-from fast_snow.reasoning.providers.transport import (
-    OptionalField,
-    RemoteModel,
-    data_url,
-    encodable,
     temperature_to_send,
-    usage_of,
+    token_count,
 )
 
 _Item = Mapping[str, Any]
 
 _INCLUDE = OptionalField(name="include", pattern=r"\binclude\b|encrypted")  # models that do not think refuse it
-_STORE = OptionalField(name="store", pattern=r"\bstore\b")  # a server that does not know the word stores nothing
-
-
-@dataclass(frozen=True, slots=True)
-class _Native:
-    """The items of a turn, as they came."""
-
-    items: tuple[_Item, ...]
-
-
-def open_responses(
-    endpoint: Endpoint, config: VlmConfig, retry_policy: RetryPolicy
-) -> AbstractContextManager[RemoteModel]:
-    """Open a model behind the Responses API."""
-    return open_client(
-        endpoint,
-        config,
-        retry_policy,
-        create=lambda client: client.responses.with_raw_response.create,
-        optional_fields=(_INCLUDE,) if endpoint.own else (_INCLUDE, _STORE),
-        request=_request,
-        reply=_reply,
-    )
+_STORE = OptionalField(
+    name="store", pattern=r"\bstore\b", own_needs_it=True
+)  # who does not know the word stores nothing
 
 
 def _request(
@@ -102,7 +76,7 @@ def _items(turn: Turn) -> Iterable[_Item]:
     match turn:
         case UserTurn():
             return [{"type": "message", "role": "user", "content": [_part(each) for each in turn.parts]}]
-        case ModelTurn(native=_Native(items=items)):
+        case ModelTurn(native=tuple() as items):  # as they came
             return items
         case ModelTurn():
             words = [{"type": "message", "role": "assistant", "content": encodable(turn.text)}] if turn.text else []
@@ -124,8 +98,7 @@ def _call(call: ToolCall) -> _Item:
     return {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments}
 
 
-def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
-    body = response.body
+def _reply(endpoint: Endpoint, body: Mapping[str, Any]) -> ModelReply:
     _expect_no_failure(endpoint, body)
     items = [expect_object(each, "an item of output") for each in expect_array(body.get("output"), "output")]
     items = [each for each in items if each.get("status") != "incomplete" or each.get("type") == "message"]
@@ -138,7 +111,7 @@ def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
     turn = ModelTurn(
         text="".join(expect_text(each.get("text"), "text") for each in contents if each.get("type") == "output_text"),
         calls=tuple(_tool_call(each) for each in items if each.get("type") == "function_call"),
-        native=_Native(tuple(_kept(each) for each in items if _belongs_back(each))),
+        native=tuple(_kept(each) for each in items if _belongs_back(each)),
     )
     reason = _why_incomplete(body)
     refusals = " ".join(
@@ -148,8 +121,7 @@ def _reply(endpoint: Endpoint, response: Response) -> ModelReply:
     return checked_reply(
         endpoint,
         turn,
-        usage_of(
-            response,
+        Usage(
             input_tokens=token_count(usage, "input_tokens"),
             cached_tokens=token_count(usage, "input_tokens_details", "cached_tokens"),
             output_tokens=token_count(usage, "output_tokens"),
@@ -190,3 +162,6 @@ def _belongs_back(item: _Item) -> bool:
 
 def _kept(item: _Item) -> _Item:
     return {name: value for name, value in item.items() if value is not None}
+
+
+INTERFACE = Interface(request=_request, reply=_reply, optional_fields=(_INCLUDE, _STORE))

@@ -10,13 +10,11 @@ must mend, such as an empty account; google-genai heeds neither Retry-After nor 
 
 import math
 import random
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
-from typing import Any
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
@@ -62,36 +60,8 @@ class NoResponse:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
-    """An answer.
-
-    Attributes:
-        body: the JSON object.
-        retries: how often the request was sent again.
-    """
-
-    body: Mapping[str, Any]
-    retries: int
-
-
 Attempt = str | ErrorResponse | NoResponse
 """What one sending came to: the text of the answer, or why there is none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
-    """How often and after which pauses a request is sent again.
-
-    Attributes:
-        max_retries: how often.
-        pause: waits so many seconds; Ctrl-C interrupts it.
-        chance: a number from 0 to 1 that keeps clients from coming back all at once.
-    """
-
-    max_retries: int
-    pause: Callable[[float], None] = time.sleep
-    chance: Callable[[], float] = random.random
 
 
 def is_transient(status: int) -> bool:
@@ -99,20 +69,21 @@ def is_transient(status: int) -> bool:
     return status in (408, 409, 429) or status >= 500
 
 
-def pause_before_retry_s(outcome: ErrorResponse | NoResponse, retries: int, retry_policy: RetryPolicy) -> float | None:
+def pause_before_retry_s(outcome: ErrorResponse | NoResponse, retries: int) -> float | None:
     """Return how long to wait before the request is sent again; None where that is no use."""
     if isinstance(outcome, NoResponse):
-        return None if outcome.failure is ConnectionFailure.NOT_REACHED else _backoff_s(retries, retry_policy)
+        return None if outcome.failure is ConnectionFailure.NOT_REACHED else _backoff_s(retries)
     if not is_transient(outcome.status):
         return None
     asked_s = retry_after_s(outcome)
     if asked_s is None:
-        return _backoff_s(retries, retry_policy)
+        return _backoff_s(retries)
     return asked_s if asked_s <= LONGEST_PAUSE_S else None
 
 
-def _backoff_s(retries: int, retry_policy: RetryPolicy) -> float:
-    return min(_FIRST_PAUSE_S * 2 ** min(retries, 10), _LONGEST_BACKOFF_S) * (0.5 + 0.5 * retry_policy.chance())
+def _backoff_s(retries: int) -> float:
+    """Return a pause that grows, of a random length that keeps clients from coming back all at once."""
+    return min(_FIRST_PAUSE_S * 2 ** min(retries, 10), _LONGEST_BACKOFF_S) * (0.5 + 0.5 * random.random())
 
 
 def retry_after_s(error: ErrorResponse) -> float | None:

@@ -1,4 +1,7 @@
-"""Requests to a server: sent with retries, and again without optional fields that it refuses."""
+"""A model behind a server: requests sent with retries, again without fields it refuses, and answers that are checked.
+
+Answers are untrusted, and may be refused, truncated or empty.
+"""
 
 import base64
 import re
@@ -9,15 +12,13 @@ from typing import Any
 from fast_snow import untrusted_json
 from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, InputError, UserError
-from fast_snow.reasoning.conversation import ImagePart, ModelReply, ToolDeclaration, Turn, Usage
+from fast_snow.reasoning.conversation import ImagePart, ModelReply, ModelTurn, ToolDeclaration, Turn, Usage
 from fast_snow.reasoning.providers.endpoint import Endpoint
 from fast_snow.reasoning.providers.error_messages import error_text, error_to_raise
 from fast_snow.reasoning.providers.retry import (
     Attempt,
     ErrorResponse,
     NoResponse,
-    Response,
-    RetryPolicy,
     pause_before_retry_s,
 )
 
@@ -30,36 +31,58 @@ class OptionalField:
         name: of the field.
         pattern: found in the complaint.
         instead: the field that takes its value; empty where there is none.
+        own_needs_it: whether the provider's own server is never asked without it.
     """
 
     name: str
     pattern: str
     instead: str = ""
+    own_needs_it: bool = False
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Transport:
-    """Sends requests to one server.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One of the APIs.
 
     Attributes:
-        endpoint: which.
-        retry_policy: number and pauses of retries.
-        send: sends a body once.
+        request: builds the body of a request; the text is the instructions.
+        reply: reads the body of a response.
         optional_fields: fields that may be left out.
-        refused: names of the fields that it has refused; they are not sent again.
     """
 
-    endpoint: Endpoint
-    retry_policy: RetryPolicy
-    send: Callable[[Mapping[str, Any]], Attempt]
+    request: Callable[[VlmConfig, Endpoint, str, Sequence[Turn], Sequence[ToolDeclaration]], Mapping[str, Any]]
+    reply: Callable[[Endpoint, Mapping[str, Any]], ModelReply]
     optional_fields: tuple[OptionalField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RemoteModel:
+    """A model behind one of the APIs; a `VisionLanguageModel`.
+
+    Attributes:
+        config: how it is asked.
+        endpoint: the server.
+        interface: the API.
+        send: sends a body once.
+        pause: waits so many seconds before a request is sent again; Ctrl-C interrupts it.
+        refused: names of the fields that the server has refused; they are not sent again.
+    """
+
+    config: VlmConfig
+    endpoint: Endpoint
+    interface: Interface
+    send: Callable[[Mapping[str, Any]], Attempt]
+    pause: Callable[[float], None]
     refused: set[str] = field(default_factory=set)
 
-    def ask(self, body: Mapping[str, Any]) -> Response:
-        """Send a request until it is answered.
+    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
+        """Return the model's next turn; see `VisionLanguageModel`."""
+        body, retries = self._answer(self.interface.request(self.config, self.endpoint, instructions, turns, tools))
+        reply = self.interface.reply(self.endpoint, body)
+        return replace(reply, usage=replace(reply.usage, requests=1, retries=retries))
 
-        Args:
-            body: its fields; those that are None are left out.
+    def _answer(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
+        """Send a request, without fields that are None, until it is answered; count how often it was sent again.
 
         Raises:
             UserError: what the user can mend.
@@ -69,15 +92,15 @@ class Transport:
         while True:
             outcome = self._sent(self._acceptable(body))
             if isinstance(outcome, str):
-                return Response(body=_json_object(outcome), retries=retries)
+                return _json_object(outcome), retries
             error = error_to_raise(self.endpoint, outcome, failures)
             if self._does_without(outcome, body):
                 failures = 0
             else:
-                pause_s = pause_before_retry_s(outcome, failures, self.retry_policy)
-                if isinstance(error, UserError) or failures == self.retry_policy.max_retries or pause_s is None:
+                pause_s = pause_before_retry_s(outcome, failures)
+                if isinstance(error, UserError) or failures == self.config.max_retries or pause_s is None:
                     raise error
-                self.retry_policy.pause(pause_s)
+                self.pause(pause_s)
                 failures += 1
             retries += 1
 
@@ -97,7 +120,7 @@ class Transport:
         kept = {name: value for name, value in body.items() if value is not None and name not in self.refused}
         renamed = {
             each.instead: body[each.name]
-            for each in self.optional_fields
+            for each in self.interface.optional_fields
             if each.instead and each.name in self.refused and each.name in body
         }
         return kept | renamed
@@ -110,38 +133,12 @@ class Transport:
         complaint = " ".join((*marks, message)).lower()
         new = {
             each.name
-            for each in self.optional_fields
+            for each in self.interface.optional_fields
             if each.name in body and each.name not in self.refused and re.search(each.pattern, complaint)
+            if not (each.own_needs_it and self.endpoint.own)
         }
-        self.refused |= new
+        self.refused.update(new)
         return bool(new)
-
-
-RequestBuilder = Callable[[VlmConfig, Endpoint, str, Sequence[Turn], Sequence[ToolDeclaration]], Mapping[str, Any]]
-"""Returns the body of a request; the text is the instructions."""
-ReplyReader = Callable[[Endpoint, Response], ModelReply]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RemoteModel:
-    """A model behind one of the APIs; a `VisionLanguageModel`.
-
-    Attributes:
-        config: how it is asked.
-        transport: leads to it.
-        request: builds the body of a request.
-        reply: reads a response.
-    """
-
-    config: VlmConfig
-    transport: Transport
-    request: RequestBuilder
-    reply: ReplyReader
-
-    def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
-        """Return the model's next turn; see `VisionLanguageModel`."""
-        endpoint = self.transport.endpoint
-        return self.reply(endpoint, self.transport.ask(self.request(self.config, endpoint, instructions, turns, tools)))
 
 
 def _json_object(text: str) -> Mapping[str, Any]:
@@ -153,11 +150,6 @@ def _json_object(text: str) -> Mapping[str, Any]:
         return body
     start = " ".join(text[:80].split())
     raise EngineError(f"the server's answer begins with {start!r}, expected a JSON object: check address and proxy")
-
-
-def usage_of(response: Response, **tokens: int) -> Usage:
-    """Return what an answer consumed."""
-    return Usage(requests=1, retries=response.retries, **tokens)
 
 
 def temperature_to_send(config: VlmConfig, endpoint: Endpoint) -> float | None:
@@ -173,3 +165,64 @@ def encodable(text: str) -> str:
 def data_url(picture: ImagePart) -> str:
     """Return an image as OpenAI's interfaces take it."""
     return f"data:image/jpeg;base64,{base64.b64encode(picture.jpeg).decode('ascii')}"
+
+
+def expect_object(value: Any, name: str) -> Mapping[str, Any]:  # noqa: ANN401 (JSON of a server)
+    """Return a JSON object; raises EngineError where it is none."""
+    return value if isinstance(value, Mapping) else _misshapen(value, name, "an object")
+
+
+def expect_array(value: Any, name: str) -> Sequence[Any]:  # noqa: ANN401
+    """Return a JSON array, an empty one where it is missing; raises EngineError where it is none."""
+    return () if value is None else value if isinstance(value, list) else _misshapen(value, name, "an array")
+
+
+def expect_text(value: Any, name: str) -> str:  # noqa: ANN401
+    """Return a JSON string, an empty one where it is missing; raises EngineError where it is none."""
+    return "" if value is None else value if isinstance(value, str) else _misshapen(value, name, "text")
+
+
+def _misshapen(value: Any, name: str, expected: str) -> Any:  # noqa: ANN401
+    raise EngineError(
+        f"the server's answer has {str(value)[:80]!r} as {name}, expected {expected}: check --vlm.api and the server"
+    )
+
+
+def token_count(usage: Any, *path: str) -> int:  # noqa: ANN401
+    """Return a count of tokens; servers that do not count leave it out."""
+    for name in path:
+        usage = usage.get(name) if isinstance(usage, Mapping) else None
+    return usage if isinstance(usage, int) and usage > 0 else 0
+
+
+def checked_reply(
+    endpoint: Endpoint, turn: ModelTurn, usage: Usage, *, cut_off: bool = False, refused: str = ""
+) -> ModelReply:
+    """Return an answer, if it is one.
+
+    Args:
+        endpoint: who answered.
+        turn: what was said.
+        usage: what it took.
+        cut_off: whether it ended at the limit of output tokens.
+        refused: why the content was refused; empty where it was not.
+
+    Raises:
+        UserError: the content was refused, or the limit left no room for an answer.
+        EngineError: the answer is empty.
+    """
+    who = f"{endpoint.name}: {endpoint.model}"
+    if refused:
+        reason = " ".join(refused.split())[:300]
+        raise UserError(
+            f"{who} refused to answer ({reason}): rephrase the question, or leave the images out with"
+            " --vlm.max-keyframes 0"
+        )
+    if turn.text.strip() or turn.calls:
+        return ModelReply(turn=turn, usage=usage, cut_off=cut_off)
+    if cut_off:
+        spent = f" ({usage.thought_tokens} reasoning tokens)" if usage.thought_tokens else ""
+        raise UserError(
+            f"{who} reached the output token limit before it answered{spent}: raise --vlm.max-output-tokens"
+        )
+    raise EngineError(f"{who} returned an empty answer: ask again, or choose another model with --vlm.model")

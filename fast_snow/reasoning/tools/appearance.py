@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from fast_snow.reasoning.tools.hypothesis_tests import residuals, robust_sigma
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory
-from fast_snow.types import ReadOnlyArrays, SceneGraph
+from fast_snow.types import Columns, ReadOnlyArrays, SceneGraph
 
 PixelPositions = Float64[np.ndarray, "n 2"]
 
@@ -67,14 +67,11 @@ def _moments(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LogSeries(ReadOnlyArrays):
+class LogSeries(Columns):
     """A property of an object's look in some frames, as natural logarithms."""
 
     t: Int64[np.ndarray, " n"]
     value: Float64[np.ndarray, " n"]
-
-    def __len__(self) -> int:
-        return len(self.t)
 
     @property
     def jitter(self) -> float:

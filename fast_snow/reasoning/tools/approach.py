@@ -10,7 +10,17 @@ from fast_snow.reasoning.tools.appearance import LogSeries, apparent_size, aspec
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, Measurements, total_change
 from fast_snow.reasoning.tools.motion import require_several
 from fast_snow.reasoning.tools.noise import noise_of, world_measurements
-from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer, Unknowable, evidence_frames, spatial_tool
+from fast_snow.reasoning.tools.tool_answers import (
+    FirstFrame,
+    LastFrame,
+    NamedValue,
+    ObjectId,
+    OtherOrCamera,
+    ToolAnswer,
+    Unknowable,
+    evidence_frames,
+    spatial_tool,
+)
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory, trajectory_of
 from fast_snow.types import SceneGraph
 
@@ -21,7 +31,7 @@ _UNSEEN_SHAPE: Final = 0.35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
+class _Growth:
     """By how much the logarithm of a distance changes from first to last."""
 
     value: float
@@ -32,22 +42,15 @@ class Growth:
 def approach(
     graph: SceneGraph,
     *,
-    object_id: int,
-    other_id: int | None = None,
-    t_from: int | None = None,
-    t_to: int | None = None,
+    object_id: ObjectId,
+    other_id: OtherOrCamera = None,
+    t_from: FirstFrame = None,
+    t_to: LastFrame = None,
 ) -> ToolAnswer:
     """Decide whether an object comes closer to the camera, or to another object, or goes further away.
 
     For the camera, the measured distance and the size in the image are combined, each by its uncertainty; if the camera
     moves, that is part of it.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        other_id: number of the other object; null for the camera.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
     """
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
@@ -70,14 +73,14 @@ def approach(
     )
 
 
-def _combined(growths: tuple[Growth, ...]) -> Growth:
+def _combined(growths: tuple[_Growth, ...]) -> _Growth:
     """Return the mean, each weighted by its certainty."""
     weight = np.array([1 / max(each.sigma, 1e-9) ** 2 for each in growths])
     mean = float(weight @ [each.value for each in growths] / weight.sum())
-    return Growth(value=mean, sigma=float(weight.sum() ** -0.5))
+    return _Growth(value=mean, sigma=float(weight.sum() ** -0.5))
 
 
-def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int | None) -> Growth:
+def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int | None) -> _Growth:
     places = world_measurements(trajectory, noise_of(graph))
     x, offset, jitter, wander = places.x, places.values - trajectory.camera.position, places.jitter, places.wander
     if other_id is not None:
@@ -87,7 +90,7 @@ def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int 
             raise Unknowable(
                 f"objects {trajectory.object_id} and {other_id} are seen together in fewer than two frames there"
             )
-        other_places = world_measurements(other.select(other_common), noise_of(graph))
+        other_places = world_measurements(other[other_common], noise_of(graph))
         x, offset = places.x[common], places.values[common] - other_places.values
         jitter, wander = places.jitter[common] + other_places.jitter, places.wander[common] + other_places.wander
     length = np.linalg.norm(offset, axis=1)
@@ -102,7 +105,7 @@ def _by_distance(graph: SceneGraph, trajectory: ObjectTrajectory, other_id: int 
     )
 
 
-def _by_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> Growth | None:
+def _by_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> _Growth | None:
     """Return the growth of distance that the shrinking in the image tells; None where it cannot be seen."""
     size, form = apparent_size(graph, trajectory), aspect_ratio(graph, trajectory)
     if len(size) < 2:
@@ -110,10 +113,10 @@ def _by_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> Growth | None:
     growth = _of_look(size)
     # If width and height change by different shares, so much of the change is of shape and not of distance.
     bent = max(_SHAPE, abs(_of_look(form).value) / 2) if len(form) > 1 else _UNSEEN_SHAPE
-    return Growth(value=-growth.value, sigma=float(np.hypot(growth.sigma, bent)))
+    return _Growth(value=-growth.value, sigma=float(np.hypot(growth.sigma, bent)))
 
 
-def _of_look(look: LogSeries) -> Growth:
+def _of_look(look: LogSeries) -> _Growth:
     return _growth(look.t.astype(np.float64), look.value, np.full(len(look), look.jitter**2), np.zeros(len(look)))
 
 
@@ -122,10 +125,10 @@ def _growth(
     values: Float64[np.ndarray, " n"],
     jitter: Float64[np.ndarray, " n"],
     wander: Float64[np.ndarray, " n"],
-) -> Growth:
+) -> _Growth:
     logarithm = total_change(
         Measurements(
             x=x, values=values[:, None], jitter=jitter[:, None, None], wander=wander[:, None, None], freedom=len(x)
         )
     )
-    return Growth(value=float(logarithm.value[0]), sigma=float(logarithm.sigma[0]))
+    return _Growth(value=float(logarithm.value[0]), sigma=float(logarithm.sigma[0]))

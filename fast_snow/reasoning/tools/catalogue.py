@@ -1,23 +1,25 @@
-"""All spatial tools, as they are offered to a model, and their arguments checked.
+"""All spatial tools: as they are offered to a model, their arguments checked, and a model's calls answered.
 
-A tool is a function; its signature and docstring are all that is said of it anywhere.
+A tool is a function; its annotated signature and its docstring are all that is said of it anywhere.
 """
 
 import difflib
 import inspect
+import json
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from fast_snow.reasoning.conversation import ToolDeclaration
-from fast_snow.reasoning.tools import approach, image_motion, motion, positions, presence, relations, sizes, turning
+from fast_snow import untrusted_json
+from fast_snow.errors import InputError
+from fast_snow.reasoning.conversation import ToolCall, ToolDeclaration, ToolOutcome, UseTool
+from fast_snow.reasoning.tools import approach, image_motion, motion, positions, presence, relations, turning
 from fast_snow.reasoning.tools.tool_answers import ToolAnswer, ToolError
 from fast_snow.types import SceneGraph
 
-__all__ = ["TOOLS", "Parameter", "Tool", "ToolAnswer", "ToolError", "call_tool", "declarations"]
+__all__ = ["TOOLS", "Parameter", "Tool", "ToolAnswer", "ToolError", "call_tool", "declarations", "tools_over"]
 
 _FUNCTIONS: Final[tuple[Callable[..., ToolAnswer], ...]] = (
     presence.list_objects,
@@ -30,8 +32,8 @@ _FUNCTIONS: Final[tuple[Callable[..., ToolAnswer], ...]] = (
     relations.nearest,
     relations.between,
     relations.count,
-    sizes.size,
-    sizes.compare_sizes,
+    positions.size,
+    positions.compare_sizes,
     motion.is_moving,
     motion.displacement,
     motion.speed,
@@ -43,6 +45,8 @@ _FUNCTIONS: Final[tuple[Callable[..., ToolAnswer], ...]] = (
     image_motion.motion_without_camera,
     motion.camera_motion,
 )
+MOST_CHARACTERS: Final = 24_000
+"""Longest outcome: some 10 000 tokens, so that a few of them never push the graph out of a model's context."""
 _LONGEST_SHOWN: Final = 60
 
 
@@ -101,14 +105,12 @@ class Tool:
 
 
 def _tool(function: Callable[..., ToolAnswer]) -> Tool:
-    text, _, listed = inspect.cleandoc(function.__doc__ or "").partition("\n\nArgs:\n")
-    described = dict(re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", listed, re.MULTILINE))
-    hints = get_type_hints(function)
+    text, hints = inspect.cleandoc(function.__doc__ or ""), get_type_hints(function, include_extras=True)
     parameters = [
         Parameter(
             name=name,
-            description=_flowing(described[name]),
-            schema=_schema(hints[name]),
+            description=hints[name].__metadata__[0],
+            schema=_schema(hints[name].__origin__),
             optional=each.default is not inspect.Parameter.empty,
         )
         for name, each in inspect.signature(function).parameters.items()
@@ -215,3 +217,36 @@ def _nearest(given: object, known: list[str]) -> str:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 1]}…"
+
+
+def tools_over(graph: SceneGraph) -> UseTool:
+    """Return what answers a model's tool calls from a graph; errors go back to the model and are never raised."""
+
+    def use(call: ToolCall) -> ToolOutcome:
+        try:
+            answer = call_tool(graph, call.name, _arguments(call.arguments))
+        except ToolError as error:
+            return ToolOutcome.failure(call, str(error))
+        return _bounded(call, answer.as_json())
+
+    return use
+
+
+def _bounded(call: ToolCall, result: Mapping[str, Any]) -> ToolOutcome:
+    """Refuse an answer that is too long: cut JSON reads as if the rest were not there."""
+    content = json.dumps(result, ensure_ascii=False)
+    if len(content) <= MOST_CHARACTERS:
+        return ToolOutcome(call_id=call.call_id, name=call.name, content=content, result=result)
+    size = f"the answer has {len(content)} characters, at most {MOST_CHARACTERS} are given"
+    return ToolOutcome.failure(call, f"{size}; ask for less at once, like one frame or one object")
+
+
+def _arguments(text: str) -> dict[str, Any]:
+    """Read what a model wrote; some write nothing at all for a tool without arguments."""
+    try:
+        arguments = untrusted_json.loads(text.strip() or "{}")
+    except InputError as error:
+        raise ToolError(f"arguments: no JSON ({error}), expected an object like the tool's parameters") from None
+    if not isinstance(arguments, dict):
+        raise ToolError(f"arguments: got a JSON {type(arguments).__name__}, expected an object")
+    return arguments

@@ -12,7 +12,7 @@ from jaxtyping import Float64, Int64
 from scipy.special import fdtrc
 
 from fast_snow.reasoning.tools.tool_answers import Unknowable
-from fast_snow.types import ReadOnlyArrays
+from fast_snow.types import Columns, ReadOnlyArrays
 
 LEVEL: Final = 0.01
 """Motion, a side or a change is said to be there only if noise alone would feign it in less than so many cases."""
@@ -29,7 +29,7 @@ Covariances = Float64[np.ndarray, "n k k"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measurements(ReadOnlyArrays):
+class Measurements(Columns):
     """Some quantities in several frames, with their noise.
 
     Attributes:
@@ -45,9 +45,6 @@ class Measurements(ReadOnlyArrays):
     jitter: Covariances
     wander: Covariances
     freedom: int
-
-    def __len__(self) -> int:
-        return len(self.x)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

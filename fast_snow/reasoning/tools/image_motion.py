@@ -11,8 +11,11 @@ from fast_snow.reasoning.tools.motion import require_several
 from fast_snow.reasoning.tools.noise import Noise, across_share, noise_of
 from fast_snow.reasoning.tools.reference_frames import words
 from fast_snow.reasoning.tools.tool_answers import (
+    FirstFrame,
     Frame,
+    LastFrame,
     NamedValue,
+    ObjectId,
     ToolAnswer,
     Unknowable,
     evidence_frames,
@@ -30,16 +33,9 @@ _LEAST_OTHERS: Final = 3
 
 @spatial_tool
 def motion_in_image(
-    graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None
+    graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, t_to: LastFrame = None
 ) -> ToolAnswer:
-    """Tell which way an object moves across the image, as it looks on screen: the camera's own motion is part of it.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
-    """
+    """Tell which way an object moves across the image, as it looks on screen: the camera's own motion is part of it."""
     trajectory, places, floor = _image_positions(graph, trajectory_of(graph, object_id, t_from, t_to))
     require_several(trajectory)
     return _answer(
@@ -49,18 +45,12 @@ def motion_in_image(
 
 @spatial_tool
 def motion_without_camera(
-    graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None
+    graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, t_to: LastFrame = None
 ) -> ToolAnswer:
     """Tell which way an object moves left, right, up or down in the image once the camera's own motion is taken out.
 
     This answers "which way does it move": an object that the camera follows stays in the middle of the image, and moves
     all the same.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
     """
     trajectory, places, floor = _image_positions(graph, trajectory_of(graph, object_id, t_from, t_to))
     require_several(trajectory)
@@ -120,7 +110,7 @@ def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[O
     if not usable:
         raise Unknowable(f"object {trajectory.object_id} has no place in the image: no grid cells, and no known camera")
     _, _, known, places, floor = min(usable, key=lambda each: each[:2])
-    return trajectory.select(known), places[known], floor
+    return trajectory[known], places[known], floor
 
 
 def _without_camera(
@@ -138,7 +128,7 @@ def _without_camera(
         Unknowable: cameras are unknown and there are too few other objects.
     """
     camera = trajectory.camera
-    before, after = camera.select(np.arange(len(trajectory) - 1)), camera.select(np.arange(1, len(trajectory)))
+    before, after = camera[:-1], camera[1:]
     shift = _project(after, trajectory.centroid[:-1]) - _project(before, trajectory.centroid[:-1])
     wander, method = _wander_in_pixels(trajectory, noise), "the camera's own motion is taken out by its poses"
     if not np.isfinite(shift).all():

@@ -1,5 +1,7 @@
 """How objects and the camera move in the world."""
 
+from typing import Annotated
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -16,8 +18,11 @@ from fast_snow.reasoning.tools.noise import bearing_measurements, noise_of, worl
 from fast_snow.reasoning.tools.reference_frames import OWN_WAYS, WAYS, FrameName, frame_at, vector, words
 from fast_snow.reasoning.tools.tool_answers import (
     DEGREES,
+    FirstFrame,
     Frame,
+    LastFrame,
     NamedValue,
+    ObjectId,
     ToolAnswer,
     Unknowable,
     evidence_frames,
@@ -52,17 +57,13 @@ def rest_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> Rest:
 
 
 @spatial_tool
-def is_moving(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None) -> ToolAnswer:
+def is_moving(
+    graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, t_to: LastFrame = None
+) -> ToolAnswer:
     """Decide whether an object moves in the world or stands still, whatever the camera does.
 
     It is "moving" where the noise of the geometry alone would feign as much in less than one of a hundred cases, else
     "static"; `smallest_noticed` says what motion would have been noticed.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
     """
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     test = rest_of(graph, trajectory)
@@ -83,21 +84,21 @@ def is_moving(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t
 
 @spatial_tool
 def displacement(
-    graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None, frame: FrameName = "world"
+    graph: SceneGraph,
+    *,
+    object_id: ObjectId,
+    t_from: FirstFrame = None,
+    t_to: LastFrame = None,
+    frame: Annotated[
+        FrameName,
+        '"world" as the first camera sees it; "camera" relative to the camera, which moves itself; "object" in the'
+        " object's own axes at the first frame, ahead being the way it moves.",
+    ] = "world",
 ) -> ToolAnswer:
-    """Tell how far and where to an object gets between two frames, as the vector from its first to its last place.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
-        frame: "world" as the first camera sees it; "camera" relative to the camera, which moves itself; "object" in the
-            object's own axes at the first frame, ahead being the way it moves.
-    """
+    """Tell how far and where to an object gets between two frames, as the vector from its first to its last place."""
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
-    ends = trajectory.select(np.array([0, -1]))
+    ends = trajectory[np.array([0, -1])]
     if frame == "camera":
         shift, name = _relative(graph, ends), Frame.CAMERA
         notes: tuple[str, ...] = ("the camera's own motion is part of it",)
@@ -120,22 +121,16 @@ def displacement(
 def _relative(graph: SceneGraph, ends: ObjectTrajectory) -> VectorEstimate:
     """Return how an object's camera coordinates change from first to last."""
     in_camera = ends.in_camera
-    places = [combine(world_measurements(ends.select(np.array([i])), noise_of(graph)), np.ones(1)) for i in (0, 1)]
+    places = [combine(world_measurements(ends[i : i + 1], noise_of(graph)), np.ones(1)) for i in (0, 1)]
     turned = [each.turned(ends.camera.R_world_camera[i].T) for i, each in enumerate(places)]
     return VectorEstimate(value=in_camera[1] - in_camera[0], covariance=turned[0].covariance + turned[1].covariance)
 
 
 @spatial_tool
-def speed(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None) -> ToolAnswer:
+def speed(graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, t_to: LastFrame = None) -> ToolAnswer:
     """Tell an object's mean speed in the world: that of the straight line that fits its path best.
 
     Of a path that bends or turns back, ask for short spans.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
     """
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
@@ -158,22 +153,18 @@ def speed(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to:
 def heading(
     graph: SceneGraph,
     *,
-    object_id: int,
-    t_from: int | None = None,
-    t_to: int | None = None,
-    frame: FrameName = "camera",
+    object_id: ObjectId,
+    t_from: FirstFrame = None,
+    t_to: LastFrame = None,
+    frame: Annotated[
+        FrameName,
+        'whose left and right: "camera" the camera\'s in the middle of the span, "world" the first camera\'s,'
+        ' "object" the object\'s own at the first frame.',
+    ] = "camera",
 ) -> ToolAnswer:
     """Tell which way an object moves in the world, whatever the camera does: left, right, up, down, towards or away.
 
     Only what is beyond noise is named, the largest part first.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
-        frame: whose left and right: "camera" the camera's in the middle of the span, "world" the first camera's,
-            "object" the object's own at the first frame.
     """
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
@@ -197,14 +188,13 @@ def heading(
 
 
 @spatial_tool
-def camera_motion(graph: SceneGraph, *, t_from: int | None = None, t_to: int | None = None) -> ToolAnswer:
-    """Tell how the camera itself moves and turns between two frames, seen from where it was at the first.
-
-    Args:
-        graph: the graph.
-        t_from: first frame; null for the clip's first.
-        t_to: last frame; null for the clip's last.
-    """
+def camera_motion(
+    graph: SceneGraph,
+    *,
+    t_from: Annotated[int | None, "first frame; null for the clip's first."] = None,
+    t_to: Annotated[int | None, "last frame; null for the clip's last."] = None,
+) -> ToolAnswer:
+    """Tell how the camera itself moves and turns between two frames, seen from where it was at the first."""
     camera = cameras_between(graph, t_from, t_to)
     turn = Rotation.from_matrix(camera.R_world_camera[0].T @ camera.R_world_camera[-1]).apply((0.0, 0.0, 1.0))
     right, up = np.degrees(np.arctan2(turn[0], turn[2])), np.degrees(np.arctan2(-turn[1], np.hypot(turn[0], turn[2])))

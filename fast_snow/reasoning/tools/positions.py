@@ -1,22 +1,33 @@
-"""Where objects are: position, distance and direction at a moment."""
+"""Where objects are, and how large: position, distance and direction at a moment, size over all of them."""
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
 
-from fast_snow.reasoning.tools.hypothesis_tests import VectorEstimate, combine
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, VectorEstimate, combine, robust_sigma
 from fast_snow.reasoning.tools.noise import noise_of, world_measurements
 from fast_snow.reasoning.tools.reference_frames import SIDES, FrameName, frame_at, vector, words
 from fast_snow.reasoning.tools.tool_answers import (
     DEGREES,
+    Frame,
+    FrameIndex,
     NamedValue,
+    ObjectId,
+    OneObjectId,
+    OtherObjectId,
+    OtherOrCamera,
     ToolAnswer,
     Unknowable,
+    evidence_frames,
     length_unit,
     spatial_tool,
 )
-from fast_snow.reasoning.tools.tracks import camera_at, observation_at
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory, camera_at, observation_at, trajectory_of
 from fast_snow.types import SceneGraph
+
+_SEEN_ONLY: Final = "only the side that the camera sees is measured, and outliers stretch it"
+_MEDIAN: Final = 1.2533
+"""Standard deviation of a median over that of a mean."""
 
 
 def world_position(graph: SceneGraph, object_id: int, t: int) -> VectorEstimate:
@@ -34,15 +45,16 @@ def offset(graph: SceneGraph, object_id: int, other_id: int | None, t: int) -> V
 
 
 @spatial_tool
-def position(graph: SceneGraph, *, object_id: int, t: int, frame: Literal["world", "camera"] = "world") -> ToolAnswer:
-    """Tell where an object's centre is at a frame: x to the right, y down, z forward.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t: frame index.
-        frame: axes and origin: "world" is the first camera, "camera" the camera at t.
-    """
+def position(
+    graph: SceneGraph,
+    *,
+    object_id: ObjectId,
+    t: FrameIndex,
+    frame: Annotated[
+        Literal["world", "camera"], 'axes and origin: "world" is the first camera, "camera" the camera at t.'
+    ] = "world",
+) -> ToolAnswer:
+    """Tell where an object's centre is at a frame: x to the right, y down, z forward."""
     axes = frame_at(graph, frame, t, object_id)
     place = world_position(graph, object_id, t)
     turned = VectorEstimate(value=place.value - axes.origin, covariance=place.covariance).turned(axes.R_frame_world)
@@ -57,34 +69,28 @@ def position(graph: SceneGraph, *, object_id: int, t: int, frame: Literal["world
 
 
 @spatial_tool
-def distance(graph: SceneGraph, *, object_id: int, t: int, other_id: int | None = None) -> ToolAnswer:
-    """Tell how far an object's centre is from the camera, or from another object's centre, at a frame.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t: frame index.
-        other_id: number of the other object; null for the camera.
-    """
+def distance(graph: SceneGraph, *, object_id: ObjectId, t: FrameIndex, other_id: OtherOrCamera = None) -> ToolAnswer:
+    """Tell how far an object's centre is from the camera, or from another object's centre, at a frame."""
     length, sigma = offset(graph, object_id, other_id, t).length
     return ToolAnswer(value=length, unit=length_unit(graph), sigma=sigma, evidence=(t,), notes=noise_of(graph).notes())
 
 
 @spatial_tool
 def direction(
-    graph: SceneGraph, *, object_id: int, t: int, other_id: int | None = None, frame: FrameName = "camera"
+    graph: SceneGraph,
+    *,
+    object_id: ObjectId,
+    t: FrameIndex,
+    other_id: Annotated[int | None, "number of the object from which it is seen; null for the camera."] = None,
+    frame: Annotated[
+        FrameName,
+        'whose left and right: "camera" as the camera sees it at t, "world" as the first camera does, "object" as the'
+        " object other_id does, which is taken to look the way it moves.",
+    ] = "camera",
 ) -> ToolAnswer:
     """Tell on which side an object is at a frame: left or right, above or below, ahead or behind.
 
     Only sides that are beyond noise are named, the one farthest off first.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t: frame index.
-        other_id: number of the object from which it is seen; null for the camera.
-        frame: whose left and right: "camera" as the camera sees it at t, "world" as the first camera does, "object" as
-            the object other_id does, which is taken to look the way it moves.
     """
     if frame == "object" and other_id is None:
         raise Unknowable("frame object needs other_id, the object whose left and right is meant")
@@ -103,3 +109,65 @@ def direction(
         evidence=(t,),
         notes=(*axes.notes, *noise_of(graph).notes()),
     )
+
+
+@spatial_tool
+def size(
+    graph: SceneGraph,
+    *,
+    object_id: ObjectId,
+    t: Annotated[int | None, "frame index; null for the median of all frames in which the object is seen."] = None,
+) -> ToolAnswer:
+    """Tell how large an object is: its longest extent along the world's axes, with width, height and depth."""
+    trajectory = trajectory_of(graph, object_id) if t is None else observation_at(graph, object_id, t)
+    extent, sigma = _extent(graph, trajectory)
+    longest = int(np.argmax(extent))
+    unit = length_unit(graph)
+    width, height, depth = vector(extent)
+    return ToolAnswer(
+        value=float(extent[longest]),
+        unit=unit,
+        sigma=float(sigma[longest]),
+        frame=Frame.WORLD,
+        figures=tuple(
+            NamedValue(name, each, unit=unit, sigma=float(sigma[i]))
+            for i, (name, each) in enumerate(zip(("width", "height", "depth"), (width, height, depth), strict=True))
+        ),
+        evidence=evidence_frames(trajectory.t),
+        notes=(_SEEN_ONLY, *noise_of(graph).notes()),
+    )
+
+
+@spatial_tool
+def compare_sizes(graph: SceneGraph, *, object_id: OneObjectId, other_id: OtherObjectId) -> ToolAnswer:
+    """Tell which of two objects is larger, by the medians of their longest extents."""
+    paths = [trajectory_of(graph, each) for each in (object_id, other_id)]
+    extents = [_extent(graph, each) for each in paths]
+    (one, one_sigma), (other, other_sigma) = (
+        (float(extent.max()), float(sigma[np.argmax(extent)])) for extent, sigma in extents
+    )
+    if min(one, other) <= 0:
+        raise Unknowable("one of the objects has no extent")
+    ratio = one / other
+    sigma = ratio * float(np.hypot(one_sigma / one, other_sigma / other))
+    larger, smaller = (object_id, other_id) if one > other else (other_id, object_id)
+    sure = abs(one - other) > CRITICAL * np.hypot(one_sigma, other_sigma)
+    return ToolAnswer(
+        value=f"object {larger} is larger than object {smaller}" if sure else "equally large within the noise",
+        figures=(NamedValue("ratio_of_object_id_to_other_id", ratio, sigma=sigma),),
+        evidence=evidence_frames(t for each in paths for t in each.t),
+        notes=(_SEEN_ONLY, *noise_of(graph).notes()),
+    )
+
+
+def _extent(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[np.ndarray, np.ndarray]:
+    """Return the median extents along the world's axes, and their uncertainty: spread over time, and depth noise."""
+    extents = np.array([each.high.astype(np.float64) - each.low for each in trajectory.token])
+    median = np.median(extents, axis=0)
+    spread = np.array([robust_sigma(np.abs(extents[:, i] - median[i])) for i in range(3)])
+    noise, jitter = noise_of(graph), noise_of(graph).jitter[trajectory.object_id]
+    distance = float(np.median(np.linalg.norm(trajectory.centroid - trajectory.camera.position, axis=1)))
+    # Of one frame, two ends jitter; the scale of an object errs as depth drifts.
+    single = np.sqrt(2) * distance * max(jitter.across, jitter.along)
+    drift = median * np.hypot(noise.wander.across, noise.wander.along)
+    return median, np.hypot(_MEDIAN * np.hypot(spread, single) / np.sqrt(len(trajectory)), drift)

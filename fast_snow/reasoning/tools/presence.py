@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Annotated
 
 import numpy as np
 
@@ -10,6 +11,8 @@ from fast_snow.reasoning.tools.reference_frames import velocity_at
 from fast_snow.reasoning.tools.tool_answers import (
     ListEntry,
     NamedValue,
+    ObjectId,
+    ObjectIds,
     ToolAnswer,
     Unknowable,
     evidence_frames,
@@ -29,13 +32,10 @@ _LEAST_RUN = 3
 
 
 @spatial_tool
-def list_objects(graph: SceneGraph, *, t: int | None = None) -> ToolAnswer:
-    """List the objects of the clip, or those visible in one frame, with when each is first and last seen.
-
-    Args:
-        graph: the graph.
-        t: frame index; null for all of it.
-    """
+def list_objects(
+    graph: SceneGraph, *, t: Annotated[int | None, "frame index; null for all of it."] = None
+) -> ToolAnswer:
+    """List the objects of the clip, or those visible in one frame, with when each is first and last seen."""
     if not graph.num_frames:
         raise Unknowable("the graph has no frames")
     paths, clip = trajectories_of(graph), cameras_of(graph).t
@@ -54,13 +54,8 @@ def list_objects(graph: SceneGraph, *, t: int | None = None) -> ToolAnswer:
 
 
 @spatial_tool
-def when_visible(graph: SceneGraph, *, object_id: int) -> ToolAnswer:
-    """Tell when an object is visible: its first and last appearance, and the spans of frames without a gap.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-    """
+def when_visible(graph: SceneGraph, *, object_id: ObjectId) -> ToolAnswer:
+    """Tell when an object is visible: its first and last appearance, and the spans of frames without a gap."""
     trajectory = trajectory_of(graph, object_id)
     clip = cameras_of(graph).t
     index = np.searchsorted(clip, trajectory.t)
@@ -84,13 +79,8 @@ def _moments(**moments: float) -> tuple[NamedValue, ...]:
 
 
 @spatial_tool
-def order_of_appearance(graph: SceneGraph, *, object_ids: tuple[int, ...] | None = None) -> ToolAnswer:
-    """Order objects by when they are first seen; those first seen in the same frame stand by their numbers.
-
-    Args:
-        graph: the graph.
-        object_ids: numbers of the objects; null for all.
-    """
+def order_of_appearance(graph: SceneGraph, *, object_ids: ObjectIds = None) -> ToolAnswer:
+    """Order objects by when they are first seen; those first seen in the same frame stand by their numbers."""
     chosen = [trajectory_of(graph, each) for each in _chosen(graph, object_ids)]
     chosen.sort(key=lambda each: (int(each.t[0]), each.object_id))
     return ToolAnswer(
@@ -104,13 +94,8 @@ def order_of_appearance(graph: SceneGraph, *, object_ids: tuple[int, ...] | None
 
 
 @spatial_tool
-def order_of_events(graph: SceneGraph, *, object_ids: tuple[int, ...] | None = None) -> ToolAnswer:
-    """List in order of time when objects appear, disappear, come back, start to move and stop.
-
-    Args:
-        graph: the graph.
-        object_ids: numbers of the objects; null for all.
-    """
+def order_of_events(graph: SceneGraph, *, object_ids: ObjectIds = None) -> ToolAnswer:
+    """List in order of time when objects appear, disappear, come back, start to move and stop."""
     events = sorted(
         event for each in _chosen(graph, object_ids) for event in _events(graph, trajectory_of(graph, each))
     )

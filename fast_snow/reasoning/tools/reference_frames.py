@@ -88,7 +88,7 @@ def velocity_at(graph: SceneGraph, object_id: int, t: int) -> VectorEstimate:
     near = np.sort(np.argsort(np.abs(trajectory.t - t), kind="stable")[:AROUND])
     if len(near) < 2:
         raise Unknowable(f"object {object_id} is seen only once, so nothing tells which way it moves")
-    return line_slope(world_measurements(trajectory.select(near), noise_of(graph)))
+    return line_slope(world_measurements(trajectory[near], noise_of(graph)))
 
 
 def _own(graph: SceneGraph, object_id: int, t: int) -> ReferenceFrame:

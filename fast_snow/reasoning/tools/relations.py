@@ -1,7 +1,7 @@
 """Which objects are near, between others, or meet conditions."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
 
@@ -11,8 +11,11 @@ from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.positions import offset, world_position
 from fast_snow.reasoning.tools.reference_frames import SIDES, frame_at, words
 from fast_snow.reasoning.tools.tool_answers import (
+    FrameIndex,
     ListEntry,
     NamedValue,
+    OneObjectId,
+    OtherObjectId,
     ToolAnswer,
     ToolError,
     Unknowable,
@@ -30,14 +33,15 @@ _RIVAL: Final = "no other object is as near within the noise"
 
 
 @spatial_tool
-def nearest(graph: SceneGraph, *, t: int, object_id: int | None = None) -> ToolAnswer:
-    """Tell which visible object's centre is nearest to the camera, or to another object, at a frame.
-
-    Args:
-        graph: the graph.
-        t: frame index.
-        object_id: number of the object to which distances are measured; null for the camera.
-    """
+def nearest(
+    graph: SceneGraph,
+    *,
+    t: FrameIndex,
+    object_id: Annotated[
+        int | None, "number of the object to which distances are measured; null for the camera."
+    ] = None,
+) -> ToolAnswer:
+    """Tell which visible object's centre is nearest to the camera, or to another object, at a frame."""
     if object_id is not None:
         observation_at(graph, object_id, t)
     others = [each for each in visible_objects(graph, t) if each != object_id]
@@ -61,17 +65,11 @@ def nearest(graph: SceneGraph, *, t: int, object_id: int | None = None) -> ToolA
 
 
 @spatial_tool
-def between(graph: SceneGraph, *, object_id: int, other_id: int, t: int) -> ToolAnswer:
+def between(graph: SceneGraph, *, object_id: OneObjectId, other_id: OtherObjectId, t: FrameIndex) -> ToolAnswer:
     """List the visible objects between two objects at a frame.
 
     An object is between where the nearest point of the line from centre to centre lies inside that line, and nearer
     than its own half size and that of the larger of the two together.
-
-    Args:
-        graph: the graph.
-        object_id: number of the one object.
-        other_id: number of the other.
-        t: frame index.
     """
     if object_id == other_id:
         raise ToolError(f"other_id: got {other_id} twice, expected two different objects")
@@ -115,23 +113,27 @@ class _Verdict:
 def count(
     graph: SceneGraph,
     *,
-    t: int | None = None,
-    state: MotionState | None = None,
-    side: SideName | None = None,
-    within: float | None = None,
-    other_id: int | None = None,
+    t: Annotated[
+        int | None, "only objects visible in this frame; null for all of the clip. Needed for side and within."
+    ] = None,
+    state: Annotated[
+        MotionState | None,
+        "only objects that move in the world, or only static ones, over all of their path; null for any.",
+    ] = None,
+    side: Annotated[
+        SideName | None,
+        "only objects on this side of the camera, or of the object other_id, as the camera sees it; null for any.",
+    ] = None,
+    within: Annotated[
+        float | None, "only objects whose centre is within this distance, in the graph's unit; null for any."
+    ] = None,
+    other_id: Annotated[
+        int | None, "number of the object from which side and within count, itself left out; null for the camera."
+    ] = None,
 ) -> ToolAnswer:
     """Count the objects that meet all conditions given.
 
     An object for which the noise leaves a condition open is decided by its most likely value, and listed as unsure.
-
-    Args:
-        graph: the graph.
-        t: only objects visible in this frame; null for all of the clip. Needed for side and within.
-        state: only objects that move in the world, or only static ones, over all of their path; null for any.
-        side: only objects on this side of the camera, or of the object other_id, as the camera sees it; null for any.
-        within: only objects whose centre is within this distance, in the graph's unit; null for any.
-        other_id: number of the object from which side and within count, itself left out; null for the camera.
     """
     if t is None and (side is not None or within is not None or other_id is not None):
         raise ToolError("t: got none, expected a frame of the clip where side, within or other_id are given")

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import wraps
-from typing import Any, Final, ParamSpec
+from typing import Annotated, Any, Final, ParamSpec
 
 import numpy as np
 from jaxtyping import Int
@@ -15,6 +15,16 @@ from fast_snow.types import SceneGraph
 
 Value = float | int | str | bool | tuple[float, ...] | tuple[int, ...] | tuple[str, ...]
 Parameters = ParamSpec("Parameters")
+
+# What many tools take; the text is the description that a model is given.
+ObjectId = Annotated[int, "number of the object."]
+OneObjectId = Annotated[int, "number of the one object."]
+OtherObjectId = Annotated[int, "number of the other."]
+OtherOrCamera = Annotated[int | None, "number of the other object; null for the camera."]
+ObjectIds = Annotated[tuple[int, ...] | None, "numbers of the objects; null for all."]
+FrameIndex = Annotated[int, "frame index."]
+FirstFrame = Annotated[int | None, "first frame; null for the object's first."]
+LastFrame = Annotated[int | None, "last frame; null for the object's last."]
 
 DEGREES: Final = "degrees"
 _MOST_EVIDENCE: Final = 40
@@ -164,12 +174,12 @@ def evidence_frames(t: Iterable[int] | Int[np.ndarray, " n"]) -> tuple[int, ...]
 
 
 def _measured(value: Value, unit: str, sigma: float | tuple[float, ...] | None) -> dict[str, Any]:
-    world_measurements: dict[str, Any] = {"value": _number(value)}
+    measured: dict[str, Any] = {"value": _number(value)}
     if unit:
-        world_measurements["unit"] = unit
+        measured["unit"] = unit
     if sigma is not None:
-        world_measurements["uncertainty"] = _number(sigma)
-    return world_measurements
+        measured["uncertainty"] = _number(sigma)
+    return measured
 
 
 def _number(value: object) -> Any:  # noqa: ANN401 (any JSON)

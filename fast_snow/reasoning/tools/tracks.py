@@ -1,22 +1,22 @@
 """A graph's tracks and cameras as arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int, Int64
+from jaxtyping import Bool, Float64, Int64, Shaped
 
 from fast_snow.reasoning.tools.tool_answers import ToolError, Unknowable
-from fast_snow.types import ReadOnlyArrays, SceneGraph, StepToken, Track
+from fast_snow.types import Columns, SceneGraph, Track
 
 Positions = Float64[np.ndarray, "n 3"]
 _Rotations = Float64[np.ndarray, "n 3 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Cameras(ReadOnlyArrays):
+class Cameras(Columns):
     """The camera at some frames of the clip.
 
     Attributes:
@@ -33,20 +33,13 @@ class Cameras(ReadOnlyArrays):
     R_world_camera: _Rotations
     intrinsics: Float64[np.ndarray, "n 4"]
 
-    def __len__(self) -> int:
-        return len(self.t)
-
-    def select(self, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "Cameras":
-        """Return the camera at some of its frames."""
-        return Cameras(**{each.name: getattr(self, each.name)[index] for each in fields(self)})
-
     def see(self, points: Positions) -> Positions:
         """Return one point per frame, given in world coordinates, in the camera's coordinates at that frame."""
         return np.einsum("nij,ni->nj", self.R_world_camera, points - self.position)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ObjectTrajectory(ReadOnlyArrays):
+class ObjectTrajectory(Columns):
     """One object's observations as arrays.
 
     Attributes:
@@ -59,14 +52,11 @@ class ObjectTrajectory(ReadOnlyArrays):
     """
 
     object_id: int
-    token: tuple[StepToken, ...]
+    token: Shaped[np.ndarray, " n"]
     camera: Cameras
     centroid: Positions
     sigma: Positions
     standard_error: Float64[np.ndarray, " n"]
-
-    def __len__(self) -> int:
-        return len(self.token)
 
     @property
     def t(self) -> Int64[np.ndarray, " n"]:
@@ -77,18 +67,6 @@ class ObjectTrajectory(ReadOnlyArrays):
     def in_camera(self) -> Positions:
         """Centroids in camera coordinates."""
         return self.camera.see(self.centroid)
-
-    def select(self, index: Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]) -> "ObjectTrajectory":
-        """Return the path at some of its observations."""
-        kept = np.arange(len(self))[index]
-        return ObjectTrajectory(
-            object_id=self.object_id,
-            token=tuple(self.token[i] for i in kept.tolist()),
-            camera=self.camera.select(kept),
-            centroid=self.centroid[kept],
-            sigma=self.sigma[kept],
-            standard_error=self.standard_error[kept],
-        )
 
 
 @lru_cache(maxsize=2)
@@ -113,14 +91,15 @@ def trajectories_of(graph: SceneGraph) -> Mapping[int, ObjectTrajectory]:
 
 
 def _path(graph: SceneGraph, track: Track) -> ObjectTrajectory:
-    seen = track.observations
-    camera = cameras_of(graph)
+    seen, camera = track.observations, cameras_of(graph)
+    token = np.empty(len(seen), object)
+    token[:] = seen
     sigma = np.array([each.sigma for each in seen], np.float64).reshape(-1, 3)
     count = np.array([max(each.num_points, 1) for each in seen], np.float64)
     return ObjectTrajectory(
         object_id=track.object_id,
-        token=seen,
-        camera=camera.select(np.searchsorted(camera.t, [each.t for each in seen])),
+        token=token,
+        camera=camera[np.searchsorted(camera.t, [each.t for each in seen])],
         centroid=np.array([each.centroid for each in seen], np.float64).reshape(-1, 3),
         sigma=sigma,
         standard_error=np.linalg.norm(sigma, axis=1) / np.sqrt(3 * count),
@@ -142,7 +121,7 @@ def trajectory_of(
     within = _within(graph, trajectory.t, t_from, t_to)
     if not within.any():
         raise Unknowable(f"object {object_id} is not seen from t = {t_from} to {t_to}; it is from {_span(trajectory)}")
-    return trajectory if within.all() else trajectory.select(within)
+    return trajectory if within.all() else trajectory[within]
 
 
 def observation_at(graph: SceneGraph, object_id: int, t: int) -> ObjectTrajectory:
@@ -156,7 +135,7 @@ def observation_at(graph: SceneGraph, object_id: int, t: int) -> ObjectTrajector
     trajectory = trajectory_of(graph, object_id)
     i = int(np.searchsorted(trajectory.t, t))
     if i < len(trajectory) and trajectory.t[i] == t:
-        return trajectory.select(np.array([i]))
+        return trajectory[i : i + 1]
     nearest = int(trajectory.t[np.argmin(np.abs(trajectory.t - t))])
     raise Unknowable(f"object {object_id} is not seen at t = {t}; the nearest frame in which it is has t = {nearest}")
 
@@ -179,7 +158,7 @@ def camera_at(graph: SceneGraph, t: int) -> Cameras:
     """
     _check_in_clip(graph, t, "t")
     camera = cameras_of(graph)
-    return camera.select(np.searchsorted(camera.t, [t]))
+    return camera[np.searchsorted(camera.t, [t])]
 
 
 def cameras_between(graph: SceneGraph, t_from: int | None, t_to: int | None) -> Cameras:
@@ -190,7 +169,7 @@ def cameras_between(graph: SceneGraph, t_from: int | None, t_to: int | None) -> 
         Unknowable: the graph has no frames, or the camera's orientation at the first or the last is not known.
     """
     camera = cameras_of(graph)
-    camera = camera.select(_within(graph, camera.t, t_from, t_to))
+    camera = camera[_within(graph, camera.t, t_from, t_to)]
     if not len(camera) or not np.isfinite(camera.R_world_camera[[0, -1]]).all():
         raise Unknowable("the camera's orientation there is not known")
     return camera

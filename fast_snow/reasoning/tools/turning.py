@@ -14,7 +14,10 @@ from fast_snow.reasoning.tools.noise import noise_of, world_measurements
 from fast_snow.reasoning.tools.reference_frames import LEVEL_NOTE
 from fast_snow.reasoning.tools.tool_answers import (
     DEGREES,
+    FirstFrame,
+    LastFrame,
     NamedValue,
+    ObjectId,
     ToolAnswer,
     Unknowable,
     evidence_frames,
@@ -32,15 +35,8 @@ _SWINGS_OF_A_TURN: Final = 4
 
 
 @spatial_tool
-def turning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None) -> ToolAnswer:
-    """Decide whether an object turns to its own left or right on its way, or moves straight.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
-    """
+def turning(graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, t_to: LastFrame = None) -> ToolAnswer:
+    """Decide whether an object turns to its own left or right on its way, or moves straight."""
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
     angle, sigma = _turn(graph, trajectory)
@@ -86,18 +82,14 @@ def _angle_sigma(leg: VectorEstimate) -> float:
 
 
 @spatial_tool
-def spinning(graph: SceneGraph, *, object_id: int, t_from: int | None = None, t_to: int | None = None) -> ToolAnswer:
+def spinning(
+    graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, t_to: LastFrame = None
+) -> ToolAnswer:
     """Decide whether an object spins, clockwise or counter-clockwise seen from above, as far as a graph can tell.
 
     A graph has no orientations. A long object that spins shows its side and its end in turn, so that its width over its
     height in the image swings; a round one shows nothing, and the answer is unknown. The sense is known only where the
     object also drives around in circles.
-
-    Args:
-        graph: the graph.
-        object_id: number of the object.
-        t_from: first frame; null for the object's first.
-        t_to: last frame; null for the object's last.
     """
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     if len(trajectory) < _LEAST_OBSERVATIONS:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from fast_snow.engines.da3.estimator import intrinsics
-from fast_snow.synthetic.rays import leave_box
+from fast_snow.synthetic.view import leave_box
 from fast_snow.types import Frames
 
 COUNT, GRID = 23, (42, 56)

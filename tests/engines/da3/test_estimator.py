@@ -1,7 +1,9 @@
 """The geometry engine: chunks come together in one world, confidence is a share, and memory that runs out is met."""
 
 import itertools
+from dataclasses import replace
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -11,21 +13,22 @@ from hypothesis.extra.numpy import arrays
 
 from fast_snow.config import Da3Config
 from fast_snow.engines.da3.chunks import spans
-from fast_snow.engines.da3.estimator import open_geometry, relative_confidence, world_to_camera
+from fast_snow.engines.da3.estimator import intrinsics, open_geometry, relative_confidence, world_to_camera
 from fast_snow.engines.da3.variants import VARIANTS
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning
-from fast_snow.types import DepthOrigin
+from fast_snow.types import DepthOrigin, GeometryPrior
 from tests.engines.da3 import box_room
 from tests.engines.da3.box_room import COUNT, GRID, RoomNetwork, frames, opened
 
 
-def estimate(network, *, count=COUNT, variant="da3-small", most_frames=0, progress=None, **config):
+def estimate(network, *, count=COUNT, variant="da3-small", most_frames=0, progress=None, prior=None, **config):
     told = {} if progress is None else {"progress": progress}
     with open_geometry(
         Da3Config(process_res=max(GRID), **config),
         open_network=partial(opened, network),
         variant=VARIANTS[variant],
         most_frames=most_frames,
+        prior=prior,
         **told,
     ) as engine:
         return engine(frames(count))
@@ -59,6 +62,64 @@ def test_chunks_of_any_world_and_scale_come_together(size, overlap):
     assert len(network.asked) > 1
     assert {len(each) for each in network.asked} == {size}
     assert_is_the_room(geometry, 1e-3)
+
+
+class ToldNetwork(RoomNetwork):
+    """Answers like the room, and keeps what it was told of the cameras."""
+
+    told: ClassVar[list[dict]] = []
+
+    def __call__(self, inputs):
+        self.told.append({name: value for name, value in inputs.items() if name != "images"})
+        return super().__call__(inputs)
+
+
+def given_cameras(shift=0.0, length=1.0):
+    """Return the true cameras of the room in another world, their path made longer or shorter."""
+    T_camera_world = world_to_camera(box_room.encodings().astype(np.float32))
+    T_camera_world[:, :3, 3] *= length
+    elsewhere = np.eye(4)
+    elsewhere[:3, 3] = shift
+    K = intrinsics(box_room.encodings().astype(np.float32), GRID)
+    return lambda frames: GeometryPrior(T_camera_world=(T_camera_world @ elsewhere)[frames.t], intrinsics=K[frames.t])
+
+
+@pytest.mark.parametrize("size", [0, 8])
+def test_known_cameras_are_told_and_give_the_scale(size):
+    ToldNetwork.told.clear()
+    prior = given_cameras(shift=5.0)
+    geometry = estimate(ToldNetwork(), chunk_size=size, chunk_overlap=3, prior=prior)
+    known = prior(frames())
+    assert geometry.metric
+    np.testing.assert_array_equal(geometry.T_camera_world, known.T_camera_world)
+    np.testing.assert_allclose(geometry.intrinsics, known.intrinsics)
+    np.testing.assert_allclose(geometry.depth, box_room.depths(), rtol=1e-3)
+    for told in ToldNetwork.told:
+        np.testing.assert_allclose(told["T_camera_world"][0], np.eye(4), atol=1e-5)
+        assert told["T_camera_world"].shape[0] == told["intrinsics"].shape[0] == (size or COUNT)
+
+
+def test_a_path_that_is_too_short_for_a_scale_is_not_believed():
+    still = given_cameras(length=0.0)
+    with pytest.warns(FastSnowWarning, match="too short to scale depth"):
+        geometry = estimate(RoomNetwork(), prior=still)
+    assert not geometry.metric
+    assert_is_the_room(geometry, 1e-5)
+
+
+def test_poses_without_intrinsics_are_not_told():
+    ToldNetwork.told.clear()
+    poses = given_cameras()
+    geometry = estimate(ToldNetwork(), prior=lambda frames: GeometryPrior(T_camera_world=poses(frames).T_camera_world))
+    assert (ToldNetwork.told, geometry.metric) == ([{}], False)
+
+
+def test_wrong_distances_of_a_few_frames_do_not_change_the_scale():
+    prior = given_cameras()
+    poses = prior(frames()).T_camera_world.copy()
+    poses[4, :3, 3] += 3.0
+    geometry = estimate(RoomNetwork(), prior=lambda _: replace(prior(frames()), T_camera_world=poses))
+    np.testing.assert_allclose(geometry.depth, box_room.depths(), rtol=0.02)
 
 
 def test_one_frame():

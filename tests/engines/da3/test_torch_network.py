@@ -11,11 +11,14 @@ pytest.importorskip("depth_anything_3.registry")
 pytestmark = pytest.mark.torch
 
 from safetensors.torch import load_file, save_file  # noqa: E402
+from scipy.spatial.transform import Rotation  # noqa: E402
 
 from fast_snow.engines.da3.estimator import intrinsics, world_to_camera  # noqa: E402
+from fast_snow.engines.da3.known_cameras import conditioning, known_cameras  # noqa: E402
 from fast_snow.engines.da3.preprocessing import preprocess  # noqa: E402
 from fast_snow.engines.da3.torch_network import FIRST, load, open_network  # noqa: E402
-from fast_snow.errors import ConfigError, EngineError  # noqa: E402
+from fast_snow.errors import ConfigError, EngineError, FastSnowWarning  # noqa: E402
+from fast_snow.types import GeometryPrior  # noqa: E402
 from tests.engines.da3.tiny import save_random, tiny_variants  # noqa: E402
 
 NESTED = "da3nested-giant-large"
@@ -43,6 +46,39 @@ def _upstream(module, image):
     torch.manual_seed(0)
     with torch.inference_mode():
         return OutputProcessor()(module(images[None], ref_view_strategy="saddle_balanced"))
+
+
+@pytest.mark.parametrize("name", ["da3-small", NESTED])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_known_cameras_condition_it_as_upstream_does(folders, image, name, count):
+    from depth_anything_3.utils.geometry import affine_inverse
+    from depth_anything_3.utils.io.input_processor import InputProcessor
+
+    draw = np.random.default_rng(1)
+    T_camera_world = np.tile(np.eye(4), (count, 1, 1))
+    T_camera_world[:, :3, :3] = Rotation.random(count, random_state=1).as_matrix()
+    T_camera_world[:, :3, 3] = 3 * draw.normal(size=(count, 3))
+    K = np.tile(np.array([[70.0, 0, 44], [0, 65, 31], [0, 0, 1]]), (count, 1, 1))
+
+    images, extrinsics, intrinsics_ = InputProcessor()(
+        list(image[:count]), T_camera_world.copy(), K.copy(), process_res=RESOLUTION, num_workers=1
+    )
+    relative = extrinsics[None].float() @ affine_inverse(extrinsics[None, :1].float())
+    distance = affine_inverse(relative)[..., :3, 3].norm(dim=-1)
+    relative[..., :3, 3] /= torch.clamp(torch.median(distance), min=1e-1)
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        wanted = load(folders[name])(images[None], relative, intrinsics_[None].float())
+
+    known = known_cameras(GeometryPrior(T_camera_world=T_camera_world, intrinsics=K), image.shape[1:3], (56, 84))
+    focal = [0, 1], [0, 1]  # the encoding holds no more; principal points differ by what integer pixel centres mean
+    np.testing.assert_allclose(known.intrinsics[:, *focal], intrinsics_[:, *focal], rtol=1e-6)
+    prepared = {"images": preprocess(image[:count], RESOLUTION)}
+    with open_network(folders[name], device="cpu") as network:
+        answer, unconditioned = network(prepared | conditioning(known)), network(prepared)
+    np.testing.assert_allclose(answer["depth"], wanted.depth[0], rtol=1e-4)
+    np.testing.assert_allclose(world_to_camera(answer["pose"])[:, :3], wanted.extrinsics[0][:, :3], atol=1e-4)
+    assert np.abs(answer["depth"] / unconditioned["depth"] - 1).max() > 1e-3, "it is told"
 
 
 @pytest.mark.parametrize("name", ["da3-small", NESTED])
@@ -113,6 +149,16 @@ def test_parts_that_are_not_built_may_be_left_over(folders, tmp_path):
     weights = load_file(folder / "model.safetensors")
     save_file(weights | {"model.gs_head.scratch.weight": torch.zeros(1)}, folder / "model.safetensors")
     load(folder)
+
+
+def test_tensors_too_many_are_named_and_ignored(folders, tmp_path):
+    folder = _copy(folders["da3-small"], tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        weights | {"model.added.a": torch.zeros(1), "model.added.b": torch.zeros(1)}, folder / "model.safetensors"
+    )
+    with pytest.warns(FastSnowWarning, match="2 tensors are not part of da3-small, like added.a: ignored"):
+        load(folder)
 
 
 def test_weights_that_were_saved_in_half_precision_compute_in_fp32(folders, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fast_snow.config import FastSamConfig
-from fast_snow.engines.fastsam.detections import Answer, detections, pulled_to_border
+from fast_snow.engines.fastsam.detections import NetworkOutput, detections, pulled_to_border
 from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.masks import decode
 
@@ -12,11 +12,11 @@ FRAME = (128, 256)  # as large as the network's input: no scale, no padding
 CONFIG = FastSamConfig(conf_threshold=0.5, iou_threshold=0.7, max_det=10)
 
 
-def answer(*rows: tuple[float, float, float, float, float]) -> Answer:
+def answer(*rows: tuple[float, float, float, float, float]) -> NetworkOutput:
     """Build an answer from `(x0, y0, x1, y1, score)`; every mask fills its box."""
     table = np.array(rows, np.float32).reshape(-1, 5)
     low, high = table[:, :2], table[:, 2:4]
-    return Answer(
+    return NetworkOutput(
         boxes=np.concatenate([(low + high) / 2, high - low], axis=1).T.copy(),
         scores=table[:, 4].copy(),
         coefficients=np.ones((1, len(table)), np.float32),

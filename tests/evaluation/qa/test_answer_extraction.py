@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fast_snow.evaluation.qa.answer_extraction import chosen
+from fast_snow.evaluation.qa.answer_extraction import extract_choice
 
 SWAN = {"A": "left", "B": "not moving", "C": "right", "D": "no cow there"}
 COUNTS = {"A": "1", "B": "2", "C": "3", "D": "0"}
@@ -15,7 +15,9 @@ COUNTS = {"A": "1", "B": "2", "C": "3", "D": "0"}
 
 def test_real_endings(clips: Path):
     tails = json.loads((clips / "vqa" / "answer_tails_dev.json").read_text())
-    assert [chosen(each["tail"], each["choices"]) for each in tails] == [each["expected_letter"] for each in tails]
+    assert [extract_choice(each["tail"], each["choices"]) for each in tails] == [
+        each["expected_letter"] for each in tails
+    ]
 
 
 @pytest.mark.parametrize("letter", "ABCD")
@@ -37,8 +39,8 @@ def test_real_endings(clips: Path):
     ],
 )
 def test_a_letter(form: str, letter: str):
-    assert chosen(form.format(letter), SWAN) == letter
-    assert chosen(form.format(f"{letter}: {SWAN[letter]}"), SWAN) == letter
+    assert extract_choice(form.format(letter), SWAN) == letter
+    assert extract_choice(form.format(f"{letter}: {SWAN[letter]}"), SWAN) == letter
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_a_letter(form: str, letter: str):
     ],
 )
 def test_a_letter_or_a_text_in_words(reply: str, letter: str):
-    assert chosen(reply, SWAN) == letter
+    assert extract_choice(reply, SWAN) == letter
 
 
 @pytest.mark.parametrize(
@@ -77,25 +79,25 @@ def test_a_letter_or_a_text_in_words(reply: str, letter: str):
     ],
 )
 def test_no_single_choice(reply: str):
-    assert chosen(reply, SWAN) is None
+    assert extract_choice(reply, SWAN) is None
 
 
 def test_numbers_as_choices():
     replies = ["final answer: 3", "It jumps 2 times.", "2", "final answer: B: 2", "0", "final answer: 12"]
-    assert [chosen(each, COUNTS) for each in replies] == ["C", "B", "B", "B", "D", None]
+    assert [extract_choice(each, COUNTS) for each in replies] == ["C", "B", "B", "B", "D", None]
 
 
 def test_of_equal_texts_the_first_is_taken():
-    assert chosen("final answer: left", {"A": "right", "B": "left", "C": "Left."}) == "B"
-    assert chosen("final answer: C", {"A": "right", "B": "left", "C": "left"}) == "C"
+    assert extract_choice("final answer: left", {"A": "right", "B": "left", "C": "Left."}) == "B"
+    assert extract_choice("final answer: C", {"A": "right", "B": "left", "C": "left"}) == "C"
 
 
 @given(st.text(max_size=60))
 def test_any_text_gives_a_choice_or_none(text: str):
-    assert chosen(text, SWAN) in (*SWAN, None)
-    assert chosen(f"{text}\nfinal answer: C", SWAN) == "C"
+    assert extract_choice(text, SWAN) in (*SWAN, None)
+    assert extract_choice(f"{text}\nfinal answer: C", SWAN) == "C"
 
 
 @given(st.text(max_size=20), st.sampled_from("ABCD"))
 def test_any_text_can_be_a_choice(text: str, letter: str):
-    assert chosen(f"final answer: {letter}", {**SWAN, "B": text}) == letter
+    assert extract_choice(f"final answer: {letter}", {**SWAN, "B": text}) == letter

@@ -10,7 +10,7 @@ from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, UserError
 from fast_snow.evaluation.qa.inference import MOST_FAILURES_IN_A_ROW, Answered, ask_all
 from fast_snow.evaluation.qa.question import Arm
-from fast_snow.evaluation.qa.requests import Failure, Request, requests
+from fast_snow.evaluation.qa.requests import Failure, Request, make_requests
 from fast_snow.reasoning.conversation import ModelReply
 from tests.evaluation.qa.files import given, store, vlm4d_row
 from tests.reasoning.runs import small_run
@@ -37,8 +37,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def made(tmp_path: Path, run: Path, *rows, arms=(Arm.A1, Arm.A3), vlm=VLM):
-    asked = given(store(tmp_path / "real_mc.json", list(rows))).questions.asked
-    return list(requests(asked, arms, {each.scene: run for each in asked}, vlm))
+    asked = given(store(tmp_path / "real_mc.json", list(rows))).asked
+    return list(make_requests(asked, arms, {each.scene: run for each in asked}, vlm))
 
 
 def test_a_digest_covers_what_decides_on_the_answer(tmp_path: Path, run: Path):

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import estimate_scores
-from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
+from fast_snow.evaluation.qa.grading import estimate_scores, grade_recorded, mark_reply
 from fast_snow.evaluation.qa.nuscenes_qa import NUSCENES_QA, WORDS
 from fast_snow.evaluation.qa.question import wording
 from tests.evaluation.qa.files import given, nuscenes_row, store
@@ -14,7 +13,7 @@ from tests.evaluation.qa.files import given, nuscenes_row, store
 
 def asked(tmp_path: Path, *rows):
     content = {"info": {"version": "v1.0"}, "questions": list(rows)}
-    return given(store(tmp_path / "NuScenes_val_questions.json", content)).questions.asked
+    return given(store(tmp_path / "NuScenes_val_questions.json", content)).asked
 
 
 def test_a_published_row(tmp_path: Path):

@@ -70,7 +70,7 @@ def test_a_missing_file_is_one_line(tmp_path: Path):
 
 def test_a_manifest_names_question_files(clips: Path):
     found = read_questions([MANIFEST], clips)
-    assert (found.dataset.name, len(found.questions.asked), found.videos) == ("vlm4d", 94, clips)
+    assert (found.dataset.name, len(found.asked), found.videos) == ("vlm4d", 94, clips)
     names = ("vlm4d_questions_dev.json", "vlm4d_questions_dev2.json")
     assert found.files == tuple(clips / "vqa" / name for name in names)
 

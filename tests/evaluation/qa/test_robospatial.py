@@ -7,15 +7,14 @@ import pytest
 from scipy.spatial import Delaunay
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import estimate_scores
-from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
+from fast_snow.evaluation.qa.grading import estimate_scores, grade_recorded, mark_reply
 from fast_snow.evaluation.qa.question import Form
 from fast_snow.evaluation.qa.robospatial import ROBOSPATIAL, first_point, inside_polygon, polygon
 from tests.evaluation.qa.files import SQUARE, given, pointing_row, robospatial_row, store
 
 
 def questions(tmp_path: Path, *rows):
-    return given(store(tmp_path / "annotations.json", list(rows))).questions
+    return given(store(tmp_path / "annotations.json", list(rows)))
 
 
 def test_published_rows(tmp_path: Path):

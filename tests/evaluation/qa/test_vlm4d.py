@@ -6,14 +6,13 @@ from pathlib import Path
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import estimate_scores
-from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
+from fast_snow.evaluation.qa.grading import estimate_scores, grade_recorded, mark_reply
 from fast_snow.evaluation.qa.vlm4d import VLM4D
 from tests.evaluation.qa.files import HUGGING, given, store, vlm4d_row
 
 
 def questions(tmp_path: Path, *rows, name="real_mc.json"):
-    return given(store(tmp_path / name, list(rows))).questions
+    return given(store(tmp_path / name, list(rows)))
 
 
 def one(tmp_path: Path, **changes):
@@ -24,7 +23,7 @@ def test_a_published_row(tmp_path: Path):
     read = one(tmp_path)
     assert (read.key, read.category) == ("real/validation_1", "exo")
     assert (read.scene, read.video) == ("videos_real/davis/dog", "videos_real/davis/dog.mp4")
-    assert (read.truth, [each.letter for each in read.choices]) == ("left", list("ABCD"))
+    assert (read.truth, list(read.choices)) == ("left", list("ABCD"))
 
 
 def test_groups_are_those_of_the_official_statistics(tmp_path: Path):
@@ -33,7 +32,7 @@ def test_groups_are_those_of_the_official_statistics(tmp_path: Path):
     texts = {"A": "left", "B": "No dog there", "C": "no", "D": "not moving"}
     rows = [vlm4d_row(n, video=video, choices=texts, answer=texts[letter]) for n, letter in enumerate("ABCD")]
     synthetic = store(tmp_path / "synthetic_mc.json", rows)
-    found = given(real, synthetic).questions.asked
+    found = given(real, synthetic).asked
     assert [each.category for each in found] == [
         *("exo", "ego"),
         *("directional", "false_positive", "false_positive", "directional"),
@@ -43,7 +42,7 @@ def test_groups_are_those_of_the_official_statistics(tmp_path: Path):
 def test_ids_may_repeat_between_files_and_within_one(tmp_path: Path):
     real = store(tmp_path / "real_mc.json", [vlm4d_row(1), vlm4d_row(1), vlm4d_row(2)])
     synthetic = store(tmp_path / "synthetic_mc.json", [vlm4d_row(1, video=f"{HUGGING}/videos_synthetic/a.mp4")])
-    keys = [each.key for each in given(real, synthetic).questions.asked]
+    keys = [each.key for each in given(real, synthetic).asked]
     assert keys == ["real/validation_1", "real/validation_1#2", "real/validation_2", "synthetic/validation_1"]
 
 
@@ -113,7 +112,7 @@ def test_answers_as_the_official_code_writes_them(tmp_path: Path):
     said = ["Therefore, the final answer is: A", "B", None]
     rows = [vlm4d_row(n, response=text) for n, text in enumerate(said, start=1)]
     output = store(tmp_path / "real_mc_cot" / "gpt.json", [*rows, vlm4d_row(77, response="A")])
-    dataset, asked = VLM4D, given(real).questions.asked
+    dataset, asked = VLM4D, given(real).asked
     (recorded,) = dataset.answers([output], asked)
     column = grade_recorded(dataset, asked, recorded)
     assert (column.name, column.missing, column.unused, column.unreadable) == ("gpt", 1, 1, 1)
@@ -134,7 +133,7 @@ def test_the_judge_goes_before_the_rule(tmp_path: Path):
         for n, text in ((1, "final answer: A"), (2, "to the left, unless it is to the right"))
     ]
     output = store(tmp_path / "processed_outputs" / "real_mc_cot" / "gpt.json", judged)
-    asked = given(real).questions.asked
+    asked = given(real).asked
     column = grade_recorded(VLM4D, asked, VLM4D.answers([output], asked)[0])
     assert [each.mark.score for each in column.graded] == [1, 1]
     assert column.overruled == 1
@@ -147,7 +146,7 @@ def _scores(column):
 def test_recorded_answers_of_real_models(clips: Path):
     path = clips / "vqa" / "vlm4d_questions_dev.json"
     content = json.loads(path.read_text())
-    told = given(path).questions
+    told = given(path)
     assert not told.hopeless
     assert [each.category for each in told.asked] == [each["category"] for each in content["questions"]]
     found = {}
@@ -167,6 +166,6 @@ def test_letters_of_real_models_by_rule_alone(clips: Path):
     """The same without verdicts: what each letter is worth is found from the choices."""
     path = clips / "vqa" / "vlm4d_questions_dev.json"
     rows = {row["id"]: row for row in json.loads(path.read_text())["questions"]}
-    for question in given(path).questions.asked:
+    for question in given(path).asked:
         for said in rows[question.key]["models"].values():
             assert VLM4D.score(question, said["letter"] or "").score == said["correct"]

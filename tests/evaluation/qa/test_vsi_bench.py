@@ -5,15 +5,14 @@ from pathlib import Path
 import pytest
 
 from fast_snow.errors import InputError
-from fast_snow.evaluation.qa.bootstrap import estimate_scores
-from fast_snow.evaluation.qa.grading import grade_recorded, mark_reply
+from fast_snow.evaluation.qa.grading import estimate_scores, grade_recorded, mark_reply
 from fast_snow.evaluation.qa.question import Form, wording
 from fast_snow.evaluation.qa.vsi_bench import VSI_BENCH
 from tests.evaluation.qa.files import given, store, vsi_choice, vsi_row
 
 
 def asked(tmp_path: Path, *rows, name="test.jsonl"):
-    return given(store(tmp_path / name, rows)).questions.asked
+    return given(store(tmp_path / name, rows)).asked
 
 
 def test_published_rows(tmp_path: Path):

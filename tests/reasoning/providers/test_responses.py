@@ -1,6 +1,7 @@
 """Right answers out, over each protocol; the loopback servers check every request."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +12,6 @@ import pytest
 from fast_snow.reasoning.conversation import ModelTurn, TextPart, ToolCall, Usage, UserTurn, VisionLanguageModel
 from fast_snow.reasoning.providers import open_model
 from fast_snow.reasoning.providers.endpoint import Endpoint, Key
-from fast_snow.reasoning.providers.retry import RetryPolicy
 from tests.reasoning.loopback.servers import KEY, MODEL, Call, Deny, Loopback, Protocol, Say, serving
 from tests.reasoning.providers.asking import DISTANCE, IMAGE, QUESTION, WORDS, answered, asking, every_protocol
 
@@ -185,10 +185,9 @@ def _opened(protocol: Protocol) -> Any:
         from fast_snow.reasoning.providers.google import open_gemini
 
         return open_gemini
-    from fast_snow.reasoning.providers.openai_chat import open_chat
-    from fast_snow.reasoning.providers.openai_responses import open_responses
+    from fast_snow.reasoning.providers.openai_client import open_openai
 
-    return open_chat if protocol == "chat" else open_responses
+    return open_openai
 
 
 @contextmanager
@@ -197,9 +196,8 @@ def _as_own(server: Loopback, temperature: float) -> Iterator[VisionLanguageMode
     endpoint = Endpoint(
         name="OpenAI", address=server.url, own=True, model=MODEL, timeout_s=60.0, key=Key(KEY, server.variable)
     )
-    with _opened(server.protocol)(
-        endpoint, server.config(temperature=temperature), RetryPolicy(max_retries=0)
-    ) as model:
+    config = server.config(temperature=temperature, max_retries=0)
+    with _opened(server.protocol)(endpoint, config, time.sleep) as model:
         yield model
 
 

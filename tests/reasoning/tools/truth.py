@@ -10,9 +10,8 @@ from scipy.spatial.transform import Rotation
 from fast_snow.api import build_graph
 from fast_snow.config import Config, DepthFilterConfig, StepConfig
 from fast_snow.inputs import from_recording
-from fast_snow.synthetic.motion import object_poses, phases
 from fast_snow.synthetic.render import SyntheticScene, as_recording
-from fast_snow.synthetic.scene import SceneConfig
+from fast_snow.synthetic.scene import SceneConfig, object_poses, phases
 from fast_snow.types import DepthOrigin, Ego, SceneGraph, StepToken, Track
 from tests.scenes import rendered
 

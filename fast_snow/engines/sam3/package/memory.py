@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from fast_snow.engines.sam3.package.features import to_host
+from fast_snow.engines.sam3.features import to_pinned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Remembered:
     """A batch of `m` objects in one frame.
 
     Attributes:
-        spatial: spatial memory, in bf16 whatever the network's precision, as upstream; None once it cannot be used.
+        spatial: spatial memory, in the network's precision; None once it cannot be used.
         pointer: object pointers.
         score: mean over the objects of predicted IoU times presence, which decides on the use of the frame.
     """
@@ -106,7 +106,7 @@ class MemoryBank:
         if not self._on_host or remembered.spatial is None:
             return remembered
         return Remembered(
-            spatial=to_host(remembered.spatial, self._device), pointer=remembered.pointer, score=remembered.score
+            spatial=to_pinned(remembered.spatial, self._device), pointer=remembered.pointer, score=remembered.score
         )
 
     def _entry(self, remembered: Remembered) -> dict[str, Any]:

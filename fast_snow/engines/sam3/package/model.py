@@ -7,7 +7,13 @@ from typing import Any
 
 import torch
 
-from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, built, import_builder
+from fast_snow.engines.sam3.package.workarounds import (
+    UpstreamTracker,
+    built,
+    import_builder,
+    parameters_without_values,
+)
+from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.weights import damage, on_disk
 from fast_snow.weights.integrity import require_cheap
@@ -15,6 +21,11 @@ from fast_snow.weights.integrity import require_cheap
 _FILES = ("sam3.safetensors", "sam3.pt")
 _PREFIXES = {"detector.backbone.vision_backbone.": "backbone.vision_backbone.", "tracker.": ""}
 """The checkpoint holds a detector and a tracker that share the detector's image encoder."""
+_MULTIPLEX, _MULTIPLEX_PREFIX = "sam3.1_multiplex.pt", "tracker.model."
+_UNSUPPORTED = (
+    f"got the weights of SAM 3.1 ({_MULTIPLEX}), which the package sam3 does not support, expected those of SAM 3;"
+    " run fast-snow fetch-models sam3"
+)
 _SHOWN = 3
 
 
@@ -34,7 +45,9 @@ def load(model_path: str, device: torch.device) -> UpstreamTracker:
     """
     weights = _weights_file(on_disk(model_path))
     tensors = read(weights)
-    return with_weights(untrained(device), tensors, source=str(weights)).to(device)
+    with parameters_without_values():
+        tracker = untrained(device)
+    return with_weights(tracker, tensors, source=str(weights)).to(device)
 
 
 def untrained(device: torch.device) -> UpstreamTracker:
@@ -47,7 +60,7 @@ def with_weights(tracker: UpstreamTracker, tensors: Mapping[str, torch.Tensor], 
     """Give a tracker its weights.
 
     Args:
-        tracker: the network, changed in place.
+        tracker: the network, changed in place; its parameters may be without values.
         tensors: weights under the names of the tracker.
         source: where they come from, for messages.
 
@@ -56,6 +69,9 @@ def with_weights(tracker: UpstreamTracker, tensors: Mapping[str, torch.Tensor], 
 
     Raises:
         InputError: weights are missing or have other shapes.
+
+    Warns:
+        FastSnowWarning: there are weights that the tracker does not have.
     """
     state = tracker.state_dict()
     tables = {name for name, tensor in state.items() if tensor.is_complex()}  # of angles: not learned
@@ -69,7 +85,9 @@ def with_weights(tracker: UpstreamTracker, tensors: Mapping[str, torch.Tensor], 
     if wrong:
         first = wrong[0].split()[0]
         raise InputError(f"{source}: {_some(wrong)} of other shapes, expected {expected[first]}; {_ADVICE}")
-    tracker.load_state_dict({name: tensors[name] for name in expected}, strict=False)
+    warn_of_unknown(set(tensors) - set(state), source, "a SAM3 tracker")
+    loaded = {name: tensors[name].to(state[name].dtype) for name in expected}
+    tracker.load_state_dict(loaded, strict=False, assign=True)
     return tracker
 
 
@@ -106,6 +124,8 @@ def read(weights: Path) -> dict[str, torch.Tensor]:
         isinstance(name, str) and isinstance(each, torch.Tensor) for name, each in inner.items()
     ):
         raise InputError(f"{weights}: got {type(content).__name__}, expected named weights; {_ADVICE}")
+    if any(name.startswith(_MULTIPLEX_PREFIX) for name in inner):
+        raise InputError(f"{weights}: {_UNSUPPORTED}")
     return _of_tracker(inner)
 
 
@@ -122,6 +142,8 @@ def _weights_file(folder: Path) -> Path:
     for name in _FILES:
         if (folder / name).is_file():
             return folder / name
+    if (folder / _MULTIPLEX).is_file():
+        raise ConfigError(f"sam3.model_path: {folder / _MULTIPLEX}: {_UNSUPPORTED}")
     raise ConfigError(
         f"sam3.model_path: got {str(folder)!r}, expected a folder with {' or '.join(_FILES)};"
         " run fast-snow fetch-models, or choose --engines.tracker classical"

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from fast_snow.engines.sam3.package.attention import has_fused_kernel
 from fast_snow.engines.sam3.package.memory import MemoryBank, MemoryLimits, Remembered
 from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, chunked_attention, on_device
+from fast_snow.engines.sam3.presence import decoded_masks
 
 ABSENT = -1024.0
 """Mask logit of what is certainly not the object (upstream's `NO_OBJ_SCORE`)."""
@@ -23,7 +24,7 @@ class Seen(NamedTuple):
     """`m` objects as the network sees them in one frame.
 
     Attributes:
-        logits: masks at a quarter of the input's side, before the sigmoid.
+        logits: masks at a quarter of the input's side, before the sigmoid; of absent objects too.
         pointer: object pointers.
         presence: logit of whether the object is in the frame at all (upstream's `object_score_logits`); the score of a
             masklet is its sigmoid.
@@ -32,6 +33,10 @@ class Seen(NamedTuple):
     logits: Float[torch.Tensor, "m 1 l l"]
     pointer: Float[torch.Tensor, "m c"]
     presence: Float[torch.Tensor, "m 1"]
+
+    def remembered(self) -> "Seen":
+        """Return what memory is made of: as upstream, no mask of an object that is more likely absent."""
+        return self._replace(logits=torch.where(self.presence[..., None, None] > 0, self.logits, ABSENT))
 
 
 class TrackingNetwork:
@@ -120,24 +125,25 @@ class TrackingNetwork:
             reverse: whether the sweep goes backwards.
         """
         features, position, sizes = self._flat(maps, count)
-        out = self._tracker.track_step(
-            frame_idx=frame,
-            is_init_cond_frame=False,
-            current_vision_feats=features,
-            current_vision_pos_embeds=position,
-            feat_sizes=sizes,
-            image=None,
-            point_inputs=None,
-            mask_inputs=None,
-            output_dict=bank.as_upstream(),
-            num_frames=num_frames,
-            track_in_reverse=reverse,
-        )
+        with decoded_masks(self._tracker.sam_mask_decoder) as decoded:
+            out = self._tracker.track_step(
+                frame_idx=frame,
+                is_init_cond_frame=False,
+                current_vision_feats=features,
+                current_vision_pos_embeds=position,
+                feat_sizes=sizes,
+                image=None,
+                point_inputs=None,
+                mask_inputs=None,
+                output_dict=bank.as_upstream(),
+                num_frames=num_frames,
+                track_in_reverse=reverse,
+            )
         spatial = self._stored(out["maskmem_features"], out["maskmem_pos_enc"])
         bank.remember(
             frame, Remembered(spatial=spatial, pointer=out["obj_ptr"], score=float(out["eff_iou_score"].item()))
         )
-        return Seen(out["pred_masks"], out["obj_ptr"], out["object_score_logits"])
+        return Seen(decoded[-1], out["obj_ptr"], out["object_score_logits"])
 
     def _start(
         self,
@@ -147,20 +153,21 @@ class TrackingNetwork:
         masks: torch.Tensor | None,
     ) -> Seen:
         features, position, sizes = self._flat(maps, count)
-        out = self._tracker.track_step(
-            frame_idx=0,
-            is_init_cond_frame=True,
-            current_vision_feats=features,
-            current_vision_pos_embeds=position,
-            feat_sizes=sizes,
-            image=None,
-            point_inputs=points,
-            mask_inputs=masks,
-            output_dict={"cond_frame_outputs": {}, "non_cond_frame_outputs": {}},
-            num_frames=1,
-            run_mem_encoder=False,
-        )
-        return Seen(out["pred_masks"].float(), out["obj_ptr"].float(), out["object_score_logits"].float())
+        with decoded_masks(self._tracker.sam_mask_decoder) as decoded:
+            out = self._tracker.track_step(
+                frame_idx=0,
+                is_init_cond_frame=True,
+                current_vision_feats=features,
+                current_vision_pos_embeds=position,
+                feat_sizes=sizes,
+                image=None,
+                point_inputs=points,
+                mask_inputs=masks,
+                output_dict={"cond_frame_outputs": {}, "non_cond_frame_outputs": {}},
+                num_frames=1,
+                run_mem_encoder=False,
+            )
+        return Seen(decoded[-1], out["obj_ptr"].float(), out["object_score_logits"].float())
 
     def _flat(
         self, maps: Sequence[torch.Tensor], count: int
@@ -176,4 +183,4 @@ class TrackingNetwork:
     def _stored(self, spatial: torch.Tensor, position: Sequence[torch.Tensor]) -> torch.Tensor:
         if self._memory_position is None:
             self._memory_position = position[-1][:1].clone()  # the same for all frames and objects
-        return spatial.to(torch.bfloat16)
+        return spatial.to(self._dtype)

@@ -5,29 +5,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int32
+from jaxtyping import Int32
 
-from fast_snow.engines.sam3.package.features import Features
+from fast_snow.engines.sam3.features import Features
 from fast_snow.engines.sam3.package.network import Seen, TrackingNetwork
 from fast_snow.engines.sam3.package.prompted import decode_prompts, owner_of_pixels, remember
+from fast_snow.engines.sam3.session import FrameMasks, Started
 from fast_snow.engines.torch_runtime.mask_runs import encode_logits
-from fast_snow.types import GridShape, Masks, Prompt
-
-
-class Started(NamedTuple):
-    """An object that is to be tracked."""
-
-    local_id: int
-    prompt: Prompt
+from fast_snow.types import GridShape
 
 
 class Carried(NamedTuple):
-    """Objects in one frame, on the analysis grid."""
+    """Objects of one batch in one frame."""
 
     frame: int
-    local_id: Int32[np.ndarray, " m"]
-    masks: Masks
-    score: Float32[np.ndarray, " m"]
+    found: FrameMasks
 
 
 class Scene(NamedTuple):
@@ -39,7 +31,9 @@ class Scene(NamedTuple):
     memory_on_host: bool
 
 
-def carry(scene: Scene, objects: Sequence[Started], *, batch: int, tick: Callable[[int], None]) -> Sequence[Carried]:
+def propagate(
+    scene: Scene, objects: Sequence[Started], *, batch: int, tick: Callable[[int], None]
+) -> Sequence[Carried]:
     """Track the objects that are prompted in one frame.
 
     The result is upstream's for these objects in one session, propagated forwards, then backwards. Objects of one batch
@@ -55,16 +49,16 @@ def carry(scene: Scene, objects: Sequence[Started], *, batch: int, tick: Callabl
     Returns:
         For every batch, every frame of the window once.
     """
-    at = objects[0].prompt.frame
+    at = objects[0].frame
     maps = scene.features.of(at)
     seen = decode_prompts(scene.network, maps, [each.prompt for each in objects], scene.grid, batch=batch)
-    owner = owner_of_pixels(seen.logits, scene.network.side)
-    carried = []
+    owner = owner_of_pixels(seen.remembered().logits, scene.network.side)
+    carried: list[Carried] = []
     for k in range(0, len(objects), batch):
         index = np.arange(k, min(k + batch, len(objects)), dtype=np.int32)
         ids = np.array([objects[i].local_id for i in index.tolist()], np.int32)
         for frame, some in _sweeps(scene, at, seen, owner, index):
-            carried.append(_on_grid(frame, ids, some, scene.grid))
+            carried.append(Carried(frame, _on_grid(ids, some, scene.grid)))
             tick(len(ids))
     return carried
 
@@ -74,7 +68,8 @@ def _sweeps(
 ) -> Iterator[tuple[int, Seen]]:
     network, features = scene.network, scene.features
     of = torch.from_numpy(index).to(network.device)
-    bank = network.bank(at, remember(network, features.of(at), seen, owner, index), on_host=scene.memory_on_host)
+    prompted = remember(network, features.of(at), seen.remembered(), owner, index)
+    bank = network.bank(at, prompted, on_host=scene.memory_on_host)
     yield at, Seen(*(each[of] for each in seen))
     for reverse, frames in ((False, range(at + 1, len(features))), (True, range(at - 1, -1, -1))):
         if reverse:
@@ -88,6 +83,6 @@ def _sweeps(
             )
 
 
-def _on_grid(frame: int, local_id: Int32[np.ndarray, " m"], seen: Seen, grid: GridShape) -> Carried:
+def _on_grid(local_id: Int32[np.ndarray, " m"], seen: Seen, grid: GridShape) -> FrameMasks:
     score = seen.presence[:, 0].float().sigmoid().cpu().numpy()
-    return Carried(frame, local_id, encode_logits(seen.logits[:, 0], grid), score)
+    return FrameMasks(local_id, encode_logits(seen.logits[:, 0], grid), score)

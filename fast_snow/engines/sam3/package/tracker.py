@@ -4,25 +4,23 @@ Returned masks own their buffers. Each propagation touches only the objects adde
 computed once per frame and shared by all of them.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
-
-import numpy as np
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 
 from fast_snow.config import Sam3Config
 from fast_snow.engines.out_of_memory import in_smaller_pieces
+from fast_snow.engines.sam3.features import Features, KeptFeatures
+from fast_snow.engines.sam3.images import network_images
 from fast_snow.engines.sam3.package import model
-from fast_snow.engines.sam3.package.features import FeaturePlace, Features
 from fast_snow.engines.sam3.package.network import TrackingNetwork
-from fast_snow.engines.sam3.package.propagation import Carried, Scene, Started, carry
-from fast_snow.engines.sam3.prompting import as_kind
-from fast_snow.engines.sam3.tracked import tracked_frame
+from fast_snow.engines.sam3.package.propagation import Carried, Scene, propagate
+from fast_snow.engines.sam3.session import FrameMasks, Started, tracking
 from fast_snow.engines.torch_runtime import devices, memory
-from fast_snow.errors import EngineError, InputError
-from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
-from fast_snow.types import Frames, GridShape, MaskPrompt, Masks, Prompt, TrackedFrame
+from fast_snow.protocols import Progress, Tracker, silent
+from fast_snow.types import Frames, GridShape
 
 _OBJECT_BYTES = 400 << 20  # an upper estimate at full size: keys and values of the memory, decoder, memory encoder
 _FULL_SIDE = 1008
@@ -57,8 +55,9 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
         memory.release(on)
 
 
-@contextmanager
-def serving(network: TrackingNetwork, config: Sam3Config, progress: Progress = silent) -> Iterator[Tracker]:
+def serving(
+    network: TrackingNetwork, config: Sam3Config, progress: Progress = silent
+) -> AbstractContextManager[Tracker]:
     """Track with a network that is at hand; leaving closes the sessions that are still open.
 
     Args:
@@ -66,116 +65,51 @@ def serving(network: TrackingNetwork, config: Sam3Config, progress: Progress = s
         config: everything but the weights.
         progress: told how many frames are done.
 
-    Yields:
-        The tracker.
+    Returns:
+        What opens the tracker.
     """
-    tracker = _PackageTracker(_Work(network, config, progress))
-    try:
-        yield tracker
-    finally:
-        tracker.close()
+    return tracking(partial(_Window, network, config, progress), config)
 
 
-class _Work(NamedTuple):
-    """How the tracker works."""
+class _Window:
+    """The frames of a session, and the batch of objects that fits into memory beside them."""
 
-    network: TrackingNetwork
-    config: Sam3Config
-    progress: Progress
+    def __init__(
+        self, network: TrackingNetwork, config: Sam3Config, progress: Progress, frames: Frames, grid: GridShape
+    ) -> None:
+        device, on_host = network.device, config.offload_video_to_cpu
+        images = network_images(frames.image, side=network.side, device=device, on_host=on_host)
+        kept = KeptFeatures(config.features, frames=len(frames), device=device)
+        self._scene = Scene(network, Features(images, network.encode, kept), grid, config.offload_state_to_cpu)
+        self._largest_batch = config.object_batch
+        self._progress = progress
 
-
-class _PackageTracker:
-    def __init__(self, work: _Work) -> None:
-        self._work: _Work | None = work
-        self._sessions: list[_Session] = []
-
-    def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
-        if self._work is None:
-            raise EngineError("SAM3: this tracker is closed; open it again with open_tracker")
-        session = _Session(self._work, frames, grid)
-        self._sessions.append(session)
-        return session
-
-    def close(self) -> None:
-        for each in self._sessions:
-            each.close()
-        self._sessions.clear()
-        self._work = None
-
-
-class _Session:
-    """The objects of one window."""
-
-    def __init__(self, work: _Work, frames: Frames, grid: GridShape) -> None:
-        network, config = work.network, work.config
-        place = FeaturePlace(device=network.device, store=config.features, frames_on_host=config.offload_video_to_cpu)
-        features = Features(frames.image, network.encode, side=network.side, place=place)
-        self._config, self._progress = config, work.progress
-        self._scene: Scene | None = Scene(network, features, grid, config.offload_state_to_cpu)
-        self._pending: list[Started] = []
-        self._added = 0
-        self._runs = 0
-
-    def add(self, prompts: Sequence[Prompt]) -> None:
-        frames = len(self._open().features)
-        kind = self._config.first_prompt if self._runs == 0 else self._config.discovery_prompt
-        for prompt in prompts:
-            if not 0 <= prompt.frame < frames:
-                raise InputError(f"prompt: got frame {prompt.frame}, expected 0 to {frames - 1} in this window")
-            if not isinstance(prompt, MaskPrompt) or len(prompt.mask.start):  # an empty mask shows nothing to follow
-                self._pending.append(Started(self._added, as_kind(prompt, kind)))
-            self._added += 1
-
-    def propagate(self) -> Sequence[TrackedFrame]:
-        scene = self._open()
-        run, self._runs = self._runs, self._runs + 1
-        objects, self._pending = self._pending, []
-        seen: list[list[Carried]] = [[] for _ in range(len(scene.features))]
-        for each in self._carried(scene, objects) if objects else []:
-            seen[each.frame].append(each)
-        return [self._tracked(run, carried, scene.grid) for carried in seen]
-
-    def close(self) -> None:
-        if self._scene is not None:
-            device = self._scene.network.device
-            self._scene.features.close()
-            self._scene = None
-            self._pending = []
-            memory.release(device)
-
-    def _open(self) -> Scene:
-        if self._scene is None:
-            raise EngineError("SAM3: this session is closed; start another one")
-        return self._scene
-
-    def _carried(self, scene: Scene, objects: Sequence[Started]) -> Sequence[Carried]:
-        by_frame: dict[int, list[Started]] = defaultdict(list)
-        for each in objects:
-            by_frame[each.prompt.frame].append(each)
-        meter = _Meter(self._progress, len(objects), len(scene.features))
-        carried: list[Carried] = []
-        with scene.network.computing():
-            for _, together in sorted(by_frame.items()):
-                carried += self._fitting(scene, together, meter)
+    def follow(self, objects: Sequence[Started]) -> Sequence[Sequence[FrameMasks]]:
+        found: list[list[FrameMasks]] = [[] for _ in range(len(self._scene.features))]
+        by_frame = attrgetter("frame")
+        meter = _Meter(self._progress, len(objects), len(found))
+        with self._scene.network.computing():
+            for _, together in groupby(sorted(objects, key=by_frame), key=by_frame):
+                for each in self._fitting(list(together), meter):
+                    found[each.frame].append(each.found)
                 meter.settle()
-        return carried
+        return found
 
-    def _fitting(self, scene: Scene, objects: Sequence[Started], meter: "_Meter") -> Sequence[Carried]:
+    def close(self) -> None:
+        self._scene.features.close()
+        memory.release(self._scene.network.device)
+
+    def _fitting(self, objects: Sequence[Started], meter: "_Meter") -> Sequence[Carried]:
+        most = min(len(objects), self._largest_batch or _that_fit(self._scene.network))
+
         def attempt(batch: int) -> Sequence[Carried]:
             meter.again()
-            return carry(scene, objects, batch=batch, tick=meter.tick)
+            found = propagate(self._scene, objects, batch=batch, tick=meter.tick)
+            if batch < most:
+                self._largest_batch = batch  # objects of the next prompt frame fit no better
+            return found
 
-        most = min(len(objects), self._config.object_batch or _that_fit(scene.network))
         return in_smaller_pieces(attempt, most, what="SAM3: objects per batch", advice=_ADVICE)
-
-    def _tracked(self, run: int, carried: Sequence[Carried], grid: GridShape) -> TrackedFrame:
-        return tracked_frame(
-            run,
-            np.concatenate([np.zeros(0, np.int32), *(each.local_id for each in carried)]),
-            Masks.concatenate([each.masks for each in carried], grid),
-            np.concatenate([np.zeros(0, np.float32), *(each.score for each in carried)]),
-            self._config.score_threshold_detection,
-        )
 
 
 class _Meter:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -91,6 +92,23 @@ def built(build: Callable[[], UpstreamTracker], device: torch.device) -> Upstrea
         tracker = build()
         tracker.bf16_context.__exit__(None, None, None)
     return tracker.eval()  # weights keep their gradient flag: autocast casts them once only where it is set
+
+
+@contextmanager
+def parameters_without_values() -> Iterator[None]:
+    """Let modules have parameters of which only the shape exists (torch's meta device); buffers have their values.
+
+    Initialising the 474 million numbers of sam3 0.1.4 takes longer than loading them.
+    """
+    register = torch.nn.Module.register_parameter
+
+    def on_meta(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> None:
+        if parameter is not None:
+            parameter = torch.nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
+        register(module, name, parameter)
+
+    with patch.object(torch.nn.Module, "register_parameter", on_meta):
+        yield
 
 
 @contextmanager

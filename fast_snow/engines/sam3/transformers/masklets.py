@@ -9,27 +9,22 @@ import torch
 from jaxtyping import Float, Int32
 from transformers import Sam3TrackerVideoInferenceSession
 
+from fast_snow.engines.sam3.images import NetworkImages, network_mask
+from fast_snow.engines.sam3.presence import decoded_masks
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
-from fast_snow.engines.sam3.transformers.features import FeatureStorage
-from fast_snow.engines.sam3.transformers.images import NetworkImages, network_mask
+from fast_snow.engines.sam3.session import Started
+from fast_snow.engines.sam3.transformers.features import FeatureCache
 from fast_snow.types import BoxPrompt, GridShape, PointPrompt, Prompt
 
 _HOST: Final = torch.device("cpu")
 
 
-class Started(NamedTuple):
-    """An object and what starts it."""
-
-    local_id: int
-    prompt: Prompt
-
-
-class Answer(NamedTuple):
+class ObjectLogits(NamedTuple):
     """What the network says of objects in one frame.
 
     Attributes:
         local_id: the objects' numbers in the tracking session.
-        logits: of their masks, coarse, on the device.
+        logits: of their masks, coarse, on the device; of absent objects too.
         logit: of the confidence that each is there.
     """
 
@@ -39,7 +34,7 @@ class Answer(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Network:
+class TransformersNetwork:
     """The network and how it computes.
 
     Attributes:
@@ -74,13 +69,13 @@ class Masklets:
 
     def __init__(
         self,
-        network: Network,
+        network: TransformersNetwork,
         images: NetworkImages,
-        features: FeatureStorage,
+        features: FeatureCache,
         started: Sequence[Started],
         grid: GridShape,
     ) -> None:
-        self.start = started[0].prompt.frame
+        self.start = started[0].frame
         """The frame in which the objects were prompted."""
         self._network = network
         self._local_id = np.array([each.local_id for each in started], np.int32)
@@ -90,7 +85,7 @@ class Masklets:
             self._prompt(each.prompt, self._session.obj_id_to_idx(each.local_id), grid)
         self._session.obj_with_new_inputs = [each.local_id for each in started]
 
-    def step(self, t: int, *, reverse: bool) -> Answer:
+    def step(self, t: int, *, reverse: bool) -> ObjectLogits:
         """Carry the objects to a frame, from the one before it, or from the one after it where `reverse`.
 
         The first step must be to `start`, the others in order from there; those in reverse come last.
@@ -102,10 +97,12 @@ class Masklets:
         Returns:
             What the network says of each object, in the order in which they were started.
         """
-        with self._network.autocast():
-            output = self._network.module(self._session, frame_idx=t, reverse=reverse)
-        logits = [self._settle(index, t, reverse=reverse) for index in range(len(self._local_id))]
-        return Answer(self._local_id, output.pred_masks[:, 0], torch.stack(logits))
+        module = self._network.module
+        with self._network.autocast(), decoded_masks(module.mask_decoder) as decoded:  # object by object
+            output = module(self._session, frame_idx=t, reverse=reverse)
+        logit = torch.stack([self._settle(index, t, reverse=reverse) for index in range(len(self._local_id))])
+        logits = torch.where(logit[:, None, None] > 0, output.pred_masks[:, 0], torch.cat(decoded)[:, 0])
+        return ObjectLogits(self._local_id, logits, logit)
 
     def _prompt(self, prompt: Prompt, index: int, grid: GridShape) -> None:
         side, device = self._network.side, self._network.device
@@ -158,7 +155,7 @@ class Masklets:
         return past > t - reach or past < self.start + reach
 
 
-def _session(network: Network, images: NetworkImages, features: FeatureStorage) -> Any:  # noqa: ANN401 (partly typed)
+def _session(network: TransformersNetwork, images: NetworkImages, features: FeatureCache) -> Any:  # noqa: ANN401 (partly typed)
     session: Any = Sam3TrackerVideoInferenceSession(
         inference_device=network.device,
         inference_state_device=network.device,

@@ -6,21 +6,20 @@ them and by both passes. Returned masks own their buffers.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
-from weakref import WeakSet
 
 import torch
 from transformers import Sam3TrackerVideoModel
 
 from fast_snow.config import Sam3Config
-from fast_snow.engines.sam3.transformers.masklets import Network
-from fast_snow.engines.sam3.transformers.session import TransformersSession
+from fast_snow.engines.sam3.session import tracking
+from fast_snow.engines.sam3.transformers.masklets import TransformersNetwork
+from fast_snow.engines.sam3.transformers.window import TransformersWindow
 from fast_snow.engines.torch_runtime import devices, memory, transformers_folder
 from fast_snow.engines.torch_runtime.transformers_folder import Expected
-from fast_snow.errors import EngineError
-from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
-from fast_snow.types import Frames, GridShape
+from fast_snow.protocols import Progress, Tracker, silent
 from fast_snow.weights import on_disk
 
 _EXPECTED: Final = Expected(
@@ -50,41 +49,18 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
     """
     place = devices.choose(device)
     precision = devices.precision(config.precision, place)
-    network = Network(
+    network = TransformersNetwork(
         module=load(on_disk(config.model_path), place, precision),
         device=place,
         precision=precision,
         state_on_host=config.offload_state_to_cpu,
     )
-    tracker = _TransformersTracker(network, config, progress)
-    del network
     try:
-        yield tracker
+        with tracking(partial(TransformersWindow, network, config, progress), config) as tracker:
+            del network
+            yield tracker
     finally:
-        tracker.close()
         memory.release(place)
-
-
-class _TransformersTracker:
-    """Starts sessions, any number at a time."""
-
-    def __init__(self, network: Network, config: Sam3Config, progress: Progress) -> None:
-        self._network: Network | None = network
-        self._config = config
-        self._progress = progress
-        self._sessions: WeakSet[TransformersSession] = WeakSet()
-
-    def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
-        if self._network is None:
-            raise EngineError("SAM3: the tracker was used after it was closed; open another")
-        session = TransformersSession(self._network, frames, grid, config=self._config, progress=self._progress)
-        self._sessions.add(session)
-        return session
-
-    def close(self) -> None:
-        self._network = None
-        for session in list(self._sessions):
-            session.close()
 
 
 def load(folder: Path, device: torch.device, precision: torch.dtype) -> torch.nn.Module:

@@ -152,8 +152,7 @@ def test_the_main_object_of_a_real_clip_is_found_and_followed(clips, name):
     perception = perceive(
         Window(index=0, frames=frames_of(images), shared=0),
         engines=engines,
-        discovery_iou_thresh=Config().fastsam.discovery_iou_thresh,
-        repeat_iou_thresh=Config().fusion.cross_run_iou_thresh,
+        config=Config(),
     )
     overlap: dict[tuple[int, int], float] = {}
     for each, true in zip(perception.tracked, truth, strict=True):

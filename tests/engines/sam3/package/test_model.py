@@ -8,7 +8,7 @@ pytestmark = pytest.mark.torch
 from safetensors.torch import save_file  # noqa: E402
 
 from fast_snow.engines.sam3.package import model  # noqa: E402
-from fast_snow.errors import ConfigError, InputError  # noqa: E402
+from fast_snow.errors import ConfigError, FastSnowWarning, InputError  # noqa: E402
 from tests.engines.sam3.package.scenes import CPU, fresh_tracker, one_thread, tiny_tracker  # noqa: E402, F401
 
 
@@ -106,6 +106,38 @@ def test_another_network(tmp_path, tiny):
     write(tmp_path / "sam3.pt", {"model": {"backbone.weight": torch.zeros(3)}})
     with pytest.raises(InputError, match=r"backbone\.vision_backbone.* and \d+ more missing of a SAM3 tracker"):
         model.load(str(tmp_path), CPU)
+
+
+def test_a_missing_tensor(tmp_path, tiny):
+    weights = official(tiny_tracker())
+    del weights["tracker.no_mem_embed"]
+    write(tmp_path / "sam3.pt", weights)
+    with pytest.raises(InputError, match=r"sam3\.pt: no_mem_embed missing of a SAM3 tracker"):
+        model.load(str(tmp_path), CPU)
+
+
+def test_a_tensor_too_many_is_named_and_ignored(tmp_path, tiny):
+    write(tmp_path / "sam3.pt", official(tiny_tracker()) | {"tracker.added": torch.zeros(2)})
+    with pytest.warns(FastSnowWarning, match=r"sam3\.pt: 1 tensor is not part of a SAM3 tracker, like added: ignored"):
+        assert_loaded(tmp_path)
+
+
+@pytest.mark.parametrize(("name", "error"), [("sam3.pt", InputError), ("sam3.1_multiplex.pt", ConfigError)])
+def test_sam_3_1_is_named(name, error, tmp_path):
+    write(tmp_path / name, {"tracker.model.no_mem_embed": torch.zeros(1, 1, 4), "detector.backbone.x": torch.zeros(1)})
+    with pytest.raises(
+        error, match=r"SAM 3\.1 \(sam3\.1_multiplex\.pt\).*expected those of SAM 3; run fast-snow"
+    ) as raised:
+        model.load(str(tmp_path), CPU)
+    assert "\n" not in str(raised.value)
+
+
+def test_weights_arrive_in_the_precision_of_the_network(tmp_path, tiny):
+    weights = official(tiny_tracker())
+    write(tmp_path / "sam3.pt", weights | {"tracker.no_mem_embed": weights["tracker.no_mem_embed"].half()})
+    loaded = model.load(str(tmp_path), CPU)
+    assert {each.dtype for each in loaded.parameters()} == {torch.float32}
+    assert all(each.requires_grad for each in loaded.parameters())
 
 
 def test_weights_of_another_size(tmp_path, tiny):

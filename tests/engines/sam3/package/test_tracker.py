@@ -13,8 +13,10 @@ pytest.importorskip("sam3")
 pytestmark = pytest.mark.torch
 from fast_snow.config import Sam3Config  # noqa: E402
 from fast_snow.engines.sam3.package import model, propagation  # noqa: E402
+from fast_snow.engines.sam3.package.memory import MemoryBank  # noqa: E402
 from fast_snow.engines.sam3.package.network import TrackingNetwork  # noqa: E402
 from fast_snow.engines.sam3.package.tracker import open_tracker, serving  # noqa: E402
+from fast_snow.engines.torch_runtime import devices  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.masks import decode, encode  # noqa: E402
 from fast_snow.protocols import silent  # noqa: E402
@@ -132,6 +134,22 @@ def test_goes_on_with_smaller_batches_where_memory_runs_out(monkeypatch):
     assert counted[-1] == ("SAM3", 5, 5)
 
 
+def test_the_batch_that_fitted_is_the_first_tried_for_the_next_prompt_frame(monkeypatch):
+    original, tried = propagation._sweeps, []
+
+    def sweeps(scene, at, seen, owner, index):
+        tried.append((at, len(index)))
+        if len(index) > 1:
+            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+        return original(scene, at, seen, owner, index)
+
+    monkeypatch.setattr(propagation, "_sweeps", sweeps)
+    with pytest.warns(FastSnowWarning, match="retrying with 1") as warned:
+        track([*FIRST[:2], point(3, 6, 7), point(3, 20, 17)], [point(1, 6, 7), point(1, 20, 17)])
+    assert len(warned) == 1
+    assert tried == [(0, 2), (0, 1), (0, 1), (3, 1), (3, 1), (1, 1), (1, 1)]
+
+
 def test_masks_become_the_configured_prompt():
     given, kinds = [mask(0, 2, 2, 12, 14)], ("box", "point", "mask")
     answers = {kind: track(given, config=replace(CONFIG, first_prompt=kind))[0] for kind in kinds}
@@ -152,11 +170,31 @@ def test_low_scores_are_dropped():
     assert 0 < sum(map(len, expected)) < 15
 
 
-def test_an_absent_object_has_no_mask(monkeypatch):
+def with_presence(logit: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the network answer with presence logits around a value."""
     last = tiny_tracker().sam_mask_decoder.pred_obj_score_head.layers[-1]
-    monkeypatch.setattr(last.bias, "data", torch.full_like(last.bias, -100.0))
-    (answer,) = track(FIRST)
+    monkeypatch.setattr(last.bias, "data", torch.full_like(last.bias, logit))
+
+
+def test_an_absent_object_has_no_mask(monkeypatch):
+    with_presence(-100.0, monkeypatch)
+    (answer,) = track(FIRST, config=Sam3Config())
     assert [len(each) for each in answer] == [0] * 5
+
+
+def test_what_is_rather_absent_is_kept_where_the_threshold_lets_it(monkeypatch):
+    """Upstream has no mask where the score is below 0.5; memory is its own whatever the threshold."""
+    with_presence(-0.5, monkeypatch)
+    every = track(FIRST)[0]
+    scores = np.concatenate([each.score for each in every])
+    assert (scores < 0.5).sum() > 5
+    assert [each.local_id.tolist() for each in every] == [[0, 1, 2]] * 5
+    for threshold in (0.35, 0.5):
+        (some,) = track(FIRST, config=replace(CONFIG, score_threshold_detection=threshold))
+        for kept, each in zip(some, every, strict=True):
+            assert kept.local_id.tolist() == each.local_id[each.score >= threshold].tolist()
+            np.testing.assert_array_equal(decode(kept.masks), decode(each.masks)[each.score >= threshold])
+    assert (scores >= 0.35).sum() > (scores >= 0.5).sum()
 
 
 def test_no_prompts_and_empty_masks():
@@ -195,12 +233,12 @@ def test_what_is_closed_cannot_be_used():
         session.close()
         session.close()
         for use in (session.propagate, lambda: session.add([])):
-            with pytest.raises(EngineError, match="this session is closed"):
+            with pytest.raises(EngineError, match="session was used after it was closed"):
                 use()
         open_session = tracker.start(FRAMES, GRID)
-    with pytest.raises(EngineError, match="this session is closed"):
+    with pytest.raises(EngineError, match="session was used after it was closed"):
         open_session.propagate()
-    with pytest.raises(EngineError, match="this tracker is closed"):
+    with pytest.raises(EngineError, match="tracker was used after it was closed"):
         tracker.start(FRAMES, GRID)
 
 
@@ -258,22 +296,29 @@ def test_open_tracker_without_weights(tmp_path):
         pass
 
 
-def test_half_precision(monkeypatch):
-    """A GPU's bf16 is computed here too; of random weights only the scores, not the masks' edges, can be compared."""
-    kinds = set()
-    encode_image = TrackingNetwork.encode
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 0.0), ("bf16", 0.05), ("fp16", 0.05)])
+def test_every_precision(precision, tolerance, monkeypatch):
+    """A GPU's precisions are computed here too; of random weights only scores, not edges of masks, can be compared."""
+    dtype = devices.precision(precision, CPU)
+    maps, memories = set(), set()
+    encode_image, remember = TrackingNetwork.encode, MemoryBank.remember
 
-    def noted(*args):
-        maps = encode_image(*args)
-        kinds.update(each.dtype for each in maps)
-        return maps
+    def encode_noted(*args):
+        found = encode_image(*args)
+        maps.update(each.dtype for each in found)
+        return found
 
-    monkeypatch.setattr(TrackingNetwork, "encode", noted)
-    with serving(TrackingNetwork(tiny_tracker(), CPU, torch.bfloat16), CONFIG) as tracker:
+    def remember_noted(bank, frame, remembered):
+        memories.add(remembered.spatial.dtype)
+        remember(bank, frame, remembered)
+
+    monkeypatch.setattr(TrackingNetwork, "encode", encode_noted)
+    monkeypatch.setattr(MemoryBank, "remember", remember_noted)
+    with serving(TrackingNetwork(tiny_tracker(), CPU, dtype), CONFIG) as tracker:
         session = tracker.start(FRAMES, GRID)
         session.add(FIRST)
         found = session.propagate()
-    assert kinds == {torch.bfloat16}
+    assert maps == memories == {dtype}
     for a, b in zip(found, usual()[0], strict=True):
         assert a.local_id.tolist() == b.local_id.tolist()
-        np.testing.assert_allclose(a.score, b.score, atol=0.05)
+        np.testing.assert_allclose(a.score, b.score, atol=tolerance)

@@ -13,6 +13,7 @@ from fast_snow.engines.sam3.package.workarounds import (  # noqa: E402
     chunked_attention,
     import_builder,
     on_device,
+    parameters_without_values,
     stand_in_for_triton,
 )
 from tests.engines.sam3.package.scenes import (  # noqa: E402
@@ -93,6 +94,17 @@ def test_the_process_is_left_without_autocast(monkeypatch):
     tracker = built(build, CPU)
     assert _Autocast.entered == 0
     assert not tracker.training
+
+
+def test_parameters_without_values_come_with_buffers_that_have_them():
+    original = torch.nn.Module.register_parameter
+    with parameters_without_values():
+        module = torch.nn.BatchNorm1d(3)
+        module.frozen = torch.nn.Parameter(torch.zeros(2), requires_grad=False)
+    assert {each.device.type for each in module.parameters()} == {"meta"}
+    assert not module.frozen.requires_grad
+    assert torch.equal(module.running_var, torch.ones(3))
+    assert torch.nn.Module.register_parameter is original
 
 
 def test_tracking_needs_no_triton(monkeypatch):

@@ -7,7 +7,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytestmark = pytest.mark.torch
 
-from fast_snow.engines.sam3.transformers.images import network_images, network_mask  # noqa: E402
+from fast_snow.engines.sam3.images import network_images, network_mask  # noqa: E402
 from fast_snow.kernels.masks import encode  # noqa: E402
 from fast_snow.types import readonly  # noqa: E402
 from tests.engines.sam3.transformers.networks import SIDE  # noqa: E402

@@ -3,6 +3,7 @@
 import gc
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -189,6 +190,21 @@ def test_bf16_equals_autocast_of_the_network_as_it_is(config: Sam3Config) -> Non
     (answer,) = run(Sam3Config(model_path=config.model_path, precision="bf16"), BOXES)
 
     np.testing.assert_array_equal(dense(answer), expected)
+
+
+def test_what_is_rather_absent_is_kept_where_the_threshold_lets_it(tmp_path: Path) -> None:
+    module = network()
+    head = module.mask_decoder.pred_obj_score_head.proj_out
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.fill_(-0.5)  # a score of 0.38
+    config = Sam3Config(model_path=str(save(module, tmp_path)), score_threshold_detection=0.35)
+    (kept,) = run(config, BOXES)
+    assert [each.local_id.tolist() for each in kept] == [[0, 1, 2]] * LENGTH
+    assert 0.02 < dense(kept).mean() < 0.9
+    assert not (dense(kept)[0, 0] == dense(kept)[0, 1]).all()  # later frames start from the memory of nothing
+    (none,) = run(replace(config, score_threshold_detection=0.5), BOXES)
+    assert [len(each) for each in none] == [0] * LENGTH
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.torch
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from fast_snow.engines.sam3.transformers.tracker import load  # noqa: E402
-from fast_snow.errors import ConfigError  # noqa: E402
+from fast_snow.errors import ConfigError, FastSnowWarning  # noqa: E402
 from tests.engines.sam3.transformers.networks import TRACKER, VISION, network, save  # noqa: E402
 
 CPU = torch.device("cpu")
@@ -130,6 +130,14 @@ def test_refuses_weights_of_which_some_are_missing(folder: Path) -> None:
     del weights["memory_attention.layer_norm.weight"]
     save_file(weights, folder / WEIGHTS)
     assert "1 tensors are missing and 0 of another shape, like memory_attention.layer_norm.weight" in refusal(folder)
+
+
+def test_tensors_too_many_are_named_and_ignored(folder: Path) -> None:
+    expected = load(folder, CPU, torch.float32).state_dict()
+    save_file(load_file(folder / WEIGHTS) | {"added": torch.zeros(2)}, folder / WEIGHTS, metadata={"format": "pt"})
+    with pytest.warns(FastSnowWarning, match="1 tensor is not part of SAM3's tracker, like added: ignored"):
+        found = load(folder, CPU, torch.float32).state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_refuses_weights_of_another_shape(folder: Path) -> None:

@@ -1,0 +1,90 @@
+"""A window whose objects transformers carries from end to end; features serve all passes."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+import numpy as np
+import torch
+
+from fast_snow.config import Sam3Config
+from fast_snow.engines.out_of_memory import in_smaller_pieces
+from fast_snow.engines.sam3.features import KeptFeatures
+from fast_snow.engines.sam3.images import network_images
+from fast_snow.engines.sam3.session import FrameMasks, Started
+from fast_snow.engines.sam3.transformers.features import FeatureCache
+from fast_snow.engines.sam3.transformers.masklets import Masklets, ObjectLogits, TransformersNetwork
+from fast_snow.engines.torch_runtime import mask_runs, memory
+from fast_snow.protocols import Progress
+from fast_snow.types import Frames, GridShape, Masks
+
+_MASKS_AT_ONCE: Final = 32
+"""Masks that are brought to the analysis grid together: bounds what they take while they are dense."""
+_BY_FRAME: Final = attrgetter("frame")
+_ADVICE: Final = "choose --sam3.features host (or recompute), a smaller --window.length or --runtime.device cpu"
+
+
+class TransformersWindow:
+    """The frames of a session and what is computed of them."""
+
+    def __init__(
+        self, network: TransformersNetwork, config: Sam3Config, progress: Progress, frames: Frames, grid: GridShape
+    ) -> None:
+        self._network, self._config, self._progress = network, config, progress
+        self._images = network_images(
+            frames.image, side=network.side, device=network.device, on_host=config.offload_video_to_cpu
+        )
+        self._features = FeatureCache(KeptFeatures(config.features, frames=len(frames), device=network.device))
+        self._grid = grid
+
+    def follow(self, objects: Sequence[Started]) -> Sequence[Sequence[FrameMasks]]:
+        """Carry objects through the window, as many at once as fit."""
+        return in_smaller_pieces(
+            partial(self._follow, sorted(objects, key=_BY_FRAME)),
+            min(self._config.object_batch or len(objects), len(objects)),
+            what="SAM3: objects at once",
+            advice=_ADVICE,
+        )
+
+    def close(self) -> None:
+        """Free the features; the tracker may stay open, and other libraries want the memory."""
+        self._features.clear_all()
+        if self._network.device.type == "cuda":
+            memory.release(self._network.device)
+
+    def _follow(self, objects: Sequence[Started], at_once: int) -> list[list[FrameMasks]]:
+        """Carry objects through the window, so many at once, all that are at once frame by frame together."""
+        pieces = [objects[i : i + at_once] for i in range(0, len(objects), at_once)]
+        total, done = sum(len(list(self._order(each))) for each in pieces), 0
+        found: list[list[FrameMasks]] = [[] for _ in range(len(self._images))]
+        for piece in pieces:
+            masklets = [
+                Masklets(self._network, self._images, self._features, list(begun), self._grid)
+                for _, begun in groupby(piece, key=_BY_FRAME)
+            ]
+            for t, reverse in self._order(piece):
+                taking_part = [each for each in masklets if (t < each.start) == reverse]
+                found[t].append(self._on_grid([each.step(t, reverse=reverse) for each in taking_part]))
+                done += 1
+                self._progress("SAM3", done, total)
+        return found
+
+    def _order(self, objects: Sequence[Started]) -> Iterator[tuple[int, bool]]:
+        """Yield frames, and whether time runs backward: from the first prompt to the end, from the last to the start.
+
+        An object takes part from its own prompt on in either direction; its prompt's frame belongs to the first.
+        """
+        yield from ((t, False) for t in range(objects[0].frame, len(self._images)))
+        yield from ((t, True) for t in reversed(range(objects[-1].frame)))
+
+    def _on_grid(self, answers: Sequence[ObjectLogits]) -> FrameMasks:
+        logits = torch.cat([each.logits for each in answers])
+        score = torch.cat([each.logit for each in answers]).float().sigmoid()
+        masks = [mask_runs.encode_logits(each, self._grid) for each in torch.split(logits, _MASKS_AT_ONCE)]
+        return FrameMasks(
+            np.concatenate([each.local_id for each in answers]),
+            Masks.concatenate(masks, self._grid),
+            score.cpu().numpy(),
+        )
