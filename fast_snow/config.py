@@ -1,8 +1,4 @@
-"""The configuration tree: every parameter, its default and its range.
-
-The command line is this tree (`--sampling.target-fps 5`), presets are TOML files of the same shape, and a value out of
-range is refused where it is built.
-"""
+"""The configuration tree, which command line and presets follow: every parameter, its default and its range."""
 
 import math
 import re
@@ -25,11 +21,7 @@ def between(default: Any, low: int | float, high: int | float = math.inf) -> Any
 
 
 class Section:
-    """Refuses numbers outside the range their field declares.
-
-    Attributes:
-        section: where the section stands in the tree, for messages.
-    """
+    """Refuses numbers outside the range their field declares; `section` is its place in the tree, for messages."""
 
     __slots__ = ()
     section: ClassVar[str]
@@ -49,8 +41,7 @@ class Section:
 class EnginesConfig(Section):
     """Engine for each stage; `auto` picks the best available.
 
-    A model's name alone (`da3`) picks its fastest available backend: TensorRT, ONNX Runtime, torch. Packages can add
-    engines by name (docs/own-engines.md).
+    A model's name (`da3`) picks its best available backend. Packages can add engines by name (docs/own-engines.md).
     """
 
     section: ClassVar[str] = "engines"

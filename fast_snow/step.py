@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -45,9 +46,8 @@ def observe(
 ) -> FrameTokens:
     """Describe every object of one frame by its STEP token.
 
-    Tau is that of the masks as they are. With `step.mask_margin`, c and s are those of the pixels inside the margin,
-    because depth near a mask's border is often that of what lies behind. Where fewer than `depth_filter.min_points`
-    would stay, the margin is as wide as leaves so many, if need be 0: no object is dropped for its margin.
+    Tau is that of the masks as they are; c and s are those of the pixels inside `step.mask_margin`, because depth near
+    a mask's border is often that of what lies behind. No object is dropped for its margin: it narrows, if need be to 0.
 
     Args:
         masks: the objects, on the grid of the geometry.
@@ -63,36 +63,29 @@ def observe(
     Reference:
         SNOW, arXiv 2512.16461, section 3: S = (tau, c, s, theta).
     """
-
-    def measure(some: Masks) -> ObjectStatistics:
-        return object_statistics(
-            some,
-            geometry.depth,
-            geometry.confidence,
-            geometry.intrinsics,
-            geometry.T_camera_world,
-            conf_thresh=depth_filter.conf_thresh,
-        )
-
-    margin, min_points = step.mask_margin, depth_filter.min_points
-    inner = erode(masks, margin)
+    measure = partial(_measure, geometry=geometry, conf_thresh=depth_filter.conf_thresh)
+    inner = erode(masks, step.mask_margin)
     within = measure(inner)
-    statistics = _narrower_where_short(within, masks, measure, margin=margin, min_points=min_points)
-    enough = statistics.count >= min_points
+    statistics = _narrower_where_short(within, masks, measure, step.mask_margin, depth_filter.min_points)
+    enough = statistics.count >= depth_filter.min_points
     camera = np.linalg.inv(geometry.T_camera_world)[:3, 3]
     plausible = _plausible(statistics, camera, depth_filter.max_extent if geometry.metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     cells = coverage(masks, step.grid_size)
-    tokens = tuple(
-        _token(i, t=t, score=score, statistics=statistics, cells=cells[i], step=step) for i in index.tolist()
-    )
-    health = Health(
+    tokens = tuple(_token(i, t, score, statistics, cells[i], step) for i in index.tolist())
+    dropped = Health(
         masks=len(masks),
         small_dropped=int(np.count_nonzero(~enough)),
         no_depth_dropped=int(np.count_nonzero(statistics.count == 0)),
         oversized_dropped=int(np.count_nonzero(enough & ~plausible)),
     )
-    return FrameTokens(index=index, tokens=tokens, health=health + _pixels(inner, within))
+    return FrameTokens(index=index, tokens=tokens, health=dropped + _pixels(inner, within))
+
+
+def _measure(masks: Masks, *, geometry: FrameGeometry, conf_thresh: float) -> ObjectStatistics:
+    depth, confidence = geometry.depth, geometry.confidence
+    K, T_camera_world = geometry.intrinsics, geometry.T_camera_world
+    return object_statistics(masks, depth, confidence, K, T_camera_world, conf_thresh=conf_thresh)
 
 
 def _pixels(inner: Masks, within: ObjectStatistics) -> Health:
@@ -105,7 +98,6 @@ def _narrower_where_short(
     within: ObjectStatistics,
     masks: Masks,
     measure: Callable[[Masks], ObjectStatistics],
-    *,
     margin: int,
     min_points: int,
 ) -> ObjectStatistics:
@@ -132,7 +124,6 @@ def _plausible(
 
 def _token(
     i: int,
-    *,
     t: int,
     score: Float32[np.ndarray, " m"],
     statistics: ObjectStatistics,

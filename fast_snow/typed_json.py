@@ -40,12 +40,12 @@ class Check:
     expected: str
 
 
-def in_range(low: float, high: float) -> Check:
+def in_range(low: int | float, high: int | float) -> Check:
     """Return a check of a number."""
     return Check(lambda value: low <= value <= high, f"{low:g} to {high:g}")
 
 
-def at_least(low: float) -> Check:
+def at_least(low: int | float) -> Check:
     """Return a check of a number."""
     return Check(lambda value: value >= low, f"at least {low:g}")
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from fast_snow.cameras import rescale
-from fast_snow.config import Config, Da3Config, EnginesConfig, RuntimeConfig
+from fast_snow.config import Config, Da3Config, EnginesConfig, RuntimeConfig, WindowConfig
 from fast_snow.engines.hardware import gpus
 from fast_snow.errors import ConfigError
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import recording_from_arrays
-from fast_snow.selection import reads, select_engines
+from fast_snow.protocols import silent
+from fast_snow.selection import geometry, reads, requirements, select_engines
 from fast_snow.selection.candidates import Candidate, choose
 from fast_snow.types import Frames
 
@@ -110,9 +111,46 @@ def test_settings_are_read_by_the_engines_they_belong_to():
     assert reads(selection, "fastsam.discovery_iou_thresh")
 
 
-@pytest.mark.parametrize("geometry", ["auto", "classical"])
-def test_intrinsics_that_came_with_colour_alone_are_used(geometry: str):
-    config = Config(engines=EnginesConfig(geometry=geometry), runtime=RuntimeConfig(device="cpu"))
+@pytest.mark.parametrize(
+    ("window", "chunk", "order"),
+    [
+        (120, 0, ["torch", "tensorrt", "onnx"]),
+        (26, 0, ["tensorrt", "torch", "onnx"]),
+        (12, 0, ["tensorrt", "onnx", "torch"]),
+        (120, 12, ["tensorrt", "onnx", "torch"]),
+    ],
+)
+def test_backends_that_take_a_window_in_one_pass_come_first(window: int, chunk: int, order: list[str], monkeypatch):
+    """An engine of TensorRT for 26 frames; ONNX Runtime takes 12 at once, torch any number."""
+    compiled = requirements.Artefact(backend="x", open=lambda: None, missing=(), most_frames=26)
+    monkeypatch.setattr(geometry, "artefact", lambda *_, **__: compiled)
+    config = Config(window=WindowConfig(length=window, overlap=2), da3=Da3Config(chunk_size=chunk))
+    ranked = [each.name for each in geometry.candidates(config, None, GRID, silent) if each.family == "da3"]
+    assert ranked == [f"da3-{backend}" for backend in order]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "told"),
+    [
+        ({"depth": False}, "auto", True),
+        ({"depth": False}, "da3", False),
+        ({"depth": False, "poses": False}, "auto", False),
+        ({"poses": False}, "auto", False),
+    ],
+)
+def test_cameras_of_the_input_are_told_to_da3_in_torch(given: dict[str, bool], wanted: str, told: bool):
+    config = Config(engines=EnginesConfig(geometry=wanted))
+    recording = source(**given).recording
+    ranked = {each.name: each for each in geometry.candidates(config, recording, GRID, silent)}
+    ignored = "ignores the depth or poses of the input"
+    assert ("from the cameras of the input, in metres" in ranked["da3-torch"].meaning) is told
+    assert (ignored in ranked["da3-torch"].caveats) is (not told and given != {"depth": False, "poses": False})
+    assert (ignored in ranked["da3-onnx"].caveats) is (given != {"depth": False, "poses": False})
+
+
+@pytest.mark.parametrize("wanted", ["auto", "classical"])
+def test_intrinsics_that_came_with_colour_alone_are_used(wanted: str):
+    config = Config(engines=EnginesConfig(geometry=wanted), runtime=RuntimeConfig(device="cpu"))
     given = from_recording(
         recording_from_arrays(
             np.zeros((COUNT, *GRID, 3), np.uint8), 10.0, intrinsics=np.array([[64.0, 0, 15], [0, 66, 11], [0, 0, 1]])

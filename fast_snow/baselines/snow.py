@@ -7,6 +7,7 @@ Reference: SNOW: Spatio-Temporal Scene Understanding with World Knowledge for Op
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from time import perf_counter
 from types import MappingProxyType
 
@@ -110,8 +111,7 @@ def snow(
         engines = replace(selection.engines, geometry=watch(selection.engines.geometry))
         if selection.resident:
             engines = stack.enter_context(resident(engines))
-            look = stack.enter_context(open_masks())
-            open_masks = lambda: nullcontext(look)  # noqa: E731
+            open_masks = partial(nullcontext, stack.enter_context(open_masks()))
         stages = _Stages(
             config=config,
             settings=settings,

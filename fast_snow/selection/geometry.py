@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from fast_snow.config import Config
 from fast_snow.engines import recorded
-from fast_snow.engines.compiled.network import OpenNetwork
 from fast_snow.engines.da3.preprocessing import network_size
 from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.errors import ConfigError
@@ -18,6 +18,7 @@ from fast_snow.weights import da3_folder
 
 _ESTIMATED = "depth and poses estimated by Depth Anything 3"
 _CLASSICAL = "structure from motion and optical flow; up to scale; a ground plane is assumed if the camera hardly moves"
+_TOLD = "depth estimated by Depth Anything 3 ({variant}) from the cameras of the input, in metres, in torch"
 _ONNX_FRAMES = 12
 """ONNX Runtime holds all scores of an attention at once: 2.2 GiB for 8 frames of da3-small at 504, 4.2 GiB for 12."""
 _CALIBRATED = "; uses the intrinsics of the input"
@@ -35,12 +36,9 @@ def candidates(
         frame: height and width of the input's frames.
         progress: told how far the engine is.
     """
-    caveats = no_gpu(config)
-    if recording is not None and (recording.has_depth or recording.has_poses):
-        caveats += ("ignores the depth or poses of the input",)
     return (
         _recorded(recording),
-        *_networks(config, frame, caveats, progress),
+        *_networks(config, recording, frame, progress),
         _classical(config, recording, progress),
     )
 
@@ -63,9 +61,12 @@ def _recorded(recording: Recording | None) -> Candidate[OpenGeometry]:
 
 
 def _networks(
-    config: Config, frame: GridShape, caveats: tuple[str, ...], progress: Progress
+    config: Config, recording: Recording | None, frame: GridShape, progress: Progress
 ) -> tuple[Candidate[OpenGeometry], ...]:
-    """Return DA3 on each backend, the fastest first; none where the settings do not say which variant it is."""
+    """Return DA3 on each backend: first those that take a window in one pass, then the fastest.
+
+    Chunks of a window are aligned to one another, which costs accuracy.
+    """
     try:
         variant = variant_of(config.da3.model_path)
     except ConfigError as error:
@@ -74,66 +75,78 @@ def _networks(
             Candidate(name=name, family="da3", meaning=_ESTIMATED, opener=_never, missing=(unknown,))
             for name in ("da3-tensorrt", "da3-onnx", "da3-torch")
         )
-    return (
-        _compiled("tensorrt", config, variant, frame, caveats, progress),
-        _compiled("onnx", config, variant, frame, caveats, progress),
-        Candidate(
-            name="da3-torch",
-            family="da3",
-            meaning=f"{_meaning(variant)}, in torch",
-            opener=lambda: _in_torch(config, variant, progress),
-            missing=installed("torch", "depth_anything_3") + weights_present(config, "da3"),
-            caveats=caveats,
-        ),
+    backends = (
+        _compiled("tensorrt", config, variant, recording, frame, progress),
+        _compiled("onnx", config, variant, recording, frame, progress),
+        (0, _in_torch(config, variant, recording, progress)),
     )
+    wanted = min(config.window.length, config.da3.chunk_size or config.window.length)
+    return tuple(candidate for _, candidate in sorted(backends, key=lambda each: 0 < each[0] < wanted))
 
 
 def _compiled(
     target: Target,
     config: Config,
     variant: Variant,
+    recording: Recording | None,
     frame: GridShape,
-    caveats: tuple[str, ...],
     progress: Progress,
-) -> Candidate[OpenGeometry]:
+) -> tuple[int, Candidate[OpenGeometry]]:
+    """Return DA3 on a compiled network, and how many frames that takes at once."""
     size = network_size(*frame, config.da3.process_res)
     compiled = artefact(config, model="da3", variant=variant.name, frame=size, target=target)
-    return Candidate(
+    most_frames = _ONNX_FRAMES if target == "onnx" else compiled.most_frames
+    return most_frames, Candidate(
         name=f"da3-{target}",
         family="da3",
-        meaning=f"{_meaning(variant)}, on {compiled.backend}",
-        opener=lambda: _around(
-            compiled.open,
-            config,
-            variant,
-            progress,
-            most_frames=_ONNX_FRAMES if target == "onnx" else compiled.most_frames,
+        meaning=f"{_meaning(variant)}, on {compiled.backend}, at most {most_frames} frames at once",
+        opener=lambda: partial(
+            _open_estimator(config, variant, progress), open_network=compiled.open, most_frames=most_frames
         ),
         missing=compiled.missing,
-        caveats=caveats + compiled.caveats,
+        caveats=no_gpu(config) + _ignored(recording) + compiled.caveats,
     )
 
 
-def _in_torch(config: Config, variant: Variant, progress: Progress) -> OpenGeometry:
-    from fast_snow.engines.da3.torch_network import open_network
+def _in_torch(
+    config: Config, variant: Variant, recording: Recording | None, progress: Progress
+) -> Candidate[OpenGeometry]:
+    """Return DA3 in torch; unless it is asked for by name, it is told the cameras that the input gives."""
+    told = (
+        config.engines.geometry == "auto"
+        and recording is not None
+        and recording.has_poses
+        and recording.intrinsics is not None
+        and not recording.has_depth
+    )
 
-    folder = da3_folder(config.da3.model_path)
-    return _around(partial(open_network, folder, device=config.runtime.device), config, variant, progress)
+    def opener() -> OpenGeometry:
+        from fast_snow.engines.da3.torch_network import open_network
+
+        network = partial(open_network, da3_folder(config.da3.model_path), device=config.runtime.device)
+        prior = recording.prior if recording is not None and told else None
+        return partial(_open_estimator(config, variant, progress), open_network=network, prior=prior)
+
+    return Candidate(
+        name="da3-torch",
+        family="da3",
+        meaning=_TOLD.format(variant=variant.name) if told else f"{_meaning(variant)}, in torch",
+        opener=opener,
+        missing=installed("torch", "depth_anything_3") + weights_present(config, "da3"),
+        caveats=no_gpu(config) + (() if told else _ignored(recording)),
+    )
 
 
-def _around(
-    open_network: OpenNetwork, config: Config, variant: Variant, progress: Progress, *, most_frames: int = 0
-) -> OpenGeometry:
+def _open_estimator(config: Config, variant: Variant, progress: Progress) -> partial[Any]:
     from fast_snow.engines.da3.estimator import open_geometry
 
-    return partial(
-        open_geometry,
-        config.da3,
-        open_network=open_network,
-        variant=variant,
-        most_frames=most_frames,
-        progress=progress,
-    )
+    return partial(open_geometry, config.da3, variant=variant, progress=progress)
+
+
+def _ignored(recording: Recording | None) -> tuple[str, ...]:
+    if recording is None or not (recording.has_depth or recording.has_poses):
+        return ()
+    return ("ignores the depth or poses of the input",)
 
 
 def _meaning(variant: Variant) -> str:

@@ -181,16 +181,19 @@ def evaluate_arms(
         wanted = make_requests(answerable, arms, run_folders, config.vlm)
         responses = ask_all(wanted, model, config.vlm, folder=folder, parallel=parallel, total=total, progress=progress)
     columns = [grade(given.dataset, arm, responses, len(plan.asked)) for arm in arms]
-    failures = _failures(plan, arms, responses, failed_scenes)
-    vlm = {name: value for name, value in asdict(config.vlm).items() if name not in _NOT_TOLD}
-    names = {arm.name: arm.value for arm in arms}
-    about = {**_about_files(given), "asked": len(plan.asked), "arms": names, "vlm": vlm}
     counts = {
         "questions left out because no run shows their scene": plan.without,
         "requests not made after so many failures in a row": total - len(responses),
     }
-    notes = _notes(given, counts)
+    failures, notes = _failures(plan, arms, responses, failed_scenes), _notes(given, counts)
+    about = _about_plan(given, plan, arms, config)
     return tabulate_answers(given.dataset, plan.asked, columns, failures=failures, about=about, notes=notes)
+
+
+def _about_plan(given: QuestionFiles, plan: Plan, arms: Sequence[Arm], config: Config) -> dict[str, Any]:
+    """Return what was asked of which model, for the report."""
+    vlm = {name: value for name, value in asdict(config.vlm).items() if name not in _NOT_TOLD}
+    return {**_about_files(given), "asked": len(plan.asked), "arms": {arm.name: arm.value for arm in arms}, "vlm": vlm}
 
 
 def _failures(
