@@ -7,7 +7,6 @@ Reference: SNOW: Spatio-Temporal Scene Understanding with World Knowledge for Op
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field, replace
-from functools import partial
 from time import perf_counter
 from types import MappingProxyType
 
@@ -107,11 +106,12 @@ def snow(
     open_masks, masks_use = choose_masks(config, settings) if masks is None else (masks, _of_caller(masks))
     threads.limit(config.runtime.threads)
     state, began = _State(world=start(config)), perf_counter()
+    engines = replace(selection.engines, geometry=watch(selection.engines.geometry))
     with ExitStack() as stack:
-        engines = replace(selection.engines, geometry=watch(selection.engines.geometry))
         if selection.resident:
             engines = stack.enter_context(resident(engines))
-            open_masks = partial(nullcontext, stack.enter_context(open_masks()))
+            look = stack.enter_context(open_masks())
+            open_masks = lambda: nullcontext(look)  # noqa: E731
         stages = _Stages(
             config=config,
             settings=settings,
@@ -122,8 +122,7 @@ def snow(
         )
         for window, decode_s in _timed(windows(source, config.window)):
             state = stages.advance(state, window, decode_s)
-    used = (*(use for use in selection.used if use.slot == "geometry"), masks_use)
-    return _finished_run(state, used, began)
+    return _finished_run(state, (*(use for use in selection.used if use.slot == "geometry"), masks_use), began)
 
 
 def _of_caller(masks: OpenMasks) -> EngineUse:
