@@ -265,7 +265,7 @@ def export(models: Models, plan: Plan) -> Mapping[str, Any]:
     for model in ("fastsam", "da3"):
         for frame in plan.frame if model not in models.left_out else ():
             try:
-                made = preparing.run(models.config, model=model, shape=frame, target=target)
+                made = preparing.compile_networks(models.config, model=model, shape=frame, target=target)
             except (FastSnowError, ImportError) as error:
                 report[f"{model} {frame[0]}x{frame[1]}"] = f"failed: {error}"
                 continue

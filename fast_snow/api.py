@@ -30,7 +30,7 @@ from fast_snow.perception import perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
-from fast_snow.run_record import complete, record
+from fast_snow.run_record import record, summarize_run
 from fast_snow.selection import Engines, Selection, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph
 from fast_snow.types.values import counted
@@ -145,7 +145,7 @@ def build_graph(
     with collected_warnings(show=True) as noticed:
         opened, origin = _opened(source, config)
         selection = select_engines(opened, config, engines, progress=progress)
-        summary = complete(steps(opened, selection, config, progress=progress), config, keep, began=began)
+        summary = summarize_run(steps(opened, selection, config, progress=progress), config, keep, began=began)
         noted = record(opened, config, selection.used, summary, warnings=noticed, origin=origin)
     return Result(graph=summary.graph, labelled=tuple(labelled), keyframes=tuple(pictures), record=noted)
 

@@ -25,7 +25,7 @@ BASE_URL: Final = "FAST_SNOW_VLM_BASE_URL"
 _SHOWN: Final = 80
 
 
-def load(path: Path, *, base_url: str | None = None) -> Config:
+def load_preset(path: Path, *, base_url: str | None = None) -> Config:
     """Read a preset, which may come from a stranger.
 
     Args:
@@ -45,7 +45,7 @@ def load(path: Path, *, base_url: str | None = None) -> Config:
     except InputError as error:
         place = "" if str(error).startswith(shown(path)) else f"{shown(path)}: "
         raise ConfigError(f"{place}{error}") from None
-    config = apply(Config(), values)
+    config = apply_preset(Config(), values)
     own = base_url or os.environ.get(BASE_URL)
     if own:
         return replace(config, vlm=replace(config.vlm, base_url=own))
@@ -58,7 +58,7 @@ def load(path: Path, *, base_url: str | None = None) -> Config:
     return config
 
 
-def apply(config: Section, values: Mapping[str, Any], *, where: str = "") -> Section:
+def apply_preset(config: Section, values: Mapping[str, Any], *, where: str = "") -> Section:
     """Return `config` with some of its values replaced.
 
     Args:
@@ -84,7 +84,7 @@ def apply(config: Section, values: Mapping[str, Any], *, where: str = "") -> Sec
                 raise ConfigError(
                     f"{name}: got {_brief(value)}, expected a section with {', '.join(_settings(known[key]))}"
                 )
-            changed[key] = apply(known[key], value, where=f"{name}.")
+            changed[key] = apply_preset(known[key], value, where=f"{name}.")
         else:
             changed[key] = _typed(name, value, types[key])
     return replace(config, **changed)  # type: ignore[type-var]

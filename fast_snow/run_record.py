@@ -60,7 +60,7 @@ class RunSummary:
         return RunSummary(graph=state.graph, windows=self.windows + 1, seconds=seconds, health=state.health)
 
 
-def complete(
+def summarize_run(
     steps: Iterable[Step], config: Config, keep: Callable[[Step], object], *, began: float | None = None
 ) -> RunSummary:
     """Drive a run to its end and sum it up.

@@ -8,7 +8,7 @@ import pytest
 
 from fast_snow.config import Config, FusionConfig, RuntimeConfig, SamplingConfig, StepConfig, WindowConfig
 from fast_snow.errors import ConfigError
-from fast_snow.presets import apply, changed, load
+from fast_snow.presets import apply_preset, changed, load_preset
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -131,24 +131,24 @@ def test_presets_are_untrusted(tmp_path: Path, text: str, message: str):
     path = tmp_path / "preset.toml"
     path.write_text(text)
     with pytest.raises(ConfigError) as refused:
-        load(path)
+        load_preset(path)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_a_missing_preset(tmp_path: Path):
     with pytest.raises(ConfigError, match=r"none\.toml: cannot be read \(No such file"):
-        load(tmp_path / "none.toml")
+        load_preset(tmp_path / "none.toml")
 
 
 def test_a_preset_changes_what_it_names(tmp_path: Path):
     path = tmp_path / "preset.toml"
     path.write_text("[sampling]\ntarget_fps = 5\n[classical.geometry]\n[step]\ngrid_size = 8\n")
-    config = load(path)
+    config = load_preset(path)
     assert changed(config) == {"sampling.target_fps": (5.0, 10.0), "step.grid_size": (8, 16)}
-    assert apply(Config(), {}) == Config()
+    assert apply_preset(Config(), {}) == Config()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.toml")), ids=lambda path: path.stem)
 def test_shipped_presets_are_valid(path: Path):
-    assert changed(load(path))
+    assert changed(load_preset(path))

@@ -15,7 +15,7 @@ import pytest
 from fast_snow import weights
 from fast_snow.config import Config, Da3Config, EnginesConfig, FastSamConfig, Sam3Config
 from fast_snow.errors import ConfigError, FastSnowError, FastSnowWarning, OutputError, UserError
-from fast_snow.fetching import Endpoints, Fetched, fetch
+from fast_snow.fetching import Endpoints, Fetched, fetch_weights
 from fast_snow.fetching.published_digests import Published
 from tests.loopback import COMMIT, File, Site, serving
 
@@ -72,7 +72,7 @@ def config(tmp_path: Path) -> Config:
 
 def fetched(site: Site, config: Config, *names: str, force: bool = False) -> tuple[Fetched, ...]:
     endpoints = Endpoints(hugging_face=site.url, github=site.url, github_api=site.url)
-    return fetch(names, config, force=force, endpoints=endpoints)
+    return fetch_weights(names, config, force=force, endpoints=endpoints)
 
 
 def place(config: Config) -> Path:
@@ -91,7 +91,9 @@ def test_a_release_is_downloaded_checked_and_recorded(site: Site, config: Config
     site.publish_release(*RELEASE, content)
     seen: list[tuple[str, int, int]] = []
     endpoints = Endpoints(github=site.url, github_api=site.url)
-    (result,) = fetch(["FastSAM-s"], config, progress=lambda *figures: seen.append(figures), endpoints=endpoints)
+    (result,) = fetch_weights(
+        ["FastSAM-s"], config, progress=lambda *figures: seen.append(figures), endpoints=endpoints
+    )
     assert place(config).read_bytes() == content
     assert result.downloaded == ("FastSAM-s.pt",)
     recorded = result.files["FastSAM-s.pt"]
@@ -158,7 +160,9 @@ def test_an_interrupted_download_goes_on_when_asked_again(site: Site, config: Co
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        fetch(["FastSAM-s"], config, progress=interrupt, endpoints=Endpoints(github=site.url, github_api=site.url))
+        fetch_weights(
+            ["FastSAM-s"], config, progress=interrupt, endpoints=Endpoints(github=site.url, github_api=site.url)
+        )
     kept = part(config).stat().st_size
     assert 0 < kept < len(content)
     assert not place(config).exists()
@@ -308,7 +312,7 @@ def test_an_answer_that_is_no_release(site: Site, config: Config):
 def test_without_a_connection_one_line_says_so(config: Config, site: Site):
     closed = "http://127.0.0.1:9"  # the discard service, which nobody runs
     with pytest.raises(FastSnowError, match=r"127\.0\.0\.1: cannot be reached \(.*check the connection") as caught:
-        fetch(["FastSAM-s"], config, endpoints=Endpoints(github=closed, github_api=closed))
+        fetch_weights(["FastSAM-s"], config, endpoints=Endpoints(github=closed, github_api=closed))
     assert "\n" not in str(caught.value)
 
 
@@ -354,7 +358,7 @@ def test_a_folder_that_cannot_be_made(site: Site, config: Config):
 
 def test_a_name_that_is_not_known(config: Config):
     with pytest.raises(ConfigError, match="did you mean FastSAM-"):
-        fetch(["FastSAM"], config)
+        fetch_weights(["FastSAM"], config)
 
 
 # ------------------------------------------------------------------------------------------------ Hugging Face
@@ -493,7 +497,7 @@ def test_without_the_package_of_the_hub_one_line_says_so(site: Site, config: Con
 
 def test_a_hub_that_is_out_of_reach_or_forbidden(site: Site, config: Config, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(FastSnowError, match=r"127\.0\.0\.1: cannot be reached"):
-        fetch(["da3-small"], config, endpoints=Endpoints(hugging_face="http://127.0.0.1:9"))
+        fetch_weights(["da3-small"], config, endpoints=Endpoints(hugging_face="http://127.0.0.1:9"))
     import huggingface_hub.constants as constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)

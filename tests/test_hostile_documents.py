@@ -190,16 +190,16 @@ def test_manifests_of_compiled_networks(tmp_path):
     path, _ = place(tmp_path, target="tensorrt")
     beside = compiled.path_beside(path)
     sound = json.loads(beside.read_bytes())
-    survives(compiled.read, beside, documents(sound, 200))
-    survives(compiled.read, beside, damaged(json.dumps(sound).encode(), 60))
+    survives(compiled.read_manifest, beside, documents(sound, 200))
+    survives(compiled.read_manifest, beside, damaged(json.dumps(sound).encode(), 60))
 
 
 def test_presets(small):
     sound = b"[sampling]\ntarget_fps = 5.0\nmax_frames = 3\n[vlm]\nmodel = 'm'\nbase_url = 'http://localhost'\n"
-    survives(presets.load, small, damaged(sound, 300))
+    survives(presets.load_preset, small, damaged(sound, 300))
     values = ("1" + "0" * 400, "1e999", "-1", "[[[]]]", "{a = {}}", "1979-05-27T07:32:00Z", '"\\u0000"', "true", "nan")
     texts = (f"[{section}]\n{key} = {value}\n" for section, key in _settings() for value in values)
-    survives(presets.load, small, texts)
+    survives(presets.load_preset, small, texts)
 
 
 def _settings() -> Iterator[tuple[str, str]]:

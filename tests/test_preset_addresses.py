@@ -29,21 +29,21 @@ def preset(folder: Path, address: str) -> Path:
 @pytest.mark.parametrize("address", [AWAY, "http://10.0.0.1/v1", "http://localhost@elsewhere.example/v1", "", "x"])
 def test_an_address_that_only_a_preset_names_is_refused(tmp_path, address):
     with pytest.raises(ConfigError, match="a preset alone may not send") as error:
-        presets.load(preset(tmp_path, address))
+        presets.load_preset(preset(tmp_path, address))
     assert "--vlm.base-url URL" in str(error.value)
 
 
 @pytest.mark.parametrize("address", ["http://localhost:8000/v1", "http://127.0.0.1:1/v1", "http://[::1]/v1"])
 def test_a_server_on_this_machine_is_not(tmp_path, address):
-    assert presets.load(preset(tmp_path, address)).vlm.base_url == address
+    assert presets.load_preset(preset(tmp_path, address)).vlm.base_url == address
 
 
 def test_the_users_own_word_replaces_it(tmp_path, monkeypatch):
     path = preset(tmp_path, AWAY)
-    assert presets.load(path, base_url=OWN).vlm == VlmConfig(base_url=OWN, model="m")
-    assert presets.load(path, base_url=AWAY).vlm.base_url == AWAY
+    assert presets.load_preset(path, base_url=OWN).vlm == VlmConfig(base_url=OWN, model="m")
+    assert presets.load_preset(path, base_url=AWAY).vlm.base_url == AWAY
     monkeypatch.setenv(presets.BASE_URL, OWN)
-    assert presets.load(path).vlm.base_url == OWN
+    assert presets.load_preset(path).vlm.base_url == OWN
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_a_preset_that_would_wait_or_is_no_text(tmp_path):
     (tmp_path / "bytes").write_bytes(b"[vlm]\nmodel = '\xff'\n")
     for name, message in (("fifo", "is a FIFO"), ("bytes", "is not UTF-8"), ("gone", "cannot be read")):
         with pytest.raises(ConfigError, match=message):
-            presets.load(tmp_path / name)
+            presets.load_preset(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -101,5 +101,5 @@ def test_a_preset_that_would_wait_or_is_no_text(tmp_path):
 def test_values_that_nobody_can_mean(tmp_path, text, message):
     (tmp_path / "preset.toml").write_text(text)
     with pytest.raises(ConfigError, match=message) as error:
-        presets.load(tmp_path / "preset.toml")
+        presets.load_preset(tmp_path / "preset.toml")
     assert len(str(error.value)) < 1000

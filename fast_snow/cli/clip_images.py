@@ -12,7 +12,7 @@ from fast_snow import output
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import InputError, UserError
 from fast_snow.inputs import Input, open_input
-from fast_snow.presets import apply
+from fast_snow.presets import apply_preset
 from fast_snow.types import SceneGraph
 from fast_snow.untrusted_files import shown
 from fast_snow.untrusted_images import read_rgb
@@ -56,7 +56,7 @@ def clip_images(
 
 def _sampling(record: Mapping[str, Any]) -> SamplingConfig:
     try:
-        return apply(SamplingConfig(), record["config"]["sampling"])
+        return apply_preset(SamplingConfig(), record["config"]["sampling"])
     except (KeyError, TypeError):
         raise InputError("run.json: sampling settings missing; run infer again") from None
 

@@ -65,7 +65,7 @@ class Infer:
         from fast_snow.cli.terminal import print_summary, shown_progress, terminable
         from fast_snow.inputs import open_input
         from fast_snow.kernels.compilation import watched_compilation
-        from fast_snow.run_record import complete, record
+        from fast_snow.run_record import record, summarize_run
         from fast_snow.selection import select_engines
 
         config, began = self.config, perf_counter()
@@ -84,7 +84,7 @@ class Infer:
                 progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
 
             with terminable():  # again: engines put in handlers of their own
-                summary = complete(steps(source, selection, config, progress=progress), config, keep, began=began)
+                summary = summarize_run(steps(source, selection, config, progress=progress), config, keep, began=began)
                 noted = record(source, config, selection.used, summary, warnings=noticed, origin=origin)
                 writer.finish(summary.graph, noted)
         compiled_s = compilation.seconds

@@ -79,10 +79,10 @@ class FetchModels:
     def run(self) -> int:
         """Download weights."""
         from fast_snow.cli.terminal import shown_progress, terminable
-        from fast_snow.fetching import fetch
+        from fast_snow.fetching import fetch_weights
 
         with shown_progress(quiet=self.quiet) as progress, terminable():
-            fetched = fetch(self.names, self.config, force=self.force, progress=progress)
+            fetched = fetch_weights(self.names, self.config, force=self.force, progress=progress)
         _print_fetched(fetched)
         return 0
 
@@ -171,7 +171,7 @@ class ExportEngines:
         from fast_snow.export import preparing
 
         with collected_warnings(show=False) as noticed, shown_progress(quiet=self.quiet) as progress, terminable():
-            exported = preparing.run(
+            exported = preparing.compile_networks(
                 self.config,
                 model=self.model,
                 precision=self.precision,

@@ -16,7 +16,7 @@ from fast_snow.evaluation.metrics.depth import DepthSamples, DepthWatch
 from fast_snow.inputs import Input, SampledFrame
 from fast_snow.pipeline import Step
 from fast_snow.protocols import Progress, silent
-from fast_snow.run_record import complete
+from fast_snow.run_record import summarize_run
 from fast_snow.selection import EngineUse, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph, StageSeconds
 
@@ -71,7 +71,7 @@ def run_fast_snow(source: Input, config: Config, *, progress: Progress = silent)
         labelled.extend(step.state.labelled)
 
     stepping = steps(clock.watching(source), replace(selection, engines=watched), config, progress=progress)
-    summary = complete(stepping, config, keep)
+    summary = summarize_run(stepping, config, keep)
     return SystemRun(
         graph=summary.graph,
         labelled=tuple(labelled),

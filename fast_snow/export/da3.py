@@ -25,7 +25,7 @@ from fast_snow.config import Da3Config, WindowConfig
 from fast_snow.engines.compiled.manifest import Tolerance
 from fast_snow.engines.compiled.network import Arrays
 from fast_snow.engines.da3.preprocessing import PATCH, preprocess
-from fast_snow.engines.da3.torch_network import FIRST, TorchNetwork, load
+from fast_snow.engines.da3.torch_network import FIRST, TorchNetwork, load_da3
 from fast_snow.engines.da3.variants import variant_of
 from fast_snow.errors import ConfigError
 from fast_snow.export.da3_patches import exportable
@@ -50,7 +50,7 @@ TENSOR_LIMIT: Final = 2**31 - 1
 _TRACED_FRAMES: Final = 3
 
 
-def prepare(folder: Path, *, precision: str, config: Da3Config, frame: tuple[int, int]) -> Exportable:
+def prepare_da3(folder: Path, *, precision: str, config: Da3Config, frame: tuple[int, int]) -> Exportable:
     """Load a variant, ready to be exported.
 
     Args:
@@ -75,7 +75,7 @@ def prepare(folder: Path, *, precision: str, config: Da3Config, frame: tuple[int
         raise ConfigError(f"precision: got {precision!r}, expected one of {', '.join(TOLERANCE)}")
     if min(frame) < PATCH or frame[0] % PATCH or frame[1] % PATCH:
         raise ConfigError(f"frame: got {frame[0]}x{frame[1]}, expected height and width that are multiples of {PATCH}")
-    module = load(folder)
+    module = load_da3(folder)
     spec = ExportSpec(
         model="da3",
         variant=variant.name,
@@ -89,7 +89,7 @@ def prepare(folder: Path, *, precision: str, config: Da3Config, frame: tuple[int
     )
     return Exportable(
         spec=spec,
-        write=partial(write, module, precision=precision, frame=frame),
+        write=partial(write_onnx, module, precision=precision, frame=frame),
         reference=TorchNetwork(
             module=module, device=torch.device("cpu"), precision=torch.float32, ref_view_strategy=FIRST
         ),
@@ -122,7 +122,7 @@ class DepthAndPoses(torch.nn.Module):
         return answer.depth[0], answer.depth_conf[0], self.cam_dec(layers[-1][1])[0]
 
 
-def write(
+def write_onnx(
     module: Any,  # noqa: ANN401 (upstream's module)
     path: Path,
     *,

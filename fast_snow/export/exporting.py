@@ -124,8 +124,8 @@ def _export_engine(model: Exportable, graph: Exported, tensorrt: TensorRt, force
 def _up_to_date(path: Path, spec: ExportSpec) -> Manifest | None:
     """Return the manifest of what is there, if it is whole and was made from the same; None otherwise."""
     try:
-        manifest = manifests.read(manifests.path_beside(path))
-        artefacts.check(artefacts.Found(path=path, manifest=manifest))
+        manifest = manifests.read_manifest(manifests.path_beside(path))
+        artefacts.check_content(artefacts.Found(path=path, manifest=manifest))
     except EngineError:
         return None
     made = (manifest.model, manifest.variant, manifest.precision, manifest.frame, manifest.opset)

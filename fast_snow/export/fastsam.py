@@ -17,7 +17,7 @@ from fast_snow.engines.compiled.network import Arrays
 from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES
 from fast_snow.engines.fastsam.preprocessing import IMAGES, STRIDE
 from fast_snow.engines.fastsam.torch_network import OUTPUTS, FastSamNetwork, FastSamOutputs, in_half
-from fast_snow.engines.fastsam.weights import load
+from fast_snow.engines.fastsam.weights import load_fastsam
 from fast_snow.errors import ConfigError
 from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile
 from fast_snow.types import GridShape
@@ -50,7 +50,7 @@ values; trained weights were not at hand. TF32 has the mantissa of fp16: engines
 """
 
 
-def prepare(weights: Path, *, precision: str, config: FastSamConfig, frame: GridShape) -> Exportable:
+def prepare_fastsam(weights: Path, *, precision: str, config: FastSamConfig, frame: GridShape) -> Exportable:
     """Load FastSAM for export.
 
     Args:
@@ -70,7 +70,7 @@ def prepare(weights: Path, *, precision: str, config: FastSamConfig, frame: Grid
         raise ConfigError(f"precision: got {precision!r}, expected {' or '.join(_TOLERANCE)}")
     if any(side < STRIDE or side % STRIDE for side in frame):
         raise ConfigError(f"frame: got {frame[0]} x {frame[1]}, expected multiples of {STRIDE} pixels")
-    exact = FastSamOutputs(load(weights).network)
+    exact = FastSamOutputs(load_fastsam(weights).network)
     written = exact if precision == "fp32" else in_half(exact)
     largest = (config.batch_size, 3, *frame)
     spec = ExportSpec(

@@ -29,7 +29,7 @@ _PACKAGES: Final[Mapping[str, tuple[str, ...]]] = {
 """What exporting imports."""
 
 
-def run(
+def compile_networks(
     config: Config,
     *,
     model: str = "all",
@@ -143,9 +143,9 @@ def _prepare(config: Config, model: CompiledModel, precision: str, shape: tuple[
     if model == "fastsam":
         from fast_snow.export import fastsam
 
-        return fastsam.prepare(
+        return fastsam.prepare_fastsam(
             located.folder / located.files[0], precision=precision, config=config.fastsam, frame=frame
         )
     from fast_snow.export import da3
 
-    return da3.prepare(located.folder, precision=precision, config=config.da3, frame=frame)
+    return da3.prepare_da3(located.folder, precision=precision, config=config.da3, frame=frame)

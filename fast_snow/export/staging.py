@@ -52,7 +52,7 @@ def put_in_place(staged: Sequence[Path], manifest: Manifest, folder: Path) -> Pa
     try:
         for source, place in zip(staged, places, strict=True):
             source.replace(place)
-        manifests.write(manifest, beside)
+        manifests.write_manifest(manifest, beside)
     except BaseException:
         for place in (*places, beside):
             place.unlink(missing_ok=True)

@@ -49,7 +49,7 @@ def of_device(device: str) -> TensorRt:
     Raises:
         ConfigError: no TensorRT, or no such GPU.
     """
-    trt = tensorrt_bindings.load()
+    trt = tensorrt_bindings.import_tensorrt()
     chosen = TorchCuda().device(device)
     machine = artefacts.this_machine(chosen.index or 0)
     if machine is None:
@@ -88,7 +88,7 @@ def build(
         ConfigError: no TensorRT.
         EngineError: the graph has operators that TensorRT lacks, an input has no profile, or the build failed.
     """
-    trt = tensorrt_bindings.load()
+    trt = tensorrt_bindings.import_tensorrt()
     log = tensorrt_bindings.recorder(trt)
     builder = trt.Builder(log)
     network = builder.create_network(_strongly_typed(trt))

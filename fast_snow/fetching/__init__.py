@@ -66,7 +66,7 @@ class _Options:
     commits: dict[str, str] = field(default_factory=dict)
 
 
-def fetch(
+def fetch_weights(
     names: Sequence[str] = (),
     config: Config = Config(),
     *,

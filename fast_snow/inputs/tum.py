@@ -17,7 +17,15 @@ from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.inputs.image_files import RecordingFiles, recording_from_files
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_meta import RecordingMeta, read_meta
-from fast_snow.inputs.tum_lists import TumList, image_path, nearest, pose, read_list, with_files, with_finite_poses
+from fast_snow.inputs.tum_lists import (
+    TumList,
+    image_path,
+    nearest_stamps,
+    pose,
+    read_list,
+    with_files,
+    with_finite_poses,
+)
 from fast_snow.types import GridShape
 from fast_snow.untrusted_files import shown
 
@@ -47,7 +55,7 @@ def read_tum_folder(folder: Path) -> Recording:
     if os.path.lexists(folder / "groundtruth.txt"):
         poses = with_finite_poses(read_list(folder / "groundtruth.txt", words=7, like=color.unit))
     masks = _masks(folder, color)
-    of_depth, of_pose = nearest(color, depth), nearest(color, poses)
+    of_depth, of_pose = nearest_stamps(color, depth), nearest_stamps(color, poses)
     kept = _kept(folder, (of_depth >= 0) & (of_pose >= 0), masks)
     images = [color.entries[k] for k in kept]
     files = RecordingFiles(

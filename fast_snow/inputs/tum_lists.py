@@ -118,7 +118,7 @@ def with_finite_poses(poses: TumList) -> TumList:
     return replace(poses, entries=kept)
 
 
-def nearest(color: TumList, others: TumList | None) -> Int64[np.ndarray, " n"]:
+def nearest_stamps(color: TumList, others: TumList | None) -> Int64[np.ndarray, " n"]:
     """Return for each colour image the entry nearest in time, -1 where none is near; 0 where none is asked for."""
     if others is None:
         return np.zeros(len(color.entries), dtype=np.int64)

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.inputs.sampling import shrink, shrunk_size
-from fast_snow.inputs.video_packets import WHAT_TO_DO, Decoding, frames, missing_s, opened
+from fast_snow.inputs.video_packets import WHAT_TO_DO, Decoding, frames, missing_s, open_container
 from fast_snow.types import GridShape
 from fast_snow.untrusted_files import shown
 
@@ -95,7 +95,7 @@ def open_video(path: Path, *, max_side: int = 0) -> Video:
     """
     if not path.exists():
         raise InputError(f"{shown(path)}: no such file; expected a video file or a recording folder: check the path")
-    with opened(path) as (container, stream):
+    with open_container(path) as (container, stream):
         first = next(frames(container, stream, Decoding()), None)
         if first is None:
             raise InputError(f"{shown(path)}: no frame can be decoded; expected a readable video: {WHAT_TO_DO}")
@@ -126,7 +126,7 @@ def decode(video: Video) -> Iterator[tuple[Fraction, VideoFrame]]:
         InputError: the frames change their size on the way.
     """
     decoding = Decoding()
-    with opened(video.path) as (container, stream):
+    with open_container(video.path) as (container, stream):
         interval = 1 / (video.fps or Fraction(25))
         complete = False
         try:

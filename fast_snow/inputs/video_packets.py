@@ -55,7 +55,7 @@ class Decoding:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a file and choose its video stream.
 
     Yields:

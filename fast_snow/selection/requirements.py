@@ -91,7 +91,7 @@ def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridS
         target: which backend.
     """
     missing = installed("onnxruntime") if target == "onnx" else installed("tensorrt", "torch")
-    compiled = artefacts.find(
+    compiled = artefacts.find_network(
         weights.on_disk(config.engines.compiled_path),
         model,
         variant,
@@ -114,7 +114,7 @@ def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridS
 
 @contextmanager
 def _checked(compiled: artefacts.Found, config: Config, model: weights.Model, target: Target) -> Iterator[Network]:
-    artefacts.check(compiled)
+    artefacts.check_content(compiled)
     if _sha256(config, model) is None:
         _refuse_stale(compiled, config, model)
     if target == "tensorrt":

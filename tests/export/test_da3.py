@@ -16,10 +16,10 @@ from fast_snow.config import Da3Config  # noqa: E402
 from fast_snow.engines.compiled.onnx_runtime import open_network as open_compiled  # noqa: E402
 from fast_snow.engines.da3.estimator import open_geometry, world_to_camera  # noqa: E402
 from fast_snow.engines.da3.quiet_import import dpt, dualdpt, rope, vision_transformer  # noqa: E402
-from fast_snow.engines.da3.torch_network import FIRST, load, open_network  # noqa: E402
+from fast_snow.engines.da3.torch_network import FIRST, load_da3, open_network  # noqa: E402
 from fast_snow.engines.da3.variants import VARIANTS  # noqa: E402
 from fast_snow.errors import ConfigError  # noqa: E402
-from fast_snow.export.da3 import TENSOR_LIMIT, DepthAndPoses, most_frames, prepare, write  # noqa: E402
+from fast_snow.export.da3 import TENSOR_LIMIT, DepthAndPoses, most_frames, prepare_da3, write_onnx  # noqa: E402
 from fast_snow.export.da3_patches import exportable  # noqa: E402
 from tests.building import frames as black_frames  # noqa: E402
 from tests.engines.da3.tiny import save_random, tiny_variants  # noqa: E402
@@ -42,7 +42,7 @@ def exported(folders, tmp_path_factory):
     root = tmp_path_factory.mktemp("onnx")
     made = {}
     for precision in ("fp32", "fp16"):
-        ready = prepare(folders["da3-small"], precision=precision, config=Da3Config(), frame=FRAME)
+        ready = prepare_da3(folders["da3-small"], precision=precision, config=Da3Config(), frame=FRAME)
         ready.write(root / f"{precision}.onnx")
         made[precision] = ready, root / f"{precision}.onnx"
     return made
@@ -127,14 +127,14 @@ def test_the_specification_says_what_was_exported(exported):
 
 
 def test_chunks_are_what_an_engine_is_tuned_for(folders):
-    ready = prepare(folders["da3-small"], precision="fp32", config=Da3Config(chunk_size=16), frame=FRAME)
+    ready = prepare_da3(folders["da3-small"], precision="fp32", config=Da3Config(chunk_size=16), frame=FRAME)
     assert ready.spec.profiles["images"].largest == (16, 3, *FRAME)
 
 
 def test_attention_s_scores_bound_the_frames(folders, monkeypatch):
     """At 280 x 504 the small variant holds 6 * (26 * 721)² scores in one tensor, not those of 27 frames."""
     assert 6 * (26 * 721) ** 2 <= TENSOR_LIMIT < 6 * (27 * 721) ** 2
-    module = load(folders["da3-small"])
+    module = load_da3(folders["da3-small"])
     monkeypatch.setattr(module.backbone.pretrained, "num_heads", 6)
     assert most_frames(module, (280, 504)) == 26
 
@@ -152,7 +152,7 @@ def test_samples_repeat_and_are_of_natural_range(exported):
 def test_large_weights_go_beside_the_graph(folders, exported, tmp_path):
     ready, whole = exported["fp32"]
     path = tmp_path / "large.onnx"
-    write(load(folders["da3-small"]), path, precision="fp32", frame=FRAME, external_from=0)
+    write_onnx(load_da3(folders["da3-small"]), path, precision="fp32", frame=FRAME, external_from=0)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["large.onnx", "large.onnx.data"]
     assert path.stat().st_size < whole.stat().st_size / 2
     found, wanted = _compiled(path, ready.sample(2)), _compiled(whole, ready.sample(2))
@@ -162,7 +162,7 @@ def test_large_weights_go_beside_the_graph(folders, exported, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 5, 9])
 def test_the_patches_change_no_answer(folders, count):
-    module = load(folders["da3-small"])
+    module = load_da3(folders["da3-small"])
     network = DepthAndPoses(module, "fp32")
     images = torch.from_numpy(np.random.default_rng(count).normal(size=(count, 3, *FRAME)).astype(np.float32))
     with torch.inference_mode():
@@ -202,18 +202,18 @@ def test_upstream_is_as_it_was_also_after_an_error():
 
 def test_the_nested_variant_is_for_torch_alone(folders):
     with pytest.raises(ConfigError, match=r"cannot be exported; use --engines\.geometry da3-torch"):
-        prepare(folders[NESTED], precision="fp32", config=Da3Config(), frame=FRAME)
+        prepare_da3(folders[NESTED], precision="fp32", config=Da3Config(), frame=FRAME)
 
 
 def test_an_unknown_precision_is_refused(folders):
     with pytest.raises(ConfigError, match="precision: got 'bf16', expected one of fp32, fp16"):
-        prepare(folders["da3-small"], precision="bf16", config=Da3Config(), frame=FRAME)
+        prepare_da3(folders["da3-small"], precision="bf16", config=Da3Config(), frame=FRAME)
 
 
 @pytest.mark.parametrize("frame", [(720, 1280), (0, 84), (56, 90)])
 def test_a_size_the_network_cannot_have_is_refused(folders, frame):
     with pytest.raises(ConfigError, match=rf"frame: got {frame[0]}x{frame[1]}, expected .* multiples of 14"):
-        prepare(folders["da3-small"], precision="fp32", config=Da3Config(), frame=frame)
+        prepare_da3(folders["da3-small"], precision="fp32", config=Da3Config(), frame=frame)
 
 
 def _compiled(path, inputs):

@@ -44,7 +44,7 @@ def _names(folder):
 
 def _found(folder, target="onnx"):
     frame = (small_network.HEIGHT, small_network.WIDTH)
-    return artefacts.find(folder, "da3", "small", frame, target, "a" * 64, HERE)
+    return artefacts.find_network(folder, "da3", "small", frame, target, "a" * 64, HERE)
 
 
 def test_what_is_exported_is_found_checked_and_computes_the_same(tmp_path):
@@ -54,7 +54,7 @@ def test_what_is_exported_is_found_checked_and_computes_the_same(tmp_path):
     )
     assert _names(tmp_path / "new") == ["small_8x12_fp32.onnx", "small_8x12_fp32.onnx.json"]
     found = _found(tmp_path / "new")
-    artefacts.check(found)
+    artefacts.check_content(found)
     assert found.manifest == exported.manifest
     assert not exported.up_to_date
     assert [(each.name, each.dtype, each.shape) for each in exported.manifest.inputs] == [
@@ -119,7 +119,7 @@ def test_an_interruption_while_files_are_moved_leaves_nothing(tmp_path, monkeypa
     def interrupted(manifest, path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(manifests, "write", interrupted)
+    monkeypatch.setattr(manifests, "write_manifest", interrupted)
     with pytest.raises(KeyboardInterrupt):
         export_engines([small_network.exportable()], tmp_path)
     assert _names(tmp_path) == []
@@ -179,7 +179,7 @@ def test_an_engine_is_built_checked_and_found(tmp_path, tensorrt):
     assert engine.manifest.origin.onnx == graph.manifest.artefact
     assert engine.manifest.profiles == {"images": ((1, 3, 8, 12), (2, 3, 8, 12), (4, 3, 8, 12))}
     found = _found(tmp_path, "tensorrt")
-    artefacts.check(found)
+    artefacts.check_content(found)
     inputs = small_network.sample(4)
     with tensorrt_runner.open_network(found.path, cuda=FakeCuda()) as network:
         np.testing.assert_allclose(network(inputs)["total"], small_network.reference(inputs)["total"], atol=1e-3)

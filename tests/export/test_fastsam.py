@@ -13,7 +13,7 @@ from fast_snow.config import FastSamConfig  # noqa: E402
 from fast_snow.engines.compiled.onnx_runtime import open_network  # noqa: E402
 from fast_snow.errors import ConfigError, InputError  # noqa: E402
 from fast_snow.export.exportable import Exportable, ShapeProfile  # noqa: E402
-from fast_snow.export.fastsam import prepare  # noqa: E402
+from fast_snow.export.fastsam import prepare_fastsam  # noqa: E402
 from tests.engines.fastsam.networks import UltralyticsNetwork, write_weights  # noqa: E402
 
 FRAME = (96, 160)
@@ -37,7 +37,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def exported(
     request: pytest.FixtureRequest, weights: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Exportable, Path]:
-    prepared = prepare(weights, precision=request.param, config=CONFIG, frame=FRAME)
+    prepared = prepare_fastsam(weights, precision=request.param, config=CONFIG, frame=FRAME)
     path = tmp_path_factory.mktemp("onnx") / "fastsam.onnx"
     prepared.write(path)
     return prepared, path
@@ -45,7 +45,7 @@ def exported(
 
 def test_onnx_agrees_with_torch_for_every_batch_and_size(exported: tuple[Exportable, Path], weights: Path) -> None:
     prepared, path = exported
-    other = prepare(weights, precision=prepared.spec.precision, config=CONFIG, frame=(160, 64))
+    other = prepare_fastsam(weights, precision=prepared.spec.precision, config=CONFIG, frame=(160, 64))
     with open_network(path, threads=1) as network:
         for sample in (prepared.sample(1), prepared.sample(3), other.sample(2)):
             expected, found = prepared.reference(sample), network(sample)
@@ -58,7 +58,7 @@ def test_onnx_agrees_with_torch_for_every_batch_and_size(exported: tuple[Exporta
 
 def test_tolerances_tell_another_network_apart(exported: tuple[Exportable, Path], tmp_path: Path) -> None:
     prepared, _ = exported
-    other = prepare(write_weights(tmp_path / "other.pt", seed=5), precision="fp32", config=CONFIG, frame=FRAME)
+    other = prepare_fastsam(write_weights(tmp_path / "other.pt", seed=5), precision="fp32", config=CONFIG, frame=FRAME)
     sample = prepared.sample(1)
     expected, found = prepared.reference(sample), other.reference(sample)
     for name, tolerance in prepared.spec.tolerance.items():
@@ -66,7 +66,7 @@ def test_tolerances_tell_another_network_apart(exported: tuple[Exportable, Path]
 
 
 def test_the_reference_is_what_ultralytics_computes(weights: Path) -> None:
-    prepared = prepare(weights, precision="fp32", config=CONFIG, frame=FRAME)
+    prepared = prepare_fastsam(weights, precision="fp32", config=CONFIG, frame=FRAME)
     sample = prepared.sample(2)
     expected, found = UltralyticsNetwork(weights)(sample), prepared.reference(sample)
     for name, values in expected.items():
@@ -85,7 +85,7 @@ def test_weights_are_stored_in_the_precision_asked_for(exported: tuple[Exportabl
 
 
 def test_the_spec_says_what_was_exported(weights: Path) -> None:
-    spec = prepare(weights, precision="fp32", config=CONFIG, frame=FRAME).spec
+    spec = prepare_fastsam(weights, precision="fp32", config=CONFIG, frame=FRAME).spec
     assert (spec.model, spec.variant, spec.frame) == ("fastsam", "random", FRAME)
     assert spec.profiles["images"] == ShapeProfile(
         smallest=(1, 3, *FRAME), usual=(4, 3, *FRAME), largest=(4, 3, *FRAME)
@@ -95,7 +95,7 @@ def test_the_spec_says_what_was_exported(weights: Path) -> None:
 
 
 def test_samples_repeat_and_look_like_images(weights: Path) -> None:
-    prepared = prepare(weights, precision="fp32", config=CONFIG, frame=FRAME)
+    prepared = prepare_fastsam(weights, precision="fp32", config=CONFIG, frame=FRAME)
     first, again = prepared.sample(2)["images"], prepared.sample(2)["images"]
     np.testing.assert_array_equal(first, again)
     assert first.shape == (2, 3, *FRAME)
@@ -108,8 +108,8 @@ def test_samples_repeat_and_look_like_images(weights: Path) -> None:
 
 def test_mistakes_are_named(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="got 'int8', expected fp32 or fp16"):
-        prepare(weights, precision="int8", config=CONFIG, frame=FRAME)
+        prepare_fastsam(weights, precision="int8", config=CONFIG, frame=FRAME)
     with pytest.raises(ConfigError, match="got 100 x 160, expected multiples of 32"):
-        prepare(weights, precision="fp32", config=CONFIG, frame=(100, 160))
+        prepare_fastsam(weights, precision="fp32", config=CONFIG, frame=(100, 160))
     with pytest.raises(InputError, match="fetch-models"):
-        prepare(tmp_path / "none.pt", precision="fp32", config=CONFIG, frame=FRAME)
+        prepare_fastsam(tmp_path / "none.pt", precision="fp32", config=CONFIG, frame=FRAME)

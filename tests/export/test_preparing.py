@@ -56,14 +56,14 @@ def da3(config, tmp_path):
 )
 def test_words_that_are_none_are_told(config, changes, message):
     with pytest.raises(ConfigError, match=message):
-        preparing.run(config, **changes)
+        preparing.compile_networks(config, **changes)
 
 
 def test_missing_weights_say_how_to_get_them(config):
     with pytest.raises(ConfigError, match=r"fastsam: no weights in .*fetch-models FastSAM-s; da3: no weights in"):
-        preparing.run(config)
+        preparing.compile_networks(config)
     with pytest.raises(ConfigError, match=r"^da3: no weights in .*fetch-models da3-small"):
-        preparing.run(config, model="da3")
+        preparing.compile_networks(config, model="da3")
 
 
 @pytest.mark.parametrize("model", ["fastsam", "da3"])
@@ -77,10 +77,10 @@ def test_a_network_s_own_size_stands_for_itself(config, model, video):
 def test_tensorrt_without_a_gpu_is_told_before_anything_is_loaded(da3, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
     with pytest.raises(ConfigError, match="TensorRT needs an NVIDIA GPU"):
-        preparing.run(da3, model="da3", target="tensorrt")
+        preparing.compile_networks(da3, model="da3", target="tensorrt")
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(ConfigError, match=r'uv pip install -e "\.\[gpu\]"'):
-        preparing.run(da3, model="da3", target="tensorrt")
+        preparing.compile_networks(da3, model="da3", target="tensorrt")
     assert not Path(da3.engines.compiled_path).exists()
 
 
@@ -88,13 +88,15 @@ def test_tensorrt_without_a_gpu_is_told_before_anything_is_loaded(da3, monkeypat
 def test_da3_is_exported_for_a_video_s_size_and_found_again(da3, monkeypatch):
     monkeypatch.setattr(hardware, "gpu_count", lambda: 0)
     with pytest.warns(FastSnowWarning, match=r"fastsam: no weights in .* it is skipped"):
-        (exported,) = preparing.run(da3, shape=(90, 160))
+        (exported,) = preparing.compile_networks(da3, shape=(90, 160))
     assert exported.path == Path(da3.engines.compiled_path) / "da3-small_28x56_fp32.onnx"
     manifest = exported.manifest
     assert manifest.weights_sha256 == manifests.record_of(Path(da3.da3.model_path) / "model.safetensors").sha256
-    found = artefacts.find(exported.path.parent, "da3", "da3-small", (28, 56), "onnx", manifest.weights_sha256, None)
+    found = artefacts.find_network(
+        exported.path.parent, "da3", "da3-small", (28, 56), "onnx", manifest.weights_sha256, None
+    )
     assert isinstance(found, artefacts.Found)
-    (again,) = preparing.run(da3, model="da3", shape=(28, 56))
+    (again,) = preparing.compile_networks(da3, model="da3", shape=(28, 56))
     assert again.up_to_date
 
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
@@ -102,7 +104,7 @@ def test_da3_is_exported_for_a_video_s_size_and_found_again(da3, monkeypatch):
         machine=HERE, build=tensorrt_engine.build, open_network=partial(tensorrt_runner.open_network, cuda=FakeCuda())
     )
     monkeypatch.setattr(tensorrt_engine, "of_device", lambda _: backend)
-    graph, engine = preparing.run(da3, model="da3", precision="fp32", shape=(90, 160), target="tensorrt")
+    graph, engine = preparing.compile_networks(da3, model="da3", precision="fp32", shape=(90, 160), target="tensorrt")
     assert graph.up_to_date
     assert engine.path.name == "da3-small_28x56_fp32.engine"
     assert set(engine.manifest.parity) == {"depth", "confidence", "pose"}

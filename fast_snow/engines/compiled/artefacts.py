@@ -88,7 +88,7 @@ def command(model: str, target: str, frame: tuple[int, int], precision: str | No
     return f"fast-snow export-engines --model {model} --target {target} --shape {frame[0]}x{frame[1]}{wanted}"
 
 
-def find(
+def find_network(
     folder: Path,
     model: str,
     variant: str,
@@ -134,7 +134,7 @@ def find(
     )
 
 
-def check(found: Found) -> None:
+def check_content(found: Found) -> None:
     """Compare the content of a found network with what its manifest recorded.
 
     Args:
@@ -165,7 +165,7 @@ def _usable(
     machine: Machine | None,
 ) -> Found:
     """Return a network whose manifest fits; raise `EngineError` where it does not."""
-    manifest = manifests.read(manifests.path_beside(path))
+    manifest = manifests.read_manifest(manifests.path_beside(path))
     _refuse_other(manifest, path, model, target, frame, precision)
     _refuse_stale(manifest, path, weights_sha256)
     _refuse_foreign(manifest, path, machine)

@@ -73,7 +73,7 @@ class TorchCuda:
         Raises:
             ConfigError: it is not a GPU, or not there.
         """
-        device = devices.choose(name)
+        device = devices.choose_device(name)
         if device.type != "cuda":
             raise ConfigError(
                 f"runtime.device: got {name!r}, but TensorRT needs an NVIDIA GPU and torch sees"

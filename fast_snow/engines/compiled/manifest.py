@@ -163,7 +163,7 @@ def record_of(path: Path) -> FileRecord:
     return FileRecord(name=path.name, size_bytes=path.stat().st_size, sha256=digest.hexdigest())
 
 
-def write(manifest: Manifest, path: Path) -> None:
+def write_manifest(manifest: Manifest, path: Path) -> None:
     """Write a manifest: the file is complete or as it was before.
 
     Args:
@@ -179,7 +179,7 @@ def write(manifest: Manifest, path: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def read(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest; nothing in the file is trusted.
 
     Args:

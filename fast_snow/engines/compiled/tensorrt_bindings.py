@@ -25,7 +25,7 @@ _DTYPES: Mapping[str, torch.dtype] = {
 }
 
 
-def load() -> Untyped:
+def import_tensorrt() -> Untyped:
     """Import TensorRT.
 
     Returns:

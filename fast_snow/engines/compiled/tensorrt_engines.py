@@ -21,7 +21,7 @@ class Tensor:
     dtype: torch.dtype
 
 
-def load(path: Path, trt: Untyped, runtime: Untyped, log: Untyped) -> Untyped:
+def load_engine(path: Path, trt: Untyped, runtime: Untyped, log: Untyped) -> Untyped:
     """Read an engine.
 
     Args:

@@ -45,13 +45,13 @@ class TensorRtRunner:
     """
 
     def __init__(self, path: Path, device: torch.device, cuda: Cuda) -> None:
-        self._trt = tensorrt_bindings.load()
+        self._trt = tensorrt_bindings.import_tensorrt()
         self._log = tensorrt_bindings.recorder(self._trt)
         self._path = path
         self._device = device
         self._stream: Stream = cuda.stream(device)
         self._runtime: Untyped = self._trt.Runtime(self._log)
-        self._engine: Untyped = tensorrt_engines.load(path, self._trt, self._runtime, self._log)
+        self._engine: Untyped = tensorrt_engines.load_engine(path, self._trt, self._runtime, self._log)
         self.inputs, self.outputs = tensorrt_engines.tensors(path, self._trt, self._engine)
         self._scratch: torch.Tensor | None = None
         self._prepared: OrderedDict[Shapes, _Prepared] = OrderedDict()
@@ -205,7 +205,7 @@ def open_runner(path: Path, *, device: str = "auto", cuda: Cuda | None = None) -
         EngineError: the engine cannot be loaded here.
     """
     cuda = cuda or TorchCuda()
-    tensorrt_bindings.load()
+    tensorrt_bindings.import_tensorrt()
     chosen = cuda.device(device)
     runner = TensorRtRunner(path, chosen, cuda)
     try:

@@ -35,7 +35,7 @@ def spans(count: int, size: int, overlap: int) -> tuple[range, ...]:
     return tuple(range(start, start + size) for start in starts)
 
 
-def join(chunks: Iterable[tuple[range, Geometry]], *, one_world: bool = False) -> Geometry:
+def join_chunks(chunks: Iterable[tuple[range, Geometry]], *, one_world: bool = False) -> Geometry:
     """Bring chunks into the world of the first and leave out what is repeated.
 
     Args:

@@ -11,7 +11,7 @@ from jaxtyping import Float32, Float64
 
 from fast_snow.config import Da3Config
 from fast_snow.engines.compiled.network import Network, OpenNetwork
-from fast_snow.engines.da3.chunks import join, spans
+from fast_snow.engines.da3.chunks import join_chunks, spans
 from fast_snow.engines.da3.known_cameras import KnownCameras, Prior, conditioning, known_cameras, path_scale
 from fast_snow.engines.da3.preprocessing import network_size, preprocess
 from fast_snow.engines.da3.variants import Variant
@@ -109,7 +109,7 @@ class _Engine:
             overlap = min(max(self.config.chunk_overlap, 1), size - 1)
             parts = [(span, self._chunk(images, span, cameras)) for span in spans(count, size, overlap)]
             known = [(span, part) for span, part in parts if part is not None]
-            return join(known, one_world=cameras is not None) if len(known) == len(parts) else None
+            return join_chunks(known, one_world=cameras is not None) if len(known) == len(parts) else None
 
         largest = min(self.config.chunk_size or count, self.most_frames or count, count)
         return in_smaller_pieces(

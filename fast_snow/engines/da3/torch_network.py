@@ -50,8 +50,8 @@ def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_B
     Raises:
         ConfigError: the folder holds no such network, or weights that are damaged or another variant's.
     """
-    place = devices.choose(device)
-    module = load(folder)
+    place = devices.choose_device(device)
+    module = load_da3(folder)
     _drop_rays(getattr(module, "da3", module))
     module.to(place)
     try:
@@ -66,7 +66,7 @@ def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_B
         memory.release(place)
 
 
-def load(folder: Path) -> torch.nn.Module:
+def load_da3(folder: Path) -> torch.nn.Module:
     """Build the network of a folder and load its weights; nothing in the folder is executed.
 
     Args:

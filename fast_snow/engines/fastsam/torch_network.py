@@ -12,7 +12,7 @@ import torch
 from fast_snow.engines.compiled.network import Arrays, Network
 from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES
 from fast_snow.engines.fastsam.preprocessing import IMAGES
-from fast_snow.engines.fastsam.weights import load
+from fast_snow.engines.fastsam.weights import load_fastsam
 from fast_snow.engines.torch_runtime import devices, memory
 
 OUTPUTS: Final = (BOXES, SCORES, COEFFICIENTS, PROTOTYPES)
@@ -40,9 +40,9 @@ def open_network(path: Path, *, device: str, threads: int = 0) -> Iterator[Netwo
         ConfigError: no such device.
         InputError: weights that are missing, damaged or of something else.
     """
-    place = devices.choose(device)
+    place = devices.choose_device(device)
     before = torch.get_num_threads()
-    exact = FastSamOutputs(load(path).network)
+    exact = FastSamOutputs(load_fastsam(path).network)
     module = exact if place.type == "cpu" else in_half(exact)
     module.to(place).to(memory_format=torch.channels_last)  # as ultralytics: the fastest layout for convolutions
     del exact

@@ -41,7 +41,7 @@ class FastSam:
     network: torch.nn.Module
 
 
-def load(path: Path) -> FastSam:
+def load_fastsam(path: Path) -> FastSam:
     """Load FastSAM.
 
     Args:

@@ -49,7 +49,7 @@ def open_masks(folder: Path, *, device: str, precision: Precision, prompts_at_on
     Raises:
         ConfigError: no such device, or the folder holds no such network or damaged files.
     """
-    place = devices.choose(device)
+    place = devices.choose_device(device)
     network = _load(folder, place)
     predictor = _Predictor(network, place, devices.precision(precision, place), prompts_at_once)
     del network
@@ -172,4 +172,4 @@ def _load(folder: Path, device: torch.device) -> Any:  # noqa: ANN401 (transform
     Raises:
         ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
     """
-    return transformers_folder.load(Sam2Model, folder, _EXPECTED).to(device)
+    return transformers_folder.load_folder(Sam2Model, folder, _EXPECTED).to(device)

@@ -8,7 +8,7 @@ _BF16_SINCE = (8, 0)
 """Compute capability from which bf16 has tensor cores (Ampere)."""
 
 
-def choose(name: str) -> torch.device:
+def choose_device(name: str) -> torch.device:
     """Return the device that a setting names.
 
     Args:

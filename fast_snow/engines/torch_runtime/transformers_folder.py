@@ -50,7 +50,7 @@ class Expected:
     remedy: str
 
 
-def load(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: ANN401 (transformers is not typed)
+def load_folder(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: ANN401 (transformers is not typed)
     """Load a network in fp32 on the CPU, without gradients and in evaluation mode.
 
     Args:

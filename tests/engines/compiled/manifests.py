@@ -38,5 +38,5 @@ def place(folder, *, target="onnx", precision="fp32", content=b"network", **chan
         origin=origin if target == "tensorrt" else None,
     )
     manifest = dataclasses.replace(manifest, **changes)
-    manifests.write(manifest, manifests.path_beside(path))
+    manifests.write_manifest(manifest, manifests.path_beside(path))
     return path, manifest

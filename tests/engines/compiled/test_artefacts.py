@@ -13,7 +13,7 @@ from tests.engines.compiled.manifests import FRAME, HERE, place
 
 
 def _find(folder, target="onnx", *, weights="a" * 64, here=None, frame=FRAME):
-    return artefacts.find(folder, "da3", "da3-small", frame, target, weights, here)
+    return artefacts.find_network(folder, "da3", "da3-small", frame, target, weights, here)
 
 
 def test_names_say_what_they_hold(tmp_path):
@@ -56,7 +56,7 @@ def test_takes_what_fits_and_checks_it(tmp_path):
         path, manifest = place(tmp_path, target=target)
         found = _find(tmp_path, target, here=HERE)
         assert found == Found(path=path, manifest=manifest)
-        artefacts.check(found)
+        artefacts.check_content(found)
     assert isinstance(_find(tmp_path, weights=None), Found)
 
 
@@ -132,11 +132,11 @@ def test_content_is_checked_to_the_bit_weights_beside_it_too(tmp_path):
     (tmp_path / "w.data").write_bytes(b"12345")
     path, _ = place(tmp_path, external=(manifests.record_of(tmp_path / "w.data"),))
     found = _find(tmp_path)
-    artefacts.check(found)
+    artefacts.check_content(found)
     (tmp_path / "w.data").write_bytes(b"12346")
     found = _find(tmp_path)
     with pytest.raises(EngineError, match=r"w\.data: damaged, its SHA-256"):
-        artefacts.check(found)
+        artefacts.check_content(found)
     (tmp_path / "w.data").unlink()
     assert "w.data: No such file" in _find(tmp_path).reason
     assert path.exists()

@@ -13,7 +13,7 @@ from tests.engines.compiled.manifests import place
 def test_reads_back_what_was_written(tmp_path, target):
     external = (FileRecord(name="da3-small.onnx.data", size_bytes=5, sha256="d" * 64),)
     path, manifest = place(tmp_path, target=target, external=external)
-    assert manifests.read(manifests.path_beside(path)) == manifest
+    assert manifests.read_manifest(manifests.path_beside(path)) == manifest
     assert sorted(each.name for each in tmp_path.iterdir()) == [path.name, f"{path.name}.json"]
 
 
@@ -63,7 +63,7 @@ def test_refuses_every_field_that_is_not_what_it_must_be(tmp_path, keys, value, 
     _set(content, keys, value)
     beside.write_text(json.dumps(content))
     with pytest.raises(EngineError, match=message) as caught:
-        manifests.read(beside)
+        manifests.read_manifest(beside)
     assert "\n" not in str(caught.value)
     assert beside.name in str(caught.value)
 
@@ -82,9 +82,9 @@ def test_refuses_what_is_no_manifest(tmp_path, content):
     path = tmp_path / "x.json"
     path.write_bytes(content)
     with pytest.raises(EngineError, match=r"x\.json"):
-        manifests.read(path)
+        manifests.read_manifest(path)
     with pytest.raises(EngineError, match="No such file"):
-        manifests.read(tmp_path / "none.json")
+        manifests.read_manifest(tmp_path / "none.json")
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path):
@@ -92,6 +92,8 @@ def test_a_failed_write_leaves_what_was_there(tmp_path):
     beside = manifests.path_beside(path)
     before = beside.read_bytes()
     with pytest.raises(ValueError, match="not JSON compliant"):
-        manifests.write(dataclasses.replace(manifest, tolerance={"depth": Tolerance(absolute=float("nan"))}), beside)
+        manifests.write_manifest(
+            dataclasses.replace(manifest, tolerance={"depth": Tolerance(absolute=float("nan"))}), beside
+        )
     assert beside.read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 2

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation  # noqa: E402
 from fast_snow.engines.da3.estimator import intrinsics, world_to_camera  # noqa: E402
 from fast_snow.engines.da3.known_cameras import conditioning, known_cameras  # noqa: E402
 from fast_snow.engines.da3.preprocessing import preprocess  # noqa: E402
-from fast_snow.engines.da3.torch_network import FIRST, load, open_network  # noqa: E402
+from fast_snow.engines.da3.torch_network import FIRST, load_da3, open_network  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning  # noqa: E402
 from fast_snow.types import GeometryPrior  # noqa: E402
 from tests.engines.da3.tiny import save_random, tiny_variants  # noqa: E402
@@ -68,7 +68,7 @@ def test_known_cameras_condition_it_as_upstream_does(folders, image, name, count
     relative[..., :3, 3] /= torch.clamp(torch.median(distance), min=1e-1)
     torch.manual_seed(0)
     with torch.inference_mode():
-        wanted = load(folders[name])(images[None], relative, intrinsics_[None].float())
+        wanted = load_da3(folders[name])(images[None], relative, intrinsics_[None].float())
 
     known = known_cameras(GeometryPrior(T_camera_world=T_camera_world, intrinsics=K), image.shape[1:3], (56, 84))
     focal = [0, 1], [0, 1]  # the encoding holds no more; principal points differ by what integer pixel centres mean
@@ -84,7 +84,7 @@ def test_known_cameras_condition_it_as_upstream_does(folders, image, name, count
 @pytest.mark.parametrize("name", ["da3-small", NESTED])
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_equals_upstream(folders, image, name, count):
-    wanted = _upstream(load(folders[name]), image[:count])
+    wanted = _upstream(load_da3(folders[name]), image[:count])
     with open_network(folders[name], device="cpu") as network:
         answer = network({"images": preprocess(image[:count], RESOLUTION)})
     np.testing.assert_array_equal(answer["depth"], wanted.depth)
@@ -97,7 +97,7 @@ def test_equals_upstream(folders, image, name, count):
 
 def test_the_nested_variant_scales_depth_and_poses_alike(folders, image):
     images = {"images": preprocess(image, RESOLUTION)}
-    module = load(folders[NESTED])
+    module = load_da3(folders[NESTED])
     with torch.inference_mode():
         alone = module.da3(torch.from_numpy(images["images"])[None])
     with open_network(folders[NESTED], device="cpu") as network:
@@ -126,13 +126,13 @@ def test_the_frame_that_others_refer_to_can_be_the_first(folders, image):
     with open_network(folders["da3-small"], device="cpu", ref_view_strategy=FIRST) as network:
         module, first = network.module, network(images)
     with torch.inference_mode():
-        wanted = load(folders["da3-small"])(torch.from_numpy(images["images"])[None], ref_view_strategy="first")
+        wanted = load_da3(folders["da3-small"])(torch.from_numpy(images["images"])[None], ref_view_strategy="first")
     np.testing.assert_array_equal(first["depth"], wanted.depth[0])
     assert all(each.is_meta for each in module.parameters()), "leaving frees the weights"
 
 
 def test_the_head_for_rays_is_left_out(folders):
-    whole = sum(each.numel() for each in load(folders["da3-small"]).head.parameters())
+    whole = sum(each.numel() for each in load_da3(folders["da3-small"]).head.parameters())
     with open_network(folders["da3-small"], device="cpu") as network:
         built = sum(each.numel() for each in network.module.head.parameters())
     assert built < 0.7 * whole
@@ -148,7 +148,7 @@ def test_parts_that_are_not_built_may_be_left_over(folders, tmp_path):
     folder = _copy(folders["da3-small"], tmp_path)
     weights = load_file(folder / "model.safetensors")
     save_file(weights | {"model.gs_head.scratch.weight": torch.zeros(1)}, folder / "model.safetensors")
-    load(folder)
+    load_da3(folder)
 
 
 def test_tensors_too_many_are_named_and_ignored(folders, tmp_path):
@@ -158,20 +158,20 @@ def test_tensors_too_many_are_named_and_ignored(folders, tmp_path):
         weights | {"model.added.a": torch.zeros(1), "model.added.b": torch.zeros(1)}, folder / "model.safetensors"
     )
     with pytest.warns(FastSnowWarning, match="2 tensors are not part of da3-small, like added.a: ignored"):
-        load(folder)
+        load_da3(folder)
 
 
 def test_weights_that_were_saved_in_half_precision_compute_in_fp32(folders, tmp_path):
     folder = _copy(folders["da3-small"], tmp_path)
     weights = load_file(folder / "model.safetensors")
     save_file({name: value.half() for name, value in weights.items()}, folder / "model.safetensors")
-    assert {each.dtype for each in load(folder).parameters()} == {torch.float32}
+    assert {each.dtype for each in load_da3(folder).parameters()} == {torch.float32}
 
 
 def test_missing_weights_say_where_they_are_to_be_had(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_name": "da3-large"}))
     with pytest.raises(ConfigError, match=r"holds no model\.safetensors; run fast-snow fetch-models da3-large.*BY-NC"):
-        load(tmp_path)
+        load_da3(tmp_path)
 
 
 def test_truncated_weights_are_refused(folders, tmp_path):
@@ -179,14 +179,14 @@ def test_truncated_weights_are_refused(folders, tmp_path):
     whole = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ConfigError, match="is truncated"):
-        load(folder)
+        load_da3(folder)
 
 
 def test_weights_of_another_variant_are_refused(folders, tmp_path):
     folder = _copy(folders[NESTED], tmp_path)
     (folder / "config.json").write_text(json.dumps({"model_name": "da3-small"}))
     with pytest.raises(ConfigError, match=r"does not fit da3-small: \d+ tensors are missing, \d+ unknown"):
-        load(folder)
+        load_da3(folder)
 
 
 def test_weights_of_another_width_are_refused(folders, tmp_path):
@@ -195,7 +195,7 @@ def test_weights_of_another_width_are_refused(folders, tmp_path):
     weights["model.cam_dec.fc_t.weight"] = torch.zeros(3, 7)
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(ConfigError, match=r"1 of another shape, like cam_dec\.fc_t\.weight"):
-        load(folder)
+        load_da3(folder)
 
 
 def test_a_missing_tensor_is_refused(folders, tmp_path):
@@ -204,7 +204,7 @@ def test_a_missing_tensor_is_refused(folders, tmp_path):
     del weights["model.cam_dec.fc_t.weight"]
     save_file(weights, folder / "model.safetensors")
     with pytest.raises(ConfigError, match=r"1 tensors are missing"):
-        load(folder)
+        load_da3(folder)
 
 
 def test_nothing_but_sky_is_an_error_of_the_engine(folders, tmp_path, image):

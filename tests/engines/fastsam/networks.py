@@ -9,7 +9,7 @@ from fast_snow.engines.compiled.network import Arrays
 from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES, SCORES
 from fast_snow.engines.fastsam.preprocessing import IMAGES
 from fast_snow.engines.fastsam.quiet_import import ultralytics
-from fast_snow.engines.fastsam.weights import load
+from fast_snow.engines.fastsam.weights import load_fastsam
 
 ultralytics()
 from ultralytics.nn.tasks import SegmentationModel  # noqa: E402
@@ -57,7 +57,7 @@ class UltralyticsNetwork:
     def __init__(self, path: Path) -> None:
         from ultralytics.nn.autobackend import AutoBackend
 
-        self._backend = AutoBackend(load(path).network, device=torch.device("cpu"), verbose=False)
+        self._backend = AutoBackend(load_fastsam(path).network, device=torch.device("cpu"), verbose=False)
 
     def __call__(self, inputs: Arrays) -> Arrays:
         with torch.inference_mode():

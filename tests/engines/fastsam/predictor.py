@@ -8,7 +8,7 @@ import torchvision  # noqa: F401 (its exact suppression of boxes is taken only w
 
 from fast_snow.config import FastSamConfig
 from fast_snow.engines.fastsam.quiet_import import ultralytics
-from fast_snow.engines.fastsam.weights import load
+from fast_snow.engines.fastsam.weights import load_fastsam
 from fast_snow.engines.torch_runtime import mask_runs
 from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.mask_resize import resize
@@ -36,7 +36,7 @@ def by_ultralytics(images: np.ndarray, config: FastSamConfig, grid: GridShape) -
         }
     )
     threads = torch.get_num_threads()
-    predictor.setup_model(load(on_disk(config.model_path)).network, verbose=False)
+    predictor.setup_model(load_fastsam(on_disk(config.model_path)).network, verbose=False)
     torch.set_num_threads(threads)  # ultralytics sets its own number
     blue_first = [np.ascontiguousarray(each[..., ::-1]) for each in images]
     batches = [blue_first[k : k + config.batch_size] for k in range(0, len(images), config.batch_size)]

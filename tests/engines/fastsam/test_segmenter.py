@@ -20,7 +20,7 @@ from fast_snow.engines.fastsam.detections import BOXES, COEFFICIENTS, PROTOTYPES
 from fast_snow.engines.fastsam.preprocessing import IMAGES  # noqa: E402
 from fast_snow.engines.fastsam.segmenter import open_segmenter  # noqa: E402
 from fast_snow.errors import FastSnowWarning  # noqa: E402
-from fast_snow.export.fastsam import prepare  # noqa: E402
+from fast_snow.export.fastsam import prepare_fastsam  # noqa: E402
 from fast_snow.kernels.masks import decode  # noqa: E402
 from fast_snow.protocols import Segmenter  # noqa: E402
 from fast_snow.types import Detections  # noqa: E402
@@ -40,7 +40,7 @@ def settings(weights: Path) -> FastSamConfig:
 @pytest.fixture(scope="module")
 def onnx_file(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "fastsam.onnx"
-    prepare(weights, precision="fp32", config=settings(weights), frame=(160, 256)).write(path)
+    prepare_fastsam(weights, precision="fp32", config=settings(weights), frame=(160, 256)).write(path)
     return path
 
 

@@ -17,7 +17,7 @@ from fast_snow.config import FastSamConfig  # noqa: E402
 from fast_snow.engines.fastsam.preprocessing import IMAGES, to_network  # noqa: E402
 from fast_snow.engines.fastsam.segmenter import open_segmenter  # noqa: E402
 from fast_snow.engines.fastsam.torch_network import FastSamNetwork, FastSamOutputs, in_half, open_network  # noqa: E402
-from fast_snow.engines.fastsam.weights import load  # noqa: E402
+from fast_snow.engines.fastsam.weights import load_fastsam  # noqa: E402
 from fast_snow.errors import ConfigError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.mask_measures import area, bounding_boxes  # noqa: E402
 from fast_snow.kernels.masks import decode  # noqa: E402
@@ -112,7 +112,7 @@ def test_half_precision_decodes_in_fp32(weights: Path) -> None:
     """What a GPU computes, here: convolutions in fp16, boxes in fp32."""
     with ThreadPoolExecutor(1) as pool:
         images = to_network(drawn(2, 96, 160), 160, pool)
-    exact = FastSamOutputs(load(weights).network)
+    exact = FastSamOutputs(load_fastsam(weights).network)
     expected, found = (FastSamNetwork(each, torch.device("cpu"))({IMAGES: images}) for each in (exact, in_half(exact)))
     for name, tolerance in (("scores", 1e-3), ("boxes", 0.1), ("coefficients", 0.02), ("prototypes", 0.02)):
         assert found[name].dtype == np.float32

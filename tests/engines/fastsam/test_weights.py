@@ -7,14 +7,14 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("ultralytics")
 pytestmark = pytest.mark.torch
-from fast_snow.engines.fastsam.weights import load, random_weights  # noqa: E402
+from fast_snow.engines.fastsam.weights import load_fastsam, random_weights  # noqa: E402
 from fast_snow.errors import InputError  # noqa: E402
 from tests.engines.fastsam.networks import write_weights  # noqa: E402
 from tests.mutations import damaged  # noqa: E402
 
 
 def test_numbers_arrive_as_they_were_written(weights: Path) -> None:
-    loaded = load(weights)
+    loaded = load_fastsam(weights)
     written = torch.load(weights, weights_only=False)["model"].float().state_dict()
     state = loaded.network.state_dict()
     assert loaded.variant == "FastSAM-n"
@@ -34,7 +34,7 @@ def test_classes_of_old_versions_need_not_exist(weights: Path, tmp_path: Path) -
                 content = content.replace(b"cultralytics.nn.tasks\n", b"cultralytics.yolo.v8.gone\n")
                 content = content.replace(b"cultralytics.nn.modules.conv\n", b"cultralytics.nn.gone\n")
             target.writestr(entry, content)
-    expected, state = load(weights).network.state_dict(), load(old).network.state_dict()
+    expected, state = load_fastsam(weights).network.state_dict(), load_fastsam(old).network.state_dict()
     assert all(torch.equal(state[name], expected[name]) for name in expected)
 
 
@@ -45,7 +45,7 @@ def test_averaged_weights_are_preferred(tmp_path: Path) -> None:
     read = [torch.load(path, weights_only=False)["model"] for path in (first, second)]
     torch.save({"model": read[0], "ema": read[1]}, both)
     name = "model.0.conv.weight"
-    assert torch.equal(load(both).network.state_dict()[name], read[1].state_dict()[name].float())
+    assert torch.equal(load_fastsam(both).network.state_dict()[name], read[1].state_dict()[name].float())
 
 
 class Running:
@@ -71,13 +71,13 @@ def test_code_in_a_file_is_not_run(tmp_path: Path) -> None:
     path, witness = tmp_path / "code.pt", tmp_path / "ran"
     torch.save({"model": Running(witness)}, path)
     with pytest.raises(InputError, match="another structure"):
-        load(path)
+        load_fastsam(path)
     assert not witness.exists()
     torch.load(path, weights_only=False)
     assert witness.exists()  # the file does what the test says
     torch.save({"model": Listing()}, path)
     with pytest.raises(InputError, match="cannot be read"):
-        load(path)
+        load_fastsam(path)
 
 
 @pytest.mark.parametrize(
@@ -92,14 +92,14 @@ def test_other_content_is_named(tmp_path: Path, content: object, message: str) -
     path = tmp_path / "other.pt"
     torch.save(content, path)
     with pytest.raises(InputError, match=message) as raised:
-        load(path)
+        load_fastsam(path)
     assert str(raised.value).startswith(str(path))
     assert "\n" not in str(raised.value)
 
 
 def test_a_network_of_many_classes_is_not_fastsam(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="of 3 classes, expected FastSAM: YOLOv8 for segmentation with one class"):
-        load(write_weights(tmp_path / "three.pt", classes=3))
+        load_fastsam(write_weights(tmp_path / "three.pt", classes=3))
 
 
 def test_a_network_with_a_layer_too_few_is_not_fastsam(tmp_path: Path) -> None:
@@ -108,19 +108,19 @@ def test_a_network_with_a_layer_too_few_is_not_fastsam(tmp_path: Path) -> None:
     del checkpoint["model"].model[0].bn
     torch.save(checkpoint, path)
     with pytest.raises(InputError, match="unlike YOLOv8n") as raised:
-        load(path)
+        load_fastsam(path)
     assert "\n" not in str(raised.value)
 
 
 def test_damaged_and_missing_files_say_how_to_fetch_them(weights: Path, tmp_path: Path) -> None:
     path = tmp_path / "FastSAM-s.pt"
     with pytest.raises(InputError, match=r"is missing.*run fast-snow fetch-models"):
-        load(path)
+        load_fastsam(path)
     content = weights.read_bytes()
     for part in (content[: len(content) // 2], content[:100], b"", b"<html>not found</html>"):
         path.write_bytes(part)
         with pytest.raises(InputError, match=r"(truncated|is empty).*run fast-snow fetch-models") as raised:
-            load(path)
+            load_fastsam(path)
         assert "\n" not in str(raised.value)
 
 
@@ -129,7 +129,7 @@ def test_random_weights_load_and_repeat(tmp_path: Path) -> None:
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         path = tmp_path / f"{name}.pt"
         random_weights(path, variant="FastSAM-s", seed=seed)
-        loaded = load(path)
+        loaded = load_fastsam(path)
         assert loaded.variant == "FastSAM-s"
         states.append(loaded.network.state_dict()["model.22.cv4.0.2.weight"])
     assert torch.equal(states[0], states[1])
@@ -155,7 +155,7 @@ def test_modules_that_share_each_other_end(tmp_path: Path) -> None:
             module._modules["x" * 10**6] = module
         torch.save({"model": module}, tmp_path / f"{name}.pt")
         with pytest.raises(InputError, match="more than 10000 modules"):
-            load(tmp_path / f"{name}.pt")
+            load_fastsam(tmp_path / f"{name}.pt")
 
 
 @pytest.mark.parametrize("shape", [(), (0,)])
@@ -165,18 +165,18 @@ def test_tensors_of_odd_shapes_are_no_network(weights: Path, tmp_path: Path, sha
         layer.weight = torch.nn.Parameter(torch.zeros(shape))
         torch.save(checkpoint, tmp_path / "odd.pt")
         with pytest.raises(InputError, match="expected FastSAM"):
-            load(tmp_path / "odd.pt")
+            load_fastsam(tmp_path / "odd.pt")
 
 
 def test_what_a_file_does_not_hold_is_not_allocated(tmp_path: Path) -> None:
     path = tmp_path / "large.pt"
     torch.save({"model": bytearray(7)}, path)
     with pytest.raises(InputError, match="contains a bytearray"):
-        load(path)
+        load_fastsam(path)
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("large/data.pkl", bytes(10**6))
     with pytest.raises(InputError, match="not a torch checkpoint: compressed"):
-        load(path)
+        load_fastsam(path)
 
 
 def test_damaged_checkpoints_end_in_one_error(weights: Path, tmp_path: Path) -> None:
@@ -189,8 +189,8 @@ def test_damaged_checkpoints_end_in_one_error(weights: Path, tmp_path: Path) -> 
             for each, content in (entries | {name: pickled}).items():
                 archive.writestr(each, content)
         with suppress(InputError):
-            load(path)
+            load_fastsam(path)
     for content in damaged(sound[-3000:], 10):
         path.write_bytes(sound[:-3000] + content)
         with suppress(InputError):
-            load(path)
+            load_fastsam(path)

@@ -45,7 +45,7 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
         ConfigError: no such device, or there are no weights.
         InputError: the weights are damaged or of another network.
     """
-    on = devices.choose(device)
+    on = devices.choose_device(device)
     tracker = model.load(config.model_path, on)
     try:
         with serving(TrackingNetwork(tracker, on, devices.precision(config.precision, on)), config, progress) as opened:

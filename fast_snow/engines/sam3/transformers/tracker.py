@@ -47,7 +47,7 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
     Raises:
         ConfigError: no such device, or `sam3.model_path` holds no such network or damaged files.
     """
-    place = devices.choose(device)
+    place = devices.choose_device(device)
     precision = devices.precision(config.precision, place)
     network = TransformersNetwork(
         module=load(on_disk(config.model_path), place, precision),
@@ -77,7 +77,7 @@ def load(folder: Path, device: torch.device, precision: torch.dtype) -> torch.nn
     Raises:
         ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
     """
-    network: torch.nn.Module = transformers_folder.load(Sam3TrackerVideoModel, folder, _EXPECTED)
+    network: torch.nn.Module = transformers_folder.load_folder(Sam3TrackerVideoModel, folder, _EXPECTED)
     if precision != torch.float32:
         for layer in network.modules():
             if isinstance(layer, _IN_HALF):
