@@ -22,7 +22,7 @@ from fast_snow.errors import ConfigError
 if TYPE_CHECKING:
     from fast_snow.export.exporting import Exported
     from fast_snow.fetching import Fetched
-    from fast_snow.types import GridShape
+    from fast_snow.types import GridShape, ImageStack
 
 
 _FastSamPath = Annotated[str, tyro.conf.arg(name="fastsam.model-path", help="FastSAM weights (.pt file).")]
@@ -128,7 +128,7 @@ class ExportEngines:
     shape: str = "720x1280"
     """Frame size of the videos, height x width in pixels."""
     like: Annotated[Path | None, tyro.conf.arg(metavar="INPUT")] = None
-    """Take the frame size from this video or recording."""
+    """Take the frame size from this video or recording, and compare with PyTorch on its frames."""
     target: Literal["auto", "onnx", "tensorrt"] = "auto"
     """Format; auto: TensorRT if it is installed and there is a GPU, otherwise ONNX."""
     force: bool = False
@@ -176,12 +176,25 @@ class ExportEngines:
                 model=self.model,
                 precision=self.precision,
                 shape=self._frame_shape(),
+                images=self._images(preparing.COMPARED),
                 target=self._target(),
                 force=self.force,
                 progress=progress,
             )
         _print_exported(exported, noticed)
         return 0
+
+    def _images(self, most: int) -> "ImageStack | None":
+        """Return the first frames of the video that the networks are for; None where none is named."""
+        if self.like is None:
+            return None
+        from itertools import islice
+
+        import numpy as np
+
+        from fast_snow.inputs import open_input
+
+        return np.stack([each.image for each in islice(open_input(self.like, self.config.sampling).read(), most)])
 
     def _frame_shape(self) -> "GridShape":
         from fast_snow.inputs import open_input

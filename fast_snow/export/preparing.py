@@ -2,16 +2,21 @@
 
 import warnings
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, Literal
+
+import numpy as np
 
 from fast_snow import weights
 from fast_snow.config import Config
 from fast_snow.engines import hardware
+from fast_snow.engines.compiled.network import Arrays
 from fast_snow.errors import ConfigError, FastSnowWarning
 from fast_snow.export.exportable import Exportable
 from fast_snow.protocols import Progress, silent
-from fast_snow.types import GridShape
+from fast_snow.types import GridShape, ImageStack
 
 if TYPE_CHECKING:
     from fast_snow.export.exporting import Exported
@@ -19,6 +24,8 @@ if TYPE_CHECKING:
 
 CompiledModel = Literal["fastsam", "da3"]
 MODELS: tuple[CompiledModel, ...] = ("fastsam", "da3")
+COMPARED = 16
+"""Frames of a video that are enough to compare networks on."""
 _PRECISIONS = ("auto", "fp32", "fp16")
 _TARGETS = ("onnx", "tensorrt")
 _SMALLEST_SIDE = 16
@@ -37,6 +44,7 @@ def compile_networks(
     shape: tuple[int, int] = (720, 1280),
     target: str = "onnx",
     force: bool = False,
+    images: ImageStack | None = None,
     progress: Progress = silent,
 ) -> "tuple[Exported, ...]":
     """Compile networks for videos of one frame size.
@@ -48,6 +56,7 @@ def compile_networks(
         shape: height and width of the video's frames; a network's own input size stands for itself.
         target: `onnx`, or `tensorrt` for both.
         force: make even what is up to date.
+        images: frames of such a video, on which networks are compared with torch; generated ones by default.
         progress: told what is being made.
 
     Returns:
@@ -64,7 +73,7 @@ def compile_networks(
     chosen = _precision(config, precision, target)
     models = _with_weights(config, model)
     return export_engines(
-        (_prepare(config, each, chosen, shape) for each in models),
+        (_sampled(_prepare(config, each, chosen, shape), config, each, images) for each in models),
         weights.on_disk(config.engines.compiled_path),
         tensorrt=_tensorrt(config) if target == "tensorrt" else None,
         force=force,
@@ -135,6 +144,25 @@ def _tensorrt(config: Config) -> "TensorRt":
     from fast_snow.export import tensorrt_engine
 
     return tensorrt_engine.of_device(config.runtime.device)
+
+
+def _sampled(exportable: Exportable, config: Config, model: CompiledModel, images: ImageStack | None) -> Exportable:
+    """Return a model that is compared on frames of a video, over and over where more are asked for."""
+    if images is None:
+        return exportable
+
+    def sample(count: int) -> Arrays:
+        wanted = images[np.arange(count) % len(images)]
+        if model == "fastsam":
+            from fast_snow.engines.fastsam import preprocessing as fastsam
+
+            with ThreadPoolExecutor(1) as pool:
+                return {"images": fastsam.to_network(wanted, config.fastsam.imgsz, pool)}
+        from fast_snow.engines.da3.preprocessing import preprocess
+
+        return {"images": preprocess(wanted, config.da3.process_res)}
+
+    return replace(exportable, sample=sample)
 
 
 def _prepare(config: Config, model: CompiledModel, precision: str, shape: tuple[int, int]) -> Exportable:

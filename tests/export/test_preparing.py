@@ -5,6 +5,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -16,8 +17,9 @@ from fast_snow.config import Config, Da3Config, EnginesConfig, FastSamConfig  # 
 from fast_snow.engines import hardware  # noqa: E402
 from fast_snow.engines.compiled import artefacts, tensorrt_runner  # noqa: E402
 from fast_snow.engines.compiled import manifest as manifests  # noqa: E402
+from fast_snow.engines.da3.preprocessing import preprocess  # noqa: E402
 from fast_snow.errors import ConfigError, FastSnowWarning  # noqa: E402
-from fast_snow.export import preparing, tensorrt_engine  # noqa: E402
+from fast_snow.export import parity, preparing, tensorrt_engine  # noqa: E402
 from fast_snow.export.tensorrt_engine import TensorRt  # noqa: E402
 from tests.engines.compiled import fake_tensorrt  # noqa: E402
 from tests.engines.compiled.fake_cuda import FakeCuda  # noqa: E402
@@ -82,6 +84,20 @@ def test_tensorrt_without_a_gpu_is_told_before_anything_is_loaded(da3, monkeypat
     with pytest.raises(ConfigError, match=r'uv pip install -e "\.\[gpu\]"'):
         preparing.compile_networks(da3, model="da3", target="tensorrt")
     assert not Path(da3.engines.compiled_path).exists()
+
+
+@pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")  # within torch's exporter
+def test_networks_are_compared_on_frames_of_the_video(da3, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (3, 90, 160, 3), dtype=np.uint8)
+    samples = []
+
+    def compare(network, reference, sample, tolerance, frames):
+        samples.append(sample(4)["images"])
+        return parity.Parity(outputs={}, frames=tuple(frames))
+
+    monkeypatch.setattr(parity, "compare", compare)
+    preparing.compile_networks(da3, model="da3", shape=images.shape[1:3], images=images)
+    np.testing.assert_array_equal(samples[0], preprocess(images[[0, 1, 2, 0]], da3.da3.process_res))
 
 
 @pytest.mark.filterwarnings("ignore:The feature will be removed:DeprecationWarning")  # within torch's exporter
