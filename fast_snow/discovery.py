@@ -22,13 +22,13 @@ class Prompts(NamedTuple):
     left_out: int
 
 
-def prompts_of_frame(detections: Detections, frame: int, *, most: int = 0) -> Prompts:
+def prompts_of_frame(detections: Detections, frame: int, *, most: int | None = None) -> Prompts:
     """Return one prompt per detection of one frame: the first pass starts from those of the first frame.
 
     Args:
         detections: of the frame.
         frame: its index in the window.
-        most: how many to prompt, the best ones; 0 is no limit.
+        most: how many to prompt, the best ones; None is no limit.
     """
     chosen = best(detections, most)
     prompts = tuple(MaskPrompt(frame=frame, mask=detections.masks[chosen[[i]]]) for i in range(len(chosen)))

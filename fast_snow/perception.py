@@ -125,11 +125,11 @@ def _track_in_two_passes(
     """Track the first frame's objects, then those that are discovered beside them."""
     started = tracker.start(frames, grid)
     require_protocol("tracker", started, TrackingSession)
-    most = config.tracker.max_objects
+    most = config.tracker.max_objects or None
     with closing(started) as session:
         asked = prompts_of_frame(detections[0], 0, most=most)
         first = _propagate(session, asked, len(frames), grid, run_id=0)
-        rest = most - len(asked.prompts) if most else None
+        rest = None if most is None else most - len(asked.prompts)
         missed = discover(detections, first.frames, iou_thresh=config.fastsam.discovery_iou_thresh, most=rest)
         return first, _propagate(session, missed, len(frames), grid, run_id=1)
 

@@ -1,14 +1,14 @@
 """Masklets that repeat an earlier one: dropped where both are seen, handed over where the earlier one was lost."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Bool, Float64
 
 from fast_snow.fusion import MaskletName, differ
-from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.kernels.mask_measures import area
+from fast_snow.kernels.mask_iou import pairwise_overlap
 from fast_snow.types import TrackedFrame
 
 ENOUGH: Final = 3
@@ -89,15 +89,12 @@ class _Overlaps:
         self._frames = np.zeros((count, count), np.int64)
         self._both: list[tuple[Float64[np.ndarray, "m m"], Float64[np.ndarray, "m m"]]] = []
         for i, frame in enumerate(tracked):
-            size = area(frame.masks).astype(np.float64)
-            iou = pairwise_iou(frame.masks, frame.masks).astype(np.float64)
-            sizes = size[:, None] + size[None, :]
-            intersection = iou * sizes / (1.0 + iou)
-            self._both.append((intersection, sizes - intersection))
-            self.row[self.owner[i], i] = np.arange(len(size))
+            intersection, union = pairwise_overlap(frame.masks, frame.masks)
+            self._both.append((intersection, union))
+            self.row[self.owner[i], i] = np.arange(len(frame))
             pairs = np.ix_(self.owner[i], self.owner[i])
             self._intersection[pairs] += intersection
-            self._union[pairs] += sizes - intersection
+            self._union[pairs] += union
             self._frames[pairs] += 1
 
     def overlap(self, later: int, kept: Sequence[int]) -> Float64[np.ndarray, " k"]:
@@ -122,28 +119,28 @@ class _Overlaps:
             row = self.row[later, i]
             if apart[i]:
                 continue
+            self._count(i, row, later, -1)
             self.row[later, i] = -1
             self.owner[i][row] = earlier if filled[i] else -1
             if filled[i]:
                 self.row[earlier, i] = row
-                seen = np.flatnonzero(self.owner[i] >= 0)
-                intersection, union = self._both[i]
-                self._intersection[self.owner[i][seen], earlier] += intersection[seen, row]
-                self._union[self.owner[i][seen], earlier] += union[seen, row]
-                self._frames[self.owner[i][seen], earlier] += 1
+                self._count(i, row, earlier, 1)
+
+    def _count(self, frame: int, row: int, masklet: int, sign: int) -> None:
+        """Add or take off what the masklets of one frame share with the one that its mask `row` belongs to."""
+        seen = np.flatnonzero(self.owner[frame] >= 0)
+        owners, (intersection, union) = self.owner[frame][seen], self._both[frame]
+        self._intersection[owners, masklet] += sign * intersection[seen, row]
+        self._union[owners, masklet] += sign * union[seen, row]
+        self._frames[owners, masklet] += sign
 
     def frames(self, tracked: Sequence[TrackedFrame], names: Sequence[MaskletName]) -> tuple[TrackedFrame, ...]:
         """Return the masklets of each frame under the names of those that they belong to now."""
-        name = np.array(names, np.int32).reshape(-1, 2)
-        return tuple(_renamed(frame, owner, name) for frame, owner in zip(tracked, self.owner, strict=True))
-
-
-def _renamed(frame: TrackedFrame, owner: Int[np.ndarray, " m"], name: Int[np.ndarray, "k 2"]) -> TrackedFrame:
-    run_id, local_id = name[owner].T if len(name) else (frame.run_id, frame.local_id)
-    renamed = TrackedFrame(
-        run_id=run_id, local_id=local_id, masks=frame.masks, score=frame.score, source_id=frame.source_id
-    )
-    return renamed[owner >= 0]
+        run_id, local_id = np.array([*names, (-1, -1)], np.int32).T  # the last stands for what is dropped
+        return tuple(
+            replace(frame, run_id=run_id[owner], local_id=local_id[owner])[owner >= 0]
+            for frame, owner in zip(tracked, self.owner, strict=True)
+        )
 
 
 def _split(

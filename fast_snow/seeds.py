@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from fast_snow.kernels.mask_iou import pairwise_iou
+from fast_snow.kernels.mask_iou import pairwise_overlap
 from fast_snow.kernels.mask_measures import area
 from fast_snow.types import NO_SOURCE, Detections
 
@@ -60,20 +60,17 @@ def quality(found: Detections) -> Float64[np.ndarray, " m"]:
     return found.score * np.sqrt(area(found.masks))
 
 
-def best(found: Detections, most: int) -> Int[np.ndarray, " k"]:
-    """Return the indices of the best detections, in order: recorded ones go first, then by quality; 0 is no limit."""
-    ranked = np.lexsort((-quality(found), found.source_id == NO_SOURCE))
-    return np.sort(ranked[: most or len(found)])
+def best(found: Detections, most: int | None) -> Int[np.ndarray, " k"]:
+    """Return the indices of the best detections, in order: recorded ones go first, then by quality (None: all)."""
+    return np.sort(np.lexsort((-quality(found), found.source_id == NO_SOURCE))[:most])
 
 
 def _without_parts(found: Detections, nested_thresh: float) -> Bool[np.ndarray, " m"]:
     """Tell which detections stay where of two nested ones only the better does."""
-    size = area(found.masks).astype(np.float64)
-    sizes = size[:, None] + size[None, :]
-    iou = pairwise_iou(found.masks, found.masks).astype(np.float64)
-    smaller = np.maximum(np.minimum(size[:, None], size[None, :]), 1)
-    intersection = np.rint(iou * sizes / (1 + iou))
-    part = (intersection > nested_thresh * smaller) & (smaller >= PART * (sizes - smaller))
+    size = area(found.masks)
+    smaller, larger = np.minimum(size[:, None], size[None, :]), np.maximum(size[:, None], size[None, :])
+    intersection, _ = pairwise_overlap(found.masks, found.masks)
+    part = (intersection > nested_thresh * smaller) & (smaller >= PART * larger)
     keep = found.source_id != NO_SOURCE
     for i in np.argsort(-quality(found), kind="stable").tolist():
         keep[i] |= not part[i, keep].any()

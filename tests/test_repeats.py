@@ -91,6 +91,15 @@ def test_a_masklet_that_drifted_onto_its_neighbour_is_not_joined():
     assert all(pairwise_iou(frame.masks, right)[-1, 0] == 1 for frame in resolved.frames[50:])
 
 
+def test_frames_that_a_masklet_gave_up_do_not_count_for_it():
+    """The third one repeats the second in the frames that this keeps; the others only repeated the first."""
+    second = {t: LEFT if t < 8 else RIGHT for t in range(16)}
+    third = {t: (18, 18, 26, 24) if t < 8 else RIGHT for t in range(16)}
+    clip = lives((0, 0, dict.fromkeys(range(11), LEFT)), (1, 0, second), (1, 1, third), length=16)
+    resolved = without_repeats(clip, iou_thresh=0.5)
+    assert names(resolved.frames) == [[(0, 0), (1, 0)]] * 11 + [[(1, 0)]] * 5
+
+
 def test_a_gap_whose_sides_disagree_is_not_filled():
     known = dict.fromkeys([*range(20), *range(30, 40)], LEFT)
     other = {t: LEFT if t < 25 else RIGHT for t in range(40)}

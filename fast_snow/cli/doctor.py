@@ -12,7 +12,7 @@ import tyro
 
 from fast_snow.cli.options import Debug
 from fast_snow.config import Config
-from fast_snow.presets import load_preset as load_preset
+from fast_snow.presets import load_preset
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -23,8 +23,7 @@ from fast_snow.cli.eval_commands import Eval
 from fast_snow.cli.model_commands import ExportEngines, FetchModels
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
-from fast_snow.presets import BASE_URL, as_options
-from fast_snow.presets import load_preset as load_preset
+from fast_snow.presets import BASE_URL, as_options, load_preset
 
 Command = Infer | Ask | Query | FetchModels | ExportEngines | View | Validate | Eval | Mcp | Doctor
 _READS = {"ask": ("vlm.",), "fetch-models": FetchModels.settings, "export-engines": ExportEngines.settings}

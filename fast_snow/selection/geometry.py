@@ -99,7 +99,7 @@ def _compiled(
     return most_frames, Candidate(
         name=f"da3-{target}",
         family="da3",
-        meaning=f"{_meaning(variant)}, on {compiled.backend}, at most {most_frames} frames at once",
+        meaning=f"{_meaning(variant)}, on {compiled.backend}" + f", {most_frames} frames at a time" * (most_frames > 0),
         opener=lambda: partial(
             _open_estimator(config, variant, progress), open_network=compiled.open, most_frames=most_frames
         ),

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 
 from fast_snow.errors import InputError
 from fast_snow.kernels import masks, threads
-from fast_snow.kernels.mask_iou import pairwise_iou
+from fast_snow.kernels.mask_iou import pairwise_iou, pairwise_overlap
 from fast_snow.types import Masks
 from tests.kernels.drawing import dense_masks, random_masks
 from tests.reference import masks as reference
@@ -25,6 +25,14 @@ def test_laws(dense):
 def test_equals_the_reference(shape):
     a, b = random_masks(1, 9, *shape), random_masks(2, 6, *shape)
     np.testing.assert_array_equal(pairwise_iou(masks.encode(a), masks.encode(b)), reference.pairwise_iou(a, b))
+
+
+@settings(deadline=None)
+@given(dense_masks())
+def test_overlap_counts_pixels(dense):
+    intersection, union = pairwise_overlap(masks.encode(dense), masks.encode(dense))
+    np.testing.assert_array_equal(intersection, (dense[:, None] & dense[None]).sum(axis=(2, 3)))
+    np.testing.assert_array_equal(union, (dense[:, None] | dense[None]).sum(axis=(2, 3)))
 
 
 def test_boxes_that_do_not_meet():

@@ -91,7 +91,8 @@ class _Engine:
                 FastSnowWarning,
                 stacklevel=2,
             )
-        geometry = geometry or self._estimate(images, None)
+        if geometry is None:
+            geometry = self._estimate(images, None)
         assert geometry is not None  # without cameras there is always an answer
         return replace(geometry, confidence=relative_confidence(geometry.confidence, self.config))
 
@@ -107,9 +108,13 @@ class _Engine:
 
         def in_chunks(size: int) -> Geometry | None:
             overlap = min(max(self.config.chunk_overlap, 1), size - 1)
-            parts = [(span, self._chunk(images, span, cameras)) for span in spans(count, size, overlap)]
-            known = [(span, part) for span, part in parts if part is not None]
-            return join_chunks(known, one_world=cameras is not None) if len(known) == len(parts) else None
+            parts = []
+            for span in spans(count, size, overlap):
+                part = self._chunk(images, span, cameras)
+                if part is None:
+                    return None
+                parts.append((span, part))
+            return join_chunks(parts, one_world=cameras is not None)
 
         largest = min(self.config.chunk_size or count, self.most_frames or count, count)
         return in_smaller_pieces(
