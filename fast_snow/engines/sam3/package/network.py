@@ -6,7 +6,7 @@ objects once tracking has begun and keeps every frame. The steps between are tho
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -124,26 +124,22 @@ class TrackingNetwork:
             num_frames: of the window; upstream scales time by it where the window is short.
             reverse: whether the sweep goes backwards.
         """
-        features, position, sizes = self._flat(maps, count)
-        with decoded_masks(self._tracker.sam_mask_decoder) as decoded:
-            out = self._tracker.track_step(
-                frame_idx=frame,
-                is_init_cond_frame=False,
-                current_vision_feats=features,
-                current_vision_pos_embeds=position,
-                feat_sizes=sizes,
-                image=None,
-                point_inputs=None,
-                mask_inputs=None,
-                output_dict=bank.as_upstream(),
-                num_frames=num_frames,
-                track_in_reverse=reverse,
-            )
+        out, logits = self._track(
+            maps,
+            count,
+            frame_idx=frame,
+            is_init_cond_frame=False,
+            point_inputs=None,
+            mask_inputs=None,
+            output_dict=bank.as_upstream(),
+            num_frames=num_frames,
+            track_in_reverse=reverse,
+        )
         spatial = self._stored(out["maskmem_features"], out["maskmem_pos_enc"])
         bank.remember(
             frame, Remembered(spatial=spatial, pointer=out["obj_ptr"], score=float(out["eff_iou_score"].item()))
         )
-        return Seen(decoded[-1], out["obj_ptr"], out["object_score_logits"])
+        return Seen(logits, out["obj_ptr"], out["object_score_logits"])
 
     def _start(
         self,
@@ -152,22 +148,31 @@ class TrackingNetwork:
         points: dict[str, torch.Tensor] | None,
         masks: torch.Tensor | None,
     ) -> Seen:
+        out, logits = self._track(
+            maps,
+            count,
+            frame_idx=0,
+            is_init_cond_frame=True,
+            point_inputs=points,
+            mask_inputs=masks,
+            output_dict={"cond_frame_outputs": {}, "non_cond_frame_outputs": {}},
+            num_frames=1,
+            run_mem_encoder=False,
+        )
+        return Seen(logits, out["obj_ptr"].float(), out["object_score_logits"].float())
+
+    def _track(self, maps: Sequence[torch.Tensor], count: int, **step: Any) -> tuple[dict[str, Any], torch.Tensor]:
+        """Run upstream's step on a frame's features; returns its answer, and the masks before they are voided."""
         features, position, sizes = self._flat(maps, count)
         with decoded_masks(self._tracker.sam_mask_decoder) as decoded:
             out = self._tracker.track_step(
-                frame_idx=0,
-                is_init_cond_frame=True,
                 current_vision_feats=features,
                 current_vision_pos_embeds=position,
                 feat_sizes=sizes,
                 image=None,
-                point_inputs=points,
-                mask_inputs=masks,
-                output_dict={"cond_frame_outputs": {}, "non_cond_frame_outputs": {}},
-                num_frames=1,
-                run_mem_encoder=False,
+                **step,
             )
-        return Seen(decoded[-1], out["obj_ptr"].float(), out["object_score_logits"].float())
+        return out, decoded[-1]
 
     def _flat(
         self, maps: Sequence[torch.Tensor], count: int
