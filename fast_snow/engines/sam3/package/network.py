@@ -161,7 +161,7 @@ class TrackingNetwork:
         )
         return Seen(logits, out["obj_ptr"].float(), out["object_score_logits"].float())
 
-    def _track(self, maps: Sequence[torch.Tensor], count: int, **step: Any) -> tuple[dict[str, Any], torch.Tensor]:
+    def _track(self, maps: Sequence[torch.Tensor], count: int, **step: object) -> tuple[dict[str, Any], torch.Tensor]:
         """Run upstream's step on a frame's features; returns its answer, and the masks before they are voided."""
         features, position, sizes = self._flat(maps, count)
         with decoded_masks(self._tracker.sam_mask_decoder) as decoded:
