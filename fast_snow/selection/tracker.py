@@ -62,7 +62,8 @@ def _recorded(recording: Recording | None) -> OpenTracker:
 def _package(config: Config, progress: Progress) -> OpenTracker:
     from fast_snow.engines.sam3.package.tracker import open_tracker
 
-    return partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress)
+    patience = config.fusion.lost_patience + config.fusion.archive_patience
+    return partial(open_tracker, config.sam3, device=config.runtime.device, patience=patience, progress=progress)
 
 
 def _transformers(config: Config, progress: Progress) -> OpenTracker:

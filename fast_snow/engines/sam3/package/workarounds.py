@@ -15,7 +15,13 @@ from unittest.mock import patch
 import torch
 from torch.overrides import TorchFunctionMode
 
-from fast_snow.engines.sam3.package.attention import SCORES_AT_ONCE, scaled_dot_product
+from fast_snow.engines.sam3.package.attention import (
+    SCORES_AT_ONCE,
+    Attend,
+    SameKeys,
+    attend_to_own,
+    scaled_dot_product,
+)
 
 UpstreamTracker = Any
 """A `sam3.model.sam3_tracker_base.Sam3TrackerBase`; the package has no types."""
@@ -120,10 +126,38 @@ def chunked_attention(scores: int = SCORES_AT_ONCE) -> Iterator[None]:
     Args:
         scores: entries of the score matrix that may exist at a time.
     """
+    with _attending(lambda _: partial(scaled_dot_product, scores=scores)):
+        yield
+
+
+@contextmanager
+def attention_to(alike: Sequence[SameKeys]) -> Iterator[None]:
+    """Let the attention of sam3 0.1.4 look only at the keys that are an object's own.
+
+    Args:
+        alike: the objects, by which keys are theirs; attention to as many keys as there are queries stays as it is.
+    """
+
+    def own_keys(attend: Attend) -> Attend:
+        def attended(
+            query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropout_p: float = 0.0
+        ) -> torch.Tensor:
+            if key.shape[-2] == query.shape[-2]:
+                return attend(query, key, value, dropout_p=dropout_p)
+            return attend_to_own(query, key, value, dropout_p, attend=attend, alike=alike)
+
+        return attended
+
+    with _attending(own_keys):
+        yield
+
+
+@contextmanager
+def _attending(replaced: Callable[[Attend], Attend]) -> Iterator[None]:
     from sam3.sam import transformer
 
     original = transformer.F
-    transformer.F = _Functional(scores)
+    transformer.F = _Functional(replaced(original.scaled_dot_product_attention))
     try:
         yield
     finally:
@@ -131,10 +165,10 @@ def chunked_attention(scores: int = SCORES_AT_ONCE) -> Iterator[None]:
 
 
 class _Functional:
-    """`torch.nn.functional` with the attention that needs little memory."""
+    """`torch.nn.functional` with another attention."""
 
-    def __init__(self, scores: int) -> None:
-        self.scaled_dot_product_attention = partial(scaled_dot_product, scores=scores)
+    def __init__(self, attend: Attend) -> None:
+        self.scaled_dot_product_attention = attend
 
     def __getattr__(self, name: str) -> Anything:
         return getattr(torch.nn.functional, name)

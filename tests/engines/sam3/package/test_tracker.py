@@ -12,7 +12,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
 pytestmark = pytest.mark.torch
 from fast_snow.config import Sam3Config  # noqa: E402
-from fast_snow.engines.sam3.package import model, propagation  # noqa: E402
+from fast_snow.engines.sam3.package import model  # noqa: E402
+from fast_snow.engines.sam3.package import tracker as tracker_module  # noqa: E402
 from fast_snow.engines.sam3.package.memory import MemoryBank  # noqa: E402
 from fast_snow.engines.sam3.package.network import TrackingNetwork  # noqa: E402
 from fast_snow.engines.sam3.package.tracker import open_tracker, serving  # noqa: E402
@@ -40,8 +41,8 @@ LATER = [point(3, 6, 7), point(1, 20, 17)]
 FRAMES = moving_shapes(5)
 
 
-def track(*passes, config=CONFIG, progress=silent, frames=FRAMES):
-    with serving(tiny_network(), config, progress) as tracker:
+def track(*passes, config=CONFIG, patience=None, progress=silent, frames=FRAMES):
+    with serving(tiny_network(), config, patience, progress) as tracker:
         session = tracker.start(frames, GRID)
         answers = []
         for prompts in passes:
@@ -115,39 +116,93 @@ def test_batches_change_nothing_where_memory_selection_agrees(batch):
         assert_equal(a, b, tolerance=1e-4)
 
 
+def exhausted(monkeypatch, error, *, step):
+    """Let memory run out in the given step of every batch of more than one object; returns the batches, by size."""
+    original, batches = tracker_module.sweep, []
+
+    def sweep(scene, objects, *, tick):
+        batches.append(len(objects))
+        steps = 0
+
+        def counted(count):
+            nonlocal steps
+            steps += 1
+            if steps == step and len(objects) > 1:
+                raise error
+            tick(count)
+
+        return original(scene, objects, tick=counted)
+
+    monkeypatch.setattr(tracker_module, "sweep", sweep)
+    return batches
+
+
 def test_goes_on_with_smaller_batches_where_memory_runs_out(monkeypatch):
-    original = propagation._sweeps
-
-    def sweeps(scene, at, seen, owner, index):
-        for k, each in enumerate(original(scene, at, seen, owner, index)):
-            if k == 3 and len(index) > 1:
-                raise torch.OutOfMemoryError
-            yield each
-
-    expected = usual()[0]
-    monkeypatch.setattr(propagation, "_sweeps", sweeps)
-    counted = []
+    expected, counted = usual()[0], []
+    batches = exhausted(monkeypatch, torch.OutOfMemoryError(), step=3)
     with pytest.warns(FastSnowWarning, match="SAM3: objects per batch: out of memory: retrying with 1"):
         (found,) = track(FIRST, progress=lambda *each: counted.append(each))
     for a, b in zip(found, expected, strict=True):
         assert_equal(a, b, tolerance=1e-4)
+    assert batches == [3, 1, 1, 1]
     assert counted[-1] == ("SAM3", 5, 5)
 
 
-def test_the_batch_that_fitted_is_the_first_tried_for_the_next_prompt_frame(monkeypatch):
-    original, tried = propagation._sweeps, []
-
-    def sweeps(scene, at, seen, owner, index):
-        tried.append((at, len(index)))
-        if len(index) > 1:
-            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
-        return original(scene, at, seen, owner, index)
-
-    monkeypatch.setattr(propagation, "_sweeps", sweeps)
+def test_the_batch_that_fitted_is_the_first_tried_in_the_next_pass(monkeypatch):
+    error = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    batches = exhausted(monkeypatch, error, step=1)
     with pytest.warns(FastSnowWarning, match="retrying with 1") as warned:
-        track([*FIRST[:2], point(3, 6, 7), point(3, 20, 17)], [point(1, 6, 7), point(1, 20, 17)])
+        track([*FIRST[:2], point(3, 6, 7)], [point(1, 6, 7), point(1, 20, 17)])
     assert len(warned) == 1
-    assert tried == [(0, 2), (0, 1), (0, 1), (3, 1), (3, 1), (1, 1), (1, 1)]
+    assert batches == [3, 1, 1, 1, 1, 1]
+
+
+def test_objects_of_all_prompt_frames_share_one_sweep(monkeypatch):
+    """Twelve objects that are discovered one after the other: as many steps as the window has frames, not as each."""
+    steps = []
+    follow = TrackingNetwork.follow
+    monkeypatch.setattr(
+        TrackingNetwork, "follow", lambda self, *args, **kw: steps.append(len(args[1])) or follow(self, *args, **kw)
+    )
+    length = 24
+    prompts = [point(2 * i, 4 + 2 * i, 12) for i in range(12)]
+    (found,) = track(prompts, frames=moving_shapes(length))
+    assert len(steps) == (length - 1) + 22  # 12 * 23 = 276 where each has a sweep of its own
+    assert sum(steps) == 12 * (length - 1)
+    assert all(each.local_id.tolist() == list(range(12)) for each in found)
+
+
+@pytest.mark.parametrize("mates", [[2], [0, 3]])
+def test_batch_mates_change_nothing(mates):
+    every = [point(0, 6, 7), point(3, 20, 17), box(6, 2, 2, 10, 12), mask(8, 8, 8, 20, 28)]
+    frames = moving_shapes(11)
+    (whole,) = track(every, frames=frames)
+    (some,) = track([every[i] for i in mates], frames=frames)
+    for found, expected in zip(some, whole, strict=True):
+        np.testing.assert_allclose(found.score, expected.score[mates], atol=1e-4)
+        assert (decode(found.masks) != decode(expected.masks)[mates]).mean() < 1e-4
+
+
+@pytest.mark.parametrize(("gap", "comes_back"), [(3, True), (4, False)])
+@pytest.mark.parametrize("prompted", [0, 11])
+def test_an_object_that_is_away_for_too_long_leaves(gap, comes_back, prompted, monkeypatch):
+    """Forwards and backwards; the gap begins two frames after the prompt."""
+    length, follow, looked = 12, TrackingNetwork.follow, []
+
+    def followed(self, maps, memories, *, num_frames):
+        answer = follow(self, maps, memories, num_frames=num_frames)
+        away = memories[0].pointers[0][0]
+        looked.append(away)
+        presence = torch.full_like(answer.seen.presence, -5.0 if 2 <= away < 2 + gap else 5.0)
+        return answer._replace(seen=answer.seen._replace(presence=presence))
+
+    monkeypatch.setattr(TrackingNetwork, "follow", followed)
+    config = replace(CONFIG, score_threshold_detection=0.3)
+    (found,) = track([point(prompted, 6, 7)], config=config, patience=4, frames=moving_shapes(length))
+    seen = [abs(t - prompted) for t, each in enumerate(found) if len(each)]
+    last = length - 1 if comes_back else 1 + gap
+    assert looked == list(range(1, last + 1))
+    assert sorted(seen) == [0, 1, *range(2 + gap, last + 1)]
 
 
 def test_masks_become_the_configured_prompt():
