@@ -133,6 +133,8 @@ class Sam3Config(Section):
     """Objects per batch (0: as many as fit in memory)."""
     features: FeatureStore = "auto"
     """Image features for the second pass: keep on the device, on the host, or recompute."""
+    propagate_every: int = between(1, 1)
+    """Track every n-th frame; masks in between are carried by optical flow."""
     score_threshold_detection: float = between(0.3, 0, 1)
     """Minimum score of a tracked mask."""
     offload_state_to_cpu: bool = True
