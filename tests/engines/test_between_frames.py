@@ -55,7 +55,9 @@ class TrueTracker:
         none = seen[:0]
         found = []
         for t in self.shown:
-            each = TrackedFrame(run_id=one, local_id=one, masks=encode(disc(t)[None]), score=np.array([0.8], np.float32))
+            each = TrackedFrame(
+                run_id=one, local_id=one, masks=encode(disc(t)[None]), score=np.array([0.8], np.float32)
+            )
             found.append(each if t < self._lost_from else none)
         return found
 
