@@ -139,11 +139,19 @@ def as_options(config: Config, prefixes: tuple[str, ...] = ("",)) -> list[str]:
         if not name.startswith(prefixes):
             continue
         section, _, setting = name.replace("_", "-").rpartition(".")
-        if isinstance(value, bool):
+        if _type_of(name) is bool:
             options.append(f"--{section}.{'' if value else 'no-'}{setting}")
         else:
             options += [f"--{section}.{setting}", str(value)]
     return options
+
+
+def _type_of(name: str) -> object:
+    """Return the type of a setting by its dotted name."""
+    found: Any = Config
+    for part in name.split("."):
+        found = get_type_hints(found)[part]
+    return found
 
 
 def _changed(

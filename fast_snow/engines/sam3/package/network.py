@@ -58,8 +58,11 @@ class Followed(NamedTuple):
 class TrackingNetwork:
     """A `Sam3TrackerBase` on its device, in one precision."""
 
-    def __init__(self, tracker: UpstreamTracker, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, tracker: UpstreamTracker, device: torch.device, dtype: torch.dtype, *, fp8_attention: bool = False
+    ) -> None:
         self._tracker = tracker
+        self._fp8_attention = fp8_attention
         self.device = device
         self._dtype = dtype
         self.side = int(tracker.image_size)
@@ -124,6 +127,12 @@ class TrackingNetwork:
             good_score=float(self._tracker.mf_threshold),
         )
 
+    @property
+    def memory_bytes_per_object(self) -> int:
+        """How much it remembers of an object at most, object pointers aside."""
+        keys = int(self._tracker.sam_image_embedding_size) ** 2
+        return (1 + 2 * self.memory_limits.spatial) * keys * int(self._tracker.mem_dim) * self._dtype.itemsize
+
     def follow(self, maps: Sequence[torch.Tensor], memories: Sequence[Recalled], *, num_frames: int) -> Followed:
         """Find remembered objects in a frame.
 
@@ -163,7 +172,7 @@ class TrackingNetwork:
         """Fuse a frame's features with each object's memory, in place of upstream's step of that name."""
         assert self._memory_position is not None, "remember_prompted comes first"
         keys = memory_keys(self._tracker, output_dict, self._memory_position, num_frames=num_frames, dtype=self._dtype)
-        with attention_to(keys.alike):
+        with attention_to(keys.alike, fp8=self._fp8_attention):
             fused = self._tracker.transformer.encoder(
                 src=list(current_vision_feats),
                 src_key_padding_mask=[None],

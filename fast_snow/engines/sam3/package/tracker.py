@@ -7,6 +7,7 @@ computed once per frame and shared by all of them.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from importlib.util import find_spec
 from typing import TypeVar
 
 from fast_snow.config import Sam3Config
@@ -16,8 +17,10 @@ from fast_snow.engines.sam3.images import network_images
 from fast_snow.engines.sam3.package import model
 from fast_snow.engines.sam3.package.network import TrackingNetwork
 from fast_snow.engines.sam3.package.propagation import Begun, Carried, Scene, begin, sweep
+from fast_snow.engines.sam3.package.workarounds import compile_as_upstream
 from fast_snow.engines.sam3.session import Absences, FrameMasks, Started, tracking
 from fast_snow.engines.torch_runtime import devices, memory
+from fast_snow.errors import ConfigError
 from fast_snow.protocols import Progress, Tracker, silent
 from fast_snow.types import Frames, GridShape
 
@@ -25,6 +28,8 @@ Made = TypeVar("Made")
 
 _OBJECT_BYTES = 400 << 20  # an upper estimate at full size: keys and values of the memory, decoder, memory encoder
 _FULL_SIDE = 1008
+_MANY_OBJECTS = 128
+_SMALL_PART = 0.1
 _LARGEST_BATCH = 64  # more at once is no faster
 _BATCH_WITHOUT_GPU = 16
 _ADVICE = "close other programs on it, or set --sam3.features recompute or a smaller --sam3.object-batch"
@@ -46,12 +51,20 @@ def open_tracker(
         The tracker.
 
     Raises:
-        ConfigError: no such device, or there are no weights.
+        ConfigError: no such device, there are no weights, or FlashAttention 3 was asked for and is not there.
         InputError: the weights are damaged or of another network.
     """
     on = devices.choose_device(device)
+    if config.fp8_attention and not (on.type == "cuda" and find_spec("flash_attn_interface")):
+        raise ConfigError(
+            f"sam3.fp8_attention: got device {on} without FlashAttention 3, expected a GPU and its module"
+            " flash_attn_interface; switch the setting off"
+        )
     tracker = model.load(config.model_path, on)
-    network = TrackingNetwork(tracker, on, devices.precision(config.precision, on))
+    if config.compile_decoder:
+        compile_as_upstream(tracker)
+    precision = devices.precision(config.precision, on)
+    network = TrackingNetwork(tracker, on, precision, fp8_attention=config.fp8_attention)
     del tracker
     try:
         with serving(network, config, patience, progress) as opened:
@@ -95,7 +108,8 @@ class _Window:
         kept = KeptFeatures(config.features, frames=len(frames), device=device)
         features = Features(images, network.encode, kept)
         absences = partial(Absences, config.score_threshold_detection, patience)
-        self._scene = Scene(network, features, grid, config.offload_state_to_cpu, absences)
+        on_host = not _has_room(network) if config.offload_state_to_cpu == "auto" else config.offload_state_to_cpu
+        self._scene = Scene(network, features, grid, on_host, absences)
         self._largest_batch = config.object_batch
         self._progress = progress
 
@@ -150,6 +164,12 @@ class _Window:
             return made
 
         return in_smaller_pieces(attempt, most, what="SAM3: objects per batch", advice=_ADVICE)
+
+
+def _has_room(network: TrackingNetwork) -> bool:
+    """Tell whether what is remembered of many objects takes a small part of the GPU's memory."""
+    free = memory.free_bytes(network.device)
+    return free is None or _MANY_OBJECTS * network.memory_bytes_per_object <= _SMALL_PART * free
 
 
 def _that_fit(network: TrackingNetwork) -> int:

@@ -131,14 +131,17 @@ def chunked_attention(scores: int = SCORES_AT_ONCE) -> Iterator[None]:
 
 
 @contextmanager
-def attention_to(alike: Sequence[SameKeys]) -> Iterator[None]:
+def attention_to(alike: Sequence[SameKeys], *, fp8: bool = False) -> Iterator[None]:
     """Let the attention of sam3 0.1.4 look only at the keys that are an object's own.
 
     Args:
-        alike: the objects, by which keys are theirs; attention to as many keys as there are queries stays as it is.
+        alike: the objects, by which keys are theirs; attention to as many keys as there are queries is to all of them.
+        fp8: attend with FlashAttention 3 in fp8, by the package's own function.
     """
 
     def own_keys(attend: Attend) -> Attend:
+        attend = _in_fp8 if fp8 else attend
+
         def attended(
             query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropout_p: float = 0.0
         ) -> torch.Tensor:
@@ -162,6 +165,32 @@ def _attending(replaced: Callable[[Attend], Attend]) -> Iterator[None]:
         yield
     finally:
         transformer.F = original
+
+
+def _in_fp8(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropout_p: float = 0.0) -> torch.Tensor:
+    from sam3.perflib.fa3 import flash_attn_func
+
+    assert dropout_p == 0.0, "for inference"
+    found: torch.Tensor = flash_attn_func(*(each.transpose(1, 2) for each in (query, key, value)))
+    return found.transpose(1, 2)
+
+
+def compile_as_upstream(tracker: UpstreamTracker) -> None:
+    """Compile mask decoder and memory encoder in the way of sam3 0.1.4 (`Sam3TrackerBase._compile_all_components`).
+
+    Its memory attention stays as it is: each object attends to keys of its own.
+    """
+    from sam3.perflib.compile import compile_wrapper
+
+    for part in (tracker.sam_mask_decoder, tracker.maskmem_backbone):
+        part.forward = compile_wrapper(part.forward, mode="max-autotune", fullgraph=True, dynamic=False)
+
+
+def without_detector_neck(tracker: UpstreamTracker) -> UpstreamTracker:
+    """Leave out the detector's image features, which sam3 0.1.4 computes beside the tracker's; changes no answer."""
+    neck = tracker.backbone.vision_backbone
+    neck.convs = torch.nn.ModuleList(torch.nn.Identity() for _ in neck.convs)
+    return tracker
 
 
 class _Functional:

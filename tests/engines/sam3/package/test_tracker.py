@@ -17,6 +17,7 @@ from fast_snow.engines.sam3.package import tracker as tracker_module  # noqa: E4
 from fast_snow.engines.sam3.package.memory import MemoryBank  # noqa: E402
 from fast_snow.engines.sam3.package.network import TrackingNetwork  # noqa: E402
 from fast_snow.engines.sam3.package.tracker import open_tracker, serving  # noqa: E402
+from fast_snow.engines.sam3.package.workarounds import compile_as_upstream, without_detector_neck  # noqa: E402
 from fast_snow.engines.torch_runtime import devices  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.masks import decode, encode  # noqa: E402
@@ -377,3 +378,71 @@ def test_every_precision(precision, tolerance, monkeypatch):
     for a, b in zip(found, usual()[0], strict=True):
         assert a.local_id.tolist() == b.local_id.tolist()
         np.testing.assert_allclose(a.score, b.score, atol=tolerance)
+
+
+def test_attention_in_fp8_needs_its_package():
+    with (
+        pytest.raises(ConfigError, match=r"sam3\.fp8_attention: got device cpu without FlashAttention 3"),
+        open_tracker(replace(CONFIG, fp8_attention=True), device="cpu"),
+    ):
+        pass
+
+
+def test_attention_in_fp8_is_the_packages_own(monkeypatch):
+    """With a stand-in for the kernel, which needs a Hopper GPU: what reaches it, and where its answer goes."""
+    from sam3.perflib import fa3
+
+    asked = []
+
+    def kernel(query, key, value):
+        asked.append((query.shape[1], key.shape[1]))
+        heads_second = (each.transpose(1, 2) for each in (query, key, value))
+        return torch.nn.functional.scaled_dot_product_attention(*heads_second).transpose(1, 2)
+
+    monkeypatch.setattr(fa3, "flash_attn_func", kernel)
+    with serving(TrackingNetwork(tiny_tracker(), CPU, torch.float32, fp8_attention=True), CONFIG) as tracker:
+        session = tracker.start(FRAMES, GRID)
+        session.add(FIRST)
+        found = session.propagate()
+    for a, b in zip(found, usual()[0], strict=True):
+        assert_equal(a, b, tolerance=1e-4)
+    pixels = 64
+    assert {queries for queries, _ in asked} == {pixels}
+    assert len({keys for _, keys in asked}) == 5  # the frame itself, and one to four frames of memory
+
+
+def test_the_features_of_the_detector_are_left_out():
+    tracker = fresh_tracker(seed=3)
+    image = torch.randn(1, 3, 112, 112, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = tracker.forward_image(image)
+        after = without_detector_neck(tracker).forward_image(image)
+    for name in ("backbone_fpn", "vision_pos_enc"):
+        for a, b in zip(before[name], after[name], strict=True):
+            assert torch.equal(a, b)
+    assert not [name for name, _ in tracker.named_parameters() if ".convs." in name and "sam2" not in name]
+
+
+@pytest.mark.slow
+def test_compiled_parts_answer_as_before():
+    """Called as they are: what stands in for a GPU while tracking is in the compiler's way, and is not on a GPU."""
+    plain, compiled = fresh_tracker(seed=0), fresh_tracker(seed=0)
+    compile_as_upstream(compiled)
+    generator = torch.Generator().manual_seed(0)
+    features, masks = (torch.randn(shape, generator=generator) for shape in ((2, 64, 8, 8), (2, 1, 112, 112)))
+    with torch.inference_mode():
+        found, expected = (each.maskmem_backbone(features, masks)["vision_features"] for each in (compiled, plain))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert compiled.sam_mask_decoder.forward is not plain.sam_mask_decoder.forward
+
+
+@pytest.mark.parametrize(("free", "on_host"), [(None, False), (1 << 20, True), (80 << 30, False)])
+def test_where_memory_waits_by_itself(free, on_host, monkeypatch):
+    monkeypatch.setattr(tracker_module.memory, "free_bytes", lambda _: free)
+    banks = []
+    original = MemoryBank.__init__
+    monkeypatch.setattr(
+        MemoryBank, "__init__", lambda self, *args, **kw: banks.append(kw["on_host"]) or original(self, *args, **kw)
+    )
+    track(FIRST[:1], config=replace(CONFIG, offload_state_to_cpu="auto", object_batch=1))
+    assert banks == [on_host]
