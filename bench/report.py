@@ -1,7 +1,7 @@
-"""`docs/benchmarks.md`, made of the results that are committed: no figure in it is typed by hand.
+"""`docs/benchmarks.md` and `docs/gpu-status.md`, made of the results that are committed: no figure is typed by hand.
 
 Run from the root of the repository after results changed: `python -m bench.report`; `--check` only tells whether the
-page is what the results say. The table of commands is `bench/commands.md`.
+pages are what the results say. The table of commands is `bench/commands.md`.
 """
 
 import argparse
@@ -11,9 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import gpu_status
+
 RESULTS = Path("bench/results")
 COMMANDS = Path("bench/commands.md")
 PAGE = Path("docs/benchmarks.md")
+GPU_PAGE = Path("docs/gpu-status.md")
 Results = Mapping[str, Any]
 
 
@@ -111,7 +114,7 @@ def engines(results: Results) -> list[str]:
             f"{each['frames_per_second']:.2f}",
             f"{each['peak_bytes'] / 2**30:.2f}",
         ]
-        for each in results.get("engines", ())
+        for each in (*results.get("engines", ()), *gpu_status.measured(results))
         if each["frame_p50_s"] is not None
     ]
     head = ["engine", "setting", "p50 ms", "p95 ms", "frames/s", "peak GiB"]
@@ -207,19 +210,27 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Results], list[str]]]] = {
 }
 
 
+def pages(root: Path) -> dict[Path, str]:
+    """Return every page that is made of a repository's committed results, by its place."""
+    checked = root / RESULTS / "gpu_check.json"
+    found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
+    return {PAGE: page(root), GPU_PAGE: gpu_status.page(found)}
+
+
 def main() -> int:
-    """Write the page, or check it."""
+    """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where the page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is out of date")
     told = parser.parse_args()
-    made = page(Path())
+    made = pages(Path())
     if not told.check:
-        PAGE.write_text(made, encoding="utf-8")
+        for path, text in made.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.read_text(encoding="utf-8") == made:
-        return 0
-    print(f"{PAGE} is not what {RESULTS} says: run `python -m bench.report`", file=sys.stderr)
-    return 1
+    stale = [path for path, text in made.items() if path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        print(f"{path} is not what {RESULTS} says: run `python -m bench.report`", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":
