@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from bench import gpu_status
+from bench.cost.table import cost_section
+from bench.markdown import ms, table
 
 RESULTS = Path("bench/results")
 COMMANDS = Path("bench/commands.md")
@@ -39,12 +41,6 @@ def page(root: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; its first column is text, the others are figures."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
-
-
 def _origin(name: str, results: Results) -> str:
     """Tell where the figures come from: the file, the machine, the versions."""
     about = results.get("about", results)
@@ -65,9 +61,9 @@ def kernels(results: Results) -> list[str]:
         [
             name,
             f"{each['ratio']:.0f}x",
-            _ms(each["kernel"]["median_s"]),
+            ms(each["kernel"]["median_s"]),
             _span(each["kernel"]["spread_s"]),
-            _ms(each["reference"]["median_s"]),
+            ms(each["reference"]["median_s"]),
             f"{each['bytes_touched'] / each['kernel']['median_s'] / 1e9:.1f}",
         ]
         for name, each in results["results"].items()
@@ -87,9 +83,9 @@ def latency(results: Results) -> list[str]:
         [
             f"{each['engines']}, {each['frames']} frames, {each['objects']} objects",
             f"{each['frames_per_second']:.1f}",
-            _ms(each["frame_p50_s"]),
-            _ms(each["frame_p95_s"]),
-            *(_ms(each["stage_s"][stage]) for stage in stages),
+            ms(each["frame_p50_s"]),
+            ms(each["frame_p95_s"]),
+            *(ms(each["stage_s"][stage]) for stage in stages),
             f"{each['peak_bytes'] / 2**20:.0f}",
         ]
         for each in results["results"]
@@ -109,8 +105,8 @@ def engines(results: Results) -> list[str]:
         [
             each["engine"],
             " ".join(f"{name} {value}" for name, value in each["setting"].items()),
-            _ms(each["frame_p50_s"]),
-            _ms(each["frame_p95_s"]),
+            ms(each["frame_p50_s"]),
+            ms(each["frame_p95_s"]),
             f"{each['frames_per_second']:.2f}",
             f"{each['peak_bytes'] / 2**30:.2f}",
         ]
@@ -133,8 +129,8 @@ def prompt(results: Results) -> list[str]:
         [
             f"{name}: {each['objects']} objects, {each['observations']} observations",
             *(f"{count:.1f}" for count in each["tokens_per_observation"].values()),
-            _ms(each["seconds"]["prompt"]["median_s"]),
-            _ms(each["seconds"]["json_dumps"]["median_s"]),
+            ms(each["seconds"]["prompt"]["median_s"]),
+            ms(each["seconds"]["json_dumps"]["median_s"]),
         ]
         for name, each in results["results"].items()
     ]
@@ -188,18 +184,16 @@ _EVALUATED: Mapping[str, str] = {
 def _measure(name: str, value: float | None) -> str:
     if value is None:
         return ""
-    return _ms(value) if name.endswith("_s") else f"{value:.{1 if name.endswith('1000') else 3}f}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{1e3 * seconds:.2f}"
+    return ms(value) if name.endswith("_s") else f"{value:.{1 if name.endswith('1000') else 3}f}"
 
 
 def _span(seconds: Sequence[float]) -> str:
-    return f"{_ms(seconds[0])} to {_ms(seconds[1])}"
+    return f"{ms(seconds[0])} to {ms(seconds[1])}"
 
 
 SECTIONS: Mapping[str, tuple[str, Callable[[Results], list[str]]]] = {
+    "cost": ("What a GPU would take (an estimate)", cost_section),
+    "cost_multiplex": ("Operations of SAM 3.1", lambda results: [results["note"]]),
     "engines": ("Engines of trained models", engines),
     "evaluation": ("Fast-SNOW beside SNOW", evaluation),
     "gpu_check": ("On a GPU machine", engines),

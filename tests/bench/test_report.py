@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bench import gpu_status
-from bench.report import COMMANDS, RESULTS, SECTIONS, page, pages, table
+from bench.markdown import table
+from bench.report import COMMANDS, RESULTS, SECTIONS, page, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,0 +1,79 @@
+"""From operations to seconds: a machine of three parameters, fitted on published speeds of SAM3 and tried on SAM 3.1's."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bench.cost.composition import Calls
+from bench.cost.costs import KINDS, Cost, Network
+
+SAM3_FPS: Mapping[int, float] = {1: 26.5, 16: 9.8, 128: 1.6}
+SAM31_FPS: Mapping[int, float] = {1: 33.8, 16: 30.2, 128: 11.5}
+"""On one H100, by the authors of SAM 3.1: objects found by a text in each frame and tracked."""
+DISPATCH_S = 6e-3 / 1160
+"""The dispatch of one tracking step of SAM3 in torch, 1,160 calls, takes 6 ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A GPU and the processor that drives it.
+
+    Attributes:
+        name: of the GPU.
+        flop_per_s: arithmetic in bf16 that networks sustain.
+        bytes_per_s: of the GPU's memory.
+        dispatch_s: of one aten call on the processor.
+    """
+
+    name: str
+    flop_per_s: float
+    bytes_per_s: float
+    dispatch_s: float = DISPATCH_S
+
+    def device_s(self, cost: Cost) -> float:
+        """Return how long the GPU works: each kind of operation is bound by arithmetic or by memory."""
+        return sum(max(cost.flops[kind] / self.flop_per_s, cost.bytes[kind] / self.bytes_per_s) for kind in KINDS)
+
+    def seconds(self, *parts: Cost) -> float:
+        """Return how long work between two synchronisations takes: dispatch runs ahead, and the slower one counts."""
+        return max(sum(each.calls for each in parts) * self.dispatch_s, sum(self.device_s(each) for each in parts))
+
+
+PEAKS: Mapping[str, Machine] = {
+    "h100": Machine(name="H100 SXM", flop_per_s=989e12, bytes_per_s=3.35e12),
+    "h200": Machine(name="H200 SXM", flop_per_s=989e12, bytes_per_s=4.8e12),
+    "a100": Machine(name="A100 SXM 80 GB", flop_per_s=312e12, bytes_per_s=2.04e12),
+}
+"""Dense bf16 arithmetic and memory bandwidth as NVIDIA states them."""
+
+
+def frame_s(machine: Machine, network: Network, objects: int) -> float:
+    """Return how long a frame takes of what the published speeds measure: encoding, detection, one step of everyone."""
+    return machine.seconds(network.encode, network.detect, network.of("step", objects))
+
+
+def window_s(machine: Machine, network: Network, made: Calls) -> float:
+    """Return how long the calls for a window take, which read a score or masks back after each."""
+    return sum(
+        machine.seconds(network.of(component, together)) * times for (component, together), times in made.items()
+    )
+
+
+def fitted(sam3: Network) -> Machine:
+    """Return an H100 whose sustained arithmetic fits SAM3's three published speeds best (least squares of logarithms).
+
+    Bandwidth and dispatch stay as stated: the three speeds lie almost on a line and cannot tell three parameters apart.
+    """
+    peak = PEAKS["h100"]
+    rates = [peak.flop_per_s * share / 1000 for share in range(50, 1001)]
+    return min((replace(peak, flop_per_s=rate) for rate in rates), key=lambda machine: _misfit(machine, sam3))
+
+
+def _misfit(machine: Machine, network: Network) -> float:
+    return sum(math.log(frame_s(machine, network, m) * fps) ** 2 for m, fps in SAM3_FPS.items())
+
+
+def machine_named(name: str, on_h100: Machine) -> Machine:
+    """Return a machine that sustains the same share of its peak as the fitted H100 does of its own."""
+    peak = PEAKS[name]
+    return replace(peak, flop_per_s=peak.flop_per_s * on_h100.flop_per_s / PEAKS["h100"].flop_per_s)
