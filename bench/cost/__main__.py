@@ -25,7 +25,7 @@ FRAMES = 120
 OBJECTS = (1, 16, 30, 64, 128)
 STARTS = (1, 4, 10, 20)
 END_TO_END_OBJECTS = 30
-SECONDS_PASS_STARTS = (1, 10)
+END_TO_END_STARTS = (1, 10)
 
 
 class Tracker(NamedTuple):
@@ -94,7 +94,7 @@ def end_to_end(machine: Machine, others: Mapping[str, Cost], found: list[dict[st
     beside = {name: machine.seconds(others[name]) for name in ("da3-small", "FastSAM-s")}
     rows = []
     for each in found:
-        if each["objects"] == END_TO_END_OBJECTS and each["prompt_frames"] in SECONDS_PASS_STARTS:
+        if each["objects"] == END_TO_END_OBJECTS and each["prompt_frames"] in END_TO_END_STARTS:
             frame_s = each["frame_s"] + sum(beside.values())
             named = {name: each[name] for name in ("tracker", "about", "prompt_frames")}
             rows.append({**named, "frame_s": frame_s, "stage_s": {**beside, "tracking": each["frame_s"]}})

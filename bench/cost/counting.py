@@ -1,9 +1,10 @@
 """Operations of a network, counted without its numbers: how much arithmetic, how many bytes, how many calls.
 
-Networks are built and run at full size on torch's fake tensors: the meta device under the CPU's name, so that autocast acts
-as on a GPU. Nothing is computed, and a network of half a billion parameters takes seconds.
+Networks are built and run at full size on torch's fake tensors: the meta device under the CPU's name, so that autocast
+acts as on a GPU. Nothing is computed, and a network of half a billion parameters takes seconds.
 """
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +20,10 @@ from bench.cost.costs import KINDS, Cost
 from fast_snow.engines.sam3.package.workarounds import on_device
 
 CPU = torch.device("cpu")
+Operation = Any
+"""An overload of an aten operation."""
+Anything = Any
+"""What any operation may return."""
 _aten = torch.ops.aten
 _FLOPS = {**flop_registry, _aten._addmm_activation: addmm_flop}
 _KIND = {
@@ -27,11 +32,11 @@ _KIND = {
 }
 
 
-class Counting(TorchDispatchMode):
+class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up what is called while it is active."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls = 0
         self._flops = dict.fromkeys(KINDS, 0.0)
         self._bytes = dict.fromkeys(KINDS, 0.0)
@@ -42,8 +47,12 @@ class Counting(TorchDispatchMode):
         return Cost(calls=float(self.calls), flops=dict(self._flops), bytes=dict(self._bytes))
 
     def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
+        self,
+        func: Operation,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Anything:
         named = dict(kwargs or {})
         if func.namespace != "aten":
             return func(*args, **named)
@@ -63,7 +72,7 @@ class Counting(TorchDispatchMode):
         return out
 
 
-def _is_view(func: Any) -> bool:
+def _is_view(func: Operation) -> bool:
     returned = func._schema.returns
     return bool(returned) and all(each.alias_info and not each.alias_info.is_write for each in returned)
 
@@ -78,12 +87,16 @@ def _held(value: object) -> int:
     return held
 
 
-class _Answering(TorchDispatchMode):
+class _Answering(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Answers with one, or yes, where code asks for a number that does not exist."""
 
     def __torch_dispatch__(
-        self, func: Any, types: Sequence[type], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
+        self,
+        func: Operation,
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Anything:
         if func is _aten._local_scalar_dense.default:
             number = args[0].dtype
             return True if number is torch.bool else 1.0 if number.is_floating_point else 1
@@ -115,8 +128,10 @@ def without_numbers(precision: torch.dtype = torch.bfloat16) -> Iterator[None]:
         on_device(CPU),
         patch.object(torch.nn.Module, "to", lambda module, *_, **__: module),
         patch.object(torch.nn.functional, "scaled_dot_product_attention", _fused),
-        _Answering(),
+        _Answering(),  # type: ignore[no-untyped-call]
+        warnings.catch_warnings(),
     ):
+        warnings.filterwarnings("ignore", message="Accessing the data pointer of FakeTensor", category=UserWarning)
         yield
 
 

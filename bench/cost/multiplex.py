@@ -1,7 +1,8 @@
-"""SAM 3.1's tracker, which follows buckets of 16 objects in one pass: counted where a package has it, else as committed.
+"""SAM 3.1's tracker, which attends to memory once per bucket of 16 objects instead of once per object.
 
-The package `sam3` 0.1.4 does not contain it. With one that does on the path (facebookresearch/sam3 of March 2026),
-`python -m bench.cost.multiplex` counts it and writes `bench/results/cost_multiplex.json`.
+The package `sam3` 0.1.4 does not contain it: its counts are read from `bench/results/cost_multiplex.json`. With a
+package that does on the path (facebookresearch/sam3 of March 2026), its modules are counted, and
+`python -m bench.cost.multiplex` writes that file.
 """
 
 import json
@@ -14,6 +15,8 @@ from typing import Any
 
 from bench.cost.costs import Cost, Network, network_from_json
 
+Upstream = Any
+"""An object of the package, which has no types."""
 BUCKET = 16
 COMMITTED = Path(__file__).parents[1] / "results" / "cost_multiplex.json"
 _COUNTED_OBJECTS = (BUCKET, 2 * BUCKET, 8 * BUCKET)
@@ -21,7 +24,8 @@ _MODULE = "model/video_tracking_multiplex.py"
 _MASK_SIDE = 1152
 _NOTE = (
     "Counted by `python -m bench.cost.multiplex` on the network that facebookresearch/sam3 of March 2026 builds"
-    " (build_sam3_multiplex_video_model, 487 million parameters), of which only shapes existed."
+    " (build_sam3_multiplex_video_model, 487 million parameters), of which only shapes existed. It attends to memory"
+    " once per bucket of 16 objects, and so do its mask decoder and memory encoder; masks are per object."
 )
 
 
@@ -59,7 +63,9 @@ def count() -> Network:
     _stand_in_for_pkg_resources()
     builder = import_builder()
     with without_numbers():
-        tracker = builder.build_sam3_multiplex_video_model(checkpoint_path=None, load_from_HF=False, device="cpu").eval()
+        tracker = builder.build_sam3_multiplex_video_model(
+            checkpoint_path=None, load_from_HF=False, device="cpu"
+        ).eval()
     states = {
         m: tracker.multiplex_controller.get_state(m, CPU, torch.float32, random=False, object_ids=list(range(m)))
         for m in _COUNTED_OBJECTS
@@ -78,14 +84,14 @@ def count() -> Network:
         )
 
 
-def _start(tracker: Any, features: Any, state: Any) -> dict[str, Any]:
+def _start(tracker: Upstream, features: Upstream, state: Upstream) -> dict[str, Any]:
     import torch
 
     masks = torch.zeros(state.total_valid_entries, 1, _MASK_SIDE, _MASK_SIDE)
     return _track(tracker, features, state, masks=masks, cond={}, others={}, frame=0)
 
 
-def _step(tracker: Any, features: Any, state: Any) -> dict[str, Any]:
+def _step(tracker: Upstream, features: Upstream, state: Upstream) -> dict[str, Any]:
     from bench.cost.sam3 import NOW
 
     if not hasattr(state, "seen"):  # the call that is not counted fills the memory
@@ -95,7 +101,7 @@ def _step(tracker: Any, features: Any, state: Any) -> dict[str, Any]:
 
 
 def _track(
-    tracker: Any, features: Any, state: Any, *, masks: object, cond: object, others: object, frame: int
+    tracker: Upstream, features: Upstream, state: Upstream, *, masks: object, cond: object, others: object, frame: int
 ) -> dict[str, Any]:
     from bench.cost.sam3 import FRAMES
 
@@ -127,7 +133,9 @@ def _stand_in_for_pkg_resources() -> None:
 def main() -> None:
     """Count and write."""
     if not _is_installed():
-        raise SystemExit(f"bench.cost.multiplex: the package sam3 holds no {_MODULE}, expected one that does on the path")
+        raise SystemExit(
+            f"bench.cost.multiplex: the package sam3 holds no {_MODULE}, expected one that does on the path"
+        )
     from bench.timing import hardware
     from fast_snow.atomic_files import store
 

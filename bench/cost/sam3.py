@@ -10,7 +10,7 @@ import torch
 from bench.cost.costs import Cost, Network
 from bench.cost.counting import CPU, counted, weight_bytes, without_numbers
 from fast_snow.engines.sam3.package import model
-from fast_snow.engines.sam3.package.workarounds import import_builder
+from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, import_builder
 
 COUNTED_OBJECTS = (1, 2, 32)
 NOW, FRAMES = 20, 30
@@ -34,19 +34,26 @@ def count() -> Network:
         )
 
 
-def _start(tracker: Any, encoded: dict[str, Any], count: int) -> dict[str, Any]:
+def _start(tracker: UpstreamTracker, encoded: dict[str, Any], count: int) -> dict[str, Any]:
     points = {"point_coords": torch.zeros(count, 2, 2), "point_labels": torch.zeros(count, 2, dtype=torch.int32)}
     return _track(tracker, encoded, count, points=points, cond={}, others={}, frame=0)
 
 
-def _step(tracker: Any, encoded: dict[str, Any], count: int) -> Cost:
+def _step(tracker: UpstreamTracker, encoded: dict[str, Any], count: int) -> Cost:
     seen = _start(tracker, encoded, count) | {"eff_iou_score": 1.0}
     others = dict.fromkeys(range(1, NOW), seen)
     return counted(partial(_track, tracker, encoded, count, points=None, cond={0: seen}, others=others, frame=NOW))
 
 
 def _track(
-    tracker: Any, encoded: dict[str, Any], count: int, *, points: object, cond: object, others: object, frame: int
+    tracker: UpstreamTracker,
+    encoded: dict[str, Any],
+    count: int,
+    *,
+    points: object,
+    cond: object,
+    others: object,
+    frame: int,
 ) -> dict[str, Any]:
     maps, position = (encoded[name][-tracker.num_feature_levels :] for name in ("backbone_fpn", "vision_pos_enc"))
     out: dict[str, Any] = tracker.track_step(

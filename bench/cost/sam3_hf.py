@@ -10,6 +10,9 @@ from bench.cost.costs import NOTHING, Network
 from bench.cost.counting import counted, weight_bytes, without_numbers
 from bench.cost.sam3 import FRAMES, NOW
 
+Session = Any
+"""A session of transformers, which is partly typed."""
+
 
 def count() -> Network:
     """Count the components for one object; several cost so many times as much."""
@@ -27,7 +30,7 @@ def count() -> Network:
         )
 
 
-def _session(image: torch.Tensor, shared: Any) -> Any:
+def _session(image: torch.Tensor, shared: Session | None) -> Session:
     session = Sam3TrackerVideoInferenceSession(
         inference_device="cpu", inference_state_device="cpu", video_storage_device="cpu", dtype=torch.float32
     )
@@ -40,7 +43,7 @@ def _session(image: torch.Tensor, shared: Any) -> Any:
     return session
 
 
-def _at_full_memory(network: Any, session: Any) -> Any:
+def _at_full_memory(network: torch.nn.Module, session: Session) -> Session:
     network(session, frame_idx=0)
     network(session, frame_idx=1)
     others = session.output_dict_per_obj[0]["non_cond_frame_outputs"]
