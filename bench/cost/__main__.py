@@ -16,7 +16,18 @@ from typing import Any, NamedTuple
 from bench.cost import multiplex
 from bench.cost.composition import Sweeps, calls, cost, spread
 from bench.cost.costs import Cost, Network
-from bench.cost.machine import PEAKS, SAM3_FPS, SAM31_FPS, Machine, fitted, frame_s, machine_named, window_s
+from bench.cost.machine import (
+    ALTERNATIVES,
+    ASSUMED,
+    PEAKS,
+    SAM3_FPS,
+    SAM31_FPS,
+    Machine,
+    errors,
+    fitted,
+    machine_named,
+    window_s,
+)
 from bench.cost.table import cost_section
 from bench.timing import hardware
 from fast_snow.atomic_files import store
@@ -55,13 +66,25 @@ def count() -> tuple[dict[str, Network], dict[str, Cost]]:
     return trackers, frames | {"FastSAM-s": others.fastsam("FastSAM-s")}
 
 
-def held_against(machine: Machine, network: Network, published: Mapping[int, float]) -> list[dict[str, float]]:
+def held_against(machine: Machine, network: Network, *, sam31: bool = False) -> list[dict[str, float]]:
     """Return estimated speeds beside published ones."""
-    rows = []
-    for objects, fps in published.items():
-        estimated = 1 / frame_s(machine, network, objects)
-        rows.append({"objects": objects, "published": fps, "estimated": estimated, "error": estimated / fps - 1})
-    return rows
+    published = SAM31_FPS if sam31 else SAM3_FPS
+    return [
+        {"objects": objects, "published": fps, "estimated": fps * (1 + error), "error": error}
+        for (objects, fps), error in zip(published.items(), errors(machine, network, sam31=sam31), strict=True)
+    ]
+
+
+def alternatives(networks: Mapping[str, Network]) -> Iterator[dict[str, Any]]:
+    """Yield how fit and prediction come out where the published speeds are taken to be of something else."""
+    for assumed in (ASSUMED, *ALTERNATIVES):
+        machine = fitted(networks["sam3"], assumed)
+        yield {
+            "about": assumed.about,
+            "flop_per_s": machine.flop_per_s,
+            "fit": errors(machine, networks["sam3"], assumed),
+            "prediction": errors(machine, networks["SAM 3.1"], assumed, sam31=True),
+        }
 
 
 def windows(machine: Machine, networks: Mapping[str, Network]) -> Iterator[dict[str, Any]]:
@@ -113,8 +136,9 @@ def estimate(machine_name: str) -> dict[str, Any]:
         "frames": FRAMES,
         "machine": _as_json(machine),
         "peak": _as_json(PEAKS[machine_name]),
-        "fit": held_against(on_h100, networks["sam3"], SAM3_FPS),
-        "prediction": held_against(on_h100, networks["SAM 3.1"], SAM31_FPS),
+        "fit": held_against(on_h100, networks["sam3"]),
+        "prediction": held_against(on_h100, networks["SAM 3.1"], sam31=True),
+        "alternatives": list(alternatives(networks)),
         "networks": {name: each.as_json() for name, each in networks.items()},
         "others": {name: each.as_json() for name, each in others.items()},
         "windows": found,

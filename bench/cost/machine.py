@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from bench.cost.composition import Calls
 from bench.cost.costs import KINDS, Cost, Network
@@ -49,9 +50,32 @@ PEAKS: Mapping[str, Machine] = {
 """Dense bf16 arithmetic and memory bandwidth as NVIDIA states them."""
 
 
-def frame_s(machine: Machine, network: Network, objects: int) -> float:
+class Assumption(NamedTuple):
+    """What the published speeds are taken to be of.
+
+    Attributes:
+        about: in words.
+        detection: whether objects are found by a text in every frame, beside being tracked.
+        runs_ahead: whether dispatch runs ahead of the GPU within a frame, or waits after encoding and detection.
+    """
+
+    about: str
+    detection: bool
+    runs_ahead: bool
+
+
+ASSUMED = Assumption("detection in every frame, dispatch runs ahead", detection=True, runs_ahead=True)
+ALTERNATIVES = (
+    Assumption("detection in every frame, dispatch waits after each part", detection=True, runs_ahead=False),
+    Assumption("tracking alone, dispatch runs ahead", detection=False, runs_ahead=True),
+    Assumption("tracking alone, dispatch waits after each part", detection=False, runs_ahead=False),
+)
+
+
+def frame_s(machine: Machine, network: Network, objects: int, assumed: Assumption = ASSUMED) -> float:
     """Return how long a frame takes of what the published speeds measure: encoding, detection, one step of everyone."""
-    return machine.seconds(network.encode, network.detect, network.of("step", objects))
+    parts = [network.encode, network.of("step", objects), *([network.detect] if assumed.detection else [])]
+    return machine.seconds(*parts) if assumed.runs_ahead else sum(machine.seconds(each) for each in parts)
 
 
 def window_s(machine: Machine, network: Network, made: Calls) -> float:
@@ -61,18 +85,20 @@ def window_s(machine: Machine, network: Network, made: Calls) -> float:
     )
 
 
-def fitted(sam3: Network) -> Machine:
+def fitted(sam3: Network, assumed: Assumption = ASSUMED) -> Machine:
     """Return an H100 whose sustained arithmetic fits SAM3's three published speeds best (least squares of logarithms).
 
     Bandwidth and dispatch stay as stated: the three speeds lie almost on a line and cannot tell three parameters apart.
     """
     peak = PEAKS["h100"]
-    rates = [peak.flop_per_s * share / 1000 for share in range(50, 1001)]
-    return min((replace(peak, flop_per_s=rate) for rate in rates), key=lambda machine: _misfit(machine, sam3))
+    machines = [replace(peak, flop_per_s=peak.flop_per_s * share / 1000) for share in range(50, 1001)]
+    return min(machines, key=lambda machine: sum(math.log1p(each) ** 2 for each in errors(machine, sam3, assumed)))
 
 
-def _misfit(machine: Machine, network: Network) -> float:
-    return sum(math.log(frame_s(machine, network, m) * fps) ** 2 for m, fps in SAM3_FPS.items())
+def errors(machine: Machine, network: Network, assumed: Assumption = ASSUMED, *, sam31: bool = False) -> list[float]:
+    """Return by how much estimated speeds exceed the published ones, as shares of these."""
+    published = SAM31_FPS if sam31 else SAM3_FPS
+    return [1 / frame_s(machine, network, objects, assumed) / fps - 1 for objects, fps in published.items()]
 
 
 def machine_named(name: str, on_h100: Machine) -> Machine:
