@@ -10,6 +10,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,9 +29,8 @@ from fast_snow.evaluation.environment import forget_peak
 from fast_snow.protocols import TrackingSession, silent
 from fast_snow.selection import geometry, segmenter
 from fast_snow.selection.candidates import Candidate
-from fast_snow.types import GridShape
+from fast_snow.types import Frames, Geometry, GridShape
 
-Engine = Any
 PACKAGES = (
     "torch",
     "torchvision",
@@ -87,12 +87,12 @@ TINY = Plan(
 def segmentation(models: Models, plan: Plan) -> Iterator[Trial]:
     """Return FastSAM on each backend and each size of frame."""
     for frame in plan.frame if "fastsam" not in models.left_out else ():
-        window = moving_noise(plan.window, frame)
-        scene = flat(plan.window, network_size(*frame, models.config.da3.process_res))
         setting = {"frame": f"{frame[0]}x{frame[1]}", "detections": models.config.fastsam.max_det}
+        grid = network_size(*frame, models.config.da3.process_res)
+        inputs = partial(_window_and_scene, plan.window, frame, grid)
         for each in segmenter.candidates(models.config, None, frame, silent):
             if each.family == "fastsam":
-                yield _setting(each, setting, lambda engine, w=window, s=scene: engine(w, s), models.config, plan)  # type: ignore[misc]
+                yield _trial(each, setting, inputs, models.config, plan)
 
 
 def depth(models: Models, plan: Plan) -> Iterator[Trial]:
@@ -105,8 +105,15 @@ def depth(models: Models, plan: Plan) -> Iterator[Trial]:
         longer = replace(plan, window=max(plan.window, chunk))
         for each in geometry.candidates(config, None, frame, silent):
             if each.family == "da3":
-                work = lambda engine, n=longer.window: engine(moving_noise(n, frame))  # noqa: E731
-                yield _setting(each, setting, work, config, longer)
+                yield _trial(each, setting, partial(_window, longer.window, frame), config, longer)
+
+
+def _window(count: int, frame: GridShape) -> tuple[Frames]:
+    return (moving_noise(count, frame),)
+
+
+def _window_and_scene(count: int, frame: GridShape, grid: GridShape) -> tuple[Frames, Geometry]:
+    return moving_noise(count, frame), flat(count, grid)
 
 
 def tracking(models: Models, plan: Plan) -> Iterator[Trial]:
@@ -123,24 +130,28 @@ def idle(candidate: Candidate[Any], config: Config, gpus: int) -> tuple[str, ...
     return candidate.missing or (candidate.caveats if on_gpu else ())
 
 
-def _setting(
-    candidate: Candidate[Any], setting: Mapping[str, Any], work: Callable[[Engine], object], config: Config, plan: Plan
+def _trial(
+    candidate: Candidate[Any],
+    setting: Mapping[str, Any],
+    inputs: Callable[[], tuple[object, ...]],
+    config: Config,
+    plan: Plan,
 ) -> Trial:
     name = ", ".join((candidate.name, *(f"{key} {value}" for key, value in setting.items())))
     skipped = "; ".join(idle(candidate, config, gpu_count()))
     if skipped:
         return Trial(name, lambda: Measured(engine=candidate.name, setting=setting, skipped=skipped))
-    return Trial(name, lambda: _measured(candidate, setting, work, plan))
+    return Trial(name, lambda: _measured(candidate, setting, inputs(), plan))
 
 
 def _measured(
-    candidate: Candidate[Any], setting: Mapping[str, Any], work: Callable[[Engine], object], plan: Plan
+    candidate: Candidate[Any], setting: Mapping[str, Any], inputs: tuple[object, ...], plan: Plan
 ) -> Measured:
     forget_peak()
     began = now()
     with candidate.opener()() as engine:
         load_s = now() - began
-        timing = timed({candidate.name: lambda: work(engine)}, plan.runs)[candidate.name]
+        timing = timed({candidate.name: lambda: engine(*inputs)}, plan.runs)[candidate.name]
     return summary(candidate.name, setting, load_s, timing, plan.window, None)
 
 

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import engines, gpu_parts
+from bench import engines, gpu_correctness, gpu_parts
 from bench.engines import PACKAGES, TINY, Load, Plan
 from bench.gpu_parts import Clip
 from bench.random_models import MODELS, Models, full, tiny
@@ -91,7 +91,7 @@ PARTS: Mapping[str, Part] = {
     "correctness": Part(
         about="masks of each tracker: bf16 and fp16 against fp32, and the GPU against the CPU",
         needs=TRACKERS,
-        trials=lambda models, plan, *_: gpu_parts.correctness(models, plan),
+        trials=lambda models, plan, *_: gpu_correctness.correctness(models, plan),
     ),
     "rates": Part(
         about="the GPU's own matrix product, copy and dispatch",

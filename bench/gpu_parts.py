@@ -1,36 +1,30 @@
-"""What there is to check on a GPU machine, part by part, beside the speed of each engine (`bench.engines`)."""
+"""The speed of a GPU, of one tracking step and of everything together, beside that of each engine (`bench.engines`)."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bench.engines import Plan, export
+from bench.gpu_correctness import on_gpu
 from bench.made_up import moving_noise, prompts
 from bench.random_models import Models
 from bench.time_budget import Trial
 from bench.timing import measure as timed
 from bench.timing import now
 from fast_snow import keyframes
-from fast_snow.config import Config, Precision
-from fast_snow.engines.hardware import gpu_count
+from fast_snow.config import Config
 from fast_snow.graph import fold, start
-from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import silent
 from fast_snow.residency import resident
 from fast_snow.selection import geometry, segmenter
 from fast_snow.selection.candidates import choose
-from fast_snow.types import TrackedFrame, Window
+from fast_snow.types import Window
 
 AIM_FPS = 10.0
-_COMPARED_FRAMES, _COMPARED_OBJECTS = 6, 4
-_ON_CPU_FRAMES = 2
-"""A frame of the full network takes half a minute on a CPU of two cores."""
 _PROFILED_OBJECTS = 16
 _SHOWN = 25
 
@@ -42,52 +36,6 @@ class Clip:
     frames: int = 100
     size: tuple[int, int] = (480, 854)
     objects: int = 30
-
-
-def on_gpu(models: Models) -> bool:
-    """Tell whether engines compute on a GPU."""
-    return gpu_count() > 0 and models.config.runtime.device != "cpu"
-
-
-def correctness(models: Models, plan: Plan) -> Iterator[Trial]:
-    """Compare each tracker in each precision with itself in fp32, then on the GPU with itself on the CPU."""
-    trackers = [name for name in models.openers if name not in models.left_out]
-    precisions: tuple[Precision, ...] = ("bf16", "fp16") if on_gpu(models) else ("auto",)
-    for precision in precisions:
-        for name in trackers:
-            compare = partial(_agreement, models, plan, name, frames=_COMPARED_FRAMES, precision=precision)
-            yield Trial(f"{name}: {precision} against fp32", compare)
-    for name in trackers if on_gpu(models) else ():
-        compare = partial(_agreement, models, plan, name, frames=_ON_CPU_FRAMES, device="cpu")
-        yield Trial(f"{name}: fp32 on the GPU against the CPU", compare)
-
-
-def _agreement(
-    models: Models, plan: Plan, name: str, *, frames: int, precision: Precision = "fp32", device: str = ""
-) -> dict[str, Any]:
-    grid = plan.frame[0]
-    window = moving_noise(min(plan.window, frames), grid)
-    boxes = prompts(min(max(each.objects for each in plan.loads), _COMPARED_OBJECTS), grid)
-    answers: list[Sequence[TrackedFrame]] = []
-    for chosen, where in (("fp32", ""), (precision, device)):
-        with models.open_tracker(name, precision=chosen, device=where) as tracker:  # type: ignore[arg-type]
-            session = tracker.start(window, grid)
-            session.add(boxes)
-            answers.append(session.propagate())
-            session.close()
-    return {
-        "tracker": name,
-        "mean_iou_per_frame": [_overlap(*pair) for pair in zip(*answers, strict=True)],
-        "masks_per_frame": [[len(a.local_id), len(b.local_id)] for a, b in zip(*answers, strict=True)],
-    }
-
-
-def _overlap(a: TrackedFrame, b: TrackedFrame) -> float | None:
-    """Return the mean IoU of the objects that both answers hold; None where they share none."""
-    shared, in_a, in_b = np.intersect1d(a.local_id, b.local_id, return_indices=True)
-    if not len(shared):
-        return None
-    return float(np.diagonal(pairwise_iou(a.masks[in_a], b.masks[in_b])).mean())
 
 
 def rates(models: Models, side: int = 8192) -> Iterator[Trial]:

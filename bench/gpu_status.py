@@ -51,10 +51,13 @@ def _row(name: str, found: Mapping[str, Any] | None) -> str:
 def _correct(results: Results) -> list[str]:
     lines = []
     for each in results.get("parts", {}).get("correctness", {}).get("results", ()):
-        shared = [iou for iou in each.get("mean_iou_per_frame", ()) if iou is not None]
-        if shared:
-            lines.append(f"| {each['name']} | {min(shared):.4f} | {len(shared)} |")
-    return ["", "| masks | least mean IoU of a frame | frames |", "|---|---:|---:|", *lines] if lines else []
+        errors = each.get("relative_error_of_logits")
+        if errors:
+            shared = [iou for iou in each["mean_iou_per_frame"] if iou is not None]
+            overlap = f"{min(shared):.4f}" if shared else "no masks"
+            lines.append(f"| {each['name']} | {max(errors):.1e} | {overlap} |")
+    head = ("", "| masks | largest relative error of logits | least mean IoU of a frame |", "|---|---:|---:|")
+    return [*head, *lines] if lines else []
 
 
 _HEAD = ("# GPU status: what has been measured", "")

@@ -47,6 +47,8 @@ def test_every_part_is_done(tmp_path: Path):
     assert all(each["frames_per_second"] > 0 for each in measured)
     assert {each["tracker"] for each in parts["correctness"]} == {"sam3", "sam3-hf"}
     assert all(iou == pytest.approx(1.0) for each in parts["correctness"] for iou in each["mean_iou_per_frame"])
+    assert all(error < 1e-5 for each in parts["correctness"] for error in each["relative_error_of_logits"])
+    assert all(each["relative_error_of_logits"] for each in parts["correctness"])
     assert all(each["aten_calls"] > 0 for each in parts["profile"])
     assert all((tmp_path / each["trace"]).is_file() for each in parts["profile"])
     assert len(parts["compiled"][0]) == 3  # its name and the two networks that were compared with torch

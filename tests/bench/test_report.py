@@ -70,14 +70,15 @@ def test_engines_of_a_gpu_machine_are_shown(root: Path):
 
 
 def test_the_state_of_gpus_is_made_of_a_check(root: Path):
-    compared = {"name": "sam3: bf16 against fp32", "mean_iou_per_frame": [0.99, None, 0.97]}
+    compared = {"name": "sam3: bf16 against fp32", "relative_error_of_logits": [0.001, 0.02]}
+    compared["mean_iou_per_frame"] = [0.99, None, 0.97]
     part = {"seconds": 3.0, "results": [compared, {"name": "x", "failed": "E: broken"}], "left_out": ["y"]}
     results = {"hardware": {"gpus": ["a GPU"], "torch": "2.11"}, "date": "2026-12-01", "size": "full"}
     assert "not yet" in gpu_status.page({})
     shown = gpu_status.page(results | {"parts": {"correctness": part}})
     assert "Run on a GPU, 2026-12-01, torch 2.11" in shown
     assert "1 settings in 3 s. failed: x: E: broken. no time for: y" in shown
-    assert "| sam3: bf16 against fp32 | 0.9700 | 2 |" in shown
+    assert "| sam3: bf16 against fp32 | 2.0e-02 | 0.9700 |" in shown
 
 
 def test_every_section_has_its_own_title():
