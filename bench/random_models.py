@@ -102,6 +102,8 @@ def _written(writers: Mapping[str, Callable[[Config], None]], config: Config, on
             write(config)
         except ImportError as error:
             left_out[name] = _missing(error)
+        except Exception as error:  # noqa: BLE001 (one lease of a GPU: the other models must still be measured)
+            left_out[name] = f"could not be written: {type(error).__name__}: {error}"
     return left_out
 
 
