@@ -170,7 +170,10 @@ def main() -> None:
     """Check, print what is found and write it where asked to."""
     listed = "\n".join(f"  {name:<14}{part.about}" for name, part in PARTS.items())
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=f"parts:\n{listed}"
+        prog="bench.gpu_check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"parts:\n{listed}",
     )
     parser.add_argument("--json", type=Path, help="where the report goes; complete after every setting")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help="parts to do")

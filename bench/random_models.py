@@ -14,6 +14,8 @@ from fast_snow.errors import ConfigError
 from fast_snow.protocols import Tracker
 
 SEED = 0
+PRESENT = 2.5
+"""Bias of the logit of presence: SAM3 makes memory of masks of objects that are there, and random ones might not be."""
 MODELS = ("fastsam", "da3", "sam3", "sam3-hf")
 OpenTracker = Callable[[Sam3Config, str], AbstractContextManager[Tracker]]
 
@@ -139,9 +141,11 @@ def _sam3(config: Config) -> None:
     from fast_snow.engines.sam3.package.model import untrained
 
     torch.manual_seed(SEED)
+    tracker = untrained(torch.device("cpu"))
+    tracker.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(PRESENT)
     tensors = {
         f"detector.{name}" if name.startswith("backbone.") else f"tracker.{name}": tensor
-        for name, tensor in untrained(torch.device("cpu")).state_dict().items()
+        for name, tensor in tracker.state_dict().items()
     }
     folder = Path(config.sam3.model_path)
     folder.mkdir(parents=True, exist_ok=True)
@@ -165,7 +169,9 @@ def _sam3_hf(config: Config) -> None:
     from transformers import Sam3TrackerVideoConfig, Sam3TrackerVideoModel
 
     torch.manual_seed(SEED)
-    Sam3TrackerVideoModel(Sam3TrackerVideoConfig()).save_pretrained(config.sam3.model_path)
+    network = Sam3TrackerVideoModel(Sam3TrackerVideoConfig())
+    network.mask_decoder.pred_obj_score_head.proj_out.bias.data.fill_(PRESENT)
+    network.save_pretrained(config.sam3.model_path)
 
 
 def _tiny_fastsam(config: Config) -> None:

@@ -7,6 +7,7 @@ package that does on the path (facebookresearch/sam3 of March 2026), its modules
 
 import json
 import sys
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,14 +37,7 @@ def network(detect: Cost) -> Network:
         detect: what finds objects by a text; SAM3's stands for it, whose architecture it shares.
     """
     counted = count() if _is_installed() else network_from_json(json.loads(COMMITTED.read_text())["network"])
-    return Network(
-        weight_bytes=counted.weight_bytes,
-        encode=counted.encode,
-        detect=detect,
-        start=counted.start,
-        step=counted.step,
-        unit=counted.unit,
-    )
+    return replace(counted, detect=detect)
 
 
 def _is_installed() -> bool:
