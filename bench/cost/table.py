@@ -33,7 +33,13 @@ def cost_section(results: Results) -> list[str]:
         " with detection counted and association left out. " + _responsible(results),
         table(["if the published speeds are of", "TFLOP/s", "SAM3 off by", "SAM 3.1 off by"], list(_others(results))),
         "Errors with 1, 16 and 128 objects. The first row is used: SAM3's own speeds fit it best. Below, each component"
-        " takes its own longer time, since trackers read a score back after each step.",
+        " takes its own longer time, since trackers read a score back after each step; bringing masks to the grid and to"
+        " the host is not counted.",
+        table(
+            ["work of a frame, one prompt frame", *(_objects_named(m) for m in _objects(results))],
+            list(_work(results)),
+        ),
+        "TFLOP, GB and aten calls.",
         table(
             [f"frames/s of tracking, window of {results['frames']}", *(_objects_named(m) for m in _objects(results))],
             list(_windows(results)),
@@ -103,6 +109,15 @@ def _objects_named(count: int) -> str:
 
 def _objects(results: Results) -> list[int]:
     return sorted({each["objects"] for each in results["windows"]})
+
+
+def _work(results: Results) -> Iterator[list[str]]:
+    rows: dict[str, list[str]] = {}
+    for each in results["windows"]:
+        if each["prompt_frames"] == 1 and (each["tracker"], each["sweeps"]) != ("sam3", "together"):
+            figures = f"{each['tflop']:.1f}, {each['gigabytes']:.0f}, {each['calls']:.0f}"
+            rows.setdefault(f"{each['tracker']}, {each['about']}", []).append(figures)
+    return ([name, *cells] for name, cells in rows.items())
 
 
 def _windows(results: Results) -> Iterator[list[str]]:
