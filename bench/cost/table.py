@@ -33,13 +33,13 @@ def cost_section(results: Results) -> list[str]:
         " with detection counted and association left out. " + _responsible(results),
         table(["if the published speeds are of", "TFLOP/s", "SAM3 off by", "SAM 3.1 off by"], list(_others(results))),
         "Errors with 1, 16 and 128 objects. The first row is used: SAM3's own speeds fit it best. Below, each component"
-        " takes its own longer time, since trackers read a score back after each step; bringing masks to the grid and to"
-        " the host is not counted.",
+        " takes its own longer time, since trackers read a score back after each step; bringing masks to the grid and"
+        " to the host is not counted.",
         table(
             ["work of a frame, one prompt frame", *(_objects_named(m) for m in _objects(results))],
             list(_work(results)),
         ),
-        "TFLOP, GB and aten calls.",
+        "TFLOP, GB and aten calls per frame.",
         table(
             [f"frames/s of tracking, window of {results['frames']}", *(_objects_named(m) for m in _objects(results))],
             list(_windows(results)),
@@ -116,7 +116,7 @@ def _work(results: Results) -> Iterator[list[str]]:
     for each in results["windows"]:
         if each["prompt_frames"] == 1 and (each["tracker"], each["sweeps"]) != ("sam3", "together"):
             figures = f"{each['tflop']:.1f}, {each['gigabytes']:.0f}, {each['calls']:.0f}"
-            rows.setdefault(f"{each['tracker']}, {each['about']}", []).append(figures)
+            rows.setdefault(each["tracker"], []).append(figures)
     return ([name, *cells] for name, cells in rows.items())
 
 
