@@ -12,7 +12,7 @@ Sweeps = Literal["apart", "together", "one by one"]
 `apart`: those of one prompt frame sweep the window by themselves. `together`: one sweep forward and one backward carry
 everyone that takes part in a frame. `one by one`: every object sweeps by itself.
 """
-ENGINE_SWEEPS: Sweeps = "apart"
+ENGINE_SWEEPS: Sweeps = "together"
 """How the engine `sam3` carries them."""
 BATCH = 64
 """Objects that the engine `sam3` carries at once where memory allows."""
