@@ -46,6 +46,14 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
             caveats=no_gpu(config),
         ),
         Candidate(
+            name="edgetam",
+            family="edgetam",
+            meaning="masklets from EdgeTAM, one object at a time; less accurate than SAM3",
+            opener=lambda: _edgetam(config, progress),
+            missing=installed("torch", "transformers", "timm") + weights_present(config, "edgetam"),
+            caveats=no_gpu(config),
+        ),
+        Candidate(
             name="classical",
             family="classical",
             meaning="masks propagated by optical flow; may drift under occlusion and fast motion",
@@ -69,6 +77,12 @@ def _transformers(config: Config, progress: Progress) -> OpenTracker:
     from fast_snow.engines.sam3.transformers.tracker import open_tracker
 
     return partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress)
+
+
+def _edgetam(config: Config, progress: Progress) -> OpenTracker:
+    from fast_snow.engines.edgetam.tracker import open_tracker
+
+    return partial(open_tracker, config.edgetam, device=config.runtime.device, progress=progress)
 
 
 def _classical(config: Config, progress: Progress) -> OpenTracker:

@@ -1,19 +1,18 @@
-"""The objects that were prompted in one frame, carried frame by frame through SAM3's memory."""
+"""The objects that were prompted in one frame, carried frame by frame through the memory of SAM3 or its kin."""
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int32
-from transformers import Sam3TrackerVideoInferenceSession
 
 from fast_snow.engines.sam3.images import NetworkImages, network_mask
 from fast_snow.engines.sam3.presence import decoded_masks
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
 from fast_snow.engines.sam3.session import Started
 from fast_snow.engines.sam3.transformers.features import FeatureCache
+from fast_snow.engines.sam3.transformers.network import TransformersNetwork
 from fast_snow.types import BoxPrompt, GridShape, PointPrompt, Prompt
 
 _HOST: Final = torch.device("cpu")
@@ -31,33 +30,6 @@ class ObjectLogits(NamedTuple):
     local_id: Int32[np.ndarray, " m"]
     logits: Float[torch.Tensor, "m h w"]
     logit: Float[torch.Tensor, " m"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TransformersNetwork:
-    """The network and how it computes.
-
-    Attributes:
-        module: transformers' tracker.
-        device: where it is.
-        precision: of its arithmetic; under autocast where that is not fp32.
-        state_on_host: whether the memory of the objects waits in host memory.
-    """
-
-    module: Any
-    device: torch.device
-    precision: torch.dtype
-    state_on_host: bool
-
-    @property
-    def side(self) -> int:
-        """Height and width of its input in pixels."""
-        return int(self.module.config.image_size)
-
-    def autocast(self) -> torch.autocast:
-        """Return the context in which it computes."""
-        half = self.precision != torch.float32
-        return torch.autocast(self.device.type, dtype=self.precision if half else None, enabled=half)
 
 
 class Masklets:
@@ -156,7 +128,7 @@ class Masklets:
 
 
 def _session(network: TransformersNetwork, images: NetworkImages, features: FeatureCache) -> Any:  # noqa: ANN401 (partly typed)
-    session: Any = Sam3TrackerVideoInferenceSession(
+    session: Any = network.architecture.session(
         inference_device=network.device,
         inference_state_device=network.device,
         video_storage_device=network.device,
