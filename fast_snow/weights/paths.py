@@ -46,6 +46,7 @@ def _user_cache() -> Path:
 
 def configured(config: Config, model: Model) -> tuple[Path, tuple[str, ...], Weights | None]:
     """Return where an engine looks for its weights: folder, names of its files, and which weights (None: others)."""
+    files: tuple[str, ...]
     if model == "fastsam":
         path = on_disk(config.fastsam.model_path)
         folder, files, found = path.parent, (path.name,), known(path.stem)

@@ -83,14 +83,18 @@ def _liven(module: EdgeTamVideoModel) -> None:
             value.normal_(0, 0.1)
     for layer in module.vision_encoder.neck.convs:
         layer.weight.mul_(0.1)
-    decoder = module.mask_decoder
-    for layer in (decoder.upscale_conv2, decoder.conv_s0):
-        layer.weight.mul_(3)
-        layer.bias.zero_()
     for layer in module.memory_attention.layers:
         layer.cross_attn_image.o_proj.weight.mul_(10)
         layer.cross_attn_image.k_proj.weight.mul_(3)
-    for head in decoder.output_hypernetworks_mlps:  # as many pixels inside as outside
+    _balance(module.mask_decoder)
+
+
+def _balance(decoder: torch.nn.Module) -> None:
+    """Make masks follow the image, with as many pixels inside as outside."""
+    for layer in (decoder.upscale_conv2, decoder.conv_s0):
+        layer.weight.mul_(3)
+        layer.bias.zero_()
+    for head in decoder.output_hypernetworks_mlps:
         head.proj_out.weight.sub_(head.proj_out.weight.mean(0, keepdim=True))
         head.proj_out.bias.sub_(head.proj_out.bias.mean())
 
