@@ -34,6 +34,7 @@ PACKAGES = (
     "depth-anything-3",
     "sam3",
     "transformers",
+    "timm",
     "onnxruntime",
     "tensorrt",
 )
@@ -46,7 +47,7 @@ class Plan:
     Attributes:
         frame: heights and widths of the video's frames.
         chunk: frames per forward pass of DA3.
-        objects: how many objects SAM3 tracks.
+        objects: how many objects a tracker tracks.
         objects_in_turn: the same where it takes one after the other.
         window: frames of a window.
         runs: windows that are timed, after one that is not.
@@ -96,8 +97,8 @@ def measure(models: Models, plan: Plan) -> Iterator[Measured]:
     """Measure every engine that is there, one setting after the other."""
     for name, reason in models.left_out.items():
         yield Measured(engine=name, setting={}, skipped=reason)
-    for frame in plan.frame if "fastsam" not in models.left_out else ():
-        yield from _segmenters(models.config, plan, frame)
+    for frame in plan.frame:
+        yield from _segmenters(models, plan, frame)
     for chunk in plan.chunk if "da3" not in models.left_out else ():
         yield from _geometries(models.config, plan, plan.frame[-1], chunk)
     for name, opened in _trackers(models).items():
@@ -105,12 +106,17 @@ def measure(models: Models, plan: Plan) -> Iterator[Measured]:
             yield _measured_tracker(name, opened, plan, count)
 
 
-def _segmenters(config: Config, plan: Plan, frame: GridShape) -> Iterator[Measured]:
+def _segmenters(models: Models, plan: Plan, frame: GridShape) -> Iterator[Measured]:
+    config = models.config
     window = moving_noise(plan.window, frame)
     scene = flat(plan.window, network_size(*frame, config.da3.process_res))
     for each in segmenter.candidates(config, None, frame, silent):
-        if each.family == "fastsam":
-            setting = {"frame": f"{frame[0]}x{frame[1]}", "detections": config.fastsam.max_det}
+        if each.family in {"fastsam", "sam2"} - models.left_out.keys():
+            setting: dict[str, Any] = {"frame": f"{frame[0]}x{frame[1]}"}
+            if each.family == "sam2":
+                setting["points"] = config.sam2.points_per_side**2
+            else:
+                setting["detections"] = config.fastsam.max_det
             yield _measured(each.name, setting, each.missing, each.opener, lambda engine: engine(window, scene), plan)
 
 
@@ -130,7 +136,12 @@ def _trackers(models: Models) -> dict[str, Callable[[], AbstractContextManager[E
 
         return open_tracker(models.config.sam3, device=models.config.runtime.device)
 
-    found = {"sam3": lambda: models.open_sam3(models.config.sam3), "sam3-hf": transformers}
+    def edgetam() -> AbstractContextManager[Engine]:
+        from fast_snow.engines.edgetam.tracker import open_tracker
+
+        return open_tracker(models.config.edgetam, device=models.config.runtime.device)
+
+    found = {"sam3": lambda: models.open_sam3(models.config.sam3), "sam3-hf": transformers, "edgetam": edgetam}
     return {name: opened for name, opened in found.items() if name not in models.left_out}
 
 

@@ -14,7 +14,7 @@ from fast_snow.config import Config, Sam3Config
 from fast_snow.protocols import Tracker
 
 SEED = 0
-MODELS = ("fastsam", "da3", "sam3", "sam3-hf")
+MODELS = ("fastsam", "sam2", "da3", "sam3", "sam3-hf", "edgetam")
 OpenSam3 = Callable[[Sam3Config], AbstractContextManager[Tracker]]
 
 
@@ -35,15 +35,22 @@ class Models:
 
 @contextmanager
 def full(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Models]:
-    """Write FastSAM-s, DA3-small and SAM3 at their published sizes.
+    """Write FastSAM-s, SAM 2.1 (large), DA3-small, SAM3 and EdgeTAM at their published sizes.
 
     Args:
-        folder: where the files go; about 4 GB, all but a little of it SAM3's.
+        folder: where the files go; about 5 GB, most of it SAM3's.
         device: where the tracker will compute.
         only: which of `MODELS` to write.
     """
     config = _placed(folder, fastsam="FastSAM-s")
-    writers = {"fastsam": _fastsam, "da3": _da3, "sam3": _sam3, "sam3-hf": _sam3_hf}
+    writers = {
+        "fastsam": _fastsam,
+        "sam2": _sam2,
+        "da3": _da3,
+        "sam3": _sam3,
+        "sam3-hf": _sam3_hf,
+        "edgetam": _edgetam,
+    }
     yield Models(config=config, open_sam3=partial(_open_sam3, device), left_out=_written(writers, config, only))
 
 
@@ -51,8 +58,19 @@ def full(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Mo
 def tiny(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Models]:  # noqa: ARG001 (the tests' networks are on the CPU)
     """Write the small networks of the tests; they can be loaded as long as the block lasts."""
     config = _placed(folder, fastsam="FastSAM-n")
-    config = replace(config, fastsam=replace(config.fastsam, imgsz=64), da3=replace(config.da3, process_res=56))
-    writers = {"fastsam": _tiny_fastsam, "sam3": _tiny_sam3, "sam3-hf": _tiny_sam3_hf}
+    config = replace(
+        config,
+        fastsam=replace(config.fastsam, imgsz=64),
+        sam2=replace(config.sam2, points_per_side=4),
+        da3=replace(config.da3, process_res=56),
+    )
+    writers = {
+        "fastsam": _tiny_fastsam,
+        "sam2": _tiny_sam2,
+        "sam3": _tiny_sam3,
+        "sam3-hf": _tiny_sam3_hf,
+        "edgetam": _tiny_edgetam,
+    }
     left_out = _written(writers, config, only)
     with ExitStack() as stack:
         if "da3" in only:
@@ -73,8 +91,10 @@ def _placed(folder: Path, *, fastsam: str) -> Config:
         config,
         engines=replace(config.engines, compiled_path=str(folder / "compiled")),
         fastsam=replace(config.fastsam, model_path=str(folder / "fastsam" / f"{fastsam}.pt"), conf_threshold=0.0),
+        sam2=replace(config.sam2, model_path=str(folder / "sam2"), pred_iou_thresh=0.0, stability_score_thresh=0.0),
         da3=replace(config.da3, model_path=str(folder / "da3-small")),
         sam3=replace(config.sam3, model_path=str(folder / "sam3"), score_threshold_detection=0.0),
+        edgetam=replace(config.edgetam, model_path=str(folder / "edgetam"), score_threshold_detection=0.0),
     )
 
 
@@ -145,6 +165,42 @@ def _sam3_hf(config: Config) -> None:
     Sam3TrackerVideoModel(Sam3TrackerVideoConfig()).save_pretrained(config.sam3.model_path)
 
 
+def _sam2(config: Config) -> None:
+    import torch
+    from transformers import Sam2Config, Sam2Model
+
+    torch.manual_seed(SEED)
+    stages = {
+        "hidden_size": 144,
+        "blocks_per_stage": [2, 6, 36, 4],
+        "embed_dim_per_stage": [144, 288, 576, 1152],
+        "num_attention_heads": 2,
+        "num_attention_heads_per_stage": [2, 4, 8, 16],
+        "window_size_per_stage": [8, 4, 16, 8],
+        "global_attention_blocks": [23, 33, 43],
+    }
+    vision = {
+        "model_type": "sam2_vision_model",
+        "backbone_config": {"model_type": "sam2_hiera_det_model", **stages},
+        "backbone_channel_list": [1152, 576, 288, 144],
+    }
+    Sam2Model(Sam2Config(vision_config=vision)).save_pretrained(config.sam2.model_path)
+
+
+def _edgetam(config: Config) -> None:
+    import torch
+    from transformers import EdgeTamVideoConfig, EdgeTamVideoModel
+
+    torch.manual_seed(SEED)
+    backbone = {
+        "model_type": "timm_wrapper",
+        "architecture": "repvit_m1.dist_in1k",
+        "model_args": {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]},
+    }
+    vision = {"model_type": "edgetam_vision_model", "backbone_config": backbone}
+    EdgeTamVideoModel(EdgeTamVideoConfig(vision_config=vision)).save_pretrained(config.edgetam.model_path)
+
+
 def _tiny_fastsam(config: Config) -> None:
     from tests.engines.fastsam.networks import write_weights
 
@@ -170,3 +226,15 @@ def _tiny_sam3_hf(config: Config) -> None:
     from tests.engines.sam3.transformers.networks import network
 
     network().save_pretrained(config.sam3.model_path)
+
+
+def _tiny_sam2(config: Config) -> None:
+    from tests.engines.sam2.networks import network
+
+    network().save_pretrained(config.sam2.model_path)
+
+
+def _tiny_edgetam(config: Config) -> None:
+    from tests.engines.edgetam.networks import network
+
+    network().save_pretrained(config.edgetam.model_path)

@@ -122,7 +122,7 @@ class Sam2Config(Section):
     pred_iou_thresh: float = between(0.8, 0, 1)
     """Minimum predicted IoU of a mask, which is its score."""
     stability_score_thresh: float = between(0.95, 0, 1)
-    """Minimum IoU of a mask with itself when the mask threshold is raised and lowered."""
+    """Minimum IoU of a mask with itself when the mask threshold is raised and lowered by 1 (0: any)."""
     box_nms_thresh: float = between(0.7, 0, 1)
     """Box IoU threshold of non-maximum suppression."""
 

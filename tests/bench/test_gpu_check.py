@@ -33,7 +33,7 @@ def test_every_part_is_done(tmp_path: Path):
     assert found["weights"] == "random"
     assert found["left_out"] == {}
     measured = {each["engine"] for each in found["engines"] if not each["skipped"]}
-    assert measured >= {"fastsam-onnx", "fastsam-torch", "da3-onnx", "da3-torch", "sam3", "sam3-hf"}
+    assert measured >= {"fastsam-onnx", "fastsam-torch", "da3-onnx", "da3-torch", "sam2", "sam3", "sam3-hf", "edgetam"}
     assert all(each["frames_per_second"] > 0 for each in found["engines"] if not each["skipped"])
     assert len(found["parity_with_torch"]) == 2
     assert all(each == pytest.approx(1.0) for each in found["sam3_precision"]["mean_iou_per_frame"])

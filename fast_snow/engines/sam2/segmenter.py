@@ -95,8 +95,10 @@ class _GridSegmenter:
         on_grid = torch.nn.functional.interpolate(
             logits[good][:, None].float(), size=grid, mode="bilinear", align_corners=False
         )[:, 0]
-        stable = is_stable(on_grid, self.config.stability_score_thresh)
-        return _Found(mask_runs.encode(on_grid[stable] > 0), score[good][stable].clamp(0, 1).cpu().numpy())
+        kept = (on_grid > 0).any(-1).any(-1)
+        if self.config.stability_score_thresh > 0:
+            kept &= is_stable(on_grid, self.config.stability_score_thresh)
+        return _Found(mask_runs.encode(on_grid[kept] > 0), score[good][kept].clamp(0, 1).cpu().numpy())
 
     def _best(self, found: Sequence[_Found], grid: GridShape) -> Detections:
         """Return the masks of a frame whose boxes no better one overlaps too much, best first."""
