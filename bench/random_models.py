@@ -195,6 +195,7 @@ def _edgetam(config: Config) -> None:
     backbone = {
         "model_type": "timm_wrapper",
         "architecture": "repvit_m1.dist_in1k",
+        "num_classes": 1000,
         "model_args": {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]},
     }
     vision = {"model_type": "edgetam_vision_model", "backbone_config": backbone}
