@@ -1,13 +1,14 @@
 """The engines that could follow objects through time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from math import ceil
 
-from fast_snow.config import Config
+from fast_snow.config import Config, VideoTrackerConfig
 from fast_snow.engines import recorded
 from fast_snow.inputs.recording import Recording
-from fast_snow.protocols import OpenTracker, Progress
+from fast_snow.protocols import OpenTracker, Progress, Tracker
 from fast_snow.selection.candidates import Candidate
 from fast_snow.selection.requirements import installed, masks_given, no_gpu, runtime, weights_present
 
@@ -47,6 +48,14 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
             caveats=no_gpu(config),
         ),
         Candidate(
+            name="edgetam",
+            family="edgetam",
+            meaning="masklets from EdgeTAM, one object at a time; less accurate than SAM3",
+            opener=lambda: _edgetam(config, progress),
+            missing=installed("torch", "transformers", "timm") + weights_present(config, "edgetam"),
+            caveats=no_gpu(config),
+        ),
+        Candidate(
             name="classical",
             family="classical",
             meaning="masks propagated by optical flow; may drift under occlusion and fast motion",
@@ -63,24 +72,36 @@ def _recorded(recording: Recording | None) -> OpenTracker:
 def _package(config: Config, progress: Progress) -> OpenTracker:
     from fast_snow.engines.sam3.package.tracker import open_tracker
 
-    patience = ceil((config.fusion.lost_patience + config.fusion.archive_patience) / config.sam3.propagate_every)
-    device = config.runtime.device
-    return _every_nth(config, partial(open_tracker, config.sam3, device=device, patience=patience, progress=progress))
+    return _network(config, config.sam3, open_tracker, progress)
 
 
 def _transformers(config: Config, progress: Progress) -> OpenTracker:
     from fast_snow.engines.sam3.transformers.tracker import open_tracker
 
-    return _every_nth(config, partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress))
+    return _network(config, config.sam3, open_tracker, progress)
 
 
-def _every_nth(config: Config, open_tracker: OpenTracker) -> OpenTracker:
-    every = config.sam3.propagate_every
+def _edgetam(config: Config, progress: Progress) -> OpenTracker:
+    from fast_snow.engines.edgetam.tracker import open_tracker
+
+    return _network(config, config.edgetam, open_tracker, progress)
+
+
+def _network(
+    config: Config,
+    section: VideoTrackerConfig,
+    open_tracker: Callable[..., AbstractContextManager[Tracker]],
+    progress: Progress,
+) -> OpenTracker:
+    """Return what opens a network that sees every n-th frame and gives up objects that could not come back."""
+    every, life = section.propagate_every, config.fusion
+    patience = ceil((life.lost_patience + life.archive_patience) / every)
+    opened = partial(open_tracker, section, device=config.runtime.device, patience=patience, progress=progress)
     if every == 1:
-        return open_tracker
+        return opened
     from fast_snow.engines.between_frames import open_sparse_tracker
 
-    return partial(open_sparse_tracker, open_tracker, every, threads=runtime(config)["threads"])
+    return partial(open_sparse_tracker, opened, every, threads=config.runtime.threads)
 
 
 def _classical(config: Config, progress: Progress) -> OpenTracker:
