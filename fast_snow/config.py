@@ -50,7 +50,7 @@ class EnginesConfig(Section):
     segmenter: str = "auto"
     """Object masks per frame: auto, recorded, fastsam, fastsam-torch, fastsam-onnx, fastsam-tensorrt or classical."""
     tracker: str = "auto"
-    """Object tracking: auto, recorded, sam3, sam3-hf or classical."""
+    """Object tracking: auto, recorded, sam3.1, sam3, sam3-hf or classical."""
     compiled_path: str = "fast_snow/models/compiled"
     """Folder of the networks compiled by `fast-snow export-engines`."""
 
@@ -122,7 +122,7 @@ class Sam3Config(Section):
 
     section: ClassVar[str] = "sam3"
     model_path: str = "fast_snow/models/sam3"
-    """Folder of the weights: `sam3.pt` for `sam3`, `model.safetensors` and `config.json` for `sam3-hf`."""
+    """Folder of the weights: `sam3.1_multiplex.pt`, `sam3.pt`, or `model.safetensors` and `config.json` (`sam3-hf`)."""
     first_prompt: PromptKind = "box"
     """Prompt type for objects of the first frame."""
     discovery_prompt: PromptKind = "point"

@@ -27,6 +27,7 @@ ENGINE_PACKAGES = {
     "fastsam-tensorrt": ("torch", "tensorrt"),
     "sam3": ("torch", "sam3"),
     "sam3-hf": ("torch", "transformers"),
+    "sam3.1": ("torch", "sam3"),
 }
 """What decides on the numbers of an engine, beside those that every run needs."""
 

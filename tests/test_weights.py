@@ -181,7 +181,7 @@ def test_complete_weights_are_found(tmp_path: Path):
         sam3=Sam3Config(model_path=str(tmp_path / "da3-base")),  # same names, other weights
     )
     states = {each.model: each.complete for each in weights.find(config)}
-    assert states == {"fastsam": True, "da3": True, "sam3": False, "sam3-hf": True, "sam2": False}
+    assert states == {"fastsam": True, "da3": True, "sam3": False, "sam3-hf": True, "sam3.1": False, "sam2": False}
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ class FetchModels:
     quiet: Quiet = False
     debug: Debug = False
     tracker: Annotated[str, tyro.conf.arg(name="engines.tracker")] = EnginesConfig().tracker
-    """Tracker to fetch SAM3 for; sam3-hf needs it in the format of transformers."""
+    """Tracker to fetch weights for; sam3-hf needs SAM3 in the format of transformers, sam3.1 those of SAM 3.1."""
     fastsam_path: _FastSamPath = FastSamConfig().model_path
     da3_path: _Da3Path = Da3Config().model_path
     sam3_path: Annotated[str, tyro.conf.arg(name="sam3.model-path")] = Sam3Config().model_path

@@ -8,7 +8,7 @@ from fast_snow.engines import recorded
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenTracker, Progress
 from fast_snow.selection.candidates import Candidate
-from fast_snow.selection.requirements import installed, masks_given, no_gpu, runtime, weights_present
+from fast_snow.selection.requirements import has_sam3_1, installed, masks_given, no_gpu, runtime, weights_present
 
 _FOLLOWED = "masklets from SAM3"
 
@@ -28,6 +28,14 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
             meaning="object identities of the input",
             opener=lambda: _recorded(recording),
             missing=masks_given(recording),
+        ),
+        Candidate(
+            name="sam3.1",
+            family="sam3.1",
+            meaning="masklets from SAM 3.1, 16 objects in one pass",
+            opener=lambda: _multiplex(config, progress),
+            missing=installed("torch") + has_sam3_1() + weights_present(config, "sam3.1"),
+            caveats=no_gpu(config),
         ),
         Candidate(
             name="sam3",
@@ -61,6 +69,12 @@ def _recorded(recording: Recording | None) -> OpenTracker:
 
 def _package(config: Config, progress: Progress) -> OpenTracker:
     from fast_snow.engines.sam3.package.tracker import open_tracker
+
+    return partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress)
+
+
+def _multiplex(config: Config, progress: Progress) -> OpenTracker:
+    from fast_snow.engines.sam3.multiplex.tracker import open_tracker
 
     return partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress)
 

@@ -67,7 +67,7 @@ class Located:
 
 
 def find(config: Config) -> tuple[Located, ...]:
-    """Look for the weights of FastSAM, Depth Anything 3, SAM3 in either format, and SAM2."""
+    """Look for the weights of FastSAM, Depth Anything 3, SAM3 in either format, SAM 3.1, and SAM2."""
     return tuple(locate(config, each) for each in MODELS)
 
 

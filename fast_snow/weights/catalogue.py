@@ -6,7 +6,7 @@ from typing import Literal
 
 from fast_snow.errors import ConfigError
 
-Model = Literal["fastsam", "da3", "sam3", "sam3-hf", "sam2"]
+Model = Literal["fastsam", "da3", "sam3", "sam3-hf", "sam3.1", "sam2"]
 
 APACHE = "Apache-2.0"
 NON_COMMERCIAL = "CC BY-NC 4.0"
@@ -92,12 +92,13 @@ CATALOGUE = (
     _on_hub("da3mono-large", "da3", "depth-anything/DA3MONO-LARGE", APACHE),
     _on_hub("sam3", "sam3", "facebook/sam3", SAM_LICENSE, "sam3.pt", gated=True),
     _on_hub("sam3-hf", "sam3-hf", "facebook/sam3", SAM_LICENSE, gated=True),
+    _on_hub("sam3.1", "sam3.1", "facebook/sam3.1", SAM_LICENSE, "sam3.1_multiplex.pt", gated=True),
     _on_hub("sam2", "sam2", "facebook/sam2.1-hiera-large", APACHE),
 )
 """All weights that are known by name.
 
-`sam3` and `sam3-hf` are one model in the formats of two packages; `sam2` is for SNOW, the baseline. Upstream recommends
-the retrained DA3 checkpoints (1.1), which are the same networks.
+`sam3` and `sam3-hf` are one model in the formats of two packages, `sam3.1` its successor; `sam2` is for SNOW, the
+baseline. Upstream recommends the retrained DA3 checkpoints (1.1), which are the same networks.
 """
 
 

@@ -10,7 +10,7 @@ from fast_snow.weights.catalogue import CATALOGUE, Model, Weights, known, named
 
 HOME: Final = "FAST_SNOW_HOME"
 """Environment variable: the folder that holds `models/`, for every working directory."""
-MODELS: tuple[Model, ...] = ("fastsam", "da3", "sam3", "sam3-hf", "sam2")
+MODELS: tuple[Model, ...] = ("fastsam", "da3", "sam3", "sam3-hf", "sam3.1", "sam2")
 SAM2_FOLDER = Path("fast_snow/models/sam2")
 """Of SAM2, which only the baseline uses: no setting of a run names it."""
 _PROJECT_MARKERS = ("pyproject.toml", "fast_snow/models")
@@ -66,8 +66,9 @@ def folder_for(weights: Weights, config: Config) -> Path:
 
 
 def wanted(config: Config) -> tuple[Weights, ...]:
-    """Return the weights that a configuration names, for every slot; SAM3 in the format of the chosen tracker."""
-    tracker: Model = "sam3-hf" if config.engines.tracker == "sam3-hf" else "sam3"
+    """Return the weights that a configuration names, for every slot; SAM3 as the chosen tracker takes it."""
+    of_tracker: dict[str, Model] = {"sam3-hf": "sam3-hf", "sam3.1": "sam3.1"}
+    tracker = of_tracker.get(config.engines.tracker, "sam3")
     models: tuple[Model, ...] = ("fastsam", "da3", tracker)
     found = (configured(config, each)[2] for each in models)
     return tuple(each for each in found if each is not None)

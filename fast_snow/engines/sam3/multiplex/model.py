@@ -32,6 +32,8 @@ def untrained(device: torch.device) -> UpstreamTracker:
     """Build the tracker at full size with random weights."""
     builder = import_builder()
     if not hasattr(builder, "build_sam3_multiplex_video_model"):
-        raise EngineError("sam3.1: the package sam3 is one without SAM 3.1; install it from its source (docs/models.md)")
+        raise EngineError(
+            "sam3.1: the package sam3 is one without SAM 3.1; install it from its source (docs/models.md)"
+        )
     with redirect_stdout(StringIO()):  # upstream prints what it changes of its own settings
         return built(lambda: builder.build_sam3_multiplex_video_model(load_from_HF=False, device=device), device)

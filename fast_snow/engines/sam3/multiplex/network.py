@@ -195,7 +195,7 @@ class MultiplexNetwork:
     def _plain(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
         """Return the coarsest map that prompts are decoded with, as one without memory."""
         height, width = maps[_LEVELS - 1].shape[-2:]
-        return self._tracker._get_interactive_pix_mem([_flat(maps[_LEVELS - 1])], [(height, width)])  # type: ignore[no-any-return]
+        return self._tracker._get_interactive_pix_mem([_flat(maps[_LEVELS - 1])], [(height, width)])
 
     def _frame(self, maps: Sequence[torch.Tensor]) -> _Step:
         """Lay out the maps that tracking takes as upstream does, `(pixels, 1, channels)`, without a copy."""

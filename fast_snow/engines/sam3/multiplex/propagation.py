@@ -35,16 +35,14 @@ class Scene(NamedTuple):
 
 
 class _Followed(NamedTuple):
-    """Some objects in one frame, as the network sees them; `index` says which."""
+    """Some objects in one frame, as the network sees them; by their indices."""
 
     frame: int
-    index: Sequence[int]
+    objects: Sequence[int]
     seen: Seen
 
 
-def propagate(
-    scene: Scene, objects: Sequence[Started], *, most: int, tick: Callable[[int], None]
-) -> Sequence[Carried]:
+def propagate(scene: Scene, objects: Sequence[Started], *, most: int, tick: Callable[[int], None]) -> Sequence[Carried]:
     """Track objects from the frames in which they are prompted to both ends of the window.
 
     The result is upstream's: for each sweep and state one session, to which masks are added in the frames of the
@@ -62,7 +60,7 @@ def propagate(
     carried: list[Carried] = []
 
     def take(some: _Followed) -> None:
-        ids = np.array([objects[i].local_id for i in some.index], np.int32)
+        ids = np.array([objects[i].local_id for i in some.objects], np.int32)
         carried.append(Carried(some.frame, _on_grid(ids, some.seen, scene.grid)))
         tick(len(ids))
 
@@ -72,9 +70,7 @@ def propagate(
         index = [i for i, each in enumerate(at) if each == frame]
         take(_Followed(frame, index, _some(prompted, index)))
     for reverse in (False, True):
-        states = states_of_sweep(
-            at, frames=len(scene.features), bucket=scene.network.slots, most=most, reverse=reverse
-        )
+        states = states_of_sweep(at, frames=len(scene.features), bucket=scene.network.slots, most=most, reverse=reverse)
         for joining in states:
             for some in _sweep(scene, joining, prompted, reverse=reverse):
                 take(some)

@@ -46,7 +46,9 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
     on = devices.choose_device(device)
     tracker = model.load(config.model_path, on)
     try:
-        with serving(MultiplexNetwork(tracker, on, devices.precision(config.precision, on)), config, progress) as opened:
+        with serving(
+            MultiplexNetwork(tracker, on, devices.precision(config.precision, on)), config, progress
+        ) as opened:
             del tracker
             yield opened
     finally:

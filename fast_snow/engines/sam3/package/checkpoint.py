@@ -1,4 +1,4 @@
-"""Weights of the trackers of the package `sam3` from their official checkpoints: all that is missing or odd is named."""
+"""Weights of the trackers of the package `sam3` from their official checkpoints; what is missing or odd is named."""
 
 import pickle
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +13,6 @@ from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.weights import damage, on_disk
 from fast_snow.weights.integrity import require_cheap
-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,35 +1,24 @@
-"""A tiny tracker of SAM 3.1 with weights that anyone can make again, and upstream's own session to compare with."""
+"""A tiny tracker of SAM 3.1 with weights that anyone can make again, and masks for it to follow."""
 
 import zlib
-from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from contextlib import ExitStack, redirect_stdout
 from functools import cache
 from importlib import import_module
 from io import StringIO
-from typing import Any, NamedTuple
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
 import torch
 
-from fast_snow.engines.sam3.images import network_images
-from fast_snow.engines.sam3.multiplex.buckets import states_of_sweep
 from fast_snow.engines.sam3.multiplex.network import MultiplexNetwork
-from fast_snow.engines.sam3.package.workarounds import built, import_builder, on_device
-from fast_snow.kernels.masks import decode
-from fast_snow.types import Frames, MaskPrompt
+from fast_snow.engines.sam3.package.workarounds import built, import_builder
+from fast_snow.types import MaskPrompt
+from tests.engines.sam3.package.scenes import mask
 
 CPU = torch.device("cpu")
+_MODULES = ("backbone", "transformer", "maskmem_backbone", "multiplex_controller")
 SIDE, TOKENS, WIDTH, HEADS, SLOTS = 112, 8, 64, 8, 16
-GRID = (24, 32)
-
-
-class Answer(NamedTuple):
-    """Per frame and object."""
-
-    inside: np.ndarray
-    score: np.ndarray
 
 
 @cache
@@ -68,15 +57,19 @@ def fill(tracker: Any, seed: int) -> None:
         elif tensor.ndim == 1:
             values = 0.1 * values + (1.0 if name.endswith(("weight", "gamma")) else 0.0)
         tensor.copy_(torch.from_numpy(values))
+    _liven(tracker)
+
+
+def _liven(tracker: Any) -> None:
     for name, each in tracker.named_parameters():
         if name.endswith(("q_proj.weight", "k_proj.weight", "out_proj.weight")) and "trunk" not in name:
             each.mul_(3)
-        if name.endswith("_tokens.weight") or "_embed" in name or name.endswith("_token.weight"):
+        if name.endswith(("_tokens.weight", "_token.weight")) or "_embed" in name:
             each.mul_(8)
     for decoder in (tracker.sam_mask_decoder, tracker.interactive_sam_mask_decoder):
         last = decoder.pred_obj_score_head.layers[-1]
-        last.bias.fill_(2.5)
-        last.weight.mul_(2)
+        last.bias.fill_(1.0)
+        last.weight.mul_(8)
 
 
 def _build(builder: Any) -> Any:
@@ -130,14 +123,13 @@ def settings_of_the_full_network() -> dict[str, Any]:
     class Noted(torch.nn.Module):
         def __init__(self, **options: Any) -> None:
             super().__init__()
-            kept.update({name: each for name, each in options.items() if not isinstance(each, torch.nn.Module)})
+            kept.update({name: each for name, each in options.items() if name not in _MODULES})
 
-    light = {name: lambda **_: torch.nn.Identity() for name in ("transformer", "maskmem_backbone", "tri_backbone")}
-    with (
-        patch.object(demo, "Sam3VideoTrackingMultiplexDemo", Noted),
-        patch.multiple(builder, **{f"_create_multiplex_{name}": each for name, each in light.items()}),
-        patch.object(builder, "TriHeadVisionOnly", light["transformer"]),
-    ):
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(demo, "Sam3VideoTrackingMultiplexDemo", Noted))
+        for name in ("transformer", "maskmem_backbone", "tri_backbone"):
+            stack.enter_context(patch.object(builder, f"_create_multiplex_{name}", lambda **_: None))
+        stack.enter_context(patch.object(builder, "TriHeadVisionOnly", lambda **_: torch.nn.Identity()))
         builder.build_sam3_multiplex_video_model(load_from_HF=False, device="cpu")
     return {name: each for name, each in kept.items() if name != "image_size"}
 
@@ -188,66 +180,12 @@ def _memory_encoder(builder: Any) -> Any:
     )
 
 
-class _MemoryInFp32:
-    """Torch, for upstream's predictor, which stores memory as bf16 whatever it computes in."""
-
-    bfloat16 = torch.float32
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(torch, name)
-
-
-def upstream(tracker: Any, frames: Frames, prompts: Sequence[MaskPrompt]) -> Answer:
-    """Run upstream's predictor: per sweep and state a session, to which masks are added in the frames of the prompts."""
-    n, at = len(frames), [each.frame for each in prompts]
-    answer = Answer(np.zeros((n, len(prompts), *GRID), np.bool_), np.zeros((n, len(prompts)), np.float32))
-    demo = import_module("sam3.model.video_tracking_multiplex_demo")
-    with torch.inference_mode(), on_device(CPU), patch.object(demo, "torch", _MemoryInFp32()):
-        features = _features(tracker, frames)
-        for reverse in (False, True):
-            for joining in states_of_sweep(at, frames=n, bucket=SLOTS, most=len(prompts), reverse=reverse):
-                _session(tracker, features, n, prompts, joining, answer, reverse=reverse)
-    return answer
-
-
-def _features(tracker: Any, frames: Frames) -> dict[int, Any]:
-    from sam3.model.data_misc import NestedTensor
-
-    prepared = network_images(frames.image, side=SIDE, device=CPU, on_host=True)
-    found: dict[int, Any] = {}
-    for t in range(len(frames)):
-        image = prepared[t][None]
-        found[t] = image, tracker.forward_image(
-            NestedTensor(tensors=image, mask=None), need_interactive_out=True, need_propagation_out=True
-        )
+def twenty_masks() -> list[MaskPrompt]:
+    """Twenty rectangles, some of them overlapping, prompted in six of twenty frames, the first and last too."""
+    rng = np.random.default_rng(3)
+    frames = [0] * 4 + [5] * 2 + [9] * 4 + [12, 19] + [0] * 2 + [3] * 6
+    found = []
+    for frame in frames:
+        top, left = int(rng.integers(0, 14)), int(rng.integers(0, 20))
+        found.append(mask(frame, top, left, top + int(rng.integers(4, 10)), left + int(rng.integers(4, 12))))
     return found
-
-
-def _session(
-    tracker: Any,
-    features: dict[int, Any],
-    n: int,
-    prompts: Sequence[MaskPrompt],
-    joining: Any,
-    answer: Answer,
-    *,
-    reverse: bool,
-) -> None:
-    state = tracker.init_state(
-        video_height=GRID[0], video_width=GRID[1], num_frames=n, cached_features=features, offload_state_to_cpu=True
-    )
-    state["device"] = CPU  # upstream names the GPU
-    stops = [*joining, 0 if reverse else n - 1]
-    prompted_at = defaultdict(lambda: -1, {i: frame for frame, some in joining.items() for i in some})
-    for begin, end in zip(stops, stops[1:], strict=False):
-        masks = torch.stack([torch.tensor(decode(prompts[i].mask)[0]) for i in joining[begin]])
-        tracker.add_new_masks(state, begin, list(joining[begin]), masks)
-        tracker.propagate_in_video_preflight(state, run_mem_encoder=True)
-        for t, ids, logits, _, presence in tracker.propagate_in_video(
-            state, begin, abs(end - begin), reverse, tqdm_disable=True
-        ):
-            on_grid = torch.nn.functional.interpolate(logits, size=GRID, mode="bilinear", align_corners=False)
-            for row, i in enumerate(ids):
-                if t != prompted_at[i] or t == begin:
-                    answer.inside[t, i] = (on_grid[row, 0] > 0).numpy()
-                    answer.score[t, i] = float(presence[row, 0].sigmoid())

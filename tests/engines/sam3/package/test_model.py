@@ -126,7 +126,9 @@ def test_a_tensor_too_many_is_named_and_ignored(tmp_path, tiny):
 def test_sam_3_1_is_named(name, error, tmp_path):
     write(tmp_path / name, {"tracker.model.no_mem_embed": torch.zeros(1, 1, 4), "detector.backbone.x": torch.zeros(1)})
     with pytest.raises(
-        error, match=r"SAM 3\.1 \(sam3\.1_multiplex\.pt\).*expected those of SAM3; run fast-snow fetch-models sam3, or choose --engines\.tracker sam3\.1"
+        error,
+        match=r"SAM 3\.1 \(sam3\.1_multiplex\.pt\), expected those of SAM3; run fast-snow fetch-models sam3,"
+        r" or choose --engines\.tracker sam3\.1$",
     ) as raised:
         model.load(str(tmp_path), CPU)
     assert "\n" not in str(raised.value)
