@@ -28,7 +28,7 @@ from tests.engines.sam3.package.scenes import GRID, box, mask, moving_shapes, on
 
 CONFIG = Sam3Config(score_threshold_detection=0.0, first_prompt="mask", discovery_prompt="mask", features="device")
 FIRST = [mask(0, 2, 2, 10, 12), mask(2, 14, 20, 22, 30), mask(2, 4, 16, 10, 24), mask(4, 12, 2, 20, 12)]
-LATER = [point(3, 6, 7), box(1, 2, 2, 10, 12)]
+LATER: list[Prompt] = [point(3, 6, 7), box(1, 2, 2, 10, 12)]
 FRAMES = moving_shapes(5)
 Answers = Sequence[Sequence[TrackedFrame]]
 
@@ -99,7 +99,12 @@ def test_backwards_is_forwards_in_a_mirror() -> None:
 def test_image_features_are_computed_once_for_all_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int] = []
     encode = MultiplexNetwork.encode
-    monkeypatch.setattr(MultiplexNetwork, "encode", lambda self, image: computed.append(1) or encode(self, image))
+
+    def counted(self: MultiplexNetwork, image: Any) -> Any:
+        computed.append(1)
+        return encode(self, image)
+
+    monkeypatch.setattr(MultiplexNetwork, "encode", counted)
     track(FIRST, LATER)
     assert len(computed) == len(FRAMES)
 
