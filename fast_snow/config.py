@@ -52,7 +52,7 @@ class EnginesConfig(Section):
     """Object masks per frame: auto, recorded, fastsam, fastsam-torch, fastsam-onnx, fastsam-tensorrt, sam2 or
     classical."""
     tracker: str = "auto"
-    """Object tracking: auto, recorded, sam3, sam3-hf, edgetam or classical."""
+    """Object tracking: auto, recorded, sam3.1, sam3, sam3-hf, edgetam or classical."""
     compiled_path: str = "fast_snow/models/compiled"
     """Folder of the networks compiled by `fast-snow export-engines`."""
 
@@ -169,7 +169,7 @@ class Sam3Config(VideoTrackerConfig):
 
     section: ClassVar[str] = "sam3"
     model_path: str = "fast_snow/models/sam3"
-    """Folder of the weights: `sam3.pt` for `sam3`, `model.safetensors` and `config.json` for `sam3-hf`."""
+    """Folder of the weights: `sam3.1_multiplex.pt`, `sam3.pt`, or `model.safetensors` and `config.json` (`sam3-hf`)."""
     fp8_attention: bool = False
     """`sam3` on Hopper GPUs: memory attention by FlashAttention 3 in fp8, as upstream offers; not measured yet."""
     compile_decoder: bool = False

@@ -29,6 +29,7 @@ ENGINE_PACKAGES = {
     "sam3": ("torch", "sam3"),
     "sam3-hf": ("torch", "transformers"),
     "edgetam": ("torch", "transformers", "timm"),
+    "sam3.1": ("torch", "sam3"),
 }
 """What decides on the numbers of an engine, beside those that every run needs."""
 

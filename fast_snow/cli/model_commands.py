@@ -67,7 +67,7 @@ class FetchModels:
     segmenter: Annotated[str, tyro.conf.arg(name="engines.segmenter")] = EnginesConfig().segmenter
     """Segmenter to fetch weights for: sam2; others need FastSAM."""
     tracker: Annotated[str, tyro.conf.arg(name="engines.tracker")] = EnginesConfig().tracker
-    """Tracker to fetch weights for: edgetam, or sam3-hf (SAM3 in the format of transformers); others need SAM3."""
+    """Tracker to fetch weights for: sam3.1, edgetam, sam3-hf (SAM3 in the format of transformers); others need SAM3."""
     fastsam_path: _FastSamPath = FastSamConfig().model_path
     sam2_path: Annotated[str, tyro.conf.arg(name="sam2.model-path")] = Sam2Config().model_path
     """Folder of the SAM 2.1 weights, or a variant: sam2-tiny, sam2-small, …"""

@@ -3,6 +3,7 @@
 Engines are imported where they are chosen: what a run does not use, it does not load.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -129,7 +130,7 @@ def reads(selection: Selection, setting: str) -> bool:
     names = {use.slot: use.name for use in selection.used}
     if section == "classical":
         return names.get(rest.partition(".")[0]) == "classical"
-    trained = {name.partition("-")[0] for name in names.values()} & TRAINED
+    trained = {re.split("[-.]", name)[0] for name in names.values()} & TRAINED
     if setting in ("runtime.device", "engines.compiled_path"):
         return bool(trained)
     if section in TRAINED and setting != "fastsam.discovery_iou_thresh":

@@ -5,14 +5,13 @@ from contextlib import AbstractContextManager
 from functools import partial
 from math import ceil
 
+from fast_snow import weights
 from fast_snow.config import Config, VideoTrackerConfig
 from fast_snow.engines import recorded
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenTracker, Progress, Tracker
 from fast_snow.selection.candidates import Candidate
-from fast_snow.selection.requirements import installed, masks_given, no_gpu, runtime, weights_present
-
-_FOLLOWED = "masklets from SAM3"
+from fast_snow.selection.requirements import has_sam3_1, installed, masks_given, no_gpu, runtime, weights_present
 
 
 def candidates(config: Config, recording: Recording | None, progress: Progress) -> Sequence[Candidate[OpenTracker]]:
@@ -23,43 +22,46 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
         recording: what the input brings.
         progress: told how far the engine is.
     """
+    given = Candidate(
+        name="recorded",
+        family="recorded",
+        meaning="object identities of the input",
+        opener=lambda: _recorded(recording),
+        missing=masks_given(recording),
+    )
+    by_flow = Candidate(
+        name="classical",
+        family="classical",
+        meaning="masks propagated by optical flow; may drift under occlusion and fast motion",
+        opener=lambda: _classical(config, progress),
+    )
+    return (given, *_networks(config, progress), by_flow)
+
+
+def _networks(config: Config, progress: Progress) -> Sequence[Candidate[OpenTracker]]:
+    def trained(
+        name: weights.Model, meaning: str, opener: Callable[[Config, Progress], OpenTracker], *missing: str
+    ) -> Candidate[OpenTracker]:
+        return Candidate(
+            name=name,
+            family=name,
+            meaning=f"masklets from {meaning}",
+            opener=lambda: opener(config, progress),
+            missing=missing + weights_present(config, name),
+            caveats=no_gpu(config),
+        )
+
+    by_transformers = installed("torch", "transformers")
     return (
-        Candidate(
-            name="recorded",
-            family="recorded",
-            meaning="object identities of the input",
-            opener=lambda: _recorded(recording),
-            missing=masks_given(recording),
-        ),
-        Candidate(
-            name="sam3",
-            family="sam3",
-            meaning=f"{_FOLLOWED}, objects in batches",
-            opener=lambda: _package(config, progress),
-            missing=installed("torch", "sam3") + weights_present(config, "sam3"),
-            caveats=no_gpu(config),
-        ),
-        Candidate(
-            name="sam3-hf",
-            family="sam3-hf",
-            meaning=f"{_FOLLOWED}, one object at a time",
-            opener=lambda: _transformers(config, progress),
-            missing=installed("torch", "transformers") + weights_present(config, "sam3-hf"),
-            caveats=no_gpu(config),
-        ),
-        Candidate(
-            name="edgetam",
-            family="edgetam",
-            meaning="masklets from EdgeTAM, one object at a time; less accurate than SAM3",
-            opener=lambda: _edgetam(config, progress),
-            missing=installed("torch", "transformers", "timm") + weights_present(config, "edgetam"),
-            caveats=no_gpu(config),
-        ),
-        Candidate(
-            name="classical",
-            family="classical",
-            meaning="masks propagated by optical flow; may drift under occlusion and fast motion",
-            opener=lambda: _classical(config, progress),
+        trained("sam3.1", "SAM 3.1, 16 objects in one pass", _multiplex, *installed("torch"), *has_sam3_1()),
+        trained("sam3", "SAM3, objects in batches", _package, *installed("torch", "sam3")),
+        trained("sam3-hf", "SAM3, one object at a time", _transformers, *by_transformers),
+        trained(
+            "edgetam",
+            "EdgeTAM, one object at a time; less accurate than SAM3",
+            _edgetam,
+            *by_transformers,
+            *installed("timm"),
         ),
     )
 
@@ -71,6 +73,12 @@ def _recorded(recording: Recording | None) -> OpenTracker:
 
 def _package(config: Config, progress: Progress) -> OpenTracker:
     from fast_snow.engines.sam3.package.tracker import open_tracker
+
+    return _network(config, config.sam3, open_tracker, progress)
+
+
+def _multiplex(config: Config, progress: Progress) -> OpenTracker:
+    from fast_snow.engines.sam3.multiplex.tracker import open_tracker
 
     return _network(config, config.sam3, open_tracker, progress)
 

@@ -10,7 +10,7 @@ from fast_snow.weights.catalogue import CATALOGUE, Model, Weights, known
 
 HOME: Final = "FAST_SNOW_HOME"
 """Environment variable: the folder that holds `models/`, for every working directory."""
-MODELS: tuple[Model, ...] = ("fastsam", "sam2", "da3", "sam3", "sam3-hf", "edgetam")
+MODELS: tuple[Model, ...] = ("fastsam", "sam2", "da3", "sam3", "sam3-hf", "sam3.1", "edgetam")
 _FOLDERS: Final = Path("fast_snow/models")
 _WITH_VARIANTS: Final = ("da3", "sam2")
 """Models whose setting may be a name of the catalogue in place of a folder."""
@@ -67,11 +67,10 @@ def folder_for(weights: Weights, config: Config) -> Path:
 
 
 def wanted(config: Config) -> tuple[Weights, ...]:
-    """Return the weights that a configuration names, for every slot; SAM3 in the format of the chosen tracker."""
+    """Return the weights that a configuration names, for every slot; SAM3 as the chosen tracker takes it."""
     segmenter: Model = "sam2" if config.engines.segmenter == "sam2" else "fastsam"
-    tracker: Model = "sam3"
-    if config.engines.tracker in ("sam3-hf", "edgetam"):
-        tracker = "edgetam" if config.engines.tracker == "edgetam" else "sam3-hf"
+    of_tracker: dict[str, Model] = {"sam3-hf": "sam3-hf", "sam3.1": "sam3.1", "edgetam": "edgetam"}
+    tracker = of_tracker.get(config.engines.tracker, "sam3")
     found = (configured(config, each)[2] for each in (segmenter, "da3", tracker))
     return tuple(each for each in found if each is not None)
 

@@ -18,7 +18,7 @@ from fast_snow.presets import load_preset
 def findings(*missing: tuple[str, str]) -> tuple[Finding, ...]:
     """What the doctor finds on a GPU machine that has everything but some."""
     names = [("machine", "GPU"), *(("packages", each.name) for each in doctor.PACKAGES)]
-    names += [("weights", each) for each in ("FastSAM-s", "da3-small", "sam3", "sam3-hf", "sam2")]
+    names += [("weights", each) for each in ("FastSAM-s", "da3-small", "sam3", "sam3-hf", "sam3.1", "sam2")]
     names += [(slot, "classical") for slot in doctor.SLOTS] + [("geometry", "da3-tensorrt")]
     assert set(missing) <= set(names)
     return tuple(

@@ -44,4 +44,4 @@ def open_tracker(
         patience: frames in a row without an object after which it is no longer looked for; None never gives up.
         progress: told how many frames are done.
     """
-    return open_architecture(EDGETAM, config, device=device, state_on_host=False, patience=patience, progress=progress)
+    return open_architecture(EDGETAM, config, device=device, offload_state=False, patience=patience, progress=progress)

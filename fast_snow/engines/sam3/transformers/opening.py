@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-from fast_snow.config import VideoTrackerConfig
+from fast_snow.config import Offload, VideoTrackerConfig
+from fast_snow.engines.sam3.features import state_waits_on_host
 from fast_snow.engines.sam3.session import tracking
 from fast_snow.engines.sam3.transformers.network import Architecture, TransformersNetwork, load
 from fast_snow.engines.sam3.transformers.window import TransformersWindow
@@ -23,7 +24,7 @@ def open_architecture(
     config: VideoTrackerConfig,
     *,
     device: str,
-    state_on_host: bool,
+    offload_state: Offload,
     patience: int | None,
     progress: Progress,
 ) -> Iterator[Tracker]:
@@ -33,7 +34,7 @@ def open_architecture(
         architecture: which tracker.
         config: its parameters.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        state_on_host: whether the memory of the objects waits in host memory.
+        offload_state: whether the memory of the objects waits in host memory.
         patience: frames in a row without an object after which it is no longer looked for; None never gives up.
         progress: told how many frames are done.
 
@@ -50,7 +51,7 @@ def open_architecture(
         module=load(architecture, on_disk(config.model_path), place, precision),
         device=place,
         precision=precision,
-        state_on_host=state_on_host,
+        state_on_host=state_waits_on_host(offload_state, place),
     )
     try:
         with tracking(partial(TransformersWindow, network, config, patience, progress), config) as tracker:

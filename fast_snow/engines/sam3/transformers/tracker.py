@@ -38,5 +38,5 @@ def open_tracker(
         patience: frames in a row without an object after which it is no longer looked for; None never gives up.
         progress: told how many frames are done.
     """
-    on_host = config.offload_state_to_cpu is True
-    return open_architecture(SAM3, config, device=device, state_on_host=on_host, patience=patience, progress=progress)
+    offload = config.offload_state_to_cpu
+    return open_architecture(SAM3, config, device=device, offload_state=offload, patience=patience, progress=progress)
