@@ -45,14 +45,7 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
             missing=installed("torch", "transformers") + weights_present(config, "sam3-hf"),
             caveats=no_gpu(config),
         ),
-        Candidate(
-            name="edgetam",
-            family="edgetam",
-            meaning="masklets from EdgeTAM, one object at a time; less accurate than SAM3",
-            opener=lambda: _edgetam(config, progress),
-            missing=installed("torch", "transformers", "timm") + weights_present(config, "edgetam"),
-            caveats=no_gpu(config),
-        ),
+        _edgetam(config, progress),
         Candidate(
             name="classical",
             family="classical",
@@ -79,10 +72,20 @@ def _transformers(config: Config, progress: Progress) -> OpenTracker:
     return partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress)
 
 
-def _edgetam(config: Config, progress: Progress) -> OpenTracker:
-    from fast_snow.engines.edgetam.tracker import open_tracker
+def _edgetam(config: Config, progress: Progress) -> Candidate[OpenTracker]:
+    def opener() -> OpenTracker:
+        from fast_snow.engines.edgetam.tracker import open_tracker
 
-    return partial(open_tracker, config.edgetam, device=config.runtime.device, progress=progress)
+        return partial(open_tracker, config.edgetam, device=config.runtime.device, progress=progress)
+
+    return Candidate(
+        name="edgetam",
+        family="edgetam",
+        meaning="masklets from EdgeTAM, one object at a time; less accurate than SAM3",
+        opener=opener,
+        missing=installed("torch", "transformers", "timm") + weights_present(config, "edgetam"),
+        caveats=no_gpu(config),
+    )
 
 
 def _classical(config: Config, progress: Progress) -> OpenTracker:
