@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from fast_snow.config import ClassicalSegmenterConfig
-from fast_snow.engines.classical.appearance import FINE, colour_bins, to_lab
-from fast_snow.engines.classical.edge_aware import affinity
+from fast_snow.engines.classical.appearance import FINE, colour_bins, sigmoid, to_lab
+from fast_snow.engines.classical.edge_aware import affinity, smooth
 from fast_snow.engines.classical.flow import gray, workers
 from fast_snow.engines.classical.objectness import objectness
 from fast_snow.engines.classical.region_tree import RegionTree, region_tree
@@ -29,9 +29,12 @@ from fast_snow.engines.classical.segmentation.motion_evidence import (
 from fast_snow.engines.classical.segmentation.moving_objects import (
     View,
     border_contrast,
+    motion_step,
     moving_labels,
     moving_probability,
 )
+from fast_snow.engines.classical.segmentation.planes import clearance, depth_map, fit_planes, points_of, standing
+from fast_snow.engines.classical.segmentation.surfaces import creases, outlined, surfaces
 from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
 from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
 from fast_snow.engines.classical.superpixels import Edges, edges_of, even_colours, superpixels
@@ -39,6 +42,9 @@ from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Segmenter, silent
 from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape
+
+import os
+TOL, SHARE, LIMIT, STEEP, MIN = (float(x) for x in os.environ.get('OBJ','0.02,0.05,0.03,2,0.25').split(','))
 
 _SHOWS_OUTLINES = (DepthOrigin.SENSOR, DepthOrigin.TRIANGULATED)
 """Origins of depth that show the outlines of objects; a ground-plane guess shows none."""
@@ -97,9 +103,14 @@ class _ClassicalSegmenter:
         probability = moving_probability(views, evidence, self.pool)
 
         def candidates(frame: int) -> _Candidates:
-            moving = self._moving(probability[frame], evidence[frame])
-            return _Candidates(probability[frame], moving, self._still(lab[frame], links[frame], geometry, frame))
+            moving = self._moving(probability[frame], evidence[frame], links[frame])
+            return _Candidates(probability[frame], moving, self._still(lab[frame], depth[frame], stands[frame], moving.label))
 
+        each = [geometry[i] for i in range(len(frames))]
+        planes = fit_planes(each, tolerance=TOL, least_share=SHARE, seed=self.seed)
+        depth = [depth_map(g, shape) for g in each]
+        stands = [standing(clearance(points_of(g, d), d, planes), d, TOL) for g, d in zip(each, depth, strict=True)]
+        stands = through_time(stands, links)
         regions = list(self.pool.map(candidates, range(len(frames))))
         flow = [each.after.flow for each in links if each.after is not None]
         moving_score = best_outlined([each.moving for each in regions], flow)
@@ -110,17 +121,32 @@ class _ClassicalSegmenter:
             self.progress("segment", len(detections), len(frames))
         return detections
 
-    def _moving(self, probability: Float32[np.ndarray, "h w"], evidence: Float32[np.ndarray, "h w"]) -> Regions:
+    def _moving(self, probability, evidence, links) -> Regions:
         least, most = self._sizes(probability.size)
         label = moving_labels(probability, evidence, least=least, most=most)
         members = np.eye(int(label.max()) + 1, dtype=np.bool_)[1:]
-        return Regions(label, members, border_contrast(label, probability))
+        step = motion_step(label, [each.relative for each in links.all()])
+        label, members, score = label, members, np.where(step >= 1.0, border_contrast(label, probability), np.float32(0))
+        label = np.concatenate([[False], score > 0])[label] * label
+        return Regions(label.astype(np.int32), members, score)
 
-    def _still(self, lab: UInt8[np.ndarray, "h w 3"], links: Links, geometry: Geometry, frame: int) -> Regions:
-        tree = _tree(lab, links, geometry, frame)
-        least, most = self._sizes(tree.leaf.size)
-        score = np.where((tree.area >= least) & (tree.area <= most), objectness(tree), np.float32(0.0))
-        return Regions(tree.leaf, tree.members(), score)
+    def _still(self, lab, depth, stands, moving) -> Regions:
+        colours = even_colours(lab)
+        edges = edges_of(colours)
+        leaf = superpixels(edges)
+        alike = affinity(lab, _SIGMA)
+        stands = np.where(moving > 0, np.float32(-1), stands)
+        soft = smooth(sigmoid(STEEP * stands).astype(np.float32), alike, 30.0) - np.float32(0.5)
+        crease = creases(depth)
+        label = surfaces(leaf, crease, soft, limit=LIMIT)
+        label = np.where((moving > 0), 0, label)
+        count = int(label.max()) + 1
+        area = np.bincount(label.ravel(), minlength=count)
+        score = outlined(label, crease, depth, limit=LIMIT)
+        least, most = self._sizes(leaf.size)
+        score = np.where((area[1:] >= least) & (area[1:] <= most), score, 0.0)
+        members = np.eye(count, dtype=np.bool_)[1:]
+        return Regions(label, members, score.astype(np.float32))
 
     def _sizes(self, pixels: int) -> tuple[int, int]:
         return max(1, int(self.config.min_area * pixels)), int(self.config.max_area * pixels)
@@ -134,7 +160,7 @@ class _ClassicalSegmenter:
     ) -> Detections:
         label, leaf, area = joint_labels(regions.moving.label, regions.still.label)
         members = np.concatenate([regions.moving.members[:, label], regions.still.members[:, leaf]])
-        still_score = np.where(still_score >= self.config.min_score, still_score, np.float32(0.0))
+        still_score = np.where(still_score >= MIN, still_score, np.float32(0.0))
         score = np.concatenate([moving_score, still_score])
         moves = np.arange(len(score)) < len(moving_score)
         chosen = choose(members, area, score, moves, self.config.max_regions)
