@@ -4,19 +4,16 @@
 in `--cache`.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import cv2
 import numpy as np
-import tyro
 
-from fast_snow.config import Config, RuntimeConfig
+from fast_snow.config import Config
 from fast_snow.engines.classical.geometry.estimator import open_geometry
 from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 from fast_snow.engines.classical.tracking.tracker import open_tracker
@@ -29,7 +26,7 @@ from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.synthetic.files import write_video
 from fast_snow.synthetic.render import render
 from fast_snow.synthetic.scene import SceneConfig
-from fast_snow.types import Detections, DepthOrigin, Frames, Geometry, GridShape, Window
+from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, Window
 
 DAVIS = ("blackswan", "car-shadow", "dance-twirl", "horsejump-high", "libby", "scooter-black", "soapbox")
 SCENE = "scene"

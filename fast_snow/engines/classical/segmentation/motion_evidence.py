@@ -24,7 +24,7 @@ FullFlow = Float32[np.ndarray, "rows columns 2"]
 
 _LOST = 1e3
 _COLOUR_ERROR = 40.0  # L*a*b* levels, summed over the channels
-_LEAST_MOTION = 1.0  # pixels of the grid
+LEAST_MOTION = 1.0  # pixels of the grid
 _OVER_MEDIAN = 2.0
 _OVER_PEAK = 0.45
 _PEAK = 98.0
@@ -122,7 +122,7 @@ def motion_evidence(links: Links, shape: GridShape) -> Float32[np.ndarray, "h w"
         return np.full(shape, -1.0, np.float32)
     residual = np.minimum.reduce([np.linalg.norm(each.relative, axis=-1) for each in seen])
     trust = np.maximum.reduce([each.trust for each in seen])
-    threshold = max(_LEAST_MOTION, _OVER_MEDIAN * np.median(residual), _OVER_PEAK * np.percentile(residual, _PEAK))
+    threshold = max(LEAST_MOTION, _OVER_MEDIAN * np.median(residual), _OVER_PEAK * np.percentile(residual, _PEAK))
     evidence = np.clip((residual - threshold) / (0.5 * threshold), -2.0, 2.0)
     return np.where(evidence < 0, evidence, trust * evidence).astype(np.float32)
 

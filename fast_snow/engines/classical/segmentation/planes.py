@@ -41,18 +41,19 @@ def points_of(geometry: FrameGeometry, depth: Float32[np.ndarray, "h w"]) -> Flo
 
 def _sampled(geometry: FrameGeometry, shape: GridShape) -> tuple[Int64[np.ndarray, " h"], Int64[np.ndarray, " w"]]:
     """Return the rows and the columns of the analysis grid that a coarser grid takes."""
-    rows, columns = ((2 * np.arange(n) + 1) * size // (2 * n) for n, size in zip(shape, geometry.depth.shape, strict=True))
+    rows, columns = (
+        (2 * np.arange(n) + 1) * size // (2 * n) for n, size in zip(shape, geometry.depth.shape, strict=True)
+    )
     return rows, columns
 
 
-def fit_planes(
-    frames: Sequence[FrameGeometry], *, tolerance: float, least_share: float, seed: int
-) -> Planes:
+def fit_planes(frames: Sequence[FrameGeometry], *, tolerance: float, least_share: float, seed: int) -> Planes:
     """Find the planes that many points lie on, the largest first.
 
     Args:
         frames: of one window.
-        tolerance: distance from a plane, relative to a point's depth, up to which the point lies on it.
+        tolerance: distance from a plane, relative to a point's depth, up to which a point of median depth lies on it; of
+            others in proportion to their depth, as the errors of depth grow with its square.
         least_share: of all points on the smallest plane.
         seed: of the random sampling.
 
@@ -65,16 +66,18 @@ def fit_planes(
     picked = frames[:: -(-len(frames) // _FRAMES)]
     depth = np.stack([depth_map(each, (_ROWS, _COLUMNS)) for each in picked])
     points = np.stack([points_of(each, d) for each, d in zip(picked, depth, strict=True)])
-    tolerance = tolerance * depth / np.median(depth[depth > 0])
+    if not depth.any():
+        return np.zeros((0, 4))
+    error = (tolerance * depth / np.median(depth[depth > 0])).astype(np.float32)
     left, rng, planes = depth > 0, np.random.default_rng(seed), []
     least = least_share * left.size
     while len(planes) < _MOST and np.count_nonzero(left) >= least:
-        plane = _largest(points, depth, left, tolerance, rng)
+        plane = _largest(points, depth, left, error, rng)
         distance = np.abs(points @ plane[:3] + plane[3])
-        if np.count_nonzero(left & (distance < tolerance * depth)) < least:
+        if np.count_nonzero(left & (distance < error * depth)) < least:
             break
         planes.append(plane)
-        left &= distance > _NEAR * tolerance * depth
+        left &= distance > _NEAR * error * depth
     return np.array(planes).reshape(-1, 4)
 
 
@@ -82,7 +85,7 @@ def _largest(
     points: Float64[np.ndarray, "n h w 3"],
     depth: Float32[np.ndarray, "n h w"],
     left: Bool[np.ndarray, "n h w"],
-    tolerance: float,
+    tolerance: Float32[np.ndarray, "n h w"],
     rng: np.random.Generator,
 ) -> Float64[np.ndarray, "4"]:
     """Return the plane that most points lie on, of many through three points of one frame near each other."""
@@ -91,7 +94,9 @@ def _largest(
     normal = np.cross(b - a, c - a)
     length = np.linalg.norm(normal, axis=1, keepdims=True)
     normal /= np.where(length > 0, length, 1.0)
-    candidates = np.concatenate([normal, np.where(length > 0, -(normal * a).sum(axis=1, keepdims=True), np.inf)], axis=1)
+    candidates = np.concatenate(
+        [normal, np.where(length > 0, -(normal * a).sum(axis=1, keepdims=True), np.inf)], axis=1
+    )
     X, z, tolerance = points[left], depth[left], tolerance[left]
     near = np.abs(X @ candidates[:, :3].T + candidates[:, 3]) < (tolerance * z)[:, None]
     plane = candidates[near.sum(axis=0).argmax()]
@@ -127,7 +132,7 @@ def clearance(
     if not len(planes):
         return np.zeros_like(depth)
     distance = np.abs(points @ planes[:, :3].T + planes[:, 3]).min(axis=-1)
-    return np.where(depth > 0, distance * typical / np.maximum(depth, 1e-9)**2, 0.0).astype(np.float32)
+    return np.where(depth > 0, distance * typical / np.maximum(depth, 1e-9) ** 2, 0.0).astype(np.float32)
 
 
 def standing(

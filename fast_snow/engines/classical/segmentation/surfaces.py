@@ -1,4 +1,4 @@
-"""Which neighbouring superpixels are parts of one thing: those between which the surface neither steps nor bends inwards.
+"""Which neighbouring superpixels are one thing: those between which the surface neither steps nor bends inwards.
 
 Inverse depth is linear over the image of a plane. Across a ridge it lies above the chord of its neighbours, across a
 concave crease below, and beside a depth step far below on the farther side: one second difference tells all of them.
@@ -13,19 +13,18 @@ from jaxtyping import Float32, Int32
 from fast_snow.engines.classical.region_tree import region_tree
 from fast_snow.engines.classical.superpixels import Edges
 
-_REACH = 4  # working pixels
+_REACH = 3  # working pixels
 _BLUR = 1.0
 _SLACK = 2  # working pixels between an edge of colour and one of depth
 _STEEPEST = 0.2
-_OUT, _IN = 8, 2
-_STEP = 0.03
-import os
-SF=float(os.environ.get('SF','0'))
-CUT=int(os.environ.get('CUT','0'))
+_OUT = 8  # working pixels beyond an outline, where depth is clear of the blur along it
+_STEP = 0.03  # of the depth; slanted surfaces reach it too
+_STEP_STRENGTH = 100.0  # L*a*b* units for a step that doubles depth by e; one of 10 % is as strong as a visible edge
+_STRONGEST_STEP = 30.0
 
 
 def creases(depth: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """Return how far inverse depth lies below the chord of its neighbours, relative to itself; 0 where there is none."""
+    """Return how far inverse depth lies below the chord of its neighbours, relative to itself; 0 where unknown."""
     known = (depth > 0).astype(np.float32)
     inverse = np.where(depth > 0, 1.0 / np.maximum(depth, 1e-9), 0.0).astype(np.float32)
     weight = cv2.GaussianBlur(known, (0, 0), _BLUR)
@@ -35,10 +34,26 @@ def creases(depth: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
     for du, dv in ((1, 0), (0, 1), (1, 1), (1, -1)):
         reach = _REACH if not (du and dv) else round(_REACH / np.sqrt(2))
         low, high = (_shifted(inverse, s * du * reach, s * dv * reach) for s in (-1, 1))
-        seen = _shifted(known.astype(np.float32), -du * reach, -dv * reach) * _shifted(known.astype(np.float32), du * reach, dv * reach)
+        seen = _shifted(known.astype(np.float32), -du * reach, -dv * reach) * _shifted(
+            known.astype(np.float32), du * reach, dv * reach
+        )
         bend = (low + high) / np.maximum(inverse, 1e-9) - 2.0
         crease = np.maximum(crease, np.where(known & (seen > 0.5), bend, 0.0))
     return np.minimum(cv2.dilate(crease, np.ones((2 * _SLACK + 1,) * 2)), _STEEPEST).astype(np.float32)
+
+
+def with_steps(edges: Edges, depth: Float32[np.ndarray, "h w"]) -> Edges:
+    """Add the steps of sharp depth to the edges of an image."""
+    log_depth = np.log(np.where(depth > 0, depth, np.float32(np.nan)))
+    right, below = (each.copy() for each in edges)
+    right[:, :-1] += _step(np.diff(log_depth, axis=1))
+    below[:-1] += _step(np.diff(log_depth, axis=0))
+    return Edges(right, below)
+
+
+def _step(difference: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    steep = np.maximum(np.abs(np.nan_to_num(difference)) - _STEP, 0)
+    return np.minimum(_STEP_STRENGTH * steep, _STRONGEST_STEP).astype(np.float32)
 
 
 def _shifted(image: Float32[np.ndarray, "h w"], du: int, dv: int) -> Float32[np.ndarray, "h w"]:
@@ -70,7 +85,7 @@ def surfaces(
     right, below = crease.copy(), crease.copy()
     right[:, :-1] = np.maximum(crease[:, :-1], crease[:, 1:])
     below[:-1] = np.maximum(crease[:-1], crease[1:])
-    tree = region_tree(leaf, off.astype(np.float32)[leaf][..., None], Edges(right, below), small_first=SF)
+    tree = region_tree(leaf, off.astype(np.float32)[leaf][..., None], Edges(right, below), small_first=0.0)
     top = np.arange(len(tree.parent))
     for region in range(len(top) - 1, -1, -1):
         parent = tree.parent[region]
@@ -81,11 +96,15 @@ def surfaces(
 
 
 def outlined(
-    label: Int32[np.ndarray, "h w"], crease: Float32[np.ndarray, "h w"], depth: Float32[np.ndarray, "h w"], *, limit: float
+    label: Int32[np.ndarray, "h w"],
+    crease: Float32[np.ndarray, "h w"],
+    depth: Float32[np.ndarray, "h w"],
+    *,
+    limit: float,
 ) -> Float32[np.ndarray, " m"]:
     """Return the share of each surface's outline along which it stands on or before what is beside it.
 
-    There the surface steps back or bends inwards. Where it is cut by the image or lies behind, its outline is not its own.
+    There the surface steps back or bends inwards. Where the image cuts it, or it lies behind, the outline is not its own.
     """
     count = int(label.max()) + 1
     total, own = np.zeros((2, count))
