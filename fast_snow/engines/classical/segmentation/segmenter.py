@@ -46,7 +46,7 @@ from fast_snow.protocols import Progress, Segmenter, silent
 from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape
 
 _TOLERANCE = 0.015  # distance from a plane against depth, at the median depth; measurements err by its square
-_LEAST_PLANE = 0.05  # share of all points
+_LEAST_PLANE = 0.2  # share of all points
 _LARGEST_CREASE = 0.02  # within one thing
 _SURE = 2.0
 _STRENGTH = 30.0
