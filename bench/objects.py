@@ -127,8 +127,7 @@ def tracked(clip: Clip, detections: Sequence[Detections], config: Config) -> lis
     perception = perceive(
         clip.window,
         engines=engines,
-        discovery_iou_thresh=config.fastsam.discovery_iou_thresh,
-        repeat_iou_thresh=config.fusion.cross_run_iou_thresh,
+        config=config,
     )
     labelled = fold(start(config), perception, config=config).labelled
     return [dict(zip(each.object_id.tolist(), decode(each.masks), strict=True)) for each in labelled]

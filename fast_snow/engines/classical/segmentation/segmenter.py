@@ -35,7 +35,7 @@ from fast_snow.engines.classical.segmentation.moving_objects import (
     moving_labels,
     moving_probability,
 )
-from fast_snow.engines.classical.segmentation.planes import clearance, depth_map, fit_planes, points_of, standing
+from fast_snow.engines.classical.segmentation.planes import clearance, depth_map, background_planes, points_of, standing
 from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
 from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
 from fast_snow.engines.classical.segmentation.surfaces import creases, outlined, surfaces, with_steps
@@ -46,7 +46,7 @@ from fast_snow.protocols import Progress, Segmenter, silent
 from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape
 
 _TOLERANCE = 0.015  # distance from a plane against depth, at the median depth; measurements err by its square
-_LEAST_PLANE = 0.2  # share of all points
+_LEAST_PLANE = 0.03  # share of all points
 _LARGEST_CREASE = 0.02  # within one thing
 _SURE = 2.0
 _STRENGTH = 30.0
@@ -130,7 +130,7 @@ class _ClassicalSegmenter:
     ) -> list[Regions]:
         """Find what stands out from the planes of the scene, in every frame."""
         frames = [geometry[i] for i in range(len(lab))]
-        planes = fit_planes(frames, tolerance=_TOLERANCE, least_share=_LEAST_PLANE, seed=self.seed)
+        planes = background_planes(frames, tolerance=_TOLERANCE, least_share=_LEAST_PLANE, seed=self.seed)
         depth = [depth_map(each, lab[0].shape[:2]) for each in frames]
         far = [clearance(points_of(*each), each[1], planes) for each in zip(frames, depth, strict=True)]
         stands = through_time([standing(c, d, _TOLERANCE) for c, d in zip(far, depth, strict=True)], links)
