@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float32, Int32
 from fast_snow.engines.classical.superpixels import Edges
 from fast_snow.types import readonly
 
-_SMALL_FIRST = 0.2
+_SMALL_FIRST = 0.2  # exponent of the smaller region's share of the image in the order of merging
 
 
 class RegionTree(NamedTuple):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -20,6 +21,7 @@ from fast_snow.engines.classical.edge_aware import affinity, smooth
 from fast_snow.engines.classical.flow import gray, workers
 from fast_snow.engines.classical.objectness import objectness
 from fast_snow.engines.classical.region_tree import region_tree
+from fast_snow.engines.classical.segmentation.background import background, depth_map, standing_out
 from fast_snow.engines.classical.segmentation.motion_evidence import (
     LEAST_MOTION,
     Lab,
@@ -35,7 +37,6 @@ from fast_snow.engines.classical.segmentation.moving_objects import (
     moving_labels,
     moving_probability,
 )
-from fast_snow.engines.classical.segmentation.planes import clearance, depth_map, background_planes, points_of, standing
 from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
 from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
 from fast_snow.engines.classical.segmentation.surfaces import creases, outlined, surfaces, with_steps
@@ -45,9 +46,7 @@ from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Segmenter, silent
 from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape
 
-_TOLERANCE = 0.015  # distance from a plane against depth, at the median depth; measurements err by its square
 _LEAST_PLANE = 0.03  # share of all points
-_LARGEST_CREASE = 0.02  # within one thing
 _SURE = 2.0
 _STRENGTH = 30.0
 
@@ -58,9 +57,29 @@ _WORKING_SIDE = 256
 _SIGMA = 14.0
 
 
+class SurfaceRules(NamedTuple):
+    """What makes a surface; chosen by `python -m bench.objects --choose`.
+
+    Attributes:
+        tolerance: distance from a plane, relative to its depth, up to which a point of median depth lies on it.
+        largest_crease: mean inward bend of inverse depth, relative to itself, up to which a border parts no surfaces.
+    """
+
+    tolerance: float = 0.015
+    largest_crease: float = 0.02
+
+
+_RULES = SurfaceRules()
+
+
 @contextmanager
 def open_segmenter(
-    config: ClassicalSegmenterConfig, *, seed: int, threads: int, progress: Progress = silent
+    config: ClassicalSegmenterConfig,
+    *,
+    seed: int,
+    threads: int,
+    progress: Progress = silent,
+    rules: SurfaceRules = _RULES,
 ) -> Iterator[Segmenter]:
     """Open the classical segmenter.
 
@@ -69,12 +88,13 @@ def open_segmenter(
         seed: of the random sampling in estimating the camera's motion.
         threads: how many frames are worked on at once; 0 takes one per core.
         progress: told how many frames are segmented.
+        rules: what makes a surface.
 
     Yields:
         The segmenter.
     """
     with workers(threads) as pool:
-        yield _ClassicalSegmenter(config, seed, pool, progress)
+        yield _ClassicalSegmenter(config, seed, pool, progress, rules)
 
 
 class _Candidates(NamedTuple):
@@ -91,6 +111,7 @@ class _ClassicalSegmenter:
     seed: int
     pool: Executor
     progress: Progress
+    rules: SurfaceRules
 
     def __call__(self, frames: Frames, geometry: Geometry) -> Sequence[Detections]:
         shape = _working_shape(geometry.grid)
@@ -129,15 +150,13 @@ class _ClassicalSegmenter:
         self, lab: list[Lab], views: list[View], moving: list[Regions], links: list[Links], geometry: Geometry
     ) -> list[Regions]:
         """Find what stands out from the planes of the scene, in every frame."""
-        frames = [geometry[i] for i in range(len(lab))]
-        planes = background_planes(frames, tolerance=_TOLERANCE, least_share=_LEAST_PLANE, seed=self.seed)
+        frames, tolerance = [geometry[i] for i in range(len(lab))], self.rules.tolerance
+        planes = background(frames, tolerance=tolerance, least_share=_LEAST_PLANE, seed=self.seed)
         depth = [depth_map(each, lab[0].shape[:2]) for each in frames]
-        far = [clearance(points_of(*each), each[1], planes) for each in zip(frames, depth, strict=True)]
-        stands = through_time([standing(c, d, _TOLERANCE) for c, d in zip(far, depth, strict=True)], links)
-        sharp = [geometry.origin is not DepthOrigin.TRIANGULATED] * len(
-            lab
-        )  # triangulated depth is blurred by its flow
-        return list(self.pool.map(self._surfaces, lab, views, moving, depth, stands, sharp))
+        evidence = self.pool.map(lambda frame, z: standing_out(frame, z, planes, tolerance=tolerance), frames, depth)
+        stands = through_time(list(evidence), links)
+        sharp = geometry.origin is DepthOrigin.SENSOR  # triangulated depth is blurred by its flow
+        return list(self.pool.map(partial(self._surfaces, sharp=sharp), lab, views, moving, depth, stands))
 
     def _surfaces(
         self,
@@ -146,18 +165,19 @@ class _ClassicalSegmenter:
         moving: Regions,
         depth: Float32[np.ndarray, "h w"],
         stands: Float32[np.ndarray, "h w"],
+        *,
         sharp: bool,
     ) -> Regions:
         moves = moving.label > 0
         likely = sigmoid(_SURE * np.where(moves, np.float32(-1.0), stands)).astype(np.float32)
-        crease = creases(depth)
+        crease, limit = creases(depth), self.rules.largest_crease
         edges = edges_of(even_colours(lab))
         leaf = superpixels(with_steps(edges, depth) if sharp else edges)
-        label = surfaces(leaf, crease, smooth(likely, view.alike, _STRENGTH) - np.float32(0.5), limit=_LARGEST_CREASE)
+        label = surfaces(leaf, crease, smooth(likely, view.alike, _STRENGTH) - np.float32(0.5), limit=limit)
         label = np.where(moves, 0, label).astype(np.int32)
         area = np.bincount(label.ravel(), minlength=int(label.max()) + 1)[1:]
         least, most = self._sizes(label.size)
-        score = outlined(label, crease, depth, limit=_LARGEST_CREASE)
+        score = outlined(label, crease, depth, limit=limit)
         score = np.where((area >= least) & (area <= most), score, np.float32(0.0))
         return Regions(label, np.eye(len(score) + 1, dtype=np.bool_)[1:], score)
 

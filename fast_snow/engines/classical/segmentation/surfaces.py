@@ -25,20 +25,17 @@ _STRONGEST_STEP = 30.0
 
 def creases(depth: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
     """Return how far inverse depth lies below the chord of its neighbours, relative to itself; 0 where unknown."""
-    known = (depth > 0).astype(np.float32)
-    inverse = np.where(depth > 0, 1.0 / np.maximum(depth, 1e-9), 0.0).astype(np.float32)
-    weight = cv2.GaussianBlur(known, (0, 0), _BLUR)
-    inverse = cv2.GaussianBlur(inverse, (0, 0), _BLUR) / np.maximum(weight, 1e-6)
-    known = weight > 0.5
+    weight = cv2.GaussianBlur((depth > 0).astype(np.float32), (0, 0), _BLUR)
+    sharp = np.where(depth > 0, 1.0 / np.maximum(depth, 1e-9), 0.0).astype(np.float32)
+    inverse = (cv2.GaussianBlur(sharp, (0, 0), _BLUR) / np.maximum(weight, 1e-6)).astype(np.float32)
+    known = (weight > 0.5).astype(np.float32)
     crease = np.zeros_like(depth)
     for du, dv in ((1, 0), (0, 1), (1, 1), (1, -1)):
         reach = _REACH if not (du and dv) else round(_REACH / np.sqrt(2))
         low, high = (_shifted(inverse, s * du * reach, s * dv * reach) for s in (-1, 1))
-        seen = _shifted(known.astype(np.float32), -du * reach, -dv * reach) * _shifted(
-            known.astype(np.float32), du * reach, dv * reach
-        )
+        seen = known * _shifted(known, -du * reach, -dv * reach) * _shifted(known, du * reach, dv * reach)
         bend = (low + high) / np.maximum(inverse, 1e-9) - 2.0
-        crease = np.maximum(crease, np.where(known & (seen > 0.5), bend, 0.0))
+        crease = np.maximum(crease, np.where(seen > 0.5, bend, 0.0))
     return np.minimum(cv2.dilate(crease, np.ones((2 * _SLACK + 1,) * 2)), _STEEPEST).astype(np.float32)
 
 
@@ -58,7 +55,7 @@ def _step(difference: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
 
 def _shifted(image: Float32[np.ndarray, "h w"], du: int, dv: int) -> Float32[np.ndarray, "h w"]:
     height, width = image.shape
-    where = np.float32([[1, 0, -du], [0, 1, -dv]])
+    where = np.array([[1, 0, -du], [0, 1, -dv]], np.float32)
     return cv2.warpAffine(image, where, (width, height), borderMode=cv2.BORDER_CONSTANT, borderValue=0)
 
 
@@ -104,7 +101,8 @@ def outlined(
 ) -> Float32[np.ndarray, " m"]:
     """Return the share of each surface's outline along which it stands on or before what is beside it.
 
-    There the surface steps back or bends inwards. Where the image cuts it, or it lies behind, the outline is not its own.
+    There the surface steps back or bends inwards. Where the image cuts it, or it lies behind, the outline is not its
+    own.
     """
     count = int(label.max()) + 1
     total, own = np.zeros((2, count))
