@@ -20,7 +20,7 @@ _TRIALS = 300
 _ROUNDS = 5
 _MOST = 16
 _MOST_CELLS = 1000
-_RIM = 2  # cells around a piece; the outermost stay empty
+_RIM = 2.5  # cells around a piece; the outermost stay empty
 _NEAR = 2.0  # errors from a plane within which no other one is sought
 
 
@@ -95,7 +95,7 @@ def _pieces(
     along = points @ axes.T
     low, high = along[on].min(axis=0), along[on].max(axis=0)
     cell = max(cell, float((high - low).max()) / _MOST_CELLS)
-    rows, columns = (int(each) + 2 * _RIM + 1 for each in (high - low) / cell)
+    rows, columns = (int(each + 2 * _RIM) + 1 for each in (high - low) / cell)
     first = low - _RIM * cell
     at = _cells(along, first, cell, (rows, columns))
     covered = np.zeros((rows, columns), np.uint8)

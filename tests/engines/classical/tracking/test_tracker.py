@@ -56,6 +56,19 @@ def test_an_object_is_followed_forwards_and_backwards_from_its_prompt(kind):
     assert min(iou(mask, true) for mask, true in zip(followed, truth, strict=True)) > 0.75
 
 
+def test_a_still_thing_of_the_same_colours_is_not_taken_along():
+    images, truth = moving_disc(n=16)
+    images = np.stack([np.roll(image, 4 * k, axis=1) for k, image in enumerate(images)])  # the background rests
+    truth = np.stack([np.roll(mask, 4 * k, axis=1) for k, mask in enumerate(truth)])
+    like = np.zeros_like(truth[0])
+    like[40:80, 120:150] = True
+    skin = images[0][truth[0]].mean(axis=0).astype(np.uint8)
+    images = np.where((like & ~truth)[..., None], skin, images)
+    (tracked,) = track(images, images.shape[1:3], [MaskPrompt(frame=0, mask=encode(truth[0][None]))])
+    for mask, true in zip(masks_of(tracked, 0)[:12], truth, strict=False):
+        print(np.mean(mask[like & ~true]), iou(mask, true))
+
+
 def test_a_second_pass_answers_for_its_own_objects_and_leaves_the_first_as_it_was():
     images, truth = moving_disc()
     still = np.zeros_like(truth[0])
