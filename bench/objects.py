@@ -10,14 +10,14 @@ Run from the root of the repository: `python -m bench.objects --clips CLIPS`. Pr
 * seconds of the segmenter and of the tracker with fusion, one thread.
 
 With `--choose` the constants of the segmenter are chosen instead, over a finite grid, on the clips whose depth shows
-outlines: they serve no others. The measure needs no tracker: the harmonic mean of `best frame` and `on objects`, mean over
-clips. The constants are also chosen with each clip left out in turn; the mean of the measure on the clips left out is
-what can be expected of clips that nobody saw.
+outlines: they serve no others. The measure needs no tracker: the harmonic mean of `best frame` and `on objects`, mean
+over clips. The constants are also chosen with each clip left out in turn; the mean of the measure on the clips left out
+is what can be expected of clips that nobody saw.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,7 +47,7 @@ VISIBLE = 50
 """Pixels of the analysis grid; an object that shows fewer is not looked for."""
 INSIDE = 0.8
 """Share of a track's pixels inside an object that makes it a part of the object."""
-GRID = {"tolerance": (0.01, 0.015, 0.02), "largest_crease": (0.01, 0.02, 0.03), "min_score": (0.25, 0.35)}
+GRID = {"tolerance": (0.015, 0.02, 0.03), "largest_crease": (0.015, 0.02, 0.03), "least_plane": (0.02, 0.05)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,20 +197,15 @@ def measure(clip: Clip) -> None:
 def choose(clips: Sequence[Clip]) -> None:
     """Print the measure of every variant, the best one, and what it is worth on clips that are left out."""
     variants = [dict(zip(GRID, values, strict=True)) for values in product(*GRID.values())]
-    table = np.array([[_measure_of(clip, variant) for clip in clips] for variant in variants])
+    table = np.zeros((len(variants), len(clips)))
     for variant, row in zip(variants, table, strict=True):
-        print("  ".join(f"{name} {value:g}" for name, value in variant.items()), row.round(3), f"mean {row.mean():.4f}")
+        found = (segmented(clip, Config(), SurfaceRules(**variant)) for clip in clips)
+        row[:] = [of_detections(*each).measure for each in zip(clips, found, strict=True)]
+        shown = "  ".join(f"{name} {value:g}" for name, value in variant.items())
+        print(shown, row.round(3), f"mean {row.mean():.4f}", flush=True)
     print("chosen:", variants[int(table.mean(axis=1).argmax())])
     left_out = [table[np.delete(table, i, axis=1).mean(axis=1).argmax(), i] for i in range(len(clips))]
     print("left out in turn:", np.round(left_out, 3), f"mean {np.mean(left_out):.4f}")
-
-
-def _measure_of(clip: Clip, variant: Mapping[str, float]) -> float:
-    config = Config()
-    segmenter = replace(config.classical.segmenter, min_score=variant["min_score"])
-    config = replace(config, classical=replace(config.classical, segmenter=segmenter))
-    rules = SurfaceRules(tolerance=variant["tolerance"], largest_crease=variant["largest_crease"])
-    return of_detections(clip, segmented(clip, config, rules)).measure
 
 
 def main(

@@ -46,7 +46,6 @@ from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Segmenter, silent
 from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape
 
-_LEAST_PLANE = 0.03  # share of all points
 _SURE = 2.0
 _STRENGTH = 30.0
 
@@ -63,10 +62,12 @@ class SurfaceRules(NamedTuple):
     Attributes:
         tolerance: distance from a plane, relative to its depth, up to which a point of median depth lies on it.
         largest_crease: mean inward bend of inverse depth, relative to itself, up to which a border parts no surfaces.
+        least_plane: share of all points that lie on the smallest plane.
     """
 
-    tolerance: float = 0.015
+    tolerance: float = 0.02
     largest_crease: float = 0.02
+    least_plane: float = 0.03
 
 
 _RULES = SurfaceRules()
@@ -151,7 +152,7 @@ class _ClassicalSegmenter:
     ) -> list[Regions]:
         """Find what stands out from the planes of the scene, in every frame."""
         frames, tolerance = [geometry[i] for i in range(len(lab))], self.rules.tolerance
-        planes = background(frames, tolerance=tolerance, least_share=_LEAST_PLANE, seed=self.seed)
+        planes = background(frames, tolerance=tolerance, least_share=self.rules.least_plane, seed=self.seed)
         depth = [depth_map(each, lab[0].shape[:2]) for each in frames]
         evidence = self.pool.map(lambda frame, z: standing_out(frame, z, planes, tolerance=tolerance), frames, depth)
         stands = through_time(list(evidence), links)
