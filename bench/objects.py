@@ -31,7 +31,7 @@ from jaxtyping import Bool, UInt8
 from bench.object_clips import DAVIS, KITCHEN, SCENE, Clip, load
 from bench.timing import hardware
 from fast_snow.config import Config
-from fast_snow.engines.classical.segmentation.segmenter import SurfaceRules, open_segmenter
+from fast_snow.engines.classical.segmentation.segmenter import RULES, SurfaceRules, open_segmenter
 from fast_snow.engines.classical.tracking.tracker import open_tracker
 from fast_snow.graph import fold, start
 from fast_snow.kernels.masks import decode
@@ -180,7 +180,7 @@ def _mean(values: Iterable[float]) -> float:
 def measure(clip: Clip) -> None:
     """Print the figures of one clip."""
     config, began = Config(), perf_counter()
-    detections = segmented(clip, config, SurfaceRules())
+    detections = segmented(clip, config, RULES)
     segmented_at = perf_counter()
     tracks = tracked(clip, detections, config)
     seconds = segmented_at - began, perf_counter() - segmented_at

@@ -8,7 +8,7 @@ import pytest
 from bench.object_clips import SCENE, Clip, load
 from bench.objects import of_detections, of_tracks, segmented, tracked
 from fast_snow.config import Config
-from fast_snow.engines.classical.segmentation.segmenter import SurfaceRules
+from fast_snow.engines.classical.segmentation.segmenter import RULES
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode
 from fast_snow.types import Detections, Window
@@ -61,7 +61,7 @@ def test_tracks_are_held_against_every_frame():
 @pytest.mark.slow
 def test_the_example_clip_is_its_objects(tmp_path: Path):
     scene, config = load(SCENE, tmp_path, tmp_path), Config()
-    figures = of_tracks(scene, tracked(scene, segmented(scene, config, SurfaceRules()), config))
+    figures = of_tracks(scene, tracked(scene, segmented(scene, config, RULES), config))
     assert figures.tracks <= MOST_TRACKS
     for number, least in LEAST.items():
         assert figures.iou[number] > least

@@ -20,7 +20,9 @@ _FRAMES = 20
 _CELL = 0.1  # of the median depth
 _BESIDE = 2  # points from a plane's outline
 _CLEARLY = 2.0  # errors before or behind a plane
-_MOSTLY = 0.5
+
+MOST_BEHIND = 0.5
+"""Share of what is seen beside a plane's outline from which on the plane is an object's face."""
 
 
 def depth_map(geometry: FrameGeometry, shape: GridShape) -> Float32[np.ndarray, "h w"]:
@@ -68,7 +70,7 @@ def background(frames: Sequence[FrameGeometry], *, tolerance: float, least_share
     typical = float(np.median(depth[depth > 0]))
     error = tolerance * depth.astype(np.float64) ** 2 / typical
     found = plane_pieces(points, error, cell=_CELL * typical, least=least_share * depth.size, seed=seed)
-    return [piece for piece, on in found if _behind(piece, on, points, error, centre) < _MOSTLY]
+    return [piece for piece, on in found if _behind(piece, on, points, error, centre) < MOST_BEHIND]
 
 
 def _behind(

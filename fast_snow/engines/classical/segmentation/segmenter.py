@@ -70,7 +70,7 @@ class SurfaceRules(NamedTuple):
     least_plane: float = 0.03
 
 
-_RULES = SurfaceRules()
+RULES = SurfaceRules()
 
 
 @contextmanager
@@ -80,7 +80,7 @@ def open_segmenter(
     seed: int,
     threads: int,
     progress: Progress = silent,
-    rules: SurfaceRules = _RULES,
+    rules: SurfaceRules = RULES,
 ) -> Iterator[Segmenter]:
     """Open the classical segmenter.
 
