@@ -47,7 +47,7 @@ VISIBLE = 50
 """Pixels of the analysis grid; an object that shows fewer is not looked for."""
 INSIDE = 0.8
 """Share of a track's pixels inside an object that makes it a part of the object."""
-GRID = {"tolerance": (0.015, 0.02, 0.03), "largest_crease": (0.015, 0.02, 0.03), "least_plane": (0.02, 0.05)}
+GRID = {"tolerance": (0.015, 0.02), "largest_crease": (0.02, 0.03), "least_plane": (0.03, 0.05)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
