@@ -67,7 +67,7 @@ class SurfaceRules(NamedTuple):
 
     tolerance: float = 0.02
     largest_crease: float = 0.02
-    least_plane: float = 0.03
+    least_plane: float = 0.05
 
 
 RULES = SurfaceRules()

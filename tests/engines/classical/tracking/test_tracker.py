@@ -13,7 +13,16 @@ from fast_snow.errors import InputError
 from fast_snow.kernels.masks import decode, encode
 from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.types import BoxPrompt, MaskPrompt, PointPrompt, Window
-from tests.engines.classical.scenes import davis, flat_geometry, frames_of, grid_of, hard_scenes, iou, moving_disc, texture
+from tests.engines.classical.scenes import (
+    davis,
+    flat_geometry,
+    frames_of,
+    grid_of,
+    hard_scenes,
+    iou,
+    moving_disc,
+    texture,
+)
 
 
 def track(images, grid, *passes, seed=0, threads=1):
