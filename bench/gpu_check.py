@@ -1,225 +1,202 @@
 """Everything that there is to check on a GPU machine, in one command and one JSON file.
 
-`python -m bench.gpu_check --json bench/results/gpu_check.json` compiles what can be compiled and compares it with
-torch, measures every engine (`bench.engines`), compares SAM3 in half precision with SAM3 in fp32, and runs a clip from
-frames in memory to the graph. Weights are random. It installs nothing; what is missing is named and left out. On a
-machine without a GPU it runs as well, on the CPU; `--tiny` tries it in a minute.
+`python -m bench.gpu_check --json bench/results/gpu_check.json` does the parts below in their order, the most telling
+first, none for more than four minutes. The file is complete after every setting, and names what there was no time for.
+Weights are random. Nothing is downloaded or installed; what is missing is named and left out. Without a GPU it runs on
+the CPU; `--tiny` tries it in a minute. Afterwards, `python -m bench.report` writes docs/gpu-status.md and
+docs/benchmarks.md.
 """
 
 import argparse
 import json
 import tempfile
-import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bench.engines import PACKAGES, TRIAL, Plan, export, measure, moving_noise, prompts, show
-from bench.random_models import Models, full, tiny
+from bench import engines, gpu_correctness, gpu_parts
+from bench.engines import PACKAGES, TINY, Load, Plan
+from bench.gpu_parts import Clip
+from bench.random_models import MODELS, Models, full, tiny
+from bench.time_budget import Trial, run_part
 from bench.timing import hardware
-from bench.timing import measure as timed
-from fast_snow import keyframes
+from fast_snow.atomic_files import store
 from fast_snow.engines.hardware import gpus
-from fast_snow.errors import ConfigError
-from fast_snow.graph import fold, start
-from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.perception import EngineOpeners, perceive
-from fast_snow.pipeline import Pipeline, Step, run
-from fast_snow.protocols import silent
-from fast_snow.residency import resident
-from fast_snow.selection import geometry, segmenter
-from fast_snow.selection.candidates import choose
-from fast_snow.types import TrackedFrame, Window
 
-PUBLISHED_FPS = {
-    "SAM3 on one H100": {"1": 26.5, "16": 9.8, "128": 1.6},
-    "SAM 3.1 on one H100": {"1": 33.8, "16": 30.2, "128": 11.5},
-    "SNOW on one H100, end to end": {"-": 1.1},
+LONGEST_S = 240.0
+TINY_CLIP = Clip(frames=4, size=(48, 64), objects=3)
+FULL = Plan(
+    chunk=(120, 60, 16),
+    loads=(
+        *(Load("sam3", objects) for objects in (16, 64, 128)),
+        Load("sam3", 64, 4),
+        Load("sam3", 64, 8),
+        Load("sam3-hf", 16),
+        Load("sam3-hf", 16, 4),
+        Load("sam3", 1),
+    ),
+    runs=2,
+)
+WHEELS: Mapping[str, str] = {
+    "addict": "2.4.0",
+    "depth-anything-3": "0.1.1",
+    "ftfy": "6.3.1",
+    "iopath": "0.1.10",
+    "omegaconf": "2.4.0",
+    "pycocotools": "2.0.11",
+    "sam3": "0.1.4",
+    "ultralytics": "8.4.190",
+    "wcwidth": "0.9.4",
 }
-IMAGE_TFLOP = 5.0
-"""Of SAM3's image encoder per frame: a ViT of 32 layers of width 1024 on 5184 tokens."""
-OBJECT_TFLOP = 0.9
-"""Of SAM3's memory attention per object and frame: 5184 queries on 36288 keys, four layers of width 256."""
-AIM_FPS = 10.0
+"""What an image with PyTorch lacks, 3.7 MB in all (tried with Python 3.12, torch 2.11 and transformers 5.17)."""
+FROM_THE_IMAGE = (
+    "torch 2.11 with CUDA, torchvision, numpy, scipy, numba, opencv-python-headless, pillow, jaxtyping, jinja2, rich,"
+    " threadpoolctl, einops, psutil, regex, portalocker, timm, transformers, safetensors, requests, matplotlib, pytest;"
+    " onnx, onnxscript and onnxruntime for the part `compiled`"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Clip:
-    """The clip of the run from end to end."""
+class Part:
+    """One part of the check.
 
-    frames: int = 100
-    size: tuple[int, int] = (480, 854)
-    objects: int = 30
-
-
-TRIAL_CLIP = Clip(frames=4, size=(48, 64), objects=3)
-
-
-def matrix_rate(side: int) -> float | None:
-    """Measure a bf16 matrix product on the GPU in TFLOP/s, the unit of the floors; None without a GPU."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return None
-    a, b = (torch.randn(side, side, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    product = timed({"product": lambda: torch.matmul(a, b)}, 8)["product"]
-    return 2 * side**3 / product.median / 1e12
-
-
-def floors(figures: Sequence[Mapping[str, Any]], rate: float | None) -> list[dict[str, Any]]:
-    """Set SAM3's time per frame beside the least that its arithmetic takes at the measured rate."""
-    if not isinstance(rate, float):
-        return []
-    return [
-        {
-            "engine": each["engine"],
-            "objects": each["setting"]["objects"],
-            "floor_frame_s": (floor := (IMAGE_TFLOP + OBJECT_TFLOP * each["setting"]["objects"]) / rate),
-            "measured_over_floor": each["frame_p50_s"] / floor,
-        }
-        for each in figures
-        if each["engine"].startswith("sam3") and each["frame_p50_s"] is not None
-    ]
-
-
-def agreement(models: Models, plan: Plan) -> dict[str, Any]:
-    """Track the same boxes with SAM3 in the precision that a GPU takes and in fp32, and compare the masks."""
-    window = moving_noise(plan.window, plan.frame[0])
-    grid = plan.frame[0]
-    answers = {}
-    for precision in ("fp32", "auto"):
-        config = replace(models.config.sam3, precision=precision)
-        with models.open_sam3(config) as tracker:
-            session = tracker.start(window, grid)
-            session.add(prompts(min(plan.objects[-1], 4), grid))
-            answers[precision] = session.propagate()
-            session.close()
-    overlap = [_overlap(*pair) for pair in zip(answers["fp32"], answers["auto"], strict=True)]
-    return {"compared": "mask IoU, automatic precision against fp32", "mean_iou_per_frame": overlap}
-
-
-def _overlap(a: TrackedFrame, b: TrackedFrame) -> float | None:
-    """Return the mean IoU of the objects that both answers hold; None where they share none."""
-    shared, in_a, in_b = np.intersect1d(a.local_id, b.local_id, return_indices=True)
-    if not len(shared):
-        return None
-    return float(np.diagonal(pairwise_iou(a.masks[in_a], b.masks[in_b])).mean())
-
-
-def end_to_end(models: Models, clip: Clip) -> dict[str, Any]:
-    """Run the pipeline on frames in memory: DA3 and FastSAM on their fastest backend, SAM3, tokens and graph.
-
-    FastSAM gives at most as many detections as there are to be objects, and none counts as discovered later: what
-    random networks see would else decide how much work there is.
+    Attributes:
+        about: what it finds out, for `--help`.
+        needs: models whose random weights are written for it.
+        trials: lists its settings, most telling first.
     """
-    config = models.config
-    config = replace(
-        config,
-        fastsam=replace(config.fastsam, max_det=clip.objects, iou_threshold=1.0, discovery_iou_thresh=0.0),
-        window=replace(config.window, length=max(clip.frames, 2), overlap=1),
-        depth_filter=replace(config.depth_filter, conf_thresh=0.0, min_points=1),
-        tracker=replace(config.tracker, nested_thresh=1.0),
-        fusion=replace(config.fusion, cross_run_iou_thresh=1.0),
-    )
-    for_geometry = choose("geometry", "da3", geometry.candidates(config, None, clip.size, silent))
-    for_segmenter = choose("segmenter", "fastsam", segmenter.candidates(config, None, clip.size, silent))
-    engines = EngineOpeners(
-        geometry=for_geometry.candidate.opener(),
-        segmenter=for_segmenter.candidate.opener(),
-        tracker=lambda: models.open_sam3(config.sam3),
-    )
-    window = Window(index=0, frames=moving_noise(clip.frames, clip.size), shared=0)
-    with resident(engines) as kept:
-        pipeline = Pipeline(
-            perceive=lambda each, watch: perceive(each, engines=kept, config=config, progress=watch),
-            picture=partial(keyframes.encode, every=10, jpeg_quality=90),
-            fold=partial(fold, config=config),
-            start=start(config),
-            queue_length=1,
-        )
-        steps: list[Step] = []
-        timing = timed({"clip": lambda: steps.extend(run(pipeline, [window]))}, 2)["clip"]
-    wall_s, step = min(zip(timing.seconds, steps[1:], strict=True), key=lambda each: each[0])
-    return {
-        "engines": [for_geometry.candidate.name, for_segmenter.candidate.name, "sam3"],
-        "frames": clip.frames,
-        "frame": f"{clip.size[0]}x{clip.size[1]}",
-        "prompts": step.state.health.first_pass_prompts + step.state.health.second_pass_prompts,
-        "tracks": len(step.state.graph.tracks),
-        "not_counted": "decoding, loading; the first run, which warms up",
-        "wall_s": wall_s,
-        "frames_per_second": clip.frames / wall_s,
-        "aim_frames_per_second": AIM_FPS,
-        "stage_s": asdict(step.seconds),
-    }
+
+    about: str
+    needs: Sequence[str]
+    trials: Callable[[Models, Plan, Clip, Path | None], Iterable[Trial]]
 
 
-def attempted(what: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 (whatever the part reports)
-    """Do one part; what goes wrong is its result, so that the other parts are still done."""
-    print(f"== {what}", flush=True)
-    try:
-        return work()
-    except (ImportError, ConfigError) as error:
-        return {"skipped": str(error)}
-    except Exception as error:  # noqa: BLE001 (one lease of a GPU: every other part must still run)
-        traceback.print_exc()
-        return {"failed": f"{type(error).__name__}: {error}"}
+def in_torch(trials: Iterable[Trial]) -> Iterator[Trial]:
+    """Leave out what needs a compiled network."""
+    return (trial for trial in trials if "-torch" in trial.name)
 
 
-def check(models: Models, plan: Plan, clip: Clip, save: Callable[[Mapping[str, Any]], None]) -> dict[str, Any]:
-    """Do every part and return the whole report; what is done is saved as it comes."""
+def compiled(models: Models, plan: Plan) -> Iterator[Trial]:
+    """Compile networks and compare them with torch, then measure them."""
+    yield from gpu_parts.exported(models, plan)
+    for trials in (engines.segmentation(models, plan), engines.depth(models, plan)):
+        yield from (trial for trial in trials if "-torch" not in trial.name)
 
-    def engines() -> list[dict[str, Any]]:
-        figures: list[dict[str, Any]] = []
-        for each in measure(models, plan):
-            show(each)
-            figures.append(asdict(each))
-            save(report | {"engines": figures})
-        return figures
 
-    parts: dict[str, Callable[[], Any]] = {
-        "bf16_matrix_tflop_per_s": lambda: matrix_rate(8192),
-        "parity_with_torch": lambda: export(models, plan),
-        "sam3_precision": lambda: agreement(models, plan),
-        "end_to_end": lambda: end_to_end(models, clip),
-        "engines": engines,
-        "sam3_floors": lambda: floors(report["engines"], report["bf16_matrix_tflop_per_s"]),
-    }
+TRACKERS = ("sam3", "sam3-hf")
+PARTS: Mapping[str, Part] = {
+    "correctness": Part(
+        about="masks of each tracker: bf16 and fp16 against fp32, and the GPU against the CPU",
+        needs=TRACKERS,
+        trials=lambda models, plan, *_: gpu_correctness.correctness(models, plan),
+    ),
+    "rates": Part(
+        about="the GPU's own matrix product, copy and dispatch",
+        needs=(),
+        trials=lambda models, *_: gpu_parts.rates(models),
+    ),
+    "tracking": Part(
+        about="each tracker with 16, 64 and 128 objects, from one prompt frame and from several",
+        needs=TRACKERS,
+        trials=lambda models, plan, *_: engines.tracking(models, plan),
+    ),
+    "depth": Part(
+        about="Depth Anything 3 on 120 frames at once, then on fewer",
+        needs=("da3",),
+        trials=lambda models, plan, *_: in_torch(engines.depth(models, plan)),
+    ),
+    "profile": Part(
+        about="what one tracking step consists of; the trace lies beside the JSON",
+        needs=TRACKERS,
+        trials=lambda models, plan, _, trace: gpu_parts.profile(models, plan, trace),
+    ),
+    "segmentation": Part(
+        about="FastSAM at each size of frames",
+        needs=("fastsam",),
+        trials=lambda models, plan, *_: in_torch(engines.segmentation(models, plan)),
+    ),
+    "end_to_end": Part(
+        about="a clip from frames in memory to the graph",
+        needs=("fastsam", "da3", "sam3"),
+        trials=lambda models, _, clip, __: gpu_parts.end_to_end(models, clip),
+    ),
+    "compiled": Part(
+        about="FastSAM and Depth Anything 3 in ONNX Runtime and TensorRT, where these use the GPU",
+        needs=("fastsam", "da3"),
+        trials=lambda models, plan, *_: compiled(models, plan),
+    ),
+}
+
+
+def check(
+    models: Models,
+    parts: Sequence[str],
+    *,
+    small: bool,
+    budget_s: float,
+    json_path: Path | None,
+) -> dict[str, Any]:
+    """Do the parts in their order and return the report; what is done is saved as it comes."""
+    plan, clip = (TINY, TINY_CLIP) if small else (FULL, Clip())
     report: dict[str, Any] = {
         "weights": "random",
-        "hardware": hardware(*PACKAGES) | {f"gpu {i}": each.name for i, each in enumerate(gpus())},
-        "left_out": dict(models.left_out),
-        "sam3_published_fps": PUBLISHED_FPS,
+        "size": "tiny" if small else "full",
+        "hardware": hardware(*PACKAGES) | {"gpus": [each.name for each in gpus()]},
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "missing_models": {name: why for name, why in models.left_out.items() if why != "not asked for"},
+        "parts": {},
+        "not_run": list(parts),
     }
-    for name, work in parts.items():
-        report[name] = attempted(name, work)
-        save(report)
+
+    def save(name: str, found: Mapping[str, Any]) -> None:
+        report["parts"][name] = {"about": PARTS[name].about, **found}
+        if json_path is not None:
+            store(json_path, f"{json.dumps(report, indent=2)}\n".encode())
+
+    for name in parts:
+        print(f"== {name}: {PARTS[name].about}", flush=True)
+        report["not_run"].remove(name)
+        trials = partial(PARTS[name].trials, models, plan, clip, json_path)
+        found = run_part(trials, budget_s, partial(save, name))
+        save(name, found)
+        print(json.dumps(found, indent=2), flush=True)
     return report
 
 
 def main() -> None:
-    """Check, print the report's end and write it where asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", type=Path, help="where the report goes")
+    """Check, print what is found and write it where asked to."""
+    listed = "\n".join(f"  {name:<14}{part.about}" for name, part in PARTS.items())
+    parser = argparse.ArgumentParser(
+        prog="bench.gpu_check",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"parts:\n{listed}",
+    )
+    parser.add_argument("--json", type=Path, help="where the report goes; complete after every setting")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help="parts to do")
+    parser.add_argument("--budget", type=float, default=LONGEST_S, help=f"seconds per part, at most {LONGEST_S:.0f}")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--tiny", action="store_true", help="small networks and few frames, to try the script")
-    told = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, (tiny if told.tiny else full)(Path(folder), told.device) as models:
-        runtime = replace(models.config.runtime, device=told.device)
-        models = replace(models, config=replace(models.config, runtime=runtime))
-
-        def save(report: Mapping[str, Any]) -> None:
-            if told.json is not None:
-                told.json.parent.mkdir(parents=True, exist_ok=True)
-                text = json.dumps({**report, "size": "tiny" if told.tiny else "full"}, indent=2)
-                told.json.write_text(f"{text}\n", encoding="utf-8")
-
-        report = check(models, TRIAL if told.tiny else Plan(), TRIAL_CLIP if told.tiny else Clip(), save)
-    print(json.dumps({key: report[key] for key in ("sam3_floors", "sam3_precision", "end_to_end")}, indent=2))
+    parser.add_argument(
+        "--list-wheels", action="store_true", help="print the packages to copy to a machine without downloads, and end"
+    )
+    asked = parser.parse_args()
+    if asked.list_wheels:
+        print("\n".join(f"{name}=={version}" for name, version in WHEELS.items()))
+        print(f"# beside them, from the image: {FROM_THE_IMAGE}")
+        return
+    parts = [name for name in PARTS if name in asked.only]
+    needed = [name for name in MODELS if any(name in PARTS[part].needs for part in parts)]
+    if asked.json is not None:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        (tiny if asked.tiny else full)(Path(folder), asked.device, needed) as models,
+    ):
+        check(models, parts, small=asked.tiny, budget_s=min(asked.budget, LONGEST_S), json_path=asked.json)
 
 
 if __name__ == "__main__":

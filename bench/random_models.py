@@ -7,15 +7,17 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
-from fast_snow.config import Config, Sam3Config
+from fast_snow.config import Config, Precision, Sam3Config
+from fast_snow.errors import ConfigError
 from fast_snow.protocols import Tracker
 
 SEED = 0
+PRESENT = 2.5
+"""Bias of the logit of presence: SAM3 makes memory of masks of objects that are there, and random ones might not be."""
 MODELS = ("fastsam", "da3", "sam3", "sam3-hf")
-OpenSam3 = Callable[[Sam3Config], AbstractContextManager[Tracker]]
+OpenTracker = Callable[[Sam3Config, str], AbstractContextManager[Tracker]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +25,26 @@ class Models:
     """Models that are ready to be loaded.
 
     Attributes:
-        config: names their files, and sizes that suit them.
-        open_sam3: opens the tracker of the package `sam3`.
+        config: names their files, sizes that suit them, and the device.
+        openers: open the trackers, by name.
         left_out: why a model is not here, by name.
     """
 
     config: Config
-    open_sam3: OpenSam3
+    openers: Mapping[str, OpenTracker]
     left_out: Mapping[str, str]
+
+    def open_tracker(
+        self, name: str, *, precision: Precision = "auto", device: str = ""
+    ) -> AbstractContextManager[Tracker]:
+        """Open a tracker, on the device of the configuration unless another is named.
+
+        Raises:
+            ConfigError: it is left out.
+        """
+        if name in self.left_out:
+            raise ConfigError(f"{name}: {self.left_out[name]}")
+        return self.openers[name](replace(self.config.sam3, precision=precision), device or self.config.runtime.device)
 
 
 @contextmanager
@@ -39,18 +53,19 @@ def full(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Mo
 
     Args:
         folder: where the files go; about 4 GB, all but a little of it SAM3's.
-        device: where the tracker will compute.
+        device: where engines will compute.
         only: which of `MODELS` to write.
     """
-    config = _placed(folder, fastsam="FastSAM-s")
+    config = _placed(folder, device, fastsam="FastSAM-s")
     writers = {"fastsam": _fastsam, "da3": _da3, "sam3": _sam3, "sam3-hf": _sam3_hf}
-    yield Models(config=config, open_sam3=partial(_open_sam3, device), left_out=_written(writers, config, only))
+    openers = {"sam3": _open_sam3, "sam3-hf": _open_sam3_hf}
+    yield Models(config=config, openers=openers, left_out=_written(writers, config, only))
 
 
 @contextmanager
-def tiny(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Models]:  # noqa: ARG001 (the tests' networks are on the CPU)
+def tiny(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Models]:
     """Write the small networks of the tests; they can be loaded as long as the block lasts."""
-    config = _placed(folder, fastsam="FastSAM-n")
+    config = _placed(folder, device, fastsam="FastSAM-n")
     config = replace(config, fastsam=replace(config.fastsam, imgsz=64), da3=replace(config.da3, process_res=56))
     writers = {"fastsam": _tiny_fastsam, "sam3": _tiny_sam3, "sam3-hf": _tiny_sam3_hf}
     left_out = _written(writers, config, only)
@@ -63,14 +78,16 @@ def tiny(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Mo
             else:
                 stack.enter_context(tiny_variants(folder))
                 save_random(Path(config.da3.model_path), "da3-small", SEED)
-        yield Models(config=config, open_sam3=_open_tiny_sam3, left_out=left_out)
+        openers = {"sam3": _open_tiny_sam3, "sam3-hf": _open_sam3_hf}
+        yield Models(config=config, openers=openers, left_out=left_out)
 
 
-def _placed(folder: Path, *, fastsam: str) -> Config:
+def _placed(folder: Path, device: str, *, fastsam: str) -> Config:
     """Return the configuration that names files in a folder; every answer of a random network counts."""
     config = Config()
     return replace(
         config,
+        runtime=replace(config.runtime, device=device),
         engines=replace(config.engines, compiled_path=str(folder / "compiled")),
         fastsam=replace(config.fastsam, model_path=str(folder / "fastsam" / f"{fastsam}.pt"), conf_threshold=0.0),
         da3=replace(config.da3, model_path=str(folder / "da3-small")),
@@ -87,6 +104,8 @@ def _written(writers: Mapping[str, Callable[[Config], None]], config: Config, on
             write(config)
         except ImportError as error:
             left_out[name] = _missing(error)
+        except Exception as error:  # noqa: BLE001 (one lease of a GPU: the other models must still be measured)
+            left_out[name] = f"could not be written: {type(error).__name__}: {error}"
     return left_out
 
 
@@ -122,17 +141,25 @@ def _sam3(config: Config) -> None:
     from fast_snow.engines.sam3.package.model import untrained
 
     torch.manual_seed(SEED)
+    tracker = untrained(torch.device("cpu"))
+    tracker.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.data.fill_(PRESENT)
     tensors = {
         f"detector.{name}" if name.startswith("backbone.") else f"tracker.{name}": tensor
-        for name, tensor in untrained(torch.device("cpu")).state_dict().items()
+        for name, tensor in tracker.state_dict().items()
     }
     folder = Path(config.sam3.model_path)
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(tensors, folder / "sam3.pt")
 
 
-def _open_sam3(device: str, config: Sam3Config) -> AbstractContextManager[Tracker]:
+def _open_sam3(config: Sam3Config, device: str) -> AbstractContextManager[Tracker]:
     from fast_snow.engines.sam3.package.tracker import open_tracker
+
+    return open_tracker(config, device=device)
+
+
+def _open_sam3_hf(config: Sam3Config, device: str) -> AbstractContextManager[Tracker]:
+    from fast_snow.engines.sam3.transformers.tracker import open_tracker
 
     return open_tracker(config, device=device)
 
@@ -142,7 +169,9 @@ def _sam3_hf(config: Config) -> None:
     from transformers import Sam3TrackerVideoConfig, Sam3TrackerVideoModel
 
     torch.manual_seed(SEED)
-    Sam3TrackerVideoModel(Sam3TrackerVideoConfig()).save_pretrained(config.sam3.model_path)
+    network = Sam3TrackerVideoModel(Sam3TrackerVideoConfig())
+    network.mask_decoder.pred_obj_score_head.proj_out.bias.data.fill_(PRESENT)
+    network.save_pretrained(config.sam3.model_path)
 
 
 def _tiny_fastsam(config: Config) -> None:
@@ -159,7 +188,7 @@ def _tiny_sam3(config: Config) -> None:  # noqa: ARG001 (its network is built wh
     tiny_network()
 
 
-def _open_tiny_sam3(config: Sam3Config) -> AbstractContextManager[Tracker]:
+def _open_tiny_sam3(config: Sam3Config, device: str) -> AbstractContextManager[Tracker]:  # noqa: ARG001 (it computes on the CPU)
     from fast_snow.engines.sam3.package.tracker import serving
     from tests.engines.sam3.package.scenes import tiny_network
 

@@ -1,7 +1,7 @@
-"""`docs/benchmarks.md`, made of the results that are committed: no figure in it is typed by hand.
+"""`docs/benchmarks.md` and `docs/gpu-status.md`, made of the results that are committed: no figure is typed by hand.
 
 Run from the root of the repository after results changed: `python -m bench.report`; `--check` only tells whether the
-page is what the results say. The table of commands is `bench/commands.md`.
+pages are what the results say. The table of commands is `bench/commands.md`.
 """
 
 import argparse
@@ -11,9 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench import gpu_status
+from bench.cost.table import cost_section
+from bench.markdown import ms, table
+
 RESULTS = Path("bench/results")
 COMMANDS = Path("bench/commands.md")
 PAGE = Path("docs/benchmarks.md")
+GPU_PAGE = Path("docs/gpu-status.md")
 Results = Mapping[str, Any]
 
 
@@ -36,12 +41,6 @@ def page(root: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; its first column is text, the others are figures."""
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
-
-
 def _origin(name: str, results: Results) -> str:
     """Tell where the figures come from: the file, the machine, the versions."""
     about = results.get("about", results)
@@ -62,9 +61,9 @@ def kernels(results: Results) -> list[str]:
         [
             name,
             f"{each['ratio']:.0f}x",
-            _ms(each["kernel"]["median_s"]),
+            ms(each["kernel"]["median_s"]),
             _span(each["kernel"]["spread_s"]),
-            _ms(each["reference"]["median_s"]),
+            ms(each["reference"]["median_s"]),
             f"{each['bytes_touched'] / each['kernel']['median_s'] / 1e9:.1f}",
         ]
         for name, each in results["results"].items()
@@ -84,9 +83,9 @@ def latency(results: Results) -> list[str]:
         [
             f"{each['engines']}, {each['frames']} frames, {each['objects']} objects",
             f"{each['frames_per_second']:.1f}",
-            _ms(each["frame_p50_s"]),
-            _ms(each["frame_p95_s"]),
-            *(_ms(each["stage_s"][stage]) for stage in stages),
+            ms(each["frame_p50_s"]),
+            ms(each["frame_p95_s"]),
+            *(ms(each["stage_s"][stage]) for stage in stages),
             f"{each['peak_bytes'] / 2**20:.0f}",
         ]
         for each in results["results"]
@@ -106,12 +105,12 @@ def engines(results: Results) -> list[str]:
         [
             each["engine"],
             " ".join(f"{name} {value}" for name, value in each["setting"].items()),
-            _ms(each["frame_p50_s"]),
-            _ms(each["frame_p95_s"]),
+            ms(each["frame_p50_s"]),
+            ms(each["frame_p95_s"]),
             f"{each['frames_per_second']:.2f}",
             f"{each['peak_bytes'] / 2**30:.2f}",
         ]
-        for each in results.get("engines", ())
+        for each in (*results.get("engines", ()), *gpu_status.measured(results))
         if each["frame_p50_s"] is not None
     ]
     head = ["engine", "setting", "p50 ms", "p95 ms", "frames/s", "peak GiB"]
@@ -130,8 +129,8 @@ def prompt(results: Results) -> list[str]:
         [
             f"{name}: {each['objects']} objects, {each['observations']} observations",
             *(f"{count:.1f}" for count in each["tokens_per_observation"].values()),
-            _ms(each["seconds"]["prompt"]["median_s"]),
-            _ms(each["seconds"]["json_dumps"]["median_s"]),
+            ms(each["seconds"]["prompt"]["median_s"]),
+            ms(each["seconds"]["json_dumps"]["median_s"]),
         ]
         for name, each in results["results"].items()
     ]
@@ -185,18 +184,16 @@ _EVALUATED: Mapping[str, str] = {
 def _measure(name: str, value: float | None) -> str:
     if value is None:
         return ""
-    return _ms(value) if name.endswith("_s") else f"{value:.{1 if name.endswith('1000') else 3}f}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{1e3 * seconds:.2f}"
+    return ms(value) if name.endswith("_s") else f"{value:.{1 if name.endswith('1000') else 3}f}"
 
 
 def _span(seconds: Sequence[float]) -> str:
-    return f"{_ms(seconds[0])} to {_ms(seconds[1])}"
+    return f"{ms(seconds[0])} to {ms(seconds[1])}"
 
 
 SECTIONS: Mapping[str, tuple[str, Callable[[Results], list[str]]]] = {
+    "cost": ("What a GPU would take (an estimate)", cost_section),
+    "cost_multiplex": ("Operations of SAM 3.1", lambda results: [results["note"]]),
     "engines": ("Engines of trained models", engines),
     "evaluation": ("Fast-SNOW beside SNOW", evaluation),
     "gpu_check": ("On a GPU machine", engines),
@@ -207,19 +204,27 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Results], list[str]]]] = {
 }
 
 
+def pages(root: Path) -> dict[Path, str]:
+    """Return every page that is made of a repository's committed results, by its place."""
+    checked = root / RESULTS / "gpu_check.json"
+    found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
+    return {PAGE: page(root), GPU_PAGE: gpu_status.page(found)}
+
+
 def main() -> int:
-    """Write the page, or check it."""
+    """Write the pages, or check them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where the page is out of date")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is out of date")
     told = parser.parse_args()
-    made = page(Path())
+    made = pages(Path())
     if not told.check:
-        PAGE.write_text(made, encoding="utf-8")
+        for path, text in made.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.read_text(encoding="utf-8") == made:
-        return 0
-    print(f"{PAGE} is not what {RESULTS} says: run `python -m bench.report`", file=sys.stderr)
-    return 1
+    stale = [path for path, text in made.items() if path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        print(f"{path} is not what {RESULTS} says: run `python -m bench.report`", file=sys.stderr)
+    return 1 if stale else 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from fast_snow.errors import ConfigError
 
 PromptKind = Literal["box", "point", "mask"]
 Precision = Literal["auto", "bf16", "fp16", "fp32"]
+Offload = bool | Literal["auto"]
 FeatureStore = Literal["auto", "device", "host", "recompute"]
 Residency = Literal["auto", "resident", "phased"]
 VlmProvider = Literal["openai", "google"]
@@ -133,10 +134,16 @@ class Sam3Config(Section):
     """Objects per batch (0: as many as fit in memory)."""
     features: FeatureStore = "auto"
     """Image features for the second pass: keep on the device, on the host, or recompute."""
+    propagate_every: int = between(1, 1)
+    """Track every n-th frame; masks in between are carried by optical flow."""
     score_threshold_detection: float = between(0.3, 0, 1)
     """Minimum score of a tracked mask."""
-    offload_state_to_cpu: bool = True
-    """Keep the tracker's memory bank in host memory (saves GPU memory)."""
+    fp8_attention: bool = False
+    """`sam3` on Hopper GPUs: memory attention by FlashAttention 3 in fp8, as upstream offers; not measured yet."""
+    compile_decoder: bool = False
+    """`sam3`: compile mask decoder and memory encoder with torch.compile, as upstream offers; not measured yet."""
+    offload_state_to_cpu: Offload = True
+    """Keep the tracker's memory bank in host memory (saves GPU memory); `auto`: where the GPU has no room for it."""
     offload_video_to_cpu: bool = True
     """Keep video frames in host memory (saves GPU memory)."""
 

@@ -14,6 +14,7 @@ from fast_snow.errors import EngineError
 from fast_snow.fusion import FrameObjects
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, join, reserve
 from fast_snow.keyframes import keyframes
+from fast_snow.movers import without_movers
 from fast_snow.step import FrameTokens, observe
 from fast_snow.types import (
     NO_SOURCE,
@@ -137,7 +138,9 @@ def _require_same_grid(state: FoldState, perception: Perception) -> None:
 def _to_graph_world(state: FoldState, perception: Perception, shared: int, config: Config) -> Similarity:
     """Return the map from the window's world to the graph's."""
     if state.tail is not None and shared > 0:
-        previous = state.tail.geometry
+        seen = [(each.objects.masks, each.object_id) for each in state.tail.frames]
+        known = sorted({i for _, object_id in seen for i in object_id.tolist()})
+        previous = without_movers(state.tail.geometry, seen, [state.graph.tracks[i] for i in known])
         return align_windows(previous, perception.geometry, shared, conf_thresh=config.depth_filter.conf_thresh)
     T_first_world = perception.geometry.T_camera_world[0]
     return Similarity(scale=1.0, R=T_first_world[:3, :3], t=T_first_world[:3, 3])

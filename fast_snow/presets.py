@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fast_snow.addresses import is_loopback
 from fast_snow.config import Config
@@ -102,7 +102,7 @@ def _nearest(key: str, where: str, known: Mapping[str, object]) -> str:
 
 def _typed(name: str, value: object, wanted: Any) -> object:  # noqa: ANN401 (a type of typing)
     """Return `value` where it is what the field's type says; whole numbers stand for fractions too."""
-    options = get_args(wanted) if isinstance(wanted, UnionType) else (wanted,)
+    options = get_args(wanted) if get_origin(wanted) in (Union, UnionType) else (wanted,)
     for option in options:
         if get_origin(option) is Literal:
             if value in get_args(option):
@@ -139,11 +139,19 @@ def as_options(config: Config, prefixes: tuple[str, ...] = ("",)) -> list[str]:
         if not name.startswith(prefixes):
             continue
         section, _, setting = name.replace("_", "-").rpartition(".")
-        if isinstance(value, bool):
+        if _type_of(name) is bool:
             options.append(f"--{section}.{'' if value else 'no-'}{setting}")
         else:
             options += [f"--{section}.{setting}", str(value)]
     return options
+
+
+def _type_of(name: str) -> object:
+    """Return the type of a setting by its dotted name."""
+    found: Any = Config
+    for part in name.split("."):
+        found = get_type_hints(found)[part]
+    return found
 
 
 def _changed(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from math import ceil
 
 from fast_snow.config import Config
 from fast_snow.engines import recorded
@@ -62,13 +63,24 @@ def _recorded(recording: Recording | None) -> OpenTracker:
 def _package(config: Config, progress: Progress) -> OpenTracker:
     from fast_snow.engines.sam3.package.tracker import open_tracker
 
-    return partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress)
+    patience = ceil((config.fusion.lost_patience + config.fusion.archive_patience) / config.sam3.propagate_every)
+    device = config.runtime.device
+    return _every_nth(config, partial(open_tracker, config.sam3, device=device, patience=patience, progress=progress))
 
 
 def _transformers(config: Config, progress: Progress) -> OpenTracker:
     from fast_snow.engines.sam3.transformers.tracker import open_tracker
 
-    return partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress)
+    return _every_nth(config, partial(open_tracker, config.sam3, device=config.runtime.device, progress=progress))
+
+
+def _every_nth(config: Config, open_tracker: OpenTracker) -> OpenTracker:
+    every = config.sam3.propagate_every
+    if every == 1:
+        return open_tracker
+    from fast_snow.engines.between_frames import open_sparse_tracker
+
+    return partial(open_sparse_tracker, open_tracker, every, threads=runtime(config)["threads"])
 
 
 def _classical(config: Config, progress: Progress) -> OpenTracker:

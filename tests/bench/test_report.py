@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from bench.report import COMMANDS, PAGE, RESULTS, SECTIONS, page, table
+from bench import gpu_status
+from bench.markdown import table
+from bench.report import COMMANDS, RESULTS, SECTIONS, page, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_committed_page_is_what_the_results_say():
-    assert (ROOT / PAGE).read_text(encoding="utf-8") == page(ROOT), "run `python -m bench.report`"
+def test_the_committed_pages_are_what_the_results_say():
+    for path, text in pages(ROOT).items():
+        assert (ROOT / path).read_text(encoding="utf-8") == text, "run `python -m bench.report`"
 
 
 @pytest.fixture
@@ -64,6 +67,18 @@ def test_engines_of_a_gpu_machine_are_shown(root: Path):
     }
     (root / RESULTS / "gpu_check.json").write_text(json.dumps(results))
     assert "| sam3 | objects 16 | 100.00 | 200.00 | 10.00 | 1.00 |" in page(root)
+
+
+def test_the_state_of_gpus_is_made_of_a_check(root: Path):
+    compared = {"name": "sam3: bf16 against fp32", "relative_error_of_logits": [0.001, 0.02]}
+    compared["mean_iou_per_frame"] = [0.99, None, 0.97]
+    part = {"seconds": 3.0, "results": [compared, {"name": "x", "failed": "E: broken"}], "left_out": ["y"]}
+    results = {"hardware": {"gpus": ["a GPU"], "torch": "2.11"}, "date": "2026-12-01", "size": "full"}
+    assert "not yet" in gpu_status.page({})
+    shown = gpu_status.page(results | {"parts": {"correctness": part}})
+    assert "Run on a GPU, 2026-12-01, torch 2.11" in shown
+    assert "1 settings in 3 s. failed: x: E: broken. no time for: y" in shown
+    assert "| sam3: bf16 against fp32 | 2.0e-02 | 0.9700 |" in shown
 
 
 def test_every_section_has_its_own_title():

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from weakref import WeakSet
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Bool, Float32, Int32
 
 from fast_snow.config import Sam3Config
 from fast_snow.engines.sam3.prompting import as_kind
@@ -39,6 +39,28 @@ class FrameMasks(NamedTuple):
     local_id: Int32[np.ndarray, " m"]
     masks: Masks
     score: Float32[np.ndarray, " m"]
+
+
+def visible(found: FrameMasks, threshold: float) -> Bool[np.ndarray, " m"]:
+    """Tell which objects are seen: not empty, and with a score of at least `threshold`."""
+    return (np.diff(found.masks.offset) > 0) & (found.score >= threshold)
+
+
+class Absences:
+    """Counts, while objects are carried in one direction, how many frames in a row each was not seen."""
+
+    def __init__(self, threshold: float, patience: int | None) -> None:
+        self._threshold, self._patience = threshold, patience
+        self._missed: dict[int, int] = {}
+
+    def note(self, found: FrameMasks) -> None:
+        """Take note of the next frame."""
+        for local_id, is_seen in zip(found.local_id.tolist(), visible(found, self._threshold), strict=True):
+            self._missed[local_id] = 0 if is_seen else self._missed.get(local_id, 0) + 1
+
+    def gone(self, local_id: int) -> bool:
+        """Tell whether an object has been away for longer than it could come back as itself."""
+        return self._patience is not None and self._missed.get(local_id, 0) >= self._patience
 
 
 @runtime_checkable
@@ -161,7 +183,7 @@ def tracked_frame(run_id: int, found: Sequence[FrameMasks], grid: GridShape, thr
     local_id = np.concatenate([np.zeros(0, np.int32), *(each.local_id for each in found)])
     masks = Masks.concatenate([each.masks for each in found], grid)
     score = np.concatenate([np.zeros(0, np.float32), *(each.score for each in found)])
-    kept = np.flatnonzero((np.diff(masks.offset) > 0) & (score >= threshold))
+    kept = np.flatnonzero(visible(FrameMasks(local_id, masks, score), threshold))
     kept = kept[np.argsort(local_id[kept], kind="stable")]
     return TrackedFrame(
         run_id=np.full(len(kept), run_id, np.int32), local_id=local_id[kept], masks=masks[kept], score=score[kept]

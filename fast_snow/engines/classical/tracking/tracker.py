@@ -152,7 +152,7 @@ class _Session:
         """
         active: dict[int, Carried] = {}
         repeats: set[int] = set()
-        order = range(len(self._lab))
+        order, direction = range(len(self._lab)), "backward" if reverse else "forward"
         for done, frame in enumerate(reversed(order) if reverse else order):
             if active:
                 active = self._carried(active, flows[frame if reverse else frame - 1].step(reverse=reverse), frame)
@@ -163,7 +163,7 @@ class _Session:
             seen[frame].append(_seen(active, self._gray.shape[1:]))
             if reverse:
                 active |= self._begun(objects, frame)
-            self._work.progress("track", done + 1 + reverse * len(order), 2 * len(order))
+            self._work.progress(f"track: pass {self._runs}, {direction}", done + 1, len(order))
         return repeats
 
     def _begun(self, objects: Sequence[_Started], frame: int) -> dict[int, Carried]:

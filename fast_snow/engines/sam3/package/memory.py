@@ -1,14 +1,15 @@
-"""What the tracker remembers of a batch of objects, and no more than later frames can ask for.
+"""What the tracker remembers of an object, and no more than later frames can ask for.
 
 Memory selection (`Sam3TrackerBase.frame_filter`) looks, nearest first, for frames whose score exceeds a threshold, and
 uses the spatial memory of the nearest few and the object pointers of some more; the frame just before is always used.
 Anything else is dropped, so that memory does not grow with the clip.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
+from jaxtyping import Float
 
 from fast_snow.engines.sam3.features import to_pinned
 
@@ -30,36 +31,42 @@ class MemoryLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """A batch of `m` objects in one frame.
+    """An object in one frame.
 
     Attributes:
         spatial: spatial memory, in the network's precision; None once it cannot be used.
-        pointer: object pointers.
-        score: mean over the objects of predicted IoU times presence, which decides on the use of the frame.
+        pointer: object pointer.
+        score: predicted IoU times presence, which decides on the use of the frame.
     """
 
-    spatial: torch.Tensor | None
-    pointer: torch.Tensor
+    spatial: Float[torch.Tensor, "1 c h w"] | None
+    pointer: Float[torch.Tensor, "1 p"]
     score: float
 
 
+class Recalled(NamedTuple):
+    """What a frame looks at of an object's memory.
+
+    Attributes:
+        spatial: spatial memory, with the rank of its frame: the nearest is 1, the prompt's is 0.
+        pointers: object pointers, with how far away each is.
+    """
+
+    spatial: list[tuple[int, Float[torch.Tensor, "1 c h w"]]]
+    pointers: list[tuple[int, Float[torch.Tensor, "1 p"]]]
+
+
 class MemoryBank:
-    """The memory of a batch of objects that were prompted in one frame."""
+    """The memory of an object."""
 
     def __init__(
-        self,
-        prompted_at: int,
-        prompted: Remembered,
-        *,
-        position: torch.Tensor,
-        limits: MemoryLimits,
-        device: torch.device,
-        on_host: bool,
+        self, prompted_at: int, prompted: Remembered, *, limits: MemoryLimits, device: torch.device, on_host: bool
     ) -> None:
-        self._prompted_at, self._prompted = prompted_at, prompted
-        self._position = position
+        self.prompted_at = prompted_at
+        """The frame in which the object was prompted."""
         self._limits = limits
         self._device, self._on_host = device, on_host
+        self._prompted = self._placed(prompted)
         self._past: dict[int, Remembered] = {}
         self._first: dict[int, Remembered] = {}
 
@@ -68,28 +75,43 @@ class MemoryBank:
 
         Args:
             frame: one step further from the prompt than the last.
-            remembered: the objects in it.
+            remembered: the object in it.
         """
         self._past[frame] = self._placed(remembered)
-        good = self._good(self._past, frame)
+        good = self._good(frame)
         for i in set(self._past) - {frame, *good[: self._limits.pointers]}:
             del self._past[i]
         for i in set(self._past) - {frame, *good[: self._limits.spatial]}:
-            self._past[i] = _without_spatial(self._past[i])
+            self._past[i] = replace(self._past[i], spatial=None)
         if remembered.score > self._limits.good_score and len(self._first) < self._limits.pointers:
             kept = self._past[frame]
-            self._first[frame] = kept if len(self._first) < self._limits.spatial else _without_spatial(kept)
+            self._first[frame] = kept if len(self._first) < self._limits.spatial else replace(kept, spatial=None)
 
     def turn(self) -> None:
         """Prepare for going backwards from the prompt: the good frames that follow it stay in memory, as upstream."""
         self._past, self._first = self._first, {}
 
-    def as_upstream(self) -> dict[str, dict[int, dict[str, Any]]]:
-        """Return the memory in the form that `Sam3TrackerBase.track_step` takes."""
-        return {
-            "cond_frame_outputs": {self._prompted_at: self._entry(self._prompted)},
-            "non_cond_frame_outputs": {frame: self._entry(each) for frame, each in self._past.items()},
-        }
+    def recall(self, frame: int, *, num_frames: int, reverse: bool) -> Recalled:
+        """Return what a frame looks at, by upstream's rule (`Sam3TrackerBase.frame_filter` and what it serves).
+
+        Args:
+            frame: one step further from the prompt than the last that was remembered.
+            num_frames: of the window.
+            reverse: whether the sweep goes backwards.
+        """
+        most = min(num_frames - 1, self._limits.pointers)
+        chosen = self._good(frame)[:most]
+        before = frame + 1 if reverse else frame - 1
+        if before not in chosen:
+            chosen = [before, *chosen]
+        past = [(rank, self._past[i]) for rank, i in enumerate(chosen, start=1) if i in self._past]
+        prompted = self._prompted
+        spatial = [(rank, each.spatial) for rank, each in past if rank <= self._limits.spatial]
+        pointers = [(rank, each.pointer) for rank, each in past if rank <= most and rank < len(chosen)]
+        return Recalled(
+            [(rank, each.to(self._device, non_blocking=True)) for rank, each in [(0, prompted.spatial), *spatial]],  # type: ignore[union-attr]
+            [(abs(frame - self.prompted_at), prompted.pointer), *pointers],
+        )
 
     @property
     def nbytes(self) -> int:
@@ -98,27 +120,14 @@ class MemoryBank:
         held = [t for each in every.values() for t in (each.spatial, each.pointer) if t is not None]
         return sum(each.nbytes for each in held)
 
-    def _good(self, past: dict[int, Remembered], newest: int) -> list[int]:
-        good = [frame for frame, each in past.items() if each.score > self._limits.good_score]
+    def _good(self, newest: int) -> list[int]:
+        good = [frame for frame, each in self._past.items() if each.score > self._limits.good_score]
         return sorted(good, key=lambda frame: abs(frame - newest))
 
     def _placed(self, remembered: Remembered) -> Remembered:
-        if not self._on_host or remembered.spatial is None:
-            return remembered
-        return Remembered(
-            spatial=to_pinned(remembered.spatial, self._device), pointer=remembered.pointer, score=remembered.score
-        )
-
-    def _entry(self, remembered: Remembered) -> dict[str, Any]:
+        """Bring the memory where it waits; it shares nothing with that of the batch in which it was made."""
         spatial = remembered.spatial
-        count = len(remembered.pointer)
-        return {
-            "maskmem_features": None if spatial is None else spatial.to(self._device, non_blocking=True),
-            "maskmem_pos_enc": [self._position.expand(count, -1, -1, -1)],
-            "obj_ptr": remembered.pointer,
-            "eff_iou_score": remembered.score,
-        }
-
-
-def _without_spatial(remembered: Remembered) -> Remembered:
-    return Remembered(spatial=None, pointer=remembered.pointer, score=remembered.score)
+        assert spatial is not None, "of a frame that was just tracked"
+        to_host = self._on_host and self._device.type == "cuda"
+        own = to_pinned(spatial, self._device) if to_host else spatial.clone()
+        return replace(remembered, spatial=own, pointer=remembered.pointer.clone())

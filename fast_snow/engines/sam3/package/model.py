@@ -12,6 +12,7 @@ from fast_snow.engines.sam3.package.workarounds import (
     built,
     import_builder,
     parameters_without_values,
+    without_detector_neck,
 )
 from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
 from fast_snow.errors import ConfigError, InputError
@@ -47,7 +48,7 @@ def load(model_path: str, device: torch.device) -> UpstreamTracker:
     tensors = read(weights)
     with parameters_without_values():
         tracker = untrained(device)
-    return with_weights(tracker, tensors, source=str(weights)).to(device)
+    return without_detector_neck(with_weights(tracker, tensors, source=str(weights))).to(device)
 
 
 def untrained(device: torch.device) -> UpstreamTracker:

@@ -7,13 +7,15 @@ objects once tracking has begun and keeps every frame. The steps between are tho
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 from jaxtyping import Float, Int
 
 from fast_snow.engines.sam3.package.attention import has_fused_kernel
-from fast_snow.engines.sam3.package.memory import MemoryBank, MemoryLimits, Remembered
-from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, chunked_attention, on_device
+from fast_snow.engines.sam3.package.memory import MemoryLimits, Recalled
+from fast_snow.engines.sam3.package.memory_keys import memory_keys
+from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, attention_to, chunked_attention, on_device
 from fast_snow.engines.sam3.presence import decoded_masks
 
 ABSENT = -1024.0
@@ -39,11 +41,28 @@ class Seen(NamedTuple):
         return self._replace(logits=torch.where(self.presence[..., None, None] > 0, self.logits, ABSENT))
 
 
+class Followed(NamedTuple):
+    """`m` objects that were followed into a frame.
+
+    Attributes:
+        seen: how the network sees them.
+        spatial: their spatial memory of the frame.
+        score: predicted IoU times presence, which decides whether they are remembered by it.
+    """
+
+    seen: Seen
+    spatial: Float[torch.Tensor, "m c h w"]
+    score: Float[torch.Tensor, " m"]
+
+
 class TrackingNetwork:
     """A `Sam3TrackerBase` on its device, in one precision."""
 
-    def __init__(self, tracker: UpstreamTracker, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, tracker: UpstreamTracker, device: torch.device, dtype: torch.dtype, *, fp8_attention: bool = False
+    ) -> None:
         self._tracker = tracker
+        self._fp8_attention = fp8_attention
         self.device = device
         self._dtype = dtype
         self.side = int(tracker.image_size)
@@ -99,47 +118,71 @@ class TrackingNetwork:
         )
         return self._stored(spatial, position)
 
-    def bank(self, frame: int, prompted: Remembered, *, on_host: bool) -> MemoryBank:
-        """Begin the memory of objects that were prompted in a frame."""
-        assert self._memory_position is not None, "remember_prompted comes first"
-        limits = MemoryLimits(
+    @property
+    def memory_limits(self) -> MemoryLimits:
+        """How much of the past it uses."""
+        return MemoryLimits(
             spatial=int(self._tracker.num_maskmem) - 1,
             pointers=int(self._tracker.max_obj_ptrs_in_encoder) - 1,
             good_score=float(self._tracker.mf_threshold),
         )
-        return MemoryBank(
-            frame, prompted, position=self._memory_position, limits=limits, device=self.device, on_host=on_host
-        )
 
-    def follow(
-        self, maps: Sequence[torch.Tensor], bank: MemoryBank, frame: int, *, count: int, num_frames: int, reverse: bool
-    ) -> Seen:
-        """Find remembered objects in a frame, and remember them there.
+    @property
+    def memory_bytes_per_object(self) -> int:
+        """How much it remembers of an object at most, object pointers aside."""
+        keys = int(self._tracker.sam_image_embedding_size) ** 2
+        return (1 + 2 * self.memory_limits.spatial) * keys * int(self._tracker.mem_dim) * self._dtype.itemsize
+
+    def follow(self, maps: Sequence[torch.Tensor], memories: Sequence[Recalled], *, num_frames: int) -> Followed:
+        """Find remembered objects in a frame.
 
         Args:
             maps: the frame's feature maps.
-            bank: what is remembered of the objects; the frame is added to it.
-            frame: one step further from the prompt than the last.
-            count: how many objects.
-            num_frames: of the window; upstream scales time by it where the window is short.
-            reverse: whether the sweep goes backwards.
+            memories: what the frame looks at of each object.
+            num_frames: of the window.
         """
-        out, logits = self._track(
-            maps,
-            count,
-            frame_idx=frame,
-            is_init_cond_frame=False,
-            point_inputs=None,
-            mask_inputs=None,
-            output_dict=bank.as_upstream(),
-            num_frames=num_frames,
-            track_in_reverse=reverse,
-        )
+        tracker = self._tracker
+        with patch.object(tracker, "_prepare_memory_conditioned_features", self._conditioned):
+            out, logits = self._track(
+                maps,
+                len(memories),
+                frame_idx=1,
+                is_init_cond_frame=False,
+                point_inputs=None,
+                mask_inputs=None,
+                output_dict=memories,
+                num_frames=num_frames,
+            )
         spatial = self._stored(out["maskmem_features"], out["maskmem_pos_enc"])
-        bank.remember(
-            frame, Remembered(spatial=spatial, pointer=out["obj_ptr"], score=float(out["eff_iou_score"].item()))
-        )
-        return Seen(logits, out["obj_ptr"], out["object_score_logits"])
+        score = [
+            tracker.cal_mem_score(*pair) for pair in zip(out["object_score_logits"], out["iou_score"], strict=True)
+        ]
+        return Followed(Seen(logits, out["obj_ptr"], out["object_score_logits"]), spatial, torch.stack(score))
+
+    def _conditioned(
+        self,
+        *,
+        current_vision_feats: Sequence[torch.Tensor],
+        current_vision_pos_embeds: Sequence[torch.Tensor],
+        feat_sizes: Sequence[tuple[int, int]],
+        output_dict: Sequence[Recalled],
+        num_frames: int,
+        **_unused: object,
+    ) -> Float[torch.Tensor, "m c h w"]:
+        """Fuse a frame's features with each object's memory, in place of upstream's step of that name."""
+        assert self._memory_position is not None, "remember_prompted comes first"
+        keys = memory_keys(self._tracker, output_dict, self._memory_position, num_frames=num_frames, dtype=self._dtype)
+        with attention_to(keys.alike, fp8=self._fp8_attention):
+            fused = self._tracker.transformer.encoder(
+                src=list(current_vision_feats),
+                src_key_padding_mask=[None],
+                src_pos=list(current_vision_pos_embeds),
+                prompt=keys.memory.transpose(0, 1),
+                prompt_pos=keys.position.transpose(0, 1),
+                feat_sizes=list(feat_sizes),
+                num_obj_ptr_tokens=keys.pointer_tokens,
+            )
+        return fused["memory"].permute(1, 2, 0).unflatten(2, feat_sizes[-1])
 
     def _start(
         self,

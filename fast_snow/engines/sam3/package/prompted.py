@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int32
+from jaxtyping import Float, Int
 from torch.nn.functional import interpolate
 
 from fast_snow.engines.sam3.package.memory import Remembered
@@ -80,8 +80,8 @@ def remember(
     maps: Sequence[torch.Tensor],
     seen: Seen,
     owner: Int[torch.Tensor, "1 s s"],
-    index: Int32[np.ndarray, " k"],
-) -> Remembered:
+    index: range,
+) -> list[Remembered]:
     """Make the memory that some of a frame's objects are tracked from.
 
     Args:
@@ -91,13 +91,14 @@ def remember(
         owner: which of them each pixel belongs to.
         index: the objects wanted.
     """
-    of = torch.from_numpy(index).to(network.device)
+    of = torch.tensor(index, device=network.device)
     logits = _at_input(seen.logits[of], network.side)
     if len(seen.logits) > 1:
         own = owner[None] == of[:, None, None, None]
         logits = torch.where(own, logits, logits.clamp(max=_NO_OVERLAP))
     spatial = network.remember_prompted(maps, logits, seen.presence[of])
-    return Remembered(spatial=spatial, pointer=seen.pointer[of], score=1.0)
+    pairs = zip(torch.split(spatial, 1), torch.split(seen.pointer[of], 1), strict=True)
+    return [Remembered(spatial=memory, pointer=pointer, score=1.0) for memory, pointer in pairs]
 
 
 def _from_points(network: TrackingNetwork, maps: Sequence[torch.Tensor], points: Points) -> Seen:

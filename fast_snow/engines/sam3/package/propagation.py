@@ -1,6 +1,8 @@
-"""Objects carried from the frame in which they are prompted to both ends of the window."""
+"""Objects carried from the frames in which they are prompted to both ends of the window."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -8,15 +10,16 @@ import torch
 from jaxtyping import Int32
 
 from fast_snow.engines.sam3.features import Features
+from fast_snow.engines.sam3.package.memory import MemoryBank, Remembered
 from fast_snow.engines.sam3.package.network import Seen, TrackingNetwork
 from fast_snow.engines.sam3.package.prompted import decode_prompts, owner_of_pixels, remember
-from fast_snow.engines.sam3.session import FrameMasks, Started
+from fast_snow.engines.sam3.session import Absences, FrameMasks, Started
 from fast_snow.engines.torch_runtime.mask_runs import encode_logits
 from fast_snow.types import GridShape
 
 
 class Carried(NamedTuple):
-    """Objects of one batch in one frame."""
+    """Some objects in one frame."""
 
     frame: int
     found: FrameMasks
@@ -29,58 +32,98 @@ class Scene(NamedTuple):
     features: Features
     grid: GridShape
     memory_on_host: bool
+    absences: Callable[[], Absences]
 
 
-def propagate(
-    scene: Scene, objects: Sequence[Started], *, batch: int, tick: Callable[[int], None]
-) -> Sequence[Carried]:
-    """Track the objects that are prompted in one frame.
+class Begun(NamedTuple):
+    """An object as it is in the frame of its prompt."""
 
-    The result is upstream's for these objects in one session, propagated forwards, then backwards. Objects of one batch
-    share the choice of the frames they remember (upstream takes the mean of their scores), so the batch has a slight
-    influence where a frame's mean score is near upstream's threshold.
+    local_id: int
+    frame: int
+    memory: Remembered
+
+
+class Beginnings(NamedTuple):
+    """Objects in the frames of their prompts: what they are tracked from, and what is seen of them there."""
+
+    objects: list[Begun]
+    found: list[Carried]
+
+
+def begin(scene: Scene, objects: Iterable[Started], *, batch: int) -> Beginnings:
+    """Turn prompts into objects that can be tracked.
 
     Args:
         scene: the network, computing, and the window.
-        objects: at least one; all prompted in the same frame.
-        batch: how many are carried at once.
-        tick: told how many objects more are done with a frame.
+        objects: prompted in any frames.
+        batch: prompts that are decoded at once.
 
     Returns:
-        For every batch, every frame of the window once.
+        The objects, by the frame of their prompts.
     """
-    at = objects[0].frame
-    maps = scene.features.of(at)
-    seen = decode_prompts(scene.network, maps, [each.prompt for each in objects], scene.grid, batch=batch)
-    owner = owner_of_pixels(seen.remembered().logits, scene.network.side)
+    beginnings = Beginnings([], [])
+    network, by_frame = scene.network, attrgetter("frame")
+    for frame, same in groupby(sorted(objects, key=by_frame), key=by_frame):
+        together = list(same)
+        maps = scene.features.of(frame)
+        seen = decode_prompts(network, maps, [each.prompt for each in together], scene.grid, batch=batch)
+        owner = owner_of_pixels(seen.remembered().logits, network.side)
+        for k in range(0, len(together), batch):
+            index = range(k, min(k + batch, len(together)))
+            memories = remember(network, maps, seen.remembered(), owner, index)
+            for i, memory in zip(index, memories, strict=True):
+                beginnings.objects.append(Begun(together[i].local_id, frame, memory))
+        ids = np.array([each.local_id for each in together], np.int32)
+        beginnings.found.append(Carried(frame, _on_grid(ids, seen, scene.grid)))
+    return beginnings
+
+
+def sweep(scene: Scene, objects: Sequence[Begun], *, tick: Callable[[int], None]) -> list[Carried]:
+    """Carry objects forwards to the end of the window, then backwards to its start, as one batch.
+
+    Every object joins after the frame of its prompt and has its own memory; for each of them the result is upstream's
+    for this object alone in a session. An object that has been away for too long leaves the batch.
+
+    Args:
+        scene: the network, computing, and the window.
+        objects: at least one; prompted in any frames.
+        tick: told how many objects were done with a frame.
+
+    Returns:
+        The objects in the frames in which they were looked for; those of their prompts are not among them.
+    """
+    limits, device = scene.network.memory_limits, scene.network.device
+    banks = [
+        MemoryBank(each.frame, each.memory, limits=limits, device=device, on_host=scene.memory_on_host)
+        for each in objects
+    ]
+    prompted = [each.frame for each in objects]
+    after, before = range(min(prompted) + 1, len(scene.features)), range(max(prompted) - 1, -1, -1)
     carried: list[Carried] = []
-    for k in range(0, len(objects), batch):
-        index = np.arange(k, min(k + batch, len(objects)), dtype=np.int32)
-        ids = np.array([objects[i].local_id for i in index.tolist()], np.int32)
-        for frame, some in _sweeps(scene, at, seen, owner, index):
-            carried.append(Carried(frame, _on_grid(ids, some, scene.grid)))
-            tick(len(ids))
+    for reverse, frames in ((False, after), (True, before)):
+        absences = scene.absences()
+        for frame in frames:
+            joined = (i for i, at in enumerate(prompted) if (frame < at if reverse else frame > at))
+            followed = [i for i in joined if not absences.gone(objects[i].local_id)]
+            if followed:
+                found = _step(scene, {objects[i].local_id: banks[i] for i in followed}, frame, reverse=reverse)
+                absences.note(found)
+                carried.append(Carried(frame, found))
+                tick(len(followed))
+        for bank in banks:
+            bank.turn()
     return carried
 
 
-def _sweeps(
-    scene: Scene, at: int, seen: Seen, owner: torch.Tensor, index: Int32[np.ndarray, " k"]
-) -> Iterator[tuple[int, Seen]]:
-    network, features = scene.network, scene.features
-    of = torch.from_numpy(index).to(network.device)
-    prompted = remember(network, features.of(at), seen.remembered(), owner, index)
-    bank = network.bank(at, prompted, on_host=scene.memory_on_host)
-    yield at, Seen(*(each[of] for each in seen))
-    for reverse, frames in ((False, range(at + 1, len(features))), (True, range(at - 1, -1, -1))):
-        if reverse:
-            bank.turn()
-        for frame in frames:
-            yield (
-                frame,
-                network.follow(
-                    features.of(frame), bank, frame, count=len(index), num_frames=len(features), reverse=reverse
-                ),
-            )
+def _step(scene: Scene, banks: Mapping[int, MemoryBank], frame: int, *, reverse: bool) -> FrameMasks:
+    """Find objects in a frame by their memory, and remember them there."""
+    length = len(scene.features)
+    memories = [bank.recall(frame, num_frames=length, reverse=reverse) for bank in banks.values()]
+    seen, spatial, scores = scene.network.follow(scene.features.of(frame), memories, num_frames=length)
+    rows = zip(banks.values(), torch.split(spatial, 1), torch.split(seen.pointer, 1), scores.tolist(), strict=True)
+    for bank, memory, pointer, score in rows:
+        bank.remember(frame, Remembered(spatial=memory, pointer=pointer, score=score))
+    return _on_grid(np.array([*banks], np.int32), seen, scene.grid)
 
 
 def _on_grid(local_id: Int32[np.ndarray, " m"], seen: Seen, grid: GridShape) -> FrameMasks:

@@ -15,7 +15,13 @@ from unittest.mock import patch
 import torch
 from torch.overrides import TorchFunctionMode
 
-from fast_snow.engines.sam3.package.attention import SCORES_AT_ONCE, scaled_dot_product
+from fast_snow.engines.sam3.package.attention import (
+    SCORES_AT_ONCE,
+    Attend,
+    SameKeys,
+    attend_to_own,
+    scaled_dot_product,
+)
 
 UpstreamTracker = Any
 """A `sam3.model.sam3_tracker_base.Sam3TrackerBase`; the package has no types."""
@@ -120,21 +126,78 @@ def chunked_attention(scores: int = SCORES_AT_ONCE) -> Iterator[None]:
     Args:
         scores: entries of the score matrix that may exist at a time.
     """
+    with _attending(lambda _: partial(scaled_dot_product, scores=scores)):
+        yield
+
+
+@contextmanager
+def attention_to(alike: Sequence[SameKeys], *, fp8: bool = False) -> Iterator[None]:
+    """Let the attention of sam3 0.1.4 look only at the keys that are an object's own.
+
+    Args:
+        alike: the objects, by which keys are theirs; attention to as many keys as there are queries is to all of them.
+        fp8: attend with FlashAttention 3 in fp8, by the package's own function.
+    """
+
+    def own_keys(attend: Attend) -> Attend:
+        attend = _in_fp8 if fp8 else attend
+
+        def attended(
+            query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropout_p: float = 0.0
+        ) -> torch.Tensor:
+            if key.shape[-2] == query.shape[-2]:
+                return attend(query, key, value, dropout_p=dropout_p)
+            return attend_to_own(query, key, value, dropout_p, attend=attend, alike=alike)
+
+        return attended
+
+    with _attending(own_keys):
+        yield
+
+
+@contextmanager
+def _attending(replaced: Callable[[Attend], Attend]) -> Iterator[None]:
     from sam3.sam import transformer
 
     original = transformer.F
-    transformer.F = _Functional(scores)
+    transformer.F = _Functional(replaced(original.scaled_dot_product_attention))
     try:
         yield
     finally:
         transformer.F = original
 
 
-class _Functional:
-    """`torch.nn.functional` with the attention that needs little memory."""
+def _in_fp8(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropout_p: float = 0.0) -> torch.Tensor:
+    from sam3.perflib.fa3 import flash_attn_func
 
-    def __init__(self, scores: int) -> None:
-        self.scaled_dot_product_attention = partial(scaled_dot_product, scores=scores)
+    assert dropout_p == 0.0, "for inference"
+    found: torch.Tensor = flash_attn_func(*(each.transpose(1, 2) for each in (query, key, value)))
+    return found.transpose(1, 2)
+
+
+def compile_as_upstream(tracker: UpstreamTracker) -> None:
+    """Compile mask decoder and memory encoder in the way of sam3 0.1.4 (`Sam3TrackerBase._compile_all_components`).
+
+    Its memory attention stays as it is: each object attends to keys of its own.
+    """
+    from sam3.perflib.compile import compile_wrapper
+
+    for part in (tracker.sam_mask_decoder, tracker.maskmem_backbone):
+        part.forward = compile_wrapper(part.forward, mode="max-autotune", fullgraph=True, dynamic=False)
+
+
+def without_detector_neck(tracker: UpstreamTracker) -> UpstreamTracker:
+    """Leave out the detector's image features, which sam3 0.1.4 computes beside the tracker's; changes no answer."""
+    neck = tracker.backbone.vision_backbone
+    neck.convs = torch.nn.ModuleList(torch.nn.Identity() for _ in neck.convs)
+    return tracker
+
+
+class _Functional:
+    """`torch.nn.functional` with another attention."""
+
+    def __init__(self, attend: Attend) -> None:
+        self.scaled_dot_product_attention = attend
 
     def __getattr__(self, name: str) -> Anything:
         return getattr(torch.nn.functional, name)

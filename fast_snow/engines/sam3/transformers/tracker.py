@@ -53,7 +53,7 @@ def open_tracker(config: Sam3Config, *, device: str, progress: Progress = silent
         module=load(on_disk(config.model_path), place, precision),
         device=place,
         precision=precision,
-        state_on_host=config.offload_state_to_cpu,
+        state_on_host=config.offload_state_to_cpu is True,
     )
     try:
         with tracking(partial(TransformersWindow, network, config, progress), config) as tracker:

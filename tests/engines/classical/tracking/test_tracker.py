@@ -183,3 +183,18 @@ def test_the_main_object_of_a_real_clip_is_found_and_followed(clips, name):
             key = (int(run), int(local))
             overlap[key] = overlap.get(key, 0.0) + iou(mask, true) / len(truth)
     assert max(overlap.values()) > LEAST[name]
+
+
+def test_every_sweep_counts_its_frames_once():
+    images, truth = moving_disc()
+    told = []
+    with (
+        open_tracker(ClassicalTrackerConfig(), seed=0, threads=1, progress=lambda *each: told.append(each)) as tracker,
+        closing(tracker.start(frames_of(images), images.shape[1:3])) as session,
+    ):
+        for frame in (4, 2):
+            session.add([prompt_kinds(truth[frame], frame)["mask"]])
+            session.propagate()
+    n = len(images)
+    sweeps = [f"track: pass {number}, {way}" for number in (1, 2) for way in ("forward", "backward")]
+    assert told == [(sweep, done, n) for sweep in sweeps for done in range(1, n + 1)]

@@ -12,10 +12,12 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("sam3")
 pytestmark = pytest.mark.torch
 from fast_snow.config import Sam3Config  # noqa: E402
-from fast_snow.engines.sam3.package import model, propagation  # noqa: E402
+from fast_snow.engines.sam3.package import model  # noqa: E402
+from fast_snow.engines.sam3.package import tracker as tracker_module  # noqa: E402
 from fast_snow.engines.sam3.package.memory import MemoryBank  # noqa: E402
 from fast_snow.engines.sam3.package.network import TrackingNetwork  # noqa: E402
 from fast_snow.engines.sam3.package.tracker import open_tracker, serving  # noqa: E402
+from fast_snow.engines.sam3.package.workarounds import compile_as_upstream, without_detector_neck  # noqa: E402
 from fast_snow.engines.torch_runtime import devices  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.masks import decode, encode  # noqa: E402
@@ -40,8 +42,8 @@ LATER = [point(3, 6, 7), point(1, 20, 17)]
 FRAMES = moving_shapes(5)
 
 
-def track(*passes, config=CONFIG, progress=silent, frames=FRAMES):
-    with serving(tiny_network(), config, progress) as tracker:
+def track(*passes, config=CONFIG, patience=None, progress=silent, frames=FRAMES):
+    with serving(tiny_network(), config, patience, progress) as tracker:
         session = tracker.start(frames, GRID)
         answers = []
         for prompts in passes:
@@ -115,39 +117,93 @@ def test_batches_change_nothing_where_memory_selection_agrees(batch):
         assert_equal(a, b, tolerance=1e-4)
 
 
+def exhausted(monkeypatch, error, *, step):
+    """Let memory run out in the given step of every batch of more than one object; returns the batches, by size."""
+    original, batches = tracker_module.sweep, []
+
+    def sweep(scene, objects, *, tick):
+        batches.append(len(objects))
+        steps = 0
+
+        def counted(count):
+            nonlocal steps
+            steps += 1
+            if steps == step and len(objects) > 1:
+                raise error
+            tick(count)
+
+        return original(scene, objects, tick=counted)
+
+    monkeypatch.setattr(tracker_module, "sweep", sweep)
+    return batches
+
+
 def test_goes_on_with_smaller_batches_where_memory_runs_out(monkeypatch):
-    original = propagation._sweeps
-
-    def sweeps(scene, at, seen, owner, index):
-        for k, each in enumerate(original(scene, at, seen, owner, index)):
-            if k == 3 and len(index) > 1:
-                raise torch.OutOfMemoryError
-            yield each
-
-    expected = usual()[0]
-    monkeypatch.setattr(propagation, "_sweeps", sweeps)
-    counted = []
+    expected, counted = usual()[0], []
+    batches = exhausted(monkeypatch, torch.OutOfMemoryError(), step=3)
     with pytest.warns(FastSnowWarning, match="SAM3: objects per batch: out of memory: retrying with 1"):
         (found,) = track(FIRST, progress=lambda *each: counted.append(each))
     for a, b in zip(found, expected, strict=True):
         assert_equal(a, b, tolerance=1e-4)
+    assert batches == [3, 1, 1, 1]
     assert counted[-1] == ("SAM3", 5, 5)
 
 
-def test_the_batch_that_fitted_is_the_first_tried_for_the_next_prompt_frame(monkeypatch):
-    original, tried = propagation._sweeps, []
-
-    def sweeps(scene, at, seen, owner, index):
-        tried.append((at, len(index)))
-        if len(index) > 1:
-            raise RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
-        return original(scene, at, seen, owner, index)
-
-    monkeypatch.setattr(propagation, "_sweeps", sweeps)
+def test_the_batch_that_fitted_is_the_first_tried_in_the_next_pass(monkeypatch):
+    error = RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`")
+    batches = exhausted(monkeypatch, error, step=1)
     with pytest.warns(FastSnowWarning, match="retrying with 1") as warned:
-        track([*FIRST[:2], point(3, 6, 7), point(3, 20, 17)], [point(1, 6, 7), point(1, 20, 17)])
+        track([*FIRST[:2], point(3, 6, 7)], [point(1, 6, 7), point(1, 20, 17)])
     assert len(warned) == 1
-    assert tried == [(0, 2), (0, 1), (0, 1), (3, 1), (3, 1), (1, 1), (1, 1)]
+    assert batches == [3, 1, 1, 1, 1, 1]
+
+
+def test_objects_of_all_prompt_frames_share_one_sweep(monkeypatch):
+    """Twelve objects that are discovered one after the other: as many steps as the window has frames, not as each."""
+    steps = []
+    follow = TrackingNetwork.follow
+    monkeypatch.setattr(
+        TrackingNetwork, "follow", lambda self, *args, **kw: steps.append(len(args[1])) or follow(self, *args, **kw)
+    )
+    length = 24
+    prompts = [point(2 * i, 4 + 2 * i, 12) for i in range(12)]
+    (found,) = track(prompts, frames=moving_shapes(length))
+    assert len(steps) == (length - 1) + 22  # 12 * 23 = 276 where each has a sweep of its own
+    assert sum(steps) == 12 * (length - 1)
+    assert all(each.local_id.tolist() == list(range(12)) for each in found)
+
+
+@pytest.mark.parametrize("mates", [[2], [0, 3]])
+def test_batch_mates_change_nothing(mates):
+    every = [point(0, 6, 7), point(3, 20, 17), box(6, 2, 2, 10, 12), mask(8, 8, 8, 20, 28)]
+    frames = moving_shapes(11)
+    (whole,) = track(every, frames=frames)
+    (some,) = track([every[i] for i in mates], frames=frames)
+    for found, expected in zip(some, whole, strict=True):
+        np.testing.assert_allclose(found.score, expected.score[mates], atol=1e-4)
+        assert (decode(found.masks) != decode(expected.masks)[mates]).mean() < 1e-4
+
+
+@pytest.mark.parametrize(("gap", "comes_back"), [(3, True), (4, False)])
+@pytest.mark.parametrize("prompted", [0, 11])
+def test_an_object_that_is_away_for_too_long_leaves(gap, comes_back, prompted, monkeypatch):
+    """Forwards and backwards; the gap begins two frames after the prompt."""
+    length, follow, looked = 12, TrackingNetwork.follow, []
+
+    def followed(self, maps, memories, *, num_frames):
+        answer = follow(self, maps, memories, num_frames=num_frames)
+        away = memories[0].pointers[0][0]
+        looked.append(away)
+        presence = torch.full_like(answer.seen.presence, -5.0 if 2 <= away < 2 + gap else 5.0)
+        return answer._replace(seen=answer.seen._replace(presence=presence))
+
+    monkeypatch.setattr(TrackingNetwork, "follow", followed)
+    config = replace(CONFIG, score_threshold_detection=0.3)
+    (found,) = track([point(prompted, 6, 7)], config=config, patience=4, frames=moving_shapes(length))
+    seen = [abs(t - prompted) for t, each in enumerate(found) if len(each)]
+    last = length - 1 if comes_back else 1 + gap
+    assert looked == list(range(1, last + 1))
+    assert sorted(seen) == [0, 1, *range(2 + gap, last + 1)]
 
 
 def test_masks_become_the_configured_prompt():
@@ -322,3 +378,71 @@ def test_every_precision(precision, tolerance, monkeypatch):
     for a, b in zip(found, usual()[0], strict=True):
         assert a.local_id.tolist() == b.local_id.tolist()
         np.testing.assert_allclose(a.score, b.score, atol=tolerance)
+
+
+def test_attention_in_fp8_needs_its_package():
+    with (
+        pytest.raises(ConfigError, match=r"sam3\.fp8_attention: got device cpu without FlashAttention 3"),
+        open_tracker(replace(CONFIG, fp8_attention=True), device="cpu"),
+    ):
+        pass
+
+
+def test_attention_in_fp8_is_the_packages_own(monkeypatch):
+    """With a stand-in for the kernel, which needs a Hopper GPU: what reaches it, and where its answer goes."""
+    from sam3.perflib import fa3
+
+    asked = []
+
+    def kernel(query, key, value):
+        asked.append((query.shape[1], key.shape[1]))
+        heads_second = (each.transpose(1, 2) for each in (query, key, value))
+        return torch.nn.functional.scaled_dot_product_attention(*heads_second).transpose(1, 2)
+
+    monkeypatch.setattr(fa3, "flash_attn_func", kernel)
+    with serving(TrackingNetwork(tiny_tracker(), CPU, torch.float32, fp8_attention=True), CONFIG) as tracker:
+        session = tracker.start(FRAMES, GRID)
+        session.add(FIRST)
+        found = session.propagate()
+    for a, b in zip(found, usual()[0], strict=True):
+        assert_equal(a, b, tolerance=1e-4)
+    pixels = 64
+    assert {queries for queries, _ in asked} == {pixels}
+    assert len({keys for _, keys in asked}) == 5  # the frame itself, and one to four frames of memory
+
+
+def test_the_features_of_the_detector_are_left_out():
+    tracker = fresh_tracker(seed=3)
+    image = torch.randn(1, 3, 112, 112, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        before = tracker.forward_image(image)
+        after = without_detector_neck(tracker).forward_image(image)
+    for name in ("backbone_fpn", "vision_pos_enc"):
+        for a, b in zip(before[name], after[name], strict=True):
+            assert torch.equal(a, b)
+    assert not [name for name, _ in tracker.named_parameters() if ".convs." in name and "sam2" not in name]
+
+
+@pytest.mark.slow
+def test_compiled_parts_answer_as_before():
+    """Called as they are: what stands in for a GPU while tracking is in the compiler's way, and is not on a GPU."""
+    plain, compiled = fresh_tracker(seed=0), fresh_tracker(seed=0)
+    compile_as_upstream(compiled)
+    generator = torch.Generator().manual_seed(0)
+    features, masks = (torch.randn(shape, generator=generator) for shape in ((2, 64, 8, 8), (2, 1, 112, 112)))
+    with torch.inference_mode():
+        found, expected = (each.maskmem_backbone(features, masks)["vision_features"] for each in (compiled, plain))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert compiled.sam_mask_decoder.forward is not plain.sam_mask_decoder.forward
+
+
+@pytest.mark.parametrize(("free", "on_host"), [(None, False), (1 << 20, True), (80 << 30, False)])
+def test_where_memory_waits_by_itself(free, on_host, monkeypatch):
+    monkeypatch.setattr(tracker_module.memory, "free_bytes", lambda _: free)
+    banks = []
+    original = MemoryBank.__init__
+    monkeypatch.setattr(
+        MemoryBank, "__init__", lambda self, *args, **kw: banks.append(kw["on_host"]) or original(self, *args, **kw)
+    )
+    track(FIRST[:1], config=replace(CONFIG, offload_state_to_cpu="auto", object_batch=1))
+    assert banks == [on_host]
