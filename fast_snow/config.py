@@ -311,7 +311,7 @@ class ClassicalGeometryConfig(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassicalSegmenterConfig(Section):
-    """Regions from colour, motion and depth edges (no weights)."""
+    """Objects from motion, and from planes and steps of depth (no weights)."""
 
     section: ClassVar[str] = "classical.segmenter"
     max_regions: int = between(30, 1)

@@ -58,7 +58,7 @@ def candidates(
         Candidate(
             name="classical",
             family="classical",
-            meaning="regions from colour and motion; outlines are rough and objects may be split or missed",
+            meaning="objects from motion and depth; outlines are rough and objects may be split or missed",
             opener=lambda: _classical(config, progress),
         ),
     )

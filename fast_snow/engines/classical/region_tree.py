@@ -52,20 +52,27 @@ class RegionTree(NamedTuple):
         return inside
 
 
-def region_tree(leaf: Int32[np.ndarray, "h w"], features: Float32[np.ndarray, "h w c"], edges: Edges) -> RegionTree:
+def region_tree(
+    leaf: Int32[np.ndarray, "h w"],
+    features: Float32[np.ndarray, "h w c"],
+    edges: Edges,
+    *,
+    small_first: float = _SMALL_FIRST,
+) -> RegionTree:
     """Merge superpixels into a tree.
 
     Args:
         leaf: superpixels, numbered from 0.
         features: what alike regions share, such as colour and motion.
         edges: strength of the edges between pixels.
+        small_first: exponent of the smaller region's share of the image in the order of merging.
 
     Returns:
         All superpixels and all regions merged from them.
     """
     arrays = (leaf, features, *edges)
     parent, height, area, box, perimeter, strength, at_border = _merge(
-        *(readonly(each) for each in arrays), int(leaf.max()) + 1
+        *(readonly(each) for each in arrays), int(leaf.max()) + 1, np.float32(small_first)
     )
     contrast = strength / np.maximum(perimeter, 1)
     return RegionTree(leaf, parent, height, area, box, perimeter, contrast, at_border)
@@ -106,9 +113,9 @@ def _measure(leaf, features, right, below, count):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _unlikeness(a, b, area, mean, length, strength, total):
+def _unlikeness(a, b, area, mean, length, strength, total, small_first):
     distance = np.sqrt(np.sum((mean[a] - mean[b]) ** 2)) + strength[a, b] / length[a, b]
-    return distance * (min(area[a], area[b]) / total) ** _SMALL_FIRST
+    return distance * (min(area[a], area[b]) / total) ** small_first
 
 
 @numba.njit(cache=True, nogil=True)
@@ -133,7 +140,7 @@ def _cheapest(cost, nearest, stop):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _inherit(new, a, b, cost, parent, area, mean, length, strength, total):
+def _inherit(new, a, b, cost, parent, area, mean, length, strength, total, small_first):
     """Give the region merged from `a` and `b` their borders to the regions that are left."""
     for other in range(new):
         touches = length[a, other] + length[b, other]
@@ -142,7 +149,7 @@ def _inherit(new, a, b, cost, parent, area, mean, length, strength, total):
             length[new, other], length[other, new] = touches, touches
             strength[new, other] = strength[a, other] + strength[b, other]
             strength[other, new] = strength[new, other]
-            cost[new, other] = _unlikeness(new, other, area, mean, length, strength, total)
+            cost[new, other] = _unlikeness(new, other, area, mean, length, strength, total, small_first)
             cost[other, new] = cost[new, other]
 
 
@@ -162,7 +169,7 @@ def _look_again(new, a, b, cost, nearest):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _merge(leaf, features, right, below, count):
+def _merge(leaf, features, right, below, count, small_first):
     area, box, mean, at_border, length, strength = _measure(leaf, features, right, below, count)
     nodes = len(area)
     perimeter, border = length.sum(axis=1), strength.sum(axis=1)
@@ -173,7 +180,7 @@ def _merge(leaf, features, right, below, count):
     for a in range(count):
         for b in range(count):
             if length[a, b] > 0:
-                cost[a, b] = _unlikeness(a, b, area, mean, length, strength, leaf.size)
+                cost[a, b] = _unlikeness(a, b, area, mean, length, strength, leaf.size, small_first)
         nearest[a] = _nearest(cost, a, count)
     for new in range(count, nodes):
         a = _cheapest(cost, nearest, new)
@@ -187,6 +194,6 @@ def _merge(leaf, features, right, below, count):
         box[new, 2:] = np.maximum(box[a, 2:], box[b, 2:])
         perimeter[new] = perimeter[a] + perimeter[b] - 2 * length[a, b]
         border[new] = border[a] + border[b] - 2 * strength[a, b]
-        _inherit(new, a, b, cost, parent, area, mean, length, strength, leaf.size)
+        _inherit(new, a, b, cost, parent, area, mean, length, strength, leaf.size, small_first)
         _look_again(new, a, b, cost, nearest)
     return parent, height, area, box, perimeter, border, at_border

@@ -19,6 +19,7 @@ _STEP = 4  # every so many-th pixel of the coarse flow is a correspondence
 _INLIER = 1.0  # pixels of the coarse flow
 _LARGEST_GAIN = 2.0
 _LEAST_SIDE = 16
+_CONFIDENT = 0.5
 
 
 def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
@@ -107,14 +108,14 @@ def rigid_flow(geometry: Geometry, a: int, b: int, otherwise: Flow) -> Flow:
         geometry: depth and poses.
         a: the frame the flow starts from.
         b: the frame it leads to.
-        otherwise: the flow of pixels without depth, or whose point is behind the second camera.
+        otherwise: the flow of pixels without trusted depth, or whose point is behind the second camera.
 
     Returns:
         Flow on the analysis grid.
     """
     h, w = geometry.grid
     depth = geometry.depth[a]
-    known = np.isfinite(depth) & (depth > 0)
+    known = np.isfinite(depth) & (depth > 0) & (geometry.confidence[a] >= _CONFIDENT)
     T_b_a = geometry.T_camera_world[b] @ np.linalg.inv(geometry.T_camera_world[a])
     grid = pixel_grid(h, w)
     point = rays(grid.astype(np.float64), geometry.intrinsics[a]) * np.where(known, depth, 1.0)[..., None]

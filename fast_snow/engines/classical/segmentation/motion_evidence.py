@@ -24,7 +24,7 @@ FullFlow = Float32[np.ndarray, "rows columns 2"]
 
 _LOST = 1e3
 _COLOUR_ERROR = 40.0  # L*a*b* levels, summed over the channels
-_LEAST_MOTION = 1.0  # pixels of the grid
+LEAST_MOTION = 1.0  # pixels of the grid
 _OVER_MEDIAN = 2.0
 _OVER_PEAK = 0.45
 _PEAK = 98.0
@@ -64,7 +64,7 @@ def link_neighbours(
     Args:
         gray: frames on the analysis grid.
         lab: the same frames on the working grid.
-        geometry: depth and poses; used where depth was measured, which says what moves by itself.
+        geometry: depth and poses; used where depth was measured or triangulated: what it explains does not move.
         seed: of the random sampling.
         pool: runs pairs of frames side by side.
 
@@ -85,12 +85,21 @@ def _pair(
     H_a_b = np.linalg.inv(H_b_a)
     flow = stabilised_flow(gray[a], gray[b], H_b_a), stabilised_flow(gray[b], gray[a], H_a_b)
     camera = [homography_flow(each, *gray.shape[1:]) for each in (H_b_a, H_a_b)]
-    if geometry.origin is DepthOrigin.SENSOR:
-        camera = [rigid_flow(geometry, a, b, camera[0]), rigid_flow(geometry, b, a, camera[1])]
+    if geometry.origin in (DepthOrigin.SENSOR, DepthOrigin.TRIANGULATED):
+        rigid = [rigid_flow(geometry, a, b, camera[0]), rigid_flow(geometry, b, a, camera[1])]
+        # Triangulated depth rests on few frames' flow: what either explains is still.
+        sensor = geometry.origin is DepthOrigin.SENSOR
+        camera = rigid if sensor else [_nearer(*each) for each in zip(flow, rigid, camera, strict=True)]
     return (
         _neighbour(flow[0], flow[1], camera[0], lab[a], lab[b]),
         _neighbour(flow[1], flow[0], camera[1], lab[b], lab[a]),
     )
+
+
+def _nearer(flow: FullFlow, one: FullFlow, other: FullFlow) -> FullFlow:
+    """Return, per pixel, the flow that is nearer to what was measured."""
+    distance = [np.linalg.norm(flow - each, axis=-1, keepdims=True) for each in (one, other)]
+    return np.where(distance[0] < distance[1], one, other)
 
 
 def _neighbour(flow: FullFlow, back: FullFlow, camera: FullFlow, lab: Lab, other_lab: Lab) -> NeighbourMotion:
@@ -122,7 +131,7 @@ def motion_evidence(links: Links, shape: GridShape) -> Float32[np.ndarray, "h w"
         return np.full(shape, -1.0, np.float32)
     residual = np.minimum.reduce([np.linalg.norm(each.relative, axis=-1) for each in seen])
     trust = np.maximum.reduce([each.trust for each in seen])
-    threshold = max(_LEAST_MOTION, _OVER_MEDIAN * np.median(residual), _OVER_PEAK * np.percentile(residual, _PEAK))
+    threshold = max(LEAST_MOTION, _OVER_MEDIAN * np.median(residual), _OVER_PEAK * np.percentile(residual, _PEAK))
     evidence = np.clip((residual - threshold) / (0.5 * threshold), -2.0, 2.0)
     return np.where(evidence < 0, evidence, trust * evidence).astype(np.float32)
 

@@ -120,3 +120,18 @@ def border_contrast(labels: Int32[np.ndarray, "h w"], probability: Posterior) ->
         around = float(probability[outside].mean()) if outside.any() else 0.0
         contrast[i] = max(0.0, float(probability[inside].mean()) - around) ** 2
     return contrast
+
+
+def motion_step(
+    labels: Int32[np.ndarray, "h w"], relative: Sequence[Float32[np.ndarray, "h w 2"]]
+) -> Float32[np.ndarray, " m"]:
+    """Return by how many pixels each region moves against what lies around it, towards both neighbouring frames."""
+    step = np.zeros(int(labels.max()), np.float32)
+    near, far = (np.ones((2 * reach + 1,) * 2, np.uint8) for reach in (_RING, 2 * _RING))
+    for i in range(len(step)):
+        inside = (labels == i + 1).astype(np.uint8)
+        around = (cv2.dilate(inside, far) > cv2.dilate(inside, near)) & (labels == 0)
+        if around.any():
+            apart = [np.median(each[inside > 0], axis=0) - np.median(each[around], axis=0) for each in relative]
+            step[i] = min((float(np.linalg.norm(each)) for each in apart), default=0.0)
+    return step

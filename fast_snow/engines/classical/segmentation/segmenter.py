@@ -1,4 +1,4 @@
-"""Objects of every frame without class labels or weights: what moves by itself, and what stands out by colour.
+"""Objects of every frame without class labels or weights: what moves by itself, and what stands out from planes.
 
 Works on a coarser grid than the analysis grid; only outlines are brought back to it. Returned detections own their
 buffers.
@@ -8,19 +8,23 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32
 
 from fast_snow.config import ClassicalSegmenterConfig
-from fast_snow.engines.classical.appearance import FINE, colour_bins, to_lab
-from fast_snow.engines.classical.edge_aware import affinity
+from fast_snow.engines.classical.appearance import FINE, colour_bins, sigmoid, to_lab
+from fast_snow.engines.classical.edge_aware import affinity, smooth
 from fast_snow.engines.classical.flow import gray, workers
 from fast_snow.engines.classical.objectness import objectness
-from fast_snow.engines.classical.region_tree import RegionTree, region_tree
+from fast_snow.engines.classical.region_tree import region_tree
+from fast_snow.engines.classical.segmentation.background import background, depth_map, standing_out
 from fast_snow.engines.classical.segmentation.motion_evidence import (
+    LEAST_MOTION,
+    Lab,
     Links,
     link_neighbours,
     motion_evidence,
@@ -29,34 +33,54 @@ from fast_snow.engines.classical.segmentation.motion_evidence import (
 from fast_snow.engines.classical.segmentation.moving_objects import (
     View,
     border_contrast,
+    motion_step,
     moving_labels,
     moving_probability,
 )
 from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
 from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
-from fast_snow.engines.classical.superpixels import Edges, edges_of, even_colours, superpixels
+from fast_snow.engines.classical.segmentation.surfaces import creases, outlined, surfaces, with_steps
+from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Segmenter, silent
 from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape
 
+_SURE = 2.0
+_STRENGTH = 30.0
+
 _SHOWS_OUTLINES = (DepthOrigin.SENSOR, DepthOrigin.TRIANGULATED)
 """Origins of depth that show the outlines of objects; a ground-plane guess shows none."""
 
-_CONFIDENT = 0.5
-_STEP_STRENGTH = 100.0  # L*a*b* units for a step that doubles depth by e; one of 10 % is as strong as a visible edge
-_SLANT = 0.03  # a step that slanted surfaces reach too
-_STRONGEST_STEP = 30.0
-
 _WORKING_SIDE = 256
 _SIGMA = 14.0
-_MOTION_FEATURE = 0.6  # L*a*b* units per pixel of relative motion
-_LARGEST_MOTION = 20.0
+
+
+class SurfaceRules(NamedTuple):
+    """What makes a surface; chosen by `python -m bench.objects --choose`.
+
+    Attributes:
+        tolerance: distance from a plane, relative to its depth, up to which a point of median depth lies on it.
+        largest_crease: mean inward bend of inverse depth, relative to itself, up to which a border parts no surfaces.
+        least_plane: share of all points that lie on the smallest plane.
+    """
+
+    tolerance: float = 0.02
+    largest_crease: float = 0.02
+    least_plane: float = 0.05
+
+
+RULES = SurfaceRules()
 
 
 @contextmanager
 def open_segmenter(
-    config: ClassicalSegmenterConfig, *, seed: int, threads: int, progress: Progress = silent
+    config: ClassicalSegmenterConfig,
+    *,
+    seed: int,
+    threads: int,
+    progress: Progress = silent,
+    rules: SurfaceRules = RULES,
 ) -> Iterator[Segmenter]:
     """Open the classical segmenter.
 
@@ -65,12 +89,13 @@ def open_segmenter(
         seed: of the random sampling in estimating the camera's motion.
         threads: how many frames are worked on at once; 0 takes one per core.
         progress: told how many frames are segmented.
+        rules: what makes a surface.
 
     Yields:
         The segmenter.
     """
     with workers(threads) as pool:
-        yield _ClassicalSegmenter(config, seed, pool, progress)
+        yield _ClassicalSegmenter(config, seed, pool, progress, rules)
 
 
 class _Candidates(NamedTuple):
@@ -87,6 +112,7 @@ class _ClassicalSegmenter:
     seed: int
     pool: Executor
     progress: Progress
+    rules: SurfaceRules
 
     def __call__(self, frames: Frames, geometry: Geometry) -> Sequence[Detections]:
         shape = _working_shape(geometry.grid)
@@ -95,12 +121,13 @@ class _ClassicalSegmenter:
         evidence = through_time([motion_evidence(each, shape) for each in links], links)
         views = list(self.pool.map(lambda each: View(colour_bins(each, FINE), affinity(each, _SIGMA)), lab))
         probability = moving_probability(views, evidence, self.pool)
-
-        def candidates(frame: int) -> _Candidates:
-            moving = self._moving(probability[frame], evidence[frame])
-            return _Candidates(probability[frame], moving, self._still(lab[frame], links[frame], geometry, frame))
-
-        regions = list(self.pool.map(candidates, range(len(frames))))
+        moving = list(self.pool.map(self._moving, probability, evidence, links))
+        if geometry.origin in _SHOWS_OUTLINES:
+            still = self._standing(lab, views, moving, links, geometry)
+        else:
+            nothing_moves = not any(len(each.score) and each.score.any() for each in moving)
+            still = list(self.pool.map(self._coloured if nothing_moves else _nothing, lab))
+        regions = [_Candidates(*each) for each in zip(probability, moving, still, strict=True)]
         flow = [each.after.flow for each in links if each.after is not None]
         moving_score = best_outlined([each.moving for each in regions], flow)
         still_score = lasting_scores([each.still for each in regions], flow)
@@ -110,14 +137,56 @@ class _ClassicalSegmenter:
             self.progress("segment", len(detections), len(frames))
         return detections
 
-    def _moving(self, probability: Float32[np.ndarray, "h w"], evidence: Float32[np.ndarray, "h w"]) -> Regions:
+    def _moving(
+        self, probability: Float32[np.ndarray, "h w"], evidence: Float32[np.ndarray, "h w"], links: Links
+    ) -> Regions:
         least, most = self._sizes(probability.size)
         label = moving_labels(probability, evidence, least=least, most=most)
-        members = np.eye(int(label.max()) + 1, dtype=np.bool_)[1:]
-        return Regions(label, members, border_contrast(label, probability))
+        step = motion_step(label, [each.relative for each in links.all()])
+        score = np.where(step >= LEAST_MOTION, border_contrast(label, probability), np.float32(0.0))
+        label = np.where(np.append(False, score > 0)[label], label, 0).astype(np.int32)
+        return Regions(label, np.eye(len(score) + 1, dtype=np.bool_)[1:], score)
 
-    def _still(self, lab: UInt8[np.ndarray, "h w 3"], links: Links, geometry: Geometry, frame: int) -> Regions:
-        tree = _tree(lab, links, geometry, frame)
+    def _standing(
+        self, lab: list[Lab], views: list[View], moving: list[Regions], links: list[Links], geometry: Geometry
+    ) -> list[Regions]:
+        """Find what stands out from the planes of the scene, in every frame."""
+        frames, tolerance = [geometry[i] for i in range(len(lab))], self.rules.tolerance
+        planes = background(frames, tolerance=tolerance, least_share=self.rules.least_plane, seed=self.seed)
+        depth = [depth_map(each, lab[0].shape[:2]) for each in frames]
+        evidence = self.pool.map(lambda frame, z: standing_out(frame, z, planes, tolerance=tolerance), frames, depth)
+        stands = through_time(list(evidence), links)
+        sharp = geometry.origin is DepthOrigin.SENSOR  # triangulated depth is blurred by its flow
+        return list(self.pool.map(partial(self._surfaces, sharp=sharp), lab, views, moving, depth, stands))
+
+    def _surfaces(
+        self,
+        lab: Lab,
+        view: View,
+        moving: Regions,
+        depth: Float32[np.ndarray, "h w"],
+        stands: Float32[np.ndarray, "h w"],
+        *,
+        sharp: bool,
+    ) -> Regions:
+        moves = moving.label > 0
+        likely = sigmoid(_SURE * np.where(moves, np.float32(-1.0), stands)).astype(np.float32)
+        crease, limit = creases(depth), self.rules.largest_crease
+        edges = edges_of(even_colours(lab))
+        leaf = superpixels(with_steps(edges, depth) if sharp else edges)
+        label = surfaces(leaf, crease, smooth(likely, view.alike, _STRENGTH) - np.float32(0.5), limit=limit)
+        label = np.where(moves, 0, label).astype(np.int32)
+        area = np.bincount(label.ravel(), minlength=int(label.max()) + 1)[1:]
+        least, most = self._sizes(label.size)
+        score = outlined(label, crease, depth, limit=limit)
+        score = np.where((area >= least) & (area <= most), score, np.float32(0.0))
+        return Regions(label, np.eye(len(score) + 1, dtype=np.bool_)[1:], score)
+
+    def _coloured(self, lab: Lab) -> Regions:
+        """Find what stands out by colour: all there is to go by where nothing moves and depth is a guess."""
+        colours = even_colours(lab)
+        edges = edges_of(colours)
+        tree = region_tree(superpixels(edges), colours, edges)
         least, most = self._sizes(tree.leaf.size)
         score = np.where((tree.area >= least) & (tree.area <= most), objectness(tree), np.float32(0.0))
         return Regions(tree.leaf, tree.members(), score)
@@ -147,12 +216,8 @@ def _working_shape(grid: GridShape) -> GridShape:
     return max(1, grid[0] // shrink), max(1, grid[1] // shrink)
 
 
-def _tree(lab: UInt8[np.ndarray, "h w 3"], links: Links, geometry: Geometry, frame: int) -> RegionTree:
-    colours = even_colours(lab)
-    edges = _with_depth_edges(edges_of(colours), geometry, frame)
-    motion = [np.clip(each.relative, -_LARGEST_MOTION, _LARGEST_MOTION) for each in links.all()[-1:]]
-    features = np.concatenate([colours, *(_MOTION_FEATURE * each for each in motion)], axis=-1)
-    return region_tree(superpixels(edges), features, edges)
+def _nothing(lab: Lab) -> Regions:
+    return Regions(np.zeros(lab.shape[:2], np.int32), np.zeros((0, 1), np.bool_), np.zeros(0, np.float32))
 
 
 def _outline(regions: _Candidates, i: int, grid: GridShape) -> Bool[np.ndarray, "h w"]:
@@ -170,35 +235,3 @@ def _detections(masks: list[Bool[np.ndarray, "h w"]], score: Float32[np.ndarray,
     dense = np.stack([masks[i] for i in visible]) if visible else np.zeros((0, *grid), np.bool_)
     encoded = encode(dense)
     return Detections(masks=encoded, box_xyxy=bounding_boxes(encoded), score=score[visible])
-
-
-def _with_depth_edges(edges: Edges, geometry: Geometry, frame: int) -> Edges:
-    """Add to the edges of an image those of its depth, where depth was measured or triangulated.
-
-    Args:
-        edges: of the image on any grid.
-        geometry: of the clip.
-        frame: which frame of it.
-
-    Returns:
-        Edges on the same grid.
-    """
-    if geometry.origin not in _SHOWS_OUTLINES:
-        return edges
-    log_depth = _log_depth(geometry, frame, edges.right.shape)
-    right, below = (each.copy() for each in edges)
-    right[:, :-1] += _step(np.diff(log_depth, axis=1))
-    below[:-1] += _step(np.diff(log_depth, axis=0))
-    return Edges(right, below)
-
-
-def _log_depth(geometry: Geometry, frame: int, shape: GridShape) -> Float32[np.ndarray, "h w"]:
-    depth = cv2.resize(geometry.depth[frame], shape[::-1], interpolation=cv2.INTER_NEAREST)
-    confidence = cv2.resize(geometry.confidence[frame], shape[::-1], interpolation=cv2.INTER_NEAREST)
-    good = np.isfinite(depth) & (depth > 0) & (confidence >= _CONFIDENT)
-    return np.log(np.where(good, depth, np.float32(np.nan)))
-
-
-def _step(difference: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    steep = np.maximum(np.abs(np.nan_to_num(difference)) - _SLANT, 0)
-    return np.minimum(_STEP_STRENGTH * steep, _STRONGEST_STEP).astype(np.float32)

@@ -30,6 +30,9 @@ _UNSURE = 12.0  # pixels by which an object may have moved against untrusted flo
 _STRENGTH = 30.0
 _SHARPEN = 4.0
 _SMALLEST_PIECE = 0.05  # share of the largest piece
+_SURELY_OUTSIDE = 0.1
+_APART = 4.0  # pixels between the motion of an object and that around it at which they tell pixels apart
+_LEFT_BEHIND = 4.0
 _LEAST_PIXELS = 10
 _LEAST_SHARE = 0.02  # of the prompted area
 
@@ -105,7 +108,9 @@ def carry(
     window = _next_window(start, flow, motion, view.fine.shape)
     if window is None:
         return None
-    soft = _found(state, view.crop(window), step, window, square := state.square.moved(*motion))
+    square = state.square.moved(*motion)
+    company = _company(step.back[window], window, motion, _motion_around(state, step, rng) or motion)
+    soft = _found(state, view.crop(window), step, window, square, company)
     if np.count_nonzero(soft > 0.5) < state.least:
         return None
     crop = view.crop(window)
@@ -136,7 +141,32 @@ def _part(state: Carried, window: Crop) -> Bool[np.ndarray, "h w"]:
     return state.soft[rows, columns] > 0.5
 
 
-def _found(state: Carried, crop: View, step: Step, window: Crop, square: Square) -> Soft:
+def _motion_around(state: Carried, step: Step, rng: np.random.Generator) -> Similarity | None:
+    """Return how the surroundings of an object move to the next frame; `None` where it has none."""
+    rows, columns = np.nonzero(state.soft < _SURELY_OUTSIDE)
+    if not len(rows):
+        return None
+    at = rows + state.window[0].start, columns + state.window[1].start
+    return object_motion(
+        np.stack(at[::-1], axis=-1).astype(np.float32), step.flow[at].astype(np.float32), step.trust[at], rng
+    )
+
+
+def _company(
+    back: Float32[np.ndarray, "h w 2"], window: Crop, own: Similarity, around: Similarity
+) -> Float32[np.ndarray, "h w"]:
+    """Return for each pixel of a window whether it came with the object (1) or with what lies around it (-1)."""
+    v, u = np.mgrid[window]
+    z = u + 1j * v
+    came = back @ np.array([1, 1j])
+    by_own, by_around = ((z - each.shift) / each.gain - z for each in (own, around))
+    apart = np.maximum(np.abs(by_own - by_around), _APART)
+    return np.clip((np.abs(came - by_around) - np.abs(came - by_own)) / apart, -1.0, 1.0).astype(np.float32)
+
+
+def _found(
+    state: Carried, crop: View, step: Step, window: Crop, square: Square, company: Float32[np.ndarray, "h w"]
+) -> Soft:
     """Tell how likely each pixel of a window of the next frame belongs to the object."""
     back = step.back[window].astype(np.float32)
     corner = np.array([each.start for each in window[::-1]], np.float32)
@@ -149,6 +179,7 @@ def _found(state: Carried, crop: View, step: Step, window: Crop, square: Square)
         readonly(near),
         readonly(wide),
         readonly(step.back_trust[window]),
+        readonly(company),
         readonly(crop.fine),
         readonly(cell_of(crop.coarse, window, square)),
         readonly(state.model.colour_odds),
@@ -200,10 +231,11 @@ def _logit(p):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _posterior(near, wide, trust, fine, cell, colour_odds, place_odds):
-    """Add up the log-odds of flow, of colour and of colour in place.
+def _posterior(near, wide, trust, company, fine, cell, colour_odds, place_odds):
+    """Add up the log-odds of flow, of company, of colour and of colour in place.
 
-    Colour counts as far as it tells the object's pixels from the others where flow is trusted (balanced accuracy).
+    Colour counts as far as it tells the object's pixels from the others where flow is trusted (balanced accuracy). To
+    come with the surroundings says more than to come with the object: shadows and reflections do so too.
     """
     height, width = near.shape
     hit = reject = np.float32(0.0)
@@ -225,6 +257,9 @@ def _posterior(near, wide, trust, fine, cell, colour_odds, place_odds):
                 continue
             t = trust[y, x]
             odds = np.float32(5.0) * t * _logit(near[y, x]) + np.float32(2.0) * (1 - t) * _logit(wide[y, x])
+            odds += t * (
+                max(company[y, x], np.float32(0.0)) + np.float32(_LEFT_BEHIND) * min(company[y, x], np.float32(0.0))
+            )
             odds += colour_weight * colour_odds[fine[y, x]] + place_odds[cell[y, x]]
             out[y, x] = np.float32(1.0) / (np.float32(1.0) + np.exp(-odds))
     return out

@@ -13,7 +13,16 @@ from fast_snow.errors import InputError
 from fast_snow.kernels.masks import decode, encode
 from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.types import BoxPrompt, MaskPrompt, PointPrompt, Window
-from tests.engines.classical.scenes import davis, flat_geometry, frames_of, grid_of, hard_scenes, iou, moving_disc
+from tests.engines.classical.scenes import (
+    davis,
+    flat_geometry,
+    frames_of,
+    grid_of,
+    hard_scenes,
+    iou,
+    moving_disc,
+    texture,
+)
 
 
 def track(images, grid, *passes, seed=0, threads=1):
@@ -54,6 +63,20 @@ def test_an_object_is_followed_forwards_and_backwards_from_its_prompt(kind):
     (tracked,) = track(images, images.shape[1:3], [prompt_kinds(truth[4], 4)[kind]])
     followed = masks_of(tracked, 0)
     assert min(iou(mask, true) for mask, true in zip(followed, truth, strict=True)) > 0.75
+
+
+def test_a_still_thing_of_the_same_colours_is_not_taken_along():
+    images, truth = moving_disc(n=12)
+    images = np.stack([np.roll(image, 4 * k, axis=1) for k, image in enumerate(images)])  # the background rests
+    truth = np.stack([np.roll(mask, 4 * k, axis=1) for k, mask in enumerate(truth)])
+    like = np.zeros_like(truth[0])
+    like[82:110, 90:150] = True
+    skin = texture(*like.shape, 1) // 3 + np.array([150, 20, 20], np.uint8)
+    images = np.where((like & ~truth)[..., None], skin, images)
+    (tracked,) = track(images, images.shape[1:3], [MaskPrompt(frame=0, mask=encode(truth[0][None]))])
+    masks = masks_of(tracked, 0)
+    assert max(np.mean(mask[like & ~true]) for mask, true in zip(masks, truth, strict=True)) < 0.02
+    assert min(iou(mask, true) for mask, true in zip(masks, truth, strict=True)) > 0.95
 
 
 def test_a_second_pass_answers_for_its_own_objects_and_leaves_the_first_as_it_was():
