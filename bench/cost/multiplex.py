@@ -6,12 +6,10 @@ package that does on the path (facebookresearch/sam3 of March 2026), its modules
 """
 
 import json
-import sys
 from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from bench.cost.costs import Cost, Network, network_from_json
@@ -36,7 +34,9 @@ def network(detect: Cost) -> Network:
     Args:
         detect: what finds objects by a text; SAM3's stands for it, whose architecture it shares.
     """
-    counted = count() if _is_installed() else network_from_json(json.loads(COMMITTED.read_text())["network"])
+    counted = (
+        count() if _is_installed() else network_from_json(json.loads(COMMITTED.read_text(encoding="utf-8"))["network"])
+    )
     return replace(counted, detect=detect)
 
 
@@ -54,7 +54,6 @@ def count() -> Network:
     from bench.cost.counting import CPU, counted, weight_bytes, without_numbers
     from fast_snow.engines.sam3.package.workarounds import import_builder
 
-    _stand_in_for_pkg_resources()
     builder = import_builder()
     with without_numbers():
         tracker = builder.build_sam3_multiplex_video_model(
@@ -114,14 +113,6 @@ def _track(
         multiplex_state=state,
     )
     return out
-
-
-def _stand_in_for_pkg_resources() -> None:
-    """Stand in for a module that setuptools no longer has; only the path of a vocabulary is asked of it."""
-    if find_spec("pkg_resources") is None:
-        module = ModuleType("pkg_resources")
-        module.resource_filename = lambda *_: ""  # type: ignore[attr-defined]
-        sys.modules.setdefault("pkg_resources", module)
 
 
 def main() -> None:
