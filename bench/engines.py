@@ -38,6 +38,7 @@ PACKAGES = (
     "depth-anything-3",
     "sam3",
     "transformers",
+    "timm",
     "onnxruntime",
     "tensorrt",
 )
@@ -80,18 +81,24 @@ class Plan:
 
 
 TINY = Plan(
-    frame=((48, 64),), chunk=(2,), loads=(Load("sam3", 1), Load("sam3", 3, 2), Load("sam3-hf", 1)), window=3, runs=1
+    frame=((48, 64),),
+    chunk=(2,),
+    loads=(Load("sam3", 1), Load("sam3", 3, 2), Load("sam3-hf", 1), Load("edgetam", 1)),
+    window=3,
+    runs=1,
 )
 
 
 def segmentation(models: Models, plan: Plan) -> Iterator[Trial]:
-    """Return FastSAM on each backend and each size of frame."""
-    for frame in plan.frame if "fastsam" not in models.left_out else ():
-        setting = {"frame": f"{frame[0]}x{frame[1]}", "detections": models.config.fastsam.max_det}
+    """Return FastSAM on each backend, and SAM 2.1 at its points, on each size of frame."""
+    config = models.config
+    work = {"fastsam": {"detections": config.fastsam.max_det}, "sam2": {"points": config.sam2.points_per_side**2}}
+    for frame in plan.frame:
         grid = network_size(*frame, models.config.da3.process_res)
         inputs = partial(_window_and_scene, plan.window, frame, grid)
         for each in segmenter.candidates(models.config, None, frame, silent):
-            if each.family == "fastsam":
+            if each.family in work.keys() - models.left_out.keys():
+                setting = {"frame": f"{frame[0]}x{frame[1]}", **work[each.family]}
                 yield _trial(each, setting, inputs, models.config, plan)
 
 

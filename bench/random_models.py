@@ -9,15 +9,15 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fast_snow.config import Config, Precision, Sam3Config
+from fast_snow.config import Config, Precision
 from fast_snow.errors import ConfigError
 from fast_snow.protocols import Tracker
 
 SEED = 0
 PRESENT = 2.5
 """Bias of the logit of presence: SAM3 makes memory of masks of objects that are there, and random ones might not be."""
-MODELS = ("fastsam", "da3", "sam3", "sam3-hf")
-OpenTracker = Callable[[Sam3Config, str], AbstractContextManager[Tracker]]
+MODELS = ("fastsam", "sam2", "da3", "sam3", "sam3-hf", "edgetam")
+OpenTracker = Callable[[Config, str], AbstractContextManager[Tracker]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +44,33 @@ class Models:
         """
         if name in self.left_out:
             raise ConfigError(f"{name}: {self.left_out[name]}")
-        return self.openers[name](replace(self.config.sam3, precision=precision), device or self.config.runtime.device)
+        config = replace(
+            self.config,
+            sam3=replace(self.config.sam3, precision=precision),
+            edgetam=replace(self.config.edgetam, precision=precision),
+        )
+        return self.openers[name](config, device or self.config.runtime.device)
 
 
 @contextmanager
 def full(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Models]:
-    """Write FastSAM-s, DA3-small and SAM3 at their published sizes.
+    """Write FastSAM-s, SAM 2.1 (large), DA3-small, SAM3 and EdgeTAM at their published sizes.
 
     Args:
-        folder: where the files go; about 4 GB, all but a little of it SAM3's.
+        folder: where the files go; about 5 GB, most of it SAM3's.
         device: where engines will compute.
         only: which of `MODELS` to write.
     """
     config = _placed(folder, device, fastsam="FastSAM-s")
-    writers = {"fastsam": _fastsam, "da3": _da3, "sam3": _sam3, "sam3-hf": _sam3_hf}
-    openers = {"sam3": _open_sam3, "sam3-hf": _open_sam3_hf}
+    writers = {
+        "fastsam": _fastsam,
+        "sam2": _sam2,
+        "da3": _da3,
+        "sam3": _sam3,
+        "sam3-hf": _sam3_hf,
+        "edgetam": _edgetam,
+    }
+    openers = {"sam3": _open_sam3, "sam3-hf": _open_sam3_hf, "edgetam": _open_edgetam}
     yield Models(config=config, openers=openers, left_out=_written(writers, config, only))
 
 
@@ -66,8 +78,19 @@ def full(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Mo
 def tiny(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Models]:
     """Write the small networks of the tests; they can be loaded as long as the block lasts."""
     config = _placed(folder, device, fastsam="FastSAM-n")
-    config = replace(config, fastsam=replace(config.fastsam, imgsz=64), da3=replace(config.da3, process_res=56))
-    writers = {"fastsam": _tiny_fastsam, "sam3": _tiny_sam3, "sam3-hf": _tiny_sam3_hf}
+    config = replace(
+        config,
+        fastsam=replace(config.fastsam, imgsz=64),
+        sam2=replace(config.sam2, points_per_side=4),
+        da3=replace(config.da3, process_res=56),
+    )
+    writers = {
+        "fastsam": _tiny_fastsam,
+        "sam2": _tiny_sam2,
+        "sam3": _tiny_sam3,
+        "sam3-hf": _tiny_sam3_hf,
+        "edgetam": _tiny_edgetam,
+    }
     left_out = _written(writers, config, only)
     with ExitStack() as stack:
         if "da3" in only:
@@ -78,7 +101,7 @@ def tiny(folder: Path, device: str, only: Sequence[str] = MODELS) -> Iterator[Mo
             else:
                 stack.enter_context(tiny_variants(folder))
                 save_random(Path(config.da3.model_path), "da3-small", SEED)
-        openers = {"sam3": _open_tiny_sam3, "sam3-hf": _open_sam3_hf}
+        openers = {"sam3": _open_tiny_sam3, "sam3-hf": _open_sam3_hf, "edgetam": _open_edgetam}
         yield Models(config=config, openers=openers, left_out=left_out)
 
 
@@ -90,8 +113,10 @@ def _placed(folder: Path, device: str, *, fastsam: str) -> Config:
         runtime=replace(config.runtime, device=device),
         engines=replace(config.engines, compiled_path=str(folder / "compiled")),
         fastsam=replace(config.fastsam, model_path=str(folder / "fastsam" / f"{fastsam}.pt"), conf_threshold=0.0),
+        sam2=replace(config.sam2, model_path=str(folder / "sam2"), pred_iou_thresh=0.0, stability_score_thresh=0.0),
         da3=replace(config.da3, model_path=str(folder / "da3-small")),
         sam3=replace(config.sam3, model_path=str(folder / "sam3"), score_threshold_detection=0.0),
+        edgetam=replace(config.edgetam, model_path=str(folder / "edgetam"), score_threshold_detection=0.0),
     )
 
 
@@ -152,16 +177,16 @@ def _sam3(config: Config) -> None:
     torch.save(tensors, folder / "sam3.pt")
 
 
-def _open_sam3(config: Sam3Config, device: str) -> AbstractContextManager[Tracker]:
+def _open_sam3(config: Config, device: str) -> AbstractContextManager[Tracker]:
     from fast_snow.engines.sam3.package.tracker import open_tracker
 
-    return open_tracker(config, device=device)
+    return open_tracker(config.sam3, device=device)
 
 
-def _open_sam3_hf(config: Sam3Config, device: str) -> AbstractContextManager[Tracker]:
+def _open_sam3_hf(config: Config, device: str) -> AbstractContextManager[Tracker]:
     from fast_snow.engines.sam3.transformers.tracker import open_tracker
 
-    return open_tracker(config, device=device)
+    return open_tracker(config.sam3, device=device)
 
 
 def _sam3_hf(config: Config) -> None:
@@ -172,6 +197,51 @@ def _sam3_hf(config: Config) -> None:
     network = Sam3TrackerVideoModel(Sam3TrackerVideoConfig())
     network.mask_decoder.pred_obj_score_head.proj_out.bias.data.fill_(PRESENT)
     network.save_pretrained(config.sam3.model_path)
+
+
+def _sam2(config: Config) -> None:
+    import torch
+    from transformers import Sam2Config, Sam2Model
+
+    torch.manual_seed(SEED)
+    stages = {
+        "hidden_size": 144,
+        "blocks_per_stage": [2, 6, 36, 4],
+        "embed_dim_per_stage": [144, 288, 576, 1152],
+        "num_attention_heads": 2,
+        "num_attention_heads_per_stage": [2, 4, 8, 16],
+        "window_size_per_stage": [8, 4, 16, 8],
+        "global_attention_blocks": [23, 33, 43],
+    }
+    vision = {
+        "model_type": "sam2_vision_model",
+        "backbone_config": {"model_type": "sam2_hiera_det_model", **stages},
+        "backbone_channel_list": [1152, 576, 288, 144],
+    }
+    Sam2Model(Sam2Config(vision_config=vision)).save_pretrained(config.sam2.model_path)
+
+
+def _edgetam(config: Config) -> None:
+    import torch
+    from transformers import EdgeTamVideoConfig, EdgeTamVideoModel
+
+    torch.manual_seed(SEED)
+    backbone = {
+        "model_type": "timm_wrapper",
+        "architecture": "repvit_m1.dist_in1k",
+        "num_classes": 1000,
+        "model_args": {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]},
+    }
+    vision = {"model_type": "edgetam_vision_model", "backbone_config": backbone}
+    network = EdgeTamVideoModel(EdgeTamVideoConfig(vision_config=vision))
+    network.mask_decoder.pred_obj_score_head.proj_out.bias.data.fill_(PRESENT)
+    network.save_pretrained(config.edgetam.model_path)
+
+
+def _open_edgetam(config: Config, device: str) -> AbstractContextManager[Tracker]:
+    from fast_snow.engines.edgetam.tracker import open_tracker
+
+    return open_tracker(config.edgetam, device=device)
 
 
 def _tiny_fastsam(config: Config) -> None:
@@ -188,14 +258,26 @@ def _tiny_sam3(config: Config) -> None:  # noqa: ARG001 (its network is built wh
     tiny_network()
 
 
-def _open_tiny_sam3(config: Sam3Config, device: str) -> AbstractContextManager[Tracker]:  # noqa: ARG001 (it computes on the CPU)
+def _open_tiny_sam3(config: Config, device: str) -> AbstractContextManager[Tracker]:  # noqa: ARG001 (it computes on the CPU)
     from fast_snow.engines.sam3.package.tracker import serving
     from tests.engines.sam3.package.scenes import tiny_network
 
-    return serving(tiny_network(), config)
+    return serving(tiny_network(), config.sam3)
 
 
 def _tiny_sam3_hf(config: Config) -> None:
     from tests.engines.sam3.transformers.networks import network
 
     network().save_pretrained(config.sam3.model_path)
+
+
+def _tiny_sam2(config: Config) -> None:
+    from tests.engines.sam2.networks import network
+
+    network().save_pretrained(config.sam2.model_path)
+
+
+def _tiny_edgetam(config: Config) -> None:
+    from tests.engines.edgetam.networks import network
+
+    network().save_pretrained(config.edgetam.model_path)

@@ -49,9 +49,10 @@ class EnginesConfig(Section):
     geometry: str = "auto"
     """Depth and camera poses: auto, recorded, da3, da3-torch, da3-onnx, da3-tensorrt or classical."""
     segmenter: str = "auto"
-    """Object masks per frame: auto, recorded, fastsam, fastsam-torch, fastsam-onnx, fastsam-tensorrt or classical."""
+    """Object masks per frame: auto, recorded, fastsam, fastsam-torch, fastsam-onnx, fastsam-tensorrt, sam2 or
+    classical."""
     tracker: str = "auto"
-    """Object tracking: auto, recorded, sam3, sam3-hf or classical."""
+    """Object tracking: auto, recorded, sam3.1, sam3, sam3-hf, edgetam or classical."""
     compiled_path: str = "fast_snow/models/compiled"
     """Folder of the networks compiled by `fast-snow export-engines`."""
 
@@ -107,6 +108,27 @@ class FastSamConfig(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sam2Config(Section):
+    """SAM 2.1 segmentation: masks at the points of a grid."""
+
+    section: ClassVar[str] = "sam2"
+    model_path: str = "fast_snow/models/sam2"
+    """Folder of the weights (`config.json`, `model.safetensors`), or a variant's name: `sam2-tiny`, `sam2-small` …"""
+    precision: Precision = "auto"
+    """Inference precision; `auto`: bf16 on GPUs that support it, else fp16; fp32 on CPU."""
+    points_per_side: int = between(32, 1, 256)
+    """Rows and columns of the grid of points."""
+    points_per_batch: int = between(64, 1)
+    """Points per forward pass of the mask decoder; halved when out of memory."""
+    pred_iou_thresh: float = between(0.8, 0, 1)
+    """Minimum predicted IoU of a mask, which is its score."""
+    stability_score_thresh: float = between(0.95, 0, 1)
+    """Minimum IoU of a mask with itself when the mask threshold is raised and lowered by 1 (0: any)."""
+    box_nms_thresh: float = between(0.7, 0, 1)
+    """Box IoU threshold of non-maximum suppression."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerConfig(Section):
     """Which objects are tracked (with any segmenter and tracker)."""
 
@@ -118,12 +140,11 @@ class TrackerConfig(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sam3Config(Section):
-    """SAM3 video tracking from prompts."""
+class VideoTrackerConfig(Section):
+    """Video tracking from prompts with a network of the SAM family."""
 
-    section: ClassVar[str] = "sam3"
-    model_path: str = "fast_snow/models/sam3"
-    """Folder of the weights: `sam3.pt` for `sam3`, `model.safetensors` and `config.json` for `sam3-hf`."""
+    model_path: str
+    """Folder of the weights."""
     first_prompt: PromptKind = "box"
     """Prompt type for objects of the first frame."""
     discovery_prompt: PromptKind = "point"
@@ -138,14 +159,32 @@ class Sam3Config(Section):
     """Track every n-th frame; masks in between are carried by optical flow."""
     score_threshold_detection: float = between(0.3, 0, 1)
     """Minimum score of a tracked mask."""
+    offload_video_to_cpu: bool = True
+    """Keep video frames in host memory (saves GPU memory)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sam3Config(VideoTrackerConfig):
+    """SAM3 video tracking from prompts."""
+
+    section: ClassVar[str] = "sam3"
+    model_path: str = "fast_snow/models/sam3"
+    """Folder of the weights: `sam3.1_multiplex.pt`, `sam3.pt`, or `model.safetensors` and `config.json` (`sam3-hf`)."""
     fp8_attention: bool = False
     """`sam3` on Hopper GPUs: memory attention by FlashAttention 3 in fp8, as upstream offers; not measured yet."""
     compile_decoder: bool = False
     """`sam3`: compile mask decoder and memory encoder with torch.compile, as upstream offers; not measured yet."""
     offload_state_to_cpu: Offload = True
     """Keep the tracker's memory bank in host memory (saves GPU memory); `auto`: where the GPU has no room for it."""
-    offload_video_to_cpu: bool = True
-    """Keep video frames in host memory (saves GPU memory)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeTamConfig(VideoTrackerConfig):
+    """EdgeTAM video tracking from prompts."""
+
+    section: ClassVar[str] = "edgetam"
+    model_path: str = "fast_snow/models/edgetam"
+    """Folder of the weights (`config.json`, `model.safetensors`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -344,8 +383,10 @@ class Config:
     sampling: SamplingConfig = SamplingConfig()
     window: WindowConfig = WindowConfig()
     fastsam: FastSamConfig = FastSamConfig()
+    sam2: Sam2Config = Sam2Config()
     tracker: TrackerConfig = TrackerConfig()
     sam3: Sam3Config = Sam3Config()
+    edgetam: EdgeTamConfig = EdgeTamConfig()
     da3: Da3Config = Da3Config()
     depth_filter: DepthFilterConfig = DepthFilterConfig()
     fusion: FusionConfig = FusionConfig()

@@ -25,8 +25,11 @@ ENGINE_PACKAGES = {
     "fastsam-torch": ("torch", "ultralytics"),
     "fastsam-onnx": ("onnxruntime", "onnxruntime-gpu"),
     "fastsam-tensorrt": ("torch", "tensorrt"),
+    "sam2": ("torch", "transformers"),
     "sam3": ("torch", "sam3"),
     "sam3-hf": ("torch", "transformers"),
+    "edgetam": ("torch", "transformers", "timm"),
+    "sam3.1": ("torch", "sam3"),
 }
 """What decides on the numbers of an engine, beside those that every run needs."""
 

@@ -474,6 +474,15 @@ def test_the_other_format_of_sam3_lands_in_the_same_folder(site: Site, config: C
     assert weights.locate(chosen, "sam3-hf").complete
 
 
+def test_sam_3_1_lands_in_the_same_folder_and_is_fetched_for_its_tracker(site: Site, config: Config):
+    site.publish_large("facebook/sam3.1", "sam3.1_multiplex.pt", checkpoint())
+    fetched(site, config, "sam3.1")
+    chosen = Config(sam3=config.sam3, engines=EnginesConfig(tracker="sam3.1"))
+    assert weights.locate(chosen, "sam3.1").complete
+    assert weights.wanted(chosen)[-1].name == "sam3.1"
+    assert not weights.locate(config, "sam3").complete
+
+
 def test_a_file_that_the_repository_does_not_hold(site: Site, config: Config):
     site.files[f"/{SMALL}/resolve/main/config.json"] = File(status=404, headers={"X-Error-Code": "EntryNotFound"})
     with pytest.raises(FastSnowError, match=r"DA3-SMALL/resolve/main/config.json: not found \(404\)"):

@@ -1,5 +1,6 @@
 """Which engine serves a slot, and what is said of those that do not."""
 
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from fast_snow.errors import ConfigError
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import recording_from_arrays
 from fast_snow.protocols import silent
-from fast_snow.selection import geometry, reads, requirements, select_engines
+from fast_snow.selection import geometry, reads, requirements, select_engines, tracker
 from fast_snow.selection.candidates import Candidate, choose
 from fast_snow.types import Frames
 
@@ -79,7 +80,7 @@ def test_what_the_input_brings_comes_first():
     mixed = select_engines(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
     assert names(mixed) == {"geometry": "recorded", "segmenter": "classical", "tracker": "classical"}
     assert not mixed.used[0].skipped
-    assert {each.name for each in mixed.used[2].skipped} == {"sam3", "sam3-hf"}
+    assert {each.name for each in mixed.used[2].skipped} == {"sam3.1", "sam3", "sam3-hf", "edgetam"}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +94,35 @@ def test_an_engine_that_is_asked_for_and_cannot_run(slot: str, name: str, lackin
         select_engines(source(poses=False, masks=False), config)
     assert "\n" not in str(refused.value)
     assert f"choose --engines.{slot} classical" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("held", "lacking"),
+    [
+        ((), "got no package sam3; install it from its source"),
+        (("model/sam3_tracker_base.py",), "got PyPI's sam3, which has none; install it from its source"),
+        (("model/sam3_tracker_base.py", "model/multiplex_utils.py"), ""),
+    ],
+)
+def test_the_package_of_sam_3_1_is_recognised_without_importing_it(held, lacking: str, tmp_path: Path, monkeypatch):
+    for name in held:
+        (tmp_path / "sam3" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sam3" / name).write_text("raise AssertionError", encoding="utf-8")
+    found = PathFinder.find_spec("sam3", [str(tmp_path)])
+    monkeypatch.setattr(requirements, "find_spec", lambda _: found)
+    missing = requirements.has_sam3_1()
+    assert [lacking in each for each in missing] == [True] * bool(lacking)
+
+
+def test_sam_3_1_comes_before_sam3_where_its_package_and_weights_are(monkeypatch):
+    for name in ("has_sam3_1", "installed", "weights_present", "no_gpu"):
+        monkeypatch.setattr(tracker, name, lambda *_: ())
+    choice = choose("tracker", "auto", tracker.candidates(Config(), None, silent))
+    assert choice.candidate.name == "sam3.1"
+    monkeypatch.setattr(tracker, "has_sam3_1", lambda: ("needs SAM 3.1",))
+    choice = choose("tracker", "auto", tracker.candidates(Config(), None, silent))
+    assert choice.candidate.name == "sam3"
+    assert {each.name: each.why for each in choice.skipped}["sam3.1"] == "needs SAM 3.1"
 
 
 def test_a_model_that_cannot_be_told_stops_only_those_who_ask_for_it():

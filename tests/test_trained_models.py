@@ -88,6 +88,21 @@ def test_compiled_networks_and_sam3_from_the_command_line(
     assert document["tracks"]
 
 
+def test_the_permissive_preset_from_the_command_line(models: Models, video: Path, tmp_path: Path):
+    preset = Path(__file__).resolve().parents[1] / "configs/permissive.toml"
+    assert command("infer", video, "-o", tmp_path / "out", "--preset", preset, *as_options(models.config)) == 0
+    assert command("validate", tmp_path / "out") == 0
+    record = output.read_record(tmp_path / "out")
+    engines = {slot: each["name"] for slot, each in record["engines"].items()}
+    assert engines["geometry"].startswith("da3-")
+    assert (engines["segmenter"], engines["tracker"]) == ("sam2", "edgetam")
+    assert {"torch", "transformers", "timm"} <= set(record["versions"])
+    assert {"ultralytics", "sam3"}.isdisjoint(record["versions"])
+    document = json.loads((tmp_path / "out/4dsg.json").read_text())
+    assert document["metadata"]["num_frames"] == SCENE.frames
+    assert document["tracks"]
+
+
 def test_torch_and_the_package_sam3_from_python(models: Models, video: Path):
     config = replace(
         models.config,

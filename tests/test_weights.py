@@ -16,7 +16,10 @@ from fast_snow import weights
 from fast_snow.config import Config, Da3Config, EnginesConfig, FastSamConfig, Sam3Config
 from fast_snow.engines.da3.variants import VARIANTS
 from fast_snow.errors import ConfigError, InputError
+from fast_snow.presets import load_preset
 from fast_snow.weights.record import Recorded, as_bytes, sha256_of
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def safetensors(payload: bytes = b"\1\2\3\4\5\6\7\10") -> bytes:
@@ -67,8 +70,9 @@ def test_every_variant_that_the_engine_knows_can_be_fetched():
 
 
 def test_a_name_stands_for_its_usual_folder():
-    assert weights.da3_folder("da3-large") == Path("fast_snow/models/da3-large")
-    assert weights.da3_folder("elsewhere/da3-large") == Path("elsewhere/da3-large")
+    assert weights.weights_folder("da3-large") == Path("fast_snow/models/da3-large")
+    assert weights.weights_folder("elsewhere/da3-large") == Path("elsewhere/da3-large")
+    assert weights.weights_folder("sam2-tiny") == Path("fast_snow/models/sam2-tiny")
 
 
 def test_weights_belong_where_the_configuration_looks_for_them():
@@ -77,6 +81,8 @@ def test_weights_belong_where_the_configuration_looks_for_them():
     assert folder_for(named("da3-small"), Config()) == Path("fast_snow/models/da3-small")
     assert folder_for(named("da3-large"), Config()) == Path("fast_snow/models/da3-large")
     assert folder_for(named("sam3-hf"), Config()) == Path("fast_snow/models/sam3")
+    assert folder_for(named("edgetam"), Config()) == Path("fast_snow/models/edgetam")
+    assert folder_for(named("sam2-tiny"), Config()) == Path("fast_snow/models/sam2-tiny")
     assert folder_for(named("da3-large"), da3_in(Path("/m/DA3-LARGE-1.1"))) == Path("/m/DA3-LARGE-1.1")
     assert folder_for(named("da3-base"), da3_in(Path("/m/DA3-LARGE-1.1"))) == Path("/m/da3-base")
     assert folder_for(named("da3-base"), da3_in(Path("da3-base"))) == Path("fast_snow/models/da3-base")
@@ -157,6 +163,10 @@ def test_a_configuration_wants_one_set_per_slot():
         da3=Da3Config(model_path="/m/my-own"),
     )
     assert [each.name for each in weights.wanted(other)] == ["FastSAM-x", "sam3-hf"]
+    permissive = weights.wanted(load_preset(ROOT / "configs/permissive.toml"))
+    assert [each.name for each in permissive] == ["sam2", "da3-small", "edgetam"]
+    assert not any(each.restricted for each in permissive)
+    assert all(each.restricted for each in weights.wanted(other))
 
 
 def test_what_is_missing_is_told_with_what_to_do(tmp_path: Path):
@@ -181,7 +191,9 @@ def test_complete_weights_are_found(tmp_path: Path):
         sam3=Sam3Config(model_path=str(tmp_path / "da3-base")),  # same names, other weights
     )
     states = {each.model: each.complete for each in weights.find(config)}
-    assert states == {"fastsam": True, "da3": True, "sam3": False, "sam3-hf": True, "sam2": False}
+    here = {model for model, complete in states.items() if complete}
+    assert here == {"fastsam", "da3", "sam3-hf"}
+    assert states.keys() - here == {"sam2", "sam3", "sam3.1", "edgetam"}
 
 
 @pytest.mark.parametrize(

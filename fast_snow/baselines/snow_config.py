@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fast_snow.config import Precision, Section, between
-from fast_snow.weights import SAM2_FOLDER
+from fast_snow.config import Precision, Sam2Config, Section, between
 
 MasksChoice = Literal["auto", "sam2", "classical"]
 
@@ -21,7 +20,7 @@ class SnowConfig(Section):
 
     masks: MasksChoice = "auto"
     """Source of masks; `auto` uses SAM2 where a GPU and its weights are available, else colour regions."""
-    model_path: str = str(SAM2_FOLDER)
+    model_path: str = Sam2Config().model_path
     """Folder of SAM2's weights (`config.json`, `model.safetensors`); the paper uses Hiera Large."""
     precision: Precision = "auto"
     """Inference precision of SAM2; `auto` uses bf16 on GPUs that support it, else fp16, and fp32 without a GPU."""

@@ -87,6 +87,7 @@ PACKAGES = (
     _Package("depth-anything-3", "Apache-2.0", extra="models"),
     _Package("sam3", "SAM License", extra="models"),
     _Package("transformers", "Apache-2.0", extra="models"),
+    _Package("timm", "Apache-2.0", extra="models"),
     _Package("onnx", "Apache-2.0", extra="onnx"),
     _Package("onnxruntime", "MIT", extra="onnx", instead="onnxruntime-gpu"),
     _Package("tensorrt", "NVIDIA licence", extra="gpu"),
@@ -213,8 +214,25 @@ def next_command(config: Config, findings: tuple[Finding, ...]) -> str:
     return "fast-snow infer VIDEO"
 
 
+def licences(config: Config) -> str:
+    """Return the licences of the weights that the settings name, and which of them restrict their use."""
+    from fast_snow import weights
+
+    named = weights.wanted(config)
+    restricted = ", ".join(each.name for each in named if each.restricted)
+    listed = [f"{each.name} {each.licence}" for each in named]
+    if restricted:
+        verdict = f"use restricted: {restricted}"
+    else:
+        verdict = "none restricts use" if len(named) == len(SLOTS) else "those of your own weights are not known"
+    return f"{', '.join(listed)}; {verdict}" if listed else verdict
+
+
 def print_findings(console: "Console", config: Config, findings: tuple[Finding, ...]) -> None:
-    """Print one table per topic, then the engines that `infer` selects and the next command; at most 80 columns."""
+    """Print one table per topic, the licences of the weights that the settings name, the engines and the next command.
+
+    At most 80 columns.
+    """
     from rich.markup import escape
 
     from fast_snow.cli.terminal import plain_table
@@ -228,6 +246,7 @@ def print_findings(console: "Console", config: Config, findings: tuple[Finding, 
             table.add_row(state, escape(each.name), escape(each.detail), escape(each.licence))
         console.print(f"[bold]{topic}[/]")
         console.print(table, width=width)
+    console.print(f"[bold]licences[/]  {escape(licences(config))}", width=width, highlight=False)
     ready = {each.topic: each.name for each in reversed(findings) if each.state is State.READY}
     named = {slot: getattr(config.engines, slot) for slot in SLOTS}
     engines = ", ".join(f"{slot} {ready[slot] if name == 'auto' else name}" for slot, name in named.items())

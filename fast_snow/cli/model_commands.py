@@ -11,9 +11,11 @@ from fast_snow.cli.options import Debug, Preset, Quiet
 from fast_snow.config import (
     Config,
     Da3Config,
+    EdgeTamConfig,
     EnginesConfig,
     FastSamConfig,
     RuntimeConfig,
+    Sam2Config,
     Sam3Config,
     SamplingConfig,
 )
@@ -36,7 +38,7 @@ _Da3Path = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class FetchModels:
-    """Download the weights of FastSAM, Depth Anything 3 and SAM3.
+    """Download the weights of trained models: FastSAM or SAM 2.1, Depth Anything 3, SAM3 or EdgeTAM.
 
     Files already present and verified are skipped; interrupted downloads resume; checksums are verified. SAM3 is gated:
     accept its licence on its page, then run `hf auth login`. The licences are printed.
@@ -46,10 +48,13 @@ class FetchModels:
     """
 
     settings: ClassVar[tuple[str, ...]] = (
+        "engines.segmenter",
         "engines.tracker",
         "fastsam.model_path",
+        "sam2.model_path",
         "da3.model_path",
         "sam3.model_path",
+        "edgetam.model_path",
     )
 
     names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = ()
@@ -59,21 +64,29 @@ class FetchModels:
     preset: Preset = None
     quiet: Quiet = False
     debug: Debug = False
+    segmenter: Annotated[str, tyro.conf.arg(name="engines.segmenter")] = EnginesConfig().segmenter
+    """Segmenter to fetch weights for: sam2; others need FastSAM."""
     tracker: Annotated[str, tyro.conf.arg(name="engines.tracker")] = EnginesConfig().tracker
-    """Tracker to fetch SAM3 for; sam3-hf needs it in the format of transformers."""
+    """Tracker to fetch weights for: sam3.1, edgetam, sam3-hf (SAM3 in the format of transformers); others need SAM3."""
     fastsam_path: _FastSamPath = FastSamConfig().model_path
+    sam2_path: Annotated[str, tyro.conf.arg(name="sam2.model-path")] = Sam2Config().model_path
+    """Folder of the SAM 2.1 weights, or a variant: sam2-tiny, sam2-small, …"""
     da3_path: _Da3Path = Da3Config().model_path
     sam3_path: Annotated[str, tyro.conf.arg(name="sam3.model-path")] = Sam3Config().model_path
     """Folder of the SAM3 weights."""
+    edgetam_path: Annotated[str, tyro.conf.arg(name="edgetam.model-path")] = EdgeTamConfig().model_path
+    """Folder of the EdgeTAM weights."""
 
     @property
     def config(self) -> Config:
         """The configuration with these settings."""
         return Config(
-            engines=EnginesConfig(tracker=self.tracker),
+            engines=EnginesConfig(segmenter=self.segmenter, tracker=self.tracker),
             fastsam=FastSamConfig(model_path=self.fastsam_path),
+            sam2=Sam2Config(model_path=self.sam2_path),
             da3=Da3Config(model_path=self.da3_path),
             sam3=Sam3Config(model_path=self.sam3_path),
+            edgetam=EdgeTamConfig(model_path=self.edgetam_path),
         )
 
     def run(self) -> int:

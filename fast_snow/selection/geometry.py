@@ -14,7 +14,7 @@ from fast_snow.protocols import OpenGeometry, Progress
 from fast_snow.selection.candidates import Candidate
 from fast_snow.selection.requirements import Target, artefact, installed, lacks, no_gpu, runtime, weights_present
 from fast_snow.types import GridShape
-from fast_snow.weights import da3_folder
+from fast_snow.weights import weights_folder
 
 _ESTIMATED = "depth and poses estimated by Depth Anything 3"
 _CLASSICAL = "structure from motion and optical flow; up to scale; a ground plane is assumed if the camera hardly moves"
@@ -123,7 +123,7 @@ def _in_torch(
     def opener() -> OpenGeometry:
         from fast_snow.engines.da3.torch_network import open_network
 
-        network = partial(open_network, da3_folder(config.da3.model_path), device=config.runtime.device)
+        network = partial(open_network, weights_folder(config.da3.model_path), device=config.runtime.device)
         prior = recording.prior if recording is not None and told else None
         return partial(_open_estimator(config, variant, progress), open_network=network, prior=prior)
 

@@ -31,6 +31,16 @@ def installed(*modules: str) -> tuple[str, ...]:
     )
 
 
+def has_sam3_1() -> tuple[str, ...]:
+    """Return what is missing of the package of SAM 3.1, which is `sam3` built from its source; it is not imported."""
+    found = find_spec("sam3")
+    folders = (found.submodule_search_locations or ()) if found is not None else ()
+    if any((Path(each) / "model" / "multiplex_utils.py").is_file() for each in folders):
+        return ()
+    held = "PyPI's sam3, which has none" if folders else "no package sam3"
+    return (f"needs SAM 3.1 in the package sam3: got {held}; install it from its source (docs/models.md)",)
+
+
 def weights_present(config: Config, model: weights.Model) -> tuple[str, ...]:
     """Return what is wrong with the weights of an engine, with what to do."""
     located = weights.locate(config, model)

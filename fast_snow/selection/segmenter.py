@@ -48,6 +48,14 @@ def candidates(
             caveats=no_gpu(config),
         ),
         Candidate(
+            name="sam2",
+            family="sam2",
+            meaning="class-agnostic masks from SAM 2.1 at a grid of points, in torch",
+            opener=lambda: _at_points(config, progress),
+            missing=installed("torch", "transformers") + weights_present(config, "sam2"),
+            caveats=no_gpu(config),
+        ),
+        Candidate(
             name="classical",
             family="classical",
             meaning="objects from motion and depth; outlines are rough and objects may be split or missed",
@@ -88,6 +96,12 @@ def _in_torch(config: Config, progress: Progress) -> OpenSegmenter:
 
     weights, chosen = on_disk(config.fastsam.model_path), config.runtime
     return _around(partial(open_network, weights, device=chosen.device, threads=chosen.threads), config, progress)
+
+
+def _at_points(config: Config, progress: Progress) -> OpenSegmenter:
+    from fast_snow.engines.sam2.segmenter import open_segmenter
+
+    return partial(open_segmenter, config.sam2, device=config.runtime.device, progress=progress)
 
 
 def _classical(config: Config, progress: Progress) -> OpenSegmenter:

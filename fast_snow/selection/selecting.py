@@ -3,6 +3,7 @@
 Engines are imported where they are chosen: what a run does not use, it does not load.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,8 @@ from fast_snow.protocols import OpenGeometry, OpenSegmenter, OpenTracker, Progre
 from fast_snow.selection import geometry, segmenter, tracker
 from fast_snow.selection.candidates import Candidate, Skipped, added, choose
 
+TRAINED = frozenset({"fastsam", "sam2", "da3", "sam3", "edgetam"})
+"""Families of trained engines, each with a section of settings of the same name."""
 ROOMY_BYTES = 22 * 2**30
 """GPUs sold with 24 GB offer a little less."""
 
@@ -127,10 +130,10 @@ def reads(selection: Selection, setting: str) -> bool:
     names = {use.slot: use.name for use in selection.used}
     if section == "classical":
         return names.get(rest.partition(".")[0]) == "classical"
-    trained = {name.partition("-")[0] for name in names.values()} & {"fastsam", "da3", "sam3"}
+    trained = {re.split("[-.]", name)[0] for name in names.values()} & TRAINED
     if setting in ("runtime.device", "engines.compiled_path"):
         return bool(trained)
-    if section in ("fastsam", "da3", "sam3") and setting != "fastsam.discovery_iou_thresh":
+    if section in TRAINED and setting != "fastsam.discovery_iou_thresh":
         return section in trained
     return section != "vlm"
 

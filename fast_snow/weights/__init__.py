@@ -9,20 +9,18 @@ from pathlib import Path
 from fast_snow.config import Config
 from fast_snow.weights.catalogue import CATALOGUE, GitHubRelease, HuggingFace, Model, Weights, named
 from fast_snow.weights.integrity import damage
-from fast_snow.weights.paths import MODELS, SAM2_FOLDER, configured, da3_folder, folder_for, on_disk, wanted
+from fast_snow.weights.paths import MODELS, configured, folder_for, on_disk, wanted, weights_folder
 from fast_snow.weights.record import RECORD, Recorded, check, read, sha256_of
 
 __all__ = [
     "CATALOGUE",
     "RECORD",
-    "SAM2_FOLDER",
     "GitHubRelease",
     "HuggingFace",
     "Model",
     "Recorded",
     "Weights",
     "check",
-    "da3_folder",
     "damage",
     "find",
     "folder_for",
@@ -32,6 +30,7 @@ __all__ = [
     "read",
     "sha256_of",
     "wanted",
+    "weights_folder",
 ]
 
 
@@ -67,7 +66,7 @@ class Located:
 
 
 def find(config: Config) -> tuple[Located, ...]:
-    """Look for the weights of FastSAM, Depth Anything 3, SAM3 in either format, and SAM2."""
+    """Look for the weights of every model of the catalogue, of those that the configuration names."""
     return tuple(locate(config, each) for each in MODELS)
 
 

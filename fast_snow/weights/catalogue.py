@@ -6,7 +6,7 @@ from typing import Literal
 
 from fast_snow.errors import ConfigError
 
-Model = Literal["fastsam", "da3", "sam3", "sam3-hf", "sam2"]
+Model = Literal["fastsam", "sam2", "da3", "sam3", "sam3-hf", "sam3.1", "edgetam"]
 
 APACHE = "Apache-2.0"
 NON_COMMERCIAL = "CC BY-NC 4.0"
@@ -68,6 +68,11 @@ class Weights:
     licence: str
     gated: bool = False
 
+    @property
+    def restricted(self) -> bool:
+        """Whether the licence or the owner restricts who may use the weights, for what, or in which products."""
+        return self.gated or self.licence != APACHE
+
 
 def _on_hub(name: str, model: Model, repository: str, licence: str, *files: str, gated: bool = False) -> Weights:
     source = HuggingFace(repository=repository)
@@ -92,12 +97,18 @@ CATALOGUE = (
     _on_hub("da3mono-large", "da3", "depth-anything/DA3MONO-LARGE", APACHE),
     _on_hub("sam3", "sam3", "facebook/sam3", SAM_LICENSE, "sam3.pt", gated=True),
     _on_hub("sam3-hf", "sam3-hf", "facebook/sam3", SAM_LICENSE, gated=True),
+    _on_hub("edgetam", "edgetam", "yonigozlan/EdgeTAM-hf", APACHE),
+    _on_hub("sam3.1", "sam3.1", "facebook/sam3.1", SAM_LICENSE, "sam3.1_multiplex.pt", gated=True),
     _on_hub("sam2", "sam2", "facebook/sam2.1-hiera-large", APACHE),
+    _on_hub("sam2-base-plus", "sam2", "facebook/sam2.1-hiera-base-plus", APACHE),
+    _on_hub("sam2-small", "sam2", "facebook/sam2.1-hiera-small", APACHE),
+    _on_hub("sam2-tiny", "sam2", "facebook/sam2.1-hiera-tiny", APACHE),
 )
 """All weights that are known by name.
 
-`sam3` and `sam3-hf` are one model in the formats of two packages; `sam2` is for SNOW, the baseline. Upstream recommends
-the retrained DA3 checkpoints (1.1), which are the same networks.
+`sam3` and `sam3-hf` are one model in the formats of two packages, `sam3.1` is its successor. Upstream recommends the
+retrained DA3 checkpoints (1.1), which are the same networks. EdgeTAM's authors publish it for their own package:
+`edgetam` is the conversion that transformers names.
 """
 
 

@@ -5,14 +5,15 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from fast_snow.config import Config, Da3Config
-from fast_snow.weights.catalogue import CATALOGUE, Model, Weights, known, named
+from fast_snow.config import Config
+from fast_snow.weights.catalogue import CATALOGUE, Model, Weights, known
 
 HOME: Final = "FAST_SNOW_HOME"
 """Environment variable: the folder that holds `models/`, for every working directory."""
-MODELS: tuple[Model, ...] = ("fastsam", "da3", "sam3", "sam3-hf", "sam2")
-SAM2_FOLDER = Path("fast_snow/models/sam2")
-"""Of SAM2, which only the baseline uses: no setting of a run names it."""
+MODELS: tuple[Model, ...] = ("fastsam", "sam2", "da3", "sam3", "sam3-hf", "sam3.1", "edgetam")
+_FOLDERS: Final = Path("fast_snow/models")
+_WITH_VARIANTS: Final = ("da3", "sam2")
+"""Models whose setting may be a name of the catalogue in place of a folder."""
 _PROJECT_MARKERS = ("pyproject.toml", "fast_snow/models")
 
 
@@ -46,35 +47,36 @@ def _user_cache() -> Path:
 def configured(config: Config, model: Model) -> tuple[Path, tuple[str, ...], Weights | None]:
     """Return where an engine looks for its weights: folder, names of its files, and which weights (None: others)."""
     files: tuple[str, ...]
-    found: Weights | None
     if model == "fastsam":
         path = on_disk(config.fastsam.model_path)
         folder, files, found = path.parent, (path.name,), known(path.stem)
-    elif model == "da3":
-        folder, files = da3_folder(config.da3.model_path), named("da3-small").files
-        found = known(folder.name)
     else:
-        found = named(model)
-        folder, files = on_disk(SAM2_FOLDER if model == "sam2" else config.sam3.model_path), found.files
+        own = {"sam2": config.sam2.model_path, "da3": config.da3.model_path, "edgetam": config.edgetam.model_path}
+        folder = weights_folder(own.get(model, config.sam3.model_path))
+        usual = next(each for each in CATALOGUE if each.model == model)
+        files, found = usual.files, known(folder.name) if model in _WITH_VARIANTS else usual
     return folder, files, found if found is not None and found.model == model else None
 
 
 def folder_for(weights: Weights, config: Config) -> Path:
     """Return where weights belong: where the configuration looks for them, or beside what it names instead."""
     folder, _, current = configured(config, weights.model)
-    return folder if weights.model != "da3" or current == weights else folder.parent / weights.name
+    if weights.model not in _WITH_VARIANTS or current == weights:
+        return folder
+    return folder.parent / weights.name
 
 
 def wanted(config: Config) -> tuple[Weights, ...]:
-    """Return the weights that a configuration names, for every slot; SAM3 in the format of the chosen tracker."""
-    tracker: Model = "sam3-hf" if config.engines.tracker == "sam3-hf" else "sam3"
-    models: tuple[Model, ...] = ("fastsam", "da3", tracker)
-    found = (configured(config, each)[2] for each in models)
+    """Return the weights that a configuration names, for every slot; SAM3 as the chosen tracker takes it."""
+    segmenter: Model = "sam2" if config.engines.segmenter == "sam2" else "fastsam"
+    of_tracker: dict[str, Model] = {"sam3-hf": "sam3-hf", "sam3.1": "sam3.1", "edgetam": "edgetam"}
+    tracker = of_tracker.get(config.engines.tracker, "sam3")
+    found = (configured(config, each)[2] for each in (segmenter, "da3", tracker))
     return tuple(each for each in found if each is not None)
 
 
-def da3_folder(model_path: str) -> Path:
-    """Return the folder that `da3.model_path` means: a variant's name stands for its folder beside the default one."""
-    if model_path in {each.name for each in CATALOGUE if each.model == "da3"}:
-        return on_disk(Da3Config().model_path).parent / model_path
+def weights_folder(model_path: str) -> Path:
+    """Return the folder that a `model_path` means: a variant's name of DA3 or SAM2 stands for its folder."""
+    if model_path in {each.name for each in CATALOGUE if each.model in _WITH_VARIANTS}:
+        return on_disk(_FOLDERS / model_path)
     return on_disk(model_path)

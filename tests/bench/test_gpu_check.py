@@ -43,7 +43,7 @@ def test_every_part_is_done(tmp_path: Path):
     assert not any(each["left_out"] for each in found["parts"].values())
     measured = [each for each in gpu_status.measured(found) if not each["skipped"]]
     names = {each["engine"] for each in measured}
-    assert names >= {"fastsam-onnx", "fastsam-torch", "da3-onnx", "da3-torch", "sam3", "sam3-hf"}
+    assert names >= {"fastsam-onnx", "fastsam-torch", "da3-onnx", "da3-torch", "sam2", "sam3", "sam3-hf", "edgetam"}
     assert all(each["frames_per_second"] > 0 for each in measured)
     assert {each["tracker"] for each in parts["correctness"]} == {"sam3", "sam3-hf"}
     assert all(iou == pytest.approx(1.0) for each in parts["correctness"] for iou in each["mean_iou_per_frame"])

@@ -1,6 +1,7 @@
 """`fast-snow doctor`: what it recommends, and that it fits a terminal."""
 
 import io
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,13 +11,14 @@ from rich.console import Console
 from fast_snow.cli import doctor
 from fast_snow.cli.doctor import Finding, State
 from fast_snow.cli.main import main
-from fast_snow.config import Config, EnginesConfig
+from fast_snow.config import Config, EnginesConfig, Sam2Config
+from fast_snow.presets import load_preset
 
 
 def findings(*missing: tuple[str, str]) -> tuple[Finding, ...]:
     """What the doctor finds on a GPU machine that has everything but some."""
     names = [("machine", "GPU"), *(("packages", each.name) for each in doctor.PACKAGES)]
-    names += [("weights", each) for each in ("FastSAM-s", "da3-small", "sam3", "sam3-hf", "sam2")]
+    names += [("weights", each) for each in ("FastSAM-s", "da3-small", "sam3", "sam3-hf", "sam3.1", "sam2")]
     names += [(slot, "classical") for slot in doctor.SLOTS] + [("geometry", "da3-tensorrt")]
     assert set(missing) <= set(names)
     return tuple(
@@ -45,6 +47,18 @@ def test_weights_that_the_settings_do_not_name_are_not_asked_for():
     config = Config(engines=EnginesConfig(tracker="sam3-hf"))
     assert doctor.next_command(config, findings(("weights", "sam3"))) == "fast-snow infer VIDEO"
     assert doctor.next_command(config, findings(("weights", "sam3-hf"))) == "fast-snow fetch-models"
+
+
+def test_licences_of_the_weights_that_the_settings_name():
+    assert doctor.licences(Config()) == (
+        "FastSAM-s AGPL-3.0, da3-small Apache-2.0, sam3 SAM License; use restricted: FastSAM-s, sam3"
+    )
+    permissive = load_preset(Path(__file__).resolve().parents[2] / "configs/permissive.toml")
+    assert doctor.licences(permissive) == (
+        "sam2 Apache-2.0, da3-small Apache-2.0, edgetam Apache-2.0; none restricts use"
+    )
+    own = replace(permissive, sam2=Sam2Config(model_path="mine"))
+    assert doctor.licences(own).endswith("edgetam Apache-2.0; those of your own weights are not known")
 
 
 def test_the_last_lines_are_a_summary_and_the_next_command():

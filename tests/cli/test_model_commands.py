@@ -11,11 +11,13 @@ from fast_snow.presets import changed
 
 COMMANDS = {"fetch-models": FetchModels, "export-engines": ExportEngines}
 OTHER_VALUES = {
-    "engines.tracker": "sam3-hf",
+    "engines.segmenter": "sam2",
+    "engines.tracker": "edgetam",
     "runtime.device": "cpu",
     **dict.fromkeys(("fastsam.imgsz", "da3.process_res", "sampling.max_side"), "320"),
     **dict.fromkeys(("fastsam.batch_size", "da3.chunk_size"), "3"),
-    **dict.fromkeys(("fastsam.model_path", "da3.model_path", "sam3.model_path", "engines.compiled_path"), "elsewhere"),
+    **dict.fromkeys((f"{each}.model_path" for each in ("fastsam", "sam2", "da3", "sam3", "edgetam")), "elsewhere"),
+    "engines.compiled_path": "elsewhere",
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 from fast_snow import testing  # noqa: E402
-from fast_snow.config import Da3Config, FastSamConfig, Sam3Config  # noqa: E402
+from fast_snow.config import Da3Config, EdgeTamConfig, FastSamConfig, Sam3Config  # noqa: E402
 from fast_snow.protocols import Segmenter  # noqa: E402
 from fast_snow.types import Detections, Frames, Geometry  # noqa: E402
 
@@ -71,8 +71,19 @@ def test_sam3_of_transformers(features: str, tmp_path: Path) -> None:
     testing.check_tracker(partial(open_tracker, config, device="cpu"))
 
 
+@pytest.mark.parametrize("features", ["device", "recompute"])
+def test_edgetam(features: str, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    pytest.importorskip("timm")
+    from fast_snow.engines.edgetam.tracker import open_tracker
+    from tests.engines.edgetam.networks import network, save
+
+    config = EdgeTamConfig(model_path=str(save(network(), tmp_path)), features=features)  # type: ignore[arg-type]
+    testing.check_tracker(partial(open_tracker, config, device="cpu"))
+
+
 def test_sam2(tmp_path: Path) -> None:
-    """It answers for points, which no slot asks for: a grid of them makes it a segmenter."""
+    """The baseline asks it at points of its own: with those of a coarse grid it serves as a segmenter too."""
     pytest.importorskip("transformers")
     from fast_snow.engines.sam2.prompted_masks import open_masks
     from tests.engines.sam2.networks import network, save

@@ -9,7 +9,7 @@ from typing import Final
 from fast_snow import untrusted_json
 from fast_snow.errors import ConfigError, InputError
 from fast_snow.limits import CHECKPOINT_JSON_FILE
-from fast_snow.weights import da3_folder
+from fast_snow.weights import weights_folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def variant_of(model_path: str) -> Variant:
     Raises:
         ConfigError: no such variant, a `config.json` that cannot be read, or a variant without camera poses.
     """
-    folder = da3_folder(model_path)
+    folder = weights_folder(model_path)
     named = _named_in(folder / "config.json") or folder.name
     variant = VARIANTS.get(named.lower().removesuffix("-1.1"))
     usable = ", ".join(each.name for each in VARIANTS.values() if each.poses)

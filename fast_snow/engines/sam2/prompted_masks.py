@@ -1,34 +1,22 @@
 """SAM2 as an image predictor: masks from points, the image encoded once. Returned masks own their buffers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
-from torchvision.transforms.v2 import InterpolationMode, functional
-from transformers import Sam2Model
+from jaxtyping import Float32, UInt8
 
 from fast_snow.config import Precision
 from fast_snow.engines.out_of_memory import in_smaller_pieces
-from fast_snow.engines.torch_runtime import devices, mask_runs, memory, transformers_folder
-from fast_snow.engines.torch_runtime.transformers_folder import Expected
+from fast_snow.engines.sam2.network import Embeddings, ImageNetwork, load
+from fast_snow.engines.torch_runtime import mask_runs, memory
 from fast_snow.errors import EngineError
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.types import Detections, GridShape, Masks
 
-_EXPECTED: Final = Expected(
-    setting="snow.model_path",
-    network="SAM2",
-    kinds=("sam2", "sam2_video"),  # the image model, or the video model as published, which holds it
-    remedy="run fast-snow fetch-models sam2",
-)
-
-_MEAN: Final = (0.485, 0.456, 0.406)
-_STD: Final = (0.229, 0.224, 0.225)
-"""ImageNet's, of levels in [0, 1]."""
 _CLOSED: Final = "SAM2: used after it was closed; open it again"
 
 
@@ -49,9 +37,9 @@ def open_masks(folder: Path, *, device: str, precision: Precision, prompts_at_on
     Raises:
         ConfigError: no such device, or the folder holds no such network or damaged files.
     """
-    place = devices.choose_device(device)
-    network = _load(folder, place)
-    predictor = _Predictor(network, place, devices.precision(precision, place), prompts_at_once)
+    network = load(folder, setting="snow.model_path", device=device, precision=precision)
+    place = network.device
+    predictor = _Predictor(network, prompts_at_once)
     del network
     try:
         yield predictor
@@ -63,9 +51,9 @@ def open_masks(folder: Path, *, device: str, precision: Precision, prompts_at_on
 class _Predictor:
     """Looks at images, one at a time."""
 
-    def __init__(self, network: Any, device: torch.device, precision: torch.dtype, at_once: int) -> None:  # noqa: ANN401
-        self._network: Any = network
-        self._device, self._precision, self._at_once = device, precision, at_once
+    def __init__(self, network: ImageNetwork, at_once: int) -> None:
+        self._network: ImageNetwork | None = network
+        self._at_once = at_once
         self._looking: _Image | None = None
 
     def __call__(self, image: UInt8[np.ndarray, "height width 3"], grid: GridShape) -> "_Image":
@@ -73,72 +61,36 @@ class _Predictor:
         if self._network is None:
             raise EngineError(_CLOSED)
         self._forget()
-        with torch.inference_mode(), self.autocast():
-            embeddings = self._network.get_image_embeddings(self._pixels(image))
-        self._looking = _Image(self, embeddings, grid, self._at_once)
+        self._looking = _Image(self._network, self._network.encode(image), grid, self._at_once)
         return self._looking
-
-    @property
-    def side(self) -> int:
-        """Height and width of the network's input in pixels."""
-        return int(self._network.config.prompt_encoder_config.image_size)
 
     def close(self) -> None:
         self._forget()
         self._network = None
-
-    def autocast(self) -> torch.autocast:
-        """Return the context in which the network computes."""
-        half = self._precision != torch.float32
-        return torch.autocast(self._device.type, dtype=self._precision if half else None, enabled=half)
-
-    def answer(
-        self, embeddings: Sequence[torch.Tensor], points: Float32[torch.Tensor, "k p 2"]
-    ) -> tuple[Float[torch.Tensor, "k h w"], Float[torch.Tensor, " k"]]:
-        """Return coarse mask logits and predicted IoUs for points in pixels of the network's input."""
-        with torch.inference_mode(), self.autocast():
-            output = self._network(
-                image_embeddings=list(embeddings),
-                input_points=points.to(self._device)[None],
-                input_labels=torch.ones(points.shape[:2], dtype=torch.int64, device=self._device)[None],
-                multimask_output=False,
-            )
-        return output.pred_masks[0, :, 0], output.iou_scores[0, :, 0]
 
     def _forget(self) -> None:
         if self._looking is not None:
             self._looking.close()
         self._looking = None
 
-    def _pixels(self, image: UInt8[np.ndarray, "height width 3"]) -> Float32[torch.Tensor, "1 3 side side"]:
-        levels = torch.tensor(image, device=self._device).permute(2, 0, 1)
-        square = functional.resize(
-            levels, [self.side, self.side], interpolation=InterpolationMode.BILINEAR, antialias=True
-        )
-        mean, std = (torch.tensor(each, device=self._device)[:, None, None] * 255 for each in (_MEAN, _STD))
-        return ((square.float() - mean) / std)[None]
-
 
 class _Image:
     """An encoded image, asked by points."""
 
-    def __init__(
-        self, predictor: _Predictor, embeddings: Sequence[torch.Tensor], grid: GridShape, at_once: int
-    ) -> None:
-        self._predictor = predictor
-        self._embeddings: Sequence[torch.Tensor] | None = embeddings
+    def __init__(self, network: ImageNetwork, embeddings: Embeddings, grid: GridShape, at_once: int) -> None:
+        self._encoded: tuple[ImageNetwork, Embeddings] | None = (network, embeddings)
         self._grid, self._at_once = grid, at_once
 
     def __call__(self, points: Float32[np.ndarray, "k points 2"]) -> Detections:
         """Return one mask on the analysis grid for each set of points; its score is the IoU that SAM2 predicts."""
-        if self._embeddings is None:
+        if self._encoded is None:
             raise EngineError(_CLOSED)
-        embeddings, side = self._embeddings, self._predictor.side
-        scale = np.array([side / self._grid[1], side / self._grid[0]], np.float32)
+        network, embeddings = self._encoded
+        scale = np.array([network.side / self._grid[1], network.side / self._grid[0]], np.float32)
         scaled = torch.tensor(points * scale)
 
         def ask(size: int) -> list[Detections]:
-            return [self._ask(embeddings, scaled[i : i + size]) for i in range(0, len(scaled), size)]
+            return [self._ask(network, embeddings, scaled[i : i + size]) for i in range(0, len(scaled), size)]
 
         pieces = in_smaller_pieces(
             ask, self._at_once, what="SAM2: prompts at once", advice="set snow.masks to classical, or use the CPU"
@@ -151,25 +103,10 @@ class _Image:
         )
 
     def close(self) -> None:
-        self._embeddings = None
+        self._encoded = None
 
-    def _ask(self, embeddings: Sequence[torch.Tensor], points: Float32[torch.Tensor, "k p 2"]) -> Detections:
-        logits, score = self._predictor.answer(embeddings, points)
-        masks = mask_runs.encode_logits(logits, self._grid)
-        return Detections(masks=masks, box_xyxy=bounding_boxes(masks), score=score.float().clamp(0, 1).cpu().numpy())
-
-
-def _load(folder: Path, device: torch.device) -> Any:  # noqa: ANN401 (transformers is not typed)
-    """Load the image model.
-
-    Args:
-        folder: `config.json` and `model.safetensors`, of the image model or of the video model that holds it.
-        device: where it will compute.
-
-    Returns:
-        transformers' `Sam2Model` in evaluation mode, fp32.
-
-    Raises:
-        ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
-    """
-    return transformers_folder.load_folder(Sam2Model, folder, _EXPECTED).to(device)
+    def _ask(self, network: ImageNetwork, embeddings: Embeddings, points: Float32[torch.Tensor, "k p 2"]) -> Detections:
+        logits, score = network.answer(embeddings, points, several=False)
+        masks = mask_runs.encode_logits(logits[:, 0], self._grid)
+        score = score[:, 0].float().clamp(0, 1)
+        return Detections(masks=masks, box_xyxy=bounding_boxes(masks), score=score.cpu().numpy())

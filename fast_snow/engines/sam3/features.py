@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Float
 
-from fast_snow.config import FeatureStore
+from fast_snow.config import FeatureStore, Offload
 from fast_snow.engines.sam3.images import NetworkImages
 from fast_snow.engines.torch_runtime.memory import free_bytes
 
@@ -16,6 +16,8 @@ Encode = Callable[[Float[torch.Tensor, "1 3 s s"]], Sequence[torch.Tensor]]
 
 _SHARE = 0.5
 """Features may take this share of what is free; the rest is for tracking."""
+_STATE_BYTES, _STATE_SHARE = 1 << 30, 0.1
+"""What SAM3 remembers of some 120 objects at full size, and the share of what is free that it may take."""
 
 
 class KeptFeatures:
@@ -89,6 +91,14 @@ def to_pinned(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
         return tensor
     pinned = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
     return pinned.copy_(tensor, non_blocking=True)
+
+
+def state_waits_on_host(setting: Offload, device: torch.device) -> bool:
+    """Tell whether the memory of objects waits in host memory; `auto`: where the device has no room for it."""
+    if setting != "auto":
+        return setting
+    free = free_bytes(device)
+    return free is not None and free * _STATE_SHARE < _STATE_BYTES
 
 
 def _what_fits(size: int, device: torch.device) -> FeatureStore:

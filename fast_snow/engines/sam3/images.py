@@ -1,17 +1,13 @@
-"""Frames and masks as SAM3 takes them: squares of one size, whatever the shape of the video."""
+"""Frames and masks as SAM3 and its kin take them: squares of one size, whatever the shape of the video."""
 
 from dataclasses import dataclass
-from typing import Final
 
 import torch
 from jaxtyping import Float32, UInt8
-from torchvision.transforms.v2 import InterpolationMode, functional
 
+from fast_snow.engines.torch_runtime.squares import HALF, Normalization, square
 from fast_snow.kernels.masks import decode
 from fast_snow.types import ImageStack, Masks
-
-_MIDDLE: Final = 127.5
-"""Grey levels become `level / 127.5 - 1`: mean and standard deviation 0.5."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,11 +21,13 @@ class NetworkImages:
         levels: decoded frames, where they wait.
         side: of the network's input in pixels.
         device: where the network computes.
+        normalization: that the network was trained with.
     """
 
     levels: ImageStack | UInt8[torch.Tensor, "n height width 3"]
     side: int
     device: torch.device
+    normalization: Normalization
 
     def __len__(self) -> int:
         return len(self.levels)
@@ -38,13 +36,12 @@ class NetworkImages:
         """Return a frame as the network takes it; the tensor belongs to the caller."""
         waiting = self.levels[t]
         levels = waiting if isinstance(waiting, torch.Tensor) else torch.tensor(waiting, device=self.device)
-        square = functional.resize(
-            levels.permute(2, 0, 1), [self.side, self.side], interpolation=InterpolationMode.BILINEAR, antialias=True
-        )
-        return (square.float() - _MIDDLE) / _MIDDLE
+        return square(levels, self.side, self.normalization)
 
 
-def network_images(images: ImageStack, *, side: int, device: torch.device, on_host: bool) -> NetworkImages:
+def network_images(
+    images: ImageStack, *, side: int, device: torch.device, on_host: bool, normalization: Normalization = HALF
+) -> NetworkImages:
     """Put the frames of a window where they wait.
 
     Args:
@@ -52,11 +49,12 @@ def network_images(images: ImageStack, *, side: int, device: torch.device, on_ho
         side: of the network's input in pixels.
         device: where the network computes.
         on_host: whether they wait in host memory rather than the device's.
+        normalization: that the network was trained with; SAM3's unless given.
 
     Returns:
         The frames.
     """
-    return NetworkImages(images if on_host else torch.tensor(images, device=device), side, device)
+    return NetworkImages(images if on_host else torch.tensor(images, device=device), side, device, normalization)
 
 
 def network_mask(mask: Masks, *, side: int, device: torch.device) -> Float32[torch.Tensor, "1 1 side side"]:
@@ -73,7 +71,7 @@ def network_mask(mask: Masks, *, side: int, device: torch.device) -> Float32[tor
     dense = torch.tensor(decode(mask), device=device)[:, None].float()
     if dense.shape[-2:] == (side, side):
         return dense
-    square = torch.nn.functional.interpolate(
+    stretched = torch.nn.functional.interpolate(
         dense, size=(side, side), mode="bilinear", align_corners=False, antialias=True
     )
-    return (square >= 0.5).float()
+    return (stretched >= 0.5).float()

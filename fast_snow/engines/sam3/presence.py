@@ -6,6 +6,7 @@ without the masks of unlikely objects could not be below 0.5.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -16,15 +17,16 @@ def decoded_masks(decoder: torch.nn.Module) -> Iterator[list[Float[torch.Tensor,
     """Collect, for each call of a mask decoder, the mask logits with the highest predicted IoU of each object.
 
     Args:
-        decoder: of the package `sam3` or of `transformers`.
+        decoder: of the package `sam3` or of `transformers`; SAM 3.1's, which answers for all slots of its buckets.
 
     Yields:
         The logits in fp32, which grow as the decoder is called.
     """
     collected: list[torch.Tensor] = []
 
-    def note(_decoder: torch.nn.Module, _inputs: object, answer: tuple[torch.Tensor, ...]) -> None:
-        logits, iou = answer[0].flatten(0, -4), answer[1].flatten(0, -2)
+    def note(_decoder: torch.nn.Module, _inputs: object, answer: tuple[torch.Tensor, ...] | dict[str, Any]) -> None:
+        masks, overlap = (answer["masks"], answer["iou_pred"]) if isinstance(answer, dict) else answer[:2]
+        logits, iou = masks.flatten(0, -4), overlap.flatten(0, -2)
         best = iou.argmax(dim=-1)
         collected.append(logits[torch.arange(len(best), device=best.device), best][:, None].float())
 

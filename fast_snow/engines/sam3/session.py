@@ -1,4 +1,4 @@
-"""Tracking sessions of SAM3, whatever runs its network: objects are queued, carried through a window, reported."""
+"""Tracking sessions of SAM3 and its kin: objects are queued, carried through a window and reported."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from weakref import WeakSet
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
-from fast_snow.config import Sam3Config
+from fast_snow.config import VideoTrackerConfig
 from fast_snow.engines.sam3.prompting import as_kind
 from fast_snow.errors import EngineError, InputError
 from fast_snow.protocols import Tracker, TrackingSession
@@ -80,7 +80,7 @@ OpenWindow = Callable[[Frames, GridShape], FollowedWindow]
 
 
 @contextmanager
-def tracking(open_window: OpenWindow, config: Sam3Config) -> Iterator[Tracker]:
+def tracking(open_window: OpenWindow, config: VideoTrackerConfig) -> Iterator[Tracker]:
     """Track with a network that is at hand; leaving closes its sessions, whoever still holds them.
 
     Args:
@@ -101,14 +101,14 @@ def tracking(open_window: OpenWindow, config: Sam3Config) -> Iterator[Tracker]:
 class _Tracker:
     """Starts sessions, any number at a time."""
 
-    def __init__(self, open_window: OpenWindow, config: Sam3Config) -> None:
+    def __init__(self, open_window: OpenWindow, config: VideoTrackerConfig) -> None:
         self._open_window: OpenWindow | None = open_window
         self._config = config
         self._sessions: WeakSet[_Session] = WeakSet()
 
     def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
         if self._open_window is None:
-            raise EngineError("SAM3: the tracker was used after it was closed; open another")
+            raise EngineError("the tracker was used after it was closed; open another")
         session = _Session(self._open_window(frames, grid), self._config, len(frames), grid)
         self._sessions.add(session)
         return session
@@ -122,7 +122,7 @@ class _Tracker:
 class _Session:
     """The objects of one window; masks of different objects may overlap."""
 
-    def __init__(self, window: FollowedWindow, config: Sam3Config, length: int, grid: GridShape) -> None:
+    def __init__(self, window: FollowedWindow, config: VideoTrackerConfig, length: int, grid: GridShape) -> None:
         self._window: FollowedWindow | None = window
         self._config, self._length, self._grid = config, length, grid
         self._pending: list[Started] = []
@@ -153,7 +153,7 @@ class _Session:
 
     def _opened(self) -> FollowedWindow:
         if self._window is None:
-            raise EngineError("SAM3: the tracking session was used after it was closed; start another")
+            raise EngineError("the tracking session was used after it was closed; start another")
         return self._window
 
     def _shows_something(self, prompt: Prompt) -> bool:

@@ -1,5 +1,6 @@
 """A network that transformers builds from a folder on disk; nothing is fetched and nothing in it is executed."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,10 @@ _UNREADABLE: Final = (
 )
 """What transformers was seen to raise where the files are whole but do not belong together."""
 _REPORTING: Any = logging  # partly typed
+_TIMM_NAME: Final = re.compile(r"[A-Za-z0-9_.]+")
+_TIMM_ARGUMENTS: Final = frozenset({"depth", "embed_dim", "features_only", "in_chans", "out_indices"})
+"""What `config.json` may ask of timm for a backbone: others make it fetch networks or unpickle files."""
+_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +76,14 @@ def load_folder(architecture: Any, folder: Path, expected: Expected) -> Any:  # 
         problem = damage(folder / name)
         if problem is not None:
             raise _unusable(expected, f"{folder / name} {problem}")
-    kind = _kind(folder / _CONFIG)
+    described: Any = untrusted_json.load(folder / _CONFIG, limit=CHECKPOINT_JSON_FILE)
+    kind = described.get("model_type") if isinstance(described, dict) else None
     if kind not in expected.kinds:
         wanted = " or ".join(expected.kinds)
         raise _unusable(expected, f"{folder / _CONFIG} describes {kind or 'no known network'}, expected {wanted}")
+    outside = next(_outside_folder(described), None)
+    if outside is not None:
+        raise _unusable(expected, f"{folder / _CONFIG} asks timm for {outside[:_SHOWN]}, which is not allowed")
     network, report = _read(architecture, folder, expected)
     missing, misshapen = sorted(report["missing_keys"]), sorted(name for name, *_ in report["mismatched_keys"])
     if missing or misshapen:
@@ -87,9 +96,20 @@ def load_folder(architecture: Any, folder: Path, expected: Expected) -> Any:  # 
     return network.eval().requires_grad_(False)
 
 
-def _kind(path: Path) -> Any:  # noqa: ANN401 (whatever the file says)
-    described: Any = untrusted_json.load(path, limit=CHECKPOINT_JSON_FILE)
-    return described.get("model_type") if isinstance(described, dict) else None
+def _outside_folder(described: Any) -> Iterator[str]:  # noqa: ANN401 (any JSON)
+    """Find what a description has timm read from elsewhere."""
+    if isinstance(described, list):
+        for each in described:
+            yield from _outside_folder(each)
+    if not isinstance(described, dict):
+        return
+    name, arguments = described.get("architecture", ""), described.get("model_args") or {}
+    if not (isinstance(name, str) and _TIMM_NAME.fullmatch(name or "_")):
+        yield repr(name)
+    if not isinstance(arguments, dict) or arguments.keys() - _TIMM_ARGUMENTS:
+        yield f"model_args {sorted(arguments)}"
+    for each in described.values():
+        yield from _outside_folder(each)
 
 
 def _read(architecture: Any, folder: Path, expected: Expected) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401

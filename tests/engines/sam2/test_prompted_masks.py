@@ -96,14 +96,14 @@ def test_smaller_batches_where_memory_runs_out(folder: Path, monkeypatch: pytest
     with opened(folder) as look:
         asked = look(image(), (36, 48))
         expected = asked(POINTS / 2)
-        forward = look._network.forward
+        forward = look._network.module.forward
 
         def crowded(*args, **kwargs):
             if kwargs["input_points"].shape[1] > 2:
                 raise torch.OutOfMemoryError
             return forward(*args, **kwargs)
 
-        monkeypatch.setattr(look._network, "forward", crowded)
+        monkeypatch.setattr(look._network.module, "forward", crowded)
         with pytest.warns(FastSnowWarning, match="SAM2: prompts at once: out of memory"):
             found = asked(POINTS / 2)
     np.testing.assert_array_equal(decode(found.masks), decode(expected.masks))

@@ -127,12 +127,6 @@ class TrackingNetwork:
             good_score=float(self._tracker.mf_threshold),
         )
 
-    @property
-    def memory_bytes_per_object(self) -> int:
-        """How much it remembers of an object at most, object pointers aside."""
-        keys = int(self._tracker.sam_image_embedding_size) ** 2
-        return (1 + 2 * self.memory_limits.spatial) * keys * int(self._tracker.mem_dim) * self._dtype.itemsize
-
     def follow(self, maps: Sequence[torch.Tensor], memories: Sequence[Recalled], *, num_frames: int) -> Followed:
         """Find remembered objects in a frame.
 

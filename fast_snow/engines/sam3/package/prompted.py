@@ -6,10 +6,11 @@ does not depend on how they are batched.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch.nn.functional import interpolate
 
 from fast_snow.engines.sam3.package.memory import Remembered
@@ -21,15 +22,47 @@ from fast_snow.types import BoxPrompt, GridShape, MaskPrompt, Masks, PointPrompt
 _SETTLED_AT_ONCE = 16
 _NO_OVERLAP = -10.0  # upstream's logit for a pixel that went to another object
 _Decode = Callable[[Sequence[Prompt]], Seen]
+_Inside = Bool[torch.Tensor, "m 1 h w"]
+
+
+@runtime_checkable
+class PromptDecoder(Protocol):
+    """What turns prompts into objects: SAM3's network, or that of SAM 3.1."""
+
+    device: torch.device
+    side: int
+    mask_side: int
+    mask_input_side: int
+
+    def start_from_points(
+        self, maps: Sequence[torch.Tensor], xy: Float[torch.Tensor, "m p 2"], label: Int[torch.Tensor, "m p"]
+    ) -> Seen:
+        """Start objects from points in pixels of the network's input (labels as in `prompting`)."""
+        ...
+
+    def start_from_masks(self, maps: Sequence[torch.Tensor], inside: Float[torch.Tensor, "m 1 i i"]) -> Seen:
+        """Start objects from masks in [0, 1] of `mask_input_side` pixels."""
+        ...
+
+
+def later_first(inside: _Inside) -> _Inside:
+    """Give each pixel to the last of the masks that cover it, as upstream's SAM3 does."""
+    later = torch.zeros_like(inside[:1])
+    settled = torch.empty_like(inside)
+    for i in reversed(range(len(inside))):
+        settled[i] = inside[i] & ~later[0]
+        later = later | inside[i : i + 1]
+    return settled
 
 
 def decode_prompts(
-    network: TrackingNetwork,
+    network: PromptDecoder,
     maps: Sequence[torch.Tensor],
     prompts: Sequence[Prompt],
     grid: GridShape,
     *,
     batch: int,
+    settle: Callable[[_Inside], _Inside] = later_first,
 ) -> Seen:
     """Turn the prompts of one frame into masks.
 
@@ -39,6 +72,7 @@ def decode_prompts(
         prompts: any kinds, on the analysis grid.
         grid: the analysis grid.
         batch: prompts that are decoded at once.
+        settle: makes mask prompts disjoint.
 
     Returns:
         One object per prompt, in their order.
@@ -58,7 +92,8 @@ def decode_prompts(
     seen = Seen(*(torch.cat(each)[back] for each in zip(*parts, strict=True)))
     masks = [i for i, each in enumerate(prompts) if isinstance(each, MaskPrompt)]
     if masks:
-        logits = _given([prompts[i] for i in masks], grid, network)  # type: ignore[misc]
+        inside = settle(_dense([prompts[i] for i in masks], grid, network.device))  # type: ignore[misc]
+        logits = _certain(inside, network.mask_side)
         seen.logits[torch.tensor(masks, device=network.device)] = logits
     return seen
 
@@ -101,13 +136,13 @@ def remember(
     return [Remembered(spatial=memory, pointer=pointer, score=1.0) for memory, pointer in pairs]
 
 
-def _from_points(network: TrackingNetwork, maps: Sequence[torch.Tensor], points: Points) -> Seen:
+def _from_points(network: PromptDecoder, maps: Sequence[torch.Tensor], points: Points) -> Seen:
     xy, label = (torch.from_numpy(each).to(network.device) for each in points)
     return network.start_from_points(maps, xy, label)
 
 
 def _from_masks(
-    network: TrackingNetwork, maps: Sequence[torch.Tensor], prompts: Sequence[MaskPrompt], grid: GridShape
+    network: PromptDecoder, maps: Sequence[torch.Tensor], prompts: Sequence[MaskPrompt], grid: GridShape
 ) -> Seen:
     inside = _dense(prompts, grid, network.device).float()
     side = (network.mask_input_side, network.mask_input_side)
@@ -118,20 +153,13 @@ def _from_masks(
     return Seen(unsettled, seen.pointer, seen.presence)
 
 
-def _given(prompts: Sequence[MaskPrompt], grid: GridShape, network: TrackingNetwork) -> Float[torch.Tensor, "m 1 l l"]:
-    """Return masks as they were given, as certain logits; a pixel of several belongs to the last of them."""
-    inside = _dense(prompts, grid, network.device)
-    later = torch.zeros_like(inside[:1])
-    for i in reversed(range(len(inside))):
-        own = inside[i : i + 1] & ~later
-        later = later | inside[i : i + 1]
-        inside[i : i + 1] = own
+def _certain(inside: _Inside, side: int) -> Float[torch.Tensor, "m 1 l l"]:
+    """Return masks as they were given, as certain logits."""
     logits = torch.where(inside, -ABSENT, ABSENT)
-    side = (network.mask_side, network.mask_side)
-    return interpolate(logits, size=side, mode="bilinear", align_corners=False, antialias=True)
+    return interpolate(logits, size=(side, side), mode="bilinear", align_corners=False, antialias=True)
 
 
-def _dense(prompts: Sequence[MaskPrompt], grid: GridShape, device: torch.device) -> torch.Tensor:
+def _dense(prompts: Sequence[MaskPrompt], grid: GridShape, device: torch.device) -> _Inside:
     return torch.tensor(decode(Masks.concatenate([each.mask for each in prompts], grid))).to(device)[:, None]
 
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from fast_snow.config import Sam3Config
 from fast_snow.engines.out_of_memory import in_smaller_pieces
-from fast_snow.engines.sam3.features import Features, KeptFeatures
+from fast_snow.engines.sam3.features import Features, KeptFeatures, state_waits_on_host
 from fast_snow.engines.sam3.images import network_images
 from fast_snow.engines.sam3.package import model
 from fast_snow.engines.sam3.package.network import TrackingNetwork
@@ -28,8 +28,6 @@ Made = TypeVar("Made")
 
 _OBJECT_BYTES = 400 << 20  # an upper estimate at full size: keys and values of the memory, decoder, memory encoder
 _FULL_SIDE = 1008
-_MANY_OBJECTS = 128
-_SMALL_PART = 0.1
 _LARGEST_BATCH = 64  # more at once is no faster
 _BATCH_WITHOUT_GPU = 16
 _ADVICE = "close other programs on it, or set --sam3.features recompute or a smaller --sam3.object-batch"
@@ -108,8 +106,8 @@ class _Window:
         kept = KeptFeatures(config.features, frames=len(frames), device=device)
         features = Features(images, network.encode, kept)
         absences = partial(Absences, config.score_threshold_detection, patience)
-        on_host = not _has_room(network) if config.offload_state_to_cpu == "auto" else config.offload_state_to_cpu
-        self._scene = Scene(network, features, grid, on_host, absences)
+        state_on_host = state_waits_on_host(config.offload_state_to_cpu, device)
+        self._scene = Scene(network, features, grid, state_on_host, absences)
         self._largest_batch = config.object_batch
         self._progress = progress
 
@@ -164,12 +162,6 @@ class _Window:
             return made
 
         return in_smaller_pieces(attempt, most, what="SAM3: objects per batch", advice=_ADVICE)
-
-
-def _has_room(network: TrackingNetwork) -> bool:
-    """Tell whether what is remembered of many objects takes a small part of the GPU's memory."""
-    free = memory.free_bytes(network.device)
-    return free is None or _MANY_OBJECTS * network.memory_bytes_per_object <= _SMALL_PART * free
 
 
 def _that_fit(network: TrackingNetwork) -> int:

@@ -1,13 +1,15 @@
 """What the package `sam3` needs to run where it was not meant to; each workaround names the version it is for.
 
-Nothing stays changed in the process once a block is left, but for the stand-in of a module that cannot be imported.
+Version 0.1.4 is PyPI's; "of 2026" is the package built from its source, which has SAM 3.1 too. Nothing stays changed in
+the process once a block is left, but for the stand-in of a module that cannot be imported.
 """
 
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
@@ -30,6 +32,7 @@ Anything = Any
 
 _NO_CUDA = ("CUDA is not available or torch_xla", "User provided device_type of 'cuda', but CUDA is not available")
 _EDT = "sam3.model.edt"
+_PKG_RESOURCES = "pkg_resources"
 
 
 @contextmanager
@@ -39,12 +42,26 @@ def on_device(device: torch.device) -> Iterator[None]:
     Args:
         device: a GPU becomes the current one; on a CPU, `.cuda()`, `.pin_memory()` and `device="cuda"` stay there.
     """
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            yield
-    else:
-        with _WithoutGpu():
-            yield
+    with _image_encoder_in_any_precision(), torch.cuda.device(device) if device.type == "cuda" else _WithoutGpu():
+        yield
+
+
+@contextmanager
+def _image_encoder_in_any_precision() -> Iterator[None]:
+    """Let the image encoder of 2026 compute in the network's precision: one of its products takes bf16 always."""
+    encoder: Any = sys.modules.get("sam3.model.vitdet")
+    in_bf16 = getattr(encoder, "addmm_act", None)
+    if in_bf16 is None:  # sam3 0.1.4
+        yield
+        return
+
+    def product(activation: type[torch.nn.Module], linear: torch.nn.Linear, x: torch.Tensor) -> Anything:
+        kind = x.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+        return in_bf16(activation, linear, x) if dtype == torch.bfloat16 else activation()(linear(x))
+
+    with patch.object(encoder, "addmm_act", product):
+        yield
 
 
 class _WithoutGpu(TorchFunctionMode):
@@ -66,10 +83,11 @@ class _WithoutGpu(TorchFunctionMode):
 
 
 def import_builder() -> ModuleType:
-    """Import the builders of sam3 0.1.4 without what their import does to the process.
+    """Import the builders of sam3 without what their import does to the process.
 
     It switches TF32 on for everyone, warns where there is no GPU, and needs triton for a transform that tracking never
-    calls.
+    calls; that of 2026 also needs `pkg_resources`, which setuptools no longer has, for a vocabulary that tracking never
+    reads.
 
     Returns:
         The module `sam3.model_builder`.
@@ -77,7 +95,7 @@ def import_builder() -> ModuleType:
     matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
         stand_in_for_triton()
-        with _quiet():
+        with _quiet(), _stand_in_for_pkg_resources():
             import sam3.model_builder as builder
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = matmul, convolution
@@ -85,10 +103,10 @@ def import_builder() -> ModuleType:
 
 
 def built(build: Callable[[], UpstreamTracker], device: torch.device) -> UpstreamTracker:
-    """Build a tracker without the bf16 autocast that its constructor leaves on for the process (sam3 0.1.4).
+    """Build a tracker without the bf16 autocast that the constructor of SAM3's leaves on for the process (sam3 0.1.4).
 
     Args:
-        build: makes a `Sam3TrackerPredictor`.
+        build: makes a `Sam3TrackerPredictor`, or the tracker of SAM 3.1.
         device: where its tables are made.
 
     Returns:
@@ -96,7 +114,8 @@ def built(build: Callable[[], UpstreamTracker], device: torch.device) -> Upstrea
     """
     with _quiet(), on_device(device):
         tracker = build()
-        tracker.bf16_context.__exit__(None, None, None)
+        if hasattr(tracker, "bf16_context"):
+            tracker.bf16_context.__exit__(None, None, None)
     return tracker.eval()  # weights keep their gradient flag: autocast casts them once only where it is set
 
 
@@ -104,7 +123,8 @@ def built(build: Callable[[], UpstreamTracker], device: torch.device) -> Upstrea
 def parameters_without_values() -> Iterator[None]:
     """Let modules have parameters of which only the shape exists (torch's meta device); buffers have their values.
 
-    Initialising the 474 million numbers of sam3 0.1.4 takes longer than loading them.
+    Initialising the 474 million numbers of sam3 0.1.4 takes longer than loading them. The builder of SAM 3.1 moves what
+    it has built, which such parameters refuse: it stays where it is.
     """
     register = torch.nn.Module.register_parameter
 
@@ -113,7 +133,10 @@ def parameters_without_values() -> Iterator[None]:
             parameter = torch.nn.Parameter(parameter.to("meta"), requires_grad=parameter.requires_grad)
         register(module, name, parameter)
 
-    with patch.object(torch.nn.Module, "register_parameter", on_meta):
+    with (
+        patch.object(torch.nn.Module, "register_parameter", on_meta),
+        patch.object(torch.nn.Module, "to", lambda module, *_args, **_kwargs: module),
+    ):
         yield
 
 
@@ -167,6 +190,24 @@ def _attending(replaced: Callable[[Attend], Attend]) -> Iterator[None]:
         transformer.F = original
 
 
+@contextmanager
+def any_attention_kernel(*, fused: bool) -> Iterator[None]:
+    """Let SAM 3.1's attention over the memory take any of torch's kernels (sam3 of 2026 insists on FlashAttention).
+
+    Args:
+        fused: whether this device has a kernel without a score matrix; else it is done in pieces.
+    """
+    from sam3.model import decoder
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(decoder, "sdpa_kernel", lambda _kernel: nullcontext()))
+        if not fused:
+            stack.enter_context(chunked_attention())
+            in_pieces = partial(scaled_dot_product, scores=SCORES_AT_ONCE)
+            stack.enter_context(patch.object(decoder, "torchF", _Functional(in_pieces)))
+        yield
+
+
 def _in_fp8(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, dropout_p: float = 0.0) -> torch.Tensor:
     from sam3.perflib.fa3 import flash_attn_func
 
@@ -210,7 +251,21 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=each, category=UserWarning)
         warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=FutureWarning)
         warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="Importing from timm.models.layers", category=FutureWarning)
         yield
+
+
+@contextmanager
+def _stand_in_for_pkg_resources() -> Iterator[None]:
+    """Let the builders of 2026 be imported where setuptools is not, or is one without `pkg_resources`."""
+    if _PKG_RESOURCES in sys.modules or find_spec(_PKG_RESOURCES) is not None:
+        yield
+        return
+    sys.modules[_PKG_RESOURCES] = ModuleType(_PKG_RESOURCES)
+    try:
+        yield
+    finally:
+        del sys.modules[_PKG_RESOURCES]
 
 
 def stand_in_for_triton() -> None:

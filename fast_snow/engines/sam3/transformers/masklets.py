@@ -1,19 +1,18 @@
-"""The objects that were prompted in one frame, carried frame by frame through SAM3's memory."""
+"""The objects that were prompted in one frame, carried frame by frame through the memory of SAM3 or its kin."""
 
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int32
-from transformers import Sam3TrackerVideoInferenceSession
 
 from fast_snow.engines.sam3.images import NetworkImages, network_mask
 from fast_snow.engines.sam3.presence import decoded_masks
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
 from fast_snow.engines.sam3.session import Started
 from fast_snow.engines.sam3.transformers.features import FeatureCache
+from fast_snow.engines.sam3.transformers.network import TransformersNetwork
 from fast_snow.types import BoxPrompt, GridShape, PointPrompt, Prompt
 
 _HOST: Final = torch.device("cpu")
@@ -31,33 +30,6 @@ class ObjectLogits(NamedTuple):
     local_id: Int32[np.ndarray, " m"]
     logits: Float[torch.Tensor, "m h w"]
     logit: Float[torch.Tensor, " m"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TransformersNetwork:
-    """The network and how it computes.
-
-    Attributes:
-        module: transformers' tracker.
-        device: where it is.
-        precision: of its arithmetic; under autocast where that is not fp32.
-        state_on_host: whether the memory of the objects waits in host memory.
-    """
-
-    module: Any
-    device: torch.device
-    precision: torch.dtype
-    state_on_host: bool
-
-    @property
-    def side(self) -> int:
-        """Height and width of its input in pixels."""
-        return int(self.module.config.image_size)
-
-    def autocast(self) -> torch.autocast:
-        """Return the context in which it computes."""
-        half = self.precision != torch.float32
-        return torch.autocast(self.device.type, dtype=self.precision if half else None, enabled=half)
 
 
 class Masklets:
@@ -78,7 +50,8 @@ class Masklets:
         self.start = started[0].frame
         """The frame in which the objects were prompted."""
         self._network = network
-        self._local_id = np.array([each.local_id for each in started], np.int32)
+        self.local_id = np.array([each.local_id for each in started], np.int32)
+        """The objects' numbers in the tracking session."""
         self._session = _session(network, images, features)
         self._position: torch.Tensor | None = None
         for each in started:
@@ -100,9 +73,9 @@ class Masklets:
         module = self._network.module
         with self._network.autocast(), decoded_masks(module.mask_decoder) as decoded:  # object by object
             output = module(self._session, frame_idx=t, reverse=reverse)
-        logit = torch.stack([self._settle(index, t, reverse=reverse) for index in range(len(self._local_id))])
+        logit = torch.stack([self._settle(index, t, reverse=reverse) for index in range(len(self.local_id))])
         logits = torch.where(logit[:, None, None] > 0, output.pred_masks[:, 0], torch.cat(decoded)[:, 0])
-        return ObjectLogits(self._local_id, logits, logit)
+        return ObjectLogits(self.local_id, logits, logit)
 
     def _prompt(self, prompt: Prompt, index: int, grid: GridShape) -> None:
         side, device = self._network.side, self._network.device
@@ -156,7 +129,7 @@ class Masklets:
 
 
 def _session(network: TransformersNetwork, images: NetworkImages, features: FeatureCache) -> Any:  # noqa: ANN401 (partly typed)
-    session: Any = Sam3TrackerVideoInferenceSession(
+    session: Any = network.architecture.session(
         inference_device=network.device,
         inference_state_device=network.device,
         video_storage_device=network.device,

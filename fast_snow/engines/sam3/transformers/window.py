@@ -9,13 +9,14 @@ from typing import Final
 import numpy as np
 import torch
 
-from fast_snow.config import Sam3Config
+from fast_snow.config import VideoTrackerConfig
 from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.engines.sam3.features import KeptFeatures
 from fast_snow.engines.sam3.images import network_images
-from fast_snow.engines.sam3.session import FrameMasks, Started
+from fast_snow.engines.sam3.session import Absences, FrameMasks, Started
 from fast_snow.engines.sam3.transformers.features import FeatureCache
-from fast_snow.engines.sam3.transformers.masklets import Masklets, ObjectLogits, TransformersNetwork
+from fast_snow.engines.sam3.transformers.masklets import Masklets, ObjectLogits
+from fast_snow.engines.sam3.transformers.network import TransformersNetwork
 from fast_snow.engines.torch_runtime import mask_runs, memory
 from fast_snow.protocols import Progress
 from fast_snow.types import Frames, GridShape, Masks
@@ -23,29 +24,40 @@ from fast_snow.types import Frames, GridShape, Masks
 _MASKS_AT_ONCE: Final = 32
 """Masks that are brought to the analysis grid together: bounds what they take while they are dense."""
 _BY_FRAME: Final = attrgetter("frame")
-_ADVICE: Final = "choose --sam3.features host (or recompute), a smaller --window.length or --runtime.device cpu"
+_ADVICE: Final = "choose --{}.features host (or recompute), a smaller --window.length or --runtime.device cpu"
 
 
 class TransformersWindow:
     """The frames of a session and what is computed of them."""
 
     def __init__(
-        self, network: TransformersNetwork, config: Sam3Config, progress: Progress, frames: Frames, grid: GridShape
+        self,
+        network: TransformersNetwork,
+        config: VideoTrackerConfig,
+        patience: int | None,
+        progress: Progress,
+        frames: Frames,
+        grid: GridShape,
     ) -> None:
         self._network, self._config, self._progress = network, config, progress
         self._images = network_images(
-            frames.image, side=network.side, device=network.device, on_host=config.offload_video_to_cpu
+            frames.image,
+            side=network.side,
+            device=network.device,
+            on_host=config.offload_video_to_cpu,
+            normalization=network.architecture.normalization,
         )
         self._features = FeatureCache(KeptFeatures(config.features, frames=len(frames), device=network.device))
         self._grid = grid
+        self._absences = partial(Absences, config.score_threshold_detection, patience)
 
     def follow(self, objects: Sequence[Started]) -> Sequence[Sequence[FrameMasks]]:
         """Carry objects through the window, as many at once as fit."""
         return in_smaller_pieces(
             partial(self._follow, sorted(objects, key=_BY_FRAME)),
             min(self._config.object_batch or len(objects), len(objects)),
-            what="SAM3: objects at once",
-            advice=_ADVICE,
+            what=f"{self._network.architecture.name}: objects at once",
+            advice=_ADVICE.format(self._config.section),
         )
 
     def close(self) -> None:
@@ -64,11 +76,16 @@ class TransformersWindow:
                 Masklets(self._network, self._images, self._features, list(begun), self._grid)
                 for _, begun in groupby(piece, key=_BY_FRAME)
             ]
+            directions = {False: self._absences(), True: self._absences()}
             for t, reverse in self._order(piece):
-                taking_part = [each for each in masklets if (t < each.start) == reverse]
-                found[t].append(self._on_grid([each.step(t, reverse=reverse) for each in taking_part]))
+                absences = directions[reverse]
+                taking_part = [each for each in masklets if (t < each.start) == reverse and not _gone(each, absences)]
+                if taking_part:
+                    seen = self._on_grid([each.step(t, reverse=reverse) for each in taking_part])
+                    absences.note(seen)
+                    found[t].append(seen)
                 done += 1
-                self._progress("SAM3", done, total)
+                self._progress(self._network.architecture.name, done, total)
         return found
 
     def _order(self, objects: Sequence[Started]) -> Iterator[tuple[int, bool]]:
@@ -88,3 +105,8 @@ class TransformersWindow:
             Masks.concatenate(masks, self._grid),
             score.cpu().numpy(),
         )
+
+
+def _gone(masklets: Masklets, absences: Absences) -> bool:
+    """Tell whether all objects of one prompt frame are gone: transformers carries them together."""
+    return all(absences.gone(each) for each in masklets.local_id.tolist())

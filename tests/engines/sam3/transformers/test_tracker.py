@@ -15,6 +15,7 @@ pytestmark = pytest.mark.torch
 
 from fast_snow.config import Sam3Config  # noqa: E402
 from fast_snow.engines.sam3.prompting import as_kind  # noqa: E402
+from fast_snow.engines.sam3.transformers.masklets import Masklets  # noqa: E402
 from fast_snow.engines.sam3.transformers.tracker import open_tracker  # noqa: E402
 from fast_snow.errors import EngineError, FastSnowWarning, InputError  # noqa: E402
 from fast_snow.kernels.masks import decode, encode  # noqa: E402
@@ -240,6 +241,26 @@ def test_objects_that_are_not_there_are_left_out(tmp_path: Path) -> None:
     folder = save(network(there=False), tmp_path)
     (answer,) = run(Sam3Config(model_path=str(folder)), BOXES)
     assert [len(each) for each in answer] == [0] * LENGTH
+
+
+def test_objects_that_are_away_for_too_long_are_no_longer_looked_for(tmp_path: Path) -> None:
+    """In each direction, until the patience is spent; each object discovered by itself goes by itself."""
+    save(network(there=False), tmp_path)
+    told: list[int] = []
+    steps: list[int] = []
+    original = Masklets.step
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        open_tracker(
+            Sam3Config(model_path=str(tmp_path)), device="cpu", patience=2, progress=lambda *said: told.append(said[1])
+        ) as tracker,
+    ):
+        patch.setattr(Masklets, "step", lambda self, t, **kw: steps.append(t) or original(self, t, **kw))
+        session = tracker.start(frames(LENGTH), GRID)
+        session.add([point(3, 20.0, 10.0), point(0, 9.0, 9.0)])
+        assert all(len(each) == 0 for each in session.propagate())
+    assert steps == [0, 1, 3, 4, 2, 1]  # of six frames: the first object in 0 and 1, the second from 3 on, then back
+    assert told == sorted(told)
 
 
 def test_nothing_to_follow(config: Sam3Config) -> None:

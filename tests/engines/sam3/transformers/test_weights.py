@@ -11,7 +11,8 @@ pytestmark = pytest.mark.torch
 
 from safetensors.torch import load_file, save_file  # noqa: E402
 
-from fast_snow.engines.sam3.transformers.tracker import load  # noqa: E402
+from fast_snow.engines.sam3.transformers.network import load  # noqa: E402
+from fast_snow.engines.sam3.transformers.tracker import SAM3  # noqa: E402
 from fast_snow.errors import ConfigError, FastSnowWarning  # noqa: E402
 from tests.engines.sam3.transformers.networks import TRACKER, VISION, network, save  # noqa: E402
 
@@ -33,7 +34,7 @@ def folder(saved: Path, tmp_path: Path) -> Path:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(ConfigError) as caught:
-        load(folder, CPU, torch.float32)
+        load(SAM3, folder, CPU, torch.float32)
     said = str(caught.value)
     assert said.startswith("sam3.model_path: ")
     assert said.endswith("; run fast-snow fetch-models sam3-hf")
@@ -42,7 +43,7 @@ def refusal(folder: Path) -> str:
 
 
 def test_loads_every_weight_without_a_word(saved: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    loaded = load(saved, CPU, torch.float32)
+    loaded = load(SAM3, saved, CPU, torch.float32)
 
     expected = network().state_dict()
     assert loaded.state_dict().keys() == expected.keys()
@@ -54,13 +55,13 @@ def test_loads_every_weight_without_a_word(saved: Path, capfd: pytest.CaptureFix
 
 
 def test_attention_never_holds_its_whole_score_matrix(saved: Path) -> None:
-    loaded = load(saved, CPU, torch.float32)
+    loaded = load(SAM3, saved, CPU, torch.float32)
     chosen = {each.config._attn_implementation for each in loaded.modules() if hasattr(each, "config")}
     assert chosen == {"sdpa"}
 
 
 def test_half_precision_keeps_positions_and_norms_in_single(saved: Path) -> None:
-    loaded = load(saved, CPU, torch.bfloat16)
+    loaded = load(SAM3, saved, CPU, torch.bfloat16)
     kinds = {type(layer).__name__: next(layer.parameters(recurse=False), None) for layer in loaded.modules()}
     dtype = {name: value.dtype for name, value in kinds.items() if value is not None}
     assert dtype["Linear"] == dtype["Conv2d"] == dtype["ConvTranspose2d"] == torch.bfloat16
@@ -86,7 +87,7 @@ def test_takes_the_published_folder_of_the_whole_model(tmp_path: Path) -> None:
     save(whole, tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["model_type"] == "sam3_video"
 
-    loaded = load(tmp_path, CPU, torch.float32).state_dict()
+    loaded = load(SAM3, tmp_path, CPU, torch.float32).state_dict()
 
     parts = {"vision_encoder.backbone.": whole.detector_model.vision_encoder.backbone}
     parts |= {"vision_encoder.neck.": whole.tracker_neck, "": whole.tracker_model}
@@ -133,10 +134,10 @@ def test_refuses_weights_of_which_some_are_missing(folder: Path) -> None:
 
 
 def test_tensors_too_many_are_named_and_ignored(folder: Path) -> None:
-    expected = load(folder, CPU, torch.float32).state_dict()
+    expected = load(SAM3, folder, CPU, torch.float32).state_dict()
     save_file(load_file(folder / WEIGHTS) | {"added": torch.zeros(2)}, folder / WEIGHTS, metadata={"format": "pt"})
     with pytest.warns(FastSnowWarning, match="1 tensor is not part of SAM3's tracker, like added: ignored"):
-        found = load(folder, CPU, torch.float32).state_dict()
+        found = load(SAM3, folder, CPU, torch.float32).state_dict()
     assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 

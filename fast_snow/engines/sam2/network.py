@@ -1,0 +1,98 @@
+"""SAM2's image model, as transformers builds it: an image is encoded once, then asked by points."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, UInt8
+from transformers import Sam2Model
+
+from fast_snow.engines.torch_runtime import devices, transformers_folder
+from fast_snow.engines.torch_runtime.squares import IMAGENET, square
+from fast_snow.engines.torch_runtime.transformers_folder import Expected
+
+Embeddings = Sequence[torch.Tensor]
+"""Feature maps of an image, finest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageNetwork:
+    """The network and how it computes.
+
+    Attributes:
+        module: transformers' image model.
+        device: where it is.
+        precision: of its arithmetic; under autocast where that is not fp32.
+    """
+
+    module: Any
+    device: torch.device
+    precision: torch.dtype
+
+    @property
+    def side(self) -> int:
+        """Height and width of its input in pixels."""
+        return int(self.module.config.prompt_encoder_config.image_size)
+
+    def encode(self, image: UInt8[np.ndarray, "height width 3"]) -> Embeddings:
+        """Encode an image."""
+        pixels = square(torch.tensor(image, device=self.device), self.side, IMAGENET)
+        with torch.inference_mode(), self._autocast():
+            embeddings: list[torch.Tensor] = self.module.get_image_embeddings(pixels[None])
+        return embeddings
+
+    def answer(
+        self, embeddings: Embeddings, points: Float32[torch.Tensor, "k p 2"], *, several: bool
+    ) -> tuple[Float[torch.Tensor, "k n h w"], Float[torch.Tensor, "k n"]]:
+        """Outline what points lie on.
+
+        Args:
+            embeddings: of the image.
+            points: `p` points on each of `k` objects, in pixels of the network's input.
+            several: whether three masks are wanted for each object, of which one point may mean any, in place of one.
+
+        Returns:
+            Coarse mask logits and predicted IoUs.
+        """
+        with torch.inference_mode(), self._autocast():
+            output = self.module(
+                image_embeddings=list(embeddings),
+                input_points=points.to(self.device)[None],
+                input_labels=torch.ones(points.shape[:2], dtype=torch.int64, device=self.device)[None],
+                multimask_output=several,
+            )
+        return output.pred_masks[0], output.iou_scores[0]
+
+    def _autocast(self) -> torch.autocast:
+        half = self.precision != torch.float32
+        return torch.autocast(self.device.type, dtype=self.precision if half else None, enabled=half)
+
+
+def load(folder: Path, *, setting: str, device: str, precision: str) -> ImageNetwork:
+    """Load the image model.
+
+    Args:
+        folder: `config.json` and `model.safetensors`, of the image model or of the video model that holds it.
+        setting: that names the folder.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        precision: `auto`, `bf16`, `fp16` or `fp32`.
+
+    Returns:
+        The network in evaluation mode.
+
+    Raises:
+        ConfigError: no such device, or the folder holds no such network, or files that are damaged or do not belong
+            together.
+    """
+    place = devices.choose_device(device)
+    expected = Expected(
+        setting=setting,
+        network="SAM2",
+        kinds=("sam2", "sam2_video"),  # the image model, or the video model as published, which holds it
+        remedy="run fast-snow fetch-models sam2",
+    )
+    module = transformers_folder.load_folder(Sam2Model, folder, expected).to(place)
+    return ImageNetwork(module=module, device=place, precision=devices.precision(precision, place))
