@@ -2,40 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Int32
 
-from fast_snow.engines.sam3.features import Features
 from fast_snow.engines.sam3.multiplex.buckets import Joining, states_of_sweep
 from fast_snow.engines.sam3.multiplex.network import MultiplexNetwork
 from fast_snow.engines.sam3.package.network import Seen
 from fast_snow.engines.sam3.package.prompted import decode_prompts
-from fast_snow.engines.sam3.session import Absences, FrameMasks, Started
-from fast_snow.engines.torch_runtime.mask_runs import encode_logits
-from fast_snow.types import GridShape
+from fast_snow.engines.sam3.package.scene import Carried, Scene, on_grid
+from fast_snow.engines.sam3.session import Started
 
 
-class Carried(NamedTuple):
-    """Some objects in one frame."""
-
-    frame: int
-    found: FrameMasks
-
-
-class Scene(NamedTuple):
-    """The network and what it looks at."""
-
-    network: MultiplexNetwork
-    features: Features
-    grid: GridShape
-    memory_on_host: bool
-    absences: Callable[[], Absences]
-
-
-def propagate(scene: Scene, objects: Sequence[Started], *, most: int, tick: Callable[[int], None]) -> Sequence[Carried]:
+def propagate(
+    scene: Scene[MultiplexNetwork], objects: Sequence[Started], *, most: int, tick: Callable[[int], None]
+) -> Sequence[Carried]:
     """Track objects from the frames in which they are prompted to both ends of the window.
 
     The result is upstream's: for each sweep and state one session, to which masks are added in the frames of the
@@ -61,7 +43,7 @@ def propagate(scene: Scene, objects: Sequence[Started], *, most: int, tick: Call
     at = [each.frame for each in objects]
     for frame in sorted(set(at)):
         index = [i for i, each in enumerate(at) if each == frame]
-        take(Carried(frame, _on_grid(local_id[index], _some(prompted, index), scene.grid)))
+        take(Carried(frame, on_grid(local_id[index], _some(prompted, index), scene.grid)))
     for reverse in (False, True):
         states = states_of_sweep(at, frames=len(scene.features), bucket=scene.network.slots, most=most, reverse=reverse)
         for joining in states:
@@ -75,7 +57,7 @@ def not_shared(inside: Bool[torch.Tensor, "m 1 h w"]) -> Bool[torch.Tensor, "m 1
     return inside & (inside.sum(dim=0, keepdim=True) == 1)
 
 
-def _prompted(scene: Scene, objects: Sequence[Started], *, batch: int) -> Seen:
+def _prompted(scene: Scene[MultiplexNetwork], objects: Sequence[Started], *, batch: int) -> Seen:
     """Decode all prompts, a frame at a time; returns the objects in their order."""
     order = sorted(range(len(objects)), key=lambda i: objects[i].frame)
     parts: list[Seen] = []
@@ -87,7 +69,12 @@ def _prompted(scene: Scene, objects: Sequence[Started], *, batch: int) -> Seen:
 
 
 def _sweep(
-    scene: Scene, local_id: Int32[np.ndarray, " m"], joining: Joining, prompted: Seen, *, reverse: bool
+    scene: Scene[MultiplexNetwork],
+    local_id: Int32[np.ndarray, " m"],
+    joining: Joining,
+    prompted: Seen,
+    *,
+    reverse: bool,
 ) -> Iterator[Carried]:
     """Carry the objects of one state from frame to frame, until all are gone; where they join is not reported."""
     network, features, absences = scene.network, scene.features, scene.absences()
@@ -107,7 +94,7 @@ def _sweep(
                 reverse=reverse,
                 remember=frame not in joining,
             )
-            found = _on_grid(local_id[index], tracked, scene.grid)
+            found = on_grid(local_id[index], tracked, scene.grid)
             absences.note(found)
             yield Carried(frame, found)
         if frame in joining:
@@ -119,8 +106,3 @@ def _sweep(
 
 def _some(seen: Seen, index: Sequence[int]) -> Seen:
     return Seen(*(each[list(index)] for each in seen))
-
-
-def _on_grid(local_id: np.ndarray, seen: Seen, grid: GridShape) -> FrameMasks:
-    score = seen.presence[:, 0].float().sigmoid().cpu().numpy()
-    return FrameMasks(local_id, encode_logits(seen.logits[:, 0], grid), score)

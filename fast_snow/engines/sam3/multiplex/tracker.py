@@ -10,12 +10,11 @@ from functools import partial
 
 from fast_snow.config import Sam3Config
 from fast_snow.engines.out_of_memory import in_smaller_pieces
-from fast_snow.engines.sam3.features import Features, KeptFeatures, state_waits_on_host
-from fast_snow.engines.sam3.images import network_images
 from fast_snow.engines.sam3.multiplex import model
 from fast_snow.engines.sam3.multiplex.network import MultiplexNetwork
-from fast_snow.engines.sam3.multiplex.propagation import Carried, Scene, propagate
-from fast_snow.engines.sam3.session import Absences, FrameMasks, Started, tracking
+from fast_snow.engines.sam3.multiplex.propagation import propagate
+from fast_snow.engines.sam3.package.scene import Carried, scene_of
+from fast_snow.engines.sam3.session import FrameMasks, Started, tracking
 from fast_snow.engines.torch_runtime import devices, memory
 from fast_snow.protocols import Progress, Tracker, silent
 from fast_snow.types import Frames, GridShape
@@ -87,13 +86,7 @@ class _Window:
         frames: Frames,
         grid: GridShape,
     ) -> None:
-        device, on_host = network.device, config.offload_video_to_cpu
-        images = network_images(frames.image, side=network.side, device=device, on_host=on_host)
-        kept = KeptFeatures(config.features, frames=len(frames), device=device)
-        features = Features(images, network.encode, kept)
-        absences = partial(Absences, config.score_threshold_detection, patience)
-        state_on_host = state_waits_on_host(config.offload_state_to_cpu, device)
-        self._scene = Scene(network, features, grid, state_on_host, absences)
+        self._scene = scene_of(network, config, patience, frames, grid)
         self._most = config.object_batch
         self._progress = progress
 

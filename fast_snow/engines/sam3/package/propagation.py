@@ -7,32 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Int32
 
-from fast_snow.engines.sam3.features import Features
 from fast_snow.engines.sam3.package.memory import MemoryBank, Remembered
-from fast_snow.engines.sam3.package.network import Seen, TrackingNetwork
+from fast_snow.engines.sam3.package.network import TrackingNetwork
 from fast_snow.engines.sam3.package.prompted import decode_prompts, owner_of_pixels, remember
-from fast_snow.engines.sam3.session import Absences, FrameMasks, Started
-from fast_snow.engines.torch_runtime.mask_runs import encode_logits
-from fast_snow.types import GridShape
-
-
-class Carried(NamedTuple):
-    """Some objects in one frame."""
-
-    frame: int
-    found: FrameMasks
-
-
-class Scene(NamedTuple):
-    """The network and what it looks at."""
-
-    network: TrackingNetwork
-    features: Features
-    grid: GridShape
-    memory_on_host: bool
-    absences: Callable[[], Absences]
+from fast_snow.engines.sam3.package.scene import Carried, Scene, on_grid
+from fast_snow.engines.sam3.session import FrameMasks, Started
 
 
 class Begun(NamedTuple):
@@ -50,7 +30,7 @@ class Beginnings(NamedTuple):
     found: list[Carried]
 
 
-def begin(scene: Scene, objects: Iterable[Started], *, batch: int) -> Beginnings:
+def begin(scene: Scene[TrackingNetwork], objects: Iterable[Started], *, batch: int) -> Beginnings:
     """Turn prompts into objects that can be tracked.
 
     Args:
@@ -74,11 +54,11 @@ def begin(scene: Scene, objects: Iterable[Started], *, batch: int) -> Beginnings
             for i, memory in zip(index, memories, strict=True):
                 beginnings.objects.append(Begun(together[i].local_id, frame, memory))
         ids = np.array([each.local_id for each in together], np.int32)
-        beginnings.found.append(Carried(frame, _on_grid(ids, seen, scene.grid)))
+        beginnings.found.append(Carried(frame, on_grid(ids, seen, scene.grid)))
     return beginnings
 
 
-def sweep(scene: Scene, objects: Sequence[Begun], *, tick: Callable[[int], None]) -> list[Carried]:
+def sweep(scene: Scene[TrackingNetwork], objects: Sequence[Begun], *, tick: Callable[[int], None]) -> list[Carried]:
     """Carry objects forwards to the end of the window, then backwards to its start, as one batch.
 
     Every object joins after the frame of its prompt and has its own memory; for each of them the result is upstream's
@@ -115,7 +95,7 @@ def sweep(scene: Scene, objects: Sequence[Begun], *, tick: Callable[[int], None]
     return carried
 
 
-def _step(scene: Scene, banks: Mapping[int, MemoryBank], frame: int, *, reverse: bool) -> FrameMasks:
+def _step(scene: Scene[TrackingNetwork], banks: Mapping[int, MemoryBank], frame: int, *, reverse: bool) -> FrameMasks:
     """Find objects in a frame by their memory, and remember them there."""
     length = len(scene.features)
     memories = [bank.recall(frame, num_frames=length, reverse=reverse) for bank in banks.values()]
@@ -123,9 +103,4 @@ def _step(scene: Scene, banks: Mapping[int, MemoryBank], frame: int, *, reverse:
     rows = zip(banks.values(), torch.split(spatial, 1), torch.split(seen.pointer, 1), scores.tolist(), strict=True)
     for bank, memory, pointer, score in rows:
         bank.remember(frame, Remembered(spatial=memory, pointer=pointer, score=score))
-    return _on_grid(np.array([*banks], np.int32), seen, scene.grid)
-
-
-def _on_grid(local_id: Int32[np.ndarray, " m"], seen: Seen, grid: GridShape) -> FrameMasks:
-    score = seen.presence[:, 0].float().sigmoid().cpu().numpy()
-    return FrameMasks(local_id, encode_logits(seen.logits[:, 0], grid), score)
+    return on_grid(np.array([*banks], np.int32), seen, scene.grid)
