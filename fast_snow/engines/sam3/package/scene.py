@@ -1,6 +1,7 @@
 """What the trackers of the package `sam3` look at, and what they say of some objects in one frame."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -32,7 +33,8 @@ class EncodingNetwork(Protocol):
 Network = TypeVar("Network", bound=EncodingNetwork)
 
 
-class Scene(NamedTuple, Generic[Network]):
+@dataclass(frozen=True, slots=True, eq=False)
+class Scene(Generic[Network]):
     """The network and the window that it looks at.
 
     Attributes:
