@@ -23,7 +23,7 @@ _PAIR_GAPS = (1, 2, 4, 8)
 _MIN_MATCHES = 30
 _MAX_EPIPOLAR_ERROR = 2.0
 _MAX_RESECTION_ERROR = 2.0
-"""Pixels, both."""
+"""Both in pixels."""
 _MAX_TRIALS = 300
 """Correspondences from tracking hold few outliers, so RANSAC needs few trials."""
 _PLAUSIBLE_FOCAL = (0.5, 1.6)
@@ -101,7 +101,8 @@ def _with_refined_focal(model: Model) -> Model:
     options.ceres.solver_options.num_threads = 1
     pycolmap.create_default_bundle_adjuster(options, config, refined).solve()
     low, high = _PLAUSIBLE_FOCAL
-    return refined if all(low <= each.focal_length / max(each.width, each.height) <= high for each in refined.cameras.values()) else model
+    focal = [each.focal_length / max(each.width, each.height) for each in refined.cameras.values()]
+    return refined if low <= min(focal) and max(focal) <= high else model
 
 
 def _options(seed: int) -> pycolmap.GlobalPipelineOptions:

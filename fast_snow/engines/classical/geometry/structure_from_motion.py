@@ -103,9 +103,7 @@ def reconstruct(
     )
 
 
-def _adjusted_poses(
-    model: Model, num_images: int
-) -> tuple[Bool[np.ndarray, " n"], Float64[np.ndarray, "n 4 4"]]:
+def _adjusted_poses(model: Model, num_images: int) -> tuple[Bool[np.ndarray, " n"], Float64[np.ndarray, "n 4 4"]]:
     """Return which images the adjustment placed on enough points, and their poses."""
     registered = np.zeros(num_images, dtype=bool)
     T_camera_world = np.tile(np.eye(4), (num_images, 1, 1))
@@ -139,5 +137,3 @@ def _camera(shape: GridShape, intrinsics: Intrinsics | None) -> Camera:
     camera = Camera(model="PINHOLE", width=width, height=height, params=[K[0, 0], K[1, 1], *centre])
     camera.has_prior_focal_length = True
     return camera
-
-
