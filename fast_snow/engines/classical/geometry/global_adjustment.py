@@ -1,4 +1,4 @@
-"""Poses, points and focal length of all given images at once (pycolmap's global mapper).
+"""What pycolmap solves: images together (its global mapper), and one image by points of known position.
 
 OpenCV has to be imported before pycolmap: in the other order OpenCV's PNG writer corrupts the heap
 (docs/bugs/001-opencv-before-pycolmap.md).
@@ -33,7 +33,7 @@ _REFINING_ITERATIONS = 25
 pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
 
 
-def adjust(points: Mapping[int, TrackedPoints], camera: pycolmap.Camera, *, seed: int) -> Model | None:
+def adjust(points: Mapping[int, TrackedPoints], camera: Camera, *, seed: int) -> Model | None:
     """Solve for the poses of images and the points that at least three of them share.
 
     Args:
@@ -60,7 +60,7 @@ def adjust(points: Mapping[int, TrackedPoints], camera: pycolmap.Camera, *, seed
 
 def resect(
     uv: Float32[np.ndarray, "p 2"], xyz: Float64[np.ndarray, "p 3"], camera: Camera, *, min_points: int, seed: int
-) -> Float64[np.ndarray, "3 4"] | None:
+) -> Float64[np.ndarray, "4 4"] | None:
     """Estimate the pose of one image from points of known position.
 
     Args:
@@ -71,7 +71,7 @@ def resect(
         seed: of the random samples.
 
     Returns:
-        `T_camera_world` without its last row; None where too few points agree.
+        `T_camera_world`; None where too few points agree.
     """
     if len(uv) < min_points:
         return None
@@ -83,7 +83,7 @@ def resect(
     found = pycolmap.estimate_and_refine_absolute_pose(uv + 0.5, xyz, camera, options)
     if found is None or found["num_inliers"] < min_points:
         return None
-    return np.asarray(found["cam_from_world"].matrix())
+    return np.vstack([found["cam_from_world"].matrix(), [0.0, 0.0, 0.0, 1.0]])
 
 
 def _with_refined_focal(model: Model) -> Model:
@@ -119,7 +119,7 @@ def _options(seed: int) -> pycolmap.GlobalPipelineOptions:
     return options
 
 
-def _write_database(path: Path, points: Mapping[int, TrackedPoints], camera: pycolmap.Camera, seed: int) -> int:
+def _write_database(path: Path, points: Mapping[int, TrackedPoints], camera: Camera, seed: int) -> int:
     """Store images, points and verified pairs; returns how many pairs there are."""
     database = pycolmap.Database.open(path)
     try:
@@ -138,9 +138,7 @@ def _write_database(path: Path, points: Mapping[int, TrackedPoints], camera: pyc
         database.close()
 
 
-def _write_image(
-    database: pycolmap.Database, i: int, points: TrackedPoints, camera: pycolmap.Camera, rig_id: int
-) -> int:
+def _write_image(database: pycolmap.Database, i: int, points: TrackedPoints, camera: Camera, rig_id: int) -> int:
     image = pycolmap.Image(name=str(i), camera_id=camera.camera_id)
     image.image_id = database.write_image(image)
     frame = pycolmap.Frame()
@@ -153,7 +151,7 @@ def _write_image(
 
 def _write_pair(
     database: pycolmap.Database,
-    camera: pycolmap.Camera,
+    camera: Camera,
     points: tuple[TrackedPoints, TrackedPoints],
     image_ids: tuple[int, int],
     seed: int,

@@ -57,11 +57,7 @@ def guessed_intrinsics(shape: GridShape) -> Intrinsics:
 
 
 def reconstruct(
-    points: Sequence[TrackedPoints],
-    shape: GridShape,
-    *,
-    intrinsics: Intrinsics | None,
-    seed: int,
+    points: Sequence[TrackedPoints], shape: GridShape, *, intrinsics: Intrinsics | None, seed: int
 ) -> Reconstruction | None:
     """Estimate the cameras of consecutive images from points tracked through them.
 
@@ -77,9 +73,7 @@ def reconstruct(
     Returns:
         The largest reconstruction; None where the images do not give one.
     """
-    keyframes = choose_keyframes(points, _KEYFRAME_MOTION * max(shape))
-    if len(keyframes) > _MAX_KEYFRAMES * len(points):
-        keyframes = list(range(len(points)))
+    keyframes = _keyframes(points, shape)
     model = adjust({i: points[i] for i in keyframes}, _camera(shape, intrinsics), seed=seed)
     if model is None:
         return None
@@ -91,8 +85,8 @@ def reconstruct(
     for i in sorted(set(range(len(points))).difference(keyframes)):
         _, seen, known = np.intersect1d(points[i].point_id, point_id, assume_unique=True, return_indices=True)
         pose = resect(points[i].uv[seen], xyz[known], camera, min_points=_MIN_POINTS, seed=seed)
-        if pose is not None:
-            registered[i], T_camera_world[i, :3] = True, pose
+        registered[i] = pose is not None
+        T_camera_world[i] = np.eye(4) if pose is None else pose
     K = camera.calibration_matrix()
     K[:2, 2] -= 0.5
     return Reconstruction(
@@ -101,6 +95,11 @@ def reconstruct(
         intrinsics=K if intrinsics is None else intrinsics,
         points=xyz,
     )
+
+
+def _keyframes(points: Sequence[TrackedPoints], shape: GridShape) -> Sequence[int]:
+    chosen = choose_keyframes(points, _KEYFRAME_MOTION * max(shape))
+    return chosen if len(chosen) <= _MAX_KEYFRAMES * len(points) else range(len(points))
 
 
 def _adjusted_poses(model: Model, num_images: int) -> tuple[Bool[np.ndarray, " n"], Float64[np.ndarray, "n 4 4"]]:
