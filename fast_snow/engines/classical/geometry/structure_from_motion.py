@@ -14,6 +14,8 @@ Intrinsics = Float64[np.ndarray, "3 3"]
 
 _KEYFRAME_MOTION = 0.03
 """In units of the longer side; the median motion of points from one keyframe to the next."""
+_MIN_IMAGES = 30
+"""Shorter clips are adjusted as a whole: they hold little to save, and every image tells of the focal length."""
 _MAX_KEYFRAMES = 0.7
 """Of the images; where more would be keyframes, all are: the others would lose points and save little."""
 _MIN_POINTS = 30
@@ -98,6 +100,8 @@ def reconstruct(
 
 
 def _keyframes(points: Sequence[TrackedPoints], shape: GridShape) -> Sequence[int]:
+    if len(points) < _MIN_IMAGES:
+        return range(len(points))
     chosen = choose_keyframes(points, _KEYFRAME_MOTION * max(shape))
     return chosen if len(chosen) <= _MAX_KEYFRAMES * len(points) else range(len(points))
 
