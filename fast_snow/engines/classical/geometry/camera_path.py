@@ -12,7 +12,6 @@ from fast_snow.config import ClassicalGeometryConfig
 from fast_snow.engines.classical.geometry.ground_plane import rotations
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
 from fast_snow.engines.classical.geometry.structure_from_motion import (
-    PAIR_GAPS,
     Reconstruction,
     guessed_intrinsics,
     reconstruct,
@@ -23,7 +22,9 @@ from fast_snow.types import GridShape, ReadOnlyArrays
 Poses = Float64[np.ndarray, "n 4 4"]
 
 _STILL = 1.0
-"""Pixels; where points move less between the frames furthest apart the camera is at rest."""
+"""Pixels; where points move less over the span the camera is at rest."""
+_SPAN = 8
+"""Frames over which the motion of points is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -122,7 +123,7 @@ def _at_rest(points: Sequence[TrackedPoints]) -> bool:
     """Tell whether points hardly move over the clip: most of those seen first and last in a stretch stay put."""
     moved = [0.0]
     for i in range(len(points)):
-        a, b = common(points[i], points[min(i + PAIR_GAPS[-1], len(points) - 1)])
+        a, b = common(points[i], points[min(i + _SPAN, len(points) - 1)])
         if len(a) > 0:
             moved.append(float(np.median(np.linalg.norm(b - a, axis=1))))
     return max(moved) < _STILL

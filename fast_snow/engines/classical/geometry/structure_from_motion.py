@@ -1,41 +1,27 @@
-"""Camera poses and focal length from tracked points (pycolmap's global mapper).
+"""Camera poses and focal length from tracked points: keyframes are adjusted together, other images resected."""
 
-OpenCV has to be imported before pycolmap: in the other order OpenCV's PNG writer corrupts the heap
-(docs/bugs/001-opencv-before-pycolmap.md).
-"""
-
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import cv2  # noqa: F401 (before pycolmap, see above)
 import numpy as np
-import pycolmap
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
+from fast_snow.engines.classical.geometry.global_adjustment import Camera, Model, adjust, resect
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, choose_keyframes
 from fast_snow.types import GridShape, ReadOnlyArrays
 
 Intrinsics = Float64[np.ndarray, "3 3"]
 
-PAIR_GAPS = (1, 2, 4, 8)
-"""Image pairs whose relative pose is estimated, by their distance in frames."""
-_MIN_MATCHES = 30
+_KEYFRAME_MOTION = 0.03
+"""In units of the longer side; the median motion of points from one keyframe to the next."""
+_MIN_IMAGES = 30
+"""Shorter clips are adjusted as a whole: they hold little to save, and every image tells of the focal length."""
+_MAX_KEYFRAMES = 0.7
+"""Of the images; where more would be keyframes, all are: the others would lose points and save little."""
 _MIN_POINTS = 30
 """A pose that fewer points carry is chance: images of noise get a dozen."""
-_MAX_EPIPOLAR_ERROR = 2.0
-"""Pixels."""
-_MAX_TRIALS = 300
-"""Correspondences from tracking hold few outliers, so RANSAC needs few trials."""
 _GUESSED_FOCAL = 1.0
 """In units of the longer side: a field of view of 53 degrees, between that of phones and of surveillance cameras."""
-_PLAUSIBLE_FOCAL = (0.5, 1.6)
-"""In units of the longer side. Small motions hardly tell the focal length, and a wild one bends the whole scene."""
-
-_REFINING_ITERATIONS = 25
-
-pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,158 +59,84 @@ def guessed_intrinsics(shape: GridShape) -> Intrinsics:
 
 
 def reconstruct(
-    points: Sequence[TrackedPoints],
-    shape: GridShape,
-    *,
-    intrinsics: Intrinsics | None,
-    seed: int,
+    points: Sequence[TrackedPoints], shape: GridShape, *, intrinsics: Intrinsics | None, seed: int
 ) -> Reconstruction | None:
     """Estimate the cameras of consecutive images from points tracked through them.
+
+    Keyframes, chosen by how far points move, carry the global adjustment; every other image is placed by the points
+    that it shares with them.
 
     Args:
         points: of each image.
         shape: height and width of the images.
         intrinsics: known pinhole matrix, kept as it is; None lets the focal length be estimated, from a usual one.
-        seed: of the random samples; one seed, one result, which is why the solver has one thread.
+        seed: of the random samples; one seed, one result.
 
     Returns:
         The largest reconstruction; None where the images do not give one.
-
-    Reference:
-        Pan et al., Global structure-from-motion revisited (GLOMAP), ECCV 2024.
     """
-    with tempfile.TemporaryDirectory(prefix="fast-snow-sfm-") as folder:
-        database = Path(folder) / "database.db"
-        if _write_database(database, points, shape, intrinsics, seed) == 0:
-            return None
-        models = pycolmap.global_mapping(database, folder, folder, _options(seed))
-    if not models:
+    keyframes = _keyframes(points, shape)
+    model = adjust({i: points[i] for i in keyframes}, _camera(shape, intrinsics), seed=seed)
+    if model is None:
         return None
-    largest = max(models.values(), key=lambda model: (model.num_reg_images(), model.num_points3D()))
-    if intrinsics is None:
-        largest = _with_refined_focal(largest, max(shape))
-    found = _reconstruction(largest, len(points), intrinsics)
-    return found if found.registered.any() else None
+    registered, T_camera_world = _adjusted_poses(model, len(points))
+    if not registered.any():
+        return None
+    camera = next(iter(model.cameras.values()))
+    point_id, xyz = _points(model, points)
+    for i in sorted(set(range(len(points))).difference(keyframes)):
+        _, seen, known = np.intersect1d(points[i].point_id, point_id, assume_unique=True, return_indices=True)
+        pose = resect(points[i].uv[seen], xyz[known], camera, min_points=_MIN_POINTS, seed=seed)
+        registered[i] = pose is not None
+        T_camera_world[i] = np.eye(4) if pose is None else pose
+    K = camera.calibration_matrix()
+    K[:2, 2] -= 0.5
+    return Reconstruction(
+        registered=registered,
+        T_camera_world=T_camera_world,
+        intrinsics=K if intrinsics is None else intrinsics,
+        points=xyz,
+    )
 
 
-def _with_refined_focal(model: pycolmap.Reconstruction, longer_side: int) -> pycolmap.Reconstruction:
-    """Adjust the focal length too; where it leaves what cameras have, the guess was the better one."""
-    refined = pycolmap.Reconstruction(model)
-    options = pycolmap.BundleAdjustmentOptions()
-    options.refine_focal_length = True
-    options.print_summary = False
-    config = pycolmap.BundleAdjustmentConfig()
-    for image in refined.images.values():
-        if image.has_pose:
-            config.add_image(image.image_id)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    options.ceres.solver_options.max_num_iterations = _REFINING_ITERATIONS
-    options.ceres.solver_options.num_threads = 1
-    pycolmap.create_default_bundle_adjuster(options, config, refined).solve()
-    low, high = (limit * longer_side for limit in _PLAUSIBLE_FOCAL)
-    return refined if all(low <= each.focal_length <= high for each in refined.cameras.values()) else model
+def _keyframes(points: Sequence[TrackedPoints], shape: GridShape) -> Sequence[int]:
+    if len(points) < _MIN_IMAGES:
+        return range(len(points))
+    chosen = choose_keyframes(points, _KEYFRAME_MOTION * max(shape))
+    return chosen if len(chosen) <= _MAX_KEYFRAMES * len(points) else range(len(points))
 
 
-def _options(seed: int) -> pycolmap.GlobalPipelineOptions:
-    options = pycolmap.GlobalPipelineOptions()
-    mapper = options.mapper
-    for part in (options, mapper, mapper.rotation_averaging, mapper.global_positioning, mapper.retriangulation):
-        part.random_seed = seed
-    options.num_threads = mapper.num_threads = 1
-    mapper.bundle_adjustment.ceres.solver_options.num_threads = 1
-    mapper.bundle_adjustment.refine_focal_length = False
-    # Dense depth is triangulated from flow afterwards: a second pass over the sparse points would be spent on nothing.
-    mapper.skip_retriangulation = True
-    mapper.ba_num_iterations = 2
-    return options
+def _adjusted_poses(model: Model, num_images: int) -> tuple[Bool[np.ndarray, " n"], Float64[np.ndarray, "n 4 4"]]:
+    """Return which images the adjustment placed on enough points, and their poses."""
+    registered = np.zeros(num_images, dtype=bool)
+    T_camera_world = np.tile(np.eye(4), (num_images, 1, 1))
+    for image in model.images.values():
+        if image.has_pose and image.num_points3D >= _MIN_POINTS:
+            registered[int(image.name)] = True
+            T_camera_world[int(image.name), :3] = image.cam_from_world().matrix()
+    return registered, T_camera_world
 
 
-def _write_database(
-    path: Path, points: Sequence[TrackedPoints], shape: GridShape, intrinsics: Intrinsics | None, seed: int
-) -> int:
-    """Store images, points and verified pairs; returns how many pairs there are."""
-    database = pycolmap.Database.open(path)
-    try:
-        camera = _camera(shape, intrinsics)
-        camera.camera_id = database.write_camera(camera)
-        rig = pycolmap.Rig()
-        rig.add_ref_sensor(camera.sensor_id)
-        rig_id = database.write_rig(rig)
-        image_ids = [_write_image(database, i, each, camera, rig_id) for i, each in enumerate(points)]
-        pairs = 0
-        for i in range(len(points)):
-            for j in (i + gap for gap in PAIR_GAPS if i + gap < len(points)):
-                pairs += _write_pair(database, camera, (points[i], points[j]), (image_ids[i], image_ids[j]), seed)
-        return pairs
-    finally:
-        database.close()
+def _points(
+    model: Model, tracked: Sequence[TrackedPoints]
+) -> tuple[Int64[np.ndarray, " p"], Float64[np.ndarray, "p 3"]]:
+    """Return the ids of the model's points, ascending, and where they are."""
+    xyz = {}
+    for point in model.points3D.values():
+        first = point.track.elements[0]
+        image = int(model.images[first.image_id].name)
+        xyz[int(tracked[image].point_id[first.point2D_idx])] = point.xyz
+    point_id = np.array(sorted(xyz), dtype=np.int64)
+    return point_id, np.array([xyz[k] for k in point_id.tolist()], dtype=np.float64).reshape(-1, 3)
 
 
-def _camera(shape: GridShape, intrinsics: Intrinsics | None) -> pycolmap.Camera:
+def _camera(shape: GridShape, intrinsics: Intrinsics | None) -> Camera:
     height, width = shape
     K = guessed_intrinsics(shape) if intrinsics is None else intrinsics
     # COLMAP puts the origin at the corner of the first pixel, not at its centre.
     centre = [K[0, 2] + 0.5, K[1, 2] + 0.5]
     if intrinsics is None:
-        return pycolmap.Camera(model="SIMPLE_PINHOLE", width=width, height=height, params=[K[0, 0], *centre])
-    camera = pycolmap.Camera(model="PINHOLE", width=width, height=height, params=[K[0, 0], K[1, 1], *centre])
+        return Camera(model="SIMPLE_PINHOLE", width=width, height=height, params=[K[0, 0], *centre])
+    camera = Camera(model="PINHOLE", width=width, height=height, params=[K[0, 0], K[1, 1], *centre])
     camera.has_prior_focal_length = True
     return camera
-
-
-def _write_image(
-    database: pycolmap.Database, i: int, points: TrackedPoints, camera: pycolmap.Camera, rig_id: int
-) -> int:
-    image = pycolmap.Image(name=str(i), camera_id=camera.camera_id)
-    image.image_id = database.write_image(image)
-    frame = pycolmap.Frame()
-    frame.rig_id = rig_id
-    frame.add_data_id(image.data_id)
-    database.write_frame(frame)
-    database.write_keypoints(image.image_id, points.uv + 0.5)
-    return int(image.image_id)
-
-
-def _write_pair(
-    database: pycolmap.Database,
-    camera: pycolmap.Camera,
-    points: tuple[TrackedPoints, TrackedPoints],
-    image_ids: tuple[int, int],
-    seed: int,
-) -> bool:
-    """Store a pair of images that see enough common points, with the relative pose that explains them."""
-    a, b = points
-    _, i, j = np.intersect1d(a.point_id, b.point_id, assume_unique=True, return_indices=True)
-    if len(i) < _MIN_MATCHES:
-        return False
-    matches = np.stack([i, j], axis=1).astype(np.uint32)
-    options = pycolmap.TwoViewGeometryOptions()
-    options.detect_watermark = False
-    options.ransac.random_seed = seed
-    options.ransac.max_error = _MAX_EPIPOLAR_ERROR
-    options.ransac.max_num_trials = _MAX_TRIALS
-    options.ransac.min_num_trials = _MAX_TRIALS // 6
-    geometry = pycolmap.estimate_two_view_geometry(camera, a.uv + 0.5, camera, b.uv + 0.5, matches, options)
-    database.write_matches(*image_ids, matches)
-    database.write_two_view_geometry(*image_ids, geometry)
-    return len(geometry.inlier_matches) >= _MIN_MATCHES
-
-
-def _reconstruction(model: pycolmap.Reconstruction, num_images: int, known: Intrinsics | None) -> Reconstruction:
-    registered = np.zeros(num_images, dtype=bool)
-    T_camera_world = np.tile(np.eye(4), (num_images, 1, 1))
-    for image in model.images.values():
-        if image.has_pose and image.num_points3D >= _MIN_POINTS:
-            i = int(image.name)
-            registered[i] = True
-            T_camera_world[i, :3] = image.cam_from_world().matrix()
-    camera = next(iter(model.cameras.values()))
-    K = camera.calibration_matrix()
-    K[:2, 2] -= 0.5
-    points = np.array([point.xyz for point in model.points3D.values()], dtype=np.float64).reshape(-1, 3)
-    return Reconstruction(
-        registered=registered,
-        T_camera_world=T_camera_world,
-        intrinsics=K if known is None else known,
-        points=points,
-    )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common, track_points
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, choose_keyframes, common, track_points
 from tests.engines.classical.geometry.cameras import sampled, texture
 
 SHIFT = np.array([2.3, -1.6])
@@ -64,3 +64,35 @@ def test_common_points_are_matched_by_name():
     here, there = common(a, b)
     np.testing.assert_array_equal(here, [[4, 4], [7, 7]])
     np.testing.assert_array_equal(there, [[40, 0], [70, 0]])
+
+
+def moving(*positions, count=100):
+    """The same points, moved as a whole to each of the positions (pixels to the right)."""
+    uv = np.random.default_rng(0).uniform(0, 300, (count, 2)).astype(np.float32)
+    return [TrackedPoints(point_id=np.arange(count), uv=uv + np.float32([x, 0])) for x in positions]
+
+
+def test_keyframes_are_apart_by_the_motion_of_their_points():
+    assert choose_keyframes(moving(*range(0, 100, 2)), 10.0) == [*range(0, 50, 5), 49]
+
+
+def test_a_pause_holds_no_keyframes():
+    assert choose_keyframes(moving(*range(0, 50, 5), *[50] * 20, *range(55, 105, 5)), 10.0) == [
+        *range(0, 12, 2), *range(31, 39, 2), 39,
+    ]  # fmt: skip
+
+
+def test_keyframes_share_most_of_their_points():
+    first, second = moving(*[0] * 20), moving(*[0] * 20)
+    renamed = [TrackedPoints(point_id=each.point_id + 50, uv=each.uv) for each in second]
+    assert 20 in choose_keyframes([*first, *renamed], 10.0)  # half of the points are new
+
+
+def test_slow_motion_still_gives_keyframes():
+    assert len(choose_keyframes(moving(*np.linspace(0, 30, 60)), 20.0)) >= 8
+    assert choose_keyframes(moving(*[0] * 20), 20.0) == [0, 19]
+
+
+@pytest.mark.parametrize("count", [0, 1, 8])
+def test_all_of_a_few_images_are_keyframes(count):
+    assert choose_keyframes(moving(*range(count)), 10.0) == list(range(count))

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from fast_snow.alignment import apply, estimate
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
+from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, choose_keyframes
 from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics, reconstruct
 from tests.engines.classical.geometry.cameras import SHAPE, K, arc, cloud, nothing, poses, seen, turned
 
-N = 10
+N, DENSE = 10, 60
 T_CAMERA_WORLD = arc(N)
 
 
@@ -75,6 +75,45 @@ def test_an_image_without_points_is_not_registered(noisy):
     np.testing.assert_array_equal(model.T_camera_world[4], np.eye(4))
     assert np.isnan(model.typical_depth[4])
     assert worst_error(model, T_CAMERA_WORLD) < 0.02
+
+
+@pytest.fixture(scope="module")
+def dense():
+    """The same path in many small steps, most of which are no keyframes."""
+    random = np.random.default_rng(5)
+    return [
+        TrackedPoints(point_id=each.point_id, uv=each.uv + random.normal(0, 0.15, each.uv.shape).astype(np.float32))
+        for each in seen(cloud(), arc(DENSE))
+    ]
+
+
+@pytest.mark.parametrize("intrinsics", [K, None])
+def test_images_between_keyframes_are_placed_as_well(dense, intrinsics):
+    assert len(choose_keyframes(dense, 0.03 * max(SHAPE))) < DENSE / 2
+    model = reconstruct(dense, SHAPE, intrinsics=intrinsics, seed=0)
+    assert model is not None
+    assert model.registered.all()
+    assert worst_error(model, arc(DENSE)) < 0.03
+
+
+def test_what_moves_by_itself_does_not_mislead_an_image_between_keyframes(dense):
+    between = sorted(set(range(DENSE)).difference(choose_keyframes(dense, 0.03 * max(SHAPE))))[10]
+    uv = dense[between].uv.copy()
+    uv[::4] += 25
+    points = [*dense[:between], TrackedPoints(point_id=dense[between].point_id, uv=uv), *dense[between + 1 :]]
+    model = reconstruct(points, SHAPE, intrinsics=K, seed=0)
+    assert model is not None
+    assert model.registered.all()
+    assert worst_error(model, arc(DENSE)) < 0.03
+
+
+def test_an_image_between_keyframes_with_few_points_is_not_registered(dense):
+    between = sorted(set(range(DENSE)).difference(choose_keyframes(dense, 0.03 * max(SHAPE))))[-1]
+    few = TrackedPoints(point_id=np.arange(10_000, 10_200), uv=np.zeros((200, 2), np.float32))
+    model = reconstruct([*dense[:between], few, *dense[between + 1 :]], SHAPE, intrinsics=K, seed=0)
+    assert model is not None
+    assert not model.registered[between]
+    assert model.registered.sum() == DENSE - 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, N])
