@@ -88,14 +88,14 @@ def _bars(bars: Bars) -> Progress:
 
 
 def _lines(console: Console, clock: Callable[[], float]) -> Progress:
-    printed_s = clock()
+    printed, printed_s = "", clock()
 
     def report(what: str, done: int, total: int) -> None:
-        nonlocal printed_s
-        now_s = clock()
-        if done == 0 or 0 < total <= done or now_s - printed_s >= _SILENCE_S:
-            printed_s = now_s
-            console.print(f"{what}: {done} of {total or '?'}", markup=False, highlight=False)
+        nonlocal printed, printed_s
+        line, now_s = f"{what}: {done} of {total or '?'}", clock()
+        if line != printed and (done == 0 or 0 < total <= done or now_s - printed_s >= _SILENCE_S):
+            printed, printed_s = line, now_s
+            console.print(line, markup=False, highlight=False)
 
     return report
 

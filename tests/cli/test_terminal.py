@@ -27,6 +27,11 @@ def test_a_stage_of_unknown_length_is_no_flood(capsys):
     assert told(capsys, [(0, 0, 0), (1, 1, 0), (2, 2, 0), (12, 3, 0)]) == ["runs: 0 of ?", "runs: 3 of ?"]
 
 
+def test_an_end_that_engine_and_stage_report_is_told_once(capsys):
+    steps = [(0, 0, 3), (1, 3, 3), (1, 3, 3), (2, 0, 3), (3, 3, 3)]
+    assert told(capsys, steps) == ["runs: 0 of 3", "runs: 3 of 3", "runs: 0 of 3", "runs: 3 of 3"]
+
+
 @pytest.mark.parametrize("quiet", [False, True])
 def test_a_line_says_that_kernels_are_compiled(quiet: bool, capsys: pytest.CaptureFixture[str]):
     with shown_progress(quiet=quiet):
