@@ -187,7 +187,9 @@ def _wall() -> Iterator[object]:
     yield estimate
 
 
-@pytest.mark.parametrize("lost", [30, 62, 100])
+@pytest.mark.parametrize(
+    "lost", [pytest.param(30, marks=pytest.mark.slow), 62, pytest.param(100, marks=pytest.mark.slow)]
+)
 def test_an_object_that_the_tracker_loses_keeps_its_identity(lost: int):
     images = frames(120).image
     config = fast_snow.Config(depth_filter=fast_snow.config.DepthFilterConfig(min_points=9))

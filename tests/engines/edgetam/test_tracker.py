@@ -111,7 +111,10 @@ def test_prompts_in_several_frames_do_not_touch_each_other(config: EdgeTamConfig
     np.testing.assert_array_equal(dense(together)[:, [0, 4]], reference(POINTS))
 
 
-@pytest.mark.parametrize(("features", "times"), [("device", LENGTH), ("host", LENGTH), ("recompute", 3 * LENGTH)])
+@pytest.mark.parametrize(
+    ("features", "times"),
+    [("device", LENGTH), pytest.param("host", LENGTH, marks=pytest.mark.slow), ("recompute", 3 * LENGTH)],
+)
 def test_images_are_encoded_once_for_all_objects_passes_and_rounds(
     config: EdgeTamConfig, features: str, times: int
 ) -> None:
@@ -129,8 +132,15 @@ def test_images_are_encoded_once_for_all_objects_passes_and_rounds(
     np.testing.assert_array_equal(dense(second), reference(POINTS))
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-@pytest.mark.parametrize("prompts", [BOXES, MASKS], ids=["boxes", "masks"])
+@pytest.mark.parametrize(
+    ("precision", "prompts"),
+    [
+        pytest.param("bf16", BOXES, id="bf16, boxes"),
+        pytest.param("fp16", MASKS, id="fp16, masks"),
+        pytest.param("bf16", MASKS, id="bf16, masks", marks=pytest.mark.slow),
+        pytest.param("fp16", BOXES, id="fp16, boxes", marks=pytest.mark.slow),
+    ],
+)
 def test_half_precision_equals_autocast_of_the_network_as_it_is(
     config: EdgeTamConfig, precision: str, prompts: Sequence[Prompt]
 ) -> None:

@@ -159,22 +159,23 @@ def test_the_batch_that_fitted_is_the_first_tried_in_the_next_pass(monkeypatch):
     assert batches == [3, 1, 1, 1, 1, 1]
 
 
-def test_objects_of_all_prompt_frames_share_one_sweep(monkeypatch):
+@pytest.mark.parametrize("length", [13, pytest.param(24, marks=pytest.mark.slow)])
+def test_objects_of_all_prompt_frames_share_one_sweep(length, monkeypatch):
     """Twelve objects that are discovered one after the other: as many steps as the window has frames, not as each."""
     steps = []
     follow = TrackingNetwork.follow
     monkeypatch.setattr(
         TrackingNetwork, "follow", lambda self, *args, **kw: steps.append(len(args[1])) or follow(self, *args, **kw)
     )
-    length = 24
-    prompts = [point(2 * i, 4 + 2 * i, 12) for i in range(12)]
+    apart = length // 12
+    prompts = [point(apart * i, 4 + 2 * i, 12) for i in range(12)]
     (found,) = track(prompts, frames=moving_shapes(length))
-    assert len(steps) == (length - 1) + 22  # 12 * 23 = 276 where each has a sweep of its own
+    assert len(steps) == (length - 1) + 11 * apart  # 45 for 24 frames; 12 * 23 = 276 where each has a sweep of its own
     assert sum(steps) == 12 * (length - 1)
     assert all(each.local_id.tolist() == list(range(12)) for each in found)
 
 
-@pytest.mark.parametrize("mates", [[2], [0, 3]])
+@pytest.mark.parametrize("mates", [pytest.param([2], marks=pytest.mark.slow), [0, 3]])
 def test_batch_mates_change_nothing(mates):
     every = [point(0, 6, 7), point(3, 20, 17), box(6, 2, 2, 10, 12), mask(8, 8, 8, 20, 28)]
     frames = moving_shapes(11)
