@@ -8,7 +8,7 @@ from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, cho
 from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics, reconstruct
 from tests.engines.classical.geometry.cameras import SHAPE, K, arc, cloud, nothing, poses, seen, turned
 
-N, DENSE = 10, 60
+N, DENSE = 10, 100
 T_CAMERA_WORLD = arc(N)
 
 
