@@ -36,6 +36,7 @@ FULL = Plan(
         Load("sam3", 64, 8),
         Load("sam3-hf", 16),
         Load("sam3-hf", 16, 4),
+        Load("edgetam", 16),
         Load("sam3", 1),
     ),
     runs=2,
@@ -76,17 +77,21 @@ class Part:
 
 def in_torch(trials: Iterable[Trial]) -> Iterator[Trial]:
     """Leave out what needs a compiled network."""
-    return (trial for trial in trials if "-torch" in trial.name)
+    return (trial for trial in trials if not _is_compiled(trial))
+
+
+def _is_compiled(trial: Trial) -> bool:
+    return "-onnx" in trial.name or "-tensorrt" in trial.name
 
 
 def compiled(models: Models, plan: Plan) -> Iterator[Trial]:
     """Compile networks and compare them with torch, then measure them."""
     yield from gpu_parts.exported(models, plan)
     for trials in (engines.segmentation(models, plan), engines.depth(models, plan)):
-        yield from (trial for trial in trials if "-torch" not in trial.name)
+        yield from (trial for trial in trials if _is_compiled(trial))
 
 
-TRACKERS = ("sam3", "sam3-hf")
+TRACKERS = ("sam3", "sam3-hf", "edgetam")
 PARTS: Mapping[str, Part] = {
     "correctness": Part(
         about="masks of each tracker: bf16 and fp16 against fp32, and the GPU against the CPU",
@@ -114,8 +119,8 @@ PARTS: Mapping[str, Part] = {
         trials=lambda models, plan, _, trace: gpu_parts.profile(models, plan, trace),
     ),
     "segmentation": Part(
-        about="FastSAM at each size of frames",
-        needs=("fastsam",),
+        about="FastSAM and SAM 2.1 at each size of frames",
+        needs=("fastsam", "sam2"),
         trials=lambda models, plan, *_: in_torch(engines.segmentation(models, plan)),
     ),
     "end_to_end": Part(

@@ -45,7 +45,7 @@ def test_every_part_is_done(tmp_path: Path):
     names = {each["engine"] for each in measured}
     assert names >= {"fastsam-onnx", "fastsam-torch", "da3-onnx", "da3-torch", "sam2", "sam3", "sam3-hf", "edgetam"}
     assert all(each["frames_per_second"] > 0 for each in measured)
-    assert {each["tracker"] for each in parts["correctness"]} == {"sam3", "sam3-hf"}
+    assert {each["tracker"] for each in parts["correctness"]} == {"sam3", "sam3-hf", "edgetam"}
     assert all(iou == pytest.approx(1.0) for each in parts["correctness"] for iou in each["mean_iou_per_frame"])
     assert all(error < 1e-5 for each in parts["correctness"] for error in each["relative_error_of_logits"])
     assert all(each["relative_error_of_logits"] for each in parts["correctness"])
@@ -61,7 +61,11 @@ def test_every_part_is_done(tmp_path: Path):
 def test_what_is_missing_is_named(tmp_path: Path):
     found = report(tmp_path / "report.json", "sam3", "ultralytics", "depth_anything_3")
     assert set(found["missing_models"]) == {"sam3", "fastsam", "da3"}
-    assert {each["engine"] for each in gpu_status.measured(found) if not each["skipped"]} == {"sam3-hf"}
+    assert {each["engine"] for each in gpu_status.measured(found) if not each["skipped"]} == {
+        "sam2",
+        "sam3-hf",
+        "edgetam",
+    }
     assert "skipped" in found["parts"]["end_to_end"]["results"][0]
     assert not any("failed" in each for part in found["parts"].values() for each in part["results"])
 
