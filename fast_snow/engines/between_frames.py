@@ -50,7 +50,7 @@ class _SparseTracker:
 
     def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
         tracked = np.unique([*range(0, len(frames), self._every), len(frames) - 1])
-        ways = _Ways(gray(frames.image, grid), [to_lab(image, grid) for image in frames.image])
+        ways = _Ways(gray(frames.image, grid), list(self._pool.map(lambda image: to_lab(image, grid), frames.image)))
         return _Session(self._tracker.start(frames[tracked], grid), tracked, ways, self._pool)
 
 
@@ -152,6 +152,8 @@ def _between(before: TrackedFrame, after: TrackedFrame, ways: _Ways, frames: tup
     first, frame, last = frames
     parts: dict[tuple[int, int], list[_Part]] = {}
     for known, at, far in ((before, first, last), (after, last, first)):
+        if not len(known):
+            continue  # no flow is computed for nothing
         way, nearness = ways.between(frame, at), abs(far - frame) / (last - first)
         weight = np.float32(nearness) * (_LEAST_TRUST + way.trust.astype(np.float32))
         for name, mask, score in zip(known.names, decode(known.masks), known.score.tolist(), strict=True):

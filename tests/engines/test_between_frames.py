@@ -5,6 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from fast_snow.engines import between_frames
 from fast_snow.engines.between_frames import open_sparse_tracker
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import decode, encode
@@ -122,6 +123,17 @@ def test_prompts_are_carried_to_the_nearest_tracked_frame(prompted, tracked):
     assert iou(decode(mask.mask)[0], disc(t)) > 0.9
     np.testing.assert_allclose(point.uv, [20 + 3 * t, 30], atol=1.5)
     np.testing.assert_allclose(box.box_xyxy.reshape(2, 2).mean(axis=0), [20 + 3 * t, 30], atol=1.5)
+
+
+def test_no_flow_is_computed_where_nothing_is_tracked(monkeypatch):
+    computed, flow = [], between_frames.flow_between
+    monkeypatch.setattr(between_frames, "flow_between", lambda *both: computed.append(1) or flow(*both))
+    with opened(TrueTracker(lost_from=0), 5) as session:
+        assert [len(each) for each in session.propagate()] == [0] * LENGTH
+    assert not computed
+    with opened(TrueTracker(), 5) as session:
+        session.propagate()
+    assert computed
 
 
 def test_a_prompt_outside_the_window():
