@@ -15,7 +15,7 @@ from fast_snow.fusion import FrameObjects
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, join, reserve
 from fast_snow.keyframes import keyframes
 from fast_snow.movers import without_movers
-from fast_snow.step import FrameTokens, observe
+from fast_snow.step import FrameTokens, observe, settled
 from fast_snow.types import (
     NO_SOURCE,
     Ego,
@@ -98,15 +98,16 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     shared = len(known)
     _require_same_grid(state, perception)
     geometry = align_geometry(_to_graph_world(state, perception, shared, config), perception.geometry)
+    sources = {source for frame in perception.tracked for source in frame.source_id.tolist()}
+    used = settled(config, (geometry.origin,), sources)
     observed = [
-        observe(each.masks, each.score, geometry[i], t=t, depth_filter=config.depth_filter, step=config.step)
+        observe(each.masks, each.score, geometry[i], t=t, depth_filter=used.depth_filter, step=used.step)
         for i, (each, t) in enumerate(zip(perception.tracked, perception.t.tolist(), strict=True))
     ]
     objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
 
     # 1. Bind the masklets to known objects over the frames that both windows hold.
-    recorded = {source for frame in perception.tracked for source in frame.source_id.tolist()} - {NO_SOURCE}
-    identity, merges = reserve(state.identity, recorded), list(state.graph.merges)
+    identity, merges = reserve(state.identity, sources - {NO_SOURCE}), list(state.graph.merges)
     fusion, metric = config.fusion, geometry.metric
     for frame, before in zip(objects[:shared], known, strict=True):
         identity, joined = join(identity, frame, before.objects, before.object_id, config=fusion, metric=metric)

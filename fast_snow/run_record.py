@@ -15,6 +15,7 @@ from fast_snow.inputs import Input
 from fast_snow.output import SourceOfRun
 from fast_snow.pipeline import Step
 from fast_snow.selection import EngineUse
+from fast_snow.step import settled_for
 from fast_snow.types import Health, SceneGraph, StageSeconds
 
 PACKAGES = ("fast-snow", "numpy", "numba", "scipy", "opencv-python-headless", "av", "pycolmap")
@@ -95,7 +96,7 @@ def record(
 
     Args:
         source: the input.
-        config: all settings.
+        config: all settings; those that the input settles (`step.settled`) are recorded as they were used.
         used: the engines.
         summary: of the finished run.
         warnings: what was worked around.
@@ -113,7 +114,7 @@ def record(
         "wall_seconds": summary.wall_s,
         "health": asdict(summary.health),
         "warnings": list(warnings),
-        "config": asdict(config),
+        "config": asdict(settled_for(config, summary.graph)),
         "versions": {"python": platform.python_version(), **_versions(used)},
         "platform": platform.platform(),
         "gpus": [each.name for each in gpus()],

@@ -1,23 +1,35 @@
 """STEP tokens from masks and geometry: tau, c and s of every object of one frame."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
-from fast_snow.config import DepthFilterConfig, StepConfig
+from fast_snow.config import Config, DepthFilterConfig, StepConfig
 from fast_snow.kernels.back_projection import object_statistics
+from fast_snow.kernels.depth_range import depth_ranges
 from fast_snow.kernels.grid_coverage import coverage
 from fast_snow.kernels.mask_erosion import erode
 from fast_snow.kernels.mask_measures import area
-from fast_snow.types import FrameGeometry, Health, Masks, ObjectStatistics, StepToken
+from fast_snow.types import (
+    NO_SOURCE,
+    DepthOrigin,
+    FrameGeometry,
+    Health,
+    Masks,
+    ObjectStatistics,
+    SceneGraph,
+    StepToken,
+)
 
 LARGEST: Final = float(np.finfo(np.float32).max)
 ROUNDING: Final = 8 * float(np.finfo(np.float32).eps)
 """What a coordinate may be off, as a share of the distance from the camera: depth, ray and product are each rounded."""
+ESTIMATED_MARGIN: Final = 2
+"""What a `step.mask_margin` of `auto` is where depth or masks are estimated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +59,8 @@ def observe(
     """Describe every object of one frame by its STEP token.
 
     Tau is that of the masks as they are; c and s are those of the pixels inside `step.mask_margin`, because depth near
-    a mask's border is often that of what lies behind. No object is dropped for its margin: it narrows, if need be to 0.
+    a mask's border is often that of what lies behind; of these, what a gap in depth parts from most of the object is
+    left out (`depth_filter.remove_outliers`). No object is dropped for its margin: it narrows, if need be to 0.
 
     Args:
         masks: the objects, on the grid of the geometry.
@@ -55,7 +68,7 @@ def observe(
         geometry: depth and camera of the frame; the extent limit applies only where it is metric.
         t: index of the frame in the clip.
         depth_filter: which pixels and objects are kept.
-        step: grid and threshold of tau, and the margin.
+        step: grid and threshold of tau, and the margin; `auto` is that of estimated masks (see `settled`).
 
     Returns:
         The tokens of the objects that are kept, in the order of `masks`.
@@ -63,10 +76,11 @@ def observe(
     Reference:
         SNOW, arXiv 2512.16461, section 3: S = (tau, c, s, theta).
     """
-    measure = partial(_measure, geometry=geometry, conf_thresh=depth_filter.conf_thresh)
-    inner = erode(masks, step.mask_margin)
-    within = measure(inner)
-    statistics = _narrower_where_short(within, masks, measure, step.mask_margin, depth_filter.min_points)
+    measure = partial(_measure, geometry=geometry, depth_filter=depth_filter)
+    margin = ESTIMATED_MARGIN if step.mask_margin == "auto" else step.mask_margin
+    inner = erode(masks, margin)
+    within, outliers = measure(inner)
+    statistics = _narrower_where_short(within, masks, measure, margin, depth_filter.min_points)
     enough = statistics.count >= depth_filter.min_points
     camera = np.linalg.inv(geometry.T_camera_world)[:3, 3]
     plausible = _plausible(statistics, camera, depth_filter.max_extent if geometry.metric else LARGEST)
@@ -79,25 +93,59 @@ def observe(
         no_depth_dropped=int(np.count_nonzero(statistics.count == 0)),
         oversized_dropped=int(np.count_nonzero(enough & ~plausible)),
     )
-    return FrameTokens(index=index, tokens=tokens, health=dropped + _pixels(inner, within))
+    return FrameTokens(index=index, tokens=tokens, health=dropped + _pixels(inner, within, outliers))
 
 
-def _measure(masks: Masks, *, geometry: FrameGeometry, conf_thresh: float) -> ObjectStatistics:
-    depth, confidence = geometry.depth, geometry.confidence
+def settled(config: Config, origins: Collection[DepthOrigin], source_ids: Collection[int]) -> Config:
+    """Return the settings by which objects are measured: `auto` settled, and plain statistics of what is recorded.
+
+    Args:
+        config: all settings.
+        origins: where the depth comes from.
+        source_ids: the recorded identity of every mask; `NO_SOURCE` of an estimated one.
+    """
+    recorded = set(origins) == {DepthOrigin.SENSOR} and NO_SOURCE not in source_ids
+    margin = config.step.mask_margin
+    if margin == "auto":
+        margin = 0 if recorded else ESTIMATED_MARGIN
+    remove = config.depth_filter.remove_outliers and not recorded
+    return replace(
+        config,
+        step=replace(config.step, mask_margin=margin),
+        depth_filter=replace(config.depth_filter, remove_outliers=remove),
+    )
+
+
+def settled_for(config: Config, graph: SceneGraph) -> Config:
+    """Return the settings by which the objects of a finished graph were measured."""
+    sources = [each.source_id for each in graph.tracks.values()]
+    return settled(config, graph.depth_origin, [NO_SOURCE if each is None else each for each in sources])
+
+
+def _measure(
+    masks: Masks, *, geometry: FrameGeometry, depth_filter: DepthFilterConfig
+) -> tuple[ObjectStatistics, Int32[np.ndarray, " m"]]:
+    """Measure masks, and count what a gap in depth parts from each."""
+    depth, confidence, conf_thresh = geometry.depth, geometry.confidence, depth_filter.conf_thresh
+    bounds, outliers = None, np.zeros(len(masks), np.int32)
+    if depth_filter.remove_outliers:
+        bounds, outliers = depth_ranges(masks, depth, confidence, conf_thresh=conf_thresh)
     K, T_camera_world = geometry.intrinsics, geometry.T_camera_world
-    return object_statistics(masks, depth, confidence, K, T_camera_world, conf_thresh=conf_thresh)
+    statistics = object_statistics(masks, depth, confidence, K, T_camera_world, conf_thresh=conf_thresh, bounds=bounds)
+    return statistics, outliers
 
 
-def _pixels(inner: Masks, within: ObjectStatistics) -> Health:
-    """Count the pixels that were to be measured, and those whose depth could not be used."""
-    pixels = int(area(inner).sum())
-    return Health(mask_pixels=pixels, untrusted_pixels=pixels - int(within.count.sum()))
+def _pixels(inner: Masks, within: ObjectStatistics, outliers: Int32[np.ndarray, " m"]) -> Health:
+    """Count the pixels that were to be measured, those whose depth could not be used, and the outliers."""
+    pixels, left_out = int(area(inner).sum()), int(outliers.sum())
+    untrusted = pixels - int(within.count.sum()) - left_out
+    return Health(mask_pixels=pixels, untrusted_pixels=untrusted, outlier_pixels=left_out)
 
 
 def _narrower_where_short(
     within: ObjectStatistics,
     masks: Masks,
-    measure: Callable[[Masks], ObjectStatistics],
+    measure: Callable[[Masks], tuple[ObjectStatistics, Int32[np.ndarray, " m"]]],
     margin: int,
     min_points: int,
 ) -> ObjectStatistics:
@@ -107,7 +155,7 @@ def _narrower_where_short(
         short = np.flatnonzero(values["count"] < min_points)
         if len(short) == 0:
             break
-        again = measure(erode(masks[short], narrower))
+        again, _ = measure(erode(masks[short], narrower))
         for name, value in values.items():
             value[short] = getattr(again, name)
     return ObjectStatistics(**values)

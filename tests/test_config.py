@@ -32,6 +32,7 @@ SPECIFIED = {
     "depth_filter.conf_thresh": 0.5,
     "depth_filter.min_points": 50,
     "depth_filter.max_extent": 30.0,
+    "depth_filter.remove_outliers": True,
     "fusion.cross_run_iou_thresh": 0.5,
     "fusion.merge_centroid_dist_m": 2.0,
     "fusion.merge_temporal_gap": 2,
@@ -40,6 +41,7 @@ SPECIFIED = {
     "step.grid_size": 16,
     "step.iou_threshold": 0.5,
     "step.max_tau_per_step": 0,
+    "step.mask_margin": "auto",
     "step.temporal_window": 10,
     "vlm.provider": "openai",
     "vlm.model": "gpt-5.2",
@@ -96,6 +98,7 @@ def test_every_setting_is_explained():
     ("make", "message"),
     [
         (lambda: StepConfig(grid_size=0), "step.grid_size: got 0, expected between 1 and 256"),
+        (lambda: StepConfig(mask_margin=17), "step.mask_margin: got 17, expected between 0 and 16"),
         (lambda: FusionConfig(lost_patience=-1), "fusion.lost_patience: got -1, expected at least 1"),
         (
             lambda: SamplingConfig(target_fps=float("nan")),
@@ -124,6 +127,7 @@ def test_impossible_values_are_refused_by_name(make, message: str):
         ('[sampling]\nmax_frames = "a"', "sampling.max_frames: got 'a', expected a whole number or nothing"),
         ("[step]\ngrid_size = true", "step.grid_size: got True, expected a whole number"),
         ('[sam3]\nprecision = "fp8"', "sam3.precision: got 'fp8', expected one of auto, "),
+        ('[step]\nmask_margin = "none"', "step.mask_margin: got 'none', expected a whole number or one of auto"),
         ("[fusion]\nlost_patience = -1", "fusion.lost_patience: got -1, expected at least 1"),
         ("x = [", "not TOML"),
     ],

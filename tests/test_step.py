@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from fast_snow.config import DepthFilterConfig, StepConfig
-from fast_snow.step import observe
-from fast_snow.types import Health
+from fast_snow.config import Config, DepthFilterConfig, StepConfig
+from fast_snow.step import observe, settled
+from fast_snow.types import NO_SOURCE, DepthOrigin, Health
 from tests.building import GRID, Box, boxes, flat_geometry
 
 GEOMETRY = flat_geometry(1)
@@ -105,11 +105,14 @@ def bled(x0: int, y0: int, x1: int, y1: int) -> np.ndarray:
     return depth
 
 
+EVERY_POINT = DepthFilterConfig(remove_outliers=False)
+
+
 def test_a_margin_leaves_out_the_background_that_a_mask_takes_in():
-    box = (4, 4, 20, 18)
-    plain = observed(box, depth=bled(*box), step=StepConfig(mask_margin=0)).tokens[0]
-    inside = observed(box, depth=bled(*box), step=StepConfig(mask_margin=1)).tokens[0]
-    alone = observed((5, 5, 19, 17), depth=bled(*box), step=StepConfig(mask_margin=0)).tokens[0]
+    box, settings = (4, 4, 20, 18), {"depth_filter": EVERY_POINT}
+    plain = observed(box, depth=bled(*box), step=StepConfig(mask_margin=0), **settings).tokens[0]
+    inside = observed(box, depth=bled(*box), step=StepConfig(mask_margin=1), **settings).tokens[0]
+    alone = observed((5, 5, 19, 17), depth=bled(*box), step=StepConfig(mask_margin=0), **settings).tokens[0]
     assert plain.centroid[2] > 5.0
     assert inside.num_points == alone.num_points == 14 * 12
     for name in ("centroid", "sigma", "low", "high"):
@@ -151,6 +154,47 @@ def test_a_margin_drops_no_object():
     ]
     assert [each.index.tolist() for each in kept] == [[1, 2]] * 4
     assert {each.health.small_dropped for each in kept} == {1}
+
+
+# ---------------------------------------------------------------------------------------- what is recorded, what is not
+
+
+def test_auto_is_a_margin_of_two():
+    box = (4, 4, 20, 18)
+    auto, two, none = (observed(box, step=StepConfig(mask_margin=margin)).tokens[0] for margin in ("auto", 2, 0))
+    assert auto.num_points == two.num_points == 12 * 10
+    assert none.num_points == 16 * 14
+
+
+def test_what_a_gap_in_depth_separates_is_left_out_and_counted():
+    box, none = (4, 4, 20, 18), StepConfig(mask_margin=0)
+    cleaned = observed(box, depth=bled(*box), step=none)
+    alone = observed((5, 5, 19, 17), depth=bled(*box), step=none).tokens[0]
+    (token,) = cleaned.tokens
+    for name in ("centroid", "sigma", "low", "high"):
+        np.testing.assert_array_equal(getattr(token, name), getattr(alone, name))
+    assert token.coverage.tolist() == observed(box, step=none).tokens[0].coverage.tolist()  # tau is that of the mask
+    border = 16 * 14 - 14 * 12
+    assert cleaned.health == Health(masks=1, mask_pixels=16 * 14, outlier_pixels=border)
+    every = observed(box, depth=bled(*box), step=none, depth_filter=EVERY_POINT)
+    assert every.tokens[0].high[2] == 10.0
+    assert every.health.outlier_pixels == 0
+
+
+@pytest.mark.parametrize(
+    ("origins", "sources", "margin", "removes"),
+    [
+        ((DepthOrigin.SENSOR,), (0, 3), 0, False),
+        ((DepthOrigin.SENSOR,), (0, NO_SOURCE), 2, True),
+        ((DepthOrigin.TRIANGULATED,), (0, 3), 2, True),
+        ((DepthOrigin.SENSOR, DepthOrigin.NETWORK), (0, 3), 2, True),
+    ],
+)
+def test_recorded_depth_in_recorded_masks_is_measured_plainly(origins, sources, margin: int, removes: bool):
+    used = settled(Config(), origins, sources)
+    assert (used.step.mask_margin, used.depth_filter.remove_outliers) == (margin, removes)
+    chosen = settled(Config(step=StepConfig(mask_margin=1), depth_filter=EVERY_POINT), origins, sources)
+    assert (chosen.step.mask_margin, chosen.depth_filter.remove_outliers) == (1, False)
 
 
 # ---------------------------------------------------------------------------------------- the limit of extent

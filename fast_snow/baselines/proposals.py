@@ -13,7 +13,7 @@ from fast_snow.baselines.association import plausible_shape
 from fast_snow.baselines.masks_from_points import MasksOfPoints
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.cameras import rays
-from fast_snow.config import Config, StepConfig
+from fast_snow.config import Config
 from fast_snow.kernels.mask_iou import pairwise_iou
 from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.masks import decode
@@ -173,19 +173,21 @@ def _encoded(
     detections: Detections, geometry: Geometry, i: int, *, t: int, config: Config, settings: SnowConfig
 ) -> ProposedObjects:
     """Describe masks by STEP tokens; those that are too small or implausible fall out and leave their points."""
+    plain = with_plain_statistics(config)
     observed = observe(
         detections.masks,
         detections.score,
         replace(geometry[i], metric=False),  # the limit of length is SNOW's own
         t=t,
-        depth_filter=config.depth_filter,
-        step=without_margin(config.step),
+        depth_filter=plain.depth_filter,
+        step=plain.step,
     )
     plausible = np.flatnonzero(plausible_shape(observed.tokens, metric=geometry.metric, settings=settings))
     tokens = tuple(observed.tokens[k] for k in plausible.tolist())
     return ProposedObjects(masks=detections.masks[observed.index[plausible]], tokens=tokens)
 
 
-def without_margin(step: StepConfig) -> StepConfig:
-    """Return the settings by which all points in a mask count: the margin is Fast-SNOW's."""
-    return replace(step, mask_margin=0)
+def with_plain_statistics(config: Config) -> Config:
+    """Return the settings by which all points in a mask count: margin and removal of outliers are Fast-SNOW's."""
+    step, depth_filter = replace(config.step, mask_margin=0), replace(config.depth_filter, remove_outliers=False)
+    return replace(config, step=step, depth_filter=depth_filter)

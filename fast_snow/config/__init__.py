@@ -32,6 +32,7 @@ __all__ = [
     "FastSamConfig",
     "FeatureStore",
     "FusionConfig",
+    "MaskMargin",
     "Offload",
     "OpenAiApi",
     "OutputConfig",
@@ -55,6 +56,7 @@ __all__ = [
 Residency = Literal["auto", "resident", "phased"]
 VlmProvider = Literal["openai", "google"]
 OpenAiApi = Literal["auto", "responses", "chat"]
+MaskMargin = int | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +129,9 @@ class DepthFilterConfig(Section):
     """Minimum 3D points of an object in a frame."""
     max_extent: float = between(30.0, 0)
     """Maximum extent of an object along any axis, in metres (metric depth only)."""
+    remove_outliers: bool = True
+    """Exclude points that a gap in depth separates from the rest of their object; never where depth and masks are both
+    recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +162,9 @@ class StepConfig(Section):
     """Minimum fraction of a grid cell inside the mask."""
     max_tau_per_step: int = between(0, 0)
     """Maximum cells per token, highest coverage first (0: no limit)."""
-    mask_margin: int = between(2, 0, 16)
-    """Erosion of the mask before c and s are measured, in pixels of the analysis grid (0: none)."""
+    mask_margin: MaskMargin = between("auto", 0, 16)
+    """Erosion of the mask before c and s are measured, in pixels of the analysis grid (0: none); `auto`: 0 where depth
+    and masks are both recorded, else 2."""
     temporal_window: int = between(10, 0)
     """Frames in the window M_t (0: the whole clip)."""
     window_stride: int = between(1, 1)

@@ -21,7 +21,7 @@ class Section:
     def __post_init__(self) -> None:
         for each in fields(self):  # type: ignore[arg-type]
             value = getattr(self, each.name)
-            if "low" not in each.metadata or value is None:
+            if "low" not in each.metadata or value is None or value == each.default:  # that may be `auto`
                 continue
             low, high = each.metadata["low"], each.metadata["high"]
             if not low <= value <= high:  # also refuses NaN

@@ -118,7 +118,7 @@ def run_snow(source: Input, config: Config) -> SystemRun:
         UserError: the input or the configuration cannot be used.
         FastSnowError: an engine failed.
     """
-    from fast_snow.baselines.proposals import without_margin
+    from fast_snow.baselines.proposals import with_plain_statistics
     from fast_snow.baselines.snow import snow
 
     watch = DepthWatch(config.depth_filter.conf_thresh)
@@ -131,7 +131,7 @@ def run_snow(source: Input, config: Config) -> SystemRun:
         wall_s=run.wall_s,
         frame_s=run.frame_s,
         depth=watch.samples,
-        config=replace(config, step=without_margin(config.step)),
+        config=with_plain_statistics(config),
     )
 
 

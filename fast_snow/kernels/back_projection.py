@@ -27,6 +27,7 @@ def object_statistics(
     T_camera_world: Float64[np.ndarray, "4 4"],
     *,
     conf_thresh: float,
+    bounds: Float32[np.ndarray, "m 2"] | None = None,
 ) -> ObjectStatistics:
     """Measure count, mean, population sigma, minimum and maximum of each object's world points.
 
@@ -40,6 +41,7 @@ def object_statistics(
         intrinsics: K, refers to the grid of `depth`; skew is allowed.
         T_camera_world: world-to-camera pose.
         conf_thresh: least confidence of a pixel that counts.
+        bounds: of each object, between which depths count, both excluded (`depth_range.depth_ranges`); all if omitted.
 
     Returns:
         Statistics per world axis, in the unit of `depth`.
@@ -55,7 +57,9 @@ def object_statistics(
     T_world_camera = np.linalg.inv(T_camera_world)  # not the transpose: ego is the inverse too
     rotation, translation = T_world_camera[:3, :3], T_world_camera[:3, 3]
     rays = _centred_rays(rotation, intrinsics, masks.shape)
-    count, moments, extremes = _sums(masks, depth, confidence, rays, np.float32(conf_thresh))
+    if bounds is None:
+        bounds = np.tile(np.array([0, np.inf], np.float32), (len(masks), 1))
+    count, moments, extremes = _sums(masks, depth, confidence, rays, np.float32(conf_thresh), bounds)
     mean, sigma = _mean_and_sigma(count, moments, rays)
     return ObjectStatistics(
         count=count,
@@ -84,6 +88,7 @@ def _sums(
     confidence: Float32[np.ndarray, "h w"],
     rays: Float64[np.ndarray, "3 3"],
     threshold: np.float32,
+    bounds: Float32[np.ndarray, "m 2"],
 ) -> tuple[Int32[np.ndarray, " m"], Float64[np.ndarray, "m 9"], Float32[np.ndarray, "m 6"]]:
     """Return, per mask, how many pixels count, the moments of `h`, and the least and greatest points."""
     height, width = masks.shape
@@ -94,7 +99,7 @@ def _sums(
     pixels = readonly(depth).reshape(-1), readonly(confidence).reshape(-1)
 
     def measure(first: int, last: int) -> None:
-        _measure(*runs, first, last, *pixels, height, width, rays, threshold, count, moments, extremes)
+        _measure(*runs, first, last, *pixels, height, width, rays, threshold, bounds, count, moments, extremes)
 
     over_masks(measure, area(masks).astype(np.int64))
     return count, moments, extremes
@@ -127,6 +132,7 @@ def _measure(
     width: int,
     rays: np.ndarray,
     threshold: np.float32,
+    bounds: np.ndarray,
     count: np.ndarray,
     moments: np.ndarray,
     extremes: np.ndarray,
@@ -147,7 +153,8 @@ def _measure(
                 np.float32(rays[2, 1] * y + rays[2, 2]),
             )
             pixels = slice(start[run], stop[run])
-            n, sums, near, far = _measure_run(depth[pixels], confidence[pixels], threshold, x, ray, step)
+            limits = threshold, bounds[mask, 0], bounds[mask, 1]
+            n, sums, near, far = _measure_run(depth[pixels], confidence[pixels], limits, x, ray, step)
             count[mask] += n
             _add_row(total, sums, y)
             for axis in range(3):
@@ -176,8 +183,8 @@ def _add_row(total: np.ndarray, sums: tuple[float, ...], y: int) -> None:
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
-def _usable(depth: np.float32, confidence: np.float32, threshold: np.float32) -> bool:
-    return (confidence >= threshold) & (depth > np.float32(0)) & (depth < np.float32(np.inf))
+def _usable(depth: np.float32, confidence: np.float32, limits: tuple[np.float32, np.float32, np.float32]) -> bool:
+    return (confidence >= limits[0]) & (depth > limits[1]) & (depth < limits[2])
 
 
 # Sums may be reassociated into SIMD lanes: in float64 that moves them by parts in 1e16. Never promise that there is no
@@ -187,7 +194,7 @@ def _usable(depth: np.float32, confidence: np.float32, threshold: np.float32) ->
 def _measure_run(
     depth: np.ndarray,
     confidence: np.ndarray,
-    threshold: np.float32,
+    limits: tuple[np.float32, np.float32, np.float32],
     x: np.float32,
     ray: tuple[np.float32, np.float32, np.float32],
     step: tuple[np.float32, np.float32, np.float32],
@@ -198,7 +205,7 @@ def _measure_run(
     x_low = y_low = z_low = FARTHEST
     x_high = y_high = z_high = -FARTHEST
     for i in range(len(depth)):
-        usable = _usable(depth[i], confidence[i], threshold)
+        usable = _usable(depth[i], confidence[i], limits)
         d = depth[i] if usable else np.float32(0)
         column = np.float32(np.int32(i)) + x
         n += np.int32(usable)

@@ -268,6 +268,7 @@ class Health(Summed):
         oversized_dropped: how many were implausibly large.
         mask_pixels: pixels of masks that were to be measured.
         untrusted_pixels: of these, how many had no depth, or depth of too little confidence.
+        outlier_pixels: how many were left out because a gap in depth parts them from their object.
     """
 
     detections: int = 0
@@ -284,6 +285,7 @@ class Health(Summed):
     oversized_dropped: int = 0
     mask_pixels: int = 0
     untrusted_pixels: int = 0
+    outlier_pixels: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from fast_snow.evaluation.metrics.depth import DepthError, DepthPairs
 from fast_snow.evaluation.metrics.placement import PlacementErrors
 from fast_snow.evaluation.metrics.tracking import as_objects
 from fast_snow.evaluation.systems import SystemRun
+from fast_snow.step import settled_for
 from fast_snow.types import Ego, SceneGraph, Transform
 
 FEWEST_POSES = 3
@@ -100,7 +101,8 @@ def own_placement(truth: Truth, run: SystemRun) -> dict[str, float]:
     What masks do wrong is left out: what is measured is geometry alone.
     """
     own = as_objects(run.labelled, run.graph.ego.source_frame, truth.size)
-    errors = _placement(truth, run, own, step=run.config.step, depth_filter=run.config.depth_filter)
+    used = settled_for(run.config, run.graph)
+    errors = _placement(truth, run, own, step=used.step, depth_filter=used.depth_filter)
     return _lengths("own_", errors)
 
 

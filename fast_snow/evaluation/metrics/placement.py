@@ -21,7 +21,7 @@ from fast_snow.step import observe
 from fast_snow.types import DepthOrigin, FrameGeometry, ReadOnlyArrays, SceneGraph, StepToken, Transform
 
 NO_MARGIN: Final = StepConfig(mask_margin=0)
-EVERY_OBJECT: Final = DepthFilterConfig(min_points=1)
+EVERY_OBJECT: Final = DepthFilterConfig(min_points=1, remove_outliers=False)
 MATCHING_IOU: Final = 0.5
 """Least IoU of a predicted object with the true one that it is held to."""
 
