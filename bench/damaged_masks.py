@@ -65,13 +65,49 @@ def figures(clips: Path, every: int) -> Iterator[View]:
             yield View(masks=mask[None], depth=depth, intrinsics=intrinsics, T_camera_world=np.eye(4))
 
 
+def planks(count: int, seed: int) -> Iterator[View]:
+    """Stand rectangles at a slant before a wall, of which the far end is up to six times as far as the near one."""
+    random = np.random.default_rng(seed)
+    v, u = np.indices(GRID)
+    for _ in range(count):
+        turn, fall = random.uniform(0, 2 * np.pi, 2)
+        du, dv = u - random.uniform(0.3, 0.7) * GRID[1], v - random.uniform(0.3, 0.7) * GRID[0]
+        along, across = np.cos(turn) * du + np.sin(turn) * dv, np.cos(turn) * dv - np.sin(turn) * du
+        mask = (np.abs(along) < random.uniform(20, 120)) & (np.abs(across) < random.uniform(15, 60))
+        down = np.cos(fall) * du + np.sin(fall) * dv
+        near, ratio = random.uniform(1, 3), random.uniform(1.2, 6)
+        share = (down - down[mask].min()) / np.ptp(down[mask])
+        yield _before_wall(mask, (1 + share * (1 / ratio - 1)) / near, near * ratio + random.uniform(0.3, 4))
+
+
+def boxes(count: int, seed: int) -> Iterator[View]:
+    """Stand boxes before a wall: one face to the front, 5 to 50 % of the pixels on another that runs back."""
+    random = np.random.default_rng(seed)
+    v, u = np.indices(GRID)
+    for _ in range(count):
+        left, top = random.uniform(0.1, 0.4) * GRID[1], random.uniform(0.1, 0.5) * GRID[0]
+        front, share = random.uniform(40, 140), random.uniform(0.05, 0.5)
+        side = front * share / (1 - share)
+        mask = (u >= left) & (u < left + front + side) & (v >= top) & (v < top + random.uniform(40, 150))
+        near, ratio = random.uniform(1.5, 4), random.uniform(1.05, 1.6)
+        back = np.maximum(u - left - front, 0) / side
+        yield _before_wall(mask, (1 + back * (1 / ratio - 1)) / near, near * ratio + random.uniform(0.3, 4))
+
+
+def _before_wall(mask: np.ndarray, inverse_depth: np.ndarray, wall_m: float) -> View:
+    height, width = GRID
+    intrinsics = np.array([[0.9 * width, 0.0, width / 2], [0.0, 0.9 * width, height / 2], [0.0, 0.0, 1.0]])
+    depth = np.where(mask, 1 / np.maximum(inverse_depth, 1e-3), wall_m).astype(np.float32)
+    return View(masks=mask[None], depth=depth, intrinsics=intrinsics, T_camera_world=np.eye(4))
+
+
 def damaged(dense: np.ndarray, how: str, random: np.random.Generator) -> np.ndarray:
-    """Return masks as a segmenter that errs in one of the ways `DAMAGES` would give them."""
+    """Return masks as a segmenter that errs in one of the ways `DAMAGES` would give them, or `8 px aside`."""
     if how == "exact":
         return dense
-    if how == "2 px aside":
-        angle = random.uniform(0, 2 * np.pi)
-        return decode(shift(encode(dense), round(2 * np.cos(angle)), round(2 * np.sin(angle))))
+    if "aside" in how:
+        angle, by = random.uniform(0, 2 * np.pi), int(how[0])
+        return decode(shift(encode(dense), round(by * np.cos(angle)), round(by * np.sin(angle))))
     if how == "wavy":
         return np.stack([_signed_distance(mask) + _waves(mask.shape, random) > 0 for mask in dense])
     change, by = (cv2.erode if "smaller" in how else cv2.dilate), int(how[0])

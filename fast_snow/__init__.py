@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from fast_snow.types import Merge as Merge
     from fast_snow.types import PointPrompt as PointPrompt
     from fast_snow.types import SceneGraph as SceneGraph
+    from fast_snow.types import Segmentation as Segmentation
     from fast_snow.types import StepToken as StepToken
     from fast_snow.types import Track as Track
     from fast_snow.types import TrackedFrame as TrackedFrame
@@ -97,6 +98,7 @@ _MODULES = {
         "Merge",
         "PointPrompt",
         "SceneGraph",
+        "Segmentation",
         "StepToken",
         "Track",
         "TrackedFrame",

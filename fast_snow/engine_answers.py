@@ -13,7 +13,7 @@ from jaxtyping import Float64
 
 from fast_snow.errors import EngineError, InputError
 from fast_snow.kernels.masks import validate
-from fast_snow.types import DepthOrigin, Detections, Geometry, GridShape, Masks, TrackedFrame
+from fast_snow.types import DepthOrigin, Detections, Geometry, GridShape, Masks, Segmentation, TrackedFrame
 
 RIGID_TOLERANCE: Final = 1e-3
 """Poses are often written with six or seven digits; a scale or a shear is larger than that."""
@@ -115,13 +115,16 @@ def checked_detections(answer: object, num_frames: int, grid: GridShape) -> Sequ
     """Return what the segmenter answered for a window.
 
     Raises:
-        EngineError: it is not one `Detections` per frame on the analysis grid, of one mask, box and score each.
+        EngineError: it is not one `Detections` per frame on the analysis grid, of one mask, box and score each, or
+            counts background that cannot be.
     """
     frames = _frames("segmenter", answer, num_frames, Detections)
     for each in frames:
         count = _require_scored("segmenter", each, grid)
         _require("segmenter", "box_xyxy", each.box_xyxy, np.float32, (count, 4))
     _require_values("segmenter", frames, grid)
+    if isinstance(answer, Segmentation) and not (isinstance(count := answer.background_regions, int) and count >= 0):
+        raise EngineError(f"segmenter engine: got {count!r} background_regions, expected a number of at least 0")
     return frames
 
 

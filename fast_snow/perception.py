@@ -34,6 +34,7 @@ from fast_snow.types import (
     GridShape,
     Health,
     Perception,
+    Segmentation,
     StageSeconds,
     TrackedFrame,
     Window,
@@ -151,6 +152,7 @@ def _health(
     first, second = (each.asked for each in passes)
     return Health(
         detections=sum(len(each) for each in detections),
+        background_regions=detections.background_regions if isinstance(detections, Segmentation) else 0,
         seeds_too_small=started.too_small,
         seeds_nested=started.nested,
         first_pass_prompts=len(first.prompts),

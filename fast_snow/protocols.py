@@ -32,7 +32,10 @@ class Segmenter(Protocol):
     """Finds the objects of every frame of a window, without class labels."""
 
     def __call__(self, frames: Frames, geometry: Geometry) -> Sequence[Detections]:
-        """Return the detections of each frame on the analysis grid of `geometry`."""
+        """Return the detections of each frame on the analysis grid of `geometry`.
+
+        A list, or a `Segmentation`, which also tells how many surfaces are background.
+        """
         ...
 
 

@@ -111,14 +111,17 @@ def test_a_run_without_tracks_warns_and_records_it(work: Callable[[], Any], mess
 
 
 def test_counts_of_a_run():
-    health = ran(4.0).record["health"]
+    record = ran(4.0).record
+    health = record["health"]
     assert {name: health[name] for name in ("masks", "small_dropped", "no_depth_dropped", "oversized_dropped")} == {
         "masks": 3,
         "small_dropped": 0,
         "no_depth_dropped": 0,
         "oversized_dropped": 0,
     }
-    assert (health["mask_pixels"], health["untrusted_pixels"]) == (3 * 12 * 12, 0)  # inside the margin of 2
+    assert (health["mask_pixels"], health["untrusted_pixels"]) == (3 * 16 * 16, 0)  # recorded: the whole mask
+    assert record["config"]["step"]["mask_margin"] == 0
+    assert record["config"]["depth_filter"]["remove_outliers"] is False
 
 
 def test_the_command_line_says_it_in_summary_and_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -18,7 +18,7 @@ from fast_snow.engine_answers import checked_geometry
 from fast_snow.errors import EngineError
 from fast_snow.graph import fold, start
 from fast_snow.perception import EngineOpeners, perceive
-from fast_snow.types import Geometry, Masks, Perception, Prompt, TrackedFrame, Window
+from fast_snow.types import Geometry, Masks, Perception, Prompt, Segmentation, TrackedFrame, Window
 from tests.building import GRID, boxes, detections, flat_geometry, frames, tracked
 
 COUNT = 3
@@ -131,6 +131,7 @@ WRONG_DETECTIONS = {
     "as box_xyxy": lambda: found_of(box_xyxy=np.zeros((0, 4), np.float32)),
     "int64 of shape .* as source_id": lambda: found_of(source_id=np.ones(1, np.int64)),
     "a negative source_id": lambda: found_of(source_id=np.full(1, -7, np.int32)),
+    "got -1 background_regions": lambda: Segmentation(frames=tuple(found_of()), background_regions=-1),
 }
 WRONG_MASKLETS = {
     "None as an answer, expected a list of TrackedFrame": lambda: None,
@@ -158,6 +159,12 @@ def one_line(message: str, work: Callable[[], object]) -> None:
 
 def test_sound_engines_are_taken():
     assert [len(each) for each in seen().tracked] == [1, 1, 1]
+    assert seen().health.background_regions == 0
+
+
+def test_a_segmenter_may_tell_how_much_is_background():
+    health = seen(found=lambda: Segmentation(frames=tuple(found_of()), background_regions=4)).health
+    assert (health.detections, health.background_regions) == (COUNT, 4)
 
 
 @pytest.mark.parametrize("message", WRONG_GEOMETRY)

@@ -137,6 +137,9 @@ def print_summary(
     )
     if not graph.tracks:
         out.print("[yellow]no objects detected[/]; the graph holds only the camera trajectory")
+    if summary.health.background_regions:
+        planes = counted(summary.health.background_regions, "surface")
+        out.print(f"tracks   exclude {planes} that objects rest on or stand before (background)", highlight=False)
     stages = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in asdict(summary.seconds).items())
     out.print(f"stages   {stages}", highlight=False)
     if compiled_s:

@@ -35,7 +35,7 @@ class GapRule(NamedTuple):
 
     least_gap: float = 0.06
     spread: float = 1.0
-    most_within: float = 0.01
+    most_within: float = 0.005
     most_beyond: float = 0.35
 
 

@@ -1,5 +1,6 @@
 """What engines take and give: frames, masks, geometry, prompts and masklets of one window."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import TypeVar, overload
@@ -107,6 +108,30 @@ class Detections(Columns):
 
     def _summary(self) -> str:
         return f"{self.masks!r}, score {_range(self.score)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Segmentation(Sequence[Detections]):
+    """The detections of a window's frames, as a segmenter answers that tells more of the window than a list can.
+
+    Attributes:
+        frames: of each frame.
+        background_regions: surfaces of the scene that things rest on or stand before, and which are therefore none.
+    """
+
+    frames: tuple[Detections, ...]
+    background_regions: int = 0
+
+    @overload
+    def __getitem__(self, index: int) -> Detections: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Detections]: ...
+    def __getitem__(self, index: int | slice) -> Detections | Sequence[Detections]:
+        """Return the detections of one frame, or of several."""
+        return self.frames[index]
+
+    def __len__(self) -> int:
+        return len(self.frames)
 
 
 class DepthOrigin(StrEnum):
@@ -255,6 +280,7 @@ class Health(Summed):
 
     Attributes:
         detections: of all frames; frames that windows share count in each.
+        background_regions: surfaces that the segmenter took for background, which are no tracks; those of every window.
         seeds_too_small: detections that started no object, because they have too few pixels.
         seeds_nested: detections that started no object, because they are a part of another.
         first_pass_prompts: objects that the tracker was asked for at a window's first frame.
@@ -272,6 +298,7 @@ class Health(Summed):
     """
 
     detections: int = 0
+    background_regions: int = 0
     seeds_too_small: int = 0
     seeds_nested: int = 0
     first_pass_prompts: int = 0

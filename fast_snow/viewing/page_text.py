@@ -75,6 +75,7 @@ def run_facts(graph: SceneGraph, run: Mapping[str, Any], shown: int, images_of: 
         Fact("Pictures", images_of),
         Fact("Lengths", "in metres") if graph.metric else unknown_scale,
         Fact("Depth", "; ".join(graph.depth_origin)),
+        Fact("Background", _background(run)),
         *(
             Fact(str(slot).capitalize(), "", str(use.get("name", "")), f" {use.get('meaning', '')}")
             for slot, use in _mapping(run, "engines").items()
@@ -83,6 +84,13 @@ def run_facts(graph: SceneGraph, run: Mapping[str, Any], shown: int, images_of: 
         Fact("Time", ", ".join(f"{stage} {fixed(value, 1)} s" for stage, value in seconds.items() if value)),
     )
     return [fact for fact in facts if any(fact[1:])]
+
+
+def _background(run: Mapping[str, Any]) -> str:
+    count = _mapping(run, "health").get("background_regions")
+    if not isinstance(count, int) or count <= 0:
+        return ""
+    return f"{_counted(count, 'surface')} that objects rest on or stand before: not tracked"
 
 
 def run_warnings(run: Mapping[str, Any]) -> list[str]:

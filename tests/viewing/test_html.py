@@ -159,6 +159,13 @@ def test_table_tells_what_moves():
     assert "0.50 \N{MULTIPLICATION SIGN} 0.50 \N{MULTIPLICATION SIGN} 0.50 m" in moving
 
 
+@pytest.mark.parametrize(("count", "shown"), [(3, "3 surfaces"), (1, "1 surface"), (0, None), ("many", None)])
+def test_page_names_the_background(count, shown):
+    page = html.render_run_page(scene(), masks(), images(), RUN | {"health": {"background_regions": count}})
+    assert ("Background" in page) == (shown is not None)
+    assert shown is None or f"{shown} that objects rest on or stand before: not tracked" in page
+
+
 def test_page_needs_nothing_else():
     page = html.render_run_page(scene(), masks(), images(), RUN)
     parsed = Outline(page)

@@ -44,7 +44,7 @@ from fast_snow.engines.classical.superpixels import edges_of, even_colours, supe
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Segmenter, silent
-from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape
+from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape, Segmentation
 
 _SURE = 2.0
 _STRENGTH = 30.0
@@ -123,10 +123,10 @@ class _ClassicalSegmenter:
         probability = moving_probability(views, evidence, self.pool)
         moving = list(self.pool.map(self._moving, probability, evidence, links))
         if geometry.origin in _SHOWS_OUTLINES:
-            still = self._standing(lab, views, moving, links, geometry)
+            still, planes = self._standing(lab, views, moving, links, geometry)
         else:
             nothing_moves = not any(len(each.score) and each.score.any() for each in moving)
-            still = list(self.pool.map(self._coloured if nothing_moves else _nothing, lab))
+            still, planes = list(self.pool.map(self._coloured if nothing_moves else _nothing, lab)), 0
         regions = [_Candidates(*each) for each in zip(probability, moving, still, strict=True)]
         flow = [each.after.flow for each in links if each.after is not None]
         moving_score = best_outlined([each.moving for each in regions], flow)
@@ -135,7 +135,7 @@ class _ClassicalSegmenter:
         for each in zip(regions, moving_score, still_score, strict=True):
             detections.append(self._detect(*each, geometry.grid))
             self.progress("segment", len(detections), len(frames))
-        return detections
+        return Segmentation(frames=tuple(detections), background_regions=planes)
 
     def _moving(
         self, probability: Float32[np.ndarray, "h w"], evidence: Float32[np.ndarray, "h w"], links: Links
@@ -149,15 +149,15 @@ class _ClassicalSegmenter:
 
     def _standing(
         self, lab: list[Lab], views: list[View], moving: list[Regions], links: list[Links], geometry: Geometry
-    ) -> list[Regions]:
-        """Find what stands out from the planes of the scene, in every frame."""
+    ) -> tuple[list[Regions], int]:
+        """Find what stands out from the planes of the scene, in every frame; also returns how many planes there are."""
         frames, tolerance = [geometry[i] for i in range(len(lab))], self.rules.tolerance
         planes = background(frames, tolerance=tolerance, least_share=self.rules.least_plane, seed=self.seed)
         depth = [depth_map(each, lab[0].shape[:2]) for each in frames]
         evidence = self.pool.map(lambda frame, z: standing_out(frame, z, planes, tolerance=tolerance), frames, depth)
         stands = through_time(list(evidence), links)
         sharp = geometry.origin is DepthOrigin.SENSOR  # triangulated depth is blurred by its flow
-        return list(self.pool.map(partial(self._surfaces, sharp=sharp), lab, views, moving, depth, stands))
+        return list(self.pool.map(partial(self._surfaces, sharp=sharp), lab, views, moving, depth, stands)), len(planes)
 
     def _surfaces(
         self,

@@ -62,7 +62,11 @@ def test_measured_depth_shows_a_thing_of_the_colour_of_its_background():
         origin=DepthOrigin.SENSOR,
     )
     assert not len(segment(images, flat)[0])
-    assert max(iou(mask, depth[0] < 2.5) for mask in decode(segment(images, near)[0].masks)) > 0.8
+    found = segment(images, near)
+    assert max(iou(mask, depth[0] < 2.5) for mask in decode(found[0].masks)) > 0.8
+    assert found.background_regions == 1  # the wall
+    guessed = flat_geometry(1, (120, 160), DepthOrigin.GROUND_PLANE_PRIOR)
+    assert segment(images, guessed).background_regions == 0
 
 
 @pytest.mark.parametrize("name", hard_scenes())
