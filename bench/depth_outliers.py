@@ -2,7 +2,8 @@
 
 Run from the root of the repository: `python -m bench.depth_outliers --clips CLIPS --choose`. Objects are those of
 `bench.mask_margin` and two that a rule may harm: planks at a slant and boxes seen at an edge, before a wall. Each is
-damaged in all those ways and one more (`WRONG`) and measured inside the margin of 2, against the statistics of its true mask and depth.
+damaged in all those ways and one more (`WRONG`) and measured inside the margin of 2, against the statistics of its true
+mask and depth. `kitchen` is that of `bench.mask_margin`: real masks, sensor depth, objects at rest.
 
 A rule may take at most `HARMLESS` of any object whose mask and depth are exact. Of those that pass, the one is chosen
 that leaves the least of the errors of plain statistics: the mean over the four sets of objects of the 90th percentile
@@ -20,7 +21,9 @@ import numpy as np
 import tyro
 
 from bench.damaged_masks import DAMAGES, SMEARS, View, boxes, damaged, figures, planks, smeared, synthetic
+from bench.mask_margin import EVERY_POINT, tracked_by_colour, wandering, wandering_figures
 from bench.timing import hardware
+from fast_snow.config import DepthFilterConfig
 from fast_snow.kernels.back_projection import object_statistics
 from fast_snow.kernels.depth_range import RULE, GapRule, depth_ranges
 from fast_snow.kernels.mask_erosion import erode
@@ -98,6 +101,16 @@ def remaining(by_set: Mapping[str, Errors], rule: GapRule) -> float:
     return float(np.mean(shares))
 
 
+def kitchen(folder: Path) -> dict[str, Mapping[str, float]]:
+    """Measure how much resting objects of a recording wander whose masks and tracks are from colour alone."""
+    geometry, tracked = tracked_by_colour(folder)
+    filters = {"plain": EVERY_POINT, "outliers left out": DepthFilterConfig()}
+    return {
+        name: wandering_figures(np.array(wandering(geometry, tracked, ESTIMATED_MARGIN, depth_filter)))
+        for name, depth_filter in filters.items()
+    }
+
+
 def _sets(clips: Path | None, frames: int, every: int, seed: int) -> Iterator[tuple[str, Iterator[View]]]:
     yield "scene", synthetic(frames, seed)
     yield "planks", planks(24, seed)
@@ -125,8 +138,12 @@ def main(
         print("plain" if rule is None else f"{rule} {left[rule]:.3f}")
         for name, values in figures_of.items():
             print(f"    {name:8s}" + "".join(f"  {key} {value:8.4g}" for key, value in values.items()))
+    wanders = {} if clips is None else kitchen(clips / "redkitchen_dev")
+    for name, values in wanders.items():
+        print(f"kitchen, {name}" + "".join(f"  {key} {value:.4g}" for key, value in values.items()))
     if json_path is not None:
-        report = {"hardware": hardware("numpy", "numba", "opencv-python-headless"), "results": table}
+        results = {"objects": table, "kitchen": wanders}
+        report = {"hardware": hardware("numpy", "numba", "opencv-python-headless"), "results": results}
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

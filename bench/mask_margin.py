@@ -50,6 +50,8 @@ SIZES = {"small": (50, 1000), "large": (1000, 2**31)}
 OFF = 0.1
 """A pixel whose depth is off its mask's median by more than this share shows something else."""
 CONFIDENT = DepthFilterConfig().conf_thresh
+EVERY_POINT = DepthFilterConfig(remove_outliers=False)
+"""What leaving out outliers brings besides is measured by `bench.depth_outliers`."""
 MANIFEST = Path("configs/eval/fast_snow_eval_manifest.json")
 GEOMETRIES = {
     "sensor": EnginesConfig(geometry="recorded", segmenter="classical", tracker="classical"),
@@ -91,7 +93,7 @@ def against_truth(views: Iterable[View], seed: int) -> Table:
     return _table(rows, _error_figures)
 
 
-def _tokens(view: View, masks: Masks, margin: int) -> FrameTokens:
+def _tokens(view: View, masks: Masks, margin: int, depth_filter: DepthFilterConfig = EVERY_POINT) -> FrameTokens:
     return observe(
         masks,
         np.ones(len(masks), np.float32),
@@ -104,6 +106,7 @@ def _tokens(view: View, masks: Masks, margin: int) -> FrameTokens:
             origin=DepthOrigin.SENSOR,
         ),
         t=0,
+        depth_filter=depth_filter,
         step=StepConfig(mask_margin=margin),
     )
 
@@ -142,29 +145,36 @@ def kitchen(folder: Path) -> Table:
         By margin: median and 90th percentile of how far a centroid moves and how much an extent changes (mean over
         three axes) from one frame to the next, median of the longest axis, and the mean share of pixels that are off.
     """
-    geometry, tracked = _tracked_by_colour(folder)
-    rows: Rows = defaultdict(list)
-    for margin in MARGINS:
-        before: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
-        for i, frame in enumerate(tracked):
-            view = View(
-                masks=np.empty(0),
-                depth=geometry.depth[i],
-                intrinsics=geometry.intrinsics[i],
-                T_camera_world=geometry.T_camera_world[i],
-            )
-            seen = _tokens(view, frame.masks, margin)
-            off = _share_off(view.depth, erode(frame.masks, margin))
-            now = {}
-            for k, token in zip(seen.index.tolist(), seen.tokens, strict=True):
-                name = int(frame.run_id[k]), int(frame.local_id[k])
-                now[name] = token.centroid, token.high - token.low
-                if name in before:
-                    moved, grew = (here - there for here, there in zip(now[name], before[name], strict=True))
-                    figures = np.linalg.norm(moved), np.abs(grew).mean(), now[name][1].max(), off[k]
-                    rows[Case("all", margin)].append(tuple(map(float, figures)))
-            before = now
-    return _table(rows, _wandering_figures)
+    geometry, tracked = tracked_by_colour(folder)
+    rows = {Case("all", margin): wandering(geometry, tracked, margin) for margin in MARGINS}
+    return _table(rows, wandering_figures)
+
+
+def wandering(
+    geometry: Geometry, tracked: Sequence[TrackedFrame], margin: int, depth_filter: DepthFilterConfig = EVERY_POINT
+) -> list[tuple[float, ...]]:
+    """Return what changes of every object from one frame to the next: place, extent; its longest axis, share off."""
+    rows: list[tuple[float, ...]] = []
+    before: dict[tuple[int, int], tuple[np.ndarray, np.ndarray]] = {}
+    for i, frame in enumerate(tracked):
+        view = View(
+            masks=np.empty(0),
+            depth=geometry.depth[i],
+            intrinsics=geometry.intrinsics[i],
+            T_camera_world=geometry.T_camera_world[i],
+        )
+        seen = _tokens(view, frame.masks, margin, depth_filter)
+        off = _share_off(view.depth, erode(frame.masks, margin))
+        now = {}
+        for k, token in zip(seen.index.tolist(), seen.tokens, strict=True):
+            name = int(frame.run_id[k]), int(frame.local_id[k])
+            now[name] = token.centroid, token.high - token.low
+            if name in before:
+                moved, grew = (current - last for current, last in zip(now[name], before[name], strict=True))
+                figures = np.linalg.norm(moved), np.abs(grew).mean(), now[name][1].max(), off[k]
+                rows.append(tuple(map(float, figures)))
+        before = now
+    return rows
 
 
 def kitchen_places(folder: Path) -> Table:
@@ -179,7 +189,7 @@ def kitchen_places(folder: Path) -> Table:
     table: Table = defaultdict(dict)
     for name, engines in GEOMETRIES.items():
         for margin in MARGINS:
-            config = Config(engines=engines, step=StepConfig(mask_margin=margin))
+            config = Config(engines=engines, step=StepConfig(mask_margin=margin), depth_filter=EVERY_POINT)
             run = run_fast_snow(open_input(folder, config.sampling), config)
             found = own_placement(truth, replace(run, config=replace(config, step=StepConfig(mask_margin=0))))
             table[name][str(margin)] = {
@@ -191,7 +201,7 @@ def kitchen_places(folder: Path) -> Table:
     return dict(table)
 
 
-def _tracked_by_colour(folder: Path) -> tuple[Geometry, Sequence[TrackedFrame]]:
+def tracked_by_colour(folder: Path) -> tuple[Geometry, Sequence[TrackedFrame]]:
     """Segment and track a recording without showing its depth to the engines, which would look for edges in it."""
     config = Config()
     opened = open_input(folder, config.sampling)
@@ -220,7 +230,8 @@ def _share_off(depth: np.ndarray, masks: Masks) -> np.ndarray:
     return share
 
 
-def _wandering_figures(rows: np.ndarray) -> Figures:
+def wandering_figures(rows: np.ndarray) -> Figures:
+    """Return the figures of `kitchen`."""
     moved, grew = 1e3 * rows[:, 0], 1e2 * rows[:, 1]
     return {
         "moved_mm": float(np.median(moved)),
