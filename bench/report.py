@@ -123,6 +123,22 @@ def mask_margin(results: Results) -> list[str]:
     return [f"What the figures mean and decide is in [ADR 4](adr/004-mask-margin.md) ({shown})."]
 
 
+def depth_outliers(results: Results) -> list[str]:
+    """Which rule was chosen, and what it leaves of the errors of plain statistics."""
+    plain, best = results["results"]["objects"][:2]
+    figures = {"drifted_centroid_mm": "drifted: centroid mm", "drifted_extent_cm": "drifted: extent cm"}
+    figures |= {"centroid_p90_mm": "all: centroid p90 mm", "extent_cm": "all: extent cm"}
+    rows = [
+        [name, *(f"{values[key]:.0f} / {best['sets'][name][key]:.0f}" for key in figures)]
+        for name, values in plain["sets"].items()
+    ]
+    rule = ", ".join(f"{name} {value}" for name, value in best["rule"].items())
+    return [
+        f"Without a rule / with the best of the grid ({rule}); see [ADR 4](adr/004-mask-margin.md).",
+        table(["objects", *figures.values()], rows),
+    ]
+
+
 def prompt(results: Results) -> list[str]:
     """The prompt beside plain JSON of the same graphs."""
     rows = [
@@ -194,6 +210,7 @@ def _span(seconds: Sequence[float]) -> str:
 SECTIONS: Mapping[str, tuple[str, Callable[[Results], list[str]]]] = {
     "cost": ("What a GPU would take (an estimate)", cost_section),
     "cost_multiplex": ("Operations of SAM 3.1", lambda results: [results["note"]]),
+    "depth_outliers": ("Outliers in depth", depth_outliers),
     "engines": ("Engines of trained models", engines),
     "evaluation": ("Fast-SNOW beside SNOW", evaluation),
     "gpu_check": ("On a GPU machine", engines),

@@ -47,7 +47,7 @@ class StepToken(ReadOnlyArrays):
         sigma: population standard deviation per world axis.
         low: minimum per world axis.
         high: maximum per world axis.
-        num_points: how many pixels with usable depth were measured (those inside `step.mask_margin`).
+        num_points: how many pixels with usable depth were measured (inside `step.mask_margin`, no outliers).
         score: the tracker's confidence in [0, 1].
     """
 
