@@ -59,9 +59,8 @@ def test_every_example_is_run():
     assert {path.stem for path in SCRIPTS} == {*OUTPUT, "ask"}
 
 
-@pytest.mark.filterwarnings("ignore::fast_snow.FastSnowWarning")
 def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch):
-    """Its cells run in order, as Jupyter does it, in one process."""
+    """Its cells run in order, as Jupyter does it, in one process; a warning would be an error."""
     monkeypatch.chdir(EXAMPLES)
     cells = json.loads(text(EXAMPLES / "quickstart.ipynb"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
@@ -69,5 +68,5 @@ def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch):
     namespace: dict[str, object] = {}
     for number, source in enumerate(code):
         exec(compile(source, f"quickstart.ipynb, code cell {number}", "exec"), namespace)
-    assert namespace["result"].graph.num_frames == 8
-    assert namespace["image"].size == (240, 180)
+    assert namespace["result"].graph.num_frames == 16
+    assert namespace["image"].size == (400, 300)
