@@ -2,11 +2,13 @@
 
 from fast_snow.types.graph import (
     Ego,
+    ImageRegion,
     Keyframe,
     LabelledMasks,
     Merge,
     ObjectStatistics,
     SceneGraph,
+    Sighting,
     StepToken,
     Track,
 )
@@ -58,6 +60,7 @@ __all__ = [
     "GeometryPrior",
     "GridShape",
     "Health",
+    "ImageRegion",
     "ImageStack",
     "Keyframe",
     "LabelledMasks",
@@ -71,6 +74,7 @@ __all__ = [
     "ReadOnlyArrays",
     "Rows",
     "SceneGraph",
+    "Sighting",
     "StageSeconds",
     "StepToken",
     "Track",

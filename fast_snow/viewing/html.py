@@ -94,7 +94,7 @@ def render_run_page(
     view = (GRAIN * height, GRAIN * width)
     data = {
         "view": view,
-        "frames": _frames(graph, shown, shots, outline_shapes(masks, shown, view)),
+        "frames": _frames(graph, shown, shots, outline_shapes(graph, masks, shown, view)),
         "plan": top_view(graph, shown),
         "palette": [{"fill": color, "ink": ink_on(i)} for i, color in enumerate(PALETTE)],
         "unit": "m" if graph.metric else "u",
@@ -105,6 +105,7 @@ def render_run_page(
         warnings=run_warnings(run),
         columns=COLUMNS,
         rows=table_rows(graph),
+        dashed=any(track.unplaced for track in graph.tracks.values()),
         color_of=color_of,
         ink_on=ink_on,
         data=data,

@@ -46,6 +46,7 @@ class _TrackSummary(NamedTuple):
     """One object over the whole clip; lengths in the unit of the world, NaN where times are unknown."""
 
     observations: int
+    unplaced: int  # frames in which it was seen without being placed
     first_s: float
     last_s: float
     position: Float64[np.ndarray, "3"]  # mean of its centroids
@@ -117,7 +118,7 @@ def _cells(summary: _TrackSummary, unit: str, decimals: int) -> tuple[str, ...]:
 
     return (
         _span(summary.first_s, summary.last_s),
-        str(summary.observations),
+        str(summary.observations) + (f" + {summary.unplaced} unplaced" if summary.unplaced else ""),
         lengths(summary.position.tolist()),
         f"{lengths(summary.size.tolist(), _TIMES)} {unit}",
         f"{fixed(summary.moved, decimals)} {unit}",
@@ -159,6 +160,7 @@ def _summary(track: Track, time_s: dict[int, float]) -> _TrackSummary:
     elapsed = _moment(last, time_s) - _moment(first, time_s)
     return _TrackSummary(
         observations=len(observations),
+        unplaced=len(track.unplaced),
         first_s=time_s[observations[0].t],
         last_s=time_s[observations[-1].t],
         position=np.asarray(np.mean([each.centroid for each in observations], axis=0, dtype=np.float64)),

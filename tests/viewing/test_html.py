@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import MappingProxyType
 
@@ -13,12 +14,13 @@ import pytest
 
 from fast_snow.errors import OutputError
 from fast_snow.kernels.masks import encode
-from fast_snow.types import DepthOrigin, Ego, LabelledMasks, SceneGraph, StepToken, Track
+from fast_snow.types import DepthOrigin, Ego, LabelledMasks, SceneGraph, Sighting, StepToken, Track
 from fast_snow.viewing import html
 from fast_snow.viewing.page_pictures import MAX_FRAMES
 from fast_snow.viewing.page_text import fixed
 
 GRID = (36, 48)
+NOTHING = np.zeros(0, np.uint8)
 RUN = {
     "input": {"name": "walk.mp4", "kind": "video"},
     "engines": {"geometry": {"name": "recorded", "meaning": "depth as given"}},
@@ -130,6 +132,20 @@ def test_page_shows_frames_outlines_and_tracks():
         assert fact in text
     assert "geometry 1.2 s" in text
     assert "something was worked around" in text
+
+
+def test_what_was_seen_without_being_placed_is_dashed():
+    graph = scene()
+    unplaced = Sighting(t=0, row=NOTHING, col=NOTHING, coverage=NOTHING.astype(np.float32), score=1.0)
+    tracks = {**graph.tracks, 5: replace(graph.tracks[5], observations=graph.tracks[5].observations[1:])}
+    tracks[5] = replace(tracks[5], unplaced=(unplaced,))
+    page = html.render_run_page(replace(graph, tracks=MappingProxyType(tracks)), masks(), images(), RUN)
+    shapes = [shape for frame in data_of(page)["frames"] for shape in frame["shapes"]]
+    assert [shape["id"] for shape in shapes if shape.get("unplaced")] == [5]
+    text = " ".join(Outline(page).text)
+    assert "3 + 1 unplaced" in text
+    assert "A dashed outline is" in text
+    assert "dashed outline" not in html.render_run_page(graph, masks(), images(), RUN)
 
 
 def test_plan_is_the_world_from_above():
