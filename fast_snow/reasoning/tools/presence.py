@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from fast_snow.reasoning.tools.motion import rest_of
+from fast_snow.reasoning.tools.motion_evidence import motion_of
 from fast_snow.reasoning.tools.reference_frames import velocity_at
 from fast_snow.reasoning.tools.tool_answers import (
     ListEntry,
@@ -129,7 +129,7 @@ def _events(graph: SceneGraph, trajectory: ObjectTrajectory) -> Iterator[tuple[i
 
 
 def _starts_and_stops(graph: SceneGraph, trajectory: ObjectTrajectory) -> Iterator[tuple[int, int, str]]:
-    if len(trajectory) < 2 * _LEAST_RUN or not rest_of(graph, trajectory).moves:
+    if len(trajectory) < 2 * _LEAST_RUN or not motion_of(graph, trajectory).moving:
         return
     moves = [velocity_at(graph, trajectory.object_id, int(t)).significant for t in trajectory.t]
     changes = [0, *(np.flatnonzero(np.diff(moves)) + 1).tolist(), len(moves)]

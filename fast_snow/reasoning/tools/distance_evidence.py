@@ -1,0 +1,164 @@
+"""How the distance of an object from the camera changes: by measured depth, and by how large it looks.
+
+The logarithms of both are averaged, weighted by their variances; size tells changes only. Where the changes that they
+tell differ beyond their noise, both are taken to be wrong by as much as makes them agree, and the evidence is
+conflicting.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
+
+from fast_snow.reasoning.tools.appearance import apparent_size, aspect_ratio
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL, Measurements, total_change
+from fast_snow.reasoning.tools.noise import ASSUMED_ALONG, depth_errors, noise_of, rays
+from fast_snow.reasoning.tools.tool_answers import Grade, Unknowable
+from fast_snow.reasoning.tools.tracks import ObjectTrajectory
+from fast_snow.types import SceneGraph
+
+SHAPE: Final = 0.1
+"""By which share the apparent length of an object may change though its distance does not: it turns, or bends."""
+UNSEEN_SHAPE: Final = 0.35
+"""The same where its shape cannot be told: that of a thing twice as long as broad which turns by a quarter."""
+
+_Series = Float64[np.ndarray, " n"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Growth:
+    """By how much the logarithm of a distance changes from first to last."""
+
+    value: float
+    sigma: float
+
+    @property
+    def grade(self) -> Grade:
+        """How sure it is that the distance changes."""
+        return graded(self.value, self.sigma)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class DistanceEvidence:
+    """An object's distance from the camera over time.
+
+    Attributes:
+        kinds: what each kind of evidence says of its change.
+        combined: what they say together.
+        conflicting: whether they differ beyond their noise.
+        distance: at each observation.
+        jitter: of it, as a share.
+        wander: the same.
+        drift: the rate at which it drifts, as a share per frame.
+    """
+
+    kinds: Mapping[str, Growth]
+    combined: Growth
+    conflicting: bool
+    distance: _Series
+    jitter: _Series
+    wander: _Series
+    drift: float
+
+
+def conflict_notes(radial: DistanceEvidence) -> tuple[str, ...]:
+    """Say what kinds of evidence differ beyond their noise."""
+    if not radial.conflicting:
+        return ()
+    said = " but ".join(
+        f"{name.replace('_', ' ')} it changes by a factor of {np.exp(each.value):.2g} (logarithm {each.value:.2g} ±"
+        f" {each.sigma:.2g})"
+        for name, each in radial.kinds.items()
+    )
+    return (f"conflicting evidence of the distance from the camera: {said}",)
+
+
+def graded(value: float, sigma: float) -> Grade:
+    """Return how sure it is that a number differs from zero; `UNKNOWN` where it may as well be zero."""
+    if abs(value) > CRITICAL * sigma:
+        return Grade.STATED
+    return Grade.LIKELY if abs(value) > LIKELY_CRITICAL * sigma else Grade.UNKNOWN
+
+
+def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guessed: bool) -> DistanceEvidence:
+    """Combine depth and size.
+
+    Args:
+        graph: of the object.
+        trajectory: of the object, seen twice or more.
+        guessed: whether its depth counts as a guess, whatever its measured noise.
+    """
+    noise, x = noise_of(graph), trajectory.t.astype(np.float64)
+    _, distance = rays(trajectory)
+    if not (distance > 0).all():
+        raise Unknowable("the distance is zero there")
+    (_, jitter), (_, wander) = depth_errors(trajectory, noise)
+    wander = np.maximum(wander, ASSUMED_ALONG) if guessed else wander
+    depth = growth(x, np.log(distance), jitter, wander, drift=noise.drift.along)
+    size, shape = apparent_size(graph, trajectory), _shape_sigma(graph, trajectory)
+    if len(size) < 2:
+        return DistanceEvidence(
+            kinds={"by_distance": depth},
+            combined=depth,
+            conflicting=False,
+            distance=distance,
+            jitter=jitter,
+            wander=wander,
+            drift=noise.drift.along,
+        )
+    look = growth(size.t.astype(np.float64), -size.value, np.full(len(size), size.jitter), np.zeros(len(size)))
+    look = Growth(value=look.value, sigma=float(np.hypot(look.sigma, shape)))
+    apart = abs(depth.value - look.value) / max(float(np.hypot(depth.sigma, look.sigma)), 1e-300)
+    strain = apart if apart > CRITICAL else 1.0
+    # Weigh both; where size is not seen, depth alone tells.
+    by_depth, by_size = float(np.median(jitter**2 + wander**2)), size.jitter**2 + shape**2 / 2
+    seen = np.isin(trajectory.t, size.t)
+    weight = np.where(seen, by_depth / max(by_depth + by_size, 1e-300), 0.0)
+    both = np.log(distance)
+    both[seen] += weight[seen] * (np.mean(both[seen] + size.value) - size.value - both[seen])
+    jitter = np.hypot((1 - weight) * jitter, weight * size.jitter)
+    # A change of shape between two ends errs at either end by this.
+    wander = strain * np.hypot((1 - weight) * wander, weight * shape / np.sqrt(2))
+    drift = strain * noise.drift.along * float(1 - weight.mean())
+    return DistanceEvidence(
+        kinds={"by_distance": depth, "by_size_in_image": look},
+        combined=growth(x, both, jitter, wander, drift=drift),
+        conflicting=strain > 1,
+        distance=np.exp(both),
+        jitter=jitter,
+        wander=wander,
+        drift=drift,
+    )
+
+
+def growth(x: _Series, values: _Series, jitter: _Series, wander: _Series, *, drift: float = 0.0) -> Growth:
+    """Return how much a quantity grows from first to last; noise is given by standard deviations, drift per `x`."""
+
+    def variance(sigma: _Series) -> Float64[np.ndarray, "n 1 1"]:
+        return (sigma**2)[:, None, None]
+
+    change = total_change(
+        Measurements(
+            x=x,
+            values=values[:, None],
+            jitter=variance(jitter),
+            wander=variance(wander),
+            drift=variance(np.full_like(x, drift)),
+            freedom=len(x),
+        )
+    )
+    return Growth(value=float(change.value[0]), sigma=float(change.sigma[0]))
+
+
+def _shape_sigma(graph: SceneGraph, trajectory: ObjectTrajectory) -> float:
+    """Return how far the size in the image may change by a change of shape.
+
+    If width and height change by different shares, as of something that turns, the truth lies anywhere between.
+    """
+    form = aspect_ratio(graph, trajectory)
+    if len(form) < 2:
+        return UNSEEN_SHAPE
+    bent = growth(form.t.astype(np.float64), form.value, np.full(len(form), form.jitter), np.zeros(len(form)))
+    return max(SHAPE, abs(bent.value) / np.sqrt(12))
