@@ -1,8 +1,8 @@
 """How the distance of an object from the camera changes: by measured depth, and by how large it looks.
 
 The logarithms of both are averaged, weighted by their variances; size tells changes only. Where the changes that they
-tell differ beyond their noise, both are taken to be wrong by as much as makes them agree, and the evidence is
-conflicting.
+tell differ, measured depth is believed: what is half hidden looks small. Of depth that is deduced (triangulated as if
+all rested, or guessed) both are taken to be wrong by as much as makes them agree; beyond their noise they conflict.
 """
 
 from collections.abc import Mapping
@@ -13,16 +13,18 @@ import numpy as np
 from jaxtyping import Float64
 
 from fast_snow.reasoning.tools.appearance import apparent_size, aspect_ratio
-from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL, Measurements, total_change
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL, Measurements, blocks, total_change
 from fast_snow.reasoning.tools.noise import ASSUMED_ALONG, depth_errors, noise_of, rays
 from fast_snow.reasoning.tools.tool_answers import Grade, Unknowable
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory
-from fast_snow.types import SceneGraph
+from fast_snow.types import DepthOrigin, SceneGraph
 
 SHAPE: Final = 0.1
 """By which share the apparent length of an object may change though its distance does not: it turns, or bends."""
 UNSEEN_SHAPE: Final = 0.35
 """The same where its shape cannot be told: that of a thing twice as long as broad which turns by a quarter."""
+
+_DEDUCED: Final = frozenset({DepthOrigin.TRIANGULATED, DepthOrigin.GROUND_PLANE_PRIOR})
 
 _Series = Float64[np.ndarray, " n"]
 
@@ -110,27 +112,40 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
         )
     look = growth(size.t.astype(np.float64), -size.value, np.full(len(size), size.jitter), np.zeros(len(size)))
     look = Growth(value=look.value, sigma=float(np.hypot(look.sigma, shape)))
-    apart = abs(depth.value - look.value) / max(float(np.hypot(depth.sigma, look.sigma)), 1e-300)
-    strain = apart if apart > CRITICAL else 1.0
-    # Weigh both; where size is not seen, depth alone tells.
-    by_depth, by_size = float(np.median(jitter**2 + wander**2)), size.jitter**2 + shape**2 / 2
-    seen = np.isin(trajectory.t, size.t)
-    weight = np.where(seen, by_depth / max(by_depth + by_size, 1e-300), 0.0)
-    both = np.log(distance)
-    both[seen] += weight[seen] * (np.mean(both[seen] + size.value) - size.value - both[seen])
-    jitter = np.hypot((1 - weight) * jitter, weight * size.jitter)
+    measured = not {*graph.depth_origin} & _DEDUCED
+    differ = abs(depth.value - look.value) > CRITICAL * float(np.hypot(depth.sigma, look.sigma))
+    seen, apart = np.isin(trajectory.t, size.t), np.zeros(len(x))
+    apart[seen] = np.log(distance[seen]) + size.value
+    apart[seen] -= np.median(apart[seen])
     # A change of shape between two ends errs at either end by this.
-    wander = strain * np.hypot((1 - weight) * wander, weight * shape / np.sqrt(2))
-    drift = strain * noise.drift.along * float(1 - weight.mean())
+    by_size = np.full(len(x), shape / np.sqrt(2))
+    strain = _strain(apart, np.hypot(jitter, size.jitter), np.hypot(wander, by_size))
+    if measured:
+        by_size, strain = strain * np.hypot(wander, by_size), np.ones(len(x))
+    depth_variance, size_variance = jitter**2 + wander**2, size.jitter**2 + by_size**2
+    weight = np.where(seen, depth_variance / np.maximum(depth_variance + size_variance, 1e-300), 0.0)
+    both = np.log(distance) - weight * apart
+    jitter = np.hypot((1 - weight) * jitter, weight * size.jitter)
+    wander = strain * np.hypot((1 - weight) * wander, weight * by_size)
+    drift = noise.drift.along * float(1 - weight.mean())
     return DistanceEvidence(
         kinds={"by_distance": depth, "by_size_in_image": look},
         combined=growth(x, both, jitter, wander, drift=drift),
-        conflicting=strain > 1,
+        conflicting=differ and not measured,
         distance=np.exp(both),
         jitter=jitter,
         wander=wander,
         drift=drift,
     )
+
+
+def _strain(apart: _Series, jitter: _Series, wander: _Series) -> _Series:
+    """Return how many times as large as their noise the disagreement of two kinds of evidence is, block by block."""
+    strain = np.ones_like(apart)
+    for block in blocks(len(apart)):
+        sigma = float(np.hypot(np.mean(wander[block]), np.mean(jitter[block]) / np.sqrt(len(block))))
+        strain[block] = max(1.0, abs(float(apart[block].mean())) / max(sigma, 1e-300))
+    return strain
 
 
 def growth(x: _Series, values: _Series, jitter: _Series, wander: _Series, *, drift: float = 0.0) -> Growth:

@@ -126,6 +126,10 @@ def evident_places(
     """
     radial = distance_evidence(graph, trajectory, guessed=guessed)
     ray, jitter, wander = bearings(graph, trajectory)
+    # The visible surface is nearer than the middle, by up to its spread, and on another side as the camera goes around.
+    offset = trajectory.camera.position + radial.distance[:, None] * ray - trajectory.camera.position[len(ray) // 2]
+    around = np.linalg.norm(ray - offset / np.linalg.norm(offset, axis=1, keepdims=True), axis=1)
+    wander = np.hypot(wander, around * np.linalg.norm(trajectory.sigma, axis=1) / radial.distance)
     return radial, located(
         trajectory,
         noise_of(graph),

@@ -265,7 +265,7 @@ def _wander(
 
 def _even_drift(resting: Sequence[ObjectTrajectory], noise: Noise) -> Shares:
     """Return how fast resting objects seem to move in a straight line, beyond what jitter and wander explain."""
-    across, along = [0.0], [0.0]
+    across, along, weight = [], [], []
     for each in resting:
         slope, (ray, distance) = line_slope(world_measurements(each, noise)), rays(each)
         middle = ray.mean(axis=0)
@@ -273,7 +273,9 @@ def _even_drift(resting: Sequence[ObjectTrajectory], noise: Noise) -> Shares:
         excess = (np.outer(slope.value, slope.value) - slope.covariance) / max(float(distance.mean()), _TINY) ** 2
         along.append(float(np.trace(excess @ outer)))
         across.append(float(np.trace(excess @ (np.eye(3) - outer))) / 2)
-    return Shares(across=float(np.sqrt(max(across))), along=float(np.sqrt(max(along))))
+        weight.append(float(each.t[-1] - each.t[0]) ** 2)
+    pooled = (max(float(np.average(some, weights=weight)), 0.0) for some in (across, along))
+    return Shares(**dict(zip(("across", "along"), map(float, np.sqrt([*pooled])), strict=True)))
 
 
 def _drift(trajectory: ObjectTrajectory, jitter: Shares) -> Shares:
