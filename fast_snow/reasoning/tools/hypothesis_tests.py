@@ -1,7 +1,8 @@
 """Sequences of noisy measurements: how they change, how sure that is, and whether they change at all.
 
 Noise has three parts. Jitter is new in every frame and averages out. Wander changes slowly: within one of a few blocks
-of time it is the same, so that it does not average out there. Drift grows evenly with time and averages out nowhere.
+of time it is the same, so that it does not average out there, and in neighbouring blocks similar. Drift grows evenly
+with time and averages out nowhere.
 
 Whether something moves is asked twice: of the straight line through its path (the net motion), and of how far the path
 strays from that line (bends, and ways there and back). The two are independent, so that neither hides what the other
@@ -30,6 +31,8 @@ LIKELY_CRITICAL: Final = 1.96
 POWER: Final = 0.95
 """The share of cases in which the smallest noticed motion is found."""
 BLOCKS: Final = 6
+CORRELATION: Final = 0.5
+"""Of wander in neighbouring blocks; further apart it falls off geometrically."""
 LONGEST_STEP: Final = 3.0
 """Frames between neighbours that still tell of jitter."""
 _MAD: Final = 1.4826
@@ -132,8 +135,10 @@ def combine(measurements: Measurements, weights: Float64[np.ndarray, " n"]) -> V
     """Return the weighted sum of measurements."""
     _require_finite(measurements.values, measurements.jitter, measurements.wander)
     covariance = np.einsum("n,nij->ij", weights**2, measurements.jitter)
-    for block in blocks(len(measurements)):
-        covariance = covariance + weights[block].sum() ** 2 * measurements.wander[block].mean(axis=0)
+    parts = [(weights[block].sum(), measurements.wander[block].mean(axis=0)) for block in blocks(len(measurements))]
+    for i, (one, wander) in enumerate(parts):
+        for j, (other, other_wander) in enumerate(parts):
+            covariance = covariance + one * other * CORRELATION ** abs(i - j) * (wander + other_wander) / 2
     return VectorEstimate(value=weights @ measurements.values, covariance=covariance)
 
 
