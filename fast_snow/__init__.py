@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from fast_snow.types import Frames as Frames
     from fast_snow.types import Geometry as Geometry
     from fast_snow.types import GeometryPrior as GeometryPrior
+    from fast_snow.types import ImageRegion as ImageRegion
     from fast_snow.types import Keyframe as Keyframe
     from fast_snow.types import LabelledMasks as LabelledMasks
     from fast_snow.types import MaskPrompt as MaskPrompt
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from fast_snow.types import PointPrompt as PointPrompt
     from fast_snow.types import SceneGraph as SceneGraph
     from fast_snow.types import Segmentation as Segmentation
+    from fast_snow.types import Sighting as Sighting
     from fast_snow.types import StepToken as StepToken
     from fast_snow.types import Track as Track
     from fast_snow.types import TrackedFrame as TrackedFrame
@@ -91,6 +93,7 @@ _MODULES = {
         "Frames",
         "Geometry",
         "GeometryPrior",
+        "ImageRegion",
         "Keyframe",
         "LabelledMasks",
         "MaskPrompt",
@@ -99,6 +102,7 @@ _MODULES = {
         "PointPrompt",
         "SceneGraph",
         "Segmentation",
+        "Sighting",
         "StepToken",
         "Track",
         "TrackedFrame",

@@ -1,11 +1,18 @@
 """What a finished run should make its user doubt: a graph without tracks, or depth that is mostly not trusted."""
 
-from fast_snow.types import Health, SceneGraph
+from typing import Final
+
+from fast_snow.types import Health, SceneGraph, Track
+
+OFTEN: Final = 0.1
+"""The share of an object's frames in which it may be seen without being placed before a warning names it."""
+NAMED: Final = 5
+"""So many objects are named at most."""
 
 
 def doubts(graph: SceneGraph, health: Health) -> tuple[str, ...]:
     """Return the warnings that a finished run deserves, one line each."""
-    found = (why_empty(graph, health) or _mostly_untrusted(health), _beyond_limit(health))
+    found = (why_empty(graph, health) or _mostly_untrusted(health), _unplaced(graph), _beyond_limit(health))
     return tuple(each for each in found if each is not None)
 
 
@@ -69,6 +76,26 @@ def _mostly_untrusted(health: Health) -> str | None:
         f"{_share(health):.0%} of the masks' pixels have no trusted depth (none, or confidence below"
         " depth_filter.conf_thresh), so most of each object is not measured"
     )
+
+
+def _unplaced(graph: SceneGraph) -> str | None:
+    """Name the objects that were often seen but not placed, most often first."""
+    often = [each for each in graph.tracks.values() if len(each.unplaced) > OFTEN * _frames_seen(each)]
+    if not often:
+        return None
+    often.sort(key=lambda track: -len(track.unplaced))
+    named = [
+        f"object {each.object_id} in {len(each.unplaced)} of {_frames_seen(each)} frames" for each in often[:NAMED]
+    ]
+    more = f" and {len(often) - NAMED} more objects" if len(often) > NAMED else ""
+    return (
+        f"seen, but not placed for lack of trusted depth: {', '.join(named)}{more}; only their masks are known in those"
+        " frames (tracks[].unplaced)"
+    )
+
+
+def _frames_seen(track: Track) -> int:
+    return len(track.observations) + len(track.unplaced)
 
 
 def _beyond_limit(health: Health) -> str | None:

@@ -11,10 +11,11 @@ from scipy.spatial.transform import Rotation
 from fast_snow.alignment import Similarity, align_geometry, align_windows
 from fast_snow.config import Config
 from fast_snow.errors import EngineError
-from fast_snow.fusion import FrameObjects
+from fast_snow.fusion import FrameObjects, MaskletName
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, join, reserve
 from fast_snow.keyframes import keyframes
 from fast_snow.movers import without_movers
+from fast_snow.sightings import UnplacedFrame, keep_alive
 from fast_snow.step import FrameTokens, observe, settled
 from fast_snow.types import (
     NO_SOURCE,
@@ -25,6 +26,7 @@ from fast_snow.types import (
     Merge,
     Perception,
     SceneGraph,
+    Sighting,
     StepToken,
     Track,
 )
@@ -114,17 +116,29 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
         merges += joined
     # 2. Name the objects of the frames that are new.
     named: list[NamedFrame] = []
-    for frame, seen in zip(objects[shared:], observed[shared:], strict=True):
+    unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
+    bound: list[Mapping[MaskletName, int]] = []
+    for frame, seen, others in zip(objects[shared:], observed[shared:], unplaced, strict=True):
         identity, assignment = assign(identity, frame, config=fusion, metric=metric)
         merges += assignment.merges
         named.append(_kept(frame, seen.tokens, assignment.object_id))
-
+        identity = keep_alive(identity, others, named[-1].object_id)
+        bound.append(identity.bound)
+    # 3. Give what was seen without being placed to the objects it is, also to those that are placed only later.
+    graph = _grown(state.graph, perception, geometry, shared, named, merges, config)
+    found = [
+        others.objects({**identity.bound, **then}, frame.object_id, graph.tracks)
+        for others, then, frame in zip(unplaced, bound, named, strict=True)
+    ]
     return FoldState(
-        graph=_grown(state.graph, perception, geometry, shared, named, merges, config),
+        graph=replace(graph, tracks=MappingProxyType(_with_sightings(graph.tracks, unplaced, found))),
         identity=identity,
         tail=_tail(geometry, [*known, *named], config.window.overlap),
-        labelled=tuple(LabelledMasks(t=x.objects.t, object_id=x.object_id, masks=x.objects.masks) for x in named),
-        health=sum((each.health for each in observed[shared:]), state.health + perception.health),
+        labelled=tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True)),
+        health=sum(
+            (each.health for each in observed[shared:]),
+            state.health + perception.health + Health(unplaced=sum(map(len, found))),
+        ),
     )
 
 
@@ -158,6 +172,31 @@ def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObje
         centroid=np.array([each.centroid for each in observed.tokens], dtype=np.float32).reshape(-1, 3),
         source_id=tracked.source_id,
     )
+
+
+def _unplaced(perception: Perception, i: int, observed: FrameTokens) -> UnplacedFrame:
+    tracked = perception.tracked[i][observed.unplaced_index]
+    return UnplacedFrame(t=int(perception.t[i]), tracked=tracked, sightings=observed.unplaced)
+
+
+def _with_sightings(
+    tracks: Mapping[int, Track], unplaced: Sequence[UnplacedFrame], found: Sequence[Mapping[int, int]]
+) -> dict[int, Track]:
+    added: dict[int, list[Sighting]] = {}
+    for frame, objects in zip(unplaced, found, strict=True):
+        for object_id, i in objects.items():
+            added.setdefault(object_id, []).append(frame.sightings[i])
+    grown = dict(tracks)
+    for object_id, new in added.items():
+        grown[object_id] = replace(grown[object_id], unplaced=(*grown[object_id].unplaced, *new))
+    return grown
+
+
+def _labelled(named: NamedFrame, unplaced: UnplacedFrame, found: Mapping[int, int]) -> LabelledMasks:
+    """Return the masks of all objects that are seen in a frame, whether they are placed or not."""
+    placed, others = named.objects.masks, unplaced.tracked.masks[np.array([*found.values()], np.int64)]
+    object_id = np.concatenate([named.object_id, np.array([*found], np.int32)])
+    return LabelledMasks(t=unplaced.t, object_id=object_id, masks=placed.followed_by(others))
 
 
 def _kept(objects: FrameObjects, tokens: Sequence[StepToken], object_id: Int32[np.ndarray, " m"]) -> NamedFrame:

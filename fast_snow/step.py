@@ -13,15 +13,17 @@ from fast_snow.kernels.back_projection import object_statistics
 from fast_snow.kernels.depth_range import depth_ranges
 from fast_snow.kernels.grid_coverage import coverage
 from fast_snow.kernels.mask_erosion import erode
-from fast_snow.kernels.mask_measures import area
+from fast_snow.kernels.mask_measures import area, bounding_boxes, moments
 from fast_snow.types import (
     NO_SOURCE,
     DepthOrigin,
     FrameGeometry,
     Health,
+    ImageRegion,
     Masks,
     ObjectStatistics,
     SceneGraph,
+    Sighting,
     StepToken,
 )
 
@@ -39,11 +41,15 @@ class FrameTokens:
     Attributes:
         index: which of the frame's masks each token describes.
         tokens: one per kept mask.
+        unplaced_index: which of the masks have too few pixels of trusted depth.
+        unplaced: one per such mask.
         health: how many masks there were, how many were dropped by which gate, and how many pixels.
     """
 
     index: Int32[np.ndarray, " k"]
     tokens: tuple[StepToken, ...]
+    unplaced_index: Int32[np.ndarray, " u"]
+    unplaced: tuple[Sighting, ...]
     health: Health
 
 
@@ -85,15 +91,18 @@ def observe(
     camera = np.linalg.inv(geometry.T_camera_world)[:3, 3]
     plausible = _plausible(statistics, camera, depth_filter.max_extent if geometry.metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
-    cells = coverage(masks, step.grid_size)
-    tokens = tuple(_token(i, t, score, statistics, cells[i], step) for i in index.tolist())
+    short = np.flatnonzero(~enough).astype(np.int32)
+    in_image = _in_image(masks, score, t, step)
+    tokens = tuple(_token(in_image(i), i, statistics) for i in index.tolist())
     dropped = Health(
         masks=len(masks),
         small_dropped=int(np.count_nonzero(~enough)),
         no_depth_dropped=int(np.count_nonzero(statistics.count == 0)),
         oversized_dropped=int(np.count_nonzero(enough & ~plausible)),
     )
-    return FrameTokens(index=index, tokens=tokens, health=dropped + _pixels(inner, within, outliers))
+    unplaced = tuple(in_image(i) for i in short.tolist())
+    health = dropped + _pixels(inner, within, outliers)
+    return FrameTokens(index=index, tokens=tokens, unplaced_index=short, unplaced=unplaced, health=health)
 
 
 def settled(config: Config, origins: Collection[DepthOrigin], source_ids: Collection[int]) -> Config:
@@ -170,28 +179,41 @@ def _plausible(
     return extent <= max_extent + ROUNDING * reach
 
 
-def _token(
-    i: int,
-    t: int,
-    score: Float32[np.ndarray, " m"],
-    statistics: ObjectStatistics,
-    cells: Float32[np.ndarray, "g g"],
-    step: StepConfig,
-) -> StepToken:
-    row, col = np.nonzero(cells > step.iou_threshold)
-    share = cells[row, col]
-    if 0 < step.max_tau_per_step < len(share):
-        best = np.sort(np.argsort(-share, kind="stable")[: step.max_tau_per_step])
-        row, col, share = row[best], col[best], share[best]
+def _in_image(masks: Masks, score: Float32[np.ndarray, " m"], t: int, step: StepConfig) -> Callable[[int], Sighting]:
+    """Return what tells of each mask by its index what is known without depth: tau, and its region."""
+    cells, moment = coverage(masks, step.grid_size), moments(masks)
+    pixels, box = area(masks), bounding_boxes(masks).astype(np.int32)
+
+    def sighting(i: int) -> Sighting:
+        row, col = np.nonzero(cells[i] > step.iou_threshold)
+        share = cells[i][row, col]
+        if 0 < step.max_tau_per_step < len(share):
+            best = np.sort(np.argsort(-share, kind="stable")[: step.max_tau_per_step])
+            row, col, share = row[best], col[best], share[best]
+        centroid, covariance = np.split(moment[i].astype(np.float32), [2])
+        return Sighting(
+            t=t,
+            row=row.astype(np.uint8),
+            col=col.astype(np.uint8),
+            coverage=share,
+            score=float(score[i]),
+            region=ImageRegion(area=int(pixels[i]), box=box[i], centroid=centroid, covariance=covariance),
+        )
+
+    return sighting
+
+
+def _token(seen: Sighting, i: int, statistics: ObjectStatistics) -> StepToken:
     return StepToken(
-        t=t,
-        row=row.astype(np.uint8),
-        col=col.astype(np.uint8),
-        coverage=share,
+        t=seen.t,
+        row=seen.row,
+        col=seen.col,
+        coverage=seen.coverage,
         centroid=statistics.mean[i].astype(np.float32),
         sigma=statistics.sigma[i].astype(np.float32),
         low=statistics.low[i].astype(np.float32),
         high=statistics.high[i].astype(np.float32),
         num_points=int(statistics.count[i]),
-        score=float(score[i]),
+        score=seen.score,
+        region=seen.region,
     )

@@ -41,6 +41,19 @@ def test_a_wall_patch_by_hand():
     assert token.num_points == 60
 
 
+def test_a_mask_has_its_place_in_the_image_whatever_its_depth():
+    depth = GEOMETRY.depth[0].copy()
+    depth[:, :20] = np.nan
+    result = observed((16, 12, 26, 18), (2, 2, 12, 8), depth=depth)
+    assert (result.index.tolist(), result.unplaced_index.tolist()) == ([], [0, 1])
+    for seen, box in zip(result.unplaced, ([16, 12, 26, 18], [2, 2, 12, 8]), strict=True):
+        assert (seen.t, seen.region.area, seen.region.box.tolist()) == (7, 60, box)
+        np.testing.assert_allclose(seen.region.centroid, [box[0] + 4.5, box[1] + 2.5])
+        np.testing.assert_allclose(seen.region.covariance, [np.arange(10).var(), 0, np.arange(6).var()], atol=1e-5)
+    (token,) = observed((16, 12, 26, 18)).tokens
+    assert token.region.area == 60
+
+
 def test_tau_is_the_share_of_each_cell():
     step = StepConfig(grid_size=4)  # cells of 6 × 8 pixels
     (token,) = observed((8, 6, 22, 18), step=step).tokens

@@ -72,7 +72,7 @@ def test_what_values_say():
     assert repr(SETS["Frames"]) == "Frames(3 frames, 24x32, t 4-6, 0.40-0.60 s)"
     expected = "SceneGraph(3 frames, t 0-2, 0.00-0.20 s, 2 tracks, 3 observations, unscaled, 1 keyframe)"
     assert repr(VALUES["SceneGraph"]) == expected
-    assert repr(VALUES["Track"]) == "Track(object 4, 2 observations, t 0-2)"
+    assert repr(VALUES["Track"]) == "Track(object 4, 2 observations, t 0-2, 1 unplaced)"
     assert repr(frames(3)[:0]) == "Frames(0 frames, 24x32, no time)"
 
 

@@ -173,13 +173,15 @@ class View:
         from fast_snow import output
         from fast_snow.api import load
         from fast_snow.cli.clip_images import clip_images
+        from fast_snow.reasoning.tools.movement_table import movement_table
         from fast_snow.viewing import html
 
         page = _expanded(self.page) if self.page else self.out / "view.html"
         html.require_writable(page)
         graph, record = load(self.out), output.read_record(self.out)
         images, origin = clip_images(self.out, graph, record, video=self.video and _expanded(self.video))
-        html.write_page(page, html.render_run_page(graph, output.read_masks(self.out), images, record, origin))
+        masks, moves = output.read_masks(self.out), movement_table(graph)
+        html.write_page(page, html.render_run_page(graph, masks, images, record, origin, moves))
         print(page)
         if self.open:
             import webbrowser

@@ -1,10 +1,10 @@
-"""What can be read off masks alone: area, bounding box and a point inside."""
+"""What can be read off masks alone: area, bounding box, moments and a point inside."""
 
 from typing import no_type_check
 
 import numba
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.types import Masks
 
@@ -28,6 +28,20 @@ def bounding_boxes(masks: Masks) -> Float32[np.ndarray, "m 4"]:
     box = np.zeros((len(masks), 4), np.float32)
     _boxes(masks.start, masks.stop, masks.offset, masks.shape[1], box)
     return box
+
+
+def moments(masks: Masks) -> Float64[np.ndarray, "m 5"]:
+    """Measure where each mask's pixels are, and how they spread.
+
+    Args:
+        masks: `m` masks.
+
+    Returns:
+        Mean u, mean v, and the central second moments uu, uv, vv, in pixels; NaN for an empty mask.
+    """
+    moment = np.full((len(masks), 5), np.nan)
+    _moments(masks.start, masks.stop, masks.offset, masks.shape[1], moment)
+    return moment
 
 
 def inside_point(masks: Masks) -> Int32[np.ndarray, "m 2"]:
@@ -70,6 +84,32 @@ def _boxes(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, 
         box[mask, 1] = start[first] // width
         box[mask, 2] = right
         box[mask, 3] = start[last - 1] // width + 1
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _moments(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, moment: np.ndarray) -> None:
+    for mask in range(len(offset) - 1):
+        first, last = offset[mask], offset[mask + 1]
+        if first == last:
+            continue
+        # About the first run's middle, so that no digits are lost far from the image's corner.
+        u0 = 0.5 * (start[first] % width + (stop[first] - 1) % width)
+        v0 = float(start[first] // width)
+        n = su = sv = suu = suv = svv = 0.0
+        for run in range(first, last):
+            length = float(stop[run] - start[run])
+            u = 0.5 * (start[run] % width + (stop[run] - 1) % width) - u0
+            v = start[run] // width - v0
+            n += length
+            su += length * u
+            sv += length * v
+            suu += length * (u * u + (length * length - 1.0) / 12.0)
+            suv += length * u * v
+            svv += length * v * v
+        u, v = su / n, sv / n
+        moment[mask, 0], moment[mask, 1] = u0 + u, v0 + v
+        moment[mask, 2], moment[mask, 3], moment[mask, 4] = suu / n - u * u, suv / n - u * v, svv / n - v * v
 
 
 @numba.njit(cache=True, nogil=True)

@@ -2,11 +2,13 @@
 
 from fast_snow.types.graph import (
     Ego,
+    ImageRegion,
     Keyframe,
     LabelledMasks,
     Merge,
     ObjectStatistics,
     SceneGraph,
+    Sighting,
     StepToken,
     Track,
 )
@@ -59,6 +61,7 @@ __all__ = [
     "GeometryPrior",
     "GridShape",
     "Health",
+    "ImageRegion",
     "ImageStack",
     "Keyframe",
     "LabelledMasks",
@@ -73,6 +76,7 @@ __all__ = [
     "Rows",
     "SceneGraph",
     "Segmentation",
+    "Sighting",
     "StageSeconds",
     "StepToken",
     "Track",

@@ -34,6 +34,23 @@ class ObjectStatistics(Columns):
     high: Float64[np.ndarray, "m 3"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ImageRegion(ReadOnlyArrays):
+    """Place, size and shape of a whole mask in the image, whether its pixels have depth or not.
+
+    Attributes:
+        area: in pixels of the analysis grid; -1 where nothing is known of the region.
+        box: x0, y0, x1, y1 in pixels, half-open; -1 where not known.
+        centroid: mean u and v of its pixels; NaN where not known.
+        covariance: second central moments uu, uv, vv of its pixels in pixels squared; NaN where not known.
+    """
+
+    area: int = -1
+    box: Int32[np.ndarray, "4"] = field(default_factory=lambda: np.full(4, -1, np.int32))
+    centroid: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
+    covariance: Float32[np.ndarray, "3"] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class StepToken(ReadOnlyArrays):
     """One object at one `t`: tau, c and s of its STEP token (theta belongs to the track).
@@ -49,6 +66,7 @@ class StepToken(ReadOnlyArrays):
         high: maximum per world axis.
         num_points: how many pixels with usable depth were measured (inside `step.mask_margin`, no outliers).
         score: the tracker's confidence in [0, 1].
+        region: of the whole mask in the image.
     """
 
     t: int
@@ -61,11 +79,33 @@ class StepToken(ReadOnlyArrays):
     high: Float32[np.ndarray, "3"]
     num_points: int
     score: float
+    region: ImageRegion = field(default_factory=ImageRegion)
 
     def _summary(self) -> str:
         place = ", ".join(f"{each:.3g}" for each in self.centroid.tolist())
         cells = counted(len(self.row), "cell")
         return f"t={self.t}, centroid ({place}), {cells}, {counted(self.num_points, 'point')}, score {self.score:.2f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sighting(ReadOnlyArrays):
+    """One object at a `t` at which it was seen, but had too few pixels of trusted depth to be placed in the world.
+
+    Attributes:
+        t: index in the clip.
+        row: rows of the grid cells the object covers.
+        col: their columns.
+        coverage: share of each cell's pixels inside the mask, in [0, 1].
+        score: the tracker's confidence in [0, 1].
+        region: of the whole mask in the image.
+    """
+
+    t: int
+    row: UInt8[np.ndarray, " cells"]
+    col: UInt8[np.ndarray, " cells"]
+    coverage: Float32[np.ndarray, " cells"]
+    score: float
+    region: ImageRegion = field(default_factory=ImageRegion)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -74,19 +114,22 @@ class Track(ReadOnlyArrays):
 
     Attributes:
         object_id: its global id.
-        observations: its STEP tokens in time order (`F_k`), at least one.
-        theta: first and last `t` at which the object was seen; a windowed view keeps the true first.
+        observations: its STEP tokens in time order (`F_k`), at least one: what was never placed is no track.
+        theta: first and last `t` of its STEP tokens; a windowed view keeps the true first.
         source_id: the object's number in the input, where the input records identities.
+        unplaced: where it was seen at any other `t`, in time order.
     """
 
     object_id: int
     observations: tuple[StepToken, ...]
     theta: tuple[int, int]
     source_id: int | None = None
+    unplaced: tuple[Sighting, ...] = ()
 
     def _summary(self) -> str:
         first, last = self.theta
-        return f"object {self.object_id}, {counted(len(self.observations), 'observation')}, t {first}-{last}"
+        unplaced = f", {len(self.unplaced)} unplaced" if self.unplaced else ""
+        return f"object {self.object_id}, {counted(len(self.observations), 'observation')}, t {first}-{last}{unplaced}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -186,7 +229,8 @@ class SceneGraph(ReadOnlyArrays):
 
         Returns:
             By name: `object_id`, `source_id` (-1 where the input records none), `t`, `time_s`, the centroid `x`, `y`,
-            `z`, then `sigma_*`, `min_*` and `max_*` per world axis, `num_points`, `score` and `num_cells` of tau.
+            `z`, then `sigma_*`, `min_*` and `max_*` per world axis, `num_points`, `score`, `num_cells` of tau, and
+            the mask's `area` and centroid `u`, `v` in the image.
 
         Examples:
             >>> table = fast_snow.load("out/scene").table()  # pandas.DataFrame(table), polars.DataFrame(table)
@@ -209,11 +253,16 @@ class SceneGraph(ReadOnlyArrays):
             "num_points": np.array([token.num_points for _, token in rows], np.int64),
             "score": np.array([token.score for _, token in rows], np.float32),
             "num_cells": np.array([len(token.row) for _, token in rows], np.int32),
+            "area": np.array([token.region.area for _, token in rows], np.int64),
         }
+        image = np.array([token.region.centroid for _, token in rows], np.float32).reshape(-1, 2)
+        columns |= {"u": image[:, 0].copy(), "v": image[:, 1].copy()}
         return columns
 
     def window(self, *, t: int, length: int, stride: int = 1) -> "SceneGraph":
         """Return the view `M_t`: what was seen at `t`, `t - stride`, … within the last `length` strides.
+
+        An object that has no STEP token in them is not in the view, as it is in no graph.
 
         Args:
             t: index of the view's last frame.
@@ -241,7 +290,10 @@ class SceneGraph(ReadOnlyArrays):
             observations = tuple(each for each in track.observations[first:last] if seen(each.t))
             if observations:
                 tracks[object_id] = replace(
-                    track, observations=observations, theta=(track.theta[0], observations[-1].t)
+                    track,
+                    observations=observations,
+                    theta=(track.theta[0], observations[-1].t),
+                    unplaced=tuple(each for each in track.unplaced if seen(each.t)),
                 )
         return replace(
             self,

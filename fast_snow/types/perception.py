@@ -291,6 +291,7 @@ class Health(Summed):
         masks: of masklets, one per frame in which a masklet is seen.
         small_dropped: of these, how many had too few pixels of trusted depth.
         no_depth_dropped: of the small ones, how many had none at all.
+        unplaced: of the small ones, how many stand in a track all the same, as seen but not placed.
         oversized_dropped: how many were implausibly large.
         mask_pixels: pixels of masks that were to be measured.
         untrusted_pixels: of these, how many had no depth, or depth of too little confidence.
@@ -309,6 +310,7 @@ class Health(Summed):
     masks: int = 0
     small_dropped: int = 0
     no_depth_dropped: int = 0
+    unplaced: int = 0
     oversized_dropped: int = 0
     mask_pixels: int = 0
     untrusted_pixels: int = 0

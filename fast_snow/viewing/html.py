@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import jinja2
@@ -74,6 +75,7 @@ def render_run_page(
     images: FrameImages,
     run: Mapping[str, Any],
     images_of: str = "",
+    moves: Mapping[int, tuple[str, str]] = MappingProxyType({}),
 ) -> str:
     """Return the page of a run: its frames with outlined objects, the scene from above, and a table of its tracks.
 
@@ -83,6 +85,7 @@ def render_run_page(
         images: `(t, RGB image)` of some or all frames; read once. Without any, outlines stand on an empty ground.
         run: the record of the run (`run.json`); what it lacks is left out.
         images_of: what the page says of the images' origin.
+        moves: how far and how fast objects move, by their numbers.
 
     Returns:
         HTML that needs nothing else; at most `MAX_FRAMES` frames, evenly thinned.
@@ -94,7 +97,7 @@ def render_run_page(
     view = (GRAIN * height, GRAIN * width)
     data = {
         "view": view,
-        "frames": _frames(graph, shown, shots, outline_shapes(masks, shown, view)),
+        "frames": _frames(graph, shown, shots, outline_shapes(graph, masks, shown, view)),
         "plan": top_view(graph, shown),
         "palette": [{"fill": color, "ink": ink_on(i)} for i, color in enumerate(PALETTE)],
         "unit": "m" if graph.metric else "u",
@@ -104,7 +107,8 @@ def render_run_page(
         facts=run_facts(graph, run, len(shown), images_of),
         warnings=run_warnings(run),
         columns=COLUMNS,
-        rows=table_rows(graph),
+        rows=table_rows(graph, moves),
+        dashed=any(track.unplaced for track in graph.tracks.values()),
         color_of=color_of,
         ink_on=ink_on,
         data=data,

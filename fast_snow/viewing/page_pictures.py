@@ -73,17 +73,22 @@ def _thumbnail(t: int, image: _Image) -> Thumbnail:
     return Thumbnail(t=t, jpeg=encode_jpeg(small, _JPEG_QUALITY), size=(size[1], size[0]))
 
 
-def outline_shapes(masks: Iterable[LabelledMasks], shown: Sequence[int], view: GridShape) -> list[list[dict[str, Any]]]:
+def outline_shapes(
+    graph: SceneGraph, masks: Iterable[LabelledMasks], shown: Sequence[int], view: GridShape
+) -> list[list[dict[str, Any]]]:
     """Return the outlines of each shown frame as SVG paths.
 
     Args:
+        graph: the scene graph.
         masks: of any frames; read once.
         shown: the `t` of each shown frame.
         view: height and width of the drawing; corners are rounded to its units.
 
     Returns:
-        Per shown frame, JSON values: `id`, `d` (path data) and `at` (where its label belongs).
+        Per shown frame, JSON values: `id`, `d` (path data), `at` (where its label belongs), and `unplaced` where the
+        object is seen there without being placed in the world.
     """
+    unplaced = {(each.t, track.object_id) for track in graph.tracks.values() for each in track.unplaced}
     index = {t: i for i, t in enumerate(shown)}
     shapes: list[list[dict[str, Any]]] = [[] for _ in shown]
     for labelled in masks:
@@ -95,6 +100,7 @@ def outline_shapes(masks: Iterable[LabelledMasks], shown: Sequence[int], view: G
                 "id": each.object_id,
                 "d": "".join(_path((polygon + 0.5) * scale) for polygon in each.polygons),
                 "at": [round(float(each.anchor[axis] + 0.5) * float(scale[axis]), 1) for axis in (0, 1)],
+                **({"unplaced": True} if (labelled.t, each.object_id) in unplaced else {}),
             }
             for each in outlines(labelled)
         ]

@@ -8,10 +8,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.types import SceneGraph, StepToken, Track
+from fast_snow.types import SceneGraph, Track
 
-ENDS: Final = 5
-"""Observations at either end of a track whose median position counts as its end: one alone is too noisy."""
 COLUMNS: Final = (
     ("object", "Object"),
     ("seen", "Seen"),
@@ -46,12 +44,11 @@ class _TrackSummary(NamedTuple):
     """One object over the whole clip; lengths in the unit of the world, NaN where times are unknown."""
 
     observations: int
+    unplaced: int  # frames in which it was seen without being placed
     first_s: float
     last_s: float
     position: Float64[np.ndarray, "3"]  # mean of its centroids
     size: Float64[np.ndarray, "3"]  # median extent along each world axis
-    moved: float  # straight distance between where it was first and last seen
-    speed: float  # of that distance; NaN where it was seen too briefly
 
 
 def headline(run: Mapping[str, Any]) -> str:
@@ -110,13 +107,21 @@ def _extent(graph: SceneGraph, shown: int) -> str:
     return ", ".join(parts)
 
 
-def table_rows(graph: SceneGraph) -> list[TableRow]:
-    """Return the table of tracks, in the order of the graph."""
+def table_rows(graph: SceneGraph, moves: Mapping[int, tuple[str, str]]) -> list[TableRow]:
+    """Return the table of tracks, in the order of the graph.
+
+    Args:
+        graph: the scene graph.
+        moves: how far and how fast objects move, by their numbers.
+    """
     time_s = dict(zip(graph.ego.t.tolist(), graph.ego.time_s.tolist(), strict=True))
     summaries = {track.object_id: _summary(track, time_s) for track in graph.tracks.values()}
     unit = "m" if graph.metric else "u"
     decimals = 2 if graph.metric else _decimals(list(summaries.values()))
-    return [TableRow(object_id, _cells(summary, unit, decimals)) for object_id, summary in summaries.items()]
+    return [
+        TableRow(object_id, (*_cells(summary, unit, decimals), *moves.get(object_id, (_DASH, _DASH))))
+        for object_id, summary in summaries.items()
+    ]
 
 
 def _cells(summary: _TrackSummary, unit: str, decimals: int) -> tuple[str, ...]:
@@ -125,11 +130,9 @@ def _cells(summary: _TrackSummary, unit: str, decimals: int) -> tuple[str, ...]:
 
     return (
         _span(summary.first_s, summary.last_s),
-        str(summary.observations),
+        str(summary.observations) + (f" + {summary.unplaced} unplaced" if summary.unplaced else ""),
         lengths(summary.position.tolist()),
         f"{lengths(summary.size.tolist(), _TIMES)} {unit}",
-        f"{fixed(summary.moved, decimals)} {unit}",
-        f"{fixed(summary.speed, decimals)} {unit}/s" if math.isfinite(summary.speed) else _DASH,
     )
 
 
@@ -161,24 +164,11 @@ def _mapping(run: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _summary(track: Track, time_s: dict[int, float]) -> _TrackSummary:
     observations = track.observations
-    ends = min(ENDS, (len(observations) + 1) // 2)
-    first, last = observations[:ends], observations[-ends:]
-    moved = float(np.linalg.norm(_place(last) - _place(first)))
-    elapsed = _moment(last, time_s) - _moment(first, time_s)
     return _TrackSummary(
         observations=len(observations),
+        unplaced=len(track.unplaced),
         first_s=time_s[observations[0].t],
         last_s=time_s[observations[-1].t],
         position=np.asarray(np.mean([each.centroid for each in observations], axis=0, dtype=np.float64)),
         size=np.median([each.high - each.low for each in observations], axis=0).astype(np.float64),
-        moved=moved,
-        speed=moved / elapsed if elapsed > 0 else float("nan"),
     )
-
-
-def _place(observations: Sequence[StepToken]) -> Float64[np.ndarray, "3"]:
-    return np.asarray(np.median([each.centroid for each in observations], axis=0), dtype=np.float64)
-
-
-def _moment(observations: Sequence[StepToken], time_s: dict[int, float]) -> float:
-    return float(np.mean([time_s[each.t] for each in observations]))

@@ -32,7 +32,7 @@ def told(capsys, *words):
 def test_a_readable_answer(run, capsys):
     code, out, _ = told(capsys, run, "heading", "--object-id", 3)
     assert code == 0
-    assert out.splitlines()[0] == "right"
+    assert out.splitlines()[0] == "right, away from the camera"  # its distance grows from 4 to 4.5
     assert "frame" in out
     assert "t = 0 to 19" in out
 

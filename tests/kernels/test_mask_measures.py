@@ -18,6 +18,15 @@ def test_area_and_box(dense):
 
 @settings(deadline=None)
 @given(dense_masks())
+def test_moments(dense):
+    for mask, moment in zip(dense, mask_measures.moments(masks.encode(dense)), strict=True):
+        v, u = np.nonzero(mask)
+        expected = [u.mean(), v.mean(), *np.cov(u, v, bias=True)[np.triu_indices(2)]] if len(u) else [np.nan] * 5
+        np.testing.assert_allclose(moment, expected, atol=1e-9)
+
+
+@settings(deadline=None)
+@given(dense_masks())
 def test_the_point_is_inside(dense):
     for mask, (u, v) in zip(dense, mask_measures.inside_point(masks.encode(dense)), strict=True):
         assert mask[v, u] if mask.any() else (u, v) == (-1, -1)

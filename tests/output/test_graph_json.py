@@ -21,7 +21,7 @@ from fast_snow.errors import FastSnowError, FastSnowWarning, InputError, OutputE
 from fast_snow.output import graph_json
 from fast_snow.output.graph_json.document_schema import conforms
 from fast_snow.output.graph_json.writing import shortest, shortest_float64
-from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
+from fast_snow.types import DepthOrigin, Ego, ImageRegion, Keyframe, Merge, SceneGraph, Sighting, StepToken, Track
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "4dsg.json"
 
@@ -38,8 +38,24 @@ def token(t, **changes):
         "high": np.array([7.4, -1.0, 1.5], np.float32),
         "num_points": 345,
         "score": 0.9,
+        "region": region(),
     }
     return StepToken(**values | changes)
+
+
+def region(**changes):
+    values = {
+        "area": 700,
+        "box": np.array([126, 70, 190, 95], np.int32),
+        "centroid": np.array([157.25, 82.1], np.float32),
+        "covariance": np.array([310.5, -0.0, 40.25], np.float32),
+    }
+    return ImageRegion(**values | changes)
+
+
+def sighting(t, **changes):
+    cells = {name: getattr(token(t), name) for name in ("row", "col", "coverage")}
+    return Sighting(**{"t": t, "score": 0.5, "region": region(area=9), **cells, **changes})
 
 
 def small_graph(**changes):
@@ -56,6 +72,7 @@ def small_graph(**changes):
         high=far,
         num_points=50,
         score=1.0,
+        region=ImageRegion(),
     )
     values = {
         "grid_size": 16,
@@ -72,7 +89,13 @@ def small_graph(**changes):
         ),
         "tracks": MappingProxyType(
             {
-                4: Track(object_id=4, observations=(token(0), token(2, score=1 / 3)), theta=(0, 2), source_id=4),
+                4: Track(
+                    object_id=4,
+                    observations=(token(0), token(2, score=1 / 3)),
+                    theta=(0, 2),
+                    source_id=4,
+                    unplaced=(sighting(1),),
+                ),
                 1: Track(object_id=1, observations=(point,), theta=(2, 2)),
             }
         ),
@@ -109,6 +132,9 @@ def assert_identical(a, b):
 # --------------------------------------------------------------------------------------------- round trips
 
 
+boxes = st.tuples(*[st.integers(0, 2**30)] * 4).map(lambda x: np.array([*x[:2], x[0] + x[2], x[1] + x[3]], np.int32))
+
+
 def floats(*shape, low=None, high=None):
     return hnp.arrays(np.float32, shape, elements=st.floats(low, high, width=32, allow_nan=False, allow_infinity=False))
 
@@ -128,7 +154,16 @@ def tokens(draw, t):
         high=high,
         num_points=draw(st.integers(-1, 2**31 - 1)),
         score=draw(st.just(math.nan) | st.floats(0, 1)),
+        region=draw(regions()),
     )
+
+
+@st.composite
+def regions(draw):
+    known = region(
+        area=draw(st.integers(0, 2**31 - 1)), box=draw(boxes), centroid=draw(floats(2)), covariance=draw(floats(3))
+    )
+    return draw(st.sampled_from((ImageRegion(), known)))
 
 
 @st.composite
@@ -142,7 +177,9 @@ def parts(draw):
         theta = (draw(st.integers(0, seen[0])), seen[-1])
         observations = tuple(draw(tokens(t)) for t in seen)
         source_id = draw(st.sampled_from((None, object_id)))
-        tracks.append({"object_id": object_id, "observations": observations, "theta": theta, "source_id": source_id})
+        unplaced = tuple(sighting(t, region=draw(regions())) for t in frames if t not in seen and draw(st.booleans()))
+        track = {"object_id": object_id, "observations": observations, "theta": theta, "source_id": source_id}
+        tracks.append({**track, "unplaced": unplaced})
     times = st.floats(allow_infinity=False, allow_nan=False) | st.just(math.nan)
     known = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool)[:, None]
     return tracks, {
@@ -202,6 +239,9 @@ def test_windowed_view_is_a_document_too():
     read = graph_json.loads(graph_json.dumps(view))
     assert read.tracks[4].theta == (0, 2)
     assert [each.t for each in read.tracks[4].observations] == [2]
+    assert read.tracks[4].unplaced == ()
+    assert [each.t for each in small_graph().window(t=2, length=2).tracks[4].unplaced] == [1]
+    assert 4 not in small_graph().window(t=1, length=1).tracks  # seen, but nowhere placed
     assert read.ego.t.tolist() == [2]
 
 
@@ -336,6 +376,14 @@ def put(parsed, path, value):
         ("tracks[0].F_k[1].s.y.min", 9, "tracks[0].F_k[1].s.y: got [-2.3, 0.5, 9.0, -1.0], expected min <= mu"),
         ("tracks[0].F_k[1].s.y.sigma", -1, "tracks[0].F_k[1].s.y.sigma: got -1, expected at least 0"),
         ("tracks[0].F_k", [], "tracks[0].F_k: got an array of 0, expected at least 1 entries"),
+        ("tracks[0].F_k[0].area", -1, "tracks[0].F_k[0].area: got -1, expected at least 0"),
+        ("tracks[0].F_k[0].box", [3, 0, 2, 1], "tracks[0].F_k[0].box: got [3, 0, 2, 1], expected x0 <= x1"),
+        ("tracks[0].F_k[0].uv", [3], "tracks[0].F_k[0].uv: got an array of 1, expected at least 2 entries"),
+        ("tracks[0].F_k[0].moments[1]", None, "tracks[0].F_k[0].moments[1]: got null, expected number"),
+        ("tracks[0].unplaced[0].t", 2, "tracks[0].unplaced[0].t: got 2, expected a t that the track's F_k has not"),
+        ("tracks[0].unplaced[0].t", 9, "tracks[0].unplaced[0].t: got 9, expected a t that ego has"),
+        ("tracks[0].unplaced[0].tau", ..., "tracks[0].unplaced[0]: has no 'tau'"),
+        ("tracks[0].unplaced[0].tau[1].row", 16, "tracks[0].unplaced[0].tau[1].row: got 16, expected less than 16"),
         ("tracks[1].object_id", 4, "tracks[1].object_id: got 4 a second time, expected each id once"),
         ("tracks", {}, "tracks: got an object of 0, expected array"),
         ("ego[1].t", 0, "ego[1].t: got 0, expected more than the one before"),

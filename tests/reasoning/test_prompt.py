@@ -1,7 +1,9 @@
 """What a model is told: the same words every time, honest about units and depth, and a question that stays data."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -11,7 +13,7 @@ from fast_snow.errors import InputError, UserError
 from fast_snow.reasoning.conversation import ImagePart, TextPart
 from fast_snow.reasoning.prompt import tokens
 from fast_snow.reasoning.prompt.compose import compose_prompt
-from fast_snow.types import DepthOrigin
+from fast_snow.types import DepthOrigin, Sighting
 from tests.reasoning.graphs import any_graph, graph
 from tests.reasoning.reading import text_of
 
@@ -52,6 +54,18 @@ def test_parts_come_in_order_and_each_is_counted():
     ]
     assert all(counted.values())
     assert counted["KEYFRAMES (1, estimated)"] > 1120
+
+
+def test_frames_in_which_an_object_has_no_place_are_spans_of_its_heading():
+    seen = graph({3: (4, 5)}, n=10)
+    unplaced = tuple(
+        Sighting(t=t, row=token.row, col=token.col, coverage=token.coverage, score=1.0)
+        for token in seen.tracks[3].observations[:1]
+        for t in (0, 1, 2, 8)
+    )
+    lost = replace(seen, tracks=MappingProxyType({3: replace(seen.tracks[3], unplaced=unplaced)}))
+    prompt = compose_prompt(lost, "?", (), budget=10**6)
+    assert "theta 4 5; also seen, without a place (too little depth), at t = 0-2, 8\n" in text_of(prompt)
 
 
 @pytest.mark.parametrize(("metric", "expected"), [(True, "lengths: metres\n"), (False, "say ratios, not metres\n")])

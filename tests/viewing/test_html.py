@@ -4,6 +4,7 @@ import base64
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from types import MappingProxyType
 
@@ -13,12 +14,15 @@ import pytest
 
 from fast_snow.errors import OutputError
 from fast_snow.kernels.masks import encode
-from fast_snow.types import DepthOrigin, Ego, LabelledMasks, SceneGraph, StepToken, Track
+from fast_snow.reasoning.tools.catalogue import call_tool
+from fast_snow.reasoning.tools.movement_table import movement_table
+from fast_snow.types import DepthOrigin, Ego, LabelledMasks, SceneGraph, Sighting, StepToken, Track
 from fast_snow.viewing import html
 from fast_snow.viewing.page_pictures import MAX_FRAMES
 from fast_snow.viewing.page_text import fixed
 
 GRID = (36, 48)
+NOTHING = np.zeros(0, np.uint8)
 RUN = {
     "input": {"name": "walk.mp4", "kind": "video"},
     "engines": {"geometry": {"name": "recorded", "meaning": "depth as given"}},
@@ -132,6 +136,20 @@ def test_page_shows_frames_outlines_and_tracks():
     assert "something was worked around" in text
 
 
+def test_what_was_seen_without_being_placed_is_dashed():
+    graph = scene()
+    unplaced = Sighting(t=0, row=NOTHING, col=NOTHING, coverage=NOTHING.astype(np.float32), score=1.0)
+    tracks = {**graph.tracks, 5: replace(graph.tracks[5], observations=graph.tracks[5].observations[1:])}
+    tracks[5] = replace(tracks[5], unplaced=(unplaced,))
+    page = html.render_run_page(replace(graph, tracks=MappingProxyType(tracks)), masks(), images(), RUN)
+    shapes = [shape for frame in data_of(page)["frames"] for shape in frame["shapes"]]
+    assert [shape["id"] for shape in shapes if shape.get("unplaced")] == [5]
+    text = " ".join(Outline(page).text)
+    assert "3 + 1 unplaced" in text
+    assert "A dashed outline is" in text
+    assert "dashed outline" not in html.render_run_page(graph, masks(), images(), RUN)
+
+
 def test_plan_is_the_world_from_above():
     plan = data_of(html.render_run_page(scene(), masks(), images(), RUN))["plan"]
     assert plan["ego"]["z"] == [0, 1, 2, 3]
@@ -149,14 +167,20 @@ def test_plan_is_the_world_from_above():
     assert z1 > 3
 
 
-def test_table_tells_what_moves():
-    text = re.sub(r"<[^>]*>", "|", html.render_run_page(scene(11), masks(11), images(11), RUN))
-    still, moving = re.findall(r"\|(?:5|12)\|[^\n]*?m/s", text)
-    assert "0.00 m|" in still
-    # The medians of the first and last five places, 3 and 8 tenths of a second, are 5 m apart.
-    assert "5.00 m|" in moving
-    assert "10.00 m/s" in moving
-    assert "0.50 \N{MULTIPLICATION SIGN} 0.50 \N{MULTIPLICATION SIGN} 0.50 m" in moving
+def test_table_tells_what_moves_as_the_tools_do():
+    graph = scene(11)
+    moves = movement_table(graph)
+    assert moves[5].moved.startswith("not beyond noise (")
+    assert moves[5].speed.startswith("not beyond noise (")
+    length = next(each for each in call_tool(graph, "displacement", {"object_id": 12}).figures if each.name == "length")
+    assert moves[12].moved == f"{length.value:.2f} ± {length.sigma:.2f} m"
+    speed = call_tool(graph, "speed", {"object_id": 12})
+    assert moves[12].speed == f"{speed.value:.2f} ± {speed.sigma:.2f} m/s"
+    text = re.sub(r"<[^>]*>", "|", html.render_run_page(graph, masks(11), images(11), RUN, moves=moves))
+    for each in moves.values():
+        assert f"|{each.moved}|" in text
+        assert f"|{each.speed}|" in text
+    assert "0.50 \N{MULTIPLICATION SIGN} 0.50 \N{MULTIPLICATION SIGN} 0.50 m" in text
 
 
 @pytest.mark.parametrize(("count", "shown"), [(3, "3 surfaces"), (1, "1 surface"), (0, None), ("many", None)])

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int64
 
 from fast_snow.errors import InputError
 from fast_snow.limits import IMAGE_PIXELS, PATH_LENGTH
-from fast_snow.output.graph_json.columns import DocumentColumns, columns_of
+from fast_snow.output.graph_json.columns import DocumentColumns, ImageColumns, columns_of
 from fast_snow.output.graph_json.document_schema import require_conformance
 from fast_snow.typed_json import short
 
@@ -58,7 +58,8 @@ def check_meaning(document: Mapping[str, Any], columns: DocumentColumns) -> None
     _check_ego(columns)
     _check_ids([track["object_id"] for track in document["tracks"]])
     _check_times(columns)
-    _check_cells(columns, grid_size_of(metadata))
+    for part in (columns.seen, columns.unplaced):
+        _check_image(part, grid_size_of(metadata))
     _check_positions(columns)
 
 
@@ -111,38 +112,52 @@ def _check_ids(ids: list[int]) -> None:
 
 
 def _check_times(columns: DocumentColumns) -> None:
-    t, offset = columns.t, columns.observation_offset
-    step = np.diff(t, prepend=-1)
-    step[offset[:-1]] = 1
-    at = _observation(columns)
-    _refuse(step <= 0, _member(at, "t"), t, "more than the one before")
-    _refuse(~np.isin(t, columns.ego_t), _member(at, "t"), t, "a t that ego has")
+    for part in (columns.seen, columns.unplaced):
+        t, offset = part.t, part.offset
+        step = np.diff(t, prepend=-1)
+        step[offset[:-1][np.diff(offset) > 0]] = 1
+        at = _entry(part)
+        _refuse(step <= 0, _member(at, "t"), t, "more than the one before")
+        _refuse(~np.isin(t, columns.ego_t), _member(at, "t"), t, "a t that ego has")
+    seen, at = columns.seen, _entry(columns.seen)
     first, last = columns.theta.T
-    _refuse((first > t) | (last < t), _member(at, "theta"), columns.theta, "first and last t of the track")
-    track = np.repeat(np.arange(len(offset) - 1), np.diff(offset))
-    differs = (columns.theta != columns.theta[offset[:-1]][track]).any(axis=1)
+    _refuse((first > seen.t) | (last < seen.t), _member(at, "theta"), columns.theta, "first and last t of the track")
+    differs = (columns.theta != columns.theta[seen.offset[:-1]][_track(seen)]).any(axis=1)
     _refuse(differs, _member(at, "theta"), columns.theta, "the same as before it in the track")
+    unplaced, seen_at = columns.unplaced, _track(seen) * (1 << 31) + seen.t
+    placed = np.asarray(np.isin(_track(unplaced) * (1 << 31) + unplaced.t, seen_at), bool)
+    _refuse(placed, _member(_entry(unplaced), "t"), unplaced.t, "a t that the track's F_k has not")
 
 
-def _check_cells(columns: DocumentColumns, grid_size: int) -> None:
-    at = _observation(columns)
-    owner = np.repeat(np.arange(len(columns.t)), np.diff(columns.cell_offset))
+def _track(part: ImageColumns) -> Int64[np.ndarray, " n"]:
+    """Return which track each entry is of."""
+    return np.repeat(np.arange(len(part.offset) - 1), np.diff(part.offset))
+
+
+def _check_image(part: ImageColumns, grid_size: int) -> None:
+    at = _entry(part)
+    owner = np.repeat(np.arange(len(part.t)), np.diff(part.cell_offset))
 
     def cell(i: int) -> str:
-        return f"{at(int(owner[i]))}.tau[{i - columns.cell_offset[owner[i]]}]"
+        return f"{at(int(owner[i]))}.tau[{i - part.cell_offset[owner[i]]}]"
 
-    for name, place in (("row", columns.row), ("col", columns.col)):
+    for name, place in (("row", part.row), ("col", part.col)):
         _refuse(place >= grid_size, _member(cell, name), place, f"less than {grid_size}")
-    _refuse(~np.isfinite(columns.coverage), _member(cell, "iou"), columns.coverage, "a finite number")
-    key = (owner * MAX_GRID + columns.row) * MAX_GRID + columns.col
+    _refuse(~np.isfinite(part.coverage), _member(cell, "iou"), part.coverage, "a finite number")
+    key = (owner * MAX_GRID + part.row) * MAX_GRID + part.col
     order = np.argsort(key, kind="stable")
     repeated = np.zeros(len(key), bool)
     repeated[order[1:]] = key[order[1:]] == key[order[:-1]]
     _refuse(repeated, cell, key, "each cell once", got="a cell a second time")
+    box = part.box
+    _refuse(np.asarray((box[:, 2:] < box[:, :2]).any(axis=1)), _member(at, "box"), box, "x0 <= x1 and y0 <= y1")
+    for name, numbers in (("uv", part.uv), ("moments", part.moments)):
+        wrong = _not_finite(numbers) & ~np.isnan(numbers).all(axis=1)
+        _refuse(wrong, _member(at, name), numbers, "finite numbers")
 
 
 def _check_positions(columns: DocumentColumns) -> None:
-    at = _observation(columns)
+    at = _entry(columns.seen)
     c = columns.centroid.astype(np.float64)
     _refuse(_not_finite(c), _member(at, "c"), columns.centroid, "finite numbers")
     for k, axis in enumerate("xyz"):
@@ -172,12 +187,12 @@ def _member(entry: str | Locate, name: str) -> Locate:
     return lambda i: f"{entry(i)}.{name}"
 
 
-def _observation(columns: DocumentColumns) -> Locate:
-    offset = columns.observation_offset
+def _entry(part: ImageColumns) -> Locate:
+    offset = part.offset
 
     def locate(i: int) -> str:
         k = int(np.searchsorted(offset, i, side="right")) - 1
-        return f"tracks[{k}].F_k[{i - offset[k]}]"
+        return f"tracks[{k}].{part.member}[{i - offset[k]}]"
 
     return locate
 

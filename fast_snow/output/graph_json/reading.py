@@ -11,9 +11,19 @@ from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.limits import GRAPH_FILE
 from fast_snow.output.graph_json.checking import check_meaning, grid_size_of
-from fast_snow.output.graph_json.columns import DocumentColumns, columns_of
+from fast_snow.output.graph_json.columns import DocumentColumns, ImageColumns, columns_of
 from fast_snow.output.graph_json.document_schema import migrate, require_conformance
-from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, StepToken, Track
+from fast_snow.types import (
+    DepthOrigin,
+    Ego,
+    ImageRegion,
+    Keyframe,
+    Merge,
+    SceneGraph,
+    Sighting,
+    StepToken,
+    Track,
+)
 from fast_snow.untrusted_files import shown
 
 
@@ -56,9 +66,9 @@ def _read(content: object) -> SceneGraph:
 def _graph(document: Mapping[str, Any], columns: DocumentColumns) -> SceneGraph:
     metadata = document["metadata"]
     height, width = metadata.get("analysis_grid", (0, 0))
-    tokens = _tokens(columns)
-    bounds = columns.observation_offset.tolist()
-    spans = columns.theta[columns.observation_offset[:-1]].tolist()
+    tokens, sightings = _tokens(columns), _sightings(columns.unplaced)
+    bounds, others = columns.seen.offset.tolist(), columns.unplaced.offset.tolist()
+    spans = columns.theta[columns.seen.offset[:-1]].tolist()
     return SceneGraph(
         grid_size=grid_size_of(metadata),
         analysis_grid=(int(height), int(width)),
@@ -72,6 +82,7 @@ def _graph(document: Mapping[str, Any], columns: DocumentColumns) -> SceneGraph:
                     observations=tuple(tokens[bounds[k] : bounds[k + 1]]),
                     theta=(first, last),
                     source_id=int(track["source_id"]) if "source_id" in track else None,
+                    unplaced=tuple(sightings[others[k] : others[k + 1]]),
                 )
                 for k, (track, (first, last)) in enumerate(zip(document["tracks"], spans, strict=True))
             }
@@ -105,23 +116,38 @@ def _merge(merge: Mapping[str, Any]) -> Merge:
     )
 
 
-def _tokens(columns: DocumentColumns) -> Sequence[StepToken]:
-    row, col = columns.row.astype(np.uint8), columns.col.astype(np.uint8)
-    _, sigma, low, high = (np.ascontiguousarray(columns.spread[:, :, i]) for i in range(4))
-    t, num_points, score = columns.t.tolist(), columns.num_points.tolist(), columns.score.tolist()
-    bounds = columns.cell_offset.tolist()
+def _sightings(part: ImageColumns) -> list[Sighting]:
+    row, col, box = part.row.astype(np.uint8), part.col.astype(np.uint8), part.box.astype(np.int32)
+    t, score, area, bounds = part.t.tolist(), part.score.tolist(), part.area.tolist(), part.cell_offset.tolist()
     return [
-        StepToken(
+        Sighting(
             t=t[i],
             row=row[bounds[i] : bounds[i + 1]],
             col=col[bounds[i] : bounds[i + 1]],
-            coverage=columns.coverage[bounds[i] : bounds[i + 1]],
+            coverage=part.coverage[bounds[i] : bounds[i + 1]],
+            score=score[i],
+            region=ImageRegion(area=area[i], box=box[i], centroid=part.uv[i], covariance=part.moments[i]),
+        )
+        for i in range(len(t))
+    ]
+
+
+def _tokens(columns: DocumentColumns) -> Sequence[StepToken]:
+    _, sigma, low, high = (np.ascontiguousarray(columns.spread[:, :, i]) for i in range(4))
+    num_points = columns.num_points.tolist()
+    return [
+        StepToken(
+            t=seen.t,
+            row=seen.row,
+            col=seen.col,
+            coverage=seen.coverage,
             centroid=columns.centroid[i],
             sigma=sigma[i],
             low=low[i],
             high=high[i],
             num_points=num_points[i],
-            score=score[i],
+            score=seen.score,
+            region=seen.region,
         )
-        for i in range(len(t))
+        for i, seen in enumerate(_sightings(columns.seen))
     ]

@@ -14,12 +14,12 @@ from fast_snow.atomic_files import store
 from fast_snow.errors import FastSnowError
 from fast_snow.output.graph_json.checking import is_inside
 from fast_snow.output.graph_json.document_schema import SCHEMA_VERSION
-from fast_snow.types import Ego, Keyframe, Merge, SceneGraph, StepToken, Track
+from fast_snow.types import Ego, Keyframe, Merge, SceneGraph, Sighting, StepToken, Track
 
 _AXIS = '"{0}":{{{{"mu":{{{1}}},"sigma":{{{2}}},"min":{{{3}}},"max":{{{4}}}}}}}'
 _AXES = ",".join(_AXIS.format(name, i, i + 3, i + 6, i + 9) for i, name in enumerate("xyz"))
 _OBSERVATION = (
-    '{{"t":{t},"tau":[{tau}],"c":[{0},{1},{2}],"s":{{' + _AXES + '}},"theta":[{first},{last}]{points}{score}}}'
+    '{{"t":{t},"tau":[{tau}],"c":[{0},{1},{2}],"s":{{' + _AXES + '}},"theta":[{first},{last}]{points}{in_image}}}'
 )
 
 
@@ -138,7 +138,8 @@ def _tracks(tracks: Sequence[Track]) -> Iterable[str]:
     observations = [token for track in tracks for token in track.observations]
     numbers = np.array([[o.centroid, o.sigma, o.low, o.high] for o in observations], np.float32).reshape(-1, 12)
     _require_finite("c and s", numbers)
-    texts, cells = iter(_texts(numbers)), iter(_cells(observations))
+    sightings = [each for track in tracks for each in track.unplaced]
+    texts, in_image, unplaced = iter(_texts(numbers)), iter(_in_image(observations)), iter(_in_image(sightings))
     for track in tracks:
         if not track.observations:
             raise FastSnowError(f"4dsg: object {track.object_id} has no observation, expected at least one")
@@ -147,19 +148,35 @@ def _tracks(tracks: Sequence[Track]) -> Iterable[str]:
             _OBSERVATION.format(
                 *next(texts),
                 t=token.t,
-                tau=next(cells),
+                tau=tau,
                 first=first,
                 last=last,
                 points=f',"num_points":{token.num_points}' if token.num_points >= 0 else "",
-                score=_known("score", token.score),
+                in_image=region,
             )
-            for token in track.observations
+            for token, (tau, region) in zip(track.observations, in_image, strict=False)
+        )
+        others = (
+            f'{{"t":{each.t},"tau":[{tau}]{region}}}'
+            for each, (tau, region) in zip(track.unplaced, unplaced, strict=False)
         )
         source_id = "" if track.source_id is None else f',"source_id":{track.source_id}'
-        yield f'{{"object_id":{track.object_id}{source_id},"F_k":[\n{_lines(lines)}]}}'
+        observed = f'"F_k":[\n{_lines(lines)}]'
+        unplaced_list = f',"unplaced":[\n{_lines(others)}]' if track.unplaced else ""
+        yield f'{{"object_id":{track.object_id}{source_id},{observed}{unplaced_list}}}'
 
 
-def _cells(observations: Sequence[StepToken]) -> Iterable[str]:
+def _in_image(seen: Sequence[StepToken | Sighting]) -> Iterable[tuple[str, str]]:
+    """Yield tau of each, and its score and region as members with a leading comma; what is not known is left out."""
+    uv = _known_rows("uv", np.array([each.region.centroid for each in seen], np.float32).reshape(-1, 2))
+    moments = _known_rows("moments", np.array([each.region.covariance for each in seen], np.float32).reshape(-1, 3))
+    for each, tau, centroid, covariance in zip(seen, _cells(seen), uv, moments, strict=True):
+        area, box = each.region.area, each.region.box.tolist()
+        known = (f',"area":{area}' if area >= 0 else "") + (f',"box":{json.dumps(box)}' if min(box) >= 0 else "")
+        yield tau, f"{_known('score', each.score)}{known.replace(' ', '')}{centroid}{covariance}"
+
+
+def _cells(observations: Sequence[StepToken | Sighting]) -> Iterable[str]:
     """Return the cells of tau of each observation; all are written at once, because there are millions."""
     if not observations:
         return

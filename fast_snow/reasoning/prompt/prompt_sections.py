@@ -155,8 +155,18 @@ def object_section(graph: SceneGraph, listed: Track, content: PromptContent, *, 
     head = f"[OBJECT {k} — F_{k} across {len(seen.observations)} frames] theta {seen.theta[0]} {seen.theta[1]}"
     if len(observations) < len(seen.observations):
         head += f", {len(observations)} listed"
+    if listed.unplaced:
+        head += (
+            f"; also seen, without a place (too little depth), at t = {_spans([each.t for each in listed.unplaced])}"
+        )
     cells = cell_texts(observations, graph.grid_size, graph.analysis_grid) if tau else [""] * len(observations)
     return f"{head}\n{''.join(observation_lines(observations, shape=content == 'graph', cells=cells))}"
+
+
+def _spans(t: Sequence[int]) -> str:
+    """Return increasing numbers as spans, such as `3-5, 9`."""
+    parts = np.split(np.array(t), np.flatnonzero(np.diff(t) > 1) + 1)
+    return ", ".join(f"{each[0]}-{each[-1]}" if len(each) > 1 else str(each[0]) for each in parts)
 
 
 def keyframe_caption(picture: ImagePart) -> str:

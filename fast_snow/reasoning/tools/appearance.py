@@ -1,4 +1,7 @@
-"""How objects look in the image, by their grid cells: where they are, how large, and of which shape."""
+"""How objects look in the image, by their whole masks: where they are, how large, and of which shape.
+
+Graphs without what masks measure (older ones, and the paper's) have grid cells to tell it from.
+"""
 
 from dataclasses import dataclass
 from typing import Final
@@ -8,25 +11,28 @@ from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 
 from fast_snow.reasoning.tools.hypothesis_tests import residuals, robust_sigma
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory
-from fast_snow.types import Columns, ReadOnlyArrays, SceneGraph
+from fast_snow.types import Columns, SceneGraph
 
 PixelPositions = Float64[np.ndarray, "n 2"]
 
 _FEW_CELLS: Final = 4.0
 _RESOLVED: Final = 3
 """Cells along either side from which on a shape can be told."""
+_RESOLVED_PX: Final = 3.0
+"""Pixels of spread, of which a side is the 3.5-fold, from which on a shape can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Appearance(ReadOnlyArrays):
-    """What an object's grid cells say of its place and size in the image.
+class Appearance(Columns):
+    """What an object's masks say of its place and size in the image.
 
     Attributes:
-        centre: u and v in pixels of the analysis grid, weighted by coverage; NaN where there are no cells.
-        area: in cells.
+        centre: u and v in pixels of the analysis grid; NaN where nothing is known.
+        area: in pixels of the analysis grid, or in cells where only they are known.
         spread: root mean square distance of its pixels from the centre along u and v, in pixels.
         cut: whether it touches the image's border, and may go on beyond.
-        resolved: whether it has enough cells along u and v to tell its shape.
+        resolved: whether it has enough pixels, or cells, along u and v to tell its shape.
+        exact: whether masks tell, and not cells.
     """
 
     centre: PixelPositions
@@ -34,20 +40,34 @@ class Appearance(ReadOnlyArrays):
     spread: PixelPositions
     cut: Bool[np.ndarray, " n"]
     resolved: Bool[np.ndarray, " n"]
+    exact: bool
 
 
 def appearance(graph: SceneGraph, trajectory: ObjectTrajectory) -> Appearance:
-    """Read an object's place and size in the image from tau."""
-    height, width = graph.analysis_grid
-    cell = np.array([width, height]) / graph.grid_size
+    """Read an object's place and size in the image from its masks, or from tau where any of them is not known."""
+    regions = [each.region for each in trajectory.token]
+    moments = np.array([[*each.centroid, *each.covariance] for each in regions], np.float64).reshape(-1, 5)
+    if min(graph.analysis_grid) > 0 and np.isfinite(moments).all() and all(each.area > 0 for each in regions):
+        box, (height, width) = np.array([each.box for each in regions]).reshape(-1, 4), graph.analysis_grid
+        spread = np.sqrt(np.maximum(moments[:, [2, 4]], 0.0) + 1 / 12)
+        return Appearance(
+            centre=moments[:, :2],
+            area=np.array([each.area for each in regions], np.float64),
+            spread=spread,
+            cut=(box[:, :2] <= 0).any(axis=1) | (box[:, 2] >= width) | (box[:, 3] >= height),
+            resolved=spread.min(axis=1) >= _RESOLVED_PX,
+            exact=True,
+        )
+    cell = np.array([graph.analysis_grid[1], graph.analysis_grid[0]]) / graph.grid_size
     rows = [_moments(each.row, each.col, each.coverage, graph.grid_size) for each in trajectory.token]
-    moments = np.array(rows, np.float64).reshape(-1, 7)
+    cells = np.array(rows, np.float64).reshape(-1, 7)
     return Appearance(
-        centre=(moments[:, :2] + 0.5) * cell - 0.5,
-        area=moments[:, 2],
-        spread=moments[:, 3:5] * cell,
-        cut=moments[:, 5] > 0,
-        resolved=moments[:, 6] > 0,
+        centre=(cells[:, :2] + 0.5) * cell - 0.5,
+        area=cells[:, 2],
+        spread=cells[:, 3:5] * cell,
+        cut=cells[:, 5] > 0,
+        resolved=cells[:, 6] > 0,
+        exact=False,
     )
 
 
@@ -83,9 +103,11 @@ class LogSeries(Columns):
 def apparent_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> LogSeries:
     """Return how large an object looks, as a length, where the image's border does not cut it.
 
-    Its cells tell, or its number of measured pixels where there are few cells.
+    Its masks tell; or its cells, or its number of measured pixels where there are few cells.
     """
     cells = appearance(graph, trajectory)
+    if cells.exact:
+        return LogSeries(t=trajectory.t[~cells.cut], value=np.log(cells.area[~cells.cut]) / 2)
     pixels = np.array([each.num_points for each in trajectory.token], np.float64)
     usable = (cells.area > 0) & ~cells.cut
     few = usable.any() and cells.area[usable].min() < _FEW_CELLS and (pixels[usable] > 0).all()

@@ -1,7 +1,12 @@
 """Sequences of noisy measurements: how they change, how sure that is, and whether they change at all.
 
-Noise has two parts. Jitter is new in every frame and averages out. Wander changes slowly: within one of a few blocks of
-time it is the same, so that it does not average out there.
+Noise has three parts. Jitter is new in every frame and averages out. Wander changes slowly: within one of a few blocks
+of time it is the same, so that it does not average out there, and in neighbouring blocks similar. Drift grows evenly
+with time and averages out nowhere.
+
+Whether something moves is asked twice: of the straight line through its path (the net motion), and of how far the path
+strays from that line (bends, and ways there and back). The two are independent, so that neither hides what the other
+finds.
 """
 
 from dataclasses import dataclass
@@ -9,16 +14,25 @@ from typing import Final
 
 import numpy as np
 from jaxtyping import Float64, Int64
-from scipy.special import fdtrc
+from scipy.optimize import brentq
+from scipy.special import fdtrc, fdtri, ncfdtr
 
 from fast_snow.reasoning.tools.tool_answers import Unknowable
 from fast_snow.types import Columns, ReadOnlyArrays
 
 LEVEL: Final = 0.01
 """Motion, a side or a change is said to be there only if noise alone would feign it in less than so many cases."""
+LIKELY: Final = 0.05
+"""What noise alone would feign in less than so many cases is said to be likely."""
 CRITICAL: Final = 2.5758
-"""Standard deviations that a normal variable exceeds on either side in that share of cases."""
+"""Standard deviations that a normal variable exceeds on either side in the share `LEVEL` of cases."""
+LIKELY_CRITICAL: Final = 1.96
+"""The same for `LIKELY`."""
+POWER: Final = 0.95
+"""The share of cases in which the smallest noticed motion is found."""
 BLOCKS: Final = 6
+CORRELATION: Final = 0.5
+"""Of wander in neighbouring blocks; further apart it falls off geometrically."""
 LONGEST_STEP: Final = 3.0
 """Frames between neighbours that still tell of jitter."""
 _MAD: Final = 1.4826
@@ -37,6 +51,7 @@ class Measurements(Columns):
         values: what was measured.
         jitter: covariance of what is new in each frame.
         wander: covariance of what changes slowly.
+        drift: covariance of the rate at which all of it drifts, per unit of `x`.
         freedom: how many residuals the size of the noise was taken from.
     """
 
@@ -44,6 +59,7 @@ class Measurements(Columns):
     values: Values
     jitter: Covariances
     wander: Covariances
+    drift: Covariances
     freedom: int
 
 
@@ -71,6 +87,10 @@ class VectorEstimate(ReadOnlyArrays):
         """Whether the vector differs from zero beyond what noise feigns."""
         return distance_p(self.value[None], self.covariance[None], len(self.value), 10**6) < LEVEL
 
+    def scaled(self, factor: float) -> "VectorEstimate":
+        """Return the estimate in another unit."""
+        return VectorEstimate(value=factor * self.value, covariance=factor**2 * self.covariance)
+
     def turned(self, rotation: Float64[np.ndarray, "k k"]) -> "VectorEstimate":
         """Return the estimate in other axes."""
         return VectorEstimate(value=rotation @ self.value, covariance=rotation @ self.covariance @ rotation.T)
@@ -81,19 +101,29 @@ class Rest:
     """What a test for rest found.
 
     Attributes:
-        p: how likely noise alone makes the measurements differ as much as they do.
+        p_net: how likely noise alone makes the straight line through the measurements as steep as it is.
+        p_path: how likely it makes them stray from that line as far as they do.
         spread: root mean square distance of the block means from their mean.
-        sigma: standard deviation of a block's mean along one axis, from noise.
     """
 
-    p: float
+    p_net: float
+    p_path: float
     spread: float
-    sigma: float
+
+    @property
+    def p(self) -> float:
+        """How likely noise alone feigns either."""
+        return min(1.0, 2 * min(self.p_net, self.p_path))
 
     @property
     def moves(self) -> bool:
         """Whether noise alone would feign it in less than `LEVEL` of all cases."""
         return self.p < LEVEL
+
+    @property
+    def likely_moves(self) -> bool:
+        """Whether noise alone would feign it in less than `LIKELY` of all cases."""
+        return self.p < LIKELY
 
 
 def blocks(n: int) -> list[Int64[np.ndarray, " ..."]]:
@@ -105,15 +135,18 @@ def combine(measurements: Measurements, weights: Float64[np.ndarray, " n"]) -> V
     """Return the weighted sum of measurements."""
     _require_finite(measurements.values, measurements.jitter, measurements.wander)
     covariance = np.einsum("n,nij->ij", weights**2, measurements.jitter)
-    for block in blocks(len(measurements)):
-        covariance = covariance + weights[block].sum() ** 2 * measurements.wander[block].mean(axis=0)
+    parts = [(weights[block].sum(), measurements.wander[block].mean(axis=0)) for block in blocks(len(measurements))]
+    for i, (one, wander) in enumerate(parts):
+        for j, (other, other_wander) in enumerate(parts):
+            covariance = covariance + one * other * CORRELATION ** abs(i - j) * (wander + other_wander) / 2
     return VectorEstimate(value=weights @ measurements.values, covariance=covariance)
 
 
 def line_slope(measurements: Measurements) -> VectorEstimate:
     """Return the slope of the straight line through measurements by least squares, per unit of `x`."""
     centred = measurements.x - measurements.x.mean()
-    return combine(measurements, centred / (centred @ centred))
+    slope = combine(measurements, centred / (centred @ centred))
+    return VectorEstimate(value=slope.value, covariance=slope.covariance + measurements.drift.mean(axis=0))
 
 
 def total_change(measurements: Measurements) -> VectorEstimate:
@@ -129,19 +162,50 @@ def block_means(measurements: Measurements) -> list[VectorEstimate]:
 
 
 def rest_test(measurements: Measurements) -> Rest:
-    """Test whether a quantity stays the same: the block means against their noise, by an F test."""
-    means = block_means(measurements)
+    """Test whether a quantity stays the same: its net change, and how far it strays from an even one, by F tests."""
+    net, means = total_change(measurements), block_means(measurements)
+    k, n = len(net.value), len(means)
     value = np.stack([each.value for each in means])
     covariance = np.stack([each.covariance for each in means])
-    precision = np.linalg.pinv(covariance, hermitian=True)
-    centre = np.linalg.pinv(precision.sum(axis=0), hermitian=True) @ np.einsum("nij,nj->i", precision, value)
-    deviations = value - centre
-    k = value.shape[1]
+    when = np.array([measurements.x[each].mean() for each in blocks(len(measurements))])
     return Rest(
-        p=distance_p(deviations, covariance, k * (len(value) - 1), measurements.freedom),
-        spread=float(np.sqrt((deviations**2).sum(axis=1).mean())),
-        sigma=float(np.sqrt(max(np.trace(covariance.mean(axis=0)) / k, 0.0))),
+        p_net=distance_p(net.value[None], net.covariance[None], k, measurements.freedom),
+        p_path=distance_p(_from_line(when, value, covariance), covariance, k * (n - 2), measurements.freedom),
+        spread=float(np.sqrt(((value - value.mean(axis=0)) ** 2).sum(axis=1).mean())),
     )
+
+
+def _from_line(x: Float64[np.ndarray, " n"], values: Values, covariance: Covariances) -> Values:
+    """Return how far values are from the straight line that fits them best, each weighted by its certainty."""
+    _require_finite(values, covariance)
+    x = (x - x.mean()) / max(float(np.ptp(x)), 1e-300)
+    weight, powers = np.linalg.pinv(covariance, hermitian=True), np.stack([np.ones_like(x), x])
+    k = values.shape[1]
+    normal = np.einsum("an,bn,nij->aibj", powers, powers, weight).reshape(2 * k, 2 * k)
+    right = np.einsum("an,nij,nj->ai", powers, weight, values).reshape(2 * k)
+    scale = np.sqrt(np.maximum(np.diag(normal), 1e-300))
+    line = (np.linalg.pinv(normal / np.outer(scale, scale), hermitian=True) @ (right / scale) / scale).reshape(2, k)
+    return values - powers.T @ line
+
+
+def smallest_noticed(
+    covariance: Float64[np.ndarray, "k k"], dimensions: int, freedom: int
+) -> Float64[np.ndarray, "k k"]:
+    """Return the matrix M of the net changes `d` that are found in the share `POWER` of cases: `d^T M d = 1`.
+
+    Args:
+        covariance: of the net change.
+        dimensions: of the test.
+        freedom: how many residuals the size of the noise was taken from.
+    """
+    _require_finite(covariance)
+    freedom = max(freedom, 1)
+    limit = float(fdtri(dimensions, freedom, 1 - LEVEL / 2))
+    top = 4.0
+    while ncfdtr(dimensions, freedom, top, limit) > 1 - POWER:
+        top *= 2
+    found = brentq(lambda nc: ncfdtr(dimensions, freedom, nc, limit) - (1 - POWER), 0.0, top)
+    return np.linalg.pinv(covariance, hermitian=True) / found
 
 
 def distance_p(deviations: Values, covariance: Covariances, dimensions: int, freedom: int) -> float:

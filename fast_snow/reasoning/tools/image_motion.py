@@ -6,13 +6,22 @@ from typing import Final
 import numpy as np
 
 from fast_snow.reasoning.tools.appearance import PixelPositions, appearance
-from fast_snow.reasoning.tools.hypothesis_tests import Measurements, residuals, rest_test, robust_sigma, total_change
-from fast_snow.reasoning.tools.motion import require_several
-from fast_snow.reasoning.tools.noise import Noise, across_share, noise_of
-from fast_snow.reasoning.tools.reference_frames import words
+from fast_snow.reasoning.tools.distance_evidence import graded
+from fast_snow.reasoning.tools.hypothesis_tests import (
+    Measurements,
+    Rest,
+    VectorEstimate,
+    residuals,
+    rest_test,
+    robust_sigma,
+    total_change,
+)
+from fast_snow.reasoning.tools.motion_evidence import motion_of, require_several
+from fast_snow.reasoning.tools.reference_frames import graded_words
 from fast_snow.reasoning.tools.tool_answers import (
     FirstFrame,
     Frame,
+    Grade,
     LastFrame,
     NamedValue,
     ObjectId,
@@ -25,7 +34,8 @@ from fast_snow.reasoning.tools.tracks import Cameras, ObjectTrajectory, Position
 from fast_snow.types import SceneGraph
 
 _WAYS = (("left", "right"), ("up", "down"))
-_AND_BACK = "not moving on the whole: it ends near where it began"
+_AND_BACK: Final = "not moving on the whole: it ends near where it began"
+_ALONG: Final = "not across the image: it moves towards or away from the camera"
 _LEAST_FLOOR: Final = 0.5
 """Pixels by which a mask's centre may be off as long as it likes."""
 _LEAST_OTHERS: Final = 3
@@ -38,8 +48,12 @@ def motion_in_image(
     """Tell which way an object moves across the image, as it looks on screen: the camera's own motion is part of it."""
     trajectory, places, floor = _image_positions(graph, trajectory_of(graph, object_id, t_from, t_to))
     require_several(trajectory)
+    measurements = _image_measurements(trajectory, places, floor, 0.0)
     return _answer(
-        trajectory, _image_measurements(trajectory, places, floor, 0.0), ("the camera's own motion is part of it",)
+        trajectory,
+        total_change(measurements),
+        rest_test(measurements),
+        ("the camera's own motion is part of it",),
     )
 
 
@@ -50,37 +64,61 @@ def motion_without_camera(
     """Tell which way an object moves left, right, up or down in the image once the camera's own motion is taken out.
 
     This answers "which way does it move": an object that the camera follows stays in the middle of the image, and moves
-    all the same.
+    all the same. It is how far the object's direction from the camera turns, but for the camera's own motion.
     """
-    trajectory, places, floor = _image_positions(graph, trajectory_of(graph, object_id, t_from, t_to))
+    trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
-    corrected, wander, method = _without_camera(graph, trajectory, places, noise_of(graph))
-    return _answer(trajectory, _image_measurements(trajectory, corrected, floor, wander), (method,))
+    focal = trajectory.camera.intrinsics[:, :2]
+    if not (np.isfinite(trajectory.camera.R_world_camera).all() and np.isfinite(focal).all()):
+        return _against_others(graph, trajectory)
+    motion = motion_of(graph, trajectory)
+    shift = VectorEstimate(value=motion.shift.value[:2], covariance=motion.shift.covariance[:2, :2])
+    along = motion.moving and graded(motion.shift.value[2], motion.shift.sigma[2]) is not Grade.UNKNOWN
+    return _answer(
+        trajectory,
+        shift.scaled(float(focal.mean())),
+        motion.rest,
+        ("the camera's own motion is taken out by its poses",),
+        otherwise=_ALONG if along else _AND_BACK,
+        at_rest=motion.grade,
+    )
 
 
-def _answer(trajectory: ObjectTrajectory, measurements: Measurements, notes: tuple[str, ...]) -> ToolAnswer:
-    shift, still = total_change(measurements), rest_test(measurements)
-    named = words(shift, _WAYS) if shift.significant and still.moves else ()
+def _answer(
+    trajectory: ObjectTrajectory,
+    shift: VectorEstimate,
+    rest: Rest,
+    notes: tuple[str, ...],
+    *,
+    otherwise: str = _AND_BACK,
+    at_rest: Grade = Grade.STATED,
+) -> ToolAnswer:
+    """Say which way something moves in the image; `otherwise` where it moves, but no way in particular."""
+    grade = at_rest
+    if rest.likely_moves:
+        named, grade = graded_words(shift, _WAYS, Grade.STATED if rest.moves else Grade.LIKELY)
+        value = ", ".join(named) or otherwise
     u, v = shift.value.tolist()
     sigma_u, sigma_v = shift.sigma.tolist()
     return ToolAnswer(
-        value=", ".join(named) or (_AND_BACK if still.moves else "not moving"),
+        value=value if rest.likely_moves else "not moving",
         frame=Frame.IMAGE,
         figures=(
             NamedValue("to_the_right", u, unit="pixels", sigma=sigma_u),
             NamedValue("down", v, unit="pixels", sigma=sigma_v),
-            NamedValue("p_of_rest", still.p),
+            NamedValue("p_of_rest", rest.p),
         ),
         evidence=evidence_frames(trajectory.t),
         notes=notes,
+        grade=grade,
     )
 
 
 def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[ObjectTrajectory, PixelPositions, float]:
     """Return where an object is seen in the image.
 
-    The centre of the grid cells rests on the mask alone and the projected centroid has no cells; the one that jitters
-    less is taken.
+    The middle of its mask tells. Where no mask is known, the centre of the grid cells rests on the mask alone and the
+    projected centroid has no cells; the one that jitters less is taken.
 
     Args:
         graph: of the object.
@@ -94,6 +132,8 @@ def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[O
         Unknowable: there are no cells, and no intrinsics or poses.
     """
     cells = appearance(graph, trajectory)
+    if cells.exact:
+        return trajectory, cells.centre, _LEAST_FLOOR
     per_cell = max(graph.analysis_grid) / graph.grid_size
     area = float(np.median(cells.area))
     candidates = [
@@ -113,30 +153,20 @@ def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[O
     return trajectory[known], places[known], floor
 
 
-def _without_camera(
-    graph: SceneGraph, trajectory: ObjectTrajectory, places: PixelPositions, noise: Noise
-) -> tuple[PixelPositions, float, str]:
-    """Return where an object would be seen if the camera had stood still since the first frame.
-
-    From each observation to the next, what the camera's own motion does to a point that rests where the object was is
-    taken away. Where cameras are unknown, that is what the other objects have in common.
-
-    Returns:
-        Places that begin as `places`, how many pixels the correction may be off for long, and how it was made.
+def _against_others(graph: SceneGraph, trajectory: ObjectTrajectory) -> ToolAnswer:
+    """Decide by what the other objects have in common in the image, where cameras are unknown.
 
     Raises:
-        Unknowable: cameras are unknown and there are too few other objects.
+        Unknowable: there are too few other objects.
     """
-    camera = trajectory.camera
-    before, after = camera[:-1], camera[1:]
-    shift = _project(after, trajectory.centroid[:-1]) - _project(before, trajectory.centroid[:-1])
-    wander, method = _wander_in_pixels(trajectory, noise), "the camera's own motion is taken out by its poses"
-    if not np.isfinite(shift).all():
-        shift, wander = _common_motion(graph, trajectory)
-        method = "the camera's own motion is taken to be what the other objects have in common in the image"
+    trajectory, places, floor = _image_positions(graph, trajectory)
+    require_several(trajectory)
+    shift, wander = _common_motion(graph, trajectory)
     corrected = places.copy()
     corrected[1:] -= np.cumsum(shift, axis=0)
-    return corrected, wander, method
+    measurements = _image_measurements(trajectory, corrected, floor, wander)
+    note = "the camera's own motion is taken to be what the other objects have in common in the image"
+    return _answer(trajectory, total_change(measurements), rest_test(measurements), (note,))
 
 
 def _common_motion(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[PixelPositions, float]:
@@ -185,12 +215,6 @@ def _image_measurements(
         values=places,
         jitter=eye * (jitter**2)[None, :, None],
         wander=eye * (floor**2 + wander**2),
+        drift=0 * eye,
         freedom=len(middle) + 4,
     )
-
-
-def _wander_in_pixels(trajectory: ObjectTrajectory, noise: Noise) -> float:
-    """Return how many pixels an object at rest may seem to wander: poses drift, and another side shows."""
-    focal = trajectory.camera.intrinsics[:, :2]
-    known = focal[np.isfinite(focal)]
-    return float(across_share(trajectory, noise) * known.mean()) if known.size else 0.0

@@ -1,21 +1,22 @@
 """How objects and the camera move in the world."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Final
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from fast_snow.reasoning.tools.distance_evidence import conflict_notes
 from fast_snow.reasoning.tools.hypothesis_tests import (
-    CRITICAL,
     LEVEL,
-    Rest,
+    Measurements,
     VectorEstimate,
-    combine,
     line_slope,
-    rest_test,
+    total_change,
 )
-from fast_snow.reasoning.tools.noise import bearing_measurements, noise_of, world_measurements
-from fast_snow.reasoning.tools.reference_frames import OWN_WAYS, WAYS, FrameName, frame_at, vector, words
+from fast_snow.reasoning.tools.motion_evidence import MotionEvidence, motion_of, require_several
+from fast_snow.reasoning.tools.noise import ASSUMED_ALONG, noise_of
+from fast_snow.reasoning.tools.reference_frames import OWN_WAYS, WAYS, FrameName, frame_at, graded_words, vector, words
 from fast_snow.reasoning.tools.tool_answers import (
     DEGREES,
     FirstFrame,
@@ -24,8 +25,8 @@ from fast_snow.reasoning.tools.tool_answers import (
     NamedValue,
     ObjectId,
     ToolAnswer,
-    Unknowable,
     evidence_frames,
+    least,
     length_unit,
     spatial_tool,
 )
@@ -38,22 +39,9 @@ from fast_snow.reasoning.tools.tracks import (
 )
 from fast_snow.types import SceneGraph
 
-
-def require_several(trajectory: ObjectTrajectory) -> None:
-    """Raise where an object is seen only once."""
-    if len(trajectory) < 2:
-        raise Unknowable(
-            f"object {trajectory.object_id} is seen only once there (t = {trajectory.t[0]}), which tells no motion"
-        )
-
-
-def rest_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> Rest:
-    """Test whether an object stays where it is."""
-    require_several(trajectory)
-    noise = noise_of(graph)
-    return rest_test(
-        bearing_measurements(trajectory, noise) if noise.assumed else world_measurements(trajectory, noise)
-    )
+_REST: Final = "not beyond noise: it may as well rest, or return to where it was"
+_SIGHT: Final[tuple[str, ...]] = ("as seen along the line from the camera in the middle of the span to the object",)
+_ONLY_TURNS: Final = "the camera hardly leaves its place, so that depth is a guess: only its turns can be told"
 
 
 @spatial_tool
@@ -62,23 +50,25 @@ def is_moving(
 ) -> ToolAnswer:
     """Decide whether an object moves in the world or stands still, whatever the camera does.
 
-    It is "moving" where the noise of the geometry alone would feign as much in less than one of a hundred cases, else
-    "static"; `smallest_noticed` says what motion would have been noticed.
+    It is "moving" where the noise of the geometry alone would feign as much in less than one of a hundred cases
+    (stated) or one of twenty (likely), else "static"; a net motion by `smallest_noticed` would have been found in 95 of
+    100 cases.
     """
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
-    test = rest_of(graph, trajectory)
-    unit = length_unit(graph)
+    motion, unit = motion_of(graph, trajectory), length_unit(graph)
     return ToolAnswer(
-        value="moving" if test.moves else "static",
+        value="moving" if motion.moving else "static",
         frame=Frame.WORLD,
         figures=(
-            NamedValue("p", test.p),
+            NamedValue("p", motion.rest.p),
             NamedValue("level", LEVEL),
-            NamedValue("spread", test.spread, unit=unit),
-            NamedValue("smallest_noticed", CRITICAL * test.sigma, unit=unit),
+            NamedValue("spread", motion.rest.spread, unit=unit),
+            NamedValue("smallest_noticed", motion.noticed_across, unit=unit),
+            NamedValue("smallest_noticed_towards_or_away", motion.noticed_along, unit=unit),
         ),
         evidence=evidence_frames(trajectory.t),
         notes=noise_of(graph).notes(),
+        grade=motion.grade,
     )
 
 
@@ -98,14 +88,15 @@ def displacement(
     """Tell how far and where to an object gets between two frames, as the vector from its first to its last place."""
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
-    ends = trajectory[np.array([0, -1])]
+    motion, ends = motion_of(graph, trajectory), trajectory[np.array([0, -1])]
+    places = motion.places[np.array([0, -1])]
     if frame == "camera":
-        shift, name = _relative(graph, ends), Frame.CAMERA
+        shift, name = _relative(ends, places), Frame.CAMERA
         notes: tuple[str, ...] = ("the camera's own motion is part of it",)
     else:
         axes = frame_at(graph, frame, int(ends.t[0]), object_id)
-        name, notes = axes.name, axes.notes
-        shift = axes.turned(combine(world_measurements(ends, noise_of(graph)), np.array([-1.0, 1.0])))
+        name, notes = axes.name, axes.notes if motion.moving else (*axes.notes, _REST)
+        shift = axes.turned(_with_scale(graph, total_change(places)))
     length, sigma = shift.length
     return ToolAnswer(
         value=vector(shift.value),
@@ -118,12 +109,34 @@ def displacement(
     )
 
 
-def _relative(graph: SceneGraph, ends: ObjectTrajectory) -> VectorEstimate:
+def _relative(ends: ObjectTrajectory, places: Measurements) -> VectorEstimate:
     """Return how an object's camera coordinates change from first to last."""
-    in_camera = ends.in_camera
-    places = [combine(world_measurements(ends[i : i + 1], noise_of(graph)), np.ones(1)) for i in (0, 1)]
-    turned = [each.turned(ends.camera.R_world_camera[i].T) for i, each in enumerate(places)]
-    return VectorEstimate(value=in_camera[1] - in_camera[0], covariance=turned[0].covariance + turned[1].covariance)
+    first, last = (
+        VectorEstimate(
+            value=places.values[i] - ends.camera.position[i], covariance=places.jitter[i] + places.wander[i]
+        ).turned(ends.camera.R_world_camera[i].T)
+        for i in (0, 1)
+    )
+    return VectorEstimate(value=last.value - first.value, covariance=first.covariance + last.covariance)
+
+
+def _with_scale(graph: SceneGraph, length: VectorEstimate) -> VectorEstimate:
+    """Add that all lengths of guessed depth may be too long or too short together."""
+    scale = ASSUMED_ALONG if noise_of(graph).assumed else 0.0
+    return VectorEstimate(
+        value=length.value, covariance=length.covariance + scale**2 * np.outer(length.value, length.value)
+    )
+
+
+def velocity_of(graph: SceneGraph, trajectory: ObjectTrajectory, motion: MotionEvidence) -> VectorEstimate:
+    """Return an object's mean velocity in the world, per second.
+
+    Raises:
+        Unknowable: the graph has no usable time stamps.
+    """
+    times, places = steady_times(trajectory.camera), motion.places
+    frames_per_second = (places.x[-1] - places.x[0]) / (times[-1] - times[0])
+    return _with_scale(graph, line_slope(replace(places, x=times, drift=frames_per_second**2 * places.drift)))
 
 
 @spatial_tool
@@ -134,10 +147,11 @@ def speed(graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, 
     """
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
-    velocity = line_slope(world_measurements(trajectory, noise_of(graph), x=steady_times(trajectory.camera)))
+    motion = motion_of(graph, trajectory)
+    velocity = velocity_of(graph, trajectory, motion)
     length, sigma = velocity.length
     unit = f"{length_unit(graph)}/s"
-    notes = () if velocity.significant else ("not beyond noise: it may as well rest, or return to where it was",)
+    notes = () if motion.moving else (_REST,)
     return ToolAnswer(
         value=length,
         unit=unit,
@@ -168,22 +182,28 @@ def heading(
     """
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
-    velocity = line_slope(world_measurements(trajectory, noise_of(graph)))
-    moment = int(trajectory.t[0] if frame == "object" else trajectory.t[len(trajectory) // 2])
-    axes = frame_at(graph, frame, moment, object_id)
-    turned = axes.turned(velocity)
-    named = words(turned, OWN_WAYS if frame == "object" else WAYS)
-    x, _, z = vector(turned.value)
+    motion = motion_of(graph, trajectory)
+    frames = float(motion.places.x[-1] - motion.places.x[0])
+    if frame == "camera":
+        name, notes = Frame.CAMERA, _SIGHT
+        velocity = motion.shift.scaled(motion.distance / frames)
+    else:
+        axes = frame_at(graph, frame, int(trajectory.t[0]), object_id)
+        name, notes = axes.name, axes.notes
+        velocity = axes.turned(line_slope(motion.places))
+    named, grade = graded_words(velocity, OWN_WAYS if frame == "object" else WAYS, motion.grade)
+    x, _, z = vector(velocity.value)
     unit = f"{length_unit(graph)}/frame"
     return ToolAnswer(
-        value=", ".join(named) or "no way beyond noise",
-        frame=axes.name,
+        value=", ".join(named) if motion.moving and named else "no way beyond noise",
+        frame=name,
         figures=(
-            NamedValue("velocity", vector(turned.value), unit=unit, sigma=vector(turned.sigma)),
+            NamedValue("velocity", vector(velocity.value), unit=unit, sigma=vector(velocity.sigma)),
             NamedValue("degrees_to_the_right", float(np.degrees(np.arctan2(x, z))), unit=DEGREES),
         ),
         evidence=evidence_frames(trajectory.t),
-        notes=(*axes.notes, *noise_of(graph).notes()),
+        notes=(*notes, *conflict_notes(motion.radial), *noise_of(graph).notes()),
+        grade=least(motion.grade, grade) if motion.moving and named else motion.grade,
     )
 
 
@@ -217,7 +237,7 @@ def camera_motion(
             NamedValue("turn_up", float(up), unit=DEGREES, sigma=float(turned.sigma[1])),
         ),
         evidence=evidence_frames(camera.t[[0, -1]]),
-        notes=("only turns can be told here, where depth is a guess",) if noise.assumed else (),
+        notes=(_ONLY_TURNS,) if noise.assumed else (),
     )
 
 

@@ -2,7 +2,8 @@
 
 All of it is taken from the graph itself. Jitter shows in each track as the distance of an observation from the line
 between its neighbours. Wander (depth and poses that drift, masks that grow) shows in those objects that keep most
-still. It is measured across the line of sight and along it, as a share of the distance from the camera.
+still; so does an even drift. All are measured across the line of sight and along it, as shares of the distance from the
+camera.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,14 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.hypothesis_tests import Measurements, blocks, residuals, robust_sigma
+from fast_snow.reasoning.tools.hypothesis_tests import (
+    Covariances,
+    Measurements,
+    blocks,
+    line_slope,
+    residuals,
+    robust_sigma,
+)
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory, Positions, trajectories_of
 from fast_snow.types import DepthOrigin, SceneGraph
 
@@ -29,12 +37,20 @@ _UNMEASURED_ALONG: Final[Mapping[DepthOrigin, float]] = {
 """Wander of depth where too few objects show it: round numbers for what such depth usually does."""
 _UNMEASURED_ACROSS: Final = 0.005
 """Wander across: 0.3 degrees."""
+_QUARTILE_ALONG: Final = 0.64
+"""The quarter of the objects that strays least strays at most by the lower quartile of what all do, which is so much of
+its root mean square: slow noise in six blocks is like a chi-squared variable of 3 degrees of freedom."""
+_QUARTILE_ACROSS: Final = 0.76
+"""The same of two dimensions."""
 _LEAST_TRACKS: Final = 4
 _LEAST_LENGTH: Final = 6
-_BORROWED: Final = 4
+BORROWED: Final = 4
 """A track's own jitter counts by its residuals, that of all tracks by so many."""
 _FLOAT32: Final = 3e-7
 _TINY: Final = 1e-30
+
+AcrossAlong = tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]
+"""Something across the line of sight and along it, for each observation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +69,7 @@ class Noise:
         jitter: of an observation, by object id.
         residuals: how many residuals it was taken from, by object id.
         wander: of all objects.
+        drift: how fast places drift evenly, per frame.
         resting: the objects that it was measured on; none where there were too few, and it is a usual value.
         assumed: whether depth is a guess.
     """
@@ -60,13 +77,14 @@ class Noise:
     jitter: Mapping[int, Shares]
     residuals: Mapping[int, int]
     wander: Shares
+    drift: Shares
     resting: tuple[int, ...]
     assumed: bool
 
     def notes(self) -> tuple[str, ...]:
         """Return what a reader of lengths must know."""
         if self.assumed:
-            return ("depth is a guess here (the camera hardly moves): distances are rough, directions across are not",)
+            return ("depth is a guess here (the camera hardly leaves its place): distances are rough, sides are not",)
         if not self.resting:
             return ("too few objects to measure slow drift on: a usual value stands in for it",)
         return ()
@@ -77,22 +95,27 @@ def noise_of(graph: SceneGraph) -> Noise:
     """Measure the noise of a graph's geometry."""
     paths = trajectories_of(graph)
     own = {object_id: _jitter(each) for object_id, each in paths.items()}
-    pooled = _pooled([jitter for jitter, count in own.values() if count >= _BORROWED])
+    pooled = _pooled([jitter for jitter, count in own.values() if count >= BORROWED])
     jitter = {object_id: _blended(mine, count, pooled) for object_id, (mine, count) in own.items()}
     wander, resting = _wander(paths, jitter, graph.depth_origin)
-    return Noise(
+    clip = max(len(graph.ego) - 1, 1)
+    noise = Noise(
         jitter=jitter,
         residuals={object_id: count for object_id, (_, count) in own.items()},
         wander=wander,
+        drift=Shares(across=0.0, along=0.0)
+        if resting
+        else Shares(across=wander.across / clip, along=wander.along / clip),
         resting=resting,
         assumed=DepthOrigin.GROUND_PLANE_PRIOR in graph.depth_origin,
     )
+    return replace(noise, drift=_even_drift([paths[each] for each in resting], noise)) if resting else noise
 
 
 def world_measurements(
     trajectory: ObjectTrajectory, noise: Noise, *, x: Float64[np.ndarray, " n"] | None = None
 ) -> Measurements:
-    """Return an object's places in the world with their noise.
+    """Return an object's measured places in the world with their noise.
 
     Wander holds what comes from seeing different parts of the object.
 
@@ -101,72 +124,92 @@ def world_measurements(
         noise: of its graph.
         x: when, where it is not `trajectory.t`.
     """
-    ray, distance = _rays(trajectory)
-    jitter = noise.jitter[trajectory.object_id]
-    floor = np.maximum(trajectory.standard_error, _FLOAT32 * (distance + np.linalg.norm(trajectory.centroid, axis=1)))
-    part_across, part_along = _other_part(trajectory)
-    return Measurements(
+    ray, distance = rays(trajectory)
+    jitter, wander = depth_errors(trajectory, noise)
+    return located(
+        trajectory,
+        noise,
+        ray=ray,
+        distance=distance,
+        jitter=jitter,
+        wander=wander,
+        drift_along=noise.drift.along,
         x=trajectory.t.astype(np.float64) if x is None else x,
-        values=trajectory.centroid,
-        jitter=_covariance(ray, np.hypot(jitter.across * distance, floor), np.hypot(jitter.along * distance, floor)),
-        wander=_covariance(
-            ray,
-            np.hypot(noise.wander.across * distance, part_across),
-            np.hypot(noise.wander.along * distance, part_along),
-        ),
-        freedom=noise.residuals[trajectory.object_id] + _BORROWED,
     )
 
 
-def across_share(trajectory: ObjectTrajectory, noise: Noise) -> float:
-    """Return an object's wander across the line of sight, as a share of its distance: root mean square over time."""
-    _, distance = _rays(trajectory)
-    part, _ = _other_part(trajectory)
-    return float(np.sqrt((noise.wander.across**2 + (part / np.maximum(distance, _TINY)) ** 2).mean()))
-
-
-def bearing_measurements(trajectory: ObjectTrajectory, noise: Noise) -> Measurements:
-    """Return where an object would be if it always were at its median distance: all that is known of guessed depth.
+def located(
+    trajectory: ObjectTrajectory,
+    noise: Noise,
+    *,
+    ray: Positions,
+    distance: Float64[np.ndarray, " n"],
+    jitter: AcrossAlong,
+    wander: AcrossAlong,
+    drift_along: float,
+    x: Float64[np.ndarray, " n"],
+) -> Measurements:
+    """Return places given by direction and distance from the camera, with their noise.
 
     Args:
         trajectory: of the object.
         noise: of its graph.
+        ray: unit vectors in the world.
+        distance: from the camera.
+        jitter: across and along the ray, as shares of the distance.
+        wander: the same.
+        drift_along: the rate at which the distance drifts, as a share per frame.
+        x: when.
     """
-    ray, distance = _rays(trajectory)
-    measurements, typical = world_measurements(trajectory, noise), float(np.median(distance))
-    scale = (typical / np.maximum(distance, _TINY))[:, None, None]
+    per_frame = (trajectory.t[-1] - trajectory.t[0]) / (x[-1] - x[0]) if len(x) > 1 else 1.0
+    drift = (np.full_like(distance, each * per_frame) for each in (noise.drift.across, drift_along))
 
-    def across(covariance: Float64[np.ndarray, "n 3 3"]) -> Float64[np.ndarray, "n 3 3"]:
-        variance = (np.trace(covariance, axis1=1, axis2=2) - np.einsum("ni,nij,nj->n", ray, covariance, ray)) / 2
-        return scale**2 * variance[:, None, None] * np.eye(3)
+    def covariance(across: Float64[np.ndarray, " n"], along: Float64[np.ndarray, " n"]) -> Covariances:
+        return _covariance(ray, across * distance, along * distance)
 
-    return replace(
-        measurements,
-        values=trajectory.camera.position + typical * ray,
-        jitter=across(measurements.jitter),
-        wander=across(measurements.wander),
+    return Measurements(
+        x=x,
+        values=trajectory.camera.position + distance[:, None] * ray,
+        jitter=covariance(*jitter),
+        wander=covariance(*wander),
+        drift=covariance(*drift),
+        freedom=noise.residuals[trajectory.object_id] + BORROWED,
     )
 
 
-def _rays(trajectory: ObjectTrajectory) -> tuple[Positions, Float64[np.ndarray, " n"]]:
-    """Return directions and distances from the camera."""
+def depth_errors(trajectory: ObjectTrajectory, noise: Noise) -> tuple[AcrossAlong, AcrossAlong]:
+    """Return jitter and wander of an object's centroids across and along the ray, as shares of the distance."""
+    _, distance = rays(trajectory)
+    distance = np.maximum(distance, _TINY)
+    jitter = noise.jitter[trajectory.object_id]
+    floor = np.maximum(trajectory.standard_error, _FLOAT32 * (distance + np.linalg.norm(trajectory.centroid, axis=1)))
+    part_across, part_along = other_part(trajectory)
+    return (
+        (np.hypot(jitter.across, floor / distance), np.hypot(jitter.along, floor / distance)),
+        (np.hypot(noise.wander.across, part_across / distance), np.hypot(noise.wander.along, part_along / distance)),
+    )
+
+
+def rays(trajectory: ObjectTrajectory) -> tuple[Positions, Float64[np.ndarray, " n"]]:
+    """Return directions and distances of the measured centroids from the camera."""
     offset = trajectory.centroid - trajectory.camera.position
     distance = np.linalg.norm(offset, axis=1)
     ray = np.where(distance[:, None] > 0, offset, (0.0, 0.0, 1.0))
     return ray / np.where(distance > 0, distance, 1.0)[:, None], distance
 
 
-def _other_part(trajectory: ObjectTrajectory) -> tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]:
+def other_part(trajectory: ObjectTrajectory, *, surface: bool = True) -> AcrossAlong:
     """Return by how much, across and along, the mean of the visible points may be off because of which are seen.
 
     Seen from another side, it is off by about the object's radius times the angle between the views. If the spread of
     the points changes, the object is half hidden or its mask holds more or less of it: where it grows on one side alone
     the mean moves by sqrt(3) of that, where it grows evenly not at all, which makes a standard deviation of once that.
+    The middle of an outline (`surface` False) does not depend on which side is seen.
     """
-    ray, _ = _rays(trajectory)
+    ray, _ = rays(trajectory)
     middle = ray.sum(axis=0)
     middle /= max(float(np.linalg.norm(middle)), _TINY)
-    turned = np.linalg.norm(trajectory.sigma, axis=1) * np.arccos(np.clip(ray @ middle, -1, 1))
+    turned = surface * np.linalg.norm(trajectory.sigma, axis=1) * np.arccos(np.clip(ray @ middle, -1, 1))
     along = np.einsum("ni,ni->n", ray**2, trajectory.sigma**2)
     across = np.maximum((trajectory.sigma**2).sum(axis=1) - along, 0.0) / 2
     across, along = np.sqrt(across), np.sqrt(along)
@@ -181,7 +224,7 @@ def _covariance(
 
 
 def _jitter(trajectory: ObjectTrajectory) -> tuple[Shares, int]:
-    ray, distance = _rays(trajectory)
+    ray, distance = rays(trajectory)
     deviations, middle = residuals(trajectory.t.astype(np.float64), trajectory.centroid)
     deviations /= np.maximum(distance[middle], _TINY)[:, None]
     along = np.einsum("ni,ni->n", deviations, ray[middle])
@@ -202,7 +245,7 @@ def _pooled(shares: Sequence[Shares]) -> Shares:
 
 def _blended(mine: Shares, count: int, pooled: Shares) -> Shares:
     def blend(one: float, all_: float) -> float:
-        return float(np.sqrt((count * one**2 + _BORROWED * all_**2) / (count + _BORROWED)))
+        return float(np.sqrt((count * one**2 + BORROWED * all_**2) / (count + BORROWED)))
 
     return Shares(across=blend(mine.across, pooled.across), along=blend(mine.along, pooled.along))
 
@@ -218,16 +261,31 @@ def _wander(
     drifts = {object_id: _drift(each, jitter[object_id]) for object_id, each in long.items()}
     stillest = sorted(drifts, key=lambda each: hypot(drifts[each].across, drifts[each].along))
     resting = tuple(stillest[: max(2, len(stillest) // 4)])
-    across = max(drifts[each].across for each in resting)
-    along = max(drifts[each].along for each in resting)
+    across = max(drifts[each].across for each in resting) / _QUARTILE_ACROSS
+    along = max(drifts[each].along for each in resting) / _QUARTILE_ALONG
     if DepthOrigin.GROUND_PLANE_PRIOR in origins:
         along = ASSUMED_ALONG
     return Shares(across=across, along=along), resting
 
 
+def _even_drift(resting: Sequence[ObjectTrajectory], noise: Noise) -> Shares:
+    """Return how fast resting objects seem to move in a straight line, beyond what jitter and wander explain."""
+    across, along, weight = [], [], []
+    for each in resting:
+        slope, (ray, distance) = line_slope(world_measurements(each, noise)), rays(each)
+        middle = ray.mean(axis=0)
+        outer = np.outer(middle, middle) / max(float(middle @ middle), _TINY)
+        excess = (np.outer(slope.value, slope.value) - slope.covariance) / max(float(distance.mean()), _TINY) ** 2
+        along.append(float(np.trace(excess @ outer)))
+        across.append(float(np.trace(excess @ (np.eye(3) - outer))) / 2)
+        weight.append(float(each.t[-1] - each.t[0]) ** 2)
+    pooled = (max(float(np.average(some, weights=weight)), 0.0) for some in (across, along))
+    return Shares(**dict(zip(("across", "along"), map(float, np.sqrt([*pooled])), strict=True)))
+
+
 def _drift(trajectory: ObjectTrajectory, jitter: Shares) -> Shares:
     """Return how far block means stray from their mean beyond what jitter explains."""
-    ray, distance = _rays(trajectory)
+    ray, distance = rays(trajectory)
     offsets = trajectory.centroid - trajectory.centroid.mean(axis=0)
     across, along = [], []
     for block in blocks(len(trajectory)):

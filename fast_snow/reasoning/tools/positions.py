@@ -4,13 +4,23 @@ from typing import Annotated, Final, Literal
 
 import numpy as np
 
+from fast_snow.reasoning.tools.distance_evidence import graded
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, VectorEstimate, combine, robust_sigma
+from fast_snow.reasoning.tools.motion_evidence import bearings
 from fast_snow.reasoning.tools.noise import noise_of, world_measurements
-from fast_snow.reasoning.tools.reference_frames import SIDES, FrameName, frame_at, vector, words
+from fast_snow.reasoning.tools.reference_frames import (
+    SIDES,
+    FrameName,
+    ReferenceFrame,
+    frame_at,
+    graded_words,
+    vector,
+)
 from fast_snow.reasoning.tools.tool_answers import (
     DEGREES,
     Frame,
     FrameIndex,
+    Grade,
     NamedValue,
     ObjectId,
     OneObjectId,
@@ -26,6 +36,8 @@ from fast_snow.reasoning.tools.tracks import ObjectTrajectory, camera_at, observ
 from fast_snow.types import SceneGraph
 
 _SEEN_ONLY: Final = "only the side that the camera sees is measured, and outliers stretch it"
+_ALIKE: Final = float(np.log(1.25))
+"""Objects are equally large if it is sure that neither is larger than the other by a quarter."""
 _MEDIAN: Final = 1.2533
 """Standard deviation of a median over that of a mean."""
 
@@ -97,9 +109,10 @@ def direction(
     axes = frame_at(graph, frame, t, object_id if other_id is None else other_id)
     way = axes.turned(offset(graph, object_id, other_id, t))
     x, y, z = vector(way.value)
-    named = words(way, SIDES)
+    seen, notes = seen_offset(graph, object_id, other_id, t, axes) if frame == "camera" else (way, ())
+    named, grade = graded_words(seen, SIDES, Grade.STATED)
     return ToolAnswer(
-        value=", ".join(named) or "in the same place",
+        value=", ".join(named) or "in the same place within the noise",
         frame=axes.name,
         figures=(
             NamedValue("offset", (x, y, z), unit=length_unit(graph), sigma=vector(way.sigma)),
@@ -107,8 +120,49 @@ def direction(
             NamedValue("degrees_above", float(np.degrees(np.arctan2(-y, np.hypot(x, z)))), unit=DEGREES),
         ),
         evidence=(t,),
-        notes=(*axes.notes, *noise_of(graph).notes()),
+        notes=(*axes.notes, *notes, *noise_of(graph).notes()),
+        grade=grade,
     )
+
+
+def seen_offset(
+    graph: SceneGraph, object_id: int, other_id: int | None, t: int, axes: ReferenceFrame
+) -> tuple[VectorEstimate, tuple[str, ...]]:
+    """Return the way from another object, or from the camera, to an object, as the camera sees it, and notes on it.
+
+    Sides seen from the camera rest on directions alone, whatever the distance. So do those between objects where depth
+    is a guess; what is nearer then rests on distances.
+
+    Args:
+        graph: of the objects.
+        object_id: the object.
+        other_id: the other object; None for the camera.
+        t: index in the clip.
+        axes: of the camera at `t`.
+    """
+    guessed = noise_of(graph).assumed
+    if other_id is not None and not guessed:
+        return axes.turned(offset(graph, object_id, other_id, t)), ()
+    way = _direction(graph, object_id, t).turned(axes.R_frame_world)
+    if other_id is None:
+        return way, ()
+    other = _direction(graph, other_id, t).turned(axes.R_frame_world)
+    apart = axes.turned(offset(graph, object_id, other_id, t))
+    covariance = way.covariance + other.covariance
+    scale = max(float(np.linalg.norm(apart.value)), 1e-300)
+    covariance[2, :] = covariance[:, 2] = 0.0
+    covariance[2, 2] = apart.covariance[2, 2] / scale**2
+    sides = VectorEstimate(
+        value=np.array([*(way.value - other.value)[:2], apart.value[2] / scale]), covariance=covariance
+    )
+    return sides, ("left, right, above and below as seen in the image, since depth is a guess",)
+
+
+def _direction(graph: SceneGraph, object_id: int, t: int) -> VectorEstimate:
+    """Return the direction of an object from the camera, a unit vector in the world."""
+    (ray,), jitter, wander = bearings(graph, observation_at(graph, object_id, t))
+    variance = float(jitter[0] ** 2 + wander[0] ** 2)
+    return VectorEstimate(value=ray, covariance=variance * (np.eye(3) - np.outer(ray, ray)))
 
 
 @spatial_tool
@@ -149,12 +203,16 @@ def compare_sizes(graph: SceneGraph, *, object_id: OneObjectId, other_id: OtherO
     if min(one, other) <= 0:
         raise Unknowable("one of the objects has no extent")
     ratio = one / other
-    sigma = ratio * float(np.hypot(one_sigma / one, other_sigma / other))
+    difference, share = float(np.log(ratio)), float(np.hypot(one_sigma / one, other_sigma / other))
+    sigma, grade = ratio * share, graded(difference, share)
     larger, smaller = (object_id, other_id) if one > other else (other_id, object_id)
-    sure = abs(one - other) > CRITICAL * np.hypot(one_sigma, other_sigma)
+    equal = abs(difference) + CRITICAL * share < _ALIKE
+    if grade is Grade.UNKNOWN and not equal:
+        raise Unknowable(f"the ratio of their sizes is {ratio:.2g} ± {sigma:.2g}, which leaves open which is larger")
     return ToolAnswer(
-        value=f"object {larger} is larger than object {smaller}" if sure else "equally large within the noise",
+        value="equally large within the noise" if equal else f"object {larger} is larger than object {smaller}",
         figures=(NamedValue("ratio_of_object_id_to_other_id", ratio, sigma=sigma),),
+        grade=Grade.STATED if equal else grade,
         evidence=evidence_frames(t for each in paths for t in each.t),
         notes=(_SEEN_ONLY, *noise_of(graph).notes()),
     )

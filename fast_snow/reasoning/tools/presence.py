@@ -6,7 +6,7 @@ from typing import Annotated
 
 import numpy as np
 
-from fast_snow.reasoning.tools.motion import rest_of
+from fast_snow.reasoning.tools.motion_evidence import motion_of
 from fast_snow.reasoning.tools.reference_frames import velocity_at
 from fast_snow.reasoning.tools.tool_answers import (
     ListEntry,
@@ -20,10 +20,11 @@ from fast_snow.reasoning.tools.tool_answers import (
 )
 from fast_snow.reasoning.tools.tracks import (
     ObjectTrajectory,
+    camera_at,
     cameras_of,
+    seen_frames,
     trajectories_of,
     trajectory_of,
-    visible_objects,
 )
 from fast_snow.types import SceneGraph
 
@@ -38,13 +39,18 @@ def list_objects(
     """List the objects of the clip, or those visible in one frame, with when each is first and last seen."""
     if not graph.num_frames:
         raise Unknowable("the graph has no frames")
-    paths, clip = trajectories_of(graph), cameras_of(graph).t
-    listed = [paths[each] for each in (paths if t is None else visible_objects(graph, t))]
+    clip, seen = cameras_of(graph).t, {each: seen_frames(graph, each) for each in graph.tracks}
+    if t is not None:
+        camera_at(graph, t)
+    listed = [each for each, when in seen.items() if t is None or t in when]
     return ToolAnswer(
-        value=tuple(each.object_id for each in listed),
+        value=tuple(listed),
         entries=tuple(
             ListEntry.of(
-                object_id=each.object_id, first_t=int(each.t[0]), last_t=int(each.t[-1]), observations=len(each)
+                object_id=each,
+                first_t=int(seen[each][0]),
+                last_t=int(seen[each][-1]),
+                observations=len(trajectories_of(graph)[each]),
             )
             for each in listed
         ),
@@ -56,19 +62,18 @@ def list_objects(
 @spatial_tool
 def when_visible(graph: SceneGraph, *, object_id: ObjectId) -> ToolAnswer:
     """Tell when an object is visible: its first and last appearance, and the spans of frames without a gap."""
-    trajectory = trajectory_of(graph, object_id)
-    clip = cameras_of(graph).t
-    index = np.searchsorted(clip, trajectory.t)
-    spans = np.split(np.arange(len(trajectory)), np.flatnonzero(np.diff(index) > 1) + 1)
+    seen, clip = seen_frames(graph, object_id), cameras_of(graph)
+    index = np.searchsorted(clip.t, seen)
+    spans = np.split(seen, np.flatnonzero(np.diff(index) > 1) + 1)
+    unplaced = len(graph.tracks[object_id].unplaced)
+    notes = () if len(seen) == len(clip) else (f"visible in {len(seen)} of {len(clip)} frames",)
     return ToolAnswer(
-        value=(int(trajectory.t[0]), int(trajectory.t[-1])),
+        value=(int(seen[0]), int(seen[-1])),
         unit="frames",
-        figures=_moments(first=trajectory.camera.time_s[0], last=trajectory.camera.time_s[-1]),
-        entries=tuple(
-            ListEntry.of(from_t=int(trajectory.t[each[0]]), to_t=int(trajectory.t[each[-1]])) for each in spans
-        ),
-        evidence=evidence_frames(trajectory.t),
-        notes=() if len(trajectory) == len(clip) else (f"visible in {len(trajectory)} of {len(clip)} frames",),
+        figures=_moments(first=clip.time_s[index[0]], last=clip.time_s[index[-1]]),
+        entries=tuple(ListEntry.of(from_t=int(each[0]), to_t=int(each[-1])) for each in spans),
+        evidence=evidence_frames(seen),
+        notes=(*notes, *((f"in {unplaced} of them its place is not known",) if unplaced else ())),
     )
 
 
@@ -81,16 +86,20 @@ def _moments(**moments: float) -> tuple[NamedValue, ...]:
 @spatial_tool
 def order_of_appearance(graph: SceneGraph, *, object_ids: ObjectIds = None) -> ToolAnswer:
     """Order objects by when they are first seen; those first seen in the same frame stand by their numbers."""
-    chosen = [trajectory_of(graph, each) for each in _chosen(graph, object_ids)]
-    chosen.sort(key=lambda each: (int(each.t[0]), each.object_id))
+    chosen = sorted((int(seen_frames(graph, each)[0]), each) for each in _chosen(graph, object_ids))
+    time_s = _times(graph)
     return ToolAnswer(
-        value=tuple(each.object_id for each in chosen),
+        value=tuple(each for _, each in chosen),
         entries=tuple(
-            ListEntry.of(*_moments(first=each.camera.time_s[0]), object_id=each.object_id, first_t=int(each.t[0]))
-            for each in chosen
+            ListEntry.of(*_moments(first=time_s[first]), object_id=each, first_t=first) for first, each in chosen
         ),
-        evidence=evidence_frames(int(each.t[0]) for each in chosen),
+        evidence=evidence_frames(first for first, _ in chosen),
     )
+
+
+def _times(graph: SceneGraph) -> dict[int, float]:
+    clip = cameras_of(graph)
+    return dict(zip(clip.t.tolist(), clip.time_s.tolist(), strict=True))
 
 
 @spatial_tool
@@ -99,8 +108,7 @@ def order_of_events(graph: SceneGraph, *, object_ids: ObjectIds = None) -> ToolA
     events = sorted(
         event for each in _chosen(graph, object_ids) for event in _events(graph, trajectory_of(graph, each))
     )
-    clip = cameras_of(graph)
-    time_s = dict(zip(clip.t.tolist(), clip.time_s.tolist(), strict=True))
+    time_s = _times(graph)
     return ToolAnswer(
         value=tuple(f"t={t}: object {object_id} {what}" for t, object_id, what in events),
         entries=tuple(
@@ -117,19 +125,19 @@ def _chosen(graph: SceneGraph, object_ids: tuple[int, ...] | None) -> tuple[int,
 
 
 def _events(graph: SceneGraph, trajectory: ObjectTrajectory) -> Iterator[tuple[int, int, str]]:
-    clip = cameras_of(graph).t
-    index = np.searchsorted(clip, trajectory.t)
-    yield int(trajectory.t[0]), trajectory.object_id, "is there from the start" if index[0] == 0 else "appears"
+    clip, seen = cameras_of(graph).t, seen_frames(graph, trajectory.object_id)
+    index = np.searchsorted(clip, seen)
+    yield int(seen[0]), trajectory.object_id, "is there from the start" if index[0] == 0 else "appears"
     for i in np.flatnonzero(np.diff(index) > 1).tolist():
-        yield int(trajectory.t[i]), trajectory.object_id, "disappears"
-        yield int(trajectory.t[i + 1]), trajectory.object_id, "comes back"
+        yield int(seen[i]), trajectory.object_id, "disappears"
+        yield int(seen[i + 1]), trajectory.object_id, "comes back"
     yield from _starts_and_stops(graph, trajectory)
     last = "is there to the end" if index[-1] == len(clip) - 1 else "disappears"
-    yield int(trajectory.t[-1]), trajectory.object_id, last
+    yield int(seen[-1]), trajectory.object_id, last
 
 
 def _starts_and_stops(graph: SceneGraph, trajectory: ObjectTrajectory) -> Iterator[tuple[int, int, str]]:
-    if len(trajectory) < 2 * _LEAST_RUN or not rest_of(graph, trajectory).moves:
+    if len(trajectory) < 2 * _LEAST_RUN or not motion_of(graph, trajectory).moving:
         return
     moves = [velocity_at(graph, trajectory.object_id, int(t)).significant for t in trajectory.t]
     changes = [0, *(np.flatnonzero(np.diff(moves)) + 1).tolist(), len(moves)]

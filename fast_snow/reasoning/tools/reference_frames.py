@@ -12,9 +12,10 @@ from typing import Final, Literal
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, VectorEstimate, line_slope
-from fast_snow.reasoning.tools.noise import noise_of, world_measurements
-from fast_snow.reasoning.tools.tool_answers import Frame, Unknowable
+from fast_snow.reasoning.tools.distance_evidence import graded
+from fast_snow.reasoning.tools.hypothesis_tests import VectorEstimate, line_slope
+from fast_snow.reasoning.tools.motion_evidence import evident_places
+from fast_snow.reasoning.tools.tool_answers import Frame, Grade, Unknowable
 from fast_snow.reasoning.tools.tracks import camera_at, trajectory_of
 from fast_snow.types import ReadOnlyArrays, SceneGraph
 
@@ -88,7 +89,7 @@ def velocity_at(graph: SceneGraph, object_id: int, t: int) -> VectorEstimate:
     near = np.sort(np.argsort(np.abs(trajectory.t - t), kind="stable")[:AROUND])
     if len(near) < 2:
         raise Unknowable(f"object {object_id} is seen only once, so nothing tells which way it moves")
-    return line_slope(world_measurements(trajectory[near], noise_of(graph)))
+    return line_slope(evident_places(graph, trajectory[near], guessed=False)[1])
 
 
 def _own(graph: SceneGraph, object_id: int, t: int) -> ReferenceFrame:
@@ -114,12 +115,28 @@ def _own(graph: SceneGraph, object_id: int, t: int) -> ReferenceFrame:
     )
 
 
-def words(estimate: VectorEstimate, axes: Axes | Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """Return the words for the components that are beyond noise, the largest first."""
-    sigma = estimate.sigma
-    sure = [i for i in range(len(estimate.value)) if abs(estimate.value[i]) > CRITICAL * sigma[i]]
+def words(
+    estimate: VectorEstimate, axes: Axes | Sequence[tuple[str, str]], grade: Grade = Grade.STATED
+) -> tuple[str, ...]:
+    """Return the words for the components that are as sure as `grade` or surer, the largest first."""
+    grades = [graded(*each) for each in zip(estimate.value.tolist(), estimate.sigma.tolist(), strict=True)]
+    sure = [i for i, each in enumerate(grades) if each in (Grade.STATED, grade)]
     sure.sort(key=lambda i: -abs(estimate.value[i]))
     return tuple(axes[i][int(estimate.value[i] > 0)] for i in sure)
+
+
+def graded_words(
+    estimate: VectorEstimate, axes: Axes | Sequence[tuple[str, str]], at_most: Grade
+) -> tuple[tuple[str, ...], Grade]:
+    """Return the words for what is stated of an estimate, or else is likely, and how sure they are.
+
+    Args:
+        estimate: a vector.
+        axes: its words.
+        at_most: how sure it is that there is anything to say.
+    """
+    stated = words(estimate, axes) if at_most is Grade.STATED else ()
+    return (stated, Grade.STATED) if stated else (words(estimate, axes, Grade.LIKELY), Grade.LIKELY)
 
 
 def vector(numbers: Float64[np.ndarray, "3"]) -> tuple[float, float, float]:

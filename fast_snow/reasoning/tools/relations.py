@@ -6,12 +6,13 @@ from typing import Annotated, Final, Literal
 import numpy as np
 
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL
-from fast_snow.reasoning.tools.motion import rest_of
+from fast_snow.reasoning.tools.motion_evidence import motion_of
 from fast_snow.reasoning.tools.noise import noise_of
-from fast_snow.reasoning.tools.positions import offset, world_position
+from fast_snow.reasoning.tools.positions import offset, seen_offset, world_position
 from fast_snow.reasoning.tools.reference_frames import SIDES, frame_at, words
 from fast_snow.reasoning.tools.tool_answers import (
     FrameIndex,
+    Grade,
     ListEntry,
     NamedValue,
     OneObjectId,
@@ -180,14 +181,14 @@ def _verdict(
 
 def _in_state(graph: SceneGraph, object_id: int, state: MotionState) -> _Verdict:
     try:
-        moves = rest_of(graph, trajectory_of(graph, object_id)).moves
+        motion = motion_of(graph, trajectory_of(graph, object_id))
     except Unknowable:
         return _Verdict(holds=False, sure=False)
-    return _Verdict(holds=moves == (state == "moving"), sure=True)
+    return _Verdict(holds=motion.moving == (state == "moving"), sure=motion.grade is Grade.STATED)
 
 
 def _on_side(graph: SceneGraph, object_id: int, t: int, side: SideName, other_id: int | None) -> _Verdict:
-    way = offset(graph, object_id, other_id, t).turned(frame_at(graph, "camera", t, object_id).R_frame_world)
+    way, _ = seen_offset(graph, object_id, other_id, t, frame_at(graph, "camera", t, object_id))
     axis = next(i for i, names in enumerate(SIDES) if side in names)
     likely = SIDES[axis][int(way.value[axis] > 0)]
     return _Verdict(holds=likely == side, sure=bool({*SIDES[axis]} & {*words(way, SIDES)}))

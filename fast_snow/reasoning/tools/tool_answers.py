@@ -40,6 +40,27 @@ class Frame(StrEnum):
     IMAGE = "image"
 
 
+class Grade(StrEnum):
+    """How sure an answer is."""
+
+    STATED = "stated"
+    LIKELY = "likely"
+    UNKNOWN = "unknown"
+
+
+def least(*grades: Grade) -> Grade:
+    """Return the least sure of some grades."""
+    return max(grades, key=list(Grade).index)
+
+
+def surest(*grades: Grade) -> Grade:
+    """Return the surest of some grades; `UNKNOWN` of none."""
+    return min(grades, key=list(Grade).index, default=Grade.UNKNOWN)
+
+
+_LIKELY_NOTE: Final = "likely, not certain: say so"
+
+
 class ToolError(UserError):
     """A tool that does not exist, or an argument that it cannot take."""
 
@@ -105,6 +126,7 @@ class ToolAnswer:
         entries: one for each object or event of a list.
         notes: what a reader must know to use the answer.
         reason: why the answer is unknown.
+        grade: how sure the answer is; without a value it is unknown.
     """
 
     value: Value | None
@@ -116,19 +138,21 @@ class ToolAnswer:
     entries: tuple[ListEntry, ...] = ()
     notes: tuple[str, ...] = ()
     reason: str = ""
+    grade: Grade = Grade.STATED
 
     def as_json(self) -> dict[str, Any]:
         """Return the answer as JSON; of much evidence, some that are spread evenly, and how many there are."""
         if self.value is None:
-            return {"value": "unknown", "reason": self.reason, "evidence": []}
-        answer = _measured(self.value, self.unit, self.sigma)
+            return {"value": "unknown", "grade": str(Grade.UNKNOWN), "reason": self.reason, "evidence": []}
+        answer = _measured(self.value, self.unit, self.sigma) | {"grade": str(self.grade)}
         if self.frame is not None:
             answer["frame"] = str(self.frame)
         answer |= {each.name: each.as_json() for each in self.figures}
         if self.entries:
             answer["entries"] = [each.as_json() for each in self.entries]
-        if self.notes:
-            answer["notes"] = list(self.notes)
+        notes = [*([_LIKELY_NOTE] if self.grade is Grade.LIKELY else []), *self.notes]
+        if notes:
+            answer["notes"] = notes
         answer["evidence"] = _spread(self.evidence)
         if len(self.evidence) > _MOST_EVIDENCE:
             answer["evidence_count"] = len(self.evidence)

@@ -124,6 +124,16 @@ def trajectory_of(
     return trajectory if within.all() else trajectory[within]
 
 
+def seen_frames(graph: SceneGraph, object_id: int) -> Int64[np.ndarray, " n"]:
+    """Return the frames in which an object is seen, also those in which it could not be placed, in order.
+
+    Raises:
+        ToolError: the graph has no such object.
+    """
+    placed = trajectory_of(graph, object_id).t
+    return np.union1d(placed, np.array([each.t for each in graph.tracks[object_id].unplaced], np.int64))
+
+
 def observation_at(graph: SceneGraph, object_id: int, t: int) -> ObjectTrajectory:
     """Return an object's observation at one frame, as a path of one.
 

@@ -8,13 +8,15 @@ import numpy as np
 from jaxtyping import Float64
 
 from fast_snow.reasoning.tools.appearance import aspect_ratio
+from fast_snow.reasoning.tools.distance_evidence import graded
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, VectorEstimate, block_means
-from fast_snow.reasoning.tools.motion import require_several
-from fast_snow.reasoning.tools.noise import noise_of, world_measurements
+from fast_snow.reasoning.tools.motion_evidence import motion_of, require_several
+from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.reference_frames import LEVEL_NOTE
 from fast_snow.reasoning.tools.tool_answers import (
     DEGREES,
     FirstFrame,
+    Grade,
     LastFrame,
     NamedValue,
     ObjectId,
@@ -28,6 +30,8 @@ from fast_snow.types import SceneGraph
 
 _LEAST_OBSERVATIONS: Final = 8
 _FULL_TURN: Final = 360.0
+_CLEAR_TURN: Final = 45.0
+"""It is stated that something goes straight where a turn by so many degrees would have been noticed."""
 _SWING: Final = float(np.log(2) / 2)
 """Change of the logarithm of width over height that counts as showing another side: by the square root of 2."""
 _SWINGS_OF_A_TURN: Final = 4
@@ -40,9 +44,13 @@ def turning(graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
     angle, sigma = _turn(graph, trajectory)
-    side = "right" if angle > 0 else "left"
+    side, grade = "right" if angle > 0 else "left", graded(angle, sigma)
+    straight = grade is Grade.UNKNOWN
+    if straight:
+        grade = Grade.STATED if CRITICAL * sigma < _CLEAR_TURN else Grade.LIKELY
     return ToolAnswer(
-        value=f"turning {side}" if abs(angle) > CRITICAL * sigma else "straight, no turn beyond noise",
+        value="straight, no turn beyond noise" if straight else f"turning {side}",
+        grade=grade,
         figures=(NamedValue("turn_to_the_right", angle, unit=DEGREES, sigma=sigma),),
         evidence=evidence_frames(trajectory.t),
         notes=(LEVEL_NOTE, *noise_of(graph).notes()),
@@ -55,7 +63,10 @@ def _turn(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[float, float
     Raises:
         Unknowable: the object does not move in two parts of its path.
     """
-    means = block_means(world_measurements(trajectory, noise_of(graph)))
+    motion = motion_of(graph, trajectory)
+    if not motion.moving:
+        raise Unknowable(f"object {trajectory.object_id} does not move beyond noise there, so no way of it can turn")
+    means = block_means(motion.places)
     legs = [_leg(one, other) for one, other in pairwise(means)]
     sure = [each for each in legs if each.significant]
     if len(sure) < 2:
@@ -124,7 +135,7 @@ def _spinning_by_shape(graph: SceneGraph, trajectory: ObjectTrajectory, circled:
             f"{who} changes its shape in the image {swings} times as if it spun, or moved its limbs;"
             " extents do not tell which, nor the sense"
         )
-    if np.abs(look.value).max() < CRITICAL * max(look.jitter, _SWING / 2):
+    if np.abs(look.value).max() < max(CRITICAL * look.jitter, _SWING):
         raise Unknowable(f"{who} looks as wide as it is high all the time, as a round one does that spins")
     return ToolAnswer(
         value="not spinning",

@@ -26,7 +26,7 @@
     const scale = view[1] / (outlines.clientWidth || view[1]);
     outlines.replaceChildren();
     for (const shape of frame.shapes) {
-      const group = svg("g", { class: "shape", "data-object": shape.id }, outlines);
+      const group = svg("g", { class: shape.unplaced ? "shape unplaced" : "shape", "data-object": shape.id }, outlines);
       svg("path", { d: shape.d, fill: colors(shape.id).fill, stroke: colors(shape.id).fill }, group);
     }
     // Numbers come last, so that no outline hides one.

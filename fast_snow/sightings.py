@@ -1,0 +1,59 @@
+"""Objects that were seen in a frame but not placed in the world, for lack of trusted depth: which they are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Int32
+
+from fast_snow.fusion import MaskletName
+from fast_snow.identity import IdentityState
+from fast_snow.types import NO_SOURCE, Sighting, TrackedFrame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class UnplacedFrame:
+    """The masklets of one frame that could not be placed, and what is known of them in the image."""
+
+    t: int
+    tracked: TrackedFrame
+    sightings: Sequence[Sighting]
+
+    def objects(
+        self, bound: Mapping[MaskletName, int], placed: Int32[np.ndarray, " m"], known: Mapping[int, object]
+    ) -> dict[int, int]:
+        """Find out which objects these are.
+
+        Args:
+            bound: the object that each masklet is.
+            placed: objects that have an observation in the frame; none of them is looked for.
+            known: objects that there are.
+
+        Returns:
+            By object id, the index of its masklet: of several, that with the highest score.
+        """
+        found: dict[int, int] = {}
+        for i in np.argsort(-self.tracked.score, kind="stable").tolist():
+            source_id, name = int(self.tracked.source_id[i]), self.tracked.names[i]
+            object_id = source_id if source_id != NO_SOURCE else bound.get(name)
+            if object_id is not None and object_id in known and object_id not in placed and object_id not in found:
+                found[object_id] = i
+        return found
+
+
+def keep_alive(state: IdentityState, frame: UnplacedFrame, placed: Int32[np.ndarray, " m"]) -> IdentityState:
+    """Count what was seen in a frame without being placed as not missed, and remember where in the image it was.
+
+    Args:
+        state: what `assign` left of the same frame.
+        frame: what could not be placed.
+        placed: the objects that could.
+    """
+    found = frame.objects(state.bound, placed, state.last_seen)
+    if not found:
+        return state
+    last_seen = dict(state.last_seen)
+    for object_id, i in found.items():
+        run_id, mask = int(frame.tracked.run_id[i]), frame.tracked.masks[np.array([i])]
+        last_seen[object_id] = replace(last_seen[object_id], t=frame.t, run_id=run_id, mask=mask)
+    return replace(state, last_seen=last_seen)

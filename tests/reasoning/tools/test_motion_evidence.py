@@ -1,0 +1,207 @@
+"""One model decides how things move: what it weighs, how sure it is, and that no two tools contradict each other."""
+
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from bench.motion import contradictions, outcomes
+from bench.moving_boxes import FRAMES, MovingBoxes, moving_boxes
+from fast_snow.reasoning.tools.catalogue import call_tool
+from fast_snow.reasoning.tools.hypothesis_tests import (
+    LEVEL,
+    Measurements,
+    rest_test,
+    smallest_noticed,
+    total_change,
+)
+from fast_snow.reasoning.tools.motion_evidence import motion_of
+from fast_snow.reasoning.tools.tool_answers import Grade, ToolAnswer
+from fast_snow.reasoning.tools.tracks import trajectory_of
+from fast_snow.types import DepthOrigin, SceneGraph, Sighting
+
+PLACES = {k: (x, 0.3, z) for k, (x, z) in enumerate([(-1.5, 6), (-0.5, 5), (0.6, 4), (1.4, 7), (0.1, 8)])}
+
+
+def series(values, *, jitter=0.0, wander=0.0, freedom=10**5):
+    n, k = values.shape
+    eye = np.tile(np.eye(k), (n, 1, 1))
+    return Measurements(
+        x=np.arange(n, dtype=np.float64),
+        values=values,
+        jitter=jitter**2 * eye,
+        wander=wander**2 * eye,
+        drift=0 * eye,
+        freedom=freedom,
+    )
+
+
+def still(seed=0, **changes) -> SceneGraph:
+    """The graph of a seed, all of whose objects rest."""
+    scene = moving_boxes(seed)
+    tracks = {k: track for k, track in scene.graph.tracks.items() if not scene.moving[k]}
+    return replace(scene.graph, tracks=MappingProxyType(tracks), **changes)
+
+
+def with_tokens(graph: SceneGraph, object_id: int, change) -> SceneGraph:
+    track = graph.tracks[object_id]
+    changed = replace(track, observations=tuple(change(i, each) for i, each in enumerate(track.observations)))
+    return replace(graph, tracks=MappingProxyType({**graph.tracks, object_id: changed}))
+
+
+def whole_clip(graph: SceneGraph) -> int:
+    return next(k for k, track in graph.tracks.items() if len(track.observations) == FRAMES)
+
+
+def test_an_even_motion_is_found_though_the_path_strays_little_from_it():
+    """By five standard deviations of its net change, spread over six blocks: a test of all blocks alone leaves it open."""
+    flat = series(np.zeros((40, 3)), wander=1.0)
+    net = 5 * total_change(flat).sigma[0]
+    rest = rest_test(replace(flat, values=np.outer(np.linspace(0, net, 40), (1, 0, 0))))
+    assert rest.p_net < 1e-3
+    assert rest.p_path == pytest.approx(1.0)
+    assert rest.moves
+
+
+def test_a_way_there_and_back_is_found_though_the_net_motion_is_nothing():
+    flat = series(np.zeros((40, 3)), jitter=0.1, wander=0.1)
+    rest = rest_test(replace(flat, values=np.outer(np.sin(np.linspace(0, np.pi, 40)), (2, 0, 0))))
+    assert rest.p_net > 0.5
+    assert rest.p_path < 1e-6
+
+
+def test_the_smallest_noticed_motion_is_found_in_95_of_100_cases():
+    rng, n, cases = np.random.default_rng(0), 36, 600
+    flat = series(np.zeros((n, 3)), jitter=1.0, freedom=24)
+    noticed = smallest_noticed(total_change(flat).covariance, 3, 24)
+    net = 1 / np.sqrt(noticed[0, 0])
+    path = np.outer(np.linspace(0, net, n), (1, 0, 0))
+    # The size of the noise is itself estimated from as many residuals as `freedom` says.
+    size = np.sqrt(rng.chisquare(24, cases) / 24)
+    found = [
+        rest_test(series(path + rng.normal(size=(n, 3)), jitter=each, freedom=24)).p_net < LEVEL / 2 for each in size
+    ]
+    assert 0.92 < np.mean(found) < 0.98
+
+
+def test_a_graph_says_how_small_a_motion_it_would_have_noticed():
+    graph = still(1)
+    k = whole_clip(graph)
+    answer = call_tool(graph, "is_moving", {"object_id": k})
+    motion = motion_of(graph, trajectory_of(graph, k))
+    assert answer.value == "static"
+    across = next(each for each in answer.figures if each.name == "smallest_noticed").value
+    along = next(each for each in answer.figures if each.name == "smallest_noticed_towards_or_away").value
+    assert across == motion.noticed_across
+    assert (
+        3 * motion.distance * motion.shift.sigma[:2].max() < across < 8 * motion.distance * motion.shift.sigma[:2].max()
+    )
+    assert across < along
+
+
+@pytest.mark.parametrize("seeds", [range(10), range(10, 20)])
+def test_no_two_tools_contradict_each_other_and_what_is_stated_is_true(seeds):
+    counted = [each for seed in seeds for each in outcomes(moving_boxes(seed))]
+    assert [each for each in counted if each.startswith("contradiction")] == []
+    assert counted.count("resting, moving stated") <= 0.05 * counted.count("resting")
+    assert counted.count("left or right: stated wrong") == 0
+    assert counted.count("left or right: clear and stated") >= 0.8 * counted.count("left or right: clear")
+
+
+def test_a_contradiction_would_be_found():
+    told = {"is_moving": "static", "heading": "left", "motion_without_camera": "right", "approach": "coming closer"}
+    answers = {name: ToolAnswer(value=value) for name, value in told.items()}
+    answers |= {"speed": ToolAnswer(value=1.0), "turning": ToolAnswer(value=None)}
+    assert len(contradictions(answers, camera_rests=True)) == 5
+
+
+def test_sides_seen_from_the_camera_do_not_rest_on_depth():
+    """Where depth is a guess, half of every offset is unsure, on every axis; the side is not."""
+    scene = next(each for each in map(moving_boxes, range(40)) if guessed(each) and len(each.graph.tracks) > 8)
+    t = int(np.bincount([each.t for track in scene.graph.tracks.values() for each in track.observations]).argmax())
+    angle = {k: scene.angles(k, t)[t] for k in scene.graph.tracks if seen_at(scene, k, t)}
+    for k, (right, _, _) in angle.items():
+        answer = call_tool(scene.graph, "direction", {"object_id": k, "t": t})
+        assert ("right" if right > 0 else "left") in answer.value or abs(right) < 0.03
+        assert "ahead" in answer.value
+    left = call_tool(scene.graph, "count", {"t": t, "side": "left"})
+    assert set(left.figures[1].value) <= {k for k, each in angle.items() if abs(each[0]) < 0.03}
+    one, other = min(angle, key=lambda k: angle[k][0]), max(angle, key=lambda k: angle[k][0])
+    between = call_tool(scene.graph, "direction", {"object_id": one, "other_id": other, "t": t})
+    assert "left" in between.value
+    assert "left, right, above and below as seen in the image, since depth is a guess" in between.notes
+
+
+def guessed(scene: MovingBoxes) -> bool:
+    return scene.graph.depth_origin == (DepthOrigin.GROUND_PLANE_PRIOR,)
+
+
+def seen_at(scene: MovingBoxes, k: int, t: int) -> bool:
+    return any(each.t == t for each in scene.graph.tracks[k].observations)
+
+
+def test_the_size_in_the_image_is_that_of_the_mask_and_not_of_its_pixels_with_depth():
+    graph = still(3)
+    k = whole_clip(graph)
+    fewer = with_tokens(graph, k, lambda i, token: replace(token, num_points=max(1, token.num_points // (1 + i))))
+    one, other = (call_tool(each, "approach", {"object_id": k}) for each in (graph, fewer))
+    assert one.value == other.value == "neither beyond noise"
+    figure = next(each for each in other.figures if each.name == "by_size_in_image")
+    assert abs(figure.value) < 3 * figure.sigma < 0.5
+
+
+def test_evidence_that_differs_beyond_its_noise_is_conflicting_with_both():
+    """The mask grows threefold, and triangulated depth, which presumes rest, says that nothing changes."""
+    graph = still(2)
+    assert graph.depth_origin == (DepthOrigin.TRIANGULATED,)
+    k = whole_clip(graph)
+
+    def grown(i, token):
+        factor = np.float32(np.exp(1.1 * i / FRAMES))
+        area, covariance = int(token.region.area * factor**2), token.region.covariance * factor**2
+        return replace(token, region=replace(token.region, area=area, covariance=covariance))
+
+    answer = call_tool(with_tokens(graph, k, grown), "approach", {"object_id": k})
+    assert answer.value in ("conflicting", "coming closer")
+    assert {each.name for each in answer.figures} >= {"by_distance", "by_size_in_image"}
+    if answer.value == "conflicting":
+        assert answer.grade is Grade.UNKNOWN
+        assert answer.notes[0].startswith("conflicting evidence of the distance from the camera: by distance")
+
+
+def test_sizes_that_may_as_well_differ_are_not_equal():
+    graph = still(0)
+    one, other = list(graph.tracks)[:2]
+    rng = np.random.default_rng(0)
+
+    def unsteady(_, token):
+        half = np.float32(np.exp(rng.normal() * 2))
+        return replace(token, low=token.centroid - half, high=token.centroid + half)
+
+    answer = call_tool(with_tokens(graph, one, unsteady), "compare_sizes", {"object_id": one, "other_id": other})
+    assert answer.value is None
+    assert "which leaves open which is larger" in answer.reason
+
+
+def test_what_is_likely_is_told_so():
+    answer = ToolAnswer(value="left", grade=Grade.LIKELY, notes=("from its mask",)).as_json()
+    assert (answer["grade"], answer["notes"]) == ("likely", ["likely, not certain: say so", "from its mask"])
+    assert ToolAnswer(value="left").as_json()["grade"] == "stated"
+    assert ToolAnswer(value=None, reason="not seen").as_json()["grade"] == "unknown"
+
+
+def test_frames_without_a_place_are_frames_in_which_it_is_visible():
+    graph = still(0)
+    k = whole_clip(graph)
+    track = graph.tracks[k]
+    hidden = tuple(
+        Sighting(t=each.t, row=each.row, col=each.col, coverage=each.coverage, score=1.0, region=each.region)
+        for each in track.observations[10:14]
+    )
+    placed = (*track.observations[:10], *track.observations[14:])
+    tracks = {**graph.tracks, k: replace(track, observations=placed, unplaced=hidden)}
+    seen = call_tool(replace(graph, tracks=MappingProxyType(tracks)), "when_visible", {"object_id": k})
+    assert len(seen.entries) == 1
+    assert seen.evidence == tuple(range(FRAMES))
+    assert seen.notes == ("in 4 of them its place is not known",)
