@@ -22,7 +22,7 @@ from fast_snow.engines.classical.geometry.camera_path import (
     reconstructed_path,
     turning_path,
 )
-from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, complete
+from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNOWN, complete
 from fast_snow.engines.classical.geometry.ground_plane import ground_depth
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, track_points
 from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics
@@ -137,7 +137,7 @@ class _Engine:
                 report=lambda done, total: self.progress("geometry: depth", done, total),
             )
         ):
-            depth[i], confidence[i] = complete(measured)
+            depth[i], confidence[i] = complete(measured, of_movers=UNKNOWN if metric else ASSUMED)
         return Geometry(
             depth=depth,
             confidence=confidence,

@@ -11,6 +11,7 @@ import pytest
 
 from fast_snow.alignment import apply, estimate
 from fast_snow.config import ClassicalGeometryConfig, SamplingConfig
+from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNOWN
 from fast_snow.engines.classical.geometry.estimator import open_geometry
 from fast_snow.errors import FastSnowWarning
 from fast_snow.inputs.opening import open_input
@@ -173,10 +174,26 @@ def test_given_poses_give_depth_in_metres(scene, known):
     assert np.quantile(error, 0.9) < 0.15
 
 
-def test_moving_objects_do_not_vanish(scene, known, from_colour):
+def test_moving_objects_do_not_vanish(scene, from_colour):
+    assert (from_colour.confidence >= 0.5)[np.isin(scene.ids, MOVING)].mean() > 0.5
+
+
+def test_in_metres_a_guess_never_passes_the_gate(scene, known):
+    geometry = estimate_geometry(scene.image, prior=without(known, "depth"))
     moving = np.isin(scene.ids, MOVING)
-    for geometry in (estimate_geometry(scene.image, prior=without(known, "depth")), from_colour):
-        assert (geometry.confidence >= 0.5)[moving].mean() > 0.5
+    assert (geometry.confidence[moving] == UNKNOWN).mean() > 0.05
+    assert not (geometry.confidence == ASSUMED).any()
+
+
+def test_nothing_of_a_real_scene_at_rest_moves_under_given_poses(kitchen):
+    frames = range(0, len(kitchen), EVERY)
+    prior = GeometryPrior(
+        T_camera_world=np.linalg.inv(kitchen.T_world_camera[frames]),
+        intrinsics=np.tile(kitchen.intrinsics, (len(frames), 1, 1)),
+    )
+    geometry = estimate_geometry(np.stack([kitchen.read_color(k) for k in frames]), prior=prior)
+    assert (geometry.confidence == UNKNOWN).mean() < 0.03
+    assert not (geometry.confidence == ASSUMED).any()
 
 
 def test_given_intrinsics_are_kept_where_nothing_else_is_known(scene, known, from_colour):
