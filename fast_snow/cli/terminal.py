@@ -20,11 +20,13 @@ from fast_snow.kernels.compilation import watched_compilation
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
 from fast_snow.selection import EngineUse, Skipped
+from fast_snow.types import Health
 from fast_snow.types.values import counted
 
 _WIDTH_OF_FILES = 160
 """Columns where the output does not go to a terminal."""
 COMPILING = "compiling kernels (first run only)"
+_LEAST_UNCERTAIN = 0.01
 _SILENCE_S = 10.0
 """There, a line says so often that a stage goes on."""
 
@@ -151,11 +153,17 @@ def print_summary(
     for line in _not_used(used):
         out.print(f"not used  {escape(line)}", style="dim", highlight=False)
     out.print(f"scale    {'metric' if graph.metric else 'up to one unknown global factor (not metric)'}")
-    out.print(f"depth    {'; '.join(graph.depth_origin)}", highlight=False)
+    out.print(f"depth    {'; '.join(graph.depth_origin)}{_uncertain(summary.health)}", highlight=False)
     for warning in warnings:
         out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
     out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
     out.print(f"view     fast-snow view {escape(str(folder))}", highlight=False)
+
+
+def _uncertain(health: Health) -> str:
+    """Return how much of the objects the depth filter leaves out; nothing where it is hardly any."""
+    share = health.untrusted_pixels / health.mask_pixels if health.mask_pixels else 0.0
+    return f"; {share:.0%} of the objects' pixels left out as uncertain" if share >= _LEAST_UNCERTAIN else ""
 
 
 def _not_used(used: Sequence[EngineUse]) -> list[str]:

@@ -1,9 +1,15 @@
 """Progress where there is no terminal: a log that tells that work goes on, without a line for every step."""
 
+from pathlib import Path
+
 import pytest
 from numba.core.event import trigger_event
 
-from fast_snow.cli.terminal import COMPILING, shown_progress
+from fast_snow.cli.terminal import COMPILING, print_summary, shown_progress
+from fast_snow.config import Config
+from fast_snow.graph import start
+from fast_snow.run_record import RunSummary
+from fast_snow.types import Health
 
 
 def told(capsys: pytest.CaptureFixture[str], steps: list[tuple[float, int, int]]) -> list[str]:
@@ -39,3 +45,11 @@ def test_a_line_says_that_kernels_are_compiled(quiet: bool, capsys: pytest.Captu
             with trigger_event("numba:compile"):
                 pass
     assert capsys.readouterr().err.splitlines() == ([] if quiet else [COMPILING])
+
+
+@pytest.mark.parametrize(("untrusted", "line"), [(0, ""), (37, "; 37% of the objects' pixels left out as uncertain")])
+def test_the_summary_says_how_much_is_uncertain(untrusted: int, line: str, capsys: pytest.CaptureFixture[str]):
+    health = Health(mask_pixels=100, untrusted_pixels=untrusted)
+    summary = RunSummary(graph=start(Config()).graph, health=health, wall_s=1.0)
+    print_summary("clip", Path("out"), (), summary, compiled_s=0.0, warnings=())
+    assert f"depth    {line}\n" in capsys.readouterr().out

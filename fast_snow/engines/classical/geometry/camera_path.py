@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float32, Float64
 from scipy.spatial.transform import Rotation, Slerp
 
 from fast_snow.config import ClassicalGeometryConfig
+from fast_snow.engines.classical.geometry.depth_path import reconstruct_with_depth
 from fast_snow.engines.classical.geometry.ground_plane import rotations
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
 from fast_snow.engines.classical.geometry.structure_from_motion import (
@@ -48,12 +49,6 @@ class CameraPath(ReadOnlyArrays):
         known = self.typical_depth[np.isfinite(self.typical_depth)]
         return len(known) > 0 and bool(reach >= min_baseline * np.median(known))
 
-    def scaled(self, scale: float) -> "CameraPath":
-        """Return the path in a unit of which one old unit holds `scale`."""
-        T_camera_world = self.T_camera_world.copy()
-        T_camera_world[:, :3, 3] *= scale
-        return replace(self, T_camera_world=T_camera_world, typical_depth=scale * self.typical_depth)
-
 
 def reconstructed_path(
     points: Sequence[TrackedPoints],
@@ -62,7 +57,7 @@ def reconstructed_path(
     *,
     intrinsics: Float64[np.ndarray, "3 3"] | None,
     seed: int,
-) -> tuple[CameraPath, Reconstruction] | None:
+) -> CameraPath | None:
     """Reconstruct the path from tracked points.
 
     Args:
@@ -73,7 +68,7 @@ def reconstructed_path(
         seed: of random samples.
 
     Returns:
-        The path and the reconstruction; None where the camera does not move enough for one.
+        The path, in any unit; None where the camera does not move enough for one.
 
     Warns:
         FastSnowWarning: some frames could not be placed and were interpolated.
@@ -81,24 +76,62 @@ def reconstructed_path(
     if _at_rest(points):
         return None
     model = reconstruct(points, shape, intrinsics=intrinsics, seed=seed)
-    if model is None or model.registered.mean() < config.min_registered:
+    path = None if model is None else _complete(model, config)
+    return path if path is not None and path.moves(config.min_baseline) else None
+
+
+def measured_path(
+    points: Sequence[TrackedPoints],
+    depth: Float32[np.ndarray, "n h w"],
+    shape: GridShape,
+    config: ClassicalGeometryConfig,
+    *,
+    intrinsics: Float64[np.ndarray, "3 3"] | None,
+    seed: int,
+) -> CameraPath:
+    """Estimate the path from tracked points whose depth is measured.
+
+    Args:
+        points: of each image.
+        depth: of each image, in metres; 0 where there is none.
+        shape: height and width of the images the points are in.
+        config: how much of the clip has to be placed.
+        intrinsics: of those images, where they are known.
+        seed: of random samples.
+
+    Returns:
+        The path in metres; one that only turns where none is found.
+
+    Warns:
+        FastSnowWarning: some frames could not be placed and were interpolated, or too few could be.
+    """
+    if _at_rest(points) and any(len(each.point_id) for each in points):
+        return turning_path(points, shape, intrinsics)
+    model = reconstruct_with_depth(points, depth, shape, intrinsics=intrinsics, seed=seed)
+    path = None if model is None else _complete(model, config)
+    if path is None:
+        warnings.warn("camera tracking failed: assuming a static camera", FastSnowWarning, stacklevel=2)
+        return turning_path(points, shape, intrinsics)
+    return path
+
+
+def _complete(model: Reconstruction, config: ClassicalGeometryConfig) -> CameraPath | None:
+    """Return the path of a reconstruction, gaps filled; None where too few frames are placed."""
+    missing, count = int(np.count_nonzero(~model.registered)), len(model.registered)
+    if count - missing < config.min_registered * count:
         return None
-    path = CameraPath(
+    if missing:
+        warnings.warn(
+            f"structure from motion registered {count - missing} of {count} frames; the poses of the others are"
+            " interpolated",
+            FastSnowWarning,
+            stacklevel=3,
+        )
+    return CameraPath(
         T_camera_world=_interpolated(model.T_camera_world, model.registered),
         intrinsics=model.intrinsics,
         typical_depth=model.typical_depth,
     )
-    if not path.moves(config.min_baseline):
-        return None
-    missing = int(np.count_nonzero(~model.registered))
-    if missing:
-        warnings.warn(
-            f"structure from motion registered {len(points) - missing} of {len(points)} frames; the poses of"
-            " the others are interpolated",
-            FastSnowWarning,
-            stacklevel=2,
-        )
-    return path, model
 
 
 def turning_path(

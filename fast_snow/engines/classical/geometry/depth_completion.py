@@ -8,6 +8,8 @@ from fast_snow.engines.classical.geometry.triangulation import TriangulatedDepth
 
 ASSUMED = np.float32(0.5)
 """Confidence of a depth that is argued for, not measured: it just passes the default filter."""
+UNKNOWN = np.nextafter(ASSUMED, np.float32(0))
+"""The highest confidence that does not pass it."""
 _TRUSTED = 0.5
 _MIN_MOVING_SHARE = 0.001
 """Of the image; smaller inconsistent regions are errors of flow."""
@@ -17,15 +19,17 @@ _CLOSING = 0.02
 Map = Float32[np.ndarray, "h w"]
 
 
-def complete(measured: TriangulatedDepth) -> tuple[Map, Map]:
+def complete(measured: TriangulatedDepth, *, of_movers: np.float32 = ASSUMED) -> tuple[Map, Map]:
     """Give every pixel a depth.
 
     Where the measured depth cannot be trusted it is interpolated from around, and keeps its low confidence. A region
     that moves (its flow is good but is not that of a static point) has no depth that two images could tell. It is taken
-    to stand on what is seen just below it, and gets confidence 0.5: it would vanish from the graph otherwise.
+    to stand on what is seen just below it.
 
     Args:
         measured: of one image.
+        of_movers: confidence of what moves: `UNKNOWN` where depth is promised in metres, `ASSUMED` where the unit is
+            free and what moves would vanish from the graph.
 
     Returns:
         Positive depth and confidence of every pixel; all confidence is 0 where nothing could be trusted.
@@ -36,10 +40,10 @@ def complete(measured: TriangulatedDepth) -> tuple[Map, Map]:
     log_depth = np.log(np.where(trusted, measured.depth, 1.0)).astype(np.float32)
     smooth = _interpolated(log_depth, np.where(trusted, measured.confidence, 0).astype(np.float32))
     log_depth = np.where(trusted, log_depth, smooth)
-    confidence = np.where(trusted, measured.confidence, np.minimum(measured.confidence, np.nextafter(ASSUMED, 0)))
+    confidence = np.where(trusted, measured.confidence, np.minimum(measured.confidence, UNKNOWN))
     for region in _moving_regions(measured.inconsistent):
         log_depth[region] = _contact(log_depth, trusted & ~region, region)
-        confidence[region] = ASSUMED
+        confidence[region] = of_movers
     return np.exp(log_depth), confidence.astype(np.float32)
 
 

@@ -15,11 +15,17 @@ from jaxtyping import Float32, Float64
 from fast_snow.cameras import rescale
 from fast_snow.config import ClassicalGeometryConfig
 from fast_snow.engines.classical.flow import gray, workers
-from fast_snow.engines.classical.geometry.camera_path import CameraPath, given_path, reconstructed_path, turning_path
-from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, complete
+from fast_snow.engines.classical.geometry.camera_path import (
+    CameraPath,
+    given_path,
+    measured_path,
+    reconstructed_path,
+    turning_path,
+)
+from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNOWN, complete
 from fast_snow.engines.classical.geometry.ground_plane import ground_depth
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, track_points
-from fast_snow.engines.classical.geometry.structure_from_motion import Reconstruction, guessed_intrinsics
+from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics
 from fast_snow.engines.classical.geometry.triangulation import triangulate
 from fast_snow.errors import FastSnowWarning
 from fast_snow.inputs.sampling import shrunk_size
@@ -27,8 +33,6 @@ from fast_snow.protocols import GeometryEngine, Progress, silent
 from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior, GridShape
 
 Prior = Callable[[Frames], GeometryPrior]
-_MIN_RATIOS = 20
-"""Points with given depth that fix the scale of a reconstruction."""
 
 
 @contextmanager
@@ -73,10 +77,11 @@ class _Engine:
         if known.T_camera_world is not None:
             path = self._given_path(points, known.T_camera_world, K, sfm_shape)
             return self._along_given_path(frames, path, known.depth, sfm_shape)
-        found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
         if known.depth is not None:
-            return _with_given_depth(known.depth, _path_in_metres(known.depth, found, points, K, sfm_shape), sfm_shape)
-        answer = None if found is None else self._triangulate(frames, found[0], sfm_shape, metric=False)
+            path = measured_path(points, known.depth, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+            return _with_given_depth(known.depth, path, sfm_shape)
+        found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+        answer = None if found is None else self._triangulate(frames, found, sfm_shape, metric=False)
         if answer is None or _measured_share(answer) < self.config.min_measured:
             return self._guess(frames, turning_path(points, sfm_shape, K), sfm_shape)
         return answer
@@ -132,7 +137,7 @@ class _Engine:
                 report=lambda done, total: self.progress("geometry: depth", done, total),
             )
         ):
-            depth[i], confidence[i] = complete(measured)
+            depth[i], confidence[i] = complete(measured, of_movers=UNKNOWN if metric else ASSUMED)
         return Geometry(
             depth=depth,
             confidence=confidence,
@@ -183,37 +188,3 @@ def _with_given_depth(depth: Float32[np.ndarray, "n h w"], path: CameraPath, sha
         metric=True,
         origin=DepthOrigin.SENSOR,
     )
-
-
-def _path_in_metres(
-    depth: Float32[np.ndarray, "n h w"],
-    found: tuple[CameraPath, Reconstruction] | None,
-    points: list[TrackedPoints],
-    K: Float64[np.ndarray, "3 3"] | None,
-    shape: GridShape,
-) -> CameraPath:
-    """Return the reconstructed path in the unit of the given depth; one that stands in place where there is none."""
-    scale = None if found is None else _scale_to(depth, found, shape)
-    if found is None or scale is None:
-        warnings.warn("camera tracking failed: assuming a static camera", FastSnowWarning, stacklevel=3)
-        return turning_path(points, shape, K)
-    return found[0].scaled(scale)
-
-
-def _scale_to(
-    depth: Float32[np.ndarray, "n h w"], found: tuple[CameraPath, Reconstruction], shape: GridShape
-) -> float | None:
-    """Return the length in metres of one unit of a reconstruction: the median ratio of depths at its points."""
-    path, model = found
-    grid = (depth.shape[1], depth.shape[2])
-    K = rescale(path.intrinsics, shape, grid)
-    ratios = []
-    for i in np.flatnonzero(model.registered):
-        in_camera = model.points @ path.T_camera_world[i, :3, :3].T + path.T_camera_world[i, :3, 3]
-        in_camera = in_camera[in_camera[:, 2] > 0]
-        u, v = np.rint((in_camera @ K.T)[:, :2] / in_camera[:, 2:]).astype(int).T
-        inside = (u >= 0) & (u < grid[1]) & (v >= 0) & (v < grid[0])
-        given = depth[i, v[inside], u[inside]]
-        ratios.append((given / in_camera[inside, 2])[given > 0])
-    together = np.concatenate(ratios)
-    return float(np.median(together)) if len(together) >= _MIN_RATIOS else None

@@ -26,7 +26,7 @@ _MAX_RESECTION_ERROR = 2.0
 """Both in pixels."""
 _MAX_TRIALS = 300
 """Correspondences from tracking hold few outliers, so RANSAC needs few trials."""
-_PLAUSIBLE_FOCAL = (0.5, 1.6)
+PLAUSIBLE_FOCAL = (0.5, 1.6)
 """In units of the longer side. Small motions hardly tell the focal length, and a wild one bends the whole scene."""
 _REFINING_ITERATIONS = 25
 
@@ -100,7 +100,7 @@ def _with_refined_focal(model: Model) -> Model:
     options.ceres.solver_options.max_num_iterations = _REFINING_ITERATIONS
     options.ceres.solver_options.num_threads = 1
     pycolmap.create_default_bundle_adjuster(options, config, refined).solve()
-    low, high = _PLAUSIBLE_FOCAL
+    low, high = PLAUSIBLE_FOCAL
     focal = [each.focal_length / max(each.width, each.height) for each in refined.cameras.values()]
     return refined if low <= min(focal) and max(focal) <= high else model
 

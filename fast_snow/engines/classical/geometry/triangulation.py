@@ -20,6 +20,8 @@ _MAX_RETURN_ERROR = 1.0
 """Pixels; flow that comes back worse than this says nothing about motion."""
 _MOVING_RESIDUAL = 2.0
 """Pixels; good flow that misses the epipolar line by more belongs to something that moves."""
+_OVER_MEDIAN = 4.0
+"""Times the median miss of the image's good flow: poses that do not fit the images to the pixel let everything miss."""
 
 Flow = Float32[np.ndarray, "h w 2"]
 Map = Float32[np.ndarray, "h w"]
@@ -149,7 +151,9 @@ def _fuse(views: Sequence[_View], shape: tuple[int, ...]) -> TriangulatedDepth:
     for view in views:
         disagreement += view.information * (view.inverse_depth - rho) ** 2
         good |= view.good
-        moving &= ~view.good | (view.residual > _MOVING_RESIDUAL) | (view.inverse_depth <= 0)
+        usual = float(np.median(view.residual[view.good])) if view.good.any() else 0.0
+        misses = view.residual > max(_MOVING_RESIDUAL, _OVER_MEDIAN * usual)
+        moving &= ~view.good | misses | (view.inverse_depth <= 0)
     positive = (rho > 0) & (information > 0)
     variance = np.maximum(disagreement, 1.0) / np.maximum(information, tiny)
     relative = np.sqrt(variance) / np.where(positive, rho, 1.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, complete
+from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNOWN, complete
 from fast_snow.engines.classical.geometry.triangulation import TriangulatedDepth
 
 SHAPE = (60, 80)
@@ -67,6 +67,15 @@ def test_what_moves_at_the_lower_edge_takes_the_depth_around_it():
     filled, sure = complete(measured(depth, confidence, moving))
     assert 3 < filled[moving].min() == filled[moving].max() < 5
     np.testing.assert_array_equal(sure[moving], ASSUMED)
+
+
+def test_a_guess_need_not_pass_the_gate():
+    depth, confidence = ramp()
+    moving = np.zeros(SHAPE, bool)
+    moving[20:40, 30:45] = True
+    _, sure = complete(measured(depth, confidence, moving), of_movers=UNKNOWN)
+    assert (sure[moving] == UNKNOWN).all()
+    assert UNKNOWN < 0.5
 
 
 def test_specks_do_not_move():

@@ -11,6 +11,7 @@ import pytest
 
 from fast_snow.alignment import apply, estimate
 from fast_snow.config import ClassicalGeometryConfig, SamplingConfig
+from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNOWN
 from fast_snow.engines.classical.geometry.estimator import open_geometry
 from fast_snow.errors import FastSnowWarning
 from fast_snow.inputs.opening import open_input
@@ -112,6 +113,27 @@ def test_real_depth_is_found_from_colour_alone(kitchen, kitchen_from_colour):
     assert np.median(np.abs(ratio / np.median(ratio) - 1)) < 0.05
 
 
+@pytest.mark.parametrize(
+    ("every", "largest"),
+    [(EVERY, 0.015), pytest.param(1, 0.01, marks=pytest.mark.slow)],
+    ids=["every third frame", "all frames"],
+)
+def test_a_real_path_is_found_from_depth(kitchen, every, largest):
+    frames = range(0, len(kitchen), every)
+    depth = np.stack([kitchen.read_depth(k) for k in frames])
+    prior = GeometryPrior(depth=depth, intrinsics=np.tile(kitchen.intrinsics, (len(depth), 1, 1)))
+    geometry = estimate_geometry(np.stack([kitchen.read_color(k) for k in frames]), prior=prior)
+    assert geometry.metric
+    true = np.linalg.inv(kitchen.T_world_camera[::every])
+    assert path_error(geometry, true, with_scale=False) <= largest  # metres, of a path of 0.72
+
+
+def test_a_camera_at_rest_stays_in_place_without_a_warning(scene, known):
+    prior = GeometryPrior(depth=np.repeat(known.depth[:1], COUNT, axis=0), intrinsics=known.intrinsics)
+    geometry = estimate_geometry(np.repeat(scene.image[:1], COUNT, axis=0), prior=prior)
+    np.testing.assert_array_equal(geometry.T_camera_world, np.tile(np.eye(4), (COUNT, 1, 1)))
+
+
 def test_a_still_camera_before_moving_things_gives_a_guess(clips: Path):
     source = open_input(clips / "videos" / "juggle.mp4", SamplingConfig(max_frames=30))
     images = np.stack([each.image for each in source.read()])
@@ -152,10 +174,26 @@ def test_given_poses_give_depth_in_metres(scene, known):
     assert np.quantile(error, 0.9) < 0.15
 
 
-def test_moving_objects_do_not_vanish(scene, known, from_colour):
+def test_moving_objects_do_not_vanish(scene, from_colour):
+    assert (from_colour.confidence >= 0.5)[np.isin(scene.ids, MOVING)].mean() > 0.5
+
+
+def test_in_metres_a_guess_never_passes_the_gate(scene, known):
+    geometry = estimate_geometry(scene.image, prior=without(known, "depth"))
     moving = np.isin(scene.ids, MOVING)
-    for geometry in (estimate_geometry(scene.image, prior=without(known, "depth")), from_colour):
-        assert (geometry.confidence >= 0.5)[moving].mean() > 0.5
+    assert (geometry.confidence[moving] == UNKNOWN).mean() > 0.05
+    assert not (geometry.confidence == ASSUMED).any()
+
+
+def test_nothing_of_a_real_scene_at_rest_moves_under_given_poses(kitchen):
+    frames = range(0, len(kitchen), EVERY)
+    prior = GeometryPrior(
+        T_camera_world=np.linalg.inv(kitchen.T_world_camera[frames]),
+        intrinsics=np.tile(kitchen.intrinsics, (len(frames), 1, 1)),
+    )
+    geometry = estimate_geometry(np.stack([kitchen.read_color(k) for k in frames]), prior=prior)
+    assert (geometry.confidence == UNKNOWN).mean() < 0.03
+    assert not (geometry.confidence == ASSUMED).any()
 
 
 def test_given_intrinsics_are_kept_where_nothing_else_is_known(scene, known, from_colour):
@@ -173,7 +211,7 @@ def test_given_depth_gives_a_path_in_metres(scene, known):
     assert geometry.origin is DepthOrigin.SENSOR
     np.testing.assert_array_equal(geometry.depth, scene.depth)
     np.testing.assert_array_equal(geometry.confidence, 1)
-    assert path_error(geometry, known.T_camera_world, with_scale=False) < 0.06  # of a path of 3.6
+    assert path_error(geometry, known.T_camera_world, with_scale=False) < 0.01  # of a path of 3.6
 
 
 def test_given_poses_and_depth_are_both_kept(scene, known):

@@ -80,6 +80,14 @@ def test_a_thing_that_leaves_its_epipolar_lines_is_inconsistent(plane):
     assert measured.inconsistent[around].mean() < 0.02
 
 
+def test_poses_that_do_not_fit_let_nothing_move(plane):
+    T_camera_world, images, _ = plane
+    shaken = T_camera_world.copy()
+    shaken[::2, :3, :3] = turned(0.6, axis=0)[0] @ shaken[::2, :3, :3]  # 2.3 pixels
+    for measured in measure(images, shaken)[1:-1]:
+        assert measured.inconsistent.mean() < 0.01
+
+
 def test_a_camera_that_only_turns_tells_no_depth():
     T_camera_world = poses(turned(0, 2, 4), np.zeros((3, 3)))
     images, _ = pictures(T_camera_world)
