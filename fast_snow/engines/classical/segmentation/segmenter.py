@@ -33,6 +33,7 @@ from fast_snow.engines.classical.segmentation.motion_evidence import (
 from fast_snow.engines.classical.segmentation.moving_objects import (
     View,
     border_contrast,
+    clearly_moving,
     motion_step,
     moving_labels,
     moving_probability,
@@ -143,7 +144,8 @@ class _ClassicalSegmenter:
         least, most = self._sizes(probability.size)
         label = moving_labels(probability, evidence, least=least, most=most)
         step = motion_step(label, [each.relative for each in links.all()])
-        score = np.where(step >= LEAST_MOTION, border_contrast(label, probability), np.float32(0.0))
+        clear = clearly_moving(label, evidence)
+        score = np.where(step >= LEAST_MOTION, clear * border_contrast(label, probability), np.float32(0.0))
         label = np.where(np.append(False, score > 0)[label], label, 0).astype(np.int32)
         return Regions(label, np.eye(len(score) + 1, dtype=np.bool_)[1:], score)
 
