@@ -98,22 +98,36 @@ def _measure(leaf, features, right, below, count):
     for y in range(height):
         for x in range(width):
             a = leaf[y, x]
-            area[a] += 1
-            for c in range(channels):
-                mean[a, c] += features[y, x, c]
-            box[a, 0], box[a, 1] = min(box[a, 0], x), min(box[a, 1], y)
-            box[a, 2], box[a, 3] = max(box[a, 2], x + 1), max(box[a, 3], y + 1)
+            _contain(a, x, y, features, area, mean, box)
             at_border[a] += (x == 0) + (x == width - 1) + (y == 0) + (y == height - 1)
             if x + 1 < width:
                 _meet(a, leaf[y, x + 1], right[y, x], length, strength)
             if y + 1 < height:
                 _meet(a, leaf[y + 1, x], below[y, x], length, strength)
+    _complete(count, area, mean, length, strength)
+    return area, box, mean, at_border, length, strength
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _contain(a, x, y, features, area, mean, box):
+    """Add a pixel to a region."""
+    area[a] += 1
+    for c in range(features.shape[2]):
+        mean[a, c] += features[y, x, c]
+    box[a, 0], box[a, 1] = min(box[a, 0], x), min(box[a, 1], y)
+    box[a, 2], box[a, 3] = max(box[a, 2], x + 1), max(box[a, 3], y + 1)
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _complete(count, area, mean, length, strength):
+    """Turn sums of features into means; fill borders in below the diagonal."""
     for a in range(count):
-        for c in range(channels):
+        for c in range(mean.shape[1]):
             mean[a, c] /= area[a]
         for b in range(a):
             length[a, b], strength[a, b] = length[b, a], strength[b, a]
-    return area, box, mean, at_border, length, strength
 
 
 @numba.njit(cache=True, nogil=True)
