@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float32
 from fast_snow.config import ClassicalSegmenterConfig
 from fast_snow.engines.classical.appearance import FINE, colour_bins, sigmoid, to_lab
 from fast_snow.engines.classical.edge_aware import affinity, smooth
-from fast_snow.engines.classical.flow import gray, workers
+from fast_snow.engines.classical.flow import workers
+from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.classical.objectness import objectness
 from fast_snow.engines.classical.region_tree import region_tree
 from fast_snow.engines.classical.segmentation.background import background, depth_map, standing_out
@@ -80,6 +81,7 @@ def open_segmenter(
     *,
     seed: int,
     threads: int,
+    flows: FlowStore | None = None,
     progress: Progress = silent,
     rules: SurfaceRules = RULES,
 ) -> Iterator[Segmenter]:
@@ -89,6 +91,7 @@ def open_segmenter(
         config: its parameters.
         seed: of the random sampling in estimating the camera's motion.
         threads: how many frames are worked on at once; 0 takes one per core.
+        flows: what the engines of a run share; None for one of its own.
         progress: told how many frames are segmented.
         rules: what makes a surface.
 
@@ -96,7 +99,7 @@ def open_segmenter(
         The segmenter.
     """
     with workers(threads) as pool:
-        yield _ClassicalSegmenter(config, seed, pool, progress, rules)
+        yield _ClassicalSegmenter(config, seed, pool, flows or FlowStore(seed), progress, rules)
 
 
 class _Candidates(NamedTuple):
@@ -112,13 +115,14 @@ class _ClassicalSegmenter:
     config: ClassicalSegmenterConfig
     seed: int
     pool: Executor
+    flows: FlowStore
     progress: Progress
     rules: SurfaceRules
 
     def __call__(self, frames: Frames, geometry: Geometry) -> Sequence[Detections]:
         shape = _working_shape(geometry.grid)
         lab = list(self.pool.map(lambda image: to_lab(image, shape), frames.image))
-        links = link_neighbours(gray(frames.image, geometry.grid), lab, geometry, self.seed, self.pool)
+        links = link_neighbours(self.flows(frames, geometry.grid, self.pool), lab, geometry, self.pool)
         evidence = through_time([motion_evidence(each, shape) for each in links], links)
         views = list(self.pool.map(lambda each: View(colour_bins(each, FINE), affinity(each, _SIGMA)), lab))
         probability = moving_probability(views, evidence, self.pool)

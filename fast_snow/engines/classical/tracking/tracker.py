@@ -14,8 +14,9 @@ from jaxtyping import Float16, UInt8
 
 from fast_snow.config import ClassicalTrackerConfig
 from fast_snow.engines.classical.appearance import to_lab
-from fast_snow.engines.classical.flow import consistency, flow_between, gray, workers
+from fast_snow.engines.classical.flow import consistency, workers
 from fast_snow.engines.classical.flow_trust import trust
+from fast_snow.engines.classical.neighbour_flow import FlowStore, NeighbourFlow
 from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
 from fast_snow.engines.classical.tracking.object_model import view_of
 from fast_snow.engines.classical.tracking.prompting import prompted_mask
@@ -31,7 +32,12 @@ _SAME = 0.5  # IoU of a prompt with an object that was carried to it
 
 @contextmanager
 def open_tracker(
-    config: ClassicalTrackerConfig, *, seed: int, threads: int, progress: Progress = silent
+    config: ClassicalTrackerConfig,
+    *,
+    seed: int,
+    threads: int,
+    flows: FlowStore | None = None,
+    progress: Progress = silent,
 ) -> Iterator[Tracker]:
     """Open the classical tracker.
 
@@ -39,13 +45,14 @@ def open_tracker(
         config: its parameters.
         seed: of the random sampling in estimating objects' motion.
         threads: how many frames or objects are worked on at once; 0 takes one per core.
+        flows: what the engines of a run share; None for one of its own.
         progress: told how many frames are done.
 
     Yields:
         The tracker.
     """
     with workers(threads) as pool:
-        yield _ClassicalTracker(_Work(config, seed, pool, progress))
+        yield _ClassicalTracker(_Work(config, seed, pool, flows or FlowStore(seed), progress))
 
 
 class _Work(NamedTuple):
@@ -54,6 +61,7 @@ class _Work(NamedTuple):
     config: ClassicalTrackerConfig
     seed: int
     pool: Executor
+    flows: FlowStore
     progress: Progress
 
 
@@ -63,7 +71,7 @@ class _ClassicalTracker:
 
     def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
         lab = list(self.work.pool.map(lambda image: to_lab(image, grid), frames.image))
-        return _Session(self.work, lab, gray(frames.image, grid))
+        return _Session(self.work, lab, frames, grid)
 
 
 class _Flows(NamedTuple):
@@ -98,12 +106,11 @@ class _Seen(NamedTuple):
 class _Session:
     """The objects of one window; flow is computed once, at the first propagation."""
 
-    def __init__(
-        self, work: _Work, lab: Sequence[UInt8[np.ndarray, "h w 3"]], grays: UInt8[np.ndarray, "n h w"]
-    ) -> None:
+    def __init__(self, work: _Work, lab: Sequence[UInt8[np.ndarray, "h w 3"]], frames: Frames, grid: GridShape) -> None:
         self._work = work
         self._lab = lab
-        self._gray = grays
+        self._frames = frames
+        self._grid = grid
         self._flows: Sequence[_Flows] | None = None
         self._pending: list[_Started] = []
         self._added = 0
@@ -122,25 +129,24 @@ class _Session:
         seen: list[list[_Seen]] = [[] for _ in self._lab]
         if objects:
             if self._flows is None:
-                self._flows = list(self._work.pool.map(self._flows_after, range(len(self._lab) - 1)))
+                between = self._work.flows(self._frames, self._grid, self._work.pool)
+                self._flows = list(self._work.pool.map(self._flows_after, range(len(between)), between))
             repeats = self._sweep(objects, self._flows, seen, reverse=False)
             self._sweep([each for each in objects if each.local_id not in repeats], self._flows, seen, reverse=True)
-        return [_tracked(each, run, self._gray.shape[1:]) for each in seen]
+        return [_tracked(each, run, self._grid) for each in seen]
 
     def close(self) -> None:
         self._flows = None
         self._pending = []
 
-    def _flows_after(self, a: int) -> _Flows:
-        b = a + 1
-        forward = flow_between(self._gray[a], self._gray[b])
-        backward = flow_between(self._gray[b], self._gray[a])
+    def _flows_after(self, a: int, between: NeighbourFlow) -> _Flows:
+        b, (forward, backward) = a + 1, between.both()
         both = (
             trust(consistency(forward, backward), forward, self._lab[a], self._lab[b], _COLOUR_ERROR),
             trust(consistency(backward, forward), backward, self._lab[b], self._lab[a], _COLOUR_ERROR),
         )
         trusts = (_LEAST_TRUST + (1 - _LEAST_TRUST) * each for each in both)
-        return _Flows(*(each.astype(np.float16) for each in (forward, backward, *trusts)))
+        return _Flows(between.forward, between.backward, *(each.astype(np.float16) for each in trusts))
 
     def _sweep(
         self, objects: Sequence[_Started], flows: Sequence[_Flows], seen: list[list[_Seen]], *, reverse: bool
@@ -160,7 +166,7 @@ class _Session:
                 begun = self._begun(objects, frame)
                 repeats |= {i for i, state in begun.items() if _repeats(state, active.values())}
                 active |= {i: state for i, state in begun.items() if i not in repeats}
-            seen[frame].append(_seen(active, self._gray.shape[1:]))
+            seen[frame].append(_seen(active, self._grid))
             if reverse:
                 active |= self._begun(objects, frame)
             self._work.progress(f"track: pass {self._runs}, {direction}", done + 1, len(order))
