@@ -16,7 +16,6 @@ _SAME = 0.5  # IoU of a still region with itself in the next frame
 _ALIKE = 0.2  # IoU of a moving region with itself in the next frame
 _LASTING = 4  # frames
 _SEEN_AGAIN = 2  # frames
-_STEADY = 0.7  # IoU of a still region with itself in the frame before or after
 _ALMOST = 0.9
 
 
@@ -48,11 +47,7 @@ def lasting_scores(regions: Sequence[Regions], flow: Sequence[Flow]) -> list[Flo
     length, score = _lengths(regions, chain), np.concatenate([each.score for each in regions])
     total = np.bincount(np.concatenate(chain), score, len(length))
     mean = np.where(length >= min(_LASTING, len(regions)), total / np.maximum(length, 1), 0.0)
-    import os
-    R = os.environ.get("RULE", "almost")
-    shown = _almost_best(regions, chain) if "almost" in R else [each.score > 0 for each in regions]
-    if "steady" in R:
-        shown = [a & b for a, b in zip(shown, _steady(regions, flow, chain))]
+    shown = _almost_best(regions, chain)
     return [np.where(at, mean[of], 0.0).astype(np.float32) for at, of in zip(shown, chain, strict=True)]
 
 
@@ -73,22 +68,6 @@ def best_outlined(regions: Sequence[Regions], flow: Sequence[Flow]) -> list[Floa
         np.where(at & again[of], each.score, np.float32(0.0))
         for each, at, of in zip(regions, shown, chain, strict=True)
     ]
-
-
-def _steady(
-    regions: Sequence[Regions], flow: Sequence[Flow], chain: Sequence[Int64[np.ndarray, " _"]]
-) -> list[Bool[np.ndarray, " _"]]:
-    """Tell which regions are outlined as in a neighbouring frame; all of a chain where none is.
-
-    A track starts from the first detection of its object, and keeps what that spills over.
-    """
-    steady = [np.full(len(each.score), len(regions) == 1) for each in regions]
-    for i, motion in enumerate(flow):
-        before, after = _linked(regions[i], regions[i + 1], motion, _STEADY)
-        steady[i][before] = True
-        steady[i + 1][after] = True
-    count = np.bincount(np.concatenate(chain), np.concatenate(steady))
-    return [keep | (count[of] == 0) for keep, of in zip(steady, chain, strict=True)]
 
 
 def _almost_best(regions: Sequence[Regions], chain: Sequence[Int64[np.ndarray, " _"]]) -> list[Bool[np.ndarray, " _"]]:
