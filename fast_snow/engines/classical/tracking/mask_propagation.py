@@ -35,6 +35,7 @@ _SMALLEST_PIECE = 0.05  # share of the largest piece
 _SURELY_OUTSIDE = 0.1
 _SURELY = 0.5
 _LEAST_PIXELS = 10
+_SHRINKS = 0.97  # of an object's area per frame in which less of it is seen
 _LEAST_SHARE = 0.02  # of the prompted area
 _RADIUS = 32  # pixels by which the motion by flow may err
 
@@ -70,6 +71,7 @@ class Carried(NamedTuple):
         sprite: its memory, in the window.
         score: how well it still is the object that was prompted, in [0, 1].
         least: pixels below which it is not seen.
+        area: pixels it had of late when it was not hidden.
         drift: its motion against its surroundings, in pixels per frame.
     """
 
@@ -80,6 +82,7 @@ class Carried(NamedTuple):
     sprite: Sprite
     score: float
     least: float
+    area: float
     drift: complex = 0j
 
 
@@ -88,12 +91,12 @@ def begin(mask: Bool[np.ndarray, "h w"], view: View) -> Carried | None:
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return None
-    window = _window(columns.astype(np.float64), rows.astype(np.float64), mask.shape)
+    window = window_around(columns.astype(np.float64), rows.astype(np.float64), mask.shape)
     soft = mask[window].astype(np.float32)
     square = square_around(soft, window)
     model = first_model(view.crop(window), soft, window, square)
     least = float(min(len(rows), max(_LEAST_PIXELS, _LEAST_SHARE * len(rows))))
-    return Carried(model, square, window, soft, Sprite(soft, view.even[window]), 1.0, least)
+    return Carried(model, square, window, soft, Sprite(soft, view.even[window]), 1.0, least, float(len(rows)))
 
 
 def carry(state: Carried, step: Step, *, min_resemblance: float, rng: np.random.Generator) -> Carried | None:
@@ -152,7 +155,7 @@ def placed(state: Carried, own: Similarity, around: Similarity, shape: GridShape
     across, down = moved.real, moved.imag
     if across.max() < 0 or down.max() < 0 or across.min() > shape[1] - 1 or down.min() > shape[0] - 1:
         return None
-    window = _window(across, down, shape)
+    window = window_around(across, down, shape)
     return Place(own, around, state.square.moved(*own), window, state.sprite.moved(state.window, own, window))
 
 
@@ -161,7 +164,8 @@ def accepted(
 ) -> Carried | None:
     """Return the object as seen in its place, having learnt from it; `None` if it is too small or another one."""
     surely = soft > _SURELY
-    if np.count_nonzero(surely) < least:
+    area = float(np.count_nonzero(surely))
+    if area < least:
         return None
     crop = view.crop(place.window)
     alike = resemblance(state.model, crop, soft)
@@ -173,7 +177,7 @@ def accepted(
     centre = complex(state.square.u, state.square.v)
     drift = (place.own.gain - place.around.gain) * centre + place.own.shift - place.around.shift
     sprite = place.sprite.renewed(soft, crop.even)
-    return Carried(model, place.square, place.window, soft, sprite, score, state.least, drift)
+    return Carried(model, place.square, place.window, soft, sprite, score, state.least, max(area, _SHRINKS * state.area), drift)
 
 
 def overlap(a: Carried, b: Carried) -> float:
@@ -239,7 +243,7 @@ def _widely(soft: Soft) -> Soft:
     return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
-def _window(u: Float64[np.ndarray, " p"], v: Float64[np.ndarray, " q"], shape: GridShape) -> Crop:
+def window_around(u: Float64[np.ndarray, " p"], v: Float64[np.ndarray, " q"], shape: GridShape) -> Crop:
     """Return the box that holds all columns `u` and rows `v`, with its margin, cut at the frame."""
     rows, columns = (
         slice(max(0, int(np.floor(each.min())) - _MARGIN), min(size, int(np.ceil(each.max())) + 1 + _MARGIN))

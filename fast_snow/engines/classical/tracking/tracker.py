@@ -188,22 +188,26 @@ class _Session:
         return {each.local_id: state for each, state in zip(prompted, begun, strict=True) if state is not None}
 
     def _carried(self, active: dict[int, Carried | Lost], step: Step, frame: int) -> dict[int, Carried | Lost]:
-        least = self._work.config.min_resemblance
+        least, seed = self._work.config.min_resemblance, self._work.seed
 
-        def carry_one(local_id: int) -> Carried | Lost | None:
-            state, rng = active[local_id], np.random.default_rng([self._work.seed, frame, local_id])
+        def carry_one(local_id: int) -> Carried | None:
+            state = active[local_id]
+            if isinstance(state, Lost):
+                return None
+            return carry(state, step, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id]))
+
+        def look_for_one(local_id: int) -> Carried | Lost | None:
+            state = active[local_id]
+            lost = Lost(state, 0) if isinstance(state, Carried) else state
+            return look_for(lost, step, taken, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id]))
+
+        carried: dict[int, Carried | Lost | None] = dict(zip(active, self._work.pool.map(carry_one, active), strict=True))
+        missing = [i for i, state in carried.items() if state is None]
+        taken = np.zeros(self._gray.shape[1:], np.bool_)
+        for state in carried.values():
             if isinstance(state, Carried):
-                carried = carry(state, step, min_resemblance=least, rng=rng)
-                if carried is not None:
-                    return carried
-                state = Lost(state, 0)
-            return look_for(state, step, min_resemblance=least, rng=rng)
-
-        carried = dict(zip(active, self._work.pool.map(carry_one, active), strict=True))
-        followed = [state for i, state in carried.items() if isinstance(state, Carried) and isinstance(active[i], Carried)]
-        for i, state in carried.items():
-            if isinstance(active[i], Lost) and isinstance(state, Carried) and _repeats(state, followed):
-                carried[i] = None  # what is seen in its place is another object
+                taken[state.window] |= state.soft > 0.5
+        carried |= zip(missing, self._work.pool.map(look_for_one, missing), strict=True)
         return {i: state for i, state in carried.items() if state is not None}
 
 
