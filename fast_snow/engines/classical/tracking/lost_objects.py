@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
 
 from fast_snow.engines.classical.appearance import histogram, log_odds, sigmoid
 from fast_snow.engines.classical.edge_aware import Crop, smooth
@@ -34,6 +34,7 @@ _ALIKE = 0.75  # least resemblance of its colours
 _SHARES = 0.15, 1.6  # of the area it had
 _DIFFERENCE = 0.3  # greatest mean difference to the sprite's colours
 _RARE = 1.5  # pixels of its colours around it, against its own
+_CLEARLY = 3.0  # times likelier in a lost object than in the one that holds a pixel
 _STRENGTH = 30.0
 _SURELY = 0.5
 
@@ -51,14 +52,14 @@ class Lost(NamedTuple):
 
 
 def look_for(
-    lost: Lost, step: Step, taken: Bool[np.ndarray, "h w"], *, min_resemblance: float, rng: np.random.Generator
+    lost: Lost, step: Step, claims: Float32[np.ndarray, "h w"], *, min_resemblance: float, rng: np.random.Generator
 ) -> Carried | Lost | None:
     """Look for a lost object in the next frame.
 
     Args:
         lost: the object where it was expected in this frame.
         step: motion between the two.
-        taken: pixels of other objects in the next frame.
+        claims: share of a pixel's colour in the object that holds it in the next frame; 0 where none does.
         min_resemblance: to the prompt's colours, below which it is another object.
         rng: draws samples of flow.
 
@@ -73,6 +74,7 @@ def look_for(
     own = Similarity(1.0 + 0.0j, (around.gain - 1.0) * centre + around.shift + state.drift)
     radius = min(_RADIUS + _GROWTH * lost.missed, _LARGEST)
     alike = max(_ALIKE, min_resemblance)
+    taken = (claims > 0) & (_CLEARLY * claims > state.model.own[step.view.fine])
     found = _as_sprite(state, own, around, step, taken, radius, alike) or _by_colour(
         state, own, around, step, taken, radius, alike
     )

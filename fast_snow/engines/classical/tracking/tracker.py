@@ -199,14 +199,15 @@ class _Session:
         def look_for_one(local_id: int) -> Carried | Lost | None:
             state = active[local_id]
             lost = Lost(state, 0) if isinstance(state, Carried) else state
-            return look_for(lost, step, taken, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id]))
+            return look_for(lost, step, claims, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id]))
 
         carried: dict[int, Carried | Lost | None] = dict(zip(active, self._work.pool.map(carry_one, active), strict=True))
         missing = [i for i, state in carried.items() if state is None]
-        taken = np.zeros(self._gray.shape[1:], np.bool_)
-        for state in carried.values():
+        claims = np.zeros(self._gray.shape[1:], np.float32)
+        for state in carried.values() if missing else ():
             if isinstance(state, Carried):
-                taken[state.window] |= state.soft > 0.5
+                held = np.where(state.soft > 0.5, state.model.own[step.view.fine[state.window]], 0.0)
+                claims[state.window] = np.maximum(claims[state.window], held)
         carried |= zip(missing, self._work.pool.map(look_for_one, missing), strict=True)
         return {i: state for i, state in carried.items() if state is not None}
 
