@@ -18,7 +18,8 @@ from fast_snow.engines.classical.flow import consistency, workers
 from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.neighbour_flow import FlowStore, NeighbourFlow
 from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
-from fast_snow.engines.classical.tracking.object_model import view_of
+from fast_snow.engines.classical.tracking.lost_objects import Lost, look_for
+from fast_snow.engines.classical.tracking.object_model import View, view_of
 from fast_snow.engines.classical.tracking.prompting import prompted_mask
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import encode
@@ -82,12 +83,12 @@ class _Flows(NamedTuple):
     forward_trust: Float16[np.ndarray, "h w"]
     backward_trust: Float16[np.ndarray, "h w"]
 
-    def step(self, *, reverse: bool) -> Step:
-        """Return the motion in the direction of propagation."""
-        forward, backward, forward_trust, backward_trust = (each.astype(np.float32) for each in self)
+    def step(self, before: View, view: View, *, reverse: bool) -> Step:
+        """Return the motion in the direction of propagation, from one frame to the next one."""
+        forward, backward, forward_trust, backward_trust = self
         if reverse:
-            return Step(backward, forward, backward_trust, forward_trust)
-        return Step(forward, backward, forward_trust, backward_trust)
+            return Step(backward, forward, backward_trust, forward_trust, before, view)
+        return Step(forward, backward, forward_trust, backward_trust, before, view)
 
 
 class _Started(NamedTuple):
@@ -115,6 +116,7 @@ class _Session:
         self._pending: list[_Started] = []
         self._added = 0
         self._runs = 0
+        self._views: dict[int, View] = {}
 
     def add(self, prompts: Sequence[Prompt]) -> None:
         for prompt in prompts:
@@ -137,6 +139,7 @@ class _Session:
 
     def close(self) -> None:
         self._flows = None
+        self._views = {}
         self._pending = []
 
     def _flows_after(self, a: int, between: NeighbourFlow) -> _Flows:
@@ -156,12 +159,15 @@ class _Session:
         Returns:
             The objects left out because their prompt shows one that was carried there from an earlier frame.
         """
-        active: dict[int, Carried] = {}
+        active: dict[int, Carried | Lost] = {}
         repeats: set[int] = set()
         order, direction = range(len(self._lab)), "backward" if reverse else "forward"
         for done, frame in enumerate(reversed(order) if reverse else order):
             if active:
-                active = self._carried(active, flows[frame if reverse else frame - 1].step(reverse=reverse), frame)
+                before = frame + 1 if reverse else frame - 1
+                flow = flows[min(frame, before)]
+                step = flow.step(self._view(before), self._view(frame), reverse=reverse)
+                active = self._carried(active, step, frame)
             if not reverse:  # a prompt's own frame belongs to the forward sweep
                 begun = self._begun(objects, frame)
                 repeats |= {i for i, state in begun.items() if _repeats(state, active.values())}
@@ -172,35 +178,57 @@ class _Session:
             self._work.progress(f"track: pass {self._runs}, {direction}", done + 1, len(order))
         return repeats
 
-    def _begun(self, objects: Sequence[_Started], frame: int) -> dict[int, Carried]:
+    def _view(self, frame: int) -> View:
+        """Return what a frame looks like; the last few are kept."""
+        if frame not in self._views:
+            self._views = {i: view for i, view in self._views.items() if abs(i - frame) <= 1}
+            self._views[frame] = view_of(self._lab[frame])
+        return self._views[frame]
+
+    def _begun(self, objects: Sequence[_Started], frame: int) -> dict[int, Carried | Lost]:
         prompted = [each for each in objects if each.prompt.frame == frame]
         if not prompted:
             return {}
-        view = view_of(self._lab[frame])
-        begun = self._work.pool.map(lambda each: begin(prompted_mask(each.prompt, self._lab[frame]), view), prompted)
+        view, lab = self._view(frame), self._lab[frame]
+        begun = self._work.pool.map(lambda each: begin(prompted_mask(each.prompt, lab), view), prompted)
         return {each.local_id: state for each, state in zip(prompted, begun, strict=True) if state is not None}
 
-    def _carried(self, active: dict[int, Carried], step: Step, frame: int) -> dict[int, Carried]:
-        view = view_of(self._lab[frame])
+    def _carried(self, active: dict[int, Carried | Lost], step: Step, frame: int) -> dict[int, Carried | Lost]:
+        least, seed = self._work.config.min_resemblance, self._work.seed
 
         def carry_one(local_id: int) -> Carried | None:
-            rng = np.random.default_rng([self._work.seed, frame, local_id])
-            least = self._work.config.min_resemblance
-            return carry(active[local_id], view, step, min_resemblance=least, rng=rng)
+            state = active[local_id]
+            if isinstance(state, Lost):
+                return None
+            return carry(state, step, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id]))
 
-        carried = zip(active, self._work.pool.map(carry_one, active), strict=True)
-        return {local_id: state for local_id, state in carried if state is not None}
+        def look_for_one(local_id: int) -> Carried | Lost | None:
+            state = active[local_id]
+            lost = Lost(state, 0) if isinstance(state, Carried) else state
+            return look_for(lost, step, claims, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id]))
+
+        carried: dict[int, Carried | Lost | None] = dict(zip(active, self._work.pool.map(carry_one, active), strict=True))
+        missing = [i for i, state in carried.items() if state is None]
+        claims = np.zeros(self._gray.shape[1:], np.float32)
+        for state in carried.values() if missing else ():
+            if isinstance(state, Carried):
+                held = np.where(state.soft > 0.5, state.model.own[step.view.fine[state.window]], 0.0)
+                claims[state.window] = np.maximum(claims[state.window], held)
+        carried |= zip(missing, self._work.pool.map(look_for_one, missing), strict=True)
+        return {i: state for i, state in carried.items() if state is not None}
 
 
-def _repeats(state: Carried, active: Iterable[Carried]) -> bool:
-    return any(overlap(state, other) > _SAME for other in active)
+def _repeats(state: Carried | Lost, active: Iterable[Carried | Lost]) -> bool:
+    others = (other for other in active if isinstance(other, Carried))
+    return isinstance(state, Carried) and any(overlap(state, other) > _SAME for other in others)
 
 
-def _seen(active: dict[int, Carried], grid: GridShape) -> _Seen:
-    dense = np.zeros((len(active), *grid), np.bool_)
-    for mask, state in zip(dense, active.values(), strict=True):
+def _seen(active: dict[int, Carried | Lost], grid: GridShape) -> _Seen:
+    followed = {i: state for i, state in active.items() if isinstance(state, Carried)}
+    dense = np.zeros((len(followed), *grid), np.bool_)
+    for mask, state in zip(dense, followed.values(), strict=True):
         mask[state.window] = state.soft > 0.5
-    return _Seen(list(active), encode(dense), [state.score for state in active.values()])
+    return _Seen(list(followed), encode(dense), [state.score for state in followed.values()])
 
 
 def _tracked(seen: Sequence[_Seen], run: int, grid: GridShape) -> TrackedFrame:
