@@ -1,4 +1,4 @@
-"""Flow between neighbouring frames of a window, computed once and shared by all engines that ask for it.
+"""Flow between neighbouring frames of a window and what it shows, computed once and shared by all engines that ask.
 
 Dense search from coarse to fine loses small things that move far, and most of that distance is the camera's: so a
 homography of most of the image is found first, and flow is searched in what it leaves.
@@ -50,13 +50,14 @@ FlowOf = Callable[[Frames, GridShape, Executor], Sequence[NeighbourFlow]]
 
 
 class FlowStore:
-    """Keeps the flow of one window for as long as its images are kept."""
+    """Keeps the flow of one window, and what moves in it, for as long as its images are kept."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._lock = Lock()
         self._images: ReferenceType[ImageStack] | None = None
         self._flows: dict[GridShape, Sequence[NeighbourFlow]] = {}
+        self._moves: Sequence[Float32[np.ndarray, "h w"]] | None = None
 
     def __call__(self, frames: Frames, grid: GridShape, pool: Executor) -> Sequence[NeighbourFlow]:
         """Return the flow from each frame but the last to the next.
@@ -70,16 +71,30 @@ class FlowStore:
             The flow of each pair of neighbours; not to be written to.
         """
         with self._lock:
-            if self._images is None or self._images() is not frames.image:
-                self._flows = {}
-                self._images = ref(frames.image, self._forget)
+            self._begin(frames)
             if grid not in self._flows:
                 self._flows[grid] = neighbour_flows(gray(frames.image, grid), self._seed, pool)
             return self._flows[grid]
 
+    def keep_moves(self, frames: Frames, moves: Sequence[Float32[np.ndarray, "h w"]]) -> None:
+        """Keep how clearly each pixel moves by itself, in every frame: log-odds on a grid of any size."""
+        with self._lock:
+            self._begin(frames)
+            self._moves = moves
+
+    def moves(self, frames: Frames) -> Sequence[Float32[np.ndarray, "h w"]] | None:
+        """Return what was kept of these frames; `None` if nothing was."""
+        with self._lock:
+            return self._moves if self._images is not None and self._images() is frames.image else None
+
+    def _begin(self, frames: Frames) -> None:
+        if self._images is None or self._images() is not frames.image:
+            self._flows, self._moves = {}, None
+            self._images = ref(frames.image, self._forget)
+
     def _forget(self, images: "ReferenceType[ImageStack]") -> None:
         if self._images is images:
-            self._flows = {}
+            self._flows, self._moves = {}, None
 
 
 def neighbour_flows(grays: UInt8[np.ndarray, "n h w"], seed: int, pool: Executor) -> Sequence[NeighbourFlow]:

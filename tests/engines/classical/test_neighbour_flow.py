@@ -66,6 +66,17 @@ def test_flow_is_forgotten_with_the_images(pool):
     assert store._flows == {}  # what the store holds shows in no answer
 
 
+def test_what_moves_is_kept_for_the_same_images_only(pool):
+    store, frames, other = FlowStore(0), window(), window()
+    assert store.moves(frames) is None
+    moves = [np.ones((4, 4), np.float32)]
+    store.keep_moves(frames, moves)
+    assert store.moves(frames) is moves
+    assert store.moves(other) is None
+    store(other, GRID, pool)
+    assert store.moves(frames) is None
+
+
 def test_one_frame_has_no_neighbours(pool):
     assert list(FlowStore(0)(window(1), GRID, pool)) == []
 

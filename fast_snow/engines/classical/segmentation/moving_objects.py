@@ -122,9 +122,7 @@ def border_contrast(labels: Int32[np.ndarray, "h w"], probability: Posterior) ->
     return contrast
 
 
-def clearly_moving(
-    labels: Int32[np.ndarray, "h w"], evidence: Float32[np.ndarray, "h w"]
-) -> Float32[np.ndarray, " m"]:
+def clearly_moving(labels: Int32[np.ndarray, "h w"], evidence: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, " m"]:
     """Rate each region by its mean evidence of motion, in [0, 1]; 0 where only its colours are those of what moves."""
     size = np.maximum(np.bincount(labels.ravel()), 1)
     total = np.bincount(labels.ravel(), evidence.ravel(), len(size))

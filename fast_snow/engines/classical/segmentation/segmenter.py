@@ -124,6 +124,7 @@ class _ClassicalSegmenter:
         lab = list(self.pool.map(lambda image: to_lab(image, shape), frames.image))
         links = link_neighbours(self.flows(frames, geometry.grid, self.pool), lab, geometry, self.pool)
         evidence = through_time([motion_evidence(each, shape) for each in links], links)
+        self.flows.keep_moves(frames, evidence)
         views = list(self.pool.map(lambda each: View(colour_bins(each, FINE), affinity(each, _SIGMA)), lab))
         probability = moving_probability(views, evidence, self.pool)
         moving = list(self.pool.map(self._moving, probability, evidence, links))

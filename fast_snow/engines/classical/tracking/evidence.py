@@ -26,6 +26,7 @@ class Evidence(NamedTuple):
         near: share of the object in the pixel that flow leads back to, and its next neighbours.
         wide: the same of some ten pixels around.
         shape: how surely the object is expected in the pixel.
+        moves: how clearly the pixel moves by itself, as log-odds.
         trust: in the flow back.
         back: that flow.
         even: colours, evened.
@@ -36,6 +37,7 @@ class Evidence(NamedTuple):
     near: Float32[np.ndarray, "h w"]
     wide: Float32[np.ndarray, "h w"]
     shape: Float32[np.ndarray, "h w"]
+    moves: Float32[np.ndarray, "h w"]
     trust: Float32[np.ndarray, "h w"]
     back: Float32[np.ndarray, "h w 2"]
     even: UInt8[np.ndarray, "h w 3"]
@@ -65,7 +67,7 @@ def likelihood(
     colour_odds: Float32[np.ndarray, " bins"],
     place_odds: Float32[np.ndarray, " cells"],
 ) -> Float32[np.ndarray, "h w"]:
-    """Add up the log-odds of flow, of common motion, of colour and of colour in place.
+    """Add up the log-odds of flow, of common motion, of motion at all, of colour and of colour in place.
 
     A pixel came with the object or with its surroundings, by the flow that leads to it, and by the colours that either
     motion would bring there. To come with the surroundings says more than to come with the object: shadows and
@@ -136,7 +138,22 @@ def _came_with(back_u, back_v, own_u, own_v, around_u, around_v):
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _likelihood(
-    near, wide, shape, trust, back, even, fine, cell, own, around, before, corner_u, corner_v, colour_odds, place_odds
+    near,
+    wide,
+    shape,
+    moves,
+    trust,
+    back,
+    even,
+    fine,
+    cell,
+    own,
+    around,
+    before,
+    corner_u,
+    corner_v,
+    colour_odds,
+    place_odds,
 ):
     height, width = near.shape
     one, zero = np.float32(1.0), np.float32(0.0)
@@ -158,6 +175,6 @@ def _likelihood(
             matches = _change(even, y, x, before, around_v, around_u) - _change(even, y, x, before, own_v, own_u)
             matches = np.float32(_MATCHES) * min(max(matches / np.float32(_COLOUR_APART), -one), one)
             odds += matches * min(np.float32(_EXPECTED) + expected, one) if matches > zero else matches
-            odds += colour_weight * colour_odds[fine[y, x]] + place_odds[cell[y, x]]
+            odds += moves[y, x] + colour_weight * colour_odds[fine[y, x]] + place_odds[cell[y, x]]
             out[y, x] = one / (one + np.exp(-odds))
     return out

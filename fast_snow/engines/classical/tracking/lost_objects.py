@@ -148,7 +148,9 @@ def _by_colour(
     rows, columns = np.nonzero(piece)
     window = window_around(columns, rows, taken.shape)
     soft, seen = piece[window], square_around(piece[window], window)
-    place = Place(own, around, seen._replace(half=max(seen.half, state.square.half)), window, Sprite(soft, step.view.even[window]))
+    place = Place(
+        own, around, seen._replace(half=max(seen.half, state.square.half)), window, Sprite(soft, step.view.even[window])
+    )
     found = accepted(state, place, soft, step.view, least=least, min_resemblance=alike)
     return None if found is None else found._replace(drift=0j)
 

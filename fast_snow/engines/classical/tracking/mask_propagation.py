@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float16, Float64
+from jaxtyping import Bool, Float16, Float32, Float64
 
 from fast_snow.engines.classical.edge_aware import Crop, smooth
 from fast_snow.engines.classical.tracking.evidence import Evidence, Origins, likelihood
@@ -34,6 +34,7 @@ _SHARPEN = 4.0
 _SMALLEST_PIECE = 0.05  # share of the largest piece
 _SURELY_OUTSIDE = 0.1
 _SURELY = 0.5
+_CLEARLY = 2.0  # over the mean log-odds of motion from which on an object moves beyond doubt
 _LEAST_PIXELS = 10
 _SHRINKS = 0.97  # of an object's area per frame in which less of it is seen
 _LEAST_SHARE = 0.02  # of the prompted area
@@ -50,6 +51,7 @@ class Step(NamedTuple):
         back_trust: in `back`, on the next frame's grid.
         before: this frame.
         view: the next frame.
+        moves: how clearly each pixel of the next frame moves by itself, as log-odds; `None` where nobody told.
     """
 
     flow: Float16[np.ndarray, "h w 2"]
@@ -58,6 +60,7 @@ class Step(NamedTuple):
     back_trust: Float16[np.ndarray, "h w"]
     before: View
     view: View
+    moves: Float32[np.ndarray, "h w"] | None = None
 
 
 class Carried(NamedTuple):
@@ -177,7 +180,9 @@ def accepted(
     centre = complex(state.square.u, state.square.v)
     drift = (place.own.gain - place.around.gain) * centre + place.own.shift - place.around.shift
     sprite = place.sprite.renewed(soft, crop.even)
-    return Carried(model, place.square, place.window, soft, sprite, score, state.least, max(area, _SHRINKS * state.area), drift)
+    return Carried(
+        model, place.square, place.window, soft, sprite, score, state.least, max(area, _SHRINKS * state.area), drift
+    )
 
 
 def overlap(a: Carried, b: Carried) -> float:
@@ -219,21 +224,30 @@ def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Sof
         warped = fetch(state.soft, origin, outside=0.0)
     else:
         trust = np.zeros_like(trust)
+    near = cv2.GaussianBlur(warped, (0, 0), 1.0)
     evidence = Evidence(
-        near=cv2.GaussianBlur(warped, (0, 0), 1.0),
+        near=near,
         wide=np.maximum(_widely(warped), _EXPECTED * cv2.GaussianBlur(sprite.shape, (0, 0), _EXPECTED_BLUR)),
         shape=sprite.shape,
+        moves=_by_motion(near, None if step.moves is None else step.moves[window]),
         trust=trust,
         back=back,
         even=crop.even,
         fine=crop.fine,
         cell=cell_of(crop.coarse, window, place.square),
     )
-    origins = Origins(
-        (window[1].start, window[0].start), place.own.origin(), place.around.origin(), step.before.even
-    )
+    origins = Origins((window[1].start, window[0].start), place.own.origin(), place.around.origin(), step.before.even)
     likely = likelihood(evidence, origins, state.model.colour_odds, state.model.place_odds)
     return _without_crumbs(smooth(likely, crop.alike, _STRENGTH))
+
+
+def _by_motion(near: Soft, moves: Float32[np.ndarray, "h w"] | None) -> Float32[np.ndarray, "h w"]:
+    """Return what motion says for each pixel, as far as the object itself moves: all of it, nothing for one at rest."""
+    inside = near > _SURELY
+    if moves is None or not inside.any():
+        return np.zeros_like(near)
+    certain = np.clip(moves, -1.0, 1.0)
+    return np.float32(np.clip(_CLEARLY * certain[inside].mean(), 0.0, 1.0)) * certain
 
 
 def _widely(soft: Soft) -> Soft:

@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from jaxtyping import Float16, UInt8
+from jaxtyping import Float16, Float32, UInt8
 
 from fast_snow.config import ClassicalTrackerConfig
 from fast_snow.engines.classical.appearance import to_lab
@@ -167,7 +168,7 @@ class _Session:
                 before = frame + 1 if reverse else frame - 1
                 flow = flows[min(frame, before)]
                 step = flow.step(self._view(before), self._view(frame), reverse=reverse)
-                active = self._carried(active, step, frame)
+                active = self._carried(active, step._replace(moves=self._moves(frame)), frame)
             if not reverse:  # a prompt's own frame belongs to the forward sweep
                 begun = self._begun(objects, frame)
                 repeats |= {i for i, state in begun.items() if _repeats(state, active.values())}
@@ -184,6 +185,11 @@ class _Session:
             self._views = {i: view for i, view in self._views.items() if abs(i - frame) <= 1}
             self._views[frame] = view_of(self._lab[frame])
         return self._views[frame]
+
+    def _moves(self, frame: int) -> Float32[np.ndarray, "h w"] | None:
+        """Return how clearly each pixel moves by itself, where the segmenter told."""
+        moves = self._work.flows.moves(self._frames)
+        return None if moves is None else cv2.resize(moves[frame], self._grid[::-1], interpolation=cv2.INTER_LINEAR)
 
     def _begun(self, objects: Sequence[_Started], frame: int) -> dict[int, Carried | Lost]:
         prompted = [each for each in objects if each.prompt.frame == frame]
@@ -205,11 +211,15 @@ class _Session:
         def look_for_one(local_id: int) -> Carried | Lost | None:
             state = active[local_id]
             lost = Lost(state, 0) if isinstance(state, Carried) else state
-            return look_for(lost, step, claims, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id]))
+            return look_for(
+                lost, step, claims, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id])
+            )
 
-        carried: dict[int, Carried | Lost | None] = dict(zip(active, self._work.pool.map(carry_one, active), strict=True))
+        carried: dict[int, Carried | Lost | None] = dict(
+            zip(active, self._work.pool.map(carry_one, active), strict=True)
+        )
         missing = [i for i, state in carried.items() if state is None]
-        claims = np.zeros(self._gray.shape[1:], np.float32)
+        claims = np.zeros(self._grid, np.float32)
         for state in carried.values() if missing else ():
             if isinstance(state, Carried):
                 held = np.where(state.soft > 0.5, state.model.own[step.view.fine[state.window]], 0.0)
