@@ -31,6 +31,7 @@ from jaxtyping import Bool, UInt8
 from bench.object_clips import DAVIS, KITCHEN, SCENE, Clip, load
 from bench.timing import hardware
 from fast_snow.config import Config
+from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.classical.segmentation.segmenter import RULES, SurfaceRules, open_segmenter
 from fast_snow.engines.classical.tracking.tracker import open_tracker
 from fast_snow.graph import fold, start
@@ -75,14 +76,14 @@ class TrackFigures:
     recall: float
 
 
-def segmented(clip: Clip, config: Config, rules: SurfaceRules) -> Sequence[Detections]:
+def segmented(clip: Clip, config: Config, rules: SurfaceRules, flows: FlowStore | None = None) -> Sequence[Detections]:
     """Return the detections of each frame."""
     parameters, seed = config.classical.segmenter, config.runtime.seed
-    with open_segmenter(parameters, seed=seed, threads=1, rules=rules) as segment:
+    with open_segmenter(parameters, seed=seed, threads=1, flows=flows, rules=rules) as segment:
         return segment(clip.window.frames, clip.geometry)
 
 
-def tracked(clip: Clip, detections: Sequence[Detections], config: Config) -> Tracks:
+def tracked(clip: Clip, detections: Sequence[Detections], config: Config, flows: FlowStore | None = None) -> Tracks:
     """Return the tracks of the graph."""
 
     @contextmanager
@@ -95,7 +96,7 @@ def tracked(clip: Clip, detections: Sequence[Detections], config: Config) -> Tra
 
     @contextmanager
     def tracker() -> Iterator[Tracker]:
-        with open_tracker(config.classical.tracker, seed=config.runtime.seed, threads=1) as opened:
+        with open_tracker(config.classical.tracker, seed=config.runtime.seed, threads=1, flows=flows) as opened:
             yield opened
 
     engines = EngineOpeners(geometry=geometry, segmenter=segmenter, tracker=tracker)
@@ -180,9 +181,10 @@ def _mean(values: Iterable[float]) -> float:
 def measure(clip: Clip) -> None:
     """Print the figures of one clip."""
     config, began = Config(), perf_counter()
-    detections = segmented(clip, config, RULES)
+    flows = FlowStore(config.runtime.seed)
+    detections = segmented(clip, config, RULES, flows)
     segmented_at = perf_counter()
-    tracks = tracked(clip, detections, config)
+    tracks = tracked(clip, detections, config, flows)
     seconds = segmented_at - began, perf_counter() - segmented_at
     a, b = of_detections(clip, detections), of_tracks(clip, tracks)
     per_object = " ".join(f"{value:.2f}" for value in b.iou.values())

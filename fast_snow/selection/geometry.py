@@ -6,6 +6,7 @@ from typing import Any
 
 from fast_snow.config import Config
 from fast_snow.engines import recorded
+from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.da3.preprocessing import network_size
 from fast_snow.engines.da3.variants import Variant, variant_of
 from fast_snow.errors import ConfigError
@@ -26,7 +27,11 @@ _HELPED = "depth or poses of the input, in metres; the rest from structure from 
 
 
 def candidates(
-    config: Config, recording: Recording | None, frame: GridShape, progress: Progress
+    config: Config,
+    recording: Recording | None,
+    frame: GridShape,
+    progress: Progress,
+    flows: FlowStore | None = None,
 ) -> Sequence[Candidate[OpenGeometry]]:
     """Return the engines for depth and poses, the best first.
 
@@ -35,11 +40,12 @@ def candidates(
         recording: what the input brings.
         frame: height and width of the input's frames.
         progress: told how far the engine is.
+        flows: what the classical engines share; None for stores of their own.
     """
     return (
         _recorded(recording),
         *_networks(config, recording, frame, progress),
-        _classical(config, recording, progress),
+        _classical(config, recording, progress, flows),
     )
 
 
@@ -157,7 +163,9 @@ def _never() -> OpenGeometry:
     raise AssertionError("unreachable: engine has unmet requirements")
 
 
-def _classical(config: Config, recording: Recording | None, progress: Progress) -> Candidate[OpenGeometry]:
+def _classical(
+    config: Config, recording: Recording | None, progress: Progress, flows: FlowStore | None
+) -> Candidate[OpenGeometry]:
     measured = recording is not None and (recording.has_depth or recording.has_poses)
     helped = measured and config.engines.geometry == "auto"
     # Asked for by name, the engine estimates what the input measured; of intrinsics alone it always makes use.
@@ -171,6 +179,7 @@ def _classical(config: Config, recording: Recording | None, progress: Progress) 
             config.classical.geometry,
             **runtime(config),
             prior=recording.prior if recording is not None and (helped or calibrated) else None,
+            flows=flows,
             progress=progress,
         )
 

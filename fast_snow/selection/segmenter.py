@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fast_snow.config import Config
 from fast_snow.engines import recorded
+from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.compiled.network import OpenNetwork
 from fast_snow.engines.fastsam.preprocessing import network_size
 from fast_snow.inputs.recording import Recording
@@ -19,7 +20,11 @@ _FOUND = "class-agnostic masks from FastSAM"
 
 
 def candidates(
-    config: Config, recording: Recording | None, frame: GridShape, progress: Progress
+    config: Config,
+    recording: Recording | None,
+    frame: GridShape,
+    progress: Progress,
+    flows: FlowStore | None = None,
 ) -> Sequence[Candidate[OpenSegmenter]]:
     """Return the engines for objects, the best first.
 
@@ -28,6 +33,7 @@ def candidates(
         recording: what the input brings.
         frame: height and width of the input's frames.
         progress: told how far the engine is.
+        flows: what the classical engines share; None for stores of their own.
     """
     return (
         Candidate(
@@ -59,7 +65,7 @@ def candidates(
             name="classical",
             family="classical",
             meaning="objects from motion and depth; outlines are rough and objects may be split or missed",
-            opener=lambda: _classical(config, progress),
+            opener=lambda: _classical(config, progress, flows),
         ),
     )
 
@@ -104,7 +110,7 @@ def _at_points(config: Config, progress: Progress) -> OpenSegmenter:
     return partial(open_segmenter, config.sam2, device=config.runtime.device, progress=progress)
 
 
-def _classical(config: Config, progress: Progress) -> OpenSegmenter:
+def _classical(config: Config, progress: Progress, flows: FlowStore | None) -> OpenSegmenter:
     from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 
-    return partial(open_segmenter, config.classical.segmenter, **runtime(config), progress=progress)
+    return partial(open_segmenter, config.classical.segmenter, **runtime(config), flows=flows, progress=progress)

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from fast_snow.config import Config
+from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.hardware import gpus
 from fast_snow.inputs import Input
 from fast_snow.perception import EngineOpeners
@@ -89,19 +90,19 @@ def select_engines(
     Raises:
         ConfigError: an engine that is asked for cannot run here.
     """
-    wanted, recording = config.engines, source.recording
+    wanted, recording, flows = config.engines, source.recording, FlowStore(config.runtime.seed)
     slots: dict[str, tuple[Any, str, Callable[[], Sequence[Candidate[Any]]]]] = {
         "geometry": (
             engines.geometry,
             wanted.geometry,
-            lambda: geometry.candidates(config, recording, source.size, progress),
+            lambda: geometry.candidates(config, recording, source.size, progress, flows),
         ),
         "segmenter": (
             engines.segmenter,
             wanted.segmenter,
-            lambda: segmenter.candidates(config, recording, source.size, progress),
+            lambda: segmenter.candidates(config, recording, source.size, progress, flows),
         ),
-        "tracker": (engines.tracker, wanted.tracker, lambda: tracker.candidates(config, recording, progress)),
+        "tracker": (engines.tracker, wanted.tracker, lambda: tracker.candidates(config, recording, progress, flows)),
     }
     openers: dict[str, Any] = {}
     used: list[EngineUse] = []

@@ -8,19 +8,23 @@ from math import ceil
 from fast_snow import weights
 from fast_snow.config import Config, VideoTrackerConfig
 from fast_snow.engines import recorded
+from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenTracker, Progress, Tracker
 from fast_snow.selection.candidates import Candidate
 from fast_snow.selection.requirements import has_sam3_1, installed, masks_given, no_gpu, runtime, weights_present
 
 
-def candidates(config: Config, recording: Recording | None, progress: Progress) -> Sequence[Candidate[OpenTracker]]:
+def candidates(
+    config: Config, recording: Recording | None, progress: Progress, flows: FlowStore | None = None
+) -> Sequence[Candidate[OpenTracker]]:
     """Return the engines for identities, the best first.
 
     Args:
         config: the engines' parameters.
         recording: what the input brings.
         progress: told how far the engine is.
+        flows: what the classical engines share; None for stores of their own.
     """
     given = Candidate(
         name="recorded",
@@ -33,7 +37,7 @@ def candidates(config: Config, recording: Recording | None, progress: Progress) 
         name="classical",
         family="classical",
         meaning="masks propagated by optical flow; may drift under occlusion and fast motion",
-        opener=lambda: _classical(config, progress),
+        opener=lambda: _classical(config, progress, flows),
     )
     return (given, *_networks(config, progress), by_flow)
 
@@ -112,7 +116,7 @@ def _network(
     return partial(open_sparse_tracker, opened, every, threads=config.runtime.threads)
 
 
-def _classical(config: Config, progress: Progress) -> OpenTracker:
+def _classical(config: Config, progress: Progress, flows: FlowStore | None) -> OpenTracker:
     from fast_snow.engines.classical.tracking.tracker import open_tracker
 
-    return partial(open_tracker, config.classical.tracker, **runtime(config), progress=progress)
+    return partial(open_tracker, config.classical.tracker, **runtime(config), flows=flows, progress=progress)

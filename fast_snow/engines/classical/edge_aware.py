@@ -41,7 +41,10 @@ def affinity(guide: Float32[np.ndarray, "h w 3"] | UInt8[np.ndarray, "h w 3"], s
     Returns:
         Likeness to the right and to the lower neighbour.
     """
-    return Affinity(*_affinity(readonly(guide.astype(np.float32)), np.float32(1.0 / sigma)))
+    rate = np.float32(1.0 / sigma)
+    if guide.dtype == np.uint8:
+        return Affinity(*_affinity_of_bytes(readonly(guide), rate))
+    return Affinity(*_affinity(readonly(guide.astype(np.float32)), rate))
 
 
 def smooth(values: Float32[np.ndarray, "h w"], alike: Affinity, strength: float) -> Float32[np.ndarray, "h w"]:
@@ -77,6 +80,28 @@ def _affinity(guide, rate):
                 right[y, x] = np.exp(-across * rate)
             if y + 1 < height:
                 below[y, x] = np.exp(-down * rate)
+    return right, below
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _affinity_of_bytes(guide, rate):
+    """Do the same for whole numbers, of which there are few differences."""
+    height, width, _ = guide.shape
+    table = np.exp(-np.arange(3 * 255 + 1).astype(np.float32) * rate)
+    right = np.zeros((height, width), np.float32)
+    below = np.zeros((height, width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            across = down = 0
+            for c in range(3):
+                level = np.int32(guide[y, x, c])
+                across += abs(level - np.int32(guide[y, min(x + 1, width - 1), c]))
+                down += abs(level - np.int32(guide[min(y + 1, height - 1), x, c]))
+            if x + 1 < width:
+                right[y, x] = table[across]
+            if y + 1 < height:
+                below[y, x] = table[down]
     return right, below
 
 

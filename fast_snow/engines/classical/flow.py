@@ -5,15 +5,19 @@ Flow is `(du, dv)` in pixels: what is at `(u, v)` in the first image is at `(u +
 Reference: T. Kroeger, R. Timofte, D. Dai, L. Van Gool. Fast Optical Flow using Dense Inverse Search. ECCV 2016.
 """
 
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
+
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import no_type_check
 
 import cv2
+import numba
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from fast_snow.types import GridShape, ImageStack
+from fast_snow.types import GridShape, ImageStack, readonly
 
 # DIS reads outside the image where a side shrinks below its 8 pixel patch at the finest level it works on (the second).
 _MIN_SIDE = 32
@@ -73,11 +77,31 @@ def consistency(
     Returns:
         Distance in pixels on the first image's grid; infinite where the pixel leaves the second image.
     """
-    h, w = forward.shape[:2]
-    v, u = np.indices((h, w), np.float32)
-    u += forward[..., 0]
-    v += forward[..., 1]
-    back = cv2.remap(backward, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    distance = np.hypot(forward[..., 0] + back[..., 0], forward[..., 1] + back[..., 1])
-    inside = (u >= 0) & (u <= w - 1) & (v >= 0) & (v <= h - 1)
-    return np.where(inside, distance, np.float32(np.inf))
+    return _consistency(readonly(forward), readonly(backward))
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _consistency(forward, backward):
+    height, width, _ = forward.shape
+    distance = np.empty((height, width), np.float32)
+    for y in range(height):
+        for x in range(width):
+            du, dv = forward[y, x, 0], forward[y, x, 1]
+            u, v = x + du, y + dv
+            if not (0 <= u <= width - 1 and 0 <= v <= height - 1):
+                distance[y, x] = np.inf
+                continue
+            left, top = int(u), int(v)
+            right, bottom = min(left + 1, width - 1), min(top + 1, height - 1)
+            p, q = np.float32(u - left), np.float32(v - top)
+            for c in range(2):
+                upper = backward[top, left, c] + p * (backward[top, right, c] - backward[top, left, c])
+                lower = backward[bottom, left, c] + p * (backward[bottom, right, c] - backward[bottom, left, c])
+                back = upper + q * (lower - upper)
+                if c == 0:
+                    du += back
+                else:
+                    dv += back
+            distance[y, x] = np.sqrt(du * du + dv * dv)
+    return distance

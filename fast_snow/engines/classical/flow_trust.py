@@ -29,5 +29,5 @@ def trust(
         Trust in [0, 1].
     """
     fetched = fetch(other_colours, pixel_grid(*flow.shape[:2]) + flow)
-    change = cv2.absdiff(fetched, colours).sum(axis=-1, dtype=np.float32)
+    change = sum(each.astype(np.float32) for each in cv2.split(cv2.absdiff(fetched, colours)))
     return np.exp(-((distance / _FLOW_ERROR) ** 2) - (change / colour_error) ** 2)

@@ -78,43 +78,74 @@ def region_tree(
     return RegionTree(leaf, parent, height, area, box, perimeter, contrast, at_border)
 
 
+# Expressions of whole arrays compile many times longer than loops: the kernels have none.
+
+
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _measure(leaf, features, right, below, count):
     """Return area, box, mean features, sides on the image border, and length and strength of shared borders."""
     height, width, channels = features.shape
     nodes = 2 * count - 1
-    area, at_border = np.zeros((2, nodes), np.float32)
+    area = np.zeros(nodes, np.float32)
+    at_border = np.zeros(nodes, np.float32)
     mean = np.zeros((nodes, channels), np.float64)
-    box = np.empty((nodes, 4), np.int32)
-    box[:, :2] = max(height, width)
-    box[:, 2:] = 0
-    length, strength = np.zeros((2, nodes, nodes), np.float32)
+    box = np.zeros((nodes, 4), np.int32)
+    length = np.zeros((nodes, nodes), np.float32)
+    strength = np.zeros((nodes, nodes), np.float32)
+    for a in range(nodes):
+        box[a, 0] = box[a, 1] = max(height, width)
     for y in range(height):
         for x in range(width):
             a = leaf[y, x]
-            area[a] += 1
-            mean[a] += features[y, x]
-            box[a, 0], box[a, 1] = min(box[a, 0], x), min(box[a, 1], y)
-            box[a, 2], box[a, 3] = max(box[a, 2], x + 1), max(box[a, 3], y + 1)
+            _contain(a, x, y, features, area, mean, box)
             at_border[a] += (x == 0) + (x == width - 1) + (y == 0) + (y == height - 1)
-            if x + 1 < width and leaf[y, x + 1] != a:
-                b = leaf[y, x + 1]
-                length[min(a, b), max(a, b)] += 1
-                strength[min(a, b), max(a, b)] += right[y, x]
-            if y + 1 < height and leaf[y + 1, x] != a:
-                b = leaf[y + 1, x]
-                length[min(a, b), max(a, b)] += 1
-                strength[min(a, b), max(a, b)] += below[y, x]
+            if x + 1 < width:
+                _meet(a, leaf[y, x + 1], right[y, x], length, strength)
+            if y + 1 < height:
+                _meet(a, leaf[y + 1, x], below[y, x], length, strength)
+    _complete(count, area, mean, length, strength)
+    return area, box, mean, at_border, length, strength
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _contain(a, x, y, features, area, mean, box):
+    """Add a pixel to a region."""
+    area[a] += 1
+    for c in range(features.shape[2]):
+        mean[a, c] += features[y, x, c]
+    box[a, 0], box[a, 1] = min(box[a, 0], x), min(box[a, 1], y)
+    box[a, 2], box[a, 3] = max(box[a, 2], x + 1), max(box[a, 3], y + 1)
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _complete(count, area, mean, length, strength):
+    """Turn sums of features into means; fill borders in below the diagonal."""
     for a in range(count):
-        mean[a] /= area[a]
-    return area, box, mean, at_border, length + length.T, strength + strength.T
+        for c in range(mean.shape[1]):
+            mean[a, c] /= area[a]
+        for b in range(a):
+            length[a, b], strength[a, b] = length[b, a], strength[b, a]
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _meet(a, b, edge, length, strength):
+    """Add a pixel's side to the border between two regions, above the diagonal."""
+    if a != b:
+        length[min(a, b), max(a, b)] += 1
+        strength[min(a, b), max(a, b)] += edge
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _unlikeness(a, b, area, mean, length, strength, total, small_first):
-    distance = np.sqrt(np.sum((mean[a] - mean[b]) ** 2)) + strength[a, b] / length[a, b]
+    square = 0.0
+    for c in range(mean.shape[1]):
+        square += (mean[a, c] - mean[b, c]) ** 2
+    distance = np.sqrt(square) + strength[a, b] / length[a, b]
     return distance * (min(area[a], area[b]) / total) ** small_first
 
 
@@ -172,13 +203,16 @@ def _look_again(new, a, b, cost, nearest):
 def _merge(leaf, features, right, below, count, small_first):
     area, box, mean, at_border, length, strength = _measure(leaf, features, right, below, count)
     nodes = len(area)
-    perimeter, border = length.sum(axis=1), strength.sum(axis=1)
+    perimeter = np.zeros(nodes, np.float32)
+    border = np.zeros(nodes, np.float32)
     parent = np.full(nodes, -1, np.int32)
     height = np.zeros(nodes, np.float32)
     cost = np.full((nodes, nodes), np.inf, np.float32)
     nearest = np.full(nodes, -1, np.int32)
     for a in range(count):
         for b in range(count):
+            perimeter[a] += length[a, b]
+            border[a] += strength[a, b]
             if length[a, b] > 0:
                 cost[a, b] = _unlikeness(a, b, area, mean, length, strength, leaf.size, small_first)
         nearest[a] = _nearest(cost, a, count)
@@ -189,9 +223,11 @@ def _merge(leaf, features, right, below, count, small_first):
         parent[a], parent[b] = new, new
         area[new] = area[a] + area[b]
         at_border[new] = at_border[a] + at_border[b]
-        mean[new] = (mean[a] * area[a] + mean[b] * area[b]) / area[new]
-        box[new, :2] = np.minimum(box[a, :2], box[b, :2])
-        box[new, 2:] = np.maximum(box[a, 2:], box[b, 2:])
+        for c in range(mean.shape[1]):
+            mean[new, c] = (mean[a, c] * area[a] + mean[b, c] * area[b]) / area[new]
+        for side in range(2):
+            box[new, side] = min(box[a, side], box[b, side])
+            box[new, side + 2] = max(box[a, side + 2], box[b, side + 2])
         perimeter[new] = perimeter[a] + perimeter[b] - 2 * length[a, b]
         border[new] = border[a] + border[b] - 2 * strength[a, b]
         _inherit(new, a, b, cost, parent, area, mean, length, strength, leaf.size, small_first)

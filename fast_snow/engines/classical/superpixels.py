@@ -73,20 +73,25 @@ def _root(parent, i):
 def _sorted_edges(right, below):
     """List the edges of the grid from weak to strong, by counting."""
     height, width = right.shape
-    count = np.zeros(_LEVELS + 1, np.int64)
+    position = np.zeros(_LEVELS + 1, np.int64)
     for y in range(height):
         for x in range(width):
-            count[right[y, x] + 1] += x + 1 < width
-            count[below[y, x] + 1] += y + 1 < height
-    position = np.cumsum(count)
-    first, second, level = np.empty((3, position[_LEVELS]), np.int32)
-    for pixel in range(height * width):
-        y, x = divmod(pixel, width)
-        for step, strength, exists in ((1, right[y, x], x + 1 < width), (width, below[y, x], y + 1 < height)):
-            if exists:
-                at = position[strength]
-                position[strength] += 1
-                first[at], second[at], level[at] = pixel, pixel + step, strength
+            position[right[y, x] + 1] += x + 1 < width
+            position[below[y, x] + 1] += y + 1 < height
+    for strength in range(_LEVELS):
+        position[strength + 1] += position[strength]
+    first = np.empty(position[_LEVELS], np.int32)
+    second = np.empty(position[_LEVELS], np.int32)
+    level = np.empty(position[_LEVELS], np.int32)
+    for y in range(height):
+        for x in range(width):
+            pixel = y * width + x
+            for across in range(2):
+                strength = below[y, x] if across else right[y, x]
+                if (y + 1 < height) if across else (x + 1 < width):
+                    at = position[strength]
+                    position[strength] += 1
+                    first[at], second[at], level[at] = pixel, pixel + (width if across else 1), strength
     return first, second, level
 
 
@@ -94,10 +99,13 @@ def _sorted_edges(right, below):
 @no_type_check
 def _superpixels(right, below, scale, least):
     first, second, level = _sorted_edges(right, below)
-    parent = np.arange(right.size).astype(np.int32)
-    size = np.ones(right.size, np.int32)
-    limit = np.full(right.size, scale, np.float32)
-    for absorbs in (False, True):
+    height, width = right.shape
+    parent = np.empty(height * width, np.int32)
+    size = np.empty(height * width, np.int32)
+    limit = np.empty(height * width, np.float32)
+    for i in range(height * width):
+        parent[i], size[i], limit[i] = i, 1, scale
+    for absorbs in range(2):
         for e in range(len(first)):
             a, b = _root(parent, first[e]), _root(parent, second[e])
             small = min(size[a], size[b]) < least
@@ -107,19 +115,20 @@ def _superpixels(right, below, scale, least):
                 parent[b] = a
                 size[a] += size[b]
                 limit[a] = level[e] + scale / size[a]
-    return _numbered(parent).reshape(right.shape)
+    return _numbered(parent, height, width)
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _numbered(parent):
+def _numbered(parent, height, width):
     number = np.full(len(parent), -1, np.int32)
-    labels = np.empty(len(parent), np.int32)
+    labels = np.empty((height, width), np.int32)
     count = 0
-    for i in range(len(parent)):
-        root = _root(parent, i)
-        if number[root] < 0:
-            number[root] = count
-            count += 1
-        labels[i] = number[root]
+    for y in range(height):
+        for x in range(width):
+            root = _root(parent, y * width + x)
+            if number[root] < 0:
+                number[root] = count
+                count += 1
+            labels[y, x] = number[root]
     return labels

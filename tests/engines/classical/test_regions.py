@@ -3,6 +3,7 @@
 import numpy as np
 
 from fast_snow.engines.classical.region_tree import region_tree
+from fast_snow.engines.classical.segmentation.moving_objects import clearly_moving
 from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
 from fast_snow.engines.classical.segmentation.region_choice import choose
 from fast_snow.engines.classical.superpixels import edges_of, superpixels
@@ -44,10 +45,22 @@ def one_square(u: int, score: float) -> Regions:
 def test_regions_are_linked_along_the_flow_and_share_their_mean_score():
     moves = np.zeros((20, 60, 2), np.float32)
     moves[..., 0] = 9
-    regions = [one_square(5 + 9 * k, score) for k, score in enumerate((0.2, 0.4, 0.6, 0.8))]
-    np.testing.assert_allclose(lasting_scores(regions, [moves] * 3), [[0.5]] * 4, rtol=1e-6)
+    regions = [one_square(5 + 9 * k, score) for k, score in enumerate((0.38, 0.4, 0.38, 0.4))]
+    np.testing.assert_allclose(lasting_scores(regions, [moves] * 3), [[0.39]] * 4, rtol=1e-6)
     stays = np.zeros_like(moves)
     np.testing.assert_array_equal(lasting_scores(regions, [stays] * 3), [[0.0]] * 4)
+
+
+def test_a_still_region_is_answered_where_it_is_almost_best_outlined():
+    stays = np.zeros((20, 60, 2), np.float32)
+    scores = lasting_scores([one_square(5, each) for each in (0.3, 0.8, 0.75, 0.75)], [stays] * 3)
+    np.testing.assert_allclose(scores, np.array([[0.0], [0.65], [0.65], [0.65]], np.float32), rtol=1e-6)
+
+
+def test_what_only_shares_colours_with_what_moves_does_not_move_clearly():
+    labels = np.repeat([[0, 1, 2, 3]], 2, axis=0).astype(np.int32)
+    evidence = np.array([[0, 2, 0.5, -1], [0, 2, 0.1, 0.5]], np.float32)
+    np.testing.assert_allclose(clearly_moving(labels, evidence), [1.0, 0.3, 0.0], rtol=1e-6)
 
 
 def test_only_the_best_outlined_regions_of_a_chain_keep_their_score():

@@ -26,7 +26,8 @@ from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNO
 from fast_snow.engines.classical.geometry.ground_plane import ground_depth
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, track_points
 from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics
-from fast_snow.engines.classical.geometry.triangulation import triangulate
+from fast_snow.engines.classical.geometry.triangulation import TriangulatedDepth, triangulate
+from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.errors import FastSnowWarning
 from fast_snow.inputs.sampling import shrunk_size
 from fast_snow.protocols import GeometryEngine, Progress, silent
@@ -42,6 +43,7 @@ def open_geometry(
     seed: int,
     threads: int,
     prior: Prior | None = None,
+    flows: FlowStore | None = None,
     progress: Progress = silent,
 ) -> Iterator[GeometryEngine]:
     """Open the engine that estimates depth and poses without weights.
@@ -51,13 +53,16 @@ def open_geometry(
         seed: of random samples; one seed, one result.
         threads: how many may be used; 0 takes one per core.
         prior: tells what the input already knows; given poses or depth make the answer metric.
+        flows: what the engines of a run share; None for one of its own.
         progress: told how far the work is.
 
     Yields:
         The engine. Its answers own their arrays; the world is any fixed frame.
     """
     with workers(threads) as pool:
-        yield _Engine(config=config, seed=seed, prior=prior, progress=progress, pool=pool)
+        yield _Engine(
+            config=config, seed=seed, prior=prior, flows=flows or FlowStore(seed), progress=progress, pool=pool
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,7 @@ class _Engine:
     config: ClassicalGeometryConfig
     seed: int
     prior: Prior | None
+    flows: FlowStore
     progress: Progress
     pool: Executor
 
@@ -126,18 +132,22 @@ class _Engine:
         typical = np.where(np.isfinite(path.typical_depth), path.typical_depth, np.nanmedian(path.typical_depth))
         depth = np.empty((len(frames), *grid), np.float32)
         confidence = np.empty_like(depth)
-        for i, measured in enumerate(
-            triangulate(
-                gray(frames.image, grid),
-                K,
-                path.T_camera_world,
-                typical,
-                max_gap=self.config.max_gap,
-                pool=self.pool,
-                report=lambda done, total: self.progress("geometry: depth", done, total),
-            )
-        ):
+
+        def fill(i: int, measured: TriangulatedDepth) -> None:
             depth[i], confidence[i] = complete(measured, of_movers=UNKNOWN if metric else ASSUMED)
+
+        measured = triangulate(
+            gray(frames.image, grid),
+            K,
+            path.T_camera_world,
+            typical,
+            max_gap=self.config.max_gap,
+            pool=self.pool,
+            report=lambda done, total: self.progress("geometry: depth", done, total),
+            neighbours=lambda: self.flows(frames, grid, self.pool),
+        )
+        for filled in [self.pool.submit(fill, i, each) for i, each in enumerate(measured)]:
+            filled.result()
         return Geometry(
             depth=depth,
             confidence=confidence,

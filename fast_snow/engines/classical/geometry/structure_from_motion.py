@@ -14,8 +14,8 @@ Intrinsics = Float64[np.ndarray, "3 3"]
 
 _KEYFRAME_MOTION = 0.03
 """In units of the longer side; the median motion of points from one keyframe to the next."""
-_MIN_IMAGES = 90
-"""Shorter clips are adjusted as a whole: seconds are all there is to save, and depth for objects is a little better."""
+_MIN_IMAGES = 30
+"""Shorter clips are adjusted as a whole, in a second or two."""
 _MAX_KEYFRAMES = 0.7
 """Of the images; where more would be keyframes, all are: the others would lose points and save little."""
 _MIN_POINTS = 30

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
 from fast_snow.engines.classical.flow import consistency, flow_between
+from fast_snow.engines.classical.neighbour_flow import NeighbourFlow
 from fast_snow.types import ReadOnlyArrays
 
 FLOW_SIGMA = 0.5
@@ -22,6 +23,8 @@ _MOVING_RESIDUAL = 2.0
 """Pixels; good flow that misses the epipolar line by more belongs to something that moves."""
 _OVER_MEDIAN = 4.0
 """Times the median miss of the image's good flow: poses that do not fit the images to the pixel let everything miss."""
+_AT_ONCE = 8
+"""Images whose flow is held at once."""
 
 Flow = Float32[np.ndarray, "h w 2"]
 Map = Float32[np.ndarray, "h w"]
@@ -51,6 +54,7 @@ def triangulate(
     max_gap: int,
     pool: Executor,
     report: Callable[[int, int], None],
+    neighbours: Callable[[], Sequence[NeighbourFlow]] | None = None,
 ) -> Iterator[TriangulatedDepth]:
     """Triangulate every pixel of every image from its flow to an earlier and a later image.
 
@@ -60,27 +64,36 @@ def triangulate(
         T_camera_world: world-to-camera poses.
         typical_depth: of each image's static points; sets how far apart two cameras have to be.
         max_gap: partners are at most so many frames away.
-        pool: runs flow side by side.
+        pool: runs flow and images side by side.
         report: told how many images are done, of how many.
+        neighbours: returns the flow from each image but the last to the next, where it is known already.
 
     Yields:
         Depth, confidence and inconsistent pixels of each image, in the unit of the poses.
     """
     centre = -np.einsum("nji,nj->ni", T_camera_world[:, :3, :3], T_camera_world[:, :3, 3])
     partners = [_partners(i, centre, _FAR_BASELINE * typical_depth[i], max_gap) for i in range(len(gray))]
+    adjacent = [i for i, others in enumerate(partners) if i + 1 in others or i - 1 in others]
+    known = neighbours() if neighbours is not None and adjacent else ()
+
+    def flow(pair: tuple[int, int]) -> Flow:
+        i, j = pair
+        if known and abs(j - i) == 1:
+            return (known[i].forward if j > i else known[j].backward).astype(np.float32)
+        return flow_between(gray[i], gray[j])
+
+    def fused(i: int) -> TriangulatedDepth:
+        return _fuse([_view(intrinsics, T_camera_world, flows, i, j) for j in partners[i]], gray.shape[1:])
+
     flows: dict[tuple[int, int], Flow] = {}
-    for i, others in enumerate(partners):
-        wanted = [pair for j in others for pair in ((i, j), (j, i)) if pair not in flows]
-        flows.update(
-            zip(wanted, pool.map(lambda pair: flow_between(gray[pair[0]], gray[pair[1]]), wanted), strict=True)
-        )
-        views = [
-            _view(intrinsics[i], intrinsics[j], T_camera_world[j] @ np.linalg.inv(T_camera_world[i]), flows, i, j)
-            for j in others
-        ]
-        yield _fuse(views, gray.shape[1:])
-        flows = {pair: flow for pair, flow in flows.items() if max(pair) > i}
-        report(i + 1, len(gray))
+    for first in range(0, len(gray), _AT_ONCE):
+        batch = range(first, min(first + _AT_ONCE, len(gray)))
+        wanted = {pair: None for i in batch for j in partners[i] for pair in ((i, j), (j, i)) if pair not in flows}
+        flows.update(zip(wanted, pool.map(flow, wanted), strict=True))
+        for i, measured in zip(batch, pool.map(fused, batch), strict=True):
+            yield measured
+            report(i + 1, len(gray))
+        flows = {pair: each for pair, each in flows.items() if max(pair) >= batch.stop}
 
 
 def _partners(i: int, centre: Float64[np.ndarray, "n 3"], baseline: float, max_gap: int) -> list[int]:
@@ -104,9 +117,8 @@ class _View:
 
 
 def _view(
-    K_i: Float64[np.ndarray, "3 3"],
-    K_j: Float64[np.ndarray, "3 3"],
-    T_j_i: Float64[np.ndarray, "4 4"],
+    intrinsics: Float64[np.ndarray, "n 3 3"],
+    T_camera_world: Float64[np.ndarray, "n 4 4"],
     flows: dict[tuple[int, int], Flow],
     i: int,
     j: int,
@@ -116,10 +128,11 @@ def _view(
     A pixel `x` at inverse depth `rho` is seen in image `j` at `a + rho · b` (homogeneous), with `a = K_j R K_i⁻¹ x` and
     `b = K_j t`: two equations that are linear in `rho`.
     """
-    flow = flows[i, j]
+    flow, K_j = flows[i, j], intrinsics[j]
+    T_j_i = T_camera_world[j] @ np.linalg.inv(T_camera_world[i])
     height, width = flow.shape[:2]
     v, u = np.indices((height, width), dtype=np.float32)
-    H = (K_j @ T_j_i[:3, :3] @ np.linalg.inv(K_i)).astype(np.float32)
+    H = (K_j @ T_j_i[:3, :3] @ np.linalg.inv(intrinsics[i])).astype(np.float32)
     a = [row[0] * u + row[1] * v + row[2] for row in H]
     b = (K_j @ T_j_i[:3, 3]).astype(np.float32)
     u, v = u + flow[..., 0], v + flow[..., 1]

@@ -10,14 +10,10 @@ from jaxtyping import Float32, UInt8
 
 from fast_snow.engines.classical.flow import consistency
 from fast_snow.engines.classical.flow_trust import trust
-from fast_snow.engines.classical.segmentation.camera_motion import (
-    camera_homography,
-    homography_flow,
-    rigid_flow,
-    stabilised_flow,
-)
+from fast_snow.engines.classical.neighbour_flow import NeighbourFlow
+from fast_snow.engines.classical.segmentation.camera_motion import relative_flow
 from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
-from fast_snow.types import DepthOrigin, Geometry, GridShape
+from fast_snow.types import Geometry, GridShape
 
 Lab = UInt8[np.ndarray, "h w 3"]
 FullFlow = Float32[np.ndarray, "rows columns 2"]
@@ -57,56 +53,42 @@ class Links(NamedTuple):
 
 
 def link_neighbours(
-    gray: UInt8[np.ndarray, "n rows columns"], lab: list[Lab], geometry: Geometry, seed: int, pool: Executor
+    flows: Sequence[NeighbourFlow], lab: Sequence[Lab], geometry: Geometry, pool: Executor
 ) -> list[Links]:
     """Measure the motion between all neighbouring frames.
 
     Args:
-        gray: frames on the analysis grid.
-        lab: the same frames on the working grid.
+        flows: from each frame but the last to the next, on the analysis grid.
+        lab: the frames on the working grid.
         geometry: depth and poses; used where depth was measured or triangulated: what it explains does not move.
-        seed: of the random sampling.
         pool: runs pairs of frames side by side.
 
     Returns:
         Per frame, what its neighbours tell.
     """
-    pairs = list(pool.map(lambda a: _pair(gray, lab, geometry, a, seed), range(len(gray) - 1)))
+    pairs = list(pool.map(lambda a: _pair(flows[a], lab, geometry, a), range(len(flows))))
     after = [forward for forward, _ in pairs] + [None]
     before = [None] + [backward for _, backward in pairs]
     return [Links(*both) for both in zip(before, after, strict=True)]
 
 
 def _pair(
-    gray: UInt8[np.ndarray, "n rows columns"], lab: list[Lab], geometry: Geometry, a: int, seed: int
+    between: NeighbourFlow, lab: Sequence[Lab], geometry: Geometry, a: int
 ) -> tuple[NeighbourMotion, NeighbourMotion]:
-    b = a + 1
-    H_b_a = camera_homography(gray[a], gray[b], seed)
-    H_a_b = np.linalg.inv(H_b_a)
-    flow = stabilised_flow(gray[a], gray[b], H_b_a), stabilised_flow(gray[b], gray[a], H_a_b)
-    camera = [homography_flow(each, *gray.shape[1:]) for each in (H_b_a, H_a_b)]
-    if geometry.origin in (DepthOrigin.SENSOR, DepthOrigin.TRIANGULATED):
-        rigid = [rigid_flow(geometry, a, b, camera[0]), rigid_flow(geometry, b, a, camera[1])]
-        # Triangulated depth rests on few frames' flow: what either explains is still.
-        sensor = geometry.origin is DepthOrigin.SENSOR
-        camera = rigid if sensor else [_nearer(*each) for each in zip(flow, rigid, camera, strict=True)]
+    b, (forward, backward) = a + 1, between.both()
+    relative = relative_flow(forward, between.homography, geometry, a, b)
+    relative_back = relative_flow(backward, np.linalg.inv(between.homography), geometry, b, a)
     return (
-        _neighbour(flow[0], flow[1], camera[0], lab[a], lab[b]),
-        _neighbour(flow[1], flow[0], camera[1], lab[b], lab[a]),
+        _neighbour(forward, backward, relative, lab[a], lab[b]),
+        _neighbour(backward, forward, relative_back, lab[b], lab[a]),
     )
 
 
-def _nearer(flow: FullFlow, one: FullFlow, other: FullFlow) -> FullFlow:
-    """Return, per pixel, the flow that is nearer to what was measured."""
-    distance = [np.linalg.norm(flow - each, axis=-1, keepdims=True) for each in (one, other)]
-    return np.where(distance[0] < distance[1], one, other)
-
-
-def _neighbour(flow: FullFlow, back: FullFlow, camera: FullFlow, lab: Lab, other_lab: Lab) -> NeighbourMotion:
+def _neighbour(flow: FullFlow, back: FullFlow, relative: FullFlow, lab: Lab, other_lab: Lab) -> NeighbourMotion:
     shape = lab.shape[:2]
     distance = _resized(np.minimum(consistency(flow, back), _LOST), shape)
     small = _resized(flow, shape) * np.array([shape[1] / flow.shape[1], shape[0] / flow.shape[0]], np.float32)
-    return NeighbourMotion(small, _resized(flow - camera, shape), trust(distance, small, lab, other_lab, _COLOUR_ERROR))
+    return NeighbourMotion(small, _resized(relative, shape), trust(distance, small, lab, other_lab, _COLOUR_ERROR))
 
 
 def _resized(image: Float32[np.ndarray, "..."], shape: GridShape) -> Float32[np.ndarray, "..."]:

@@ -122,6 +122,13 @@ def border_contrast(labels: Int32[np.ndarray, "h w"], probability: Posterior) ->
     return contrast
 
 
+def clearly_moving(labels: Int32[np.ndarray, "h w"], evidence: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, " m"]:
+    """Rate each region by its mean evidence of motion, in [0, 1]; 0 where only its colours are those of what moves."""
+    size = np.maximum(np.bincount(labels.ravel()), 1)
+    total = np.bincount(labels.ravel(), evidence.ravel(), len(size))
+    return np.clip(total / size, 0.0, 1.0)[1:].astype(np.float32)
+
+
 def motion_step(
     labels: Int32[np.ndarray, "h w"], relative: Sequence[Float32[np.ndarray, "h w 2"]]
 ) -> Float32[np.ndarray, " m"]:

@@ -34,20 +34,21 @@ class Regions(NamedTuple):
 
 
 def lasting_scores(regions: Sequence[Regions], flow: Sequence[Flow]) -> list[Float32[np.ndarray, " _"]]:
-    """Average the scores of regions along their chains.
+    """Average the scores of regions along their chains, in the frames in which each is almost the best of its chain.
 
     Args:
         regions: of every frame.
         flow: from each frame to the next.
 
     Returns:
-        Per frame, the score of each region; 0 where its chain is too short.
+        Per frame, the score of each region; 0 where its chain is too short or it is clearly better in another frame.
     """
     chain = _chains(regions, flow, _SAME)
     length, score = _lengths(regions, chain), np.concatenate([each.score for each in regions])
     total = np.bincount(np.concatenate(chain), score, len(length))
     mean = np.where(length >= min(_LASTING, len(regions)), total / np.maximum(length, 1), 0.0)
-    return [np.where(each.score > 0, mean[of], 0.0).astype(np.float32) for each, of in zip(regions, chain, strict=True)]
+    shown = _almost_best(regions, chain)
+    return [np.where(at, mean[of], 0.0).astype(np.float32) for at, of in zip(shown, chain, strict=True)]
 
 
 def best_outlined(regions: Sequence[Regions], flow: Sequence[Flow]) -> list[Float32[np.ndarray, " _"]]:
@@ -61,14 +62,19 @@ def best_outlined(regions: Sequence[Regions], flow: Sequence[Flow]) -> list[Floa
         Per frame, the score of each region; 0 where it is seen in one frame only or clearly better in another.
     """
     chain = _chains(regions, flow, _ALIKE)
-    length = _lengths(regions, chain)
-    best = np.zeros(len(length), np.float32)
-    np.maximum.at(best, np.concatenate(chain), np.concatenate([each.score for each in regions]))
-    best[length < min(_SEEN_AGAIN, len(regions))] = np.inf
+    again = _lengths(regions, chain) >= min(_SEEN_AGAIN, len(regions))
+    shown = _almost_best(regions, chain)
     return [
-        np.where(each.score >= _ALMOST * best[of], each.score, np.float32(0.0))
-        for each, of in zip(regions, chain, strict=True)
+        np.where(at & again[of], each.score, np.float32(0.0))
+        for each, at, of in zip(regions, shown, chain, strict=True)
     ]
+
+
+def _almost_best(regions: Sequence[Regions], chain: Sequence[Int64[np.ndarray, " _"]]) -> list[Bool[np.ndarray, " _"]]:
+    owner = np.concatenate(chain)
+    best = np.zeros(int(owner.max(initial=-1)) + 1, np.float32)
+    np.maximum.at(best, owner, np.concatenate([each.score for each in regions]))
+    return [(each.score > 0) & (each.score >= _ALMOST * best[of]) for each, of in zip(regions, chain, strict=True)]
 
 
 def _lengths(regions: Sequence[Regions], chain: Sequence[Int64[np.ndarray, " _"]]) -> Int64[np.ndarray, " chains"]:

@@ -18,7 +18,8 @@ from jaxtyping import Bool, Float32
 from fast_snow.config import ClassicalSegmenterConfig
 from fast_snow.engines.classical.appearance import FINE, colour_bins, sigmoid, to_lab
 from fast_snow.engines.classical.edge_aware import affinity, smooth
-from fast_snow.engines.classical.flow import gray, workers
+from fast_snow.engines.classical.flow import workers
+from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.classical.objectness import objectness
 from fast_snow.engines.classical.region_tree import region_tree
 from fast_snow.engines.classical.segmentation.background import background, depth_map, standing_out
@@ -33,6 +34,7 @@ from fast_snow.engines.classical.segmentation.motion_evidence import (
 from fast_snow.engines.classical.segmentation.moving_objects import (
     View,
     border_contrast,
+    clearly_moving,
     motion_step,
     moving_labels,
     moving_probability,
@@ -79,6 +81,7 @@ def open_segmenter(
     *,
     seed: int,
     threads: int,
+    flows: FlowStore | None = None,
     progress: Progress = silent,
     rules: SurfaceRules = RULES,
 ) -> Iterator[Segmenter]:
@@ -88,6 +91,7 @@ def open_segmenter(
         config: its parameters.
         seed: of the random sampling in estimating the camera's motion.
         threads: how many frames are worked on at once; 0 takes one per core.
+        flows: what the engines of a run share; None for one of its own.
         progress: told how many frames are segmented.
         rules: what makes a surface.
 
@@ -95,7 +99,7 @@ def open_segmenter(
         The segmenter.
     """
     with workers(threads) as pool:
-        yield _ClassicalSegmenter(config, seed, pool, progress, rules)
+        yield _ClassicalSegmenter(config, seed, pool, flows or FlowStore(seed), progress, rules)
 
 
 class _Candidates(NamedTuple):
@@ -111,14 +115,16 @@ class _ClassicalSegmenter:
     config: ClassicalSegmenterConfig
     seed: int
     pool: Executor
+    flows: FlowStore
     progress: Progress
     rules: SurfaceRules
 
     def __call__(self, frames: Frames, geometry: Geometry) -> Sequence[Detections]:
         shape = _working_shape(geometry.grid)
         lab = list(self.pool.map(lambda image: to_lab(image, shape), frames.image))
-        links = link_neighbours(gray(frames.image, geometry.grid), lab, geometry, self.seed, self.pool)
+        links = link_neighbours(self.flows(frames, geometry.grid, self.pool), lab, geometry, self.pool)
         evidence = through_time([motion_evidence(each, shape) for each in links], links)
+        self.flows.keep_moves(frames, evidence)
         views = list(self.pool.map(lambda each: View(colour_bins(each, FINE), affinity(each, _SIGMA)), lab))
         probability = moving_probability(views, evidence, self.pool)
         moving = list(self.pool.map(self._moving, probability, evidence, links))
@@ -143,7 +149,8 @@ class _ClassicalSegmenter:
         least, most = self._sizes(probability.size)
         label = moving_labels(probability, evidence, least=least, most=most)
         step = motion_step(label, [each.relative for each in links.all()])
-        score = np.where(step >= LEAST_MOTION, border_contrast(label, probability), np.float32(0.0))
+        clear = clearly_moving(label, evidence)
+        score = np.where(step >= LEAST_MOTION, clear * border_contrast(label, probability), np.float32(0.0))
         label = np.where(np.append(False, score > 0)[label], label, 0).astype(np.int32)
         return Regions(label, np.eye(len(score) + 1, dtype=np.bool_)[1:], score)
 

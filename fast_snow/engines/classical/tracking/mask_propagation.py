@@ -1,15 +1,13 @@
 """Carries the mask of one object to the next frame: by optical flow where it can be trusted, else by its looks."""
 
-# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
-
-from typing import NamedTuple, no_type_check
+from typing import NamedTuple
 
 import cv2
-import numba
 import numpy as np
-from jaxtyping import Bool, Float32, Shaped
+from jaxtyping import Bool, Float16, Float32, Float64
 
 from fast_snow.engines.classical.edge_aware import Crop, smooth
+from fast_snow.engines.classical.tracking.evidence import Evidence, Origins, likelihood
 from fast_snow.engines.classical.tracking.object_model import (
     ObjectModel,
     Soft,
@@ -22,19 +20,25 @@ from fast_snow.engines.classical.tracking.object_model import (
     square_around,
 )
 from fast_snow.engines.classical.tracking.object_motion import Similarity, object_motion
-from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
-from fast_snow.types import GridShape, readonly
+from fast_snow.engines.classical.tracking.sprite import Sprite, best_shift
+from fast_snow.engines.classical.warping import fetch, pixel_grid
+from fast_snow.types import GridShape
 
 _MARGIN = 24  # pixels around an object in which it may be found, and in which its surroundings are learnt
-_UNSURE = 12.0  # pixels by which an object may have moved against untrusted flow
+_UNSURE = 12  # pixels by which an object may have moved against untrusted flow
+_SHRINK = 4  # of what is blurred by as much
+_EXPECTED = 0.6  # what is expected of the sprite's shape where flow says nothing
+_EXPECTED_BLUR = 4.0
 _STRENGTH = 30.0
 _SHARPEN = 4.0
 _SMALLEST_PIECE = 0.05  # share of the largest piece
 _SURELY_OUTSIDE = 0.1
-_APART = 4.0  # pixels between the motion of an object and that around it at which they tell pixels apart
-_LEFT_BEHIND = 4.0
+_SURELY = 0.5
+_CLEARLY = 2.0  # over the mean log-odds of motion from which on an object moves beyond doubt
 _LEAST_PIXELS = 10
+_SHRINKS = 0.97  # of an object's area per frame in which less of it is seen
 _LEAST_SHARE = 0.02  # of the prompted area
+_RADIUS = 32  # pixels by which the motion by flow may err
 
 
 class Step(NamedTuple):
@@ -45,12 +49,18 @@ class Step(NamedTuple):
         back: from the next frame to this one.
         trust: in `flow`, in [0, 1], on this frame's grid.
         back_trust: in `back`, on the next frame's grid.
+        before: this frame.
+        view: the next frame.
+        moves: how clearly each pixel of the next frame moves by itself, as log-odds; `None` where nobody told.
     """
 
-    flow: Flow
-    back: Flow
-    trust: Float32[np.ndarray, "h w"]
-    back_trust: Float32[np.ndarray, "h w"]
+    flow: Float16[np.ndarray, "h w 2"]
+    back: Float16[np.ndarray, "h w 2"]
+    trust: Float16[np.ndarray, "h w"]
+    back_trust: Float16[np.ndarray, "h w"]
+    before: View
+    view: View
+    moves: Float32[np.ndarray, "h w"] | None = None
 
 
 class Carried(NamedTuple):
@@ -61,16 +71,22 @@ class Carried(NamedTuple):
         square: where it is.
         window: the part of the frame that holds it and its surroundings.
         soft: how likely each pixel of the window belongs to it.
+        sprite: its memory, in the window.
         score: how well it still is the object that was prompted, in [0, 1].
-        least: pixels below which it is gone.
+        least: pixels below which it is not seen.
+        area: pixels it had of late when it was not hidden.
+        drift: its motion against its surroundings, in pixels per frame.
     """
 
     model: ObjectModel
     square: Square
     window: Crop
     soft: Soft
+    sprite: Sprite
     score: float
     least: float
+    area: float
+    drift: complex = 0j
 
 
 def begin(mask: Bool[np.ndarray, "h w"], view: View) -> Carried | None:
@@ -78,49 +94,95 @@ def begin(mask: Bool[np.ndarray, "h w"], view: View) -> Carried | None:
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return None
-    window = _window(columns, rows, mask.shape)
+    window = window_around(columns.astype(np.float64), rows.astype(np.float64), mask.shape)
     soft = mask[window].astype(np.float32)
     square = square_around(soft, window)
     model = first_model(view.crop(window), soft, window, square)
-    return Carried(model, square, window, soft, 1.0, min(len(rows), max(_LEAST_PIXELS, _LEAST_SHARE * len(rows))))
+    least = float(min(len(rows), max(_LEAST_PIXELS, _LEAST_SHARE * len(rows))))
+    return Carried(model, square, window, soft, Sprite(soft, view.even[window]), 1.0, least, float(len(rows)))
 
 
-def carry(
-    state: Carried, view: View, step: Step, *, min_resemblance: float, rng: np.random.Generator
-) -> Carried | None:
+def carry(state: Carried, step: Step, *, min_resemblance: float, rng: np.random.Generator) -> Carried | None:
     """Carry an object to the next frame.
 
     Args:
         state: the object in this frame.
-        view: of the next frame.
         step: motion between the two.
         min_resemblance: to the prompt's colours, below which it is another object.
         rng: draws samples of the object's flow.
 
     Returns:
-        The object in the next frame; `None` if it is no longer there.
+        The object in the next frame; `None` if it is not seen there.
     """
-    rows, columns = np.nonzero(state.soft > 0.5)
-    inside = rows + state.window[0].start, columns + state.window[1].start
-    start = np.stack(inside[::-1], axis=-1).astype(np.float32)
-    flow = step.flow[inside].astype(np.float32)
-    motion = object_motion(start, flow, step.trust[inside], rng)
-    window = _next_window(start, flow, motion, view.fine.shape)
-    if window is None:
+    own = object_motion(state.soft > _SURELY, state.window, step.flow, step.trust, rng)
+    if own is None:
         return None
-    square = state.square.moved(*motion)
-    company = _company(step.back[window], window, motion, _motion_around(state, step, rng) or motion)
-    soft = _found(state, view.crop(window), step, window, square, company)
-    if np.count_nonzero(soft > 0.5) < state.least:
+    around = motion_around(state, step, rng) or own
+    shift, _ = best_shift(state.sprite, state.window, own, step.view.even, _RADIUS)
+    place = placed(state, Similarity(own.gain, own.shift + shift), around, step.view.fine.shape)
+    if place is None:
         return None
-    crop = view.crop(window)
+    soft = segmented(state, place, step, by_flow=True)
+    return accepted(state, place, soft, step.view, least=state.least, min_resemblance=min_resemblance)
+
+
+def motion_around(state: Carried, step: Step, rng: np.random.Generator) -> Similarity | None:
+    """Return how the surroundings of an object move to the next frame; `None` where it has none."""
+    return object_motion(state.sprite.shape < _SURELY_OUTSIDE, state.window, step.flow, step.trust, rng)
+
+
+class Place(NamedTuple):
+    """Where an object is expected in the next frame.
+
+    Attributes:
+        own: the motion that takes it there.
+        around: the motion of its surroundings.
+        square: of the object.
+        window: that holds it.
+        sprite: its memory, in the window.
+    """
+
+    own: Similarity
+    around: Similarity
+    square: Square
+    window: Crop
+    sprite: Sprite
+
+
+def placed(state: Carried, own: Similarity, around: Similarity, shape: GridShape) -> Place | None:
+    """Move an object with its memory to the next frame; `None` if it leaves the frame."""
+    u, v, width, height = cv2.boundingRect((state.sprite.shape > _SURELY).astype(np.uint8))
+    left, top = u + state.window[1].start, v + state.window[0].start
+    corners = np.array([complex(x, y) for x in (left, left + width - 1) for y in (top, top + height - 1)])
+    moved = own.gain * corners + own.shift
+    across, down = moved.real, moved.imag
+    if across.max() < 0 or down.max() < 0 or across.min() > shape[1] - 1 or down.min() > shape[0] - 1:
+        return None
+    window = window_around(across, down, shape)
+    return Place(own, around, state.square.moved(*own), window, state.sprite.moved(state.window, own, window))
+
+
+def accepted(
+    state: Carried, place: Place, soft: Soft, view: View, *, least: float, min_resemblance: float
+) -> Carried | None:
+    """Return the object as seen in its place, having learnt from it; `None` if it is too small or another one."""
+    surely = soft > _SURELY
+    area = float(np.count_nonzero(surely))
+    if area < least:
+        return None
+    crop = view.crop(place.window)
     alike = resemblance(state.model, crop, soft)
     if alike < min_resemblance:
         return None
-    score = alike * float(soft[soft > 0.5].mean())
+    score = alike * float(soft[surely].mean())
     soft = np.clip((soft - 0.5) * _SHARPEN + 0.5, 0.0, 1.0)
-    model = learned(state.model, crop, soft, window, square)
-    return Carried(model, square, window, soft, score, state.least)
+    model = learned(state.model, crop, soft, place.window, place.square)
+    centre = complex(state.square.u, state.square.v)
+    drift = (place.own.gain - place.around.gain) * centre + place.own.shift - place.around.shift
+    sprite = place.sprite.renewed(soft, crop.even)
+    return Carried(
+        model, place.square, place.window, soft, sprite, score, state.least, max(area, _SHRINKS * state.area), drift
+    )
 
 
 def overlap(a: Carried, b: Carried) -> float:
@@ -130,65 +192,72 @@ def overlap(a: Carried, b: Carried) -> float:
         return 0.0
     inside = [_part(each, (shared[0], shared[1])) for each in (a, b)]
     both = np.count_nonzero(inside[0] & inside[1])
-    either = np.count_nonzero(a.soft > 0.5) + np.count_nonzero(b.soft > 0.5) - both
-    return float(both / either)
+    either = np.count_nonzero(a.soft > _SURELY) + np.count_nonzero(b.soft > _SURELY) - both
+    return float(both / max(either, 1))
 
 
 def _part(state: Carried, window: Crop) -> Bool[np.ndarray, "h w"]:
     rows, columns = (
         slice(part.start - own.start, part.stop - own.start) for part, own in zip(window, state.window, strict=True)
     )
-    return state.soft[rows, columns] > 0.5
+    return state.soft[rows, columns] > _SURELY
 
 
-def _motion_around(state: Carried, step: Step, rng: np.random.Generator) -> Similarity | None:
-    """Return how the surroundings of an object move to the next frame; `None` where it has none."""
-    rows, columns = np.nonzero(state.soft < _SURELY_OUTSIDE)
-    if not len(rows):
-        return None
-    at = rows + state.window[0].start, columns + state.window[1].start
-    return object_motion(
-        np.stack(at[::-1], axis=-1).astype(np.float32), step.flow[at].astype(np.float32), step.trust[at], rng
-    )
+def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Soft:
+    """Tell how likely each pixel of a window of the next frame belongs to the object.
 
+    Args:
+        state: the object in this frame.
+        place: where it is expected.
+        step: motion between the two frames.
+        by_flow: whether flow leads to it; else only its memory does.
 
-def _company(
-    back: Float32[np.ndarray, "h w 2"], window: Crop, own: Similarity, around: Similarity
-) -> Float32[np.ndarray, "h w"]:
-    """Return for each pixel of a window whether it came with the object (1) or with what lies around it (-1)."""
-    v, u = np.mgrid[window]
-    z = u + 1j * v
-    came = back @ np.array([1, 1j])
-    by_own, by_around = ((z - each.shift) / each.gain - z for each in (own, around))
-    apart = np.maximum(np.abs(by_own - by_around), _APART)
-    return np.clip((np.abs(came - by_around) - np.abs(came - by_own)) / apart, -1.0, 1.0).astype(np.float32)
-
-
-def _found(
-    state: Carried, crop: View, step: Step, window: Crop, square: Square, company: Float32[np.ndarray, "h w"]
-) -> Soft:
-    """Tell how likely each pixel of a window of the next frame belongs to the object."""
-    back = step.back[window].astype(np.float32)
-    corner = np.array([each.start for each in window[::-1]], np.float32)
-    corner_before = np.array([each.start for each in state.window[::-1]], np.float32)
-    origin = pixel_grid(*back.shape[:2]) + back + (corner - corner_before)
-    warped = fetch(state.soft, origin, outside=0.0)
+    Returns:
+        Likelihood in the window of the place.
+    """
+    window, sprite, crop = place.window, place.sprite, step.view.crop(place.window)
+    back, trust = step.back[window].astype(np.float32), step.back_trust[window].astype(np.float32)
+    warped = sprite.shape
+    if by_flow:
+        offset = np.array([box.start - old.start for box, old in zip(window, state.window, strict=True)][::-1])
+        origin = pixel_grid(*back.shape[:2]) + back + offset.astype(np.float32)
+        warped = fetch(state.soft, origin, outside=0.0)
+    else:
+        trust = np.zeros_like(trust)
     near = cv2.GaussianBlur(warped, (0, 0), 1.0)
-    wide = cv2.GaussianBlur(warped, (0, 0), _UNSURE)
-    likely = _posterior(
-        readonly(near),
-        readonly(wide),
-        readonly(step.back_trust[window]),
-        readonly(company),
-        readonly(crop.fine),
-        readonly(cell_of(crop.coarse, window, square)),
-        readonly(state.model.colour_odds),
-        readonly(state.model.place_odds),
+    evidence = Evidence(
+        near=near,
+        wide=np.maximum(_widely(warped), _EXPECTED * cv2.GaussianBlur(sprite.shape, (0, 0), _EXPECTED_BLUR)),
+        shape=sprite.shape,
+        moves=_by_motion(near, None if step.moves is None else step.moves[window]),
+        trust=trust,
+        back=back,
+        even=crop.even,
+        fine=crop.fine,
+        cell=cell_of(crop.coarse, window, place.square),
     )
+    origins = Origins((window[1].start, window[0].start), place.own.origin(), place.around.origin(), step.before.even)
+    likely = likelihood(evidence, origins, state.model.colour_odds, state.model.place_odds)
     return _without_crumbs(smooth(likely, crop.alike, _STRENGTH))
 
 
-def _window(u: Shaped[np.ndarray, " p"], v: Shaped[np.ndarray, " q"], shape: GridShape) -> Crop:
+def _by_motion(near: Soft, moves: Float32[np.ndarray, "h w"] | None) -> Float32[np.ndarray, "h w"]:
+    """Return what motion says for each pixel, as far as the object itself moves: all of it, nothing for one at rest."""
+    inside = near > _SURELY
+    if moves is None or not inside.any():
+        return np.zeros_like(near)
+    certain = np.clip(moves, -1.0, 1.0)
+    return np.float32(np.clip(_CLEARLY * certain[inside].mean(), 0.0, 1.0)) * certain
+
+
+def _widely(soft: Soft) -> Soft:
+    height, width = soft.shape
+    small = cv2.resize(soft, (1 + width // _SHRINK, 1 + height // _SHRINK), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), _UNSURE / _SHRINK)
+    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def window_around(u: Float64[np.ndarray, " p"], v: Float64[np.ndarray, " q"], shape: GridShape) -> Crop:
     """Return the box that holds all columns `u` and rows `v`, with its margin, cut at the frame."""
     rows, columns = (
         slice(max(0, int(np.floor(each.min())) - _MARGIN), min(size, int(np.ceil(each.max())) + 1 + _MARGIN))
@@ -197,69 +266,13 @@ def _window(u: Shaped[np.ndarray, " p"], v: Shaped[np.ndarray, " q"], shape: Gri
     return rows, columns
 
 
-def _next_window(
-    start: Float32[np.ndarray, "p 2"], flow: Float32[np.ndarray, "p 2"], motion: Similarity, shape: GridShape
-) -> Crop | None:
-    """Return where in the next frame to look for an object; `None` if that is outside."""
-    left, top, right, bottom = (float(each) for each in (*start.min(axis=0), *start.max(axis=0)))
-    corners = np.array([complex(u, v) for u in (left, right) for v in (top, bottom)])
-    as_whole = motion.gain * corners + motion.shift
-    most = np.percentile(start + flow, (2, 98), axis=0)
-    u, v = np.append(as_whole.real, most[:, 0]), np.append(as_whole.imag, most[:, 1])
-    outside = u.max() < 0 or v.max() < 0 or u.min() > shape[1] - 1 or v.min() > shape[0] - 1
-    return None if outside else _window(u, v, shape)
-
-
 def _without_crumbs(soft: Soft) -> Soft:
     """Drop pieces that are tiny against the largest one."""
-    count, labels = cv2.connectedComponents((soft > 0.5).astype(np.uint8), connectivity=8)
-    if count < 3:
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((soft > _SURELY).astype(np.uint8), connectivity=8)
+    if count <= 2:  # noqa: PLR2004
         return soft
-    size = np.bincount(labels.ravel(), minlength=count)
+    size = stats[:, cv2.CC_STAT_AREA].copy()
     size[0] = 0
     crumb = size < _SMALLEST_PIECE * size.max()
     crumb[0] = False
     return np.where(crumb[labels], np.float32(0.3), soft)
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _logit(p):
-    p = min(max(p, np.float32(0.02)), np.float32(0.98))
-    return np.log(p / (np.float32(1.0) - p)) / np.float32(3.9)  # 1 at 0.98
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _posterior(near, wide, trust, company, fine, cell, colour_odds, place_odds):
-    """Add up the log-odds of flow, of company, of colour and of colour in place.
-
-    Colour counts as far as it tells the object's pixels from the others where flow is trusted (balanced accuracy). To
-    come with the surroundings says more than to come with the object: shadows and reflections do so too.
-    """
-    height, width = near.shape
-    hit = reject = np.float32(0.0)
-    weight_in = weight_out = np.float32(1e-6)
-    for y in range(height):
-        for x in range(width):
-            likely = np.float32(1.0) / (np.float32(1.0) + np.exp(-colour_odds[fine[y, x]]))
-            if near[y, x] > 0.5:
-                hit += trust[y, x] * likely
-                weight_in += trust[y, x]
-            else:
-                reject += trust[y, x] * (np.float32(1.0) - likely)
-                weight_out += trust[y, x]
-    colour_weight = max(np.float32(0.0), hit / weight_in + reject / weight_out - np.float32(1.0))
-    out = np.zeros((height, width), np.float32)
-    for y in range(height):
-        for x in range(width):
-            if wide[y, x] < 0.01:
-                continue
-            t = trust[y, x]
-            odds = np.float32(5.0) * t * _logit(near[y, x]) + np.float32(2.0) * (1 - t) * _logit(wide[y, x])
-            odds += t * (
-                max(company[y, x], np.float32(0.0)) + np.float32(_LEFT_BEHIND) * min(company[y, x], np.float32(0.0))
-            )
-            odds += colour_weight * colour_odds[fine[y, x]] + place_odds[cell[y, x]]
-            out[y, x] = np.float32(1.0) / (np.float32(1.0) + np.exp(-odds))
-    return out

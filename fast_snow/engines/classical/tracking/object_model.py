@@ -10,6 +10,7 @@ Reference: N. Märki et al. Bilateral Space Video Segmentation. CVPR 2016 (colou
 
 from typing import NamedTuple, no_type_check
 
+import cv2
 import numba
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
@@ -27,23 +28,30 @@ _LEARN = 0.1
 _SMOOTHING = 3.0  # pixels added to each cell before taking odds
 _LIMIT = 4.0
 _EDGE_SIGMA = 12.0
+_EVEN = 5  # pixels
+_SHAPE = (COARSE, COARSE, COARSE, _CELLS**2)
+_LINE = (2 * np.eye(_CELLS) + np.eye(_CELLS, k=1) + np.eye(_CELLS, k=-1)) / 4
+_PLACES = np.kron(_LINE, _LINE).astype(np.float32)
+"""Spills each cell into its neighbours."""
 
 
 class View(NamedTuple):
-    """What one frame looks like: colour bins and likeness of neighbours."""
+    """What one frame looks like: colour bins, likeness of neighbours, and evened colours."""
 
     fine: Int32[np.ndarray, "h w"]
     coarse: Int32[np.ndarray, "h w"]
     alike: Affinity
+    even: UInt8[np.ndarray, "h w 3"]
 
     def crop(self, window: Crop) -> "View":
         """Return the view of a part of the frame."""
-        return View(self.fine[window], self.coarse[window], self.alike.crop(window))
+        return View(self.fine[window], self.coarse[window], self.alike.crop(window), self.even[window])
 
 
 def view_of(lab: UInt8[np.ndarray, "h w 3"]) -> View:
     """Return what a frame looks like."""
-    return View(colour_bins(lab, FINE), colour_bins(lab, COARSE), affinity(lab, _EDGE_SIGMA))
+    even: UInt8[np.ndarray, "h w 3"] = cv2.blur(lab, (_EVEN, _EVEN))  # type: ignore[assignment]
+    return View(colour_bins(lab, FINE), colour_bins(lab, COARSE), affinity(lab, _EDGE_SIGMA), even)
 
 
 class Square(NamedTuple):
@@ -72,8 +80,8 @@ class ObjectModel(NamedTuple):
 
     own: Float32[np.ndarray, " bins"]
     colour_odds: Float32[np.ndarray, " bins"]
-    inside: Float32[np.ndarray, "c c c k k"]
-    outside: Float32[np.ndarray, "c c c k k"]
+    inside: Float32[np.ndarray, "c c c k"]
+    outside: Float32[np.ndarray, "c c c k"]
     place_odds: Float32[np.ndarray, " cells"]
 
 
@@ -121,7 +129,7 @@ def resemblance(model: ObjectModel, view: View, soft: Soft) -> float:
 
 
 def _place_odds(
-    inside: Float32[np.ndarray, "c c c k k"], outside: Float32[np.ndarray, "c c c k k"]
+    inside: Float32[np.ndarray, "c c c k"], outside: Float32[np.ndarray, "c c c k"]
 ) -> Float32[np.ndarray, " cells"]:
     odds = np.log((inside + _SMOOTHING) / (outside + _SMOOTHING))
     return np.clip(odds, -_LIMIT, _LIMIT).ravel()
@@ -129,11 +137,11 @@ def _place_odds(
 
 def _counted(
     view: View, soft: Soft, window: Crop, square: Square
-) -> tuple[Float32[np.ndarray, "c c c k k"], Float32[np.ndarray, "c c c k k"]]:
+) -> tuple[Float32[np.ndarray, "c c c k"], Float32[np.ndarray, "c c c k"]]:
     cell = cell_of(view.coarse, window, square)
-    shape = (COARSE, COARSE, COARSE, _CELLS, _CELLS)
     count = _count(readonly(cell), readonly(soft), COARSE**3 * _CELLS**2)
-    return blurred(count[0].reshape(shape)), blurred(count[1].reshape(shape))
+    inside, outside = (blurred((each.reshape(-1, _CELLS**2) @ _PLACES).reshape(_SHAPE), axes=3) for each in count)
+    return inside, outside
 
 
 def cell_of(coarse: Int32[np.ndarray, "h w"], window: Crop, square: Square) -> Int32[np.ndarray, "h w"]:

@@ -6,10 +6,12 @@ A similarity of the image is `z → gain · z + shift` in complex pixel coordina
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Complex128, Float32
+from jaxtyping import Bool, Complex128, Float, Float32
+
+from fast_snow.engines.classical.edge_aware import Crop
 
 _TRIALS = 64
-_POINTS = 256
+_POINTS = 128
 _INLIER = 3.0  # pixels
 _LEAST = 8
 _SCALES = (0.7, 1.4)  # between consecutive frames
@@ -21,34 +23,46 @@ class Similarity(NamedTuple):
     gain: complex
     shift: complex
 
+    def origin(self) -> Float32[np.ndarray, "2 3"]:
+        """Return the matrix that takes `(u, v, 1)` back to where it came from."""
+        back, shift = 1.0 / self.gain, -self.shift / self.gain
+        return np.array([[back.real, -back.imag, shift.real], [back.imag, back.real, shift.imag]], np.float32)
+
 
 def object_motion(
-    start: Float32[np.ndarray, "p 2"],
-    flow: Float32[np.ndarray, "p 2"],
-    trust: Float32[np.ndarray, " p"],
+    pixels: Bool[np.ndarray, "h w"],
+    window: Crop,
+    flow: Float[np.ndarray, "height width 2"],
+    trust: Float[np.ndarray, "height width"],
     rng: np.random.Generator,
-) -> Similarity:
-    """Estimate an object's motion from the flow of its pixels.
+) -> Similarity | None:
+    """Estimate the motion of some pixels of a window from their flow.
 
     Args:
-        start: the object's pixels, at least one.
-        flow: of these pixels.
+        pixels: which pixels of the window.
+        window: where it lies in the frame.
+        flow: of the frame.
         trust: in that flow, in [0, 1].
         rng: draws the samples.
 
     Returns:
         The similarity of most trusted pixels; the median shift where there are too few of them or where their scale
-        changes more than objects do between frames.
+        changes more than objects do between frames; `None` where there are no pixels.
     """
-    trusted = np.flatnonzero(trust > 0.5)
+    rows, columns = np.divmod(np.flatnonzero(pixels), pixels.shape[1])
+    if not len(rows):
+        return None
+    every = 1 + len(rows) // (4 * _POINTS)
+    rows, columns = rows[::every] + window[0].start, columns[::every] + window[1].start
+    moves = flow[rows, columns].astype(np.float64) @ (1, 1j)
+    trusted = np.flatnonzero(trust[rows, columns] > 0.5)
     picked = trusted[:: 1 + len(trusted) // _POINTS]
-    z = start[picked].astype(np.float64) @ (1, 1j)
-    moved = z + flow[picked].astype(np.float64) @ (1, 1j)
     if len(picked) >= _LEAST:
-        found = _most_followed(z, moved, rng)
+        z = columns[picked] + 1j * rows[picked]
+        found = _most_followed(z, z + moves[picked], rng)
         if _SCALES[0] < abs(found.gain) < _SCALES[1]:
             return found
-    return Similarity(1.0 + 0.0j, complex(*np.median(flow, axis=0)))
+    return Similarity(1.0 + 0.0j, complex(np.median(moves.real), np.median(moves.imag)))
 
 
 def _most_followed(

@@ -9,15 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-from jaxtyping import Float16, UInt8
+from jaxtyping import Float16, Float32, UInt8
 
 from fast_snow.config import ClassicalTrackerConfig
 from fast_snow.engines.classical.appearance import to_lab
-from fast_snow.engines.classical.flow import consistency, flow_between, gray, workers
+from fast_snow.engines.classical.flow import consistency, workers
 from fast_snow.engines.classical.flow_trust import trust
+from fast_snow.engines.classical.neighbour_flow import FlowStore, NeighbourFlow
 from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
-from fast_snow.engines.classical.tracking.object_model import view_of
+from fast_snow.engines.classical.tracking.lost_objects import Lost, look_for
+from fast_snow.engines.classical.tracking.object_model import View, view_of
 from fast_snow.engines.classical.tracking.prompting import prompted_mask
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import encode
@@ -31,7 +34,12 @@ _SAME = 0.5  # IoU of a prompt with an object that was carried to it
 
 @contextmanager
 def open_tracker(
-    config: ClassicalTrackerConfig, *, seed: int, threads: int, progress: Progress = silent
+    config: ClassicalTrackerConfig,
+    *,
+    seed: int,
+    threads: int,
+    flows: FlowStore | None = None,
+    progress: Progress = silent,
 ) -> Iterator[Tracker]:
     """Open the classical tracker.
 
@@ -39,13 +47,14 @@ def open_tracker(
         config: its parameters.
         seed: of the random sampling in estimating objects' motion.
         threads: how many frames or objects are worked on at once; 0 takes one per core.
+        flows: what the engines of a run share; None for one of its own.
         progress: told how many frames are done.
 
     Yields:
         The tracker.
     """
     with workers(threads) as pool:
-        yield _ClassicalTracker(_Work(config, seed, pool, progress))
+        yield _ClassicalTracker(_Work(config, seed, pool, flows or FlowStore(seed), progress))
 
 
 class _Work(NamedTuple):
@@ -54,6 +63,7 @@ class _Work(NamedTuple):
     config: ClassicalTrackerConfig
     seed: int
     pool: Executor
+    flows: FlowStore
     progress: Progress
 
 
@@ -63,7 +73,7 @@ class _ClassicalTracker:
 
     def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
         lab = list(self.work.pool.map(lambda image: to_lab(image, grid), frames.image))
-        return _Session(self.work, lab, gray(frames.image, grid))
+        return _Session(self.work, lab, frames, grid)
 
 
 class _Flows(NamedTuple):
@@ -74,12 +84,12 @@ class _Flows(NamedTuple):
     forward_trust: Float16[np.ndarray, "h w"]
     backward_trust: Float16[np.ndarray, "h w"]
 
-    def step(self, *, reverse: bool) -> Step:
-        """Return the motion in the direction of propagation."""
-        forward, backward, forward_trust, backward_trust = (each.astype(np.float32) for each in self)
+    def step(self, before: View, view: View, *, reverse: bool) -> Step:
+        """Return the motion in the direction of propagation, from one frame to the next one."""
+        forward, backward, forward_trust, backward_trust = self
         if reverse:
-            return Step(backward, forward, backward_trust, forward_trust)
-        return Step(forward, backward, forward_trust, backward_trust)
+            return Step(backward, forward, backward_trust, forward_trust, before, view)
+        return Step(forward, backward, forward_trust, backward_trust, before, view)
 
 
 class _Started(NamedTuple):
@@ -98,16 +108,16 @@ class _Seen(NamedTuple):
 class _Session:
     """The objects of one window; flow is computed once, at the first propagation."""
 
-    def __init__(
-        self, work: _Work, lab: Sequence[UInt8[np.ndarray, "h w 3"]], grays: UInt8[np.ndarray, "n h w"]
-    ) -> None:
+    def __init__(self, work: _Work, lab: Sequence[UInt8[np.ndarray, "h w 3"]], frames: Frames, grid: GridShape) -> None:
         self._work = work
         self._lab = lab
-        self._gray = grays
+        self._frames = frames
+        self._grid = grid
         self._flows: Sequence[_Flows] | None = None
         self._pending: list[_Started] = []
         self._added = 0
         self._runs = 0
+        self._views: dict[int, View] = {}
 
     def add(self, prompts: Sequence[Prompt]) -> None:
         for prompt in prompts:
@@ -122,25 +132,25 @@ class _Session:
         seen: list[list[_Seen]] = [[] for _ in self._lab]
         if objects:
             if self._flows is None:
-                self._flows = list(self._work.pool.map(self._flows_after, range(len(self._lab) - 1)))
+                between = self._work.flows(self._frames, self._grid, self._work.pool)
+                self._flows = list(self._work.pool.map(self._flows_after, range(len(between)), between))
             repeats = self._sweep(objects, self._flows, seen, reverse=False)
             self._sweep([each for each in objects if each.local_id not in repeats], self._flows, seen, reverse=True)
-        return [_tracked(each, run, self._gray.shape[1:]) for each in seen]
+        return [_tracked(each, run, self._grid) for each in seen]
 
     def close(self) -> None:
         self._flows = None
+        self._views = {}
         self._pending = []
 
-    def _flows_after(self, a: int) -> _Flows:
-        b = a + 1
-        forward = flow_between(self._gray[a], self._gray[b])
-        backward = flow_between(self._gray[b], self._gray[a])
+    def _flows_after(self, a: int, between: NeighbourFlow) -> _Flows:
+        b, (forward, backward) = a + 1, between.both()
         both = (
             trust(consistency(forward, backward), forward, self._lab[a], self._lab[b], _COLOUR_ERROR),
             trust(consistency(backward, forward), backward, self._lab[b], self._lab[a], _COLOUR_ERROR),
         )
         trusts = (_LEAST_TRUST + (1 - _LEAST_TRUST) * each for each in both)
-        return _Flows(*(each.astype(np.float16) for each in (forward, backward, *trusts)))
+        return _Flows(between.forward, between.backward, *(each.astype(np.float16) for each in trusts))
 
     def _sweep(
         self, objects: Sequence[_Started], flows: Sequence[_Flows], seen: list[list[_Seen]], *, reverse: bool
@@ -150,51 +160,85 @@ class _Session:
         Returns:
             The objects left out because their prompt shows one that was carried there from an earlier frame.
         """
-        active: dict[int, Carried] = {}
+        active: dict[int, Carried | Lost] = {}
         repeats: set[int] = set()
         order, direction = range(len(self._lab)), "backward" if reverse else "forward"
         for done, frame in enumerate(reversed(order) if reverse else order):
             if active:
-                active = self._carried(active, flows[frame if reverse else frame - 1].step(reverse=reverse), frame)
+                before = frame + 1 if reverse else frame - 1
+                flow = flows[min(frame, before)]
+                step = flow.step(self._view(before), self._view(frame), reverse=reverse)
+                active = self._carried(active, step._replace(moves=self._moves(frame)), frame)
             if not reverse:  # a prompt's own frame belongs to the forward sweep
                 begun = self._begun(objects, frame)
                 repeats |= {i for i, state in begun.items() if _repeats(state, active.values())}
                 active |= {i: state for i, state in begun.items() if i not in repeats}
-            seen[frame].append(_seen(active, self._gray.shape[1:]))
+            seen[frame].append(_seen(active, self._grid))
             if reverse:
                 active |= self._begun(objects, frame)
             self._work.progress(f"track: pass {self._runs}, {direction}", done + 1, len(order))
         return repeats
 
-    def _begun(self, objects: Sequence[_Started], frame: int) -> dict[int, Carried]:
+    def _view(self, frame: int) -> View:
+        """Return what a frame looks like; the last few are kept."""
+        if frame not in self._views:
+            self._views = {i: view for i, view in self._views.items() if abs(i - frame) <= 1}
+            self._views[frame] = view_of(self._lab[frame])
+        return self._views[frame]
+
+    def _moves(self, frame: int) -> Float32[np.ndarray, "h w"] | None:
+        """Return how clearly each pixel moves by itself, where the segmenter told."""
+        moves = self._work.flows.moves(self._frames)
+        return None if moves is None else cv2.resize(moves[frame], self._grid[::-1], interpolation=cv2.INTER_LINEAR)
+
+    def _begun(self, objects: Sequence[_Started], frame: int) -> dict[int, Carried | Lost]:
         prompted = [each for each in objects if each.prompt.frame == frame]
         if not prompted:
             return {}
-        view = view_of(self._lab[frame])
-        begun = self._work.pool.map(lambda each: begin(prompted_mask(each.prompt, self._lab[frame]), view), prompted)
+        view, lab = self._view(frame), self._lab[frame]
+        begun = self._work.pool.map(lambda each: begin(prompted_mask(each.prompt, lab), view), prompted)
         return {each.local_id: state for each, state in zip(prompted, begun, strict=True) if state is not None}
 
-    def _carried(self, active: dict[int, Carried], step: Step, frame: int) -> dict[int, Carried]:
-        view = view_of(self._lab[frame])
+    def _carried(self, active: dict[int, Carried | Lost], step: Step, frame: int) -> dict[int, Carried | Lost]:
+        least, seed = self._work.config.min_resemblance, self._work.seed
 
         def carry_one(local_id: int) -> Carried | None:
-            rng = np.random.default_rng([self._work.seed, frame, local_id])
-            least = self._work.config.min_resemblance
-            return carry(active[local_id], view, step, min_resemblance=least, rng=rng)
+            state = active[local_id]
+            if isinstance(state, Lost):
+                return None
+            return carry(state, step, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id]))
 
-        carried = zip(active, self._work.pool.map(carry_one, active), strict=True)
-        return {local_id: state for local_id, state in carried if state is not None}
+        def look_for_one(local_id: int) -> Carried | Lost | None:
+            state = active[local_id]
+            lost = Lost(state, 0) if isinstance(state, Carried) else state
+            return look_for(
+                lost, step, claims, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id])
+            )
+
+        carried: dict[int, Carried | Lost | None] = dict(
+            zip(active, self._work.pool.map(carry_one, active), strict=True)
+        )
+        missing = [i for i, state in carried.items() if state is None]
+        claims = np.zeros(self._grid, np.float32)
+        for state in carried.values() if missing else ():
+            if isinstance(state, Carried):
+                held = np.where(state.soft > 0.5, state.model.own[step.view.fine[state.window]], 0.0)
+                claims[state.window] = np.maximum(claims[state.window], held)
+        carried |= zip(missing, self._work.pool.map(look_for_one, missing), strict=True)
+        return {i: state for i, state in carried.items() if state is not None}
 
 
-def _repeats(state: Carried, active: Iterable[Carried]) -> bool:
-    return any(overlap(state, other) > _SAME for other in active)
+def _repeats(state: Carried | Lost, active: Iterable[Carried | Lost]) -> bool:
+    others = (other for other in active if isinstance(other, Carried))
+    return isinstance(state, Carried) and any(overlap(state, other) > _SAME for other in others)
 
 
-def _seen(active: dict[int, Carried], grid: GridShape) -> _Seen:
-    dense = np.zeros((len(active), *grid), np.bool_)
-    for mask, state in zip(dense, active.values(), strict=True):
+def _seen(active: dict[int, Carried | Lost], grid: GridShape) -> _Seen:
+    followed = {i: state for i, state in active.items() if isinstance(state, Carried)}
+    dense = np.zeros((len(followed), *grid), np.bool_)
+    for mask, state in zip(dense, followed.values(), strict=True):
         mask[state.window] = state.soft > 0.5
-    return _Seen(list(active), encode(dense), [state.score for state in active.values()])
+    return _Seen(list(followed), encode(dense), [state.score for state in followed.values()])
 
 
 def _tracked(seen: Sequence[_Seen], run: int, grid: GridShape) -> TrackedFrame:

@@ -3,11 +3,13 @@
 from contextlib import closing, nullcontext
 from functools import partial
 
+import cv2
 import numpy as np
 import pytest
 
 from fast_snow.config import ClassicalSegmenterConfig, ClassicalTrackerConfig, Config
 from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
+from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.classical.tracking.tracker import open_tracker
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import decode, encode
@@ -25,11 +27,14 @@ from tests.engines.classical.scenes import (
 )
 
 
-def track(images, grid, *passes, seed=0, threads=1):
+def track(images, grid, *passes, seed=0, threads=1, moves=None):
     """Propagate once per list of prompts."""
+    frames, flows = frames_of(images), FlowStore(seed)
+    if moves is not None:
+        flows.keep_moves(frames, moves)
     with (
-        open_tracker(ClassicalTrackerConfig(), seed=seed, threads=threads) as tracker,
-        closing(tracker.start(frames_of(images), grid)) as session,
+        open_tracker(ClassicalTrackerConfig(), seed=seed, threads=threads, flows=flows) as tracker,
+        closing(tracker.start(frames, grid)) as session,
     ):
         answers = []
         for prompts in passes:
@@ -77,6 +82,22 @@ def test_a_still_thing_of_the_same_colours_is_not_taken_along():
     masks = masks_of(tracked, 0)
     assert max(np.mean(mask[like & ~true]) for mask, true in zip(masks, truth, strict=True)) < 0.02
     assert min(iou(mask, true) for mask, true in zip(masks, truth, strict=True)) > 0.95
+
+
+def test_motion_sheds_what_stays_behind_and_says_nothing_of_what_rests():
+    images, truth = moving_disc(n=3)
+    around = np.stack([cv2.dilate(mask.astype(np.uint8), np.ones((13, 13), np.uint8)) > 0 for mask in truth])
+    prompt = [MaskPrompt(frame=0, mask=encode(around[:1]))]
+
+    def followed(moves):
+        (tracked,) = track(images, images.shape[1:3], prompt, moves=moves)
+        return masks_of(tracked, 0)
+
+    alone = followed(None)
+    moving = followed([np.where(mask, 1.0, -1.0).astype(np.float32) for mask in truth])
+    assert iou(moving[2], truth[2]) > iou(alone[2], truth[2]) + 0.01
+    resting = followed([np.full(truth[0].shape, -1.0, np.float32)] * 3)
+    np.testing.assert_array_equal(resting[2], alone[2])
 
 
 def test_a_second_pass_answers_for_its_own_objects_and_leaves_the_first_as_it_was():

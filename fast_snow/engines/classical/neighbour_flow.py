@@ -1,0 +1,188 @@
+"""Flow between neighbouring frames of a window and what it shows, computed once and shared by all engines that ask.
+
+Dense search from coarse to fine loses small things that move far, and most of that distance is the camera's: so a
+homography of most of the image is found first, and flow is searched in what it leaves.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from threading import Lock
+from typing import NamedTuple
+from weakref import ReferenceType, ref
+
+import cv2
+import numpy as np
+from jaxtyping import Float16, Float32, Float64, UInt8
+
+from fast_snow.engines.classical.flow import flow_between, gray
+from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
+from fast_snow.types import Frames, GridShape, ImageStack
+
+Gray = UInt8[np.ndarray, "h w"]
+Homography = Float64[np.ndarray, "3 3"]
+
+_STEP = 4  # every so many-th pixel of the coarse flow is a correspondence
+_INLIER = 1.0  # pixels of the coarse flow
+_LARGEST_GAIN = 2.0
+_LEAST_SIDE = 16
+
+
+class NeighbourFlow(NamedTuple):
+    """The motion between a frame and the next; half precision is 1/32 pixel for a flow of 32 to 64 pixels.
+
+    Attributes:
+        homography: maps pixels of the frame to the next; what most of the image follows.
+        forward: flow from the frame to the next.
+        backward: flow from the next frame to this one.
+    """
+
+    homography: Homography
+    forward: Float16[np.ndarray, "h w 2"]
+    backward: Float16[np.ndarray, "h w 2"]
+
+    def both(self) -> tuple[Flow, Flow]:
+        """Return the flow forward and backward in single precision."""
+        return self.forward.astype(np.float32), self.backward.astype(np.float32)
+
+
+FlowOf = Callable[[Frames, GridShape, Executor], Sequence[NeighbourFlow]]
+"""Returns the flow from each frame but the last to the next, on a grid."""
+
+
+class FlowStore:
+    """Keeps the flow of one window, and what moves in it, for as long as its images are kept."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._lock = Lock()
+        self._images: ReferenceType[ImageStack] | None = None
+        self._flows: dict[GridShape, Sequence[NeighbourFlow]] = {}
+        self._moves: Sequence[Float32[np.ndarray, "h w"]] | None = None
+
+    def __call__(self, frames: Frames, grid: GridShape, pool: Executor) -> Sequence[NeighbourFlow]:
+        """Return the flow from each frame but the last to the next.
+
+        Args:
+            frames: consecutive images; they are known again by their array, whatever engine asks.
+            grid: height and width on which flow is asked for.
+            pool: runs pairs of frames side by side where flow is not known yet.
+
+        Returns:
+            The flow of each pair of neighbours; not to be written to.
+        """
+        with self._lock:
+            self._begin(frames)
+            if grid not in self._flows:
+                self._flows[grid] = neighbour_flows(gray(frames.image, grid), self._seed, pool)
+            return self._flows[grid]
+
+    def keep_moves(self, frames: Frames, moves: Sequence[Float32[np.ndarray, "h w"]]) -> None:
+        """Keep how clearly each pixel moves by itself, in every frame: log-odds on a grid of any size."""
+        with self._lock:
+            self._begin(frames)
+            self._moves = moves
+
+    def moves(self, frames: Frames) -> Sequence[Float32[np.ndarray, "h w"]] | None:
+        """Return what was kept of these frames; `None` if nothing was."""
+        with self._lock:
+            return self._moves if self._images is not None and self._images() is frames.image else None
+
+    def _begin(self, frames: Frames) -> None:
+        if self._images is None or self._images() is not frames.image:
+            self._flows, self._moves = {}, None
+            self._images = ref(frames.image, self._forget)
+
+    def _forget(self, images: "ReferenceType[ImageStack]") -> None:
+        if self._images is images:
+            self._flows, self._moves = {}, None
+
+
+def neighbour_flows(grays: UInt8[np.ndarray, "n h w"], seed: int, pool: Executor) -> Sequence[NeighbourFlow]:
+    """Return the flow from each image but the last to the next.
+
+    Args:
+        grays: consecutive images.
+        seed: of the random sampling.
+        pool: runs pairs of images side by side.
+    """
+    return list(pool.map(lambda a: _between(grays[a], grays[a + 1], seed), range(len(grays) - 1)))
+
+
+def _between(gray_a: Gray, gray_b: Gray, seed: int) -> NeighbourFlow:
+    homography = camera_homography(gray_a, gray_b, seed)
+    forward = stabilised_flow(gray_a, gray_b, homography)
+    backward = stabilised_flow(gray_b, gray_a, np.linalg.inv(homography))
+    return NeighbourFlow(homography, forward.astype(np.float16), backward.astype(np.float16))
+
+
+def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
+    """Estimate the homography that most of the image follows from one frame to the next.
+
+    Args:
+        gray_a: the first frame.
+        gray_b: the second frame.
+        seed: of the random sampling.
+
+    Returns:
+        Maps pixels of the first frame to the second; the identity where no homography explains the flow.
+
+    Reference:
+        D. Barath et al. MAGSAC++, a Fast, Reliable and Accurate Robust Estimator. CVPR 2020.
+    """
+    h, w = gray_a.shape
+    small = (max(1, w // 2), max(1, h // 2))
+    flow = _coarse_flow(*(cv2.resize(each, small, interpolation=cv2.INTER_AREA) for each in (gray_a, gray_b)))
+    start = pixel_grid(small[1], small[0])[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP].reshape(-1, 2)
+    end = start + flow[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP].reshape(-1, 2)
+    stays = ((end >= 0) & (end <= np.array(small) - 1)).all(axis=1)
+    if stays.sum() < 4 * _STEP:
+        return np.eye(3)
+    how = cv2.UsacParams()
+    how.score = cv2.SCORE_METHOD_MAGSAC
+    how.threshold = _INLIER
+    how.maxIterations = 2000
+    how.randomGeneratorState = seed
+    found, _ = cv2.findHomography(start[stays], end[stays], how)
+    return _at_full_size(found, w / small[0], h / small[1])
+
+
+def _coarse_flow(gray_a: Gray, gray_b: Gray) -> Flow:
+    """Return the flow, searched from no shift or from the one at which the images correlate best: pans can be fast."""
+    shape = gray_a.shape[::-1]
+    if min(shape) < _LEAST_SIDE:
+        return flow_between(gray_a, gray_b)
+    window = cv2.createHanningWindow(shape, cv2.CV_32F)
+    shift, _ = cv2.phaseCorrelate(gray_a.astype(np.float32), gray_b.astype(np.float32), window)
+    starts = [np.array([[1, 0, u], [0, 1, v], [0, 0, 1.0]]) for u, v in ((0.0, 0.0), shift)]
+    return stabilised_flow(gray_a, gray_b, min(starts, key=lambda start: _mismatch(gray_a, gray_b, start)))
+
+
+def _mismatch(gray_a: Gray, gray_b: Gray, homography: Homography) -> float:
+    moved = fetch(gray_b, apply_homography(homography, pixel_grid(*gray_a.shape)))
+    return float(cv2.absdiff(gray_a, moved).mean())
+
+
+def _at_full_size(found: Homography | None, scale_u: float, scale_v: float) -> Homography:
+    if found is None or not np.isfinite(found).all():
+        return np.eye(3)
+    # Centres of coarse and full pixels differ by half a pixel of their difference in size.
+    to_full = np.array([[scale_u, 0, (scale_u - 1) / 2], [0, scale_v, (scale_v - 1) / 2], [0, 0, 1.0]])
+    full = to_full @ found @ np.linalg.inv(to_full)
+    gain = np.linalg.det(full / full[2, 2]) if full[2, 2] else 0.0
+    return full / full[2, 2] if 1 / _LARGEST_GAIN < gain < _LARGEST_GAIN else np.eye(3)
+
+
+def apply_homography(homography: Homography, points: Float32[np.ndarray, "h w 2"]) -> Float32[np.ndarray, "h w 2"]:
+    """Return where a homography takes pixels."""
+    return cv2.perspectiveTransform(points.reshape(1, -1, 2), homography).reshape(points.shape).astype(np.float32)
+
+
+def stabilised_flow(gray_a: Gray, gray_b: Gray, homography: Homography) -> Flow:
+    """Return the flow from `gray_a` to `gray_b`, searched after `gray_b` has been warped by the camera's homography.
+
+    Dense search from coarse to fine loses small things that move far; most of that distance is the camera's.
+    """
+    h, w = gray_a.shape
+    grid = pixel_grid(h, w)
+    where = apply_homography(homography, grid)
+    return apply_homography(homography, grid + flow_between(gray_a, fetch(gray_b, where))) - grid
