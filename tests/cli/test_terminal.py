@@ -1,9 +1,15 @@
-"""Progress where there is no terminal: a log that tells that work goes on, without a line for every step."""
+"""Progress where there is no terminal, a log that tells that work goes on without a line for every step; summaries."""
+
+from pathlib import Path
 
 import pytest
 from numba.core.event import trigger_event
 
-from fast_snow.cli.terminal import COMPILING, shown_progress
+from fast_snow.cli.terminal import COMPILING, print_summary, shown_progress
+from fast_snow.config import Config
+from fast_snow.graph import start
+from fast_snow.run_record import RunSummary
+from fast_snow.types import Health
 
 
 def told(capsys: pytest.CaptureFixture[str], steps: list[tuple[float, int, int]]) -> list[str]:
@@ -39,3 +45,12 @@ def test_a_line_says_that_kernels_are_compiled(quiet: bool, capsys: pytest.Captu
             with trigger_event("numba:compile"):
                 pass
     assert capsys.readouterr().err.splitlines() == ([] if quiet else [COMPILING])
+
+
+@pytest.mark.parametrize(("count", "line"), [(0, None), (1, "1 surface that"), (3, "3 surfaces that")])
+def test_the_summary_names_the_background(count: int, line: str | None, capsys: pytest.CaptureFixture[str]):
+    summary = RunSummary(graph=start(Config()).graph, health=Health(background_regions=count), wall_s=1.0)
+    print_summary("clip", Path("out"), (), summary, compiled_s=0.0, warnings=())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("objects rest on" in printed) == (line is not None)
+    assert line is None or f"tracks exclude {line} objects rest on or stand before (background)" in printed
