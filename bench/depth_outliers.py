@@ -134,7 +134,13 @@ def main(
     table = []
     for rule in (None, *sorted(rules, key=left.__getitem__)):
         figures_of = {name: summarised(rows, rule) for name, rows in by_set.items()}
-        table.append({"rule": None if rule is None else rule._asdict(), "left": left.get(rule), "sets": figures_of})
+        table.append(
+            {
+                "rule": None if rule is None else rule._asdict(),
+                "left": None if rule is None else left[rule],
+                "sets": figures_of,
+            }
+        )
         print("plain" if rule is None else f"{rule} {left[rule]:.3f}")
         for name, values in figures_of.items():
             print(f"    {name:8s}" + "".join(f"  {key} {value:8.4g}" for key, value in values.items()))
