@@ -202,7 +202,7 @@ def kitchen_places(folder: Path) -> Table:
 
 
 def kitchen_tracked(folder: Path, *, by_depth: bool = False) -> tuple[Geometry, Sequence[TrackedFrame]]:
-    """Segment and track a recording without showing its depth to the engines, which look for edges: unless `by_depth`."""
+    """Segment and track a recording; unless `by_depth` its depth is hidden from the engines, which look for edges."""
     config = Config()
     opened = open_input(folder, config.sampling)
     assert opened.recording is not None
