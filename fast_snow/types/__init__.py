@@ -10,6 +10,7 @@ from fast_snow.types.graph import (
     StepToken,
     Track,
 )
+from fast_snow.types.health import Health, StageSeconds
 from fast_snow.types.masks import (
     Masks,
 )
@@ -21,13 +22,11 @@ from fast_snow.types.perception import (
     Frames,
     Geometry,
     GeometryPrior,
-    Health,
     MaskPrompt,
     Perception,
     PointPrompt,
     Prompt,
     Segmentation,
-    StageSeconds,
     TrackedFrame,
     Window,
 )
