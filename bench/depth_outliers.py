@@ -21,7 +21,7 @@ import numpy as np
 import tyro
 
 from bench.damaged_masks import DAMAGES, SMEARS, View, boxes, damaged, figures, planks, smeared, synthetic
-from bench.mask_margin import EVERY_POINT, tracked_by_colour, wandering, wandering_figures
+from bench.mask_margin import EVERY_POINT, kitchen_tracked, wandering, wandering_figures
 from bench.timing import hardware
 from fast_snow.config import DepthFilterConfig
 from fast_snow.kernels.back_projection import object_statistics
@@ -102,13 +102,15 @@ def remaining(by_set: Mapping[str, Errors], rule: GapRule) -> float:
 
 
 def kitchen(folder: Path) -> dict[str, Mapping[str, float]]:
-    """Measure how much resting objects of a recording wander whose masks and tracks are from colour alone."""
-    geometry, tracked = tracked_by_colour(folder)
+    """Measure how much resting objects of a recording wander, of masks by colour alone and by colour and depth."""
     filters = {"plain": EVERY_POINT, "outliers left out": DepthFilterConfig()}
-    return {
-        name: wandering_figures(np.array(wandering(geometry, tracked, ESTIMATED_MARGIN, depth_filter)))
-        for name, depth_filter in filters.items()
-    }
+    found = {}
+    for seen, by_depth in (("colour", False), ("colour and depth", True)):
+        geometry, tracked = kitchen_tracked(folder, by_depth=by_depth)
+        for name, depth_filter in filters.items():
+            rows = wandering(geometry, tracked, ESTIMATED_MARGIN, depth_filter)
+            found[f"masks by {seen}, {name}"] = wandering_figures(np.array(rows))
+    return found
 
 
 def _sets(clips: Path | None, frames: int, every: int, seed: int) -> Iterator[tuple[str, Iterator[View]]]:
@@ -134,7 +136,13 @@ def main(
     table = []
     for rule in (None, *sorted(rules, key=left.__getitem__)):
         figures_of = {name: summarised(rows, rule) for name, rows in by_set.items()}
-        table.append({"rule": None if rule is None else rule._asdict(), "left": left.get(rule), "sets": figures_of})
+        table.append(
+            {
+                "rule": None if rule is None else rule._asdict(),
+                "left": None if rule is None else left[rule],
+                "sets": figures_of,
+            }
+        )
         print("plain" if rule is None else f"{rule} {left[rule]:.3f}")
         for name, values in figures_of.items():
             print(f"    {name:8s}" + "".join(f"  {key} {value:8.4g}" for key, value in values.items()))

@@ -145,7 +145,7 @@ def kitchen(folder: Path) -> Table:
         By margin: median and 90th percentile of how far a centroid moves and how much an extent changes (mean over
         three axes) from one frame to the next, median of the longest axis, and the mean share of pixels that are off.
     """
-    geometry, tracked = tracked_by_colour(folder)
+    geometry, tracked = kitchen_tracked(folder)
     rows = {Case("all", margin): wandering(geometry, tracked, margin) for margin in MARGINS}
     return _table(rows, wandering_figures)
 
@@ -201,8 +201,8 @@ def kitchen_places(folder: Path) -> Table:
     return dict(table)
 
 
-def tracked_by_colour(folder: Path) -> tuple[Geometry, Sequence[TrackedFrame]]:
-    """Segment and track a recording without showing its depth to the engines, which would look for edges in it."""
+def kitchen_tracked(folder: Path, *, by_depth: bool = False) -> tuple[Geometry, Sequence[TrackedFrame]]:
+    """Segment and track a recording; unless `by_depth` its depth is hidden from the engines, which look for edges."""
     config = Config()
     opened = open_input(folder, config.sampling)
     assert opened.recording is not None
@@ -211,7 +211,7 @@ def tracked_by_colour(folder: Path) -> tuple[Geometry, Sequence[TrackedFrame]]:
         geometry = estimate(window.frames)
     blank = replace(geometry, depth=np.ones_like(geometry.depth), origin=DepthOrigin.GROUND_PLANE_PRIOR)
     engines = EngineOpeners(
-        geometry=lambda: nullcontext(lambda frames: blank),  # noqa: ARG005 (engines are called with the frames)
+        geometry=lambda: nullcontext(lambda frames: geometry if by_depth else blank),  # noqa: ARG005 (engines are called with the frames)
         segmenter=partial(open_segmenter, config.classical.segmenter, seed=0, threads=0),
         tracker=partial(open_tracker, config.classical.tracker, seed=0, threads=0),
     )

@@ -44,11 +44,11 @@ class Called(NamedTuple):
 
 def perceived(clip: Clip, config: Config) -> Perception:
     """Segment and track a clip by the classical engines."""
-    runtime = {"seed": config.runtime.seed, "threads": 0}
+    seed, threads = config.runtime.seed, config.runtime.threads
     engines = EngineOpeners(
         geometry=lambda: nullcontext(lambda frames: clip.geometry),  # noqa: ARG005 (engines are called with the frames)
-        segmenter=partial(open_segmenter, config.classical.segmenter, **runtime),
-        tracker=partial(open_tracker, config.classical.tracker, **runtime),
+        segmenter=partial(open_segmenter, config.classical.segmenter, seed=seed, threads=threads),
+        tracker=partial(open_tracker, config.classical.tracker, seed=seed, threads=threads),
     )
     return perceive(clip.window, engines=engines, config=config)
 

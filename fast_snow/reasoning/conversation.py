@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
-from fast_snow.types.perception import Summed
+from fast_snow.types.health import Summed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from fast_snow.types.graph import (
     StepToken,
     Track,
 )
+from fast_snow.types.health import Health, StageSeconds
 from fast_snow.types.masks import (
     Masks,
 )
@@ -23,13 +24,11 @@ from fast_snow.types.perception import (
     Frames,
     Geometry,
     GeometryPrior,
-    Health,
     MaskPrompt,
     Perception,
     PointPrompt,
     Prompt,
     Segmentation,
-    StageSeconds,
     TrackedFrame,
     Window,
 )

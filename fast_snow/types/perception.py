@@ -1,13 +1,14 @@
 """What engines take and give: frames, masks, geometry, prompts and masklets of one window."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar, overload
+from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
+from fast_snow.types.health import Health, StageSeconds
 from fast_snow.types.masks import Masks
 from fast_snow.types.values import (
     NO_SOURCE,
@@ -20,8 +21,6 @@ from fast_snow.types.values import (
     counted,
     span,
 )
-
-Sums = TypeVar("Sums", bound="Summed")
 
 
 def _range(score: Float32[np.ndarray, " m"]) -> str:
@@ -112,21 +111,17 @@ class Detections(Columns):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Segmentation(Sequence[Detections]):
-    """The detections of a window's frames, as a segmenter answers that tells more of the window than a list can.
+    """The detections of a window's frames; tells more of the window than a list can.
 
     Attributes:
         frames: of each frame.
-        background_regions: surfaces of the scene that things rest on or stand before, and which are therefore none.
+        background_regions: how many surfaces that things rest on or stand before were taken for background.
     """
 
     frames: tuple[Detections, ...]
     background_regions: int = 0
 
-    @overload
-    def __getitem__(self, index: int) -> Detections: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Detections]: ...
-    def __getitem__(self, index: int | slice) -> Detections | Sequence[Detections]:
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 (detections for a number, several for a slice)
         """Return the detections of one frame, or of several."""
         return self.frames[index]
 
@@ -261,71 +256,6 @@ class TrackedFrame(Columns):
 
     def _summary(self) -> str:
         return f"{self.masks!r}, runs {sorted(set(self.run_id.tolist()))}, score {_range(self.score)}"
-
-
-class Summed:
-    """A frozen dataclass of numbers that add up field by field."""
-
-    __slots__ = ()
-
-    def __add__(self: Sums, other: Sums) -> Sums:
-        return type(self)(
-            **{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}  # type: ignore[arg-type]
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health(Summed):
-    """Counts that tell how well a clip was perceived and folded.
-
-    Attributes:
-        detections: of all frames; frames that windows share count in each.
-        background_regions: surfaces that the segmenter took for background, which are no tracks; those of every window.
-        seeds_too_small: detections that started no object, because they have too few pixels.
-        seeds_nested: detections that started no object, because they are a part of another.
-        first_pass_prompts: objects that the tracker was asked for at a window's first frame.
-        second_pass_prompts: objects that it was asked for where they were discovered later.
-        prompts_left_out: objects beyond `tracker.max_objects`.
-        repeats_dropped: masklets that repeated another.
-        masks_rejoined: masks of repeats in frames where the other was not seen: they went to it.
-        masks: of masklets, one per frame in which a masklet is seen.
-        small_dropped: of these, how many had too few pixels of trusted depth.
-        no_depth_dropped: of the small ones, how many had none at all.
-        unplaced: of the small ones, how many stand in a track all the same, as seen but not placed.
-        oversized_dropped: how many were implausibly large.
-        mask_pixels: pixels of masks that were to be measured.
-        untrusted_pixels: of these, how many had no depth, or depth of too little confidence.
-        outlier_pixels: how many were left out because a gap in depth parts them from their object.
-    """
-
-    detections: int = 0
-    background_regions: int = 0
-    seeds_too_small: int = 0
-    seeds_nested: int = 0
-    first_pass_prompts: int = 0
-    second_pass_prompts: int = 0
-    prompts_left_out: int = 0
-    repeats_dropped: int = 0
-    masks_rejoined: int = 0
-    masks: int = 0
-    small_dropped: int = 0
-    no_depth_dropped: int = 0
-    unplaced: int = 0
-    oversized_dropped: int = 0
-    mask_pixels: int = 0
-    untrusted_pixels: int = 0
-    outlier_pixels: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageSeconds(Summed):
-    """Wall time of each stage; folding runs beside the others."""
-
-    decode: float = 0.0
-    geometry: float = 0.0
-    segment: float = 0.0
-    track: float = 0.0
-    fold: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -1,4 +1,4 @@
-"""Progress where there is no terminal: a log that tells that work goes on, without a line for every step."""
+"""Progress where there is no terminal, a log that tells that work goes on without a line for every step; summaries."""
 
 from pathlib import Path
 
@@ -53,3 +53,12 @@ def test_the_summary_says_how_much_is_uncertain(untrusted: int, line: str, capsy
     summary = RunSummary(graph=start(Config()).graph, health=health, wall_s=1.0)
     print_summary("clip", Path("out"), (), summary, compiled_s=0.0, warnings=())
     assert f"depth    {line}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("count", "line"), [(0, None), (1, "1 surface that"), (3, "3 surfaces that")])
+def test_the_summary_names_the_background(count: int, line: str | None, capsys: pytest.CaptureFixture[str]):
+    summary = RunSummary(graph=start(Config()).graph, health=Health(background_regions=count), wall_s=1.0)
+    print_summary("clip", Path("out"), (), summary, compiled_s=0.0, warnings=())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert ("objects rest on" in printed) == (line is not None)
+    assert line is None or f"tracks exclude {line} objects rest on or stand before (background)" in printed

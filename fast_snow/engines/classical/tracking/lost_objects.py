@@ -133,7 +133,7 @@ def _by_colour(
     odds = log_odds(state.model.own, histogram(crop.fine, free))
     likely = smooth(sigmoid(odds[crop.fine]) * free, crop.alike, _STRENGTH)
     count, labels, stats, _ = cv2.connectedComponentsWithStats((likely > _SURELY).astype(np.uint8), connectivity=8)
-    if count < 2:  # noqa: PLR2004
+    if count < 2:
         return None
     sizes = stats[1:, cv2.CC_STAT_AREA]
     largest = int(sizes.argmax())

@@ -269,7 +269,7 @@ def window_around(u: Float64[np.ndarray, " p"], v: Float64[np.ndarray, " q"], sh
 def _without_crumbs(soft: Soft) -> Soft:
     """Drop pieces that are tiny against the largest one."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats((soft > _SURELY).astype(np.uint8), connectivity=8)
-    if count <= 2:  # noqa: PLR2004
+    if count <= 2:
         return soft
     size = stats[:, cv2.CC_STAT_AREA].copy()
     size[0] = 0

@@ -65,7 +65,7 @@ def best_shift(
     Returns:
         The shift that is to be added to the motion, and the mean difference of colours there, in [0, 1].
     """
-    rows, columns = np.divmod(np.flatnonzero(sprite.shape > 0.5), sprite.shape.shape[1])  # noqa: PLR2004
+    rows, columns = np.divmod(np.flatnonzero(sprite.shape > 0.5), sprite.shape.shape[1])
     if not len(rows):
         return 0j, 1.0
     every = 1 + len(rows) // _POINTS

@@ -18,8 +18,8 @@ from fast_snow.engines.classical.appearance import to_lab
 from fast_snow.engines.classical.flow import consistency, workers
 from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.neighbour_flow import FlowStore, NeighbourFlow
-from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
 from fast_snow.engines.classical.tracking.lost_objects import Lost, look_for
+from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
 from fast_snow.engines.classical.tracking.object_model import View, view_of
 from fast_snow.engines.classical.tracking.prompting import prompted_mask
 from fast_snow.errors import InputError

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fast_snow.config import ClassicalSegmenterConfig, ClassicalTrackerConfig, Config
-from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 from fast_snow.engines.classical.neighbour_flow import FlowStore
+from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 from fast_snow.engines.classical.tracking.tracker import open_tracker
 from fast_snow.errors import InputError
 from fast_snow.kernels.masks import decode, encode
