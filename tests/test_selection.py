@@ -80,6 +80,8 @@ def test_what_the_input_brings_comes_first():
     mixed = select_engines(source(masks=False), Config(runtime=RuntimeConfig(device="cpu")))
     assert names(mixed) == {"geometry": "recorded", "segmenter": "classical", "tracker": "classical"}
     assert not mixed.used[0].skipped
+    depth_alone = select_engines(source(poses=False, masks=False), Config(runtime=RuntimeConfig(device="cpu")))
+    assert set(names(depth_alone).values()) == {"classical"}
     assert {each.name for each in mixed.used[2].skipped} == {"sam3.1", "sam3", "sam3-hf", "edgetam"}
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
@@ -24,6 +25,8 @@ Poses = Float64[np.ndarray, "n 4 4"]
 
 _STILL = 1.0
 """Pixels; where points move less over the span the camera is at rest."""
+_LEAST_SHARED = 30
+"""Points that neighbouring images share; fewer do not show that the camera is at rest."""
 _SPAN = 8
 """Frames over which the motion of points is measured."""
 
@@ -105,7 +108,8 @@ def measured_path(
     Warns:
         FastSnowWarning: some frames could not be placed and were interpolated, or too few could be.
     """
-    if _at_rest(points) and any(len(each.point_id) for each in points):
+    shared = min((len(common(*pair)[0]) for pair in pairwise(points)), default=0)
+    if shared >= _LEAST_SHARED and _at_rest(points):
         return turning_path(points, shape, intrinsics)
     model = reconstruct_with_depth(points, depth, shape, intrinsics=intrinsics, seed=seed)
     path = None if model is None else _complete(model, config)

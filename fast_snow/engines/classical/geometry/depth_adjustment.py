@@ -47,7 +47,7 @@ class Sightings(ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class DepthImages(ReadOnlyArrays):
+class CoarseDepth(ReadOnlyArrays):
     """Coarse depth images that are to lie on one another.
 
     Attributes:
@@ -76,7 +76,7 @@ class Model(ReadOnlyArrays):
     intrinsics: Float64[np.ndarray, "3 3"]
 
 
-def adjust_to_depth(start: Model, seen: Sightings, images: DepthImages | None, *, with_focal: bool) -> Model:
+def adjust_to_depth(start: Model, seen: Sightings, images: CoarseDepth | None, *, with_focal: bool) -> Model:
     """Minimise the errors of places in images, of the points' inverse depth, and of predicted inverse depth together.
 
     The standard deviation of each kind of error is taken from the errors themselves and large ones count little, so
@@ -101,7 +101,7 @@ def adjust_to_depth(start: Model, seen: Sightings, images: DepthImages | None, *
 
 
 def _step(
-    model: Model, seen: Sightings, images: DepthImages | None, with_focal: bool
+    model: Model, seen: Sightings, images: CoarseDepth | None, with_focal: bool
 ) -> tuple[Float64[np.ndarray, " c"], Float64[np.ndarray, "p 3"]]:
     """Solve for the change of all cameras but the first (and of the focal length) and of the points."""
     n, p = len(model.T_camera_world), len(model.xyz)
@@ -174,7 +174,7 @@ def _cauchy(error: Float64[np.ndarray, " k"], sigma: float) -> Float64[np.ndarra
     return 1.0 / (sigma**2 + (error / _CUT) ** 2)
 
 
-def _from_images(model: Model, images: DepthImages) -> Normal:
+def _from_images(model: Model, images: CoarseDepth) -> Normal:
     """Return the normal equations of predicted inverse depth."""
     n = len(model.T_camera_world)
     compared = [

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
 from fast_snow.cameras import rescale, unproject
-from fast_snow.engines.classical.geometry.depth_adjustment import DepthImages, Model, Sightings, adjust_to_depth
+from fast_snow.engines.classical.geometry.depth_adjustment import CoarseDepth, Model, Sightings, adjust_to_depth
 from fast_snow.engines.classical.geometry.depth_alignment import (
     coarse_intrinsics,
     coarse_inverse_depth,
@@ -136,9 +136,9 @@ def _with_focal(model: Model, seen: Sightings, side: int) -> Model:
     return adjusted if low <= adjusted.intrinsics[0, 0] / side <= high else model
 
 
-def _images(depth: Float32[np.ndarray, "k h w"], K: Intrinsics, shape: GridShape) -> DepthImages:
+def _images(depth: Float32[np.ndarray, "k h w"], K: Intrinsics, shape: GridShape) -> CoarseDepth:
     grid = (depth.shape[1], depth.shape[2])
-    return DepthImages(
+    return CoarseDepth(
         inverse_depth=np.stack([coarse_inverse_depth(each) for each in depth]),
         intrinsics=coarse_intrinsics(rescale(K, shape, grid), grid),
         pairs=neighbours(len(depth), _GAPS),

@@ -23,6 +23,7 @@ from fast_snow.engines.classical.geometry.camera_path import (
     turning_path,
 )
 from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNOWN, complete
+from fast_snow.engines.classical.geometry.feature_matches import with_matches
 from fast_snow.engines.classical.geometry.ground_plane import ground_depth
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, track_points
 from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics
@@ -84,6 +85,7 @@ class _Engine:
             path = self._given_path(points, known.T_camera_world, K, sfm_shape)
             return self._along_given_path(frames, path, known.depth, sfm_shape)
         if known.depth is not None:
+            points = with_matches(points, gray(frames.image, sfm_shape))
             path = measured_path(points, known.depth, sfm_shape, self.config, intrinsics=K, seed=self.seed)
             return _with_given_depth(known.depth, path, sfm_shape)
         found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)

@@ -115,8 +115,8 @@ def test_real_depth_is_found_from_colour_alone(kitchen, kitchen_from_colour):
 
 @pytest.mark.parametrize(
     ("every", "largest"),
-    [(EVERY, 0.015), pytest.param(1, 0.01, marks=pytest.mark.slow)],
-    ids=["every third frame", "all frames"],
+    [(EVERY, 0.015), (8, 0.02), pytest.param(1, 0.01, marks=pytest.mark.slow)],
+    ids=["every third frame", "too far apart for points to be followed", "all frames"],
 )
 def test_a_real_path_is_found_from_depth(kitchen, every, largest):
     frames = range(0, len(kitchen), every)
@@ -132,6 +132,14 @@ def test_a_camera_at_rest_stays_in_place_without_a_warning(scene, known):
     prior = GeometryPrior(depth=np.repeat(known.depth[:1], COUNT, axis=0), intrinsics=known.intrinsics)
     geometry = estimate_geometry(np.repeat(scene.image[:1], COUNT, axis=0), prior=prior)
     np.testing.assert_array_equal(geometry.T_camera_world, np.tile(np.eye(4), (COUNT, 1, 1)))
+
+
+def test_views_of_different_places_are_no_camera_at_rest(scene, known):
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, scene.image.shape).astype(np.uint8)
+    with pytest.warns(FastSnowWarning, match="camera tracking failed"):
+        geometry = estimate_geometry(images, prior=without(known, "T_camera_world"))
+    np.testing.assert_array_equal(geometry.depth, known.depth)
 
 
 def test_a_still_camera_before_moving_things_gives_a_guess(clips: Path):
