@@ -50,6 +50,18 @@ def test_regions_are_linked_along_the_flow_and_share_their_mean_score():
     np.testing.assert_array_equal(lasting_scores(regions, [stays] * 3), [[0.0]] * 4)
 
 
+def test_a_still_region_is_not_answered_where_its_outline_flickers():
+    """What the first detection of an object spills over stays in its track."""
+    stays = np.zeros((20, 60, 2), np.float32)
+    wide = one_square(5, 0.5)
+    wide.label[5:15, 5:20] = 1
+    regions = [wide, *(one_square(5, 0.5) for _ in range(4))]
+    scores = lasting_scores(regions, [stays] * 4)
+    np.testing.assert_allclose(scores, [[0.0], *[[0.5]] * 4])
+    never_twice = [one_square(5 + 3 * (k % 2), 0.5) for k in range(4)]
+    np.testing.assert_allclose(lasting_scores(never_twice, [stays] * 3), [[0.5]] * 4)
+
+
 def test_only_the_best_outlined_regions_of_a_chain_keep_their_score():
     stays = np.zeros((20, 60, 2), np.float32)
     scores = best_outlined([one_square(5, each) for each in (0.3, 0.8, 0.75)], [stays] * 2)
