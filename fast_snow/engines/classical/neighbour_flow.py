@@ -98,12 +98,10 @@ def neighbour_flows(grays: UInt8[np.ndarray, "n h w"], seed: int, pool: Executor
 
 
 def _between(gray_a: Gray, gray_b: Gray, seed: int) -> NeighbourFlow:
+    homography = camera_homography(gray_a, gray_b, seed)
     flow = flow_between(gray_a, gray_b), flow_between(gray_b, gray_a)
     distance = consistency(*flow), consistency(*flow[::-1])
-    if min(float((each < _RETURNS).mean()) for each in distance) >= _LEAST_RETURNING:
-        homography = most_followed(flow[0], seed, step=2 * _STEP, inlier=2 * _INLIER)
-    else:
-        homography = camera_homography(gray_a, gray_b, seed)
+    if min(float((each < _RETURNS).mean()) for each in distance) < _LEAST_RETURNING:
         back = np.linalg.inv(homography)
         other = stabilised_flow(gray_a, gray_b, homography), stabilised_flow(gray_b, gray_a, back)
         better = consistency(*other) < distance[0], consistency(*other[::-1]) < distance[1]
@@ -123,12 +121,16 @@ def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
         seed: of the random sampling.
 
     Returns:
-        Maps pixels of the first frame to the second; the identity where no homography explains the flow.
+        Maps pixels of the first frame to the second; the identity where no homography explains the flow. That of
+        flow at full size is worse: it follows ripples of water.
+
+    Reference:
+        D. Barath et al. MAGSAC++, a Fast, Reliable and Accurate Robust Estimator. CVPR 2020.
     """
     h, w = gray_a.shape
     small = (max(1, w // 2), max(1, h // 2))
     flow = _coarse_flow(*(cv2.resize(each, small, interpolation=cv2.INTER_AREA) for each in (gray_a, gray_b)))
-    found = most_followed(flow, seed, step=_STEP, inlier=_INLIER)
+    found = _most_followed(flow, seed)
     # Centres of coarse and full pixels differ by half a pixel of their difference in size.
     u, v = w / small[0], h / small[1]
     to_full = np.array([[u, 0, (u - 1) / 2], [0, v, (v - 1) / 2], [0, 0, 1.0]])
@@ -136,27 +138,16 @@ def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
     return full / full[2, 2]
 
 
-def most_followed(flow: Flow, seed: int, *, step: int, inlier: float) -> Homography:
-    """Return the homography that most of the flow follows; the identity where none explains it.
-
-    Args:
-        flow: from one image to another.
-        seed: of the random sampling.
-        step: every so many-th pixel is a correspondence.
-        inlier: distance in pixels up to which flow follows it.
-
-    Reference:
-        D. Barath et al. MAGSAC++, a Fast, Reliable and Accurate Robust Estimator. CVPR 2020.
-    """
+def _most_followed(flow: Flow, seed: int) -> Homography:
     h, w = flow.shape[:2]
-    start = pixel_grid(h, w)[step // 2 :: step, step // 2 :: step].reshape(-1, 2)
-    end = start + flow[step // 2 :: step, step // 2 :: step].reshape(-1, 2)
+    start = pixel_grid(h, w)[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP].reshape(-1, 2)
+    end = start + flow[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP].reshape(-1, 2)
     stays = ((end >= 0) & (end <= (w - 1, h - 1))).all(axis=1)
     if stays.sum() < _LEAST_POINTS:
         return np.eye(3)
     how = cv2.UsacParams()
     how.score = cv2.SCORE_METHOD_MAGSAC
-    how.threshold = inlier
+    how.threshold = _INLIER
     how.maxIterations = 2000
     how.randomGeneratorState = seed
     found, _ = cv2.findHomography(start[stays], end[stays], how)
