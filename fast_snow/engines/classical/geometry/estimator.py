@@ -14,7 +14,7 @@ from jaxtyping import Float32, Float64
 
 from fast_snow.cameras import rescale
 from fast_snow.config import ClassicalGeometryConfig
-from fast_snow.engines.classical.flow import gray, workers
+from fast_snow.engines.classical.flow import gray, opencv_threads, workers
 from fast_snow.engines.classical.geometry.camera_path import CameraPath, given_path, reconstructed_path, turning_path
 from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, complete
 from fast_snow.engines.classical.geometry.ground_plane import ground_depth
@@ -57,7 +57,13 @@ def open_geometry(
     """
     with workers(threads) as pool:
         yield _Engine(
-            config=config, seed=seed, prior=prior, flows=flows or FlowStore(seed), progress=progress, pool=pool
+            config=config,
+            seed=seed,
+            threads=threads,
+            prior=prior,
+            flows=flows or FlowStore(seed),
+            progress=progress,
+            pool=pool,
         )
 
 
@@ -65,6 +71,7 @@ def open_geometry(
 class _Engine:
     config: ClassicalGeometryConfig
     seed: int
+    threads: int
     prior: Prior | None
     flows: FlowStore
     progress: Progress
@@ -89,9 +96,10 @@ class _Engine:
 
     def _follow(self, frames: Frames, shape: GridShape) -> list[TrackedPoints]:
         points = []
-        for each in track_points(gray(frames.image, shape), max_points=self.config.max_points):
-            points.append(each)
-            self.progress("geometry: points", len(points), len(frames))
+        with opencv_threads(self.threads):
+            for each in track_points(gray(frames.image, shape), max_points=self.config.max_points):
+                points.append(each)
+                self.progress("geometry: points", len(points), len(frames))
         return points
 
     def _given_path(
