@@ -28,7 +28,7 @@ _LEAST_POINTS = 16
 _LARGEST_GAIN = 2.0
 _LEAST_SIDE = 16
 _RETURNS = 1.0  # pixels there and back
-_LEAST_RETURNING = 0.5  # share of the image
+_LEAST_RETURNING = 0.75  # share of the image
 
 
 class NeighbourFlow(NamedTuple):
