@@ -11,5 +11,6 @@ import numpy as np
 def grown(array: np.ndarray) -> np.ndarray:
     """Return a copy of a one-dimensional array with twice the room; the new half is not set."""
     larger = np.empty(2 * len(array), array.dtype)
-    larger[: len(array)] = array
+    for i in range(len(array)):  # a slice compiles ten times longer
+        larger[i] = array[i]
     return larger

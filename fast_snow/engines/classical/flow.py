@@ -35,13 +35,22 @@ def workers(threads: int) -> Iterator[Executor]:
     Yields:
         A pool; leaving drops what has not begun and restores OpenCV's own number of threads.
     """
-    before = cv2.getNumThreads()
     pool = ThreadPoolExecutor(threads or cv2.getNumberOfCPUs())
-    cv2.setNumThreads(1)
+    with opencv_threads(1):
+        try:
+            yield pool
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def opencv_threads(count: int) -> Iterator[None]:
+    """Let each OpenCV call use so many threads, for calls that follow one another; 0 takes one per core."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(count or cv2.getNumberOfCPUs())
     try:
-        yield pool
+        yield
     finally:
-        pool.shutdown(cancel_futures=True)
         cv2.setNumThreads(before)
 
 

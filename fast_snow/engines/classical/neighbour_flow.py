@@ -1,7 +1,8 @@
 """Flow between neighbouring frames of a window and what it shows, computed once and shared by all engines that ask.
 
-Dense search from coarse to fine loses small things that move far, and most of that distance is the camera's: so a
-homography of most of the image is found first, and flow is searched in what it leaves.
+Dense search from coarse to fine fails where the camera turns fast. Where most of the flow does not come back to where
+it started, it is searched again after the camera's homography has been taken out; each pixel keeps what comes back
+better. Elsewhere that would harm: an object that the camera follows hardly moves in the image until it is taken out.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float16, Float32, Float64, UInt8
 
-from fast_snow.engines.classical.flow import flow_between, gray
+from fast_snow.engines.classical.flow import consistency, flow_between, gray
 from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
 from fast_snow.types import Frames, GridShape, ImageStack
 
@@ -23,8 +24,11 @@ Homography = Float64[np.ndarray, "3 3"]
 
 _STEP = 4  # every so many-th pixel of the coarse flow is a correspondence
 _INLIER = 1.0  # pixels of the coarse flow
+_LEAST_POINTS = 16
 _LARGEST_GAIN = 2.0
 _LEAST_SIDE = 16
+_RETURNS = 1.0  # pixels there and back
+_LEAST_RETURNING = 0.75  # share of the image
 
 
 class NeighbourFlow(NamedTuple):
@@ -110,13 +114,21 @@ def neighbour_flows(grays: UInt8[np.ndarray, "n h w"], seed: int, pool: Executor
 
 def _between(gray_a: Gray, gray_b: Gray, seed: int) -> NeighbourFlow:
     homography = camera_homography(gray_a, gray_b, seed)
-    forward = stabilised_flow(gray_a, gray_b, homography)
-    backward = stabilised_flow(gray_b, gray_a, np.linalg.inv(homography))
-    return NeighbourFlow(homography, forward.astype(np.float16), backward.astype(np.float16))
+    flow = flow_between(gray_a, gray_b), flow_between(gray_b, gray_a)
+    distance = consistency(*flow), consistency(*flow[::-1])
+    if min(float((each < _RETURNS).mean()) for each in distance) < _LEAST_RETURNING:
+        back = np.linalg.inv(homography)
+        other = stabilised_flow(gray_a, gray_b, homography), stabilised_flow(gray_b, gray_a, back)
+        better = consistency(*other) < distance[0], consistency(*other[::-1]) < distance[1]
+        flow = (
+            np.where(better[0][..., None], other[0], flow[0]),
+            np.where(better[1][..., None], other[1], flow[1]),
+        )
+    return NeighbourFlow(homography, flow[0].astype(np.float16), flow[1].astype(np.float16))
 
 
 def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
-    """Estimate the homography that most of the image follows from one frame to the next.
+    """Estimate the homography that most of the image follows from one frame to the next, however fast the camera turns.
 
     Args:
         gray_a: the first frame.
@@ -124,7 +136,8 @@ def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
         seed: of the random sampling.
 
     Returns:
-        Maps pixels of the first frame to the second; the identity where no homography explains the flow.
+        Maps pixels of the first frame to the second; the identity where no homography explains the flow. That of
+        flow at full size is worse: it follows ripples of water.
 
     Reference:
         D. Barath et al. MAGSAC++, a Fast, Reliable and Accurate Robust Estimator. CVPR 2020.
@@ -132,10 +145,20 @@ def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
     h, w = gray_a.shape
     small = (max(1, w // 2), max(1, h // 2))
     flow = _coarse_flow(*(cv2.resize(each, small, interpolation=cv2.INTER_AREA) for each in (gray_a, gray_b)))
-    start = pixel_grid(small[1], small[0])[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP].reshape(-1, 2)
+    found = _most_followed(flow, seed)
+    # Centres of coarse and full pixels differ by half a pixel of their difference in size.
+    u, v = w / small[0], h / small[1]
+    to_full = np.array([[u, 0, (u - 1) / 2], [0, v, (v - 1) / 2], [0, 0, 1.0]])
+    full = to_full @ found @ np.linalg.inv(to_full)
+    return full / full[2, 2]
+
+
+def _most_followed(flow: Flow, seed: int) -> Homography:
+    h, w = flow.shape[:2]
+    start = pixel_grid(h, w)[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP].reshape(-1, 2)
     end = start + flow[_STEP // 2 :: _STEP, _STEP // 2 :: _STEP].reshape(-1, 2)
-    stays = ((end >= 0) & (end <= np.array(small) - 1)).all(axis=1)
-    if stays.sum() < 4 * _STEP:
+    stays = ((end >= 0) & (end <= (w - 1, h - 1))).all(axis=1)
+    if stays.sum() < _LEAST_POINTS:
         return np.eye(3)
     how = cv2.UsacParams()
     how.score = cv2.SCORE_METHOD_MAGSAC
@@ -143,7 +166,10 @@ def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
     how.maxIterations = 2000
     how.randomGeneratorState = seed
     found, _ = cv2.findHomography(start[stays], end[stays], how)
-    return _at_full_size(found, w / small[0], h / small[1])
+    if found is None or not np.isfinite(found).all() or not found[2, 2]:
+        return np.eye(3)
+    found = found / found[2, 2]
+    return found if 1 / _LARGEST_GAIN < np.linalg.det(found) < _LARGEST_GAIN else np.eye(3)
 
 
 def _coarse_flow(gray_a: Gray, gray_b: Gray) -> Flow:
@@ -160,16 +186,6 @@ def _coarse_flow(gray_a: Gray, gray_b: Gray) -> Flow:
 def _mismatch(gray_a: Gray, gray_b: Gray, homography: Homography) -> float:
     moved = fetch(gray_b, apply_homography(homography, pixel_grid(*gray_a.shape)))
     return float(cv2.absdiff(gray_a, moved).mean())
-
-
-def _at_full_size(found: Homography | None, scale_u: float, scale_v: float) -> Homography:
-    if found is None or not np.isfinite(found).all():
-        return np.eye(3)
-    # Centres of coarse and full pixels differ by half a pixel of their difference in size.
-    to_full = np.array([[scale_u, 0, (scale_u - 1) / 2], [0, scale_v, (scale_v - 1) / 2], [0, 0, 1.0]])
-    full = to_full @ found @ np.linalg.inv(to_full)
-    gain = np.linalg.det(full / full[2, 2]) if full[2, 2] else 0.0
-    return full / full[2, 2] if 1 / _LARGEST_GAIN < gain < _LARGEST_GAIN else np.eye(3)
 
 
 def apply_homography(homography: Homography, points: Float32[np.ndarray, "h w 2"]) -> Float32[np.ndarray, "h w 2"]:

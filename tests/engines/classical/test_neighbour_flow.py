@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fast_snow.engines.classical import neighbour_flow
-from fast_snow.engines.classical.flow import consistency
+from fast_snow.engines.classical.flow import consistency, flow_between, gray
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.classical.segmentation.camera_motion import relative_flow
 from fast_snow.types import DepthOrigin, Frames, Geometry
@@ -110,3 +110,16 @@ def test_what_the_camera_does_not_explain_as_in_numpy(origin):
     expected = reference.relative_flow(flow, homography, geometry, 0, 1)
     found = relative_flow(flow, homography, geometry, 0, 1)
     assert (np.abs(found - expected).max(axis=-1) > 1e-3).mean() < 1e-3  # ties between two explanations
+
+
+def test_a_fast_pan_is_found_after_the_camera_has_been_taken_out(pool):
+    noise = np.random.default_rng(3).integers(0, 256, (240, 600, 3)).astype(np.uint8)
+    big = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 2), None, 0, 255, cv2.NORM_MINMAX)
+    images = np.stack([big[:, :320], big[:, 90:410]])
+    (between,) = FlowStore(0)(frames_of(images), images.shape[1:3], pool)
+    stays = np.s_[:, 110:300]
+    alone = flow_between(*gray(images, images.shape[1:3]))
+    follows = (np.abs(alone[stays] - (-90, 0)).max(axis=-1) < 1).mean()
+    assert follows < 0.5, follows
+    found = between.both()[0][stays]
+    assert (np.abs(found - (-90, 0)).max(axis=-1) < 1).mean() > 0.9

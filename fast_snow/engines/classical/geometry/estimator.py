@@ -14,7 +14,7 @@ from jaxtyping import Float32, Float64
 
 from fast_snow.cameras import rescale
 from fast_snow.config import ClassicalGeometryConfig
-from fast_snow.engines.classical.flow import gray, workers
+from fast_snow.engines.classical.flow import gray, opencv_threads, workers
 from fast_snow.engines.classical.geometry.camera_path import (
     CameraPath,
     given_path,
@@ -62,7 +62,13 @@ def open_geometry(
     """
     with workers(threads) as pool:
         yield _Engine(
-            config=config, seed=seed, prior=prior, flows=flows or FlowStore(seed), progress=progress, pool=pool
+            config=config,
+            seed=seed,
+            threads=threads,
+            prior=prior,
+            flows=flows or FlowStore(seed),
+            progress=progress,
+            pool=pool,
         )
 
 
@@ -70,6 +76,7 @@ def open_geometry(
 class _Engine:
     config: ClassicalGeometryConfig
     seed: int
+    threads: int
     prior: Prior | None
     flows: FlowStore
     progress: Progress
@@ -96,9 +103,10 @@ class _Engine:
 
     def _follow(self, frames: Frames, shape: GridShape) -> list[TrackedPoints]:
         points = []
-        for each in track_points(gray(frames.image, shape), max_points=self.config.max_points):
-            points.append(each)
-            self.progress("geometry: points", len(points), len(frames))
+        with opencv_threads(self.threads):
+            for each in track_points(gray(frames.image, shape), max_points=self.config.max_points):
+                points.append(each)
+                self.progress("geometry: points", len(points), len(frames))
         return points
 
     def _given_path(

@@ -1,6 +1,6 @@
 """How clearly each pixel moves against the still scene, from the flow to both neighbouring frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -130,11 +130,13 @@ def through_time(
     Returns:
         Evidence of every frame, with a memory that fades by `_MEMORY` per frame in both directions.
     """
-    past = _carried(evidence, [each.before for each in links if each.before is not None])
-    future = _carried(evidence[::-1], [each.after for each in links[::-1] if each.after is not None])[::-1]
-    return [
-        (now + a.total + b.total) / (1 + a.weight + b.weight) for now, a, b in zip(evidence, past, future, strict=True)
-    ]
+    past = list(_carried(evidence, [each.before for each in links if each.before is not None]))
+    future = _carried(evidence[::-1], [each.after for each in links[::-1] if each.after is not None])
+    combined = []
+    for now, b in zip(evidence[::-1], future, strict=True):
+        a = past.pop()  # memory is freed on the way
+        combined.append((now + a.total + b.total) / (1 + a.weight + b.weight))
+    return combined[::-1]
 
 
 class _Memory(NamedTuple):
@@ -144,13 +146,13 @@ class _Memory(NamedTuple):
     weight: Float32[np.ndarray, "h w"]
 
 
-def _carried(evidence: Sequence[Float32[np.ndarray, "h w"]], towards: Sequence[NeighbourMotion]) -> list[_Memory]:
+def _carried(evidence: Sequence[Float32[np.ndarray, "h w"]], towards: Sequence[NeighbourMotion]) -> Iterator[_Memory]:
     """Bring the evidence of all earlier frames to each frame; `towards` leads from each frame to the one before."""
     nothing = np.zeros_like(evidence[0])
-    memory = [_Memory(nothing, nothing)]
+    memory = _Memory(nothing, nothing)
+    yield memory
     for before, motion in zip(evidence[:-1], towards, strict=True):
         where = pixel_grid(*nothing.shape) + motion.flow
         fade = _MEMORY * motion.trust
-        total = fade * fetch(memory[-1].total + before, where)
-        memory.append(_Memory(total, fade * fetch(memory[-1].weight + 1, where)))
-    return memory
+        memory = _Memory(fade * fetch(memory.total + before, where), fade * fetch(memory.weight + 1, where))
+        yield memory

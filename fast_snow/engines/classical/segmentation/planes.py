@@ -17,6 +17,7 @@ Points = Float64[np.ndarray, "n h w 3"]
 
 _REACH = 6  # points between the corners of a hypothesis
 _TRIALS = 300
+_AT_ONCE = 30  # trials
 _ROUNDS = 5
 _MOST = 16
 _MOST_CELLS = 1000
@@ -125,8 +126,9 @@ def _largest(
     normal /= np.where(length > 0, length, 1.0)
     offset = np.where(length > 0, -(normal * a).sum(axis=1, keepdims=True), np.inf)
     X, limit = points[left], error[left]
-    near = np.abs(X @ normal.T + offset.T) < limit[:, None]
-    best = near.sum(axis=0).argmax()
+    parts = np.array_split(np.arange(len(normal)), -(-len(normal) // _AT_ONCE))
+    near = [np.abs(X @ normal[k].T + offset[k].T) < limit[:, None] for k in parts]
+    best = np.concatenate([np.count_nonzero(each, axis=0) for each in near]).argmax()
     plane = np.append(normal[best], offset[best])
     for _ in range(_ROUNDS):
         on = np.abs(X @ plane[:3] + plane[3]) < limit
