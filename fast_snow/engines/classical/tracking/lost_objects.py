@@ -29,7 +29,7 @@ from fast_snow.types import GridShape
 
 _PATIENCE = 30  # frames
 _RADIUS, _GROWTH, _LARGEST = 32, 8, 96  # pixels; growth per frame
-_SLOWS = 0.9  # of the speed against the surroundings, per frame
+_SLOWS = 0.95  # of the speed against the surroundings, per frame
 _ALIKE = 0.75  # least resemblance of its colours
 _SHARES = 0.15, 1.6  # of the area it had
 _DIFFERENCE = 0.3  # greatest mean difference to the sprite's colours

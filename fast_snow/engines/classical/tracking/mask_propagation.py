@@ -35,6 +35,8 @@ _SMALLEST_PIECE = 0.05  # share of the largest piece
 _SURELY_OUTSIDE = 0.1
 _SURELY = 0.5
 _LEAST_PIXELS = 10
+_HIDDEN = 0.5  # share of its area below which it is mostly hidden
+_LEARN_DRIFT = 0.3
 _SHRINKS = 0.97  # of an object's area per frame in which less of it is seen
 _LEAST_SHARE = 0.02  # of the prompted area
 _RADIUS = 32  # pixels by which the motion by flow may err
@@ -174,10 +176,13 @@ def accepted(
     score = alike * float(soft[surely].mean())
     soft = np.clip((soft - 0.5) * _SHARPEN + 0.5, 0.0, 1.0)
     model = learned(state.model, crop, soft, place.window, place.square)
-    centre = complex(state.square.u, state.square.v)
-    drift = (place.own.gain - place.around.gain) * centre + place.own.shift - place.around.shift
-    sprite = place.sprite.renewed(soft, crop.even)
-    return Carried(model, place.square, place.window, soft, sprite, score, state.least, max(area, _SHRINKS * state.area), drift)
+    drift = state.drift
+    if area > _HIDDEN * state.area:  # where it is hidden, its motion is uncertain
+        centre = complex(state.square.u, state.square.v)
+        now = (place.own.gain - place.around.gain) * centre + place.own.shift - place.around.shift
+        drift += _LEARN_DRIFT * (now - drift)
+    sprite, area = place.sprite.renewed(soft, crop.even), max(area, _SHRINKS * state.area)
+    return Carried(model, place.square, place.window, soft, sprite, score, state.least, area, drift)
 
 
 def overlap(a: Carried, b: Carried) -> float:
