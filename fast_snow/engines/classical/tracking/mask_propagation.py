@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float16, Float64
+from jaxtyping import Bool, Float16, Shaped
 
 from fast_snow.engines.classical.edge_aware import Crop, smooth
 from fast_snow.engines.classical.tracking.evidence import Evidence, Origins, likelihood
@@ -93,7 +93,7 @@ def begin(mask: Bool[np.ndarray, "h w"], view: View) -> Carried | None:
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return None
-    window = window_around(columns.astype(np.float64), rows.astype(np.float64), mask.shape)
+    window = window_around(columns, rows, mask.shape)
     soft = mask[window].astype(np.float32)
     square = square_around(soft, window)
     model = first_model(view.crop(window), soft, window, square)
@@ -248,7 +248,7 @@ def _widely(soft: Soft) -> Soft:
     return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
-def window_around(u: Float64[np.ndarray, " p"], v: Float64[np.ndarray, " q"], shape: GridShape) -> Crop:
+def window_around(u: Shaped[np.ndarray, " p"], v: Shaped[np.ndarray, " q"], shape: GridShape) -> Crop:
     """Return the box that holds all columns `u` and rows `v`, with its margin, cut at the frame."""
     rows, columns = (
         slice(max(0, int(np.floor(each.min())) - _MARGIN), min(size, int(np.ceil(each.max())) + 1 + _MARGIN))
