@@ -62,7 +62,7 @@ def overlaps(clip: Clip, tracked: Sequence[TrackedFrame]) -> tuple[list[list[flo
 
 
 def _iou(a: Mask, b: Mask) -> float:
-    return float(np.count_nonzero(a & b) / max(np.count_nonzero(a | b), 1))
+    return int(np.count_nonzero(a & b)) / max(int(np.count_nonzero(a | b)), 1)
 
 
 def measure(clip: Clip) -> dict[str, float]:

@@ -37,7 +37,7 @@ def likelihood(evidence: Evidence, origins: Origins, colour_odds, place_odds):
     inside = near > 0.5
     hit, reject = np.average(likely[inside], weights=trust[inside]), np.average(likely[~inside], weights=trust[~inside])
     odds = 5.0 * trust * _logit(near) + 2.0 * (1 - trust) * _logit(wide)
-    odds += trust * np.where(came > 0, came * (1.0 + 1.5 * shape), 4.0 * came)
+    odds += trust * np.where(came > 0, came * (1.0 + 3.0 * shape), 4.0 * came)
     odds += np.where(matches > 0, matches * np.minimum(0.3 + shape, 1.0), matches)
     odds += max(0.0, hit - reject) * colour_odds[evidence.fine] + place_odds[evidence.cell]
     return np.where(wide < 0.01, 0.0, 1.0 / (1.0 + np.exp(-odds)))

@@ -13,7 +13,7 @@ from fast_snow.types import readonly
 _APART = 4.0  # pixels between the motion of an object and that around it at which they tell pixels apart
 _COLOUR_APART = 30.0  # L*a*b* levels, summed over the channels, likewise for what either motion brings here
 _EXPECTED = 0.3  # to have come with the object counts by this share outside the sprite's shape
-_CAME_ALONG = 1.5  # inside the sprite's shape, beside 1 everywhere
+_CAME_ALONG = 3.0  # inside the sprite's shape, beside 1 everywhere
 _LEFT_BEHIND = 4.0
 _MATCHES = 2.0
 _NOWHERE_NEAR = 0.01

@@ -51,6 +51,26 @@ class Lost(NamedTuple):
     missed: int
 
 
+class _Search(NamedTuple):
+    """Where and how an object is looked for.
+
+    Attributes:
+        own: the motion that takes it to where it is expected.
+        around: the motion of its surroundings.
+        step: motion between the two frames.
+        taken: pixels that are another object's.
+        radius: pixels around where it is expected.
+        alike: least resemblance.
+    """
+
+    own: Similarity
+    around: Similarity
+    step: Step
+    taken: Bool[np.ndarray, "h w"]
+    radius: int
+    alike: float
+
+
 def look_for(
     lost: Lost, step: Step, claims: Float32[np.ndarray, "h w"], *, min_resemblance: float, rng: np.random.Generator
 ) -> Carried | Lost | None:
@@ -75,9 +95,8 @@ def look_for(
     radius = min(_RADIUS + _GROWTH * lost.missed, _LARGEST)
     alike = max(_ALIKE, min_resemblance)
     taken = (claims > 0) & (_CLEARLY * claims > state.model.own[step.view.fine])
-    found = _as_sprite(state, own, around, step, taken, radius, alike) or _by_colour(
-        state, own, around, step, taken, radius, alike
-    )
+    search = _Search(own, around, step, taken, radius, alike)
+    found = _as_sprite(state, search) or _by_colour(state, search)
     if found is not None:
         return found
     expected = placed(state, own, around, shape)
@@ -95,16 +114,9 @@ def look_for(
     )
 
 
-def _as_sprite(
-    state: Carried,
-    own: Similarity,
-    around: Similarity,
-    step: Step,
-    taken: Bool[np.ndarray, "h w"],
-    radius: int,
-    alike: float,
-) -> Carried | None:
+def _as_sprite(state: Carried, search: _Search) -> Carried | None:
     """Find the object where its sprite fits the frame."""
+    own, around, step, taken, radius, alike = search
     shift, difference = best_shift(state.sprite, state.window, own, step.view.even, radius)
     place = placed(state, Similarity(own.gain, own.shift + shift), around, step.view.fine.shape)
     if difference > _DIFFERENCE or place is None:
@@ -114,16 +126,9 @@ def _as_sprite(
     return accepted(state, place, soft, step.view, least=least, min_resemblance=alike)
 
 
-def _by_colour(
-    state: Carried,
-    own: Similarity,
-    around: Similarity,
-    step: Step,
-    taken: Bool[np.ndarray, "h w"],
-    radius: int,
-    alike: float,
-) -> Carried | None:
+def _by_colour(state: Carried, search: _Search) -> Carried | None:
     """Find the object as a piece of its colours, if there is only one."""
+    own, around, step, taken, radius, alike = search
     square = state.square.moved(*own)
     region = _region(complex(square.u, square.v), radius + round(square.half), taken.shape)
     if region is None:
@@ -133,7 +138,7 @@ def _by_colour(
     odds = log_odds(state.model.own, histogram(crop.fine, free))
     likely = smooth(sigmoid(odds[crop.fine]) * free, crop.alike, _STRENGTH)
     count, labels, stats, _ = cv2.connectedComponentsWithStats((likely > _SURELY).astype(np.uint8), connectivity=8)
-    if count < 2:  # noqa: PLR2004
+    if count < 2:
         return None
     sizes = stats[1:, cv2.CC_STAT_AREA]
     largest = int(sizes.argmax())
@@ -148,7 +153,9 @@ def _by_colour(
     rows, columns = np.nonzero(piece)
     window = window_around(columns, rows, taken.shape)
     soft, seen = piece[window], square_around(piece[window], window)
-    place = Place(own, around, seen._replace(half=max(seen.half, state.square.half)), window, Sprite(soft, step.view.even[window]))
+    place = Place(
+        own, around, seen._replace(half=max(seen.half, state.square.half)), window, Sprite(soft, step.view.even[window])
+    )
     found = accepted(state, place, soft, step.view, least=least, min_resemblance=alike)
     return None if found is None else found._replace(drift=0j)
 

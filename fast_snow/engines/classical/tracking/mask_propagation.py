@@ -193,7 +193,7 @@ def overlap(a: Carried, b: Carried) -> float:
     inside = [_part(each, (shared[0], shared[1])) for each in (a, b)]
     both = np.count_nonzero(inside[0] & inside[1])
     either = np.count_nonzero(a.soft > _SURELY) + np.count_nonzero(b.soft > _SURELY) - both
-    return float(both / max(either, 1))
+    return float(both) / max(int(either), 1)
 
 
 def _part(state: Carried, window: Crop) -> Bool[np.ndarray, "h w"]:
@@ -234,9 +234,7 @@ def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Sof
         fine=crop.fine,
         cell=cell_of(crop.coarse, window, place.square),
     )
-    origins = Origins(
-        (window[1].start, window[0].start), place.own.origin(), place.around.origin(), step.before.even
-    )
+    origins = Origins((window[1].start, window[0].start), place.own.origin(), place.around.origin(), step.before.even)
     likely = likelihood(evidence, origins, state.model.colour_odds, state.model.place_odds)
     return _without_crumbs(smooth(likely, crop.alike, _STRENGTH))
 
@@ -245,7 +243,7 @@ def _widely(soft: Soft) -> Soft:
     height, width = soft.shape
     small = cv2.resize(soft, (1 + width // _SHRINK, 1 + height // _SHRINK), interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(small, (0, 0), _UNSURE / _SHRINK)
-    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
 def window_around(u: Shaped[np.ndarray, " p"], v: Shaped[np.ndarray, " q"], shape: GridShape) -> Crop:
@@ -260,7 +258,7 @@ def window_around(u: Shaped[np.ndarray, " p"], v: Shaped[np.ndarray, " q"], shap
 def _without_crumbs(soft: Soft) -> Soft:
     """Drop pieces that are tiny against the largest one."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats((soft > _SURELY).astype(np.uint8), connectivity=8)
-    if count <= 2:  # noqa: PLR2004
+    if count <= 2:
         return soft
     size = stats[:, cv2.CC_STAT_AREA].copy()
     size[0] = 0

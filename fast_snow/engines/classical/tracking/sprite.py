@@ -42,7 +42,7 @@ class Sprite(NamedTuple):
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         shape = cv2.warpAffine(self.shape, matrix, size, flags=how)
         look = cv2.warpAffine(self.look, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
-        return Sprite(shape, look)  # type: ignore[arg-type]
+        return Sprite(shape, look)
 
     def renewed(self, soft: Float32[np.ndarray, "h w"], even: UInt8[np.ndarray, "h w 3"]) -> "Sprite":
         """Return the sprite after the object was seen in its window."""
@@ -65,7 +65,7 @@ def best_shift(
     Returns:
         The shift that is to be added to the motion, and the mean difference of colours there, in [0, 1].
     """
-    rows, columns = np.divmod(np.flatnonzero(sprite.shape > 0.5), sprite.shape.shape[1])  # noqa: PLR2004
+    rows, columns = np.divmod(np.flatnonzero(sprite.shape > 0.5), sprite.shape.shape[1])
     if not len(rows):
         return 0j, 1.0
     every = 1 + len(rows) // _POINTS

@@ -16,8 +16,8 @@ from fast_snow.config import ClassicalTrackerConfig
 from fast_snow.engines.classical.appearance import to_lab
 from fast_snow.engines.classical.flow import consistency, flow_between, gray, workers
 from fast_snow.engines.classical.flow_trust import trust
-from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
 from fast_snow.engines.classical.tracking.lost_objects import Lost, look_for
+from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
 from fast_snow.engines.classical.tracking.object_model import View, view_of
 from fast_snow.engines.classical.tracking.prompting import prompted_mask
 from fast_snow.errors import InputError
@@ -199,9 +199,13 @@ class _Session:
         def look_for_one(local_id: int) -> Carried | Lost | None:
             state = active[local_id]
             lost = Lost(state, 0) if isinstance(state, Carried) else state
-            return look_for(lost, step, claims, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id]))
+            return look_for(
+                lost, step, claims, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id])
+            )
 
-        carried: dict[int, Carried | Lost | None] = dict(zip(active, self._work.pool.map(carry_one, active), strict=True))
+        carried: dict[int, Carried | Lost | None] = dict(
+            zip(active, self._work.pool.map(carry_one, active), strict=True)
+        )
         missing = [i for i, state in carried.items() if state is None]
         claims = np.zeros(self._gray.shape[1:], np.float32)
         for state in carried.values() if missing else ():

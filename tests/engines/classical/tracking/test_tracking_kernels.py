@@ -1,4 +1,4 @@
-"""The tracker's kernels agree with plain references; a sprite is found where it has gone and remembers what is hidden."""
+"""The tracker's kernels agree with plain references; a sprite is found again and remembers what is hidden."""
 
 import numpy as np
 
