@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float16, Shaped
 
 from fast_snow.engines.classical.edge_aware import Crop, smooth
-from fast_snow.engines.classical.tracking.evidence import Evidence, Origins, likelihood
+from fast_snow.engines.classical.tracking.evidence import CarryRules, Evidence, Origins, likelihood
 from fast_snow.engines.classical.tracking.object_model import (
     ObjectModel,
     Soft,
@@ -52,6 +52,7 @@ class Step(NamedTuple):
         back_trust: in `back`, on the next frame's grid.
         before: this frame.
         view: the next frame.
+        rules: what common motion counts.
     """
 
     flow: Float16[np.ndarray, "h w 2"]
@@ -60,6 +61,7 @@ class Step(NamedTuple):
     back_trust: Float16[np.ndarray, "h w"]
     before: View
     view: View
+    rules: CarryRules
 
 
 class Carried(NamedTuple):
@@ -235,7 +237,7 @@ def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Sof
         cell=cell_of(crop.coarse, window, place.square),
     )
     origins = Origins((window[1].start, window[0].start), place.own.origin(), place.around.origin(), step.before.even)
-    likely = likelihood(evidence, origins, state.model.colour_odds, state.model.place_odds)
+    likely = likelihood(evidence, origins, state.model.colour_odds, state.model.place_odds, step.rules)
     return _without_crumbs(smooth(likely, crop.alike, _STRENGTH))
 
 

@@ -16,6 +16,7 @@ from fast_snow.config import ClassicalTrackerConfig
 from fast_snow.engines.classical.appearance import to_lab
 from fast_snow.engines.classical.flow import consistency, flow_between, gray, workers
 from fast_snow.engines.classical.flow_trust import trust
+from fast_snow.engines.classical.tracking.evidence import RULES, CarryRules
 from fast_snow.engines.classical.tracking.lost_objects import Lost, look_for
 from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
 from fast_snow.engines.classical.tracking.object_model import View, view_of
@@ -32,7 +33,12 @@ _SAME = 0.5  # IoU of a prompt with an object that was carried to it
 
 @contextmanager
 def open_tracker(
-    config: ClassicalTrackerConfig, *, seed: int, threads: int, progress: Progress = silent
+    config: ClassicalTrackerConfig,
+    *,
+    seed: int,
+    threads: int,
+    progress: Progress = silent,
+    rules: CarryRules = RULES,
 ) -> Iterator[Tracker]:
     """Open the classical tracker.
 
@@ -41,12 +47,13 @@ def open_tracker(
         seed: of the random sampling in estimating objects' motion.
         threads: how many frames or objects are worked on at once; 0 takes one per core.
         progress: told how many frames are done.
+        rules: what common motion counts.
 
     Yields:
         The tracker.
     """
     with workers(threads) as pool:
-        yield _ClassicalTracker(_Work(config, seed, pool, progress))
+        yield _ClassicalTracker(_Work(config, seed, pool, progress, rules))
 
 
 class _Work(NamedTuple):
@@ -56,6 +63,7 @@ class _Work(NamedTuple):
     seed: int
     pool: Executor
     progress: Progress
+    rules: CarryRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,12 @@ class _Flows(NamedTuple):
     forward_trust: Float16[np.ndarray, "h w"]
     backward_trust: Float16[np.ndarray, "h w"]
 
-    def step(self, before: View, view: View, *, reverse: bool) -> Step:
+    def step(self, before: View, view: View, rules: CarryRules, *, reverse: bool) -> Step:
         """Return the motion in the direction of propagation, from one frame to the next one."""
         forward, backward, forward_trust, backward_trust = self
         if reverse:
-            return Step(backward, forward, backward_trust, forward_trust, before, view)
-        return Step(forward, backward, forward_trust, backward_trust, before, view)
+            return Step(backward, forward, backward_trust, forward_trust, before, view, rules)
+        return Step(forward, backward, forward_trust, backward_trust, before, view, rules)
 
 
 class _Started(NamedTuple):
@@ -160,7 +168,7 @@ class _Session:
             if active:
                 before = frame + 1 if reverse else frame - 1
                 flow = flows[min(frame, before)]
-                step = flow.step(self._view(before), self._view(frame), reverse=reverse)
+                step = flow.step(self._view(before), self._view(frame), self._work.rules, reverse=reverse)
                 active = self._carried(active, step, frame)
             if not reverse:  # a prompt's own frame belongs to the forward sweep
                 begun = self._begun(objects, frame)
