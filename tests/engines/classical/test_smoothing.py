@@ -49,3 +49,9 @@ def test_blurring_is_convolution_along_every_axis():
     for axis in range(4):
         expected = convolve1d(expected, [0.25, 0.5, 0.25], axis=axis, mode="constant")
     np.testing.assert_allclose(blurred(count), expected, rtol=1e-5)
+
+
+def test_likeness_of_bytes_is_that_of_the_same_numbers():
+    guide = np.random.default_rng(2).integers(0, 256, (9, 13, 3)).astype(np.uint8)
+    for one, other in zip(affinity(guide, 12.0), affinity(guide.astype(np.float32), 12.0), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)

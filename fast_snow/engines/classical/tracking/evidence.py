@@ -13,10 +13,25 @@ from fast_snow.types import readonly
 _APART = 4.0  # pixels between the motion of an object and that around it at which they tell pixels apart
 _COLOUR_APART = 30.0  # L*a*b* levels, summed over the channels, likewise for what either motion brings here
 _EXPECTED = 0.3  # to have come with the object counts by this share outside the sprite's shape
-_CAME_ALONG = 3.0  # inside the sprite's shape, beside 1 everywhere
 _LEFT_BEHIND = 4.0
-_MATCHES = 2.0
 _NOWHERE_NEAR = 0.01
+
+
+class CarryRules(NamedTuple):
+    """What motion counts, in log-odds; chosen by `python -m bench.true_masks --choose`.
+
+    Attributes:
+        came_along: to have come with the object by flow where it is expected, beside 1 everywhere.
+        matches: to show what the object's or the surroundings' motion brings.
+        moves: to move at all, or not to, where the object itself does beyond doubt.
+    """
+
+    came_along: float = 3.0
+    matches: float = 2.0
+    moves: float = 3.0
+
+
+RULES = CarryRules()
 
 
 class Evidence(NamedTuple):
@@ -66,6 +81,7 @@ def likelihood(
     origins: Origins,
     colour_odds: Float32[np.ndarray, " bins"],
     place_odds: Float32[np.ndarray, " cells"],
+    rules: CarryRules = RULES,
 ) -> Float32[np.ndarray, "h w"]:
     """Add up the log-odds of flow, of common motion, of motion at all, of colour and of colour in place.
 
@@ -79,14 +95,16 @@ def likelihood(
         origins: of its pixels.
         colour_odds: of the fine colours.
         place_odds: of coarse colours in cells.
+        rules: what common motion counts.
 
     Returns:
         How likely each pixel is the object's.
     """
     arrays = (readonly(each) for each in evidence)
     motions = readonly(origins.own), readonly(origins.around)
-    u, v = origins.corner
-    return _likelihood(*arrays, *motions, readonly(origins.even), u, v, readonly(colour_odds), readonly(place_odds))
+    weights = (np.float32(each) for each in rules)
+    odds = readonly(colour_odds), readonly(place_odds)
+    return _likelihood(*arrays, *motions, readonly(origins.even), *origins.corner, *odds, *weights)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -154,6 +172,8 @@ def _likelihood(
     corner_v,
     colour_odds,
     place_odds,
+    came_along,
+    matching,
 ):
     height, width = near.shape
     one, zero = np.float32(1.0), np.float32(0.0)
@@ -171,9 +191,9 @@ def _likelihood(
             t, expected = trust[y, x], shape[y, x]
             odds = np.float32(5.0) * t * _logit(near[y, x]) + np.float32(2.0) * (one - t) * _logit(wide[y, x])
             came = _came_with(back[y, x, 0], back[y, x, 1], own_u - u, own_v - v, around_u - u, around_v - v)
-            odds += t * came * (one + np.float32(_CAME_ALONG) * expected if came > zero else np.float32(_LEFT_BEHIND))
+            odds += t * came * (one + came_along * expected if came > zero else np.float32(_LEFT_BEHIND))
             matches = _change(even, y, x, before, around_v, around_u) - _change(even, y, x, before, own_v, own_u)
-            matches = np.float32(_MATCHES) * min(max(matches / np.float32(_COLOUR_APART), -one), one)
+            matches = matching * min(max(matches / np.float32(_COLOUR_APART), -one), one)
             odds += matches * min(np.float32(_EXPECTED) + expected, one) if matches > zero else matches
             odds += moves[y, x] + colour_weight * colour_odds[fine[y, x]] + place_odds[cell[y, x]]
             out[y, x] = one / (one + np.exp(-odds))

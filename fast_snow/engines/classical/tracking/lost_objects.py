@@ -29,7 +29,7 @@ from fast_snow.types import GridShape
 
 _PATIENCE = 30  # frames
 _RADIUS, _GROWTH, _LARGEST = 32, 8, 96  # pixels; growth per frame
-_SLOWS = 0.9  # of the speed against the surroundings, per frame
+_SLOWS = 0.95  # of the speed against the surroundings, per frame
 _ALIKE = 0.75  # least resemblance of its colours
 _SHARES = 0.15, 1.6  # of the area it had
 _DIFFERENCE = 0.3  # greatest mean difference to the sprite's colours
@@ -49,6 +49,26 @@ class Lost(NamedTuple):
 
     state: Carried
     missed: int
+
+
+class _Search(NamedTuple):
+    """Where and how an object is looked for.
+
+    Attributes:
+        own: the motion that takes it to where it is expected.
+        around: the motion of its surroundings.
+        step: motion between the two frames.
+        taken: pixels that are another object's.
+        radius: pixels around where it is expected.
+        alike: least resemblance.
+    """
+
+    own: Similarity
+    around: Similarity
+    step: Step
+    taken: Bool[np.ndarray, "h w"]
+    radius: int
+    alike: float
 
 
 def look_for(
@@ -75,9 +95,8 @@ def look_for(
     radius = min(_RADIUS + _GROWTH * lost.missed, _LARGEST)
     alike = max(_ALIKE, min_resemblance)
     taken = (claims > 0) & (_CLEARLY * claims > state.model.own[step.view.fine])
-    found = _as_sprite(state, own, around, step, taken, radius, alike) or _by_colour(
-        state, own, around, step, taken, radius, alike
-    )
+    search = _Search(own, around, step, taken, radius, alike)
+    found = _as_sprite(state, search) or _by_colour(state, search)
     if found is not None:
         return found
     expected = placed(state, own, around, shape)
@@ -95,16 +114,9 @@ def look_for(
     )
 
 
-def _as_sprite(
-    state: Carried,
-    own: Similarity,
-    around: Similarity,
-    step: Step,
-    taken: Bool[np.ndarray, "h w"],
-    radius: int,
-    alike: float,
-) -> Carried | None:
+def _as_sprite(state: Carried, search: _Search) -> Carried | None:
     """Find the object where its sprite fits the frame."""
+    own, around, step, taken, radius, alike = search
     shift, difference = best_shift(state.sprite, state.window, own, step.view.even, radius)
     place = placed(state, Similarity(own.gain, own.shift + shift), around, step.view.fine.shape)
     if difference > _DIFFERENCE or place is None:
@@ -114,16 +126,9 @@ def _as_sprite(
     return accepted(state, place, soft, step.view, least=least, min_resemblance=alike)
 
 
-def _by_colour(
-    state: Carried,
-    own: Similarity,
-    around: Similarity,
-    step: Step,
-    taken: Bool[np.ndarray, "h w"],
-    radius: int,
-    alike: float,
-) -> Carried | None:
+def _by_colour(state: Carried, search: _Search) -> Carried | None:
     """Find the object as a piece of its colours, if there is only one."""
+    own, around, step, taken, radius, alike = search
     square = state.square.moved(*own)
     region = _region(complex(square.u, square.v), radius + round(square.half), taken.shape)
     if region is None:

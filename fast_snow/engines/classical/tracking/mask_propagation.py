@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float16, Float32, Float64
+from jaxtyping import Bool, Float16, Float32, Shaped
 
 from fast_snow.engines.classical.edge_aware import Crop, smooth
-from fast_snow.engines.classical.tracking.evidence import Evidence, Origins, likelihood
+from fast_snow.engines.classical.tracking.evidence import CarryRules, Evidence, Origins, likelihood
 from fast_snow.engines.classical.tracking.object_model import (
     ObjectModel,
     Soft,
@@ -36,6 +36,8 @@ _SURELY_OUTSIDE = 0.1
 _SURELY = 0.5
 _CLEARLY = 2.0  # over the mean log-odds of motion from which on an object moves beyond doubt
 _LEAST_PIXELS = 10
+_HIDDEN = 0.5  # share of its area below which it is mostly hidden
+_LEARN_DRIFT = 0.3
 _SHRINKS = 0.97  # of an object's area per frame in which less of it is seen
 _LEAST_SHARE = 0.02  # of the prompted area
 _RADIUS = 32  # pixels by which the motion by flow may err
@@ -51,6 +53,7 @@ class Step(NamedTuple):
         back_trust: in `back`, on the next frame's grid.
         before: this frame.
         view: the next frame.
+        rules: what common motion counts.
         moves: how clearly each pixel of the next frame moves by itself, as log-odds; `None` where nobody told.
     """
 
@@ -60,6 +63,7 @@ class Step(NamedTuple):
     back_trust: Float16[np.ndarray, "h w"]
     before: View
     view: View
+    rules: CarryRules
     moves: Float32[np.ndarray, "h w"] | None = None
 
 
@@ -94,7 +98,7 @@ def begin(mask: Bool[np.ndarray, "h w"], view: View) -> Carried | None:
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return None
-    window = window_around(columns.astype(np.float64), rows.astype(np.float64), mask.shape)
+    window = window_around(columns, rows, mask.shape)
     soft = mask[window].astype(np.float32)
     square = square_around(soft, window)
     model = first_model(view.crop(window), soft, window, square)
@@ -177,12 +181,13 @@ def accepted(
     score = alike * float(soft[surely].mean())
     soft = np.clip((soft - 0.5) * _SHARPEN + 0.5, 0.0, 1.0)
     model = learned(state.model, crop, soft, place.window, place.square)
-    centre = complex(state.square.u, state.square.v)
-    drift = (place.own.gain - place.around.gain) * centre + place.own.shift - place.around.shift
-    sprite = place.sprite.renewed(soft, crop.even)
-    return Carried(
-        model, place.square, place.window, soft, sprite, score, state.least, max(area, _SHRINKS * state.area), drift
-    )
+    drift = state.drift
+    if area > _HIDDEN * state.area:  # where it is hidden, its motion is uncertain
+        centre = complex(state.square.u, state.square.v)
+        now = (place.own.gain - place.around.gain) * centre + place.own.shift - place.around.shift
+        drift += _LEARN_DRIFT * (now - drift)
+    sprite, area = place.sprite.renewed(soft, crop.even), max(area, _SHRINKS * state.area)
+    return Carried(model, place.square, place.window, soft, sprite, score, state.least, area, drift)
 
 
 def overlap(a: Carried, b: Carried) -> float:
@@ -193,7 +198,7 @@ def overlap(a: Carried, b: Carried) -> float:
     inside = [_part(each, (shared[0], shared[1])) for each in (a, b)]
     both = np.count_nonzero(inside[0] & inside[1])
     either = np.count_nonzero(a.soft > _SURELY) + np.count_nonzero(b.soft > _SURELY) - both
-    return float(both / max(either, 1))
+    return float(both) / max(int(either), 1)
 
 
 def _part(state: Carried, window: Crop) -> Bool[np.ndarray, "h w"]:
@@ -229,7 +234,7 @@ def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Sof
         near=near,
         wide=np.maximum(_widely(warped), _EXPECTED * cv2.GaussianBlur(sprite.shape, (0, 0), _EXPECTED_BLUR)),
         shape=sprite.shape,
-        moves=_by_motion(near, None if step.moves is None else step.moves[window]),
+        moves=_by_motion(near, step.moves[window], step.rules.moves) if step.moves is not None else np.zeros_like(near),
         trust=trust,
         back=back,
         even=crop.even,
@@ -237,27 +242,27 @@ def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Sof
         cell=cell_of(crop.coarse, window, place.square),
     )
     origins = Origins((window[1].start, window[0].start), place.own.origin(), place.around.origin(), step.before.even)
-    likely = likelihood(evidence, origins, state.model.colour_odds, state.model.place_odds)
+    likely = likelihood(evidence, origins, state.model.colour_odds, state.model.place_odds, step.rules)
     return _without_crumbs(smooth(likely, crop.alike, _STRENGTH))
 
 
-def _by_motion(near: Soft, moves: Float32[np.ndarray, "h w"] | None) -> Float32[np.ndarray, "h w"]:
+def _by_motion(near: Soft, moves: Float32[np.ndarray, "h w"], weight: float) -> Float32[np.ndarray, "h w"]:
     """Return what motion says for each pixel, as far as the object itself moves: all of it, nothing for one at rest."""
     inside = near > _SURELY
-    if moves is None or not inside.any():
+    if not inside.any():
         return np.zeros_like(near)
     certain = np.clip(moves, -1.0, 1.0)
-    return np.float32(np.clip(_CLEARLY * certain[inside].mean(), 0.0, 1.0)) * certain
+    return np.float32(weight * np.clip(_CLEARLY * certain[inside].mean(), 0.0, 1.0)) * certain
 
 
 def _widely(soft: Soft) -> Soft:
     height, width = soft.shape
     small = cv2.resize(soft, (1 + width // _SHRINK, 1 + height // _SHRINK), interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(small, (0, 0), _UNSURE / _SHRINK)
-    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_LINEAR)
 
 
-def window_around(u: Float64[np.ndarray, " p"], v: Float64[np.ndarray, " q"], shape: GridShape) -> Crop:
+def window_around(u: Shaped[np.ndarray, " p"], v: Shaped[np.ndarray, " q"], shape: GridShape) -> Crop:
     """Return the box that holds all columns `u` and rows `v`, with its margin, cut at the frame."""
     rows, columns = (
         slice(max(0, int(np.floor(each.min())) - _MARGIN), min(size, int(np.ceil(each.max())) + 1 + _MARGIN))

@@ -50,7 +50,7 @@ class View(NamedTuple):
 
 def view_of(lab: UInt8[np.ndarray, "h w 3"]) -> View:
     """Return what a frame looks like."""
-    even: UInt8[np.ndarray, "h w 3"] = cv2.blur(lab, (_EVEN, _EVEN))  # type: ignore[assignment]
+    even: UInt8[np.ndarray, "h w 3"] = cv2.blur(lab, (_EVEN, _EVEN))
     return View(colour_bins(lab, FINE), colour_bins(lab, COARSE), affinity(lab, _EDGE_SIGMA), even)
 
 

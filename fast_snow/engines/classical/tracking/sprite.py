@@ -42,7 +42,7 @@ class Sprite(NamedTuple):
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         shape = cv2.warpAffine(self.shape, matrix, size, flags=how)
         look = cv2.warpAffine(self.look, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
-        return Sprite(shape, look)  # type: ignore[arg-type]
+        return Sprite(shape, look)
 
     def renewed(self, soft: Float32[np.ndarray, "h w"], even: UInt8[np.ndarray, "h w 3"]) -> "Sprite":
         """Return the sprite after the object was seen in its window."""

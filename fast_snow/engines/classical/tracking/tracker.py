@@ -18,6 +18,7 @@ from fast_snow.engines.classical.appearance import to_lab
 from fast_snow.engines.classical.flow import consistency, workers
 from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.neighbour_flow import FlowStore, NeighbourFlow
+from fast_snow.engines.classical.tracking.evidence import RULES, CarryRules
 from fast_snow.engines.classical.tracking.lost_objects import Lost, look_for
 from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
 from fast_snow.engines.classical.tracking.object_model import View, view_of
@@ -40,6 +41,7 @@ def open_tracker(
     threads: int,
     flows: FlowStore | None = None,
     progress: Progress = silent,
+    rules: CarryRules = RULES,
 ) -> Iterator[Tracker]:
     """Open the classical tracker.
 
@@ -49,12 +51,13 @@ def open_tracker(
         threads: how many frames or objects are worked on at once; 0 takes one per core.
         flows: what the engines of a run share; None for one of its own.
         progress: told how many frames are done.
+        rules: what common motion counts.
 
     Yields:
         The tracker.
     """
     with workers(threads) as pool:
-        yield _ClassicalTracker(_Work(config, seed, pool, flows or FlowStore(seed), progress))
+        yield _ClassicalTracker(_Work(config, seed, pool, flows or FlowStore(seed), progress, rules))
 
 
 class _Work(NamedTuple):
@@ -65,6 +68,7 @@ class _Work(NamedTuple):
     pool: Executor
     flows: FlowStore
     progress: Progress
+    rules: CarryRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +88,12 @@ class _Flows(NamedTuple):
     forward_trust: Float16[np.ndarray, "h w"]
     backward_trust: Float16[np.ndarray, "h w"]
 
-    def step(self, before: View, view: View, *, reverse: bool) -> Step:
+    def step(self, before: View, view: View, rules: CarryRules, *, reverse: bool) -> Step:
         """Return the motion in the direction of propagation, from one frame to the next one."""
         forward, backward, forward_trust, backward_trust = self
         if reverse:
-            return Step(backward, forward, backward_trust, forward_trust, before, view)
-        return Step(forward, backward, forward_trust, backward_trust, before, view)
+            return Step(backward, forward, backward_trust, forward_trust, before, view, rules)
+        return Step(forward, backward, forward_trust, backward_trust, before, view, rules)
 
 
 class _Started(NamedTuple):
@@ -167,7 +171,7 @@ class _Session:
             if active:
                 before = frame + 1 if reverse else frame - 1
                 flow = flows[min(frame, before)]
-                step = flow.step(self._view(before), self._view(frame), reverse=reverse)
+                step = flow.step(self._view(before), self._view(frame), self._work.rules, reverse=reverse)
                 active = self._carried(active, step._replace(moves=self._moves(frame)), frame)
             if not reverse:  # a prompt's own frame belongs to the forward sweep
                 begun = self._begun(objects, frame)
