@@ -194,7 +194,10 @@ def test_frames_without_a_place_are_frames_in_which_it_is_visible():
     )
     placed = (*track.observations[:10], *track.observations[14:])
     tracks = {**graph.tracks, k: replace(track, observations=placed, unplaced=hidden)}
-    seen = call_tool(replace(graph, tracks=MappingProxyType(tracks)), "when_visible", {"object_id": k})
+    graph = replace(graph, tracks=MappingProxyType(tracks))
+    where = call_tool(graph, "position", {"object_id": k, "t": 11})
+    assert where.reason.startswith(f"object {k} is seen at t = 11, but too few of its pixels have trusted depth")
+    seen = call_tool(graph, "when_visible", {"object_id": k})
     assert len(seen.entries) == 1
     assert seen.evidence == tuple(range(FRAMES))
     assert seen.notes == ("in 4 of them its place is not known",)
