@@ -1,8 +1,8 @@
 """The tools on real clips with given masks: what they decide of the questions that people asked about these clips.
 
 Of the 32 questions, 18 ask for a direction, for closer or further away, for spinning or for turning of the object whose
-masks are given. Of the others, some are about things without masks or that are not there or count them, some count jumps
-or spins, and two ask for forwards or backwards, which needs to know an object's front. Three of the 18 the tools leave
+masks are given. Of the others, some are about things without masks or that are not there, some count things, jumps or
+spins, and some ask for forwards or backwards, which needs to know an object's front. Three of the 18 the tools leave
 unknown.
 """
 
