@@ -81,7 +81,7 @@ def moving_boxes(seed: int) -> MovingBoxes:
         source_frame=time,
         position=centre.astype(np.float32),
         quaternion_xyzw=Rotation.from_matrix(rotation).as_quat(canonical=True).astype(np.float32),
-        intrinsics=np.tile(np.float32([FOCAL, FOCAL, (GRID[1] - 1) / 2, (GRID[0] - 1) / 2]), (FRAMES, 1)),
+        intrinsics=np.tile(np.array([FOCAL, FOCAL, (GRID[1] - 1) / 2, (GRID[0] - 1) / 2], np.float32), (FRAMES, 1)),
     )
     graph = SceneGraph(
         grid_size=16,

@@ -1,6 +1,6 @@
 """The fold that grows a scene graph: one window's perception after the other, in order, without engines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -9,7 +9,7 @@ from jaxtyping import Int32
 from scipy.spatial.transform import Rotation
 
 from fast_snow.alignment import Similarity, align_geometry, align_windows
-from fast_snow.config import Config
+from fast_snow.config import Config, FusionConfig
 from fast_snow.errors import EngineError
 from fast_snow.fusion import FrameObjects, MaskletName
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, join, reserve
@@ -115,15 +115,10 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
         identity, joined = join(identity, frame, before.objects, before.object_id, config=fusion, metric=metric)
         merges += joined
     # 2. Name the objects of the frames that are new.
-    named: list[NamedFrame] = []
     unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
-    bound: list[Mapping[MaskletName, int]] = []
-    for frame, seen, others in zip(objects[shared:], observed[shared:], unplaced, strict=True):
-        identity, assignment = assign(identity, frame, config=fusion, metric=metric)
-        merges += assignment.merges
-        named.append(_kept(frame, seen.tokens, assignment.object_id))
-        identity = keep_alive(identity, others, named[-1].object_id)
-        bound.append(identity.bound)
+    frames = zip(objects[shared:], observed[shared:], unplaced, strict=True)
+    identity, named, bound, found_merges = _named(identity, frames, config=fusion, metric=metric)
+    merges += found_merges
     # 3. Give what was seen without being placed to the objects it is, also to those that are placed only later.
     graph = _grown(state.graph, perception, geometry, shared, named, merges, config)
     found = [
@@ -140,6 +135,26 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
             state.health + perception.health + Health(unplaced=sum(map(len, found))),
         ),
     )
+
+
+def _named(
+    identity: IdentityState,
+    frames: Iterable[tuple[FrameObjects, FrameTokens, UnplacedFrame]],
+    *,
+    config: FusionConfig,
+    metric: bool,
+) -> tuple[IdentityState, list[NamedFrame], list[Mapping[MaskletName, int]], list[Merge]]:
+    """Name the objects of frames, one after the other; returns also which masklet was which object at each."""
+    named: list[NamedFrame] = []
+    bound: list[Mapping[MaskletName, int]] = []
+    merges: list[Merge] = []
+    for frame, seen, others in frames:
+        identity, assignment = assign(identity, frame, config=config, metric=metric)
+        merges += assignment.merges
+        named.append(_kept(frame, seen.tokens, assignment.object_id))
+        identity = keep_alive(identity, others, named[-1].object_id)
+        bound.append(identity.bound)
+    return identity, named, bound, merges
 
 
 def _require_same_grid(state: FoldState, perception: Perception) -> None:

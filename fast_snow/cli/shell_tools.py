@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from fast_snow.cli.terminal import console, plain_table
 from fast_snow.reasoning.tools.catalogue import TOOLS, Tool, ToolError
-from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
+from fast_snow.reasoning.tools.tool_answers import Grade, NamedValue, ToolAnswer
 
 
 def typed_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
@@ -114,6 +114,7 @@ def print_tool_answer(answer: ToolAnswer) -> None:
     lines += [(each.name, _measured(each)) for each in answer.figures]
     lines += [("", "  ".join(f"{x.name} {_measured(x)}" for x in each.figures)) for each in entries]
     lines.append(("evidence", f"t = {_frames(answer.evidence)}"))
+    lines += [] if answer.grade is Grade.STATED else [("grade", str(answer.grade))]
     lines += [("note", each) for each in answer.notes]
     width = max(len(name) for name, _ in lines)
     for name, text in lines:

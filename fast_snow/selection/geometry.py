@@ -18,7 +18,9 @@ from fast_snow.types import GridShape
 from fast_snow.weights import weights_folder
 
 _ESTIMATED = "depth and poses estimated by Depth Anything 3"
-_CLASSICAL = "structure from motion and optical flow; up to scale; a ground plane is assumed if the camera hardly moves"
+_CLASSICAL = (
+    "structure from motion and optical flow; up to scale; a ground plane is assumed if the camera keeps its place"
+)
 _TOLD = "depth estimated by Depth Anything 3 ({variant}) from the cameras of the input, in metres, in torch"
 _ONNX_FRAMES = 12
 """ONNX Runtime holds all scores of an attention at once: 2.2 GiB for 8 frames of da3-small at 504, 4.2 GiB for 12."""

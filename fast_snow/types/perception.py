@@ -135,7 +135,7 @@ class DepthOrigin(StrEnum):
     SENSOR = "measured: depth given with the input"
     NETWORK = "estimated by a depth network"
     TRIANGULATED = "triangulated from camera motion (structure from motion and optical flow)"
-    GROUND_PLANE_PRIOR = "assumed: the camera hardly moves, so depth is a ground-plane guess"
+    GROUND_PLANE_PRIOR = "assumed: the camera hardly leaves its place, so depth is a ground-plane guess"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from fast_snow.cli.main import main
+from fast_snow.cli.shell_tools import print_tool_answer
 from fast_snow.output import graph_json
+from fast_snow.reasoning.tools.tool_answers import Grade, ToolAnswer
 from tests.reasoning.tools.truth import made
 
 
@@ -35,6 +37,13 @@ def test_a_readable_answer(run, capsys):
     assert out.splitlines()[0] == "right, away from the camera"  # its distance grows from 4 to 4.5
     assert "frame" in out
     assert "t = 0 to 19" in out
+
+
+def test_what_is_not_certain_is_told_so(capsys):
+    print_tool_answer(ToolAnswer(value="left", grade=Grade.LIKELY))
+    assert "grade     likely" in capsys.readouterr().out
+    print_tool_answer(ToolAnswer(value="left"))
+    assert "grade" not in capsys.readouterr().out
 
 
 def test_json_for_programs(run, capsys):

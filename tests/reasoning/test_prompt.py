@@ -76,7 +76,7 @@ def test_lengths_are_metres_only_where_they_are(metric, expected):
 def test_assumed_depth_is_called_a_guess():
     assumed = DepthOrigin.SENSOR, DepthOrigin.GROUND_PLANE_PRIOR
     text = text_of(compose_prompt(graph({}, depth_origin=assumed), "?", (), budget=10**6))
-    assert "measured: depth given with the input; assumed: the camera hardly moves" in text
+    assert "measured: depth given with the input; assumed: the camera hardly leaves its place" in text
     assert "All places and distances in 3D are guesses" in text
     assert "guesses" not in text_of(compose_prompt(SMALL, "?", (), budget=10**6))
     assert "depth: unknown where from\n" in text_of(compose_prompt(graph({}, depth_origin=()), "?", (), budget=10**6))

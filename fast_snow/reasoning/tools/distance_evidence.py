@@ -6,13 +6,13 @@ all rested, or guessed) both are taken to be wrong by as much as makes them agre
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.appearance import apparent_size, aspect_ratio
+from fast_snow.reasoning.tools.appearance import LogSeries, apparent_size, aspect_ratio
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL, Measurements, blocks, total_change
 from fast_snow.reasoning.tools.noise import ASSUMED_ALONG, depth_errors, noise_of, rays
 from fast_snow.reasoning.tools.tool_answers import Grade, Unknowable
@@ -113,7 +113,26 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
     look = growth(size.t.astype(np.float64), -size.value, np.full(len(size), size.jitter), np.zeros(len(size)))
     look = Growth(value=look.value, sigma=float(np.hypot(look.sigma, shape)))
     measured = not {*graph.depth_origin} & _DEDUCED
+    combined = _combined(trajectory, (jitter, wander), size, shape, measured=measured, drift=noise.drift.along)
     differ = abs(depth.value - look.value) > CRITICAL * float(np.hypot(depth.sigma, look.sigma))
+    return replace(
+        combined, kinds={"by_distance": depth, "by_size_in_image": look}, conflicting=differ and not measured
+    )
+
+
+def _combined(
+    trajectory: ObjectTrajectory,
+    depth_noise: tuple[_Series, _Series],
+    size: LogSeries,
+    shape: float,
+    *,
+    measured: bool,
+    drift: float,
+) -> DistanceEvidence:
+    """Return the weighted mean of depth and size, without what each of them says."""
+    _, distance = rays(trajectory)
+    jitter, wander = depth_noise
+    x = trajectory.t.astype(np.float64)
     seen, apart = np.isin(trajectory.t, size.t), np.zeros(len(x))
     apart[seen] = np.log(distance[seen]) + size.value
     apart[seen] -= np.median(apart[seen])
@@ -127,11 +146,11 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
     both = np.log(distance) - weight * apart
     jitter = np.hypot((1 - weight) * jitter, weight * size.jitter)
     wander = strain * np.hypot((1 - weight) * wander, weight * by_size)
-    drift = noise.drift.along * float(1 - weight.mean())
+    drift = drift * float(1 - weight.mean())
     return DistanceEvidence(
-        kinds={"by_distance": depth, "by_size_in_image": look},
+        kinds={},
         combined=growth(x, both, jitter, wander, drift=drift),
-        conflicting=differ and not measured,
+        conflicting=False,
         distance=np.exp(both),
         jitter=jitter,
         wander=wander,

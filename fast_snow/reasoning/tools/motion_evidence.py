@@ -138,7 +138,6 @@ def evident_places(
         jitter=(jitter, radial.jitter),
         wander=(wander, radial.wander),
         drift_along=radial.drift,
-        x=trajectory.t.astype(np.float64),
     )
 
 

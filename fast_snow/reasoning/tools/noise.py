@@ -112,9 +112,7 @@ def noise_of(graph: SceneGraph) -> Noise:
     return replace(noise, drift=_even_drift([paths[each] for each in resting], noise)) if resting else noise
 
 
-def world_measurements(
-    trajectory: ObjectTrajectory, noise: Noise, *, x: Float64[np.ndarray, " n"] | None = None
-) -> Measurements:
+def world_measurements(trajectory: ObjectTrajectory, noise: Noise) -> Measurements:
     """Return an object's measured places in the world with their noise.
 
     Wander holds what comes from seeing different parts of the object.
@@ -122,7 +120,6 @@ def world_measurements(
     Args:
         trajectory: of the object.
         noise: of its graph.
-        x: when, where it is not `trajectory.t`.
     """
     ray, distance = rays(trajectory)
     jitter, wander = depth_errors(trajectory, noise)
@@ -134,7 +131,6 @@ def world_measurements(
         jitter=jitter,
         wander=wander,
         drift_along=noise.drift.along,
-        x=trajectory.t.astype(np.float64) if x is None else x,
     )
 
 
@@ -147,7 +143,6 @@ def located(
     jitter: AcrossAlong,
     wander: AcrossAlong,
     drift_along: float,
-    x: Float64[np.ndarray, " n"],
 ) -> Measurements:
     """Return places given by direction and distance from the camera, with their noise.
 
@@ -159,16 +154,14 @@ def located(
         jitter: across and along the ray, as shares of the distance.
         wander: the same.
         drift_along: the rate at which the distance drifts, as a share per frame.
-        x: when.
     """
-    per_frame = (trajectory.t[-1] - trajectory.t[0]) / (x[-1] - x[0]) if len(x) > 1 else 1.0
-    drift = (np.full_like(distance, each * per_frame) for each in (noise.drift.across, drift_along))
+    drift = (np.full_like(distance, each) for each in (noise.drift.across, drift_along))
 
     def covariance(across: Float64[np.ndarray, " n"], along: Float64[np.ndarray, " n"]) -> Covariances:
         return _covariance(ray, across * distance, along * distance)
 
     return Measurements(
-        x=x,
+        x=trajectory.t.astype(np.float64),
         values=trajectory.camera.position + distance[:, None] * ray,
         jitter=covariance(*jitter),
         wander=covariance(*wander),

@@ -147,6 +147,11 @@ def observation_at(graph: SceneGraph, object_id: int, t: int) -> ObjectTrajector
     if i < len(trajectory) and trajectory.t[i] == t:
         return trajectory[i : i + 1]
     nearest = int(trajectory.t[np.argmin(np.abs(trajectory.t - t))])
+    if any(each.t == t for each in graph.tracks[object_id].unplaced):
+        raise Unknowable(
+            f"object {object_id} is seen at t = {t}, but too few of its pixels have trusted depth to place it; the"
+            f" nearest frame in which it has a place is t = {nearest}"
+        )
     raise Unknowable(f"object {object_id} is not seen at t = {t}; the nearest frame in which it is has t = {nearest}")
 
 
