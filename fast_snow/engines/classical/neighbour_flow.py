@@ -1,8 +1,9 @@
 """Flow between neighbouring frames of a window and what it shows, computed once and shared by all engines that ask.
 
-Dense search from coarse to fine fails where the camera turns fast. Where most of the flow does not come back to where
-it started, it is searched again after the camera's homography has been taken out; each pixel keeps what comes back
-better. Elsewhere that would harm: an object that the camera follows hardly moves in the image until it is taken out.
+Dense search from coarse to fine fails where the camera turns fast. Where a quarter of the flow does not come back to
+where it started, it is searched again after the camera's homography has been taken out; each pixel keeps what comes
+back better. Elsewhere that would harm: an object that the camera follows hardly moves in the image until it is taken
+out.
 """
 
 from collections.abc import Callable, Sequence
