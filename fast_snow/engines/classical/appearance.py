@@ -51,7 +51,7 @@ def _looked_up(lab, place):
     return bins
 
 
-def histogram(bins: Int[np.ndarray, "h w"], weight: Float[np.ndarray, "h w"]) -> Float32[np.ndarray, " bins"]:
+def histogram(bins: Int[np.ndarray, "*shape"], weight: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, " bins"]:
     """Count fine colour bins, each pixel by its weight, with a little spill into neighbouring bins."""
     count = np.bincount(bins.ravel(), weight.ravel(), FINE**3).reshape(FINE, FINE, FINE)
     return blurred(count.astype(np.float32)).ravel()

@@ -124,7 +124,8 @@ def learned(model: ObjectModel, view: View, soft: Soft, window: Crop, square: Sq
 
 def resemblance(model: ObjectModel, view: View, soft: Soft) -> float:
     """Compare the colours inside a mask with those prompted: Bhattacharyya coefficient, in [0, 1]."""
-    now = histogram(view.fine, np.where(soft > 0.5, soft, 0.0))
+    inside = soft > 0.5
+    now = histogram(view.fine[inside], soft[inside])
     return float(np.sqrt(model.own * now / max(float(now.sum()), 1e-6)).sum())
 
 

@@ -73,7 +73,8 @@ def _most_followed(
     apart = np.where(z[other] == z[one], 1.0, z[other] - z[one])
     gain = np.where(z[other] == z[one], 1.0, (moved[other] - moved[one]) / apart)
     shift = moved[one] - gain * z[one]
-    near = np.abs(gain[:, None] * z + shift[:, None] - moved) < _INLIER
+    off = gain[:, None] * z + shift[:, None] - moved
+    near = off.real**2 + off.imag**2 < _INLIER**2
     best = near[near.sum(axis=1).argmax()]
     centre, moved_centre = z[best].mean(), moved[best].mean()
     spread = z[best] - centre

@@ -179,8 +179,8 @@ def test_the_same_twice_whatever_the_number_of_threads():
         np.testing.assert_array_equal(a.score, b.score)
 
 
-# Mean IoU with the true mask over the clip, of the best masklet; measured 0.89, 0.76, 0.66 and 0.29.
-LEAST = {"blackswan": 0.8, "car-shadow": 0.65, "horsejump-high": 0.5, "libby": 0.2}
+# Mean IoU with the true mask over the clip, of the best masklet; measured 0.86, 0.79, 0.78 and 0.43.
+LEAST = {"blackswan": 0.8, "car-shadow": 0.7, "horsejump-high": 0.7, "libby": 0.35}
 
 
 @pytest.mark.slow
