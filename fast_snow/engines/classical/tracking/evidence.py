@@ -41,7 +41,7 @@ class Evidence(NamedTuple):
         near: share of the object in the pixel that flow leads back to, and its next neighbours.
         wide: the same of some ten pixels around.
         shape: how surely the object is expected in the pixel.
-        moves: how clearly the pixel moves by itself, as log-odds.
+        moves: how clearly the pixel moves by itself, in [-1, 1]; 0 where that says nothing of the object.
         trust: in the flow back.
         back: that flow.
         even: colours, evened.
@@ -174,6 +174,7 @@ def _likelihood(
     place_odds,
     came_along,
     matching,
+    moving,
 ):
     height, width = near.shape
     one, zero = np.float32(1.0), np.float32(0.0)
@@ -195,6 +196,6 @@ def _likelihood(
             matches = _change(even, y, x, before, around_v, around_u) - _change(even, y, x, before, own_v, own_u)
             matches = matching * min(max(matches / np.float32(_COLOUR_APART), -one), one)
             odds += matches * min(np.float32(_EXPECTED) + expected, one) if matches > zero else matches
-            odds += moves[y, x] + colour_weight * colour_odds[fine[y, x]] + place_odds[cell[y, x]]
+            odds += moving * moves[y, x] + colour_weight * colour_odds[fine[y, x]] + place_odds[cell[y, x]]
             out[y, x] = one / (one + np.exp(-odds))
     return out

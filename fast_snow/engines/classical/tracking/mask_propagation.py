@@ -234,7 +234,7 @@ def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Sof
         near=near,
         wide=np.maximum(_widely(warped), _EXPECTED * cv2.GaussianBlur(sprite.shape, (0, 0), _EXPECTED_BLUR)),
         shape=sprite.shape,
-        moves=_by_motion(near, step.moves[window], step.rules.moves) if step.moves is not None else np.zeros_like(near),
+        moves=_by_motion(near, step.moves[window]) if step.moves is not None else np.zeros_like(near),
         trust=trust,
         back=back,
         even=crop.even,
@@ -246,13 +246,13 @@ def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Sof
     return _without_crumbs(smooth(likely, crop.alike, _STRENGTH))
 
 
-def _by_motion(near: Soft, moves: Float32[np.ndarray, "h w"], weight: float) -> Float32[np.ndarray, "h w"]:
+def _by_motion(near: Soft, moves: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
     """Return what motion says for each pixel, as far as the object itself moves: all of it, nothing for one at rest."""
     inside = near > _SURELY
     if not inside.any():
         return np.zeros_like(near)
     certain = np.clip(moves, -1.0, 1.0)
-    return np.float32(weight * np.clip(_CLEARLY * certain[inside].mean(), 0.0, 1.0)) * certain
+    return np.float32(np.clip(_CLEARLY * certain[inside].mean(), 0.0, 1.0)) * certain
 
 
 def _widely(soft: Soft) -> Soft:
