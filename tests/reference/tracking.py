@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fast_snow.engines.classical.tracking.evidence import Evidence, Origins
+from fast_snow.engines.classical.tracking.evidence import RULES, Evidence, Origins
 
 
 def shift_costs(even, at, look, weight, steps, stride, limit=60.0):
@@ -22,7 +22,7 @@ def shift_costs(even, at, look, weight, steps, stride, limit=60.0):
 
 def likelihood(evidence: Evidence, origins: Origins, colour_odds, place_odds):
     """Sum of log-odds of all pixels at once, in double precision."""
-    near, wide, shape, trust = (np.asarray(each, np.float64) for each in evidence[:4])
+    near, wide, shape, moves, trust = (np.asarray(each, np.float64) for each in evidence[:5])
     v, u = np.indices(near.shape) + np.array(origins.corner[::-1])[:, None, None]
     pixels = np.stack([u, v, np.ones_like(u)]).astype(np.float64)
     own, around = (np.tensordot(each.astype(np.float64), pixels, 1) for each in (origins.own, origins.around))
@@ -39,6 +39,7 @@ def likelihood(evidence: Evidence, origins: Origins, colour_odds, place_odds):
     odds = 5.0 * trust * _logit(near) + 2.0 * (1 - trust) * _logit(wide)
     odds += trust * np.where(came > 0, came * (1.0 + 3.0 * shape), 4.0 * came)
     odds += np.where(matches > 0, matches * np.minimum(0.3 + shape, 1.0), matches)
+    odds += RULES.moves * moves
     odds += max(0.0, hit - reject) * colour_odds[evidence.fine] + place_odds[evidence.cell]
     return np.where(wide < 0.01, 0.0, 1.0 / (1.0 + np.exp(-odds)))
 

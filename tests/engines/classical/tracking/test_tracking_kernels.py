@@ -26,6 +26,7 @@ def test_likelihood_is_that_of_the_reference():
         near=share(),
         wide=share() ** 4,
         shape=share(),
+        moves=random.uniform(-1, 1, size).astype(np.float32),
         trust=share(),
         back=random.normal(0, 5, (*size, 2)).astype(np.float32),
         even=random.integers(100, 130, (*size, 3)).astype(np.uint8),
