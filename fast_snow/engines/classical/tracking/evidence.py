@@ -28,7 +28,7 @@ class CarryRules(NamedTuple):
 
     came_along: float = 3.0
     matches: float = 2.0
-    moves: float = 3.0
+    moves: float = 1.0
 
 
 RULES = CarryRules()
