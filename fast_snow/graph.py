@@ -101,26 +101,18 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     _require_same_grid(state, perception)
     geometry = align_geometry(_to_graph_world(state, perception, shared, config), perception.geometry)
     sources = {source for frame in perception.tracked for source in frame.source_id.tolist()}
-    used = settled(config, (geometry.origin,), sources)
-    observed = [
-        observe(each.masks, each.score, geometry[i], t=t, depth_filter=used.depth_filter, step=used.step)
-        for i, (each, t) in enumerate(zip(perception.tracked, perception.t.tolist(), strict=True))
-    ]
+    observed = _observed(perception, geometry, settled(config, (geometry.origin,), sources))
     objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
 
     # 1. Bind the masklets to known objects over the frames that both windows hold.
-    identity, merges = reserve(state.identity, sources - {NO_SOURCE}), list(state.graph.merges)
-    fusion, metric = config.fusion, geometry.metric
-    for frame, before in zip(objects[:shared], known, strict=True):
-        identity, joined = join(identity, frame, before.objects, before.object_id, config=fusion, metric=metric)
-        merges += joined
+    identity, fusion, metric = reserve(state.identity, sources - {NO_SOURCE}), config.fusion, geometry.metric
+    identity, joined = _joined(identity, objects[:shared], known, config=fusion, metric=metric)
     # 2. Name the objects of the frames that are new.
     unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
     frames = zip(objects[shared:], observed[shared:], unplaced, strict=True)
-    identity, named, bound, found_merges = _named(identity, frames, config=fusion, metric=metric)
-    merges += found_merges
+    identity, named, bound, merges = _named(identity, frames, config=fusion, metric=metric)
     # 3. Give what was seen without being placed to the objects it is, also to those that are placed only later.
-    graph = _grown(state.graph, perception, geometry, shared, named, merges, config)
+    graph = _grown(state.graph, perception, geometry, shared, named, [*state.graph.merges, *joined, *merges], config)
     found = [
         others.objects({**identity.bound, **then}, frame.object_id, graph.tracks)
         for others, then, frame in zip(unplaced, bound, named, strict=True)
@@ -135,6 +127,29 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
             state.health + perception.health + Health(unplaced=sum(map(len, found))),
         ),
     )
+
+
+def _observed(perception: Perception, geometry: Geometry, config: Config) -> list[FrameTokens]:
+    return [
+        observe(each.masks, each.score, geometry[i], t=t, depth_filter=config.depth_filter, step=config.step)
+        for i, (each, t) in enumerate(zip(perception.tracked, perception.t.tolist(), strict=True))
+    ]
+
+
+def _joined(
+    identity: IdentityState,
+    frames: Sequence[FrameObjects],
+    known: Sequence[NamedFrame],
+    *,
+    config: FusionConfig,
+    metric: bool,
+) -> tuple[IdentityState, list[Merge]]:
+    """Bind masklets to the objects that the window before named in the frames that both hold."""
+    merges: list[Merge] = []
+    for frame, before in zip(frames, known, strict=True):
+        identity, joined = join(identity, frame, before.objects, before.object_id, config=config, metric=metric)
+        merges += joined
+    return identity, merges
 
 
 def _named(

@@ -94,15 +94,18 @@ def observe(
     short = np.flatnonzero(~enough).astype(np.int32)
     in_image = _in_image(masks, score, t, step)
     tokens = tuple(_token(in_image(i), i, statistics) for i in index.tolist())
-    dropped = Health(
-        masks=len(masks),
+    unplaced = tuple(in_image(i) for i in short.tolist())
+    health = _dropped(statistics, enough, plausible) + _pixels(inner, within, outliers)
+    return FrameTokens(index=index, tokens=tokens, unplaced_index=short, unplaced=unplaced, health=health)
+
+
+def _dropped(statistics: ObjectStatistics, enough: Bool[np.ndarray, " m"], plausible: Bool[np.ndarray, " m"]) -> Health:
+    return Health(
+        masks=len(enough),
         small_dropped=int(np.count_nonzero(~enough)),
         no_depth_dropped=int(np.count_nonzero(statistics.count == 0)),
         oversized_dropped=int(np.count_nonzero(enough & ~plausible)),
     )
-    unplaced = tuple(in_image(i) for i in short.tolist())
-    health = dropped + _pixels(inner, within, outliers)
-    return FrameTokens(index=index, tokens=tokens, unplaced_index=short, unplaced=unplaced, health=health)
 
 
 def settled(config: Config, origins: Collection[DepthOrigin], source_ids: Collection[int]) -> Config:

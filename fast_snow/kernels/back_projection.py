@@ -61,13 +61,8 @@ def object_statistics(
         bounds = np.tile(np.array([0, np.inf], np.float32), (len(masks), 1))
     count, moments, extremes = _sums(masks, depth, confidence, rays, np.float32(conf_thresh), bounds)
     mean, sigma = _mean_and_sigma(count, moments, rays)
-    return ObjectStatistics(
-        count=count,
-        mean=mean + translation,
-        sigma=sigma,
-        low=extremes[:, :3] + translation,
-        high=extremes[:, 3:] + translation,
-    )
+    mean, low, high = (each + translation for each in (mean, extremes[:, :3], extremes[:, 3:]))
+    return ObjectStatistics(count=count, mean=mean, sigma=sigma, low=low, high=high)
 
 
 def _centred_rays(

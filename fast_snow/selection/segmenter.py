@@ -36,13 +36,7 @@ def candidates(
         flows: what the classical engines share; None for stores of their own.
     """
     return (
-        Candidate(
-            name="recorded",
-            family="recorded",
-            meaning="masks of the input",
-            opener=lambda: _recorded(recording),
-            missing=masks_given(recording),
-        ),
+        _given(recording),
         _compiled("tensorrt", config, frame, progress),
         _compiled("onnx", config, frame, progress),
         Candidate(
@@ -67,6 +61,16 @@ def candidates(
             meaning="objects from motion and depth; outlines are rough and objects may be split or missed",
             opener=lambda: _classical(config, progress, flows),
         ),
+    )
+
+
+def _given(recording: Recording | None) -> Candidate[OpenSegmenter]:
+    return Candidate(
+        name="recorded",
+        family="recorded",
+        meaning="masks of the input",
+        opener=lambda: _recorded(recording),
+        missing=masks_given(recording),
     )
 
 

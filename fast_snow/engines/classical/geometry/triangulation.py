@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
@@ -73,14 +74,8 @@ def triangulate(
     """
     centre = -np.einsum("nji,nj->ni", T_camera_world[:, :3, :3], T_camera_world[:, :3, 3])
     partners = [_partners(i, centre, _FAR_BASELINE * typical_depth[i], max_gap) for i in range(len(gray))]
-    adjacent = [i for i, others in enumerate(partners) if i + 1 in others or i - 1 in others]
-    known = neighbours() if neighbours is not None and adjacent else ()
-
-    def flow(pair: tuple[int, int]) -> Flow:
-        i, j = pair
-        if known and abs(j - i) == 1:
-            return (known[i].forward if j > i else known[j].backward).astype(np.float32)
-        return flow_between(gray[i], gray[j])
+    adjacent = any(abs(j - i) == 1 for i, others in enumerate(partners) for j in others)
+    flow = partial(_flow, gray, neighbours() if neighbours is not None and adjacent else ())
 
     def fused(i: int) -> TriangulatedDepth:
         return _fuse([_view(intrinsics, T_camera_world, flows, i, j) for j in partners[i]], gray.shape[1:])
@@ -94,6 +89,13 @@ def triangulate(
             yield measured
             report(i + 1, len(gray))
         flows = {pair: each for pair, each in flows.items() if max(pair) >= batch.stop}
+
+
+def _flow(gray: UInt8[np.ndarray, "n h w"], known: Sequence[NeighbourFlow], pair: tuple[int, int]) -> Flow:
+    i, j = pair
+    if known and abs(j - i) == 1:
+        return (known[i].forward if j > i else known[j].backward).astype(np.float32)
+    return flow_between(gray[i], gray[j])
 
 
 def _partners(i: int, centre: Float64[np.ndarray, "n 3"], baseline: float, max_gap: int) -> list[int]:
