@@ -9,10 +9,11 @@ Run from the root of the repository: `python -m bench.objects --clips CLIPS`. Pr
 * `recall`: share of the objects' pixels that tracks cover which lie inside them by 80 %;
 * seconds of the segmenter and of the tracker with fusion, one thread.
 
-With `--choose` the constants of the segmenter are chosen instead, over a finite grid, on the clips whose depth shows
-outlines: they serve no others. The measure needs no tracker: the harmonic mean of `best frame` and `on objects`, mean
-over clips. The constants are also chosen with each clip left out in turn; the mean of the measure on the clips left out
-is what can be expected of clips that nobody saw.
+With `--choose surfaces` the constants of the segmenter are chosen instead, over a finite grid, on the clips whose depth
+shows outlines: they serve no others. The measure needs no tracker: the harmonic mean of `best frame` and `on objects`,
+mean over clips. With `--choose moves` it is what the segmenter's evidence of motion counts in the tracker, by `iou`.
+The constants are also chosen with each clip left out in turn; the mean of the measure on the clips left out is what can be
+expected of clips that nobody saw.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,17 +23,19 @@ from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 import tyro
-from jaxtyping import Bool, UInt8
+from jaxtyping import Bool, Float64, UInt8
 
 from bench.object_clips import DAVIS, KITCHEN, SCENE, Clip, load
 from bench.timing import hardware
 from fast_snow.config import Config
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.classical.segmentation.segmenter import RULES, SurfaceRules, open_segmenter
+from fast_snow.engines.classical.tracking.evidence import RULES as CARRY_RULES
+from fast_snow.engines.classical.tracking.evidence import CarryRules
 from fast_snow.engines.classical.tracking.tracker import open_tracker
 from fast_snow.graph import fold, start
 from fast_snow.kernels.masks import decode
@@ -48,6 +51,7 @@ VISIBLE = 50
 """Pixels of the analysis grid; an object that shows fewer is not looked for."""
 INSIDE = 0.8
 """Share of a track's pixels inside an object that makes it a part of the object."""
+MOVES = (0.0, 1.0, 2.0, 3.0)
 GRID = {"tolerance": (0.015, 0.02), "largest_crease": (0.02, 0.03), "least_plane": (0.03, 0.05)}
 
 
@@ -83,7 +87,13 @@ def segmented(clip: Clip, config: Config, rules: SurfaceRules, flows: FlowStore 
         return segment(clip.window.frames, clip.geometry)
 
 
-def tracked(clip: Clip, detections: Sequence[Detections], config: Config, flows: FlowStore | None = None) -> Tracks:
+def tracked(
+    clip: Clip,
+    detections: Sequence[Detections],
+    config: Config,
+    flows: FlowStore | None = None,
+    rules: CarryRules = CARRY_RULES,
+) -> Tracks:
     """Return the tracks of the graph."""
 
     @contextmanager
@@ -96,7 +106,8 @@ def tracked(clip: Clip, detections: Sequence[Detections], config: Config, flows:
 
     @contextmanager
     def tracker() -> Iterator[Tracker]:
-        with open_tracker(config.classical.tracker, seed=config.runtime.seed, threads=1, flows=flows) as opened:
+        seed = config.runtime.seed
+        with open_tracker(config.classical.tracker, seed=seed, threads=1, flows=flows, rules=rules) as opened:
             yield opened
 
     engines = EngineOpeners(geometry=geometry, segmenter=segmenter, tracker=tracker)
@@ -113,7 +124,7 @@ def of_detections(clip: Clip, detections: Sequence[Detections]) -> DetectionFigu
         total += len(masks)
         on_objects += sum(2 * int(np.count_nonzero(truth[mask])) >= mask.sum() for mask in masks)
         for number in _visible(truth):
-            overlap = max((_iou(mask, truth == number) for mask in masks), default=0.0)
+            overlap = max((iou_of(mask, truth == number) for mask in masks), default=0.0)
             best[number] = max(best.get(number, 0.0), overlap)
     return DetectionFigures(
         best_frame=_mean(best.values()), on_objects=on_objects / max(total, 1), per_frame=total / len(clip.truth)
@@ -149,7 +160,7 @@ def _counts(clip: Clip, tracks: Tracks) -> dict[int, list[int]]:
 
 
 def _iou_in(clip: Clip, tracks: Tracks, frame: int, track: int, number: int) -> float:
-    return _iou(tracks[frame][track], clip.truth[frame] == number) if track in tracks[frame] else 0.0
+    return iou_of(tracks[frame][track], clip.truth[frame] == number) if track in tracks[frame] else 0.0
 
 
 def _covered(clip: Clip, tracks: Tracks, parts: set[int]) -> float:
@@ -168,7 +179,8 @@ def _visible(truth: UInt8[np.ndarray, "h w"]) -> list[int]:
     return [n for n in range(1, len(count)) if count[n] >= VISIBLE]
 
 
-def _iou(a: Mask, b: Mask) -> float:
+def iou_of(a: Mask, b: Mask) -> float:
+    """Return the intersection of two masks over their union; 0 for two empty ones."""
     both = int(np.count_nonzero(a & b))
     return both / max(int(np.count_nonzero(a)) + int(np.count_nonzero(b)) - both, 1)
 
@@ -205,29 +217,49 @@ def choose(clips: Sequence[Clip]) -> None:
         row[:] = [of_detections(*each).measure for each in zip(clips, found, strict=True)]
         shown = "  ".join(f"{name} {value:g}" for name, value in variant.items())
         print(shown, row.round(3), f"mean {row.mean():.4f}", flush=True)
+    report_choice(variants, table)
+
+
+def choose_moves(clips: Sequence[Clip]) -> None:
+    """Print how well objects are followed for each weight of the evidence of motion, and the best weight."""
+    config, table = Config(), np.zeros((len(MOVES), len(clips)))
+    for column, clip in zip(table.T, clips, strict=True):
+        flows = FlowStore(config.runtime.seed)
+        detections = segmented(clip, config, RULES, flows)
+        answers = (tracked(clip, detections, config, flows, CarryRules(moves=moves)) for moves in MOVES)
+        column[:] = [_mean(of_tracks(clip, tracks).iou.values()) for tracks in answers]
+        print(f"{clip.name:15}", column.round(3), flush=True)
+    print("mean", table.mean(axis=1).round(4))
+    report_choice(MOVES, table)
+
+
+def report_choice(variants: Sequence[object], table: Float64[np.ndarray, "variants clips"]) -> None:
+    """Print the variant whose mean over clips is best, and what it is worth on clips that are left out in turn."""
     print("chosen:", variants[int(table.mean(axis=1).argmax())])
-    left_out = [table[np.delete(table, i, axis=1).mean(axis=1).argmax(), i] for i in range(len(clips))]
+    left_out = [table[np.delete(table, i, axis=1).mean(axis=1).argmax(), i] for i in range(table.shape[1])]
     print("left out in turn:", np.round(left_out, 3), f"mean {np.mean(left_out):.4f}")
 
 
 def main(
     clips: Path,
     names: tuple[str, ...] = (SCENE, *DAVIS, KITCHEN),
-    choose_constants: Annotated[bool, tyro.conf.arg(name="choose")] = False,
+    constants: Annotated[Literal["surfaces", "moves"] | None, tyro.conf.arg(name="choose")] = None,
     cache: Path | None = None,
 ) -> None:
-    """Measure the classical engines, or choose the segmenter's constants.
+    """Measure the classical engines, or choose their constants.
 
     Args:
         clips: folder of the development clips.
         names: which of them; `scene-1`, `scene-2` … are rendered with other textures.
-        choose_constants: choose instead of measuring.
+        constants: choose these instead of measuring.
         cache: folder in which rendered scenes and estimated geometry are kept.
     """
     print(hardware("numpy", "opencv-python-headless", "numba"))
     with TemporaryDirectory() as temporary:
         loaded = (load(name, clips, cache or Path(temporary)) for name in names)
-        if choose_constants:
+        if constants == "moves":
+            choose_moves([clip for clip in loaded if clip.truth.any()])
+        elif constants == "surfaces":
             choose([clip for clip in loaded if clip.truth.any() and clip.geometry.origin is DepthOrigin.TRIANGULATED])
         else:
             for clip in loaded:

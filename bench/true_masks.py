@@ -5,9 +5,9 @@ mask, once in the first frame in which it shows and once in the frame in which i
 IoU over the frames in which an object shows (mean over objects), the lowest of its objects, the share of frames in
 which an object shows no pixel but the tracker answers some (false returns), and CPU seconds of the tracker.
 
-With `--choose` the constants of `CarryRules` are chosen instead over a finite grid, on the clips of DAVIS: the measure
-is the mean IoU over both starts. They are also chosen with each clip left out in turn; the mean of the measure on the
-clips left out is what can be expected of clips that nobody saw.
+With `--choose` what common motion counts in `CarryRules` is chosen instead over a finite grid, on the clips of DAVIS:
+the measure is the mean IoU over both starts. It is also chosen with each clip left out in turn; the mean of the measure
+on the clips left out is what can be expected of clips that nobody saw.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ import numpy as np
 import tyro
 
 from bench.object_clips import DAVIS, SCENE, Clip, load
-from bench.objects import VISIBLE, Mask
+from bench.objects import VISIBLE, iou_of, report_choice
 from bench.timing import hardware
 from fast_snow.config import Config
 from fast_snow.engines.classical.tracking.evidence import RULES, CarryRules
@@ -65,15 +65,11 @@ def overlaps(clip: Clip, tracked: Sequence[TrackedFrame]) -> tuple[list[list[flo
         for number in range(objects):
             mask, true = masks.get(number), truth == number + 1
             if np.count_nonzero(true) >= VISIBLE:
-                shown[number].append(0.0 if mask is None else _iou(mask, true))
+                shown[number].append(0.0 if mask is None else iou_of(mask, true))
             elif not true.any():
                 hidden += 1
                 false += mask is not None
     return shown, false / max(hidden, 1)
-
-
-def _iou(a: Mask, b: Mask) -> float:
-    return int(np.count_nonzero(a & b)) / max(int(np.count_nonzero(a | b)), 1)
 
 
 def measure(clip: Clip, rules: CarryRules = RULES) -> dict[str, float]:
@@ -98,9 +94,7 @@ def choose(clips: Sequence[Clip]) -> None:
     for variant, row in zip(variants, table, strict=True):
         row[:] = [np.mean(list(measure(clip, variant).values())) for clip in clips]
         print(variant, row.round(3), f"mean {row.mean():.4f}", flush=True)
-    print("chosen:", variants[int(table.mean(axis=1).argmax())])
-    left_out = [table[np.delete(table, i, axis=1).mean(axis=1).argmax(), i] for i in range(len(clips))]
-    print("left out in turn:", np.round(left_out, 3), f"mean {np.mean(left_out):.4f}")
+    report_choice(variants, table)
 
 
 def main(

@@ -59,7 +59,7 @@ _SIGMA = 14.0
 
 
 class SurfaceRules(NamedTuple):
-    """What makes a surface; chosen by `python -m bench.objects --choose`.
+    """What makes a surface; chosen by `python -m bench.objects --choose surfaces`.
 
     Attributes:
         tolerance: distance from a plane, relative to its depth, up to which a point of median depth lies on it.

@@ -18,7 +18,7 @@ _NOWHERE_NEAR = 0.01
 
 
 class CarryRules(NamedTuple):
-    """What motion counts, in log-odds; chosen by `python -m bench.true_masks --choose`.
+    """What motion counts, in log-odds; chosen by `python -m bench.true_masks --choose`, `moves` by `bench.objects`.
 
     Attributes:
         came_along: to have come with the object by flow where it is expected, beside 1 everywhere.
