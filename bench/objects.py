@@ -12,8 +12,8 @@ Run from the root of the repository: `python -m bench.objects --clips CLIPS`. Pr
 With `--choose surfaces` the constants of the segmenter are chosen instead, over a finite grid, on the clips whose depth
 shows outlines: they serve no others. The measure needs no tracker: the harmonic mean of `best frame` and `on objects`,
 mean over clips. With `--choose moves` it is what the segmenter's evidence of motion counts in the tracker, by `iou`.
-The constants are also chosen with each clip left out in turn; the mean of the measure on the clips left out is what can be
-expected of clips that nobody saw.
+The constants are also chosen with each clip left out in turn; the mean of the measure on the clips left out is what can
+be expected of clips that nobody saw.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
