@@ -231,7 +231,7 @@ def steps(source: Input, selection: Selection, config: Config, *, progress: Prog
         for step in run(pipeline, windows(source, config.window), progress=progress):
             yield step
             state = step.state
-    for message in doubts(state.graph, state.health):
+    for message in doubts(state.graph, state.health, min_points=config.depth_filter.min_points):
         warnings.warn(message, FastSnowWarning, stacklevel=2)
 
 

@@ -10,9 +10,15 @@ NAMED: Final = 5
 """So many objects are named at most."""
 
 
-def doubts(graph: SceneGraph, health: Health) -> tuple[str, ...]:
-    """Return the warnings that a finished run deserves, one line each."""
-    found = (why_empty(graph, health) or _mostly_untrusted(health), _unplaced(graph), _beyond_limit(health))
+def doubts(graph: SceneGraph, health: Health, *, min_points: int = 0) -> tuple[str, ...]:
+    """Return the warnings that a finished run deserves, one line each.
+
+    Args:
+        graph: of the run.
+        health: its counts.
+        min_points: `depth_filter.min_points`: a mask of fewer pixels could not have been placed by any depth.
+    """
+    found = (why_empty(graph, health) or _mostly_untrusted(health), _unplaced(graph, min_points), _beyond_limit(health))
     return tuple(each for each in found if each is not None)
 
 
@@ -78,15 +84,17 @@ def _mostly_untrusted(health: Health) -> str | None:
     )
 
 
-def _unplaced(graph: SceneGraph) -> str | None:
-    """Name the objects that were often seen but not placed, most often first."""
-    often = [each for each in graph.tracks.values() if len(each.unplaced) > OFTEN * _frames_seen(each)]
+def _unplaced(graph: SceneGraph, min_points: int) -> str | None:
+    """Name the objects that were large enough, but often not placed, most often first."""
+    without_depth = {
+        each.object_id: sum(sighting.region.area >= min_points for sighting in each.unplaced)
+        for each in graph.tracks.values()
+    }
+    often = [i for i, count in without_depth.items() if count > OFTEN * _frames_seen(graph.tracks[i])]
     if not often:
         return None
-    often.sort(key=lambda track: -len(track.unplaced))
-    named = [
-        f"object {each.object_id} in {len(each.unplaced)} of {_frames_seen(each)} frames" for each in often[:NAMED]
-    ]
+    often.sort(key=lambda i: -without_depth[i])
+    named = [f"object {i} in {without_depth[i]} of {_frames_seen(graph.tracks[i])} frames" for i in often[:NAMED]]
     more = f" and {len(often) - NAMED} more objects" if len(often) > NAMED else ""
     return (
         f"seen, but not placed for lack of trusted depth: {', '.join(named)}{more}; only their masks are known in those"

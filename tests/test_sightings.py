@@ -42,6 +42,7 @@ def test_a_warning_names_the_object_that_is_often_not_placed():
     (object_id,) = (track.object_id for track in state.graph.tracks.values() if track.unplaced)
     (warning,) = doubts(state.graph, state.health)
     assert warning.startswith(f"seen, but not placed for lack of trusted depth: object {object_id} in 3 of 9 frames;")
+    assert doubts(state.graph, state.health, min_points=10**6) == (), "by no depth could a mask so small be placed"
     once = folded({5}, n=20)
     assert doubts(once.graph, once.health) == ()
 
