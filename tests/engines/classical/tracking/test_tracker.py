@@ -187,11 +187,11 @@ LEAST = {"blackswan": 0.8, "car-shadow": 0.7, "horsejump-high": 0.7, "libby": 0.
 @pytest.mark.parametrize("name", LEAST)
 def test_the_main_object_of_a_real_clip_is_found_and_followed(clips, name):
     images, truth = davis(clips / "davis" / name)
-    grid = grid_of(images)
+    grid, flows = grid_of(images), FlowStore(0)
     engines = EngineOpeners(
         geometry=lambda: nullcontext(lambda frames: flat_geometry(len(frames), grid)),
-        segmenter=partial(open_segmenter, ClassicalSegmenterConfig(), seed=0, threads=2),
-        tracker=partial(open_tracker, ClassicalTrackerConfig(), seed=0, threads=2),
+        segmenter=partial(open_segmenter, ClassicalSegmenterConfig(), seed=0, threads=2, flows=flows),
+        tracker=partial(open_tracker, ClassicalTrackerConfig(), seed=0, threads=2, flows=flows),
     )
     perception = perceive(
         Window(index=0, frames=frames_of(images), shared=0),
