@@ -45,16 +45,16 @@ def one_square(u: int, score: float) -> Regions:
 def test_regions_are_linked_along_the_flow_and_share_their_mean_score():
     moves = np.zeros((20, 60, 2), np.float32)
     moves[..., 0] = 9
-    regions = [one_square(5 + 9 * k, score) for k, score in enumerate((0.38, 0.4, 0.38, 0.4))]
-    np.testing.assert_allclose(lasting_scores(regions, [moves] * 3), [[0.39]] * 4, rtol=1e-6)
+    regions = [one_square(5 + 9 * k, score) for k, score in enumerate((0.39, 0.4, 0.39, 0.4))]
+    np.testing.assert_allclose(lasting_scores(regions, [moves] * 3), [[0.395]] * 4, rtol=1e-6)
     stays = np.zeros_like(moves)
     np.testing.assert_array_equal(lasting_scores(regions, [stays] * 3), [[0.0]] * 4)
 
 
 def test_a_still_region_is_answered_where_it_is_almost_best_outlined():
     stays = np.zeros((20, 60, 2), np.float32)
-    scores = lasting_scores([one_square(5, each) for each in (0.3, 0.8, 0.75, 0.75)], [stays] * 3)
-    np.testing.assert_allclose(scores, np.array([[0.0], [0.65], [0.65], [0.65]], np.float32), rtol=1e-6)
+    scores = lasting_scores([one_square(5, each) for each in (0.3, 0.8, 0.78, 0.78)], [stays] * 3)
+    np.testing.assert_allclose(scores, np.array([[0.0], [0.665], [0.665], [0.665]], np.float32), rtol=1e-6)
 
 
 def test_what_only_shares_colours_with_what_moves_does_not_move_clearly():
@@ -65,8 +65,8 @@ def test_what_only_shares_colours_with_what_moves_does_not_move_clearly():
 
 def test_only_the_best_outlined_regions_of_a_chain_keep_their_score():
     stays = np.zeros((20, 60, 2), np.float32)
-    scores = best_outlined([one_square(5, each) for each in (0.3, 0.8, 0.75)], [stays] * 2)
-    np.testing.assert_array_equal(scores, np.array([[0.0], [0.8], [0.75]], np.float32))
+    scores = best_outlined([one_square(5, each) for each in (0.3, 0.8, 0.78)], [stays] * 2)
+    np.testing.assert_array_equal(scores, np.array([[0.0], [0.8], [0.78]], np.float32))
     alone = [
         one_square(5, 0.8),
         Regions(np.zeros((20, 60), np.int32), np.zeros((0, 1), np.bool_), np.zeros(0, np.float32)),

@@ -16,7 +16,7 @@ _SAME = 0.5  # IoU of a still region with itself in the next frame
 _ALIKE = 0.2  # IoU of a moving region with itself in the next frame
 _LASTING = 4  # frames
 _SEEN_AGAIN = 2  # frames
-_ALMOST = 0.9
+_ALMOST = 0.95
 
 
 class Regions(NamedTuple):
