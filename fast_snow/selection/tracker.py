@@ -119,4 +119,6 @@ def _network(
 def _classical(config: Config, progress: Progress, flows: FlowStore | None) -> OpenTracker:
     from fast_snow.engines.classical.tracking.tracker import open_tracker
 
-    return partial(open_tracker, config.classical.tracker, **runtime(config), flows=flows, progress=progress)
+    patience = config.fusion.lost_patience + config.fusion.archive_patience
+    opened = partial(open_tracker, config.classical.tracker, **runtime(config))
+    return partial(opened, flows=flows, patience=patience, progress=progress)

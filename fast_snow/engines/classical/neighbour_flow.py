@@ -6,7 +6,7 @@ back better. Elsewhere that would harm: an object that the camera follows hardly
 out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from threading import Lock
 from typing import NamedTuple
@@ -48,10 +48,6 @@ class NeighbourFlow(NamedTuple):
     def both(self) -> tuple[Flow, Flow]:
         """Return the flow forward and backward in single precision."""
         return self.forward.astype(np.float32), self.backward.astype(np.float32)
-
-
-FlowOf = Callable[[Frames, GridShape, Executor], Sequence[NeighbourFlow]]
-"""Returns the flow from each frame but the last to the next, on a grid."""
 
 
 class FlowStore:

@@ -27,7 +27,8 @@ from fast_snow.engines.classical.tracking.object_motion import Similarity
 from fast_snow.engines.classical.tracking.sprite import Sprite, best_shift
 from fast_snow.types import GridShape
 
-_PATIENCE = 30  # frames
+PATIENCE = 30
+"""Frames for which a lost object is looked for."""
 _RADIUS, _GROWTH, _LARGEST = 32, 8, 96  # pixels; growth per frame
 _SLOWS = 0.95  # of the speed against the surroundings, per frame
 _ALIKE = 0.75  # least resemblance of its colours
@@ -72,7 +73,13 @@ class _Search(NamedTuple):
 
 
 def look_for(
-    lost: Lost, step: Step, claims: Float32[np.ndarray, "h w"], *, min_resemblance: float, rng: np.random.Generator
+    lost: Lost,
+    step: Step,
+    claims: Float32[np.ndarray, "h w"],
+    *,
+    patience: int,
+    min_resemblance: float,
+    rng: np.random.Generator,
 ) -> Carried | Lost | None:
     """Look for a lost object in the next frame.
 
@@ -80,13 +87,14 @@ def look_for(
         lost: the object where it was expected in this frame.
         step: motion between the two.
         claims: share of a pixel's colour in the object that holds it in the next frame; 0 where none does.
+        patience: frames for which it is looked for.
         min_resemblance: to the prompt's colours, below which it is another object.
         rng: draws samples of flow.
 
     Returns:
         The object if it is clearly seen; else where it is expected; `None` if it is given up.
     """
-    if lost.missed >= _PATIENCE:
+    if lost.missed >= patience:
         return None
     state, shape = lost.state, step.view.fine.shape
     around = motion_around(state, step, rng) or Similarity(1.0 + 0.0j, 0j)

@@ -19,7 +19,7 @@ from fast_snow.engines.classical.flow import consistency, workers
 from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.neighbour_flow import FlowStore, NeighbourFlow
 from fast_snow.engines.classical.tracking.evidence import RULES, CarryRules
-from fast_snow.engines.classical.tracking.lost_objects import Lost, look_for
+from fast_snow.engines.classical.tracking.lost_objects import PATIENCE, Lost, look_for
 from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
 from fast_snow.engines.classical.tracking.object_model import View, view_of
 from fast_snow.engines.classical.tracking.prompting import prompted_mask
@@ -40,6 +40,7 @@ def open_tracker(
     seed: int,
     threads: int,
     flows: FlowStore | None = None,
+    patience: int = PATIENCE,
     progress: Progress = silent,
     rules: CarryRules = RULES,
 ) -> Iterator[Tracker]:
@@ -50,6 +51,7 @@ def open_tracker(
         seed: of the random sampling in estimating objects' motion.
         threads: how many frames or objects are worked on at once; 0 takes one per core.
         flows: what the engines of a run share; None for one of its own.
+        patience: frames for which a lost object is looked for, at most `lost_objects.PATIENCE`.
         progress: told how many frames are done.
         rules: what common motion counts.
 
@@ -57,7 +59,9 @@ def open_tracker(
         The tracker.
     """
     with workers(threads) as pool:
-        yield _ClassicalTracker(_Work(config, seed, pool, flows or FlowStore(seed), progress, rules))
+        yield _ClassicalTracker(
+            _Work(config, seed, pool, flows or FlowStore(seed), min(patience, PATIENCE), progress, rules)
+        )
 
 
 class _Work(NamedTuple):
@@ -67,6 +71,7 @@ class _Work(NamedTuple):
     seed: int
     pool: Executor
     flows: FlowStore
+    patience: int
     progress: Progress
     rules: CarryRules
 
@@ -204,7 +209,7 @@ class _Session:
         return {each.local_id: state for each, state in zip(prompted, begun, strict=True) if state is not None}
 
     def _carried(self, active: dict[int, Carried | Lost], step: Step, frame: int) -> dict[int, Carried | Lost]:
-        least, seed = self._work.config.min_resemblance, self._work.seed
+        least, seed, patience = self._work.config.min_resemblance, self._work.seed, self._work.patience
 
         def carry_one(local_id: int) -> Carried | None:
             state = active[local_id]
@@ -215,9 +220,8 @@ class _Session:
         def look_for_one(local_id: int) -> Carried | Lost | None:
             state = active[local_id]
             lost = Lost(state, 0) if isinstance(state, Carried) else state
-            return look_for(
-                lost, step, claims, min_resemblance=least, rng=np.random.default_rng([seed, frame, local_id])
-            )
+            rng = np.random.default_rng([seed, frame, local_id])
+            return look_for(lost, step, claims, patience=patience, min_resemblance=least, rng=rng)
 
         carried: dict[int, Carried | Lost | None] = dict(
             zip(active, self._work.pool.map(carry_one, active), strict=True)

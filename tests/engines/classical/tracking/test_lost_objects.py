@@ -29,6 +29,12 @@ def test_a_thing_that_passes_behind_a_pole_comes_back_as_the_same(right):
     assert bool(hidden) == (right == 150)
 
 
+def test_what_is_away_for_longer_than_the_settings_have_patience_does_not_return():
+    images, truth = behind_a_pole(90, 150)
+    (tracked,) = track(images, images.shape[1:3], [MaskPrompt(frame=0, mask=encode(truth[0][None]))], patience=1)
+    assert all(mask is None for mask in masks_of(tracked, 0)[13:])
+
+
 def test_it_is_looked_for_backwards_too():
     images, truth = behind_a_pole(90, 130)
     (tracked,) = track(images, images.shape[1:3], [MaskPrompt(frame=15, mask=encode(truth[15][None]))])

@@ -27,13 +27,13 @@ from tests.engines.classical.scenes import (
 )
 
 
-def track(images, grid, *passes, seed=0, threads=1, moves=None):
+def track(images, grid, *passes, seed=0, threads=1, moves=None, **options):
     """Propagate once per list of prompts."""
     frames, flows = frames_of(images), FlowStore(seed)
     if moves is not None:
         flows.keep_moves(frames, moves)
     with (
-        open_tracker(ClassicalTrackerConfig(), seed=seed, threads=threads, flows=flows) as tracker,
+        open_tracker(ClassicalTrackerConfig(), seed=seed, threads=threads, flows=flows, **options) as tracker,
         closing(tracker.start(frames, grid)) as session,
     ):
         answers = []
