@@ -91,8 +91,10 @@ def open_input(
 def _from_episode(episode: lerobot.Episode, sampling: SamplingConfig) -> Input:
     """Return an episode of a dataset, a part of a video, as an input."""
     video = open_video(episode.video, max_side=sampling.max_side)
-    stop_s = video.duration_s if episode.stop_s is None else episode.stop_s
-    part = replace(video, num_frames=None, duration_s=None if stop_s is None else stop_s - episode.start_s)
+    part = video
+    if episode.stop_s is not None:
+        span_s = episode.stop_s - episode.start_s
+        part = replace(video, num_frames=round(span_s * episode.fps), duration_s=span_s)
 
     def read() -> Iterator[SampledFrame]:
         frames = (

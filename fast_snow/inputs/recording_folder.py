@@ -56,6 +56,7 @@ def read_recording_folder(folder: Path, *, fps: float | None = None) -> Recordin
         times=_rate(folder, fps or meta.fps),
         depth_scale=meta.depth_scale or 1.0,
         intrinsics=meta.intrinsics,
+        metric=meta.metric,
     )
 
 

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -162,7 +161,7 @@ def write_lerobot(scene: SyntheticScene, folder: Path) -> Path:
     parquet.write_table(pyarrow.table(table), folder / "meta" / "episodes" / "chunk-000" / "file-000.parquet")
     info = {
         "codebase_version": "v3.0",
-        "fps": 10,
+        "fps": 10.0,
         "total_episodes": 2,
         "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
         "features": {"observation.state": {"dtype": "float32"}, key: {"dtype": "video", "shape": [96, 128, 3]}},
@@ -172,7 +171,7 @@ def write_lerobot(scene: SyntheticScene, folder: Path) -> Path:
 
 
 def write_bag(scene: SyntheticScene, path: Path, kind: str, *, poses: str = "tf", padding: int = 0) -> Path:
-    """A bag as a RealSense on a robot gives it: images at 10 Hz, aligned depth, calibration, and poses at 50 Hz.
+    """A bag as a RealSense on a robot gives it: images, aligned depth, calibration and poses at 10 Hz.
 
     Args:
         scene: what was rendered.
@@ -182,30 +181,82 @@ def write_bag(scene: SyntheticScene, path: Path, kind: str, *, poses: str = "tf"
             of the camera, by geometry_msgs; `none`.
         padding: bytes that fill up each row of an image.
     """
-    from rosbags.rosbag1 import Writer as Writer1
-    from rosbags.rosbag2 import StoragePlugin
-    from rosbags.rosbag2 import Writer as Writer2
-    from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+    with _Bag(path, kind) as bag:
+        T_base_camera, T_map_odom = mounting()
+        begin = START_S * 10**9
+        if poses in ("tf", "odometry"):
+            edges = [
+                bag.edge(begin, "map", "odom", T_map_odom),
+                bag.edge(begin, "base", "camera_optical", T_base_camera),
+            ]
+            bag.write("/tf_static", begin, "tf2_msgs/msg/TFMessage", transforms=edges)
+        for k in range(len(scene)):
+            stamp = begin + k * 10**8
+            bag.image("/cam/color/image_raw", stamp, scene.image[k], "rgb8", padding)
+            # Measured 2 ms later.
+            bag.image("/cam/aligned_depth/image_raw", stamp + 2_000_000, millimetres(scene.depth[k]), "16UC1", padding)
+            bag.camera_info("/cam/color/camera_info", stamp, scene)
+            T_odom_base = np.linalg.inv(T_map_odom) @ scene.T_world_camera[k] @ np.linalg.inv(T_base_camera)
+            if poses == "tf":
+                edges = [bag.edge(stamp, "odom", "base", T_odom_base)]
+                bag.write("/tf", stamp, "tf2_msgs/msg/TFMessage", transforms=edges)
+            elif poses == "odometry":
+                bag.odometry("/odom", stamp, "odom", "base", T_odom_base)
+            elif poses == "pose":
+                pose, header = bag.pose(scene.T_world_camera[k]), bag.header(stamp, "map")
+                bag.write("/pose", stamp, "geometry_msgs/msg/PoseStamped", header=header, pose=pose)
+    return path
 
-    store = get_typestore(Stores.ROS1_NOETIC if kind == "bag" else Stores.ROS2_HUMBLE)
-    if kind == "bag":
-        store.register(get_types_from_msg("geometry_msgs/TransformStamped[] transforms", "tf2_msgs/msg/TFMessage"))
-    types = store.types
-    if kind == "bag":
-        writer = Writer1(path)
-    else:
-        writer = Writer2(path, version=9, storage_plugin=getattr(StoragePlugin, kind.upper()))
 
-    def header(stamp_ns, frame):
-        stamp = types["builtin_interfaces/msg/Time"](sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
-        more = {"seq": 0} if kind == "bag" else {}
-        return types["std_msgs/msg/Header"](stamp=stamp, frame_id=frame, **more)
+class _Bag:
+    """Writes messages by rosbags; they are recorded 3 ms later than they were measured."""
 
-    def image(stamp_ns, array, encoding):
+    def __init__(self, path, kind):
+        from rosbags.rosbag1 import Writer as Writer1
+        from rosbags.rosbag2 import StoragePlugin
+        from rosbags.rosbag2 import Writer as Writer2
+        from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+        self._first = kind == "bag"
+        self._store = get_typestore(Stores.ROS1_NOETIC if self._first else Stores.ROS2_HUMBLE)
+        if self._first:
+            definition = "geometry_msgs/TransformStamped[] transforms"
+            self._store.register(get_types_from_msg(definition, "tf2_msgs/msg/TFMessage"))
+            self._writer = Writer1(path)
+        else:
+            self._writer = Writer2(path, version=9, storage_plugin=getattr(StoragePlugin, kind.upper()))
+        self._connections = {}
+
+    def __enter__(self):
+        self._writer.open()
+        return self
+
+    def __exit__(self, *_):
+        self._writer.close()
+
+    def make(self, kind, **fields):
+        return self._store.types[kind](**fields)
+
+    def write(self, topic, stamp_ns, kind, **fields):
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(topic, kind, typestore=self._store)
+        serialize = self._store.serialize_ros1 if self._first else self._store.serialize_cdr
+        message = serialize(self.make(kind, **fields), kind)
+        self._writer.write(self._connections[topic], stamp_ns + 3_000_000, message)
+
+    def header(self, stamp_ns, frame):
+        stamp = self.make("builtin_interfaces/msg/Time", sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+        more = {"seq": 0} if self._first else {}
+        return self.make("std_msgs/msg/Header", stamp=stamp, frame_id=frame, **more)
+
+    def image(self, topic, stamp_ns, array, encoding, padding):
         rows = np.ascontiguousarray(array).reshape(len(array), -1).view(np.uint8)
         rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=7)
-        return types["sensor_msgs/msg/Image"](
-            header=header(stamp_ns, "camera_optical"),
+        self.write(
+            topic,
+            stamp_ns,
+            "sensor_msgs/msg/Image",
+            header=self.header(stamp_ns, "camera_optical"),
             height=array.shape[0],
             width=array.shape[1],
             encoding=encoding,
@@ -214,86 +265,50 @@ def write_bag(scene: SyntheticScene, path: Path, kind: str, *, poses: str = "tf"
             data=rows.reshape(-1),
         )
 
-    def edge(stamp_ns, parent, child, T):
-        shift, turn = transform(T)
-        Transform = types["geometry_msgs/msg/Transform"]
-        return types["geometry_msgs/msg/TransformStamped"](
-            header=header(stamp_ns, parent), child_frame_id=child, transform=Transform(translation=shift, rotation=turn)
+    def camera_info(self, topic, stamp_ns, scene):
+        region = {"x_offset": 0, "y_offset": 0, "height": 0, "width": 0, "do_rectify": False}
+        matrices = {"k": scene.intrinsics, "d": np.zeros(5), "r": np.eye(3), "p": np.eye(3, 4)}
+        self.write(
+            topic,
+            stamp_ns,
+            "sensor_msgs/msg/CameraInfo",
+            header=self.header(stamp_ns, "camera_optical"),
+            height=scene.image.shape[1],
+            width=scene.image.shape[2],
+            distortion_model="plumb_bob",
+            binning_x=0,
+            binning_y=0,
+            roi=self.make("sensor_msgs/msg/RegionOfInterest", **region),
+            **{name.upper() if self._first else name: value.reshape(-1) for name, value in matrices.items()},
         )
 
-    def transform(T, *, point=False):
-        x, y, z, w = map(float, Rotation.from_matrix(T[:3, :3]).as_quat())
-        vector = types["geometry_msgs/msg/Point" if point else "geometry_msgs/msg/Vector3"]
-        return vector(*map(float, T[:3, 3])), types["geometry_msgs/msg/Quaternion"](x=x, y=y, z=z, w=w)
+    def edge(self, stamp_ns, parent, child, T):
+        shift, turn = self._numbers(T, "geometry_msgs/msg/Vector3")
+        transform = self.make("geometry_msgs/msg/Transform", translation=shift, rotation=turn)
+        header = self.header(stamp_ns, parent)
+        return self.make("geometry_msgs/msg/TransformStamped", header=header, child_frame_id=child, transform=transform)
 
-    def pose(T):
-        position, orientation = transform(T, point=True)
-        return types["geometry_msgs/msg/Pose"](position=position, orientation=orientation)
+    def pose(self, T):
+        position, orientation = self._numbers(T, "geometry_msgs/msg/Point")
+        return self.make("geometry_msgs/msg/Pose", position=position, orientation=orientation)
 
-    T_base_camera, T_map_odom = mounting()
-    K = scene.intrinsics
-    with writer:
-        connections = {}
+    def odometry(self, topic, stamp_ns, parent, child, T):
+        zero, unknown = self.make("geometry_msgs/msg/Vector3", x=0.0, y=0.0, z=0.0), np.zeros(36)
+        twist = self.make("geometry_msgs/msg/Twist", linear=zero, angular=zero)
+        self.write(
+            topic,
+            stamp_ns,
+            "nav_msgs/msg/Odometry",
+            header=self.header(stamp_ns, parent),
+            child_frame_id=child,
+            pose=self.make("geometry_msgs/msg/PoseWithCovariance", pose=self.pose(T), covariance=unknown),
+            twist=self.make("geometry_msgs/msg/TwistWithCovariance", twist=twist, covariance=unknown),
+        )
 
-        def write(topic, message, stamp_ns):
-            if topic not in connections:
-                connections[topic] = writer.add_connection(topic, message.__msgtype__, typestore=store)
-            serialize = store.serialize_ros1 if kind == "bag" else store.serialize_cdr
-            # Recorded 3 ms later than measured.
-            writer.write(connections[topic], stamp_ns + 3_000_000, serialize(message, message.__msgtype__))
-
-        begin = START_S * 10**9
-        fixed = [edge(begin, "map", "odom", T_map_odom), edge(begin, "base", "camera_optical", T_base_camera)]
-        if poses in ("tf", "odometry"):
-            write("/tf_static", types["tf2_msgs/msg/TFMessage"](transforms=fixed), begin)
-        names = {"k": "K", "d": "D", "r": "R", "p": "P"} if kind == "bag" else {}
-        for k in range(len(scene)):
-            stamp = begin + k * 10**8
-            info = {
-                "k": K.reshape(-1),
-                "d": np.zeros(5),
-                "r": np.eye(3).reshape(-1),
-                "p": np.eye(3, 4).reshape(-1),
-            }
-            roi = types["sensor_msgs/msg/RegionOfInterest"](x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
-            write("/cam/color/image_raw", image(stamp, scene.image[k], "rgb8"), stamp)
-            write("/cam/aligned_depth/image_raw", image(stamp + 2_000_000, millimetres(scene.depth[k]), "16UC1"), stamp)
-            write(
-                "/cam/color/camera_info",
-                types["sensor_msgs/msg/CameraInfo"](
-                    header=header(stamp, "camera_optical"),
-                    height=scene.image.shape[1],
-                    width=scene.image.shape[2],
-                    distortion_model="plumb_bob",
-                    binning_x=0,
-                    binning_y=0,
-                    roi=roi,
-                    **{names.get(name, name): value for name, value in info.items()},
-                ),
-                stamp,
-            )
-            T_odom_base = np.linalg.inv(T_map_odom) @ scene.T_world_camera[k] @ np.linalg.inv(T_base_camera)
-            if poses == "tf":
-                moving = types["tf2_msgs/msg/TFMessage"](transforms=[edge(stamp, "odom", "base", T_odom_base)])
-                write("/tf", moving, stamp)
-            elif poses == "odometry":
-                write("/odom", odometry(types, header(stamp, "odom"), "base", pose(T_odom_base)), stamp)
-            elif poses == "pose":
-                stamped = types["geometry_msgs/msg/PoseStamped"]
-                write("/pose", stamped(header=header(stamp, "map"), pose=pose(scene.T_world_camera[k])), stamp)
-    return path
-
-
-def odometry(types, header, child, pose):
-    zero = types["geometry_msgs/msg/Vector3"](x=0.0, y=0.0, z=0.0)
-    twist = types["geometry_msgs/msg/Twist"](linear=zero, angular=zero)
-    unknown = np.zeros(36)
-    return types["nav_msgs/msg/Odometry"](
-        header=header,
-        child_frame_id=child,
-        pose=types["geometry_msgs/msg/PoseWithCovariance"](pose=pose, covariance=unknown),
-        twist=types["geometry_msgs/msg/TwistWithCovariance"](twist=twist, covariance=unknown),
-    )
+    def _numbers(self, T, vector):
+        x, y, z = map(float, T[:3, 3])
+        turn = dict(zip("xyzw", map(float, Rotation.from_matrix(T[:3, :3]).as_quat()), strict=True))
+        return self.make(vector, x=x, y=y, z=z), self.make("geometry_msgs/msg/Quaternion", **turn)
 
 
 def mounting():
@@ -304,9 +319,3 @@ def mounting():
     T_map_odom[:3, :3] = Rotation.from_euler("z", 30, degrees=True).as_matrix()
     T_map_odom[:3, 3] = (1.0, -2.0, 0.0)
     return T_base_camera, T_map_odom
-
-
-def compressed(array, format_):
-    """Return the bytes that image_transport sends: PNG, behind its header where it is depth."""
-    data = cv2.imencode(".png", array)[1].tobytes()
-    return (b"\x00" * 12 + data) if "compressedDepth" in format_ else data

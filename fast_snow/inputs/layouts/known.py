@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.config import SourceConfig
-from fast_snow.inputs.layouts import colmap_model, ros_bags, scans, transforms_json
+from fast_snow.inputs.layouts import colmap_model, lerobot, ros_bags, scans, transforms_json
 from fast_snow.inputs.layouts.ros_reading import METADATA
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_folder import read_recording_folder
@@ -44,6 +44,7 @@ def _is_transforms(path: Path) -> bool:
     return path.suffix.lower() == ".json" and path.is_file()
 
 
+BAG: Final = "ROS bag or MCAP"
 LAYOUTS: Final = (
     Layout("TUM RGB-D", lambda path: (path / "rgb.txt").is_file(), lambda path, _: read_tum_folder(path)),
     Layout("ScanNet", _folders("color", "pose", "intrinsic"), scans.read_scannet),
@@ -61,5 +62,12 @@ LAYOUTS: Final = (
         lambda path: path.is_dir() and colmap_model.model_folder(path) is not None,
         colmap_model.read_colmap_model,
     ),
-    Layout("ROS bag or MCAP", _is_bag, ros_bags.read_bag),
+    Layout(BAG, _is_bag, ros_bags.read_bag),
 )
+
+
+def others(path: Path) -> str:
+    """Return the name of what is none of the layouts: a dataset of videos, images alone or a video."""
+    if (path / lerobot.INFO).is_file():
+        return "LeRobot dataset"
+    return "images" if path.is_dir() else "video"

@@ -14,7 +14,7 @@ from fast_snow.config import SourceConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.sampling import exact
 from fast_snow.limits import DATASET_JSON_FILE, EPISODE_TABLE_FILE, PATH_LENGTH
-from fast_snow.typed_json import build_dataclass, matching
+from fast_snow.typed_json import build_dataclass, matching, more_than
 from fast_snow.untrusted_files import inside, open_file, shown
 
 INFO: Final = "meta/info.json"
@@ -29,12 +29,14 @@ class Episode:
     Attributes:
         name: of the dataset, the camera and the episode.
         video: the file.
+        fps: frames per second.
         start_s: of the episode, in the file's time.
         stop_s: its end, exclusive; None where the file ends with it.
     """
 
     name: str
     video: Path
+    fps: Fraction
     start_s: Fraction = Fraction(0)
     stop_s: Fraction | None = None
 
@@ -50,6 +52,7 @@ class _Info:
     features: dict[str, Any]
     video_path: str | None
     total_episodes: int
+    fps: Annotated[float, more_than(0, 1e6)]
     chunks_size: int = 1000
 
 
@@ -79,26 +82,17 @@ def read_episode(folder: Path, options: SourceConfig = SourceConfig()) -> Episod
     values: dict[str, str | int] = {"video_key": camera, "episode_index": options.episode}
     if info.codebase_version.startswith("v2"):
         values["episode_chunk"] = options.episode // max(info.chunks_size, 1)
-        return Episode(name=name, video=inside(folder, _filled(info.video_path, values, where), where))
+        video = inside(folder, _filled(info.video_path, values, where), where)
+        return Episode(name=name, video=video, fps=exact(info.fps))
     row = _row(folder, camera, options.episode)
     values |= {"chunk_index": int(row["chunk_index"]), "file_index": int(row["file_index"])}
     return Episode(
         name=name,
         video=inside(folder, _filled(info.video_path, values, where), where),
+        fps=exact(info.fps),
         start_s=exact(float(row["from_timestamp"])),
         stop_s=exact(float(row["to_timestamp"])),
     )
-
-
-def cameras(folder: Path) -> tuple[str, ...]:
-    """Return the cameras of a dataset that show colour.
-
-    Raises:
-        InputError: the dataset is damaged.
-    """
-    where = shown(folder / INFO)
-    document = untrusted_json.load(folder / INFO, limit=DATASET_JSON_FILE, within=folder)
-    return _cameras(build_dataclass(_Info, document, where, extra=True), where)
 
 
 def _cameras(info: _Info, where: str) -> tuple[str, ...]:
