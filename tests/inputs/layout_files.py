@@ -161,7 +161,7 @@ def write_lerobot(scene: SyntheticScene, folder: Path) -> Path:
     parquet.write_table(pyarrow.table(table), folder / "meta" / "episodes" / "chunk-000" / "file-000.parquet")
     info = {
         "codebase_version": "v3.0",
-        "fps": 10.0,
+        "fps": 10,
         "total_episodes": 2,
         "video_path": "videos/{video_key}/chunk-{chunk_index:03d}/file-{file_index:03d}.mp4",
         "features": {"observation.state": {"dtype": "float32"}, key: {"dtype": "video", "shape": [96, 128, 3]}},

@@ -12,6 +12,7 @@ from fast_snow.config import SamplingConfig, SourceConfig
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.inputs import open_input
 from fast_snow.inputs.layouts.known import LAYOUTS
+from fast_snow.inputs.recording_writer import write_recording
 from fast_snow.synthetic.render import render
 from fast_snow.synthetic.scene import SceneConfig
 from tests.inputs import layout_files
@@ -180,6 +181,51 @@ def test_topics_can_be_chosen_and_are_named_where_they_are_not_there(scene, tmp_
         opened(path, depth="/x")
     with pytest.raises(InputError, match="no moving pose of camera_optical in moon"):
         opened(path, frame="moon")
+
+
+def test_depth_of_another_coordinate_frame_is_not_used(scene, tmp_path, monkeypatch):
+    pytest.importorskip("rosbags.image")
+    header = layout_files._Bag.header
+
+    def of_its_own_camera(bag, stamp_ns, frame):
+        shifted = frame == "camera_optical" and stamp_ns % 10**8 == 2_000_000  # of depth alone
+        return header(bag, stamp_ns, "depth_optical" if shifted else frame)
+
+    monkeypatch.setattr(layout_files._Bag, "header", of_its_own_camera)
+    path = layout_files.write_bag(scene, tmp_path / "drive.bag", "bag")
+    with pytest.warns(FastSnowWarning, match="not registered to the colour images"):
+        source = opened(path)
+    assert not source.recording.has_depth
+    assert source.recording.has_poses
+
+
+@pytest.mark.parametrize("write", ["write_scannet", "write_transforms", "write_lerobot", "write_scannetpp"])
+def test_any_input_becomes_a_recording_folder_without_loss(scene, tmp_path, write):
+    given = silent(getattr(layout_files, write)(scene, tmp_path / "given"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FastSnowWarning)  # intrinsics of each frame
+        count = write_recording(given, tmp_path / "folder")
+    read = silent(tmp_path / "folder")
+    assert count == len(read.recording)
+    for one, other in zip(given.read(), read.read(), strict=True):
+        np.testing.assert_array_equal(one.image, other.image)
+    assert other.time_s == pytest.approx(one.time_s)  # of the last: those between may be uneven
+    if given.recording is None:
+        return
+    assert (read.recording.has_depth, read.recording.has_poses, read.recording.has_masks) == (
+        given.recording.has_depth,
+        given.recording.has_poses,
+        given.recording.has_masks,
+    )
+    np.testing.assert_array_equal(read.recording.T_world_camera, given.recording.T_world_camera)
+    np.testing.assert_array_equal(read.recording.read_depth(1), given.recording.read_depth(1))
+    if given.recording.has_masks:
+        np.testing.assert_array_equal(read.recording.read_ids(1), given.recording.read_ids(1))
+
+
+def test_a_converted_model_stays_without_a_unit(scene, tmp_path):
+    write_recording(opened(layout_files.write_colmap(scene, tmp_path / "given"), fps=10.0), tmp_path / "folder")
+    assert not silent(tmp_path / "folder").recording.metric
 
 
 @pytest.mark.parametrize("model", ["OPENCV", "OPENCV_FISHEYE", "SIMPLE_RADIAL"])

@@ -84,7 +84,7 @@ def _files(folder: Path) -> tuple[Path, ...] | None:
 
 def _registered(model: Path, folder: Path) -> dict[str, tuple[Transform, Lens]]:
     """Return camera-to-world pose and camera of each registered image, by name."""
-    import cv2  # noqa: F401 (before pycolmap: docs/bugs/001)
+    import cv2  # noqa: F401 (before pycolmap: docs/bugs/001-opencv-before-pycolmap.md)
     import pycolmap
 
     for path in _files(model) or ():

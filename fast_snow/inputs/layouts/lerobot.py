@@ -131,7 +131,7 @@ def _row(folder: Path, camera: str, episode: int) -> dict[str, int | float]:
         import pyarrow.parquet as parquet
     except ImportError:
         raise InputError(
-            f"{shown(folder)}: LeRobot v3 datasets need pyarrow: pip install 'fast-snow[robots]'"
+            f'{shown(folder)}: LeRobot v3 datasets need pyarrow: uv pip install -e ".[robots]"'
         ) from None
     names = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
     columns = {f"videos/{camera}/{name}": name for name in names}

@@ -69,7 +69,7 @@ def open_bag(path: Path) -> Bag:
         from rosbags.typesys import Stores, get_typestore
     except ImportError:
         raise InputError(
-            f"{shown(path)}: ROS bags and MCAP files need rosbags: pip install 'fast-snow[robots]'"
+            f'{shown(path)}: ROS bags and MCAP files need rosbags: uv pip install -e ".[robots]"'
         ) from None
     for file in [path / METADATA, *path.iterdir()] if path.is_dir() else [path]:
         open_file(file, within=path if path.is_dir() else None).close()
