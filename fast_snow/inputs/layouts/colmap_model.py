@@ -3,11 +3,17 @@
 Reference: COLMAP's output format. The centre of the first pixel is (0.5, 0.5).
 """
 
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Final
 
 import numpy as np
 
+from fast_snow import untrusted_json
 from fast_snow.cameras import rigid
 from fast_snow.config import SourceConfig
 from fast_snow.errors import InputError
@@ -16,9 +22,12 @@ from fast_snow.inputs.image_files import natural
 from fast_snow.inputs.lenses import Lens
 from fast_snow.inputs.recording import Recording
 from fast_snow.limits import DATASET_JSON_FILE
+from fast_snow.typed_json import at_least, build_dataclass, entries
 from fast_snow.types import Transform
 from fast_snow.untrusted_files import inside, open_file, shown
 
+_READER: Final = Path(__file__).with_name("colmap_reader.py")
+_LONGEST_S: Final = 120
 _MODEL_FOLDERS: Final = ("sparse/0", "sparse", ".")
 _MODEL_FILES: Final = ("cameras", "images", "points3D")
 _DISTORTION: Final[dict[str, tuple[int, int]]] = {
@@ -83,46 +92,76 @@ def _files(folder: Path) -> tuple[Path, ...] | None:
 
 
 def _registered(model: Path, folder: Path) -> dict[str, tuple[Transform, Lens]]:
-    """Return camera-to-world pose and camera of each registered image, by name."""
-    import cv2  # noqa: F401 (before pycolmap: docs/bugs/001-opencv-before-pycolmap.md)
-    import pycolmap
+    """Return camera-to-world pose and camera of each registered image, by name.
 
+    pycolmap believes the counts that a damaged file holds, and reads on for ever or until memory ends: it reads in a
+    process of its own, for a limited time.
+    """
     for path in _files(model) or ():
         open_file(path, limit=DATASET_JSON_FILE, within=folder).close()
+    where = shown(model)
     try:
-        reconstruction = pycolmap.Reconstruction(str(model))
-        cameras = {key: _lens(camera, shown(model)) for key, camera in reconstruction.cameras.items()}
-        return {
-            image.name: (_pose(image, shown(model)), cameras[image.camera_id])
-            for image in reconstruction.images.values()
-            if image.has_pose
-        }
-    except (RuntimeError, ValueError, LookupError, TypeError, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[-1][:120]
-        raise InputError(f"{shown(model)}: no COLMAP model that can be read ({reason}); export it again") from None
-
-
-def _pose(image: Any, where: str) -> Transform:  # noqa: ANN401 (pycolmap has no stubs)
-    pose = np.eye(4)
-    pose[:3] = image.cam_from_world().inverse().matrix()
-    return rigid(pose, where=f"{where}: {image.name[:80]}")
-
-
-def _lens(camera: Any, where: str) -> Lens:  # noqa: ANN401
-    name = camera.model.name
-    if name not in _DISTORTION:
+        answer = subprocess.run(
+            [sys.executable, "-P", os.fspath(_READER), os.fspath(model)],
+            capture_output=True,
+            timeout=_LONGEST_S,
+            check=True,
+        ).stdout
+    except subprocess.TimeoutExpired:
         raise InputError(
-            f"{where}: camera model {name}; expected one of {', '.join(_DISTORTION)}: undistort the images"
+            f"{where}: not read after {_LONGEST_S} s; expected a sound COLMAP model: export it again"
+        ) from None
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.decode("utf-8", "replace").splitlines() or [f"exit code {error.returncode}"])[-1][:120]
+        raise InputError(f"{where}: no COLMAP model that can be read ({reason}); export it again") from None
+    told = build_dataclass(_Answer, untrusted_json.loads(answer.decode()), where)
+    cameras = {number: _lens(camera, where) for number, camera in told.cameras.items()}
+    return {
+        image.name: (_pose(image, where), cameras[image.camera]) for image in told.images if image.camera in cameras
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Camera:
+    model: str
+    width: Annotated[int, at_least(1)]
+    height: Annotated[int, at_least(1)]
+    params: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Image:
+    name: str
+    camera: str
+    T_camera_world: Annotated[tuple[tuple[float, ...], ...], entries(3, 3)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What the process that reads a model prints."""
+
+    cameras: Mapping[str, _Camera]
+    images: tuple[_Image, ...]
+
+
+def _pose(image: _Image, where: str) -> Transform:
+    pose = np.eye(4)
+    pose[:3] = np.array(image.T_camera_world)
+    return np.linalg.inv(rigid(pose, where=f"{where}: {image.name[:80]}"))
+
+
+def _lens(camera: _Camera, where: str) -> Lens:
+    focals, coefficients = _DISTORTION.get(camera.model, (0, 0))
+    if not focals or len(camera.params) != focals + 2 + coefficients:
+        raise InputError(
+            f"{where}: camera model {camera.model[:40]} of {len(camera.params)} parameters; expected one of"
+            f" {', '.join(_DISTORTION)}: undistort the images"
         )
-    focals, coefficients = _DISTORTION[name]
-    numbers = [float(number) for number in camera.params]
-    centre = numbers[focals : focals + 2]
-    distortion = numbers[focals + 2 :]
-    fisheye = name.endswith("FISHEYE")
+    numbers, distortion = camera.params, camera.params[focals + 2 :]
     return Lens(
         focal=(numbers[0], numbers[focals - 1]),
-        centre=(centre[0] - 0.5, centre[1] - 0.5),
-        size=(int(camera.height), int(camera.width)),
-        distortion=tuple(distortion + [0.0] * (4 - coefficients)) if any(distortion) else (),
-        fisheye=fisheye,
+        centre=(numbers[focals] - 0.5, numbers[focals + 1] - 0.5),
+        size=(camera.height, camera.width),
+        distortion=(*distortion, *[0.0] * (4 - coefficients)) if any(distortion) else (),
+        fisheye=camera.model.endswith("FISHEYE"),
     )

@@ -4,6 +4,7 @@ Reference: the dataset format of Hugging Face's LeRobot.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -49,7 +50,7 @@ class _Feature:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Info:
     codebase_version: Annotated[str, matching(r"v[23]\.[0-9]+", "v2.x or v3.x")]
-    features: dict[str, Any]
+    features: Mapping[str, Any]
     video_path: str | None
     total_episodes: int
     fps: Annotated[float, more_than(0, 1e6)]
@@ -130,9 +131,7 @@ def _row(folder: Path, camera: str, episode: int) -> dict[str, int | float]:
         import pyarrow
         import pyarrow.parquet as parquet
     except ImportError:
-        raise InputError(
-            f'{shown(folder)}: LeRobot v3 datasets need pyarrow: uv pip install -e ".[robots]"'
-        ) from None
+        raise InputError(f'{shown(folder)}: LeRobot v3 datasets need pyarrow: uv pip install -e ".[robots]"') from None
     names = ("chunk_index", "file_index", "from_timestamp", "to_timestamp")
     columns = {f"videos/{camera}/{name}": name for name in names}
     for path in sorted((folder / "meta" / "episodes").glob("*/*.parquet")):
