@@ -9,6 +9,7 @@ read-only and C-contiguous, so that Numba compiles each kernel once.
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from enum import Enum
+from functools import cache
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -43,23 +44,28 @@ def readonly(array: AnyArray) -> AnyArray:
     return view  # type: ignore[return-value]
 
 
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
+
+
 class ReadOnlyArrays:
     """A frozen dataclass that sets its arrays read-only where it is built, and prints in one line."""
 
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        for each in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, each.name)
+        for name in _field_names(type(self)):
+            value = getattr(self, name)
             if isinstance(value, np.ndarray):
-                object.__setattr__(self, each.name, readonly(value))
+                object.__setattr__(self, name, readonly(value))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._summary()})"
 
     def _summary(self) -> str:
         """Return what stands between the brackets when the value is printed: counts, shapes, units and spans."""
-        return ", ".join(f"{each.name}={_short(getattr(self, each.name))}" for each in fields(self))  # type: ignore[arg-type]
+        return ", ".join(f"{name}={_short(getattr(self, name))}" for name in _field_names(type(self)))
 
 
 class Columns(ReadOnlyArrays):
@@ -106,7 +112,7 @@ class Columns(ReadOnlyArrays):
         return longer
 
     def _columns(self) -> dict[str, Any]:
-        values = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        values = {name: getattr(self, name) for name in _field_names(type(self))}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray | Columns)}
 
     def _rest(self, name: str, others: Sequence[Any]) -> list[Any]:
