@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import process_time
@@ -50,7 +51,7 @@ class Case:
         engines: recorded or classical; `load` reads the graph in `folder`.
         frames: of the clip.
         objects: in every frame.
-        folder: where the run is written as `fast-snow infer` does; in memory, as `fast_snow.build_graph` does, if empty.
+        folder: where the run is written as `fast-snow infer` does; if empty, it is kept as `fast_snow.build_graph` does.
     """
 
     engines: str
@@ -63,6 +64,7 @@ def clip(frames: int, objects: int) -> Recording:
     """Return a recording that makes its frames when they are read: boxes that sway before a textured wall."""
     height, width = SIZE
     texture = np.random.default_rng(0).integers(0, 255, (height, 2 * width, 3), dtype=np.uint8)
+    paint = np.random.default_rng(1).integers(40, 240, (objects + 1, 3), dtype=np.uint8)
     rows = -(-objects // COLUMNS)
     tall, wide = height // rows, width // COLUMNS
 
@@ -70,6 +72,7 @@ def clip(frames: int, objects: int) -> Recording:
         sway = round(2 + 2 * np.sin(i / 15 + k))
         return (k // COLUMNS) * tall + 2, (k % COLUMNS) * wide + sway
 
+    @lru_cache(maxsize=256)  # of the frames of a window
     def ids(i: int) -> np.ndarray:
         labels = np.zeros(SIZE, np.int32)
         for k in range(objects):
@@ -78,10 +81,9 @@ def clip(frames: int, objects: int) -> Recording:
         return labels
 
     def color(i: int) -> np.ndarray:
-        image = np.roll(texture, -(i % width), axis=1)[:, :width].copy()
+        image = texture[:, i % width : i % width + width].copy()
         labels = ids(i)
-        image[labels > 0] = ((labels[labels > 0, None] * (37, 91, 53)) % 200 + 40).astype(np.uint8)
-        return image
+        return np.where(labels[..., None] > 0, paint[labels], image)
 
     def depth(i: int) -> np.ndarray:
         labels = ids(i)
