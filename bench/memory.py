@@ -51,7 +51,7 @@ class Case:
         engines: recorded or classical; `load` reads the graph in `folder`.
         frames: of the clip.
         objects: in every frame.
-        folder: where the run is written as `fast-snow infer` does; if empty, it is kept as `fast_snow.build_graph` does.
+        folder: where the run is written, as by `fast-snow infer`; if empty, it is kept as by `fast_snow.build_graph`.
     """
 
     engines: str

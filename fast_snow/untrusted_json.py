@@ -1,6 +1,6 @@
 """Untrusted JSON and TOML: what Python's readers let pass or answer with a bare error is refused in one line.
 
-The only module that calls `json.loads`; `json_pieces` reads what need not fit in memory, by the same rules.
+The only module that calls `json.loads`. What need not fit in memory is read by `output.graph_json.json_pieces`.
 """
 
 import json

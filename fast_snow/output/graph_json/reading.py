@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from fast_snow.errors import InputError
-from fast_snow.json_pieces import members
 from fast_snow.limits import GRAPH_FILE
 from fast_snow.output.graph_json.checking import check_meaning, grid_size_of
 from fast_snow.output.graph_json.columns import TrackColumns, ego_of, track_columns
@@ -19,6 +18,7 @@ from fast_snow.output.graph_json.document_schema import (
     require_known_version,
     require_tracks,
 )
+from fast_snow.output.graph_json.json_pieces import members
 from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, Track
 from fast_snow.untrusted_files import read_pieces, shown
 
