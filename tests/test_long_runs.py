@@ -106,7 +106,8 @@ def test_a_text_is_read_the_same_in_pieces_of_any_size(size):
         '{"tracks":[1,2', '{"tracks":[1 2]}', '{"tracks":[NaN]}', '{"tracks":[],"tracks":[]}', '{"tracks":[tru]}',
         '{"tracks":[{"a":"' + "x" * 200 + '}]}', '{"tracks":[1]} 2', '{"tracks":[1],}', '{"tracks" [1]}', "7", "", " {",
         '{"tracks":[' + "[" * 63 + "]" * 63 + "]}", '{"tracks":[' + "[" * 62 + "]" * 62 + "]}",
-        '{"tracks":["\\ud800"]}', '{"tracks":[' + "9" * 18 + "." + "9" * 30 + "," + "9" * 19 + "]}", '{"tracks":[1e999]}',
+        '{"tracks":["\\ud800"]}', '{"tracks":[' + "9" * 18 + "." + "9" * 30 + "," + "9" * 19 + "]}",
+        '{"tracks":[1e999]}',
     ]  # fmt: skip
 
     def in_pieces(text):
