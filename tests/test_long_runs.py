@@ -55,7 +55,7 @@ def test_what_grows_shares_memory_and_leaves_what_it_grew_from_as_it_was():
 
 def test_growing_copies_each_row_a_few_times_at_most():
     seen, copies = Observations.of(()), 0
-    for _ in range(500):
+    for _ in range(60):
         longer = seen.grown_by(Observations.of(TOKENS[:1]))
         copies += 0 if np.shares_memory(longer.t, seen.t) else len(seen)
         seen = longer
@@ -106,7 +106,8 @@ def test_a_text_is_read_the_same_in_pieces_of_any_size(size):
         '{"tracks":[1,2', '{"tracks":[1 2]}', '{"tracks":[NaN]}', '{"tracks":[],"tracks":[]}', '{"tracks":[tru]}',
         '{"tracks":[{"a":"' + "x" * 200 + '}]}', '{"tracks":[1]} 2', '{"tracks":[1],}', '{"tracks" [1]}', "7", "", " {",
         '{"tracks":[' + "[" * 63 + "]" * 63 + "]}", '{"tracks":[' + "[" * 62 + "]" * 62 + "]}",
-        '{"tracks":["\\ud800"]}', '{"tracks":[' + "9" * 18 + "." + "9" * 30 + "," + "9" * 19 + "]}", '{"tracks":[1e999]}',
+        '{"tracks":["\\ud800"]}', '{"tracks":[' + "9" * 18 + "." + "9" * 30 + "," + "9" * 19 + "]}",
+        '{"tracks":[1e999]}',
     ]  # fmt: skip
 
     def in_pieces(text):

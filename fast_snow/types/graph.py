@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     _Observations = Observations
     _Sightings = Sightings
 else:  # a track is also made of a sequence of tokens
-    _Observations = Sequence[StepToken]
-    _Sightings = Sequence[Sighting]
+    _Observations = Observations | Sequence[StepToken]
+    _Sightings = Sightings | Sequence[Sighting]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -200,8 +200,8 @@ class SceneGraph(ReadOnlyArrays):
     depth_origin: tuple[DepthOrigin, ...]
     ego: Ego
     tracks: Mapping[int, Track] = field(default_factory=lambda: MappingProxyType({}))
-    keyframes: Sequence[Keyframe] = ()
-    merges: Sequence[Merge] = ()
+    keyframes: tuple[Keyframe, ...] | Log[Keyframe] = ()
+    merges: tuple[Merge, ...] | Log[Merge] = ()
 
     @property
     def num_frames(self) -> int:

@@ -184,7 +184,7 @@ def _in_image(tokens: Sequence[StepToken | Sighting]) -> dict[str, Any]:
     }
 
 
-def _seen(columns: Sightings | Observations, i: int) -> dict[str, Any]:
+def _seen(columns: Any, i: int) -> dict[str, Any]:  # noqa: ANN401 (checked at run time as a sequence, by an entry of it)
     cells = columns.cells
     begin, end = cells.offset[i], cells.offset[i + 1]
     return {
