@@ -17,6 +17,7 @@ from fast_snow.types.masks import (
     Masks,
 )
 from fast_snow.types.perception import (
+    BackgroundMotion,
     BoxPrompt,
     DepthOrigin,
     Detections,
@@ -26,6 +27,7 @@ from fast_snow.types.perception import (
     GeometryPrior,
     MaskPrompt,
     Perception,
+    PointMatches,
     PointPrompt,
     Prompt,
     Segmentation,
@@ -48,6 +50,7 @@ from fast_snow.types.values import (
 __all__ = [
     "NO_SOURCE",
     "AnyArray",
+    "BackgroundMotion",
     "BoxPrompt",
     "Columns",
     "DenseMasks",
@@ -69,6 +72,7 @@ __all__ = [
     "Merge",
     "ObjectStatistics",
     "Perception",
+    "PointMatches",
     "PointPrompt",
     "Prompt",
     "ReadOnlyArrays",

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
 from fast_snow.types.masks import Masks
-from fast_snow.types.perception import DepthOrigin
+from fast_snow.types.perception import BackgroundMotion, DepthOrigin
 from fast_snow.types.values import NO_SOURCE, Columns, GridShape, ReadOnlyArrays, counted, span
 
 
@@ -67,6 +67,8 @@ class StepToken(ReadOnlyArrays):
         num_points: how many pixels with usable depth were measured (inside `step.mask_margin`, no outliers).
         score: the tracker's confidence in [0, 1].
         region: of the whole mask in the image.
+        centroid_sigma: standard deviation of the centroid across the line of sight and along it, in the unit of the
+            world; NaN where not known (the default).
     """
 
     t: int
@@ -80,6 +82,7 @@ class StepToken(ReadOnlyArrays):
     num_points: int
     score: float
     region: ImageRegion = field(default_factory=ImageRegion)
+    centroid_sigma: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
 
     def _summary(self) -> str:
         place = ", ".join(f"{each:.3g}" for each in self.centroid.tolist())
@@ -143,6 +146,8 @@ class Ego(Columns):
         position: camera centre in world coordinates.
         quaternion_xyzw: rotation from camera to world.
         intrinsics: fx, fy, cx, cy on the analysis grid.
+        focal_sigma: standard deviation of the focal length as a share of it; NaN where it is not known (the default).
+        background: how the background moves in the image; not tried by default.
     """
 
     t: Int32[np.ndarray, " n"]
@@ -151,6 +156,15 @@ class Ego(Columns):
     position: Float32[np.ndarray, "n 3"]
     quaternion_xyzw: Float32[np.ndarray, "n 4"]
     intrinsics: Float32[np.ndarray, "n 4"]
+    focal_sigma: Float32[np.ndarray, " n"] = None  # type: ignore[assignment]
+    background: BackgroundMotion = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.focal_sigma is None:
+            object.__setattr__(self, "focal_sigma", np.full(len(self.t), np.nan, np.float32))
+        if self.background is None:
+            object.__setattr__(self, "background", BackgroundMotion.untried(len(self.t)))
+        ReadOnlyArrays.__post_init__(self)
 
     @property
     def T_world_camera(self) -> Float64[np.ndarray, "n 4 4"]:

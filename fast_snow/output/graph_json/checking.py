@@ -98,7 +98,10 @@ def is_inside(path: str) -> bool:
 def _check_ego(columns: DocumentColumns) -> None:
     t = columns.ego_t
     _refuse(np.diff(t, prepend=-1) <= 0, _member("ego[{}]", "t"), t, "more than the one before")
-    for name, numbers in (("xyz", columns.position), ("q", columns.quaternion_xyzw), ("K", columns.intrinsics)):
+    background = columns.background
+    members = {"xyz": columns.position, "q": columns.quaternion_xyzw, "K": columns.intrinsics}
+    members |= {"background.shift": background.shift, "background.shift_sigma": background.shift_sigma}
+    for name, numbers in members.items():
         unknown = np.isnan(numbers).all(axis=1) & (name != "xyz")
         _refuse(_not_finite(numbers) & ~unknown, _member("ego[{}]", name), numbers, "finite numbers")
 
@@ -160,6 +163,8 @@ def _check_positions(columns: DocumentColumns) -> None:
     at = _entry(columns.seen)
     c = columns.centroid.astype(np.float64)
     _refuse(_not_finite(c), _member(at, "c"), columns.centroid, "finite numbers")
+    sigma = columns.centroid_sigma
+    _refuse(_not_finite(sigma) & ~np.isnan(sigma).all(axis=1), _member(at, "c_sigma"), sigma, "finite numbers")
     for k, axis in enumerate("xyz"):
         spread = columns.spread[:, k].astype(np.float64)
         mu, _, low, high = spread.T

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
+from fast_snow.types import BackgroundMotion
+
 _AXES = ("x", "y", "z")
 _SPREAD = ("mu", "sigma", "min", "max")
 
@@ -49,6 +51,7 @@ class DocumentColumns:
         seen: the observations in the image.
         unplaced: what was seen without being placed.
         spread: mu, sigma, min and max of each axis.
+        background: matches, shift, its sigma and that of the turn, of each frame.
     """
 
     seen: ImageColumns
@@ -57,12 +60,15 @@ class DocumentColumns:
     centroid: Float32[np.ndarray, "observations 3"]
     spread: Float32[np.ndarray, "observations 3 4"]
     num_points: Int64[np.ndarray, " observations"]
+    centroid_sigma: Float32[np.ndarray, "observations 2"]
     ego_t: Int64[np.ndarray, " frames"]
     time_s: Float64[np.ndarray, " frames"]
     source_frame: Int64[np.ndarray, " frames"]
     position: Float32[np.ndarray, "frames 3"]
     quaternion_xyzw: Float32[np.ndarray, "frames 4"]
     intrinsics: Float32[np.ndarray, "frames 4"]
+    focal_sigma: Float32[np.ndarray, " frames"]
+    background: BackgroundMotion
 
 
 Entries = Sequence[Mapping[str, Any]]
@@ -80,6 +86,7 @@ def columns_of(document: Mapping[str, Any]) -> DocumentColumns:
     tracks, ego = document["tracks"], document["ego"]
     observations: Entries = list(chain.from_iterable(track["F_k"] for track in tracks))
     unknown = (np.nan,) * 4
+    background: Entries = [frame.get("background", {}) for frame in ego]
     return DocumentColumns(
         seen=_in_image(tracks, "F_k"),
         unplaced=_in_image(tracks, "unplaced"),
@@ -87,12 +94,20 @@ def columns_of(document: Mapping[str, Any]) -> DocumentColumns:
         centroid=_float32([each["c"] for each in observations], 3),
         spread=_spread(observations),
         num_points=_integers(observations, "num_points"),
+        centroid_sigma=_float32([each.get("c_sigma", unknown[:2]) for each in observations], 2),
         ego_t=_integers(ego, "t"),
         time_s=_float64(ego, "time_s"),
         source_frame=_integers(ego, "source_frame"),
         position=_float32([frame["xyz"] for frame in ego], 3),
         quaternion_xyzw=_float32([frame.get("q", unknown) for frame in ego], 4),
         intrinsics=_float32([frame.get("K", unknown) for frame in ego], 4),
+        focal_sigma=_float64(ego, "focal_sigma").astype(np.float32),
+        background=BackgroundMotion(
+            matches=_integers(background, "matches").astype(np.int32),
+            shift=_float32([each.get("shift", unknown[:2]) for each in background], 2),
+            shift_sigma=_float32([each.get("shift_sigma", unknown[:2]) for each in background], 2),
+            turn_sigma=_float64(background, "turn_sigma").astype(np.float32),
+        ),
     )
 
 

@@ -103,6 +103,8 @@ def _ego(columns: DocumentColumns) -> Ego:
         position=columns.position,
         quaternion_xyzw=columns.quaternion_xyzw,
         intrinsics=columns.intrinsics,
+        focal_sigma=columns.focal_sigma,
+        background=columns.background,
     )
 
 
@@ -148,6 +150,7 @@ def _tokens(columns: DocumentColumns) -> Sequence[StepToken]:
             num_points=num_points[i],
             score=seen.score,
             region=seen.region,
+            centroid_sigma=columns.centroid_sigma[i],
         )
         for i, seen in enumerate(_sightings(columns.seen))
     ]

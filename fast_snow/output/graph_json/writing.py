@@ -14,12 +14,14 @@ from fast_snow.atomic_files import store
 from fast_snow.errors import FastSnowError
 from fast_snow.output.graph_json.checking import is_inside
 from fast_snow.output.graph_json.document_schema import SCHEMA_VERSION
-from fast_snow.types import Ego, Keyframe, Merge, SceneGraph, Sighting, StepToken, Track
+from fast_snow.types import BackgroundMotion, Ego, Keyframe, Merge, SceneGraph, Sighting, StepToken, Track
 
 _AXIS = '"{0}":{{{{"mu":{{{1}}},"sigma":{{{2}}},"min":{{{3}}},"max":{{{4}}}}}}}'
 _AXES = ",".join(_AXIS.format(name, i, i + 3, i + 6, i + 9) for i, name in enumerate("xyz"))
 _OBSERVATION = (
-    '{{"t":{t},"tau":[{tau}],"c":[{0},{1},{2}],"s":{{' + _AXES + '}},"theta":[{first},{last}]{points}{in_image}}}'
+    '{{"t":{t},"tau":[{tau}],"c":[{0},{1},{2}],"s":{{'
+    + _AXES
+    + '}},"theta":[{first},{last}]{sigma}{points}{in_image}}}'
 )
 
 
@@ -117,9 +119,24 @@ def _known(name: str, value: float) -> str:
 def _ego(ego: Ego) -> Iterable[str]:
     _require_finite("ego", ego.position)
     q, K = _known_rows("q", ego.quaternion_xyzw), _known_rows("K", ego.intrinsics)
+    focal, background = _known_numbers("focal_sigma", ego.focal_sigma), _background(ego.background)
     for i, xyz in enumerate(_texts(ego.position)):
         source_frame = f',"source_frame":{ego.source_frame[i]}' if ego.source_frame[i] >= 0 else ""
-        yield f'{{"t":{ego.t[i]},"xyz":[{",".join(xyz)}]{_known("time_s", ego.time_s[i])}{source_frame}{q[i]}{K[i]}}}'
+        known = f"{_known('time_s', ego.time_s[i])}{source_frame}{q[i]}{K[i]}{focal[i]}{background[i]}"
+        yield f'{{"t":{ego.t[i]},"xyz":[{",".join(xyz)}]{known}}}'
+
+
+def _background(background: BackgroundMotion) -> list[str]:
+    shift, sigma = _known_rows("shift", background.shift), _known_rows("shift_sigma", background.shift_sigma)
+    turn = _known_numbers("turn_sigma", background.turn_sigma)
+    return [
+        f',"background":{{"matches":{count}{"".join(known)}}}' if count >= 0 else ""
+        for count, *known in zip(background.matches.tolist(), shift, sigma, turn, strict=True)
+    ]
+
+
+def _known_numbers(name: str, numbers: Float32[np.ndarray, " n"]) -> list[str]:
+    return [each.replace("[", "").replace("]", "") for each in _known_rows(name, numbers[:, None])]
 
 
 def _known_rows(name: str, rows: Float32[np.ndarray, "n k"]) -> list[str]:
@@ -140,6 +157,8 @@ def _tracks(tracks: Sequence[Track]) -> Iterable[str]:
     _require_finite("c and s", numbers)
     sightings = [each for track in tracks for each in track.unplaced]
     texts, in_image, unplaced = iter(_texts(numbers)), iter(_in_image(observations)), iter(_in_image(sightings))
+    sigmas = np.array([each.centroid_sigma for each in observations], np.float32).reshape(-1, 2)
+    c_sigma = iter(_known_rows("c_sigma", sigmas))
     for track in tracks:
         if not track.observations:
             raise FastSnowError(f"4dsg: object {track.object_id} has no observation, expected at least one")
@@ -151,6 +170,7 @@ def _tracks(tracks: Sequence[Track]) -> Iterable[str]:
                 tau=tau,
                 first=first,
                 last=last,
+                sigma=next(c_sigma),
                 points=f',"num_points":{token.num_points}' if token.num_points >= 0 else "",
                 in_image=region,
             )

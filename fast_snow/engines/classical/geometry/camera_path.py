@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation, Slerp
 
 from fast_snow.config import ClassicalGeometryConfig
 from fast_snow.engines.classical.geometry.depth_path import reconstruct_with_depth
-from fast_snow.engines.classical.geometry.ground_plane import rotations
+from fast_snow.engines.classical.geometry.ground_plane import Pair, rotations
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
 from fast_snow.engines.classical.geometry.structure_from_motion import (
     Reconstruction,
@@ -110,12 +110,12 @@ def measured_path(
     """
     shared = min((len(common(*pair)[0]) for pair in pairwise(points)), default=0)
     if shared >= _LEAST_SHARED and _at_rest(points):
-        return turning_path(points, shape, intrinsics)
+        return turning_path(neighbours(points), shape, intrinsics)
     model = reconstruct_with_depth(points, depth, shape, intrinsics=intrinsics, seed=seed)
     path = None if model is None else _complete(model, config)
     if path is None:
         warnings.warn("camera tracking failed: assuming a static camera", FastSnowWarning, stacklevel=2)
-        return turning_path(points, shape, intrinsics)
+        return turning_path(neighbours(points), shape, intrinsics)
     return path
 
 
@@ -139,13 +139,18 @@ def _complete(model: Reconstruction, config: ClassicalGeometryConfig) -> CameraP
 
 
 def turning_path(
-    points: Sequence[TrackedPoints], shape: GridShape, intrinsics: Float64[np.ndarray, "3 3"] | None
+    matches: Sequence[Pair], shape: GridShape, intrinsics: Float64[np.ndarray, "3 3"] | None
 ) -> CameraPath:
-    """Return the path of a camera that only turns."""
+    """Return the path of a camera that only turns, from points that each image shares with the next."""
     K = guessed_intrinsics(shape) if intrinsics is None else intrinsics
-    T_camera_world = np.tile(np.eye(4), (len(points), 1, 1))
-    T_camera_world[:, :3, :3] = rotations(points, K)
-    return CameraPath(T_camera_world=T_camera_world, intrinsics=K, typical_depth=np.full(len(points), np.nan))
+    T_camera_world = np.tile(np.eye(4), (len(matches) + 1, 1, 1))
+    T_camera_world[:, :3, :3] = rotations(matches, K)
+    return CameraPath(T_camera_world=T_camera_world, intrinsics=K, typical_depth=np.full(len(T_camera_world), np.nan))
+
+
+def neighbours(points: Sequence[TrackedPoints]) -> list[Pair]:
+    """Return the points that each image shares with the next, in either."""
+    return [common(*pair) for pair in pairwise(points)]
 
 
 def given_path(

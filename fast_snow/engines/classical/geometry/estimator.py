@@ -4,7 +4,7 @@ Where the camera does not move enough for that, depth is a ground-plane guess an
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,14 +19,15 @@ from fast_snow.engines.classical.geometry.camera_path import (
     CameraPath,
     given_path,
     measured_path,
+    neighbours,
     reconstructed_path,
     turning_path,
 )
 from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNOWN, complete
 from fast_snow.engines.classical.geometry.feature_matches import with_matches
-from fast_snow.engines.classical.geometry.ground_plane import ground_depth
+from fast_snow.engines.classical.geometry.ground_plane import Pair, ground_depth
 from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, track_points
-from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics
+from fast_snow.engines.classical.geometry.structure_from_motion import GUESSED_FOCAL_SIGMA, guessed_intrinsics
 from fast_snow.engines.classical.geometry.triangulation import TriangulatedDepth, triangulate
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.errors import FastSnowWarning
@@ -98,7 +99,7 @@ class _Engine:
         found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
         answer = None if found is None else self._triangulate(frames, found, sfm_shape, metric=False)
         if answer is None or _measured_share(answer) < self.config.min_measured:
-            return self._guess(frames, turning_path(points, sfm_shape, K), sfm_shape)
+            return self._guess(frames, turning_path(_matches(frames, points, sfm_shape), sfm_shape, K), sfm_shape, K)
         return answer
 
     def _follow(self, frames: Frames, shape: GridShape) -> list[TrackedPoints]:
@@ -134,7 +135,7 @@ class _Engine:
             FastSnowWarning,
             stacklevel=3,
         )
-        return self._guess(frames, path, shape)
+        return self._guess(frames, path, shape, path.intrinsics)
 
     def _triangulate(self, frames: Frames, path: CameraPath, shape: GridShape, *, metric: bool) -> Geometry:
         grid = shrunk_size(frames.image.shape[1:3], self.config.process_res)
@@ -167,7 +168,13 @@ class _Engine:
             origin=DepthOrigin.TRIANGULATED,
         )
 
-    def _guess(self, frames: Frames, path: CameraPath, shape: GridShape) -> Geometry:
+    def _guess(
+        self,
+        frames: Frames,
+        path: CameraPath,
+        shape: GridShape,
+        known_intrinsics: Float64[np.ndarray, "3 3"] | None,
+    ) -> Geometry:
         """Answer with the ground plane; poses that move mean nothing in its unit, so only rotations are kept."""
         grid = shrunk_size(frames.image.shape[1:3], self.config.process_res)
         K = rescale(path.intrinsics, shape, grid)
@@ -181,7 +188,19 @@ class _Engine:
             T_camera_world=T_camera_world,
             metric=False,
             origin=DepthOrigin.GROUND_PLANE_PRIOR,
+            focal_sigma=GUESSED_FOCAL_SIGMA if known_intrinsics is None else 0.0,
         )
+
+
+def _matches(frames: Frames, points: Sequence[TrackedPoints], shape: GridShape) -> list[Pair]:
+    """Return what each image shares with the next: what the source's own frames show, else what could be followed."""
+    pairs = neighbours(points)
+    scale = np.array(shape[::-1]) / np.array(frames.image.shape[2:0:-1])
+    for i, each in enumerate(frames.matches[1:]):
+        if each is not None and each.t == frames.t[i]:
+            before, now = ((uv.astype(np.float64) + 0.5) * scale - 0.5 for uv in (each.before, each.now))
+            pairs[i] = (before, now)
+    return pairs
 
 
 def _measured_share(geometry: Geometry) -> float:

@@ -22,6 +22,8 @@ _MIN_POINTS = 30
 """A pose that fewer points carry is chance: images of noise get a dozen."""
 _GUESSED_FOCAL = 1.0
 """In units of the longer side: a field of view of 53 degrees, between that of phones and of surveillance cameras."""
+GUESSED_FOCAL_SIGMA = 0.25
+"""Of that, as a share: fields of view of 37 to 90 degrees lie within two of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
