@@ -38,19 +38,14 @@ _MARGIN: Final = 7
 """Pixels around an object's mask that may still be the object's."""
 
 
-def with_background(
-    geometry: Geometry, frames: Frames, masks: Sequence[Masks], *, told_by_images: bool | None = None
-) -> Geometry:
+def with_background(geometry: Geometry, frames: Frames, masks: Sequence[Masks]) -> Geometry:
     """Return the geometry with the motion of the background in each frame.
 
     Args:
         geometry: of the frames.
         frames: with their matches; those of other pairs of frames than neighbours are not used.
         masks: of the objects in each frame; what is on them does not count.
-        told_by_images: whether the poses rest on nothing but such matches, so that they are unknown where these are
-            missing; None to take it from the origin of the depth.
     """
-    rests_on_them = geometry.origin is DepthOrigin.GROUND_PLANE_PRIOR if told_by_images is None else told_by_images
     tried = BackgroundMotion.untried(len(frames))
     columns = {name: getattr(tried, name).copy() for name in ("matches", "shift", "shift_sigma", "turn_sigma")}
     for i in range(1, len(frames)):
@@ -61,7 +56,7 @@ def with_background(
         if found is not None:
             for name, value in found.items():
                 columns[name][i] = value
-        elif rests_on_them:
+        elif geometry.origin is DepthOrigin.GROUND_PLANE_PRIOR:  # the poses rest on nothing else
             columns["matches"][i] = 0
     return replace(geometry, background=BackgroundMotion(**columns))
 
@@ -99,10 +94,25 @@ def _motion(
         way = float(np.median(np.linalg.norm(now - before, axis=1)))
         if np.median(np.linalg.norm(missed, axis=1)) > max(least, share * way):
             return {"matches": 0}
-    off = np.median(missed, axis=0) if len(missed) else np.zeros(2)
-    focal = float(geometry.intrinsics[i, :2, :2].diagonal().mean())
-    turn = float(np.sqrt((sigma**2 + off**2).mean())) / focal
+    turn = _pose_sigma(geometry, missed, sigma) / float(geometry.intrinsics[i, :2, :2].diagonal().mean())
     return {"matches": int(inlier.sum()), "shift": shift, "shift_sigma": sigma, "turn_sigma": turn}
+
+
+def _pose_sigma(geometry: Geometry, missed: Places, sigma: Float64[np.ndarray, "2"]) -> float:
+    """Return by how many pixels a pose errs: by what it misses most points, and by how little these tell of it.
+
+    Args:
+        geometry: of the pose.
+        missed: by which it misses points; few where depth is known of few.
+        sigma: of the motion in the middle of the image.
+    """
+    if len(missed) < _LEAST_MATCHES:
+        return float(np.sqrt((sigma**2).mean()))
+    off = np.median(missed, axis=0)
+    if geometry.origin is not DepthOrigin.GROUND_PLANE_PRIOR:
+        # Whatever moves points by depth is no error of the turn.
+        sigma = np.hypot(1.4826 * np.median(np.abs(missed - off), axis=0) / _CELLS, _LEAST_SIGMA)
+    return float(np.sqrt((sigma**2 + off**2).mean()))
 
 
 def robust_homography(before: Places, now: Places) -> tuple[_Homography | None, Bool[np.ndarray, " k"]]:
