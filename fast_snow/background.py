@@ -14,15 +14,16 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from fast_snow.cameras import project, rays, unproject
+from fast_snow.cameras import rays
 from fast_snow.kernels.masks import decode
-from fast_snow.types import BackgroundMotion, DepthOrigin, Frames, Geometry, GridShape, Masks, PointMatches
+from fast_snow.point_matches import ENOUGH, Pair, common, find_features, match_features, rescaled
+from fast_snow.types import BackgroundMotion, DepthOrigin, Frames, Geometry, GridShape, Masks, Transform
 
 Places = Float64[np.ndarray, "k 2"]
 _Homography = Float64[np.ndarray, "3 3"]
 
-_INLIER: Final = 1.0
-"""Pixels."""
+_INLIERS: Final = (1.0, 3.0)
+"""Pixels; the second where parallax leaves too few within the first."""
 _LEAST_MATCHES: Final = 20
 _LEAST_SHARE: Final = 0.3
 """Of the points follow the homography; of fewer it is chance, or the motion of something else."""
@@ -31,7 +32,7 @@ _CELLS: Final = 4
 """Cells of the image in each direction."""
 _LEAST_SIGMA: Final = 0.05
 """Pixels: what points that are followed may all be off together."""
-_CONTRADICTED: Final = (4.0, 0.2)
+_CONTRADICTED: Final = (2.0, 0.05)
 """A pose contradicts the images where it misses half of the points by so many pixels, and by this share of their
 motion."""
 _MARGIN: Final = 7
@@ -41,98 +42,104 @@ _MARGIN: Final = 7
 def with_background(geometry: Geometry, frames: Frames, masks: Sequence[Masks]) -> Geometry:
     """Return the geometry with the motion of the background in each frame.
 
+    Of a camera that only turns (the depth is a guess), the turns are those of the background too.
+
     Args:
         geometry: of the frames.
-        frames: with their matches; those of other pairs of frames than neighbours are not used.
+        frames: with their points.
         masks: of the objects in each frame; what is on them does not count.
     """
+    if any(each is None for each in frames.points):
+        return geometry
+    turns_only = geometry.origin is DepthOrigin.GROUND_PLANE_PRIOR
     tried = BackgroundMotion.untried(len(frames))
     columns = {name: getattr(tried, name).copy() for name in ("matches", "shift", "shift_sigma", "turn_sigma")}
+    T_camera_world = geometry.T_camera_world.copy()
     for i in range(1, len(frames)):
-        matches = frames.matches[i]
-        if matches is None or matches.t != frames.t[i - 1]:
-            continue
-        found = _motion(geometry, i, *_on_background(matches, frames.image.shape[1:3], geometry.grid, masks[i - 1]))
+        T_step = geometry.T_camera_world[i] @ np.linalg.inv(geometry.T_camera_world[i - 1])
+        matches = _matches(frames, i, masks[i - 1], geometry.grid)
+        homography, inlier = robust_homography(*matches)
+        before, now = (each[inlier] for each in matches)
+        if turns_only and homography is not None:
+            T_step[:3, :3] = turned(before, now, geometry.intrinsics[i])
+        T_camera_world[i] = T_step @ T_camera_world[i - 1]
+        found = None if homography is None else _motion(geometry, T_step, homography, before, now)
         if found is not None:
             for name, value in found.items():
                 columns[name][i] = value
-        elif geometry.origin is DepthOrigin.GROUND_PLANE_PRIOR:  # the poses rest on nothing else
+        elif turns_only:  # the poses rest on nothing else
             columns["matches"][i] = 0
-    return replace(geometry, background=BackgroundMotion(**columns))
+    return replace(geometry, T_camera_world=T_camera_world, background=BackgroundMotion(**columns))
 
 
-def _on_background(
-    matches: PointMatches, size: GridShape, grid: GridShape, masks: Masks
-) -> tuple[Places, Places, Places, Places]:
-    """Return the matched points on the analysis grid: those off all objects, then all of them."""
+def _matches(frames: Frames, i: int, masks: Masks, grid: GridShape) -> Pair:
+    """Return points off all objects that frame `i` shares with the one before, on the analysis grid.
+
+    They are those that were followed, and features where these are few.
+    """
+    size = (frames.image.shape[1], frames.image.shape[2])
+    before, now = _on_background(
+        common(*(rescaled(each, size, grid) for each in frames.points[[i - 1, i]])), masks, grid
+    )
+    if len(before) >= ENOUGH:
+        return before, now
+    a, b = (find_features(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY)) for each in frames.image[[i - 1, i]])
+    one, other = match_features(a, b)
     scale = np.array(grid[::-1]) / np.array(size[::-1])
-    before, now = ((each.astype(np.float64) + 0.5) * scale - 0.5 for each in (matches.before, matches.now))
+    found = _on_background(((a[0][one] + 0.5) * scale - 0.5, (b[0][other] + 0.5) * scale - 0.5), masks, grid)
+    return np.concatenate([before, found[0]]), np.concatenate([now, found[1]])
+
+
+def _on_background(matches: Pair, masks: Masks, grid: GridShape) -> Pair:
+    """Return the matches off all objects; all of them where objects cover nearly all."""
+    before, now = matches
     covered = decode(masks).any(axis=0).astype(np.uint8) if len(masks) else np.zeros(grid, np.uint8)
     covered = np.asarray(cv2.dilate(np.asarray(covered), np.ones((2 * _MARGIN + 1,) * 2, np.uint8)))
     row, column = np.clip(np.rint(before[:, ::-1]).astype(int), 0, np.array(grid) - 1).T
     free = covered[row, column] == 0
-    return before[free], now[free], before, now
+    if free.sum() < max(_LEAST_MATCHES, _LEAST_SHARE * len(free)):
+        return before, now
+    return before[free], now[free]
 
 
 def _motion(
-    geometry: Geometry, i: int, before: Places, now: Places, all_before: Places, all_now: Places
-) -> dict[str, object] | None:
-    """Return the motion of the background to frame `i`; None where it cannot be told."""
-    if len(before) < max(_LEAST_MATCHES, _LEAST_SHARE * len(all_before)):
-        # Objects cover nearly all: what most of the points do is then the best that is known.
-        before, now = all_before, all_now
-    homography, inlier = robust_homography(before, now)
-    if homography is None or inlier.sum() < max(_LEAST_MATCHES, _LEAST_SHARE * len(before)):
-        return None
+    geometry: Geometry, T_step: Transform, homography: _Homography, before: Places, now: Places
+) -> dict[str, object]:
+    """Return the motion of the background by the matches that follow it."""
     height, width = geometry.grid
     middle = np.array([[(width - 1) / 2, (height - 1) / 2]])
     shift = _moved(homography, middle)[0] - middle[0]
-    sigma = np.hypot(_halves_disagree(before[inlier], now[inlier], middle, geometry.grid), _LEAST_SIGMA)
-    missed = _missed(geometry, i, before, now)
-    if len(missed) >= _LEAST_MATCHES:
-        least, share = _CONTRADICTED
-        way = float(np.median(np.linalg.norm(now - before, axis=1)))
-        if np.median(np.linalg.norm(missed, axis=1)) > max(least, share * way):
-            return {"matches": 0}
-    turn = _pose_sigma(geometry, missed, sigma) / float(geometry.intrinsics[i, :2, :2].diagonal().mean())
-    return {"matches": int(inlier.sum()), "shift": shift, "shift_sigma": sigma, "turn_sigma": turn}
-
-
-def _pose_sigma(geometry: Geometry, missed: Places, sigma: Float64[np.ndarray, "2"]) -> float:
-    """Return by how many pixels a pose errs: by what it misses most points, and by how little these tell of it.
-
-    Args:
-        geometry: of the pose.
-        missed: by which it misses points; few where depth is known of few.
-        sigma: of the motion in the middle of the image.
-    """
-    if len(missed) < _LEAST_MATCHES:
-        return float(np.sqrt((sigma**2).mean()))
-    off = np.median(missed, axis=0)
-    if geometry.origin is not DepthOrigin.GROUND_PLANE_PRIOR:
-        # Whatever moves points by depth is no error of the turn.
-        sigma = np.hypot(1.4826 * np.median(np.abs(missed - off), axis=0) / _CELLS, _LEAST_SIGMA)
-    return float(np.sqrt((sigma**2 + off**2).mean()))
+    sigma = np.hypot(_halves_disagree(before, now, middle, geometry.grid), _LEAST_SIGMA)
+    turns_only, K = geometry.origin is DepthOrigin.GROUND_PLANE_PRIOR, geometry.intrinsics[0]
+    missed = _missed(K, T_step, before, now)
+    if len(missed) < _LEAST_MATCHES or (not turns_only and contradicts(K, T_step, before, now)):
+        return {"matches": 0}
+    off, pose_sigma = float(np.median(np.linalg.norm(missed, axis=1))), sigma
+    if not turns_only:
+        # What depth makes of the way of points is no error of the pose.
+        spread = np.abs(missed - np.median(missed, axis=0))
+        pose_sigma = np.hypot(1.4826 * np.median(spread, axis=0) / _CELLS, _LEAST_SIGMA)
+    turn = float(np.sqrt((pose_sigma**2).mean() + off**2)) / float(K[0, 0])
+    return {"matches": len(before), "shift": shift, "shift_sigma": sigma, "turn_sigma": turn}
 
 
 def robust_homography(before: Places, now: Places) -> tuple[_Homography | None, Bool[np.ndarray, " k"]]:
-    """Return the homography that most matches follow, and which ones do.
+    """Return the homography that most matches follow, and which ones do; None where too few do.
 
     Reference:
         Barath et al., MAGSAC++, a fast, reliable and accurate robust estimator, CVPR 2020.
     """
-    nothing = np.zeros(len(before), bool)
-    if len(before) < _LEAST_MATCHES:
-        return None, nothing
+    least = max(_LEAST_MATCHES, _LEAST_SHARE * len(before))
     how = cv2.UsacParams()
     how.score = cv2.SCORE_METHOD_MAGSAC
-    how.threshold = _INLIER
     how.maxIterations = 2000
     how.randomGeneratorState = 0
-    found, inlier = cv2.findHomography(before, now, how)
-    if found is None or not np.isfinite(found).all() or not found[2, 2]:
-        return None, nothing
-    return np.asarray(found, np.float64), np.asarray(inlier).ravel().astype(bool)
+    for how.threshold in _INLIERS if len(before) >= least else ():
+        found, inlier = cv2.findHomography(before, now, how)
+        follows = np.asarray(inlier).ravel().astype(bool)
+        if found is not None and np.isfinite(found).all() and found[2, 2] and follows.sum() >= least:
+            return np.asarray(found, np.float64), follows
+    return None, np.zeros(len(before), bool)
 
 
 def _moved(homography: _Homography, places: Places) -> Places:
@@ -154,35 +161,38 @@ def _halves_disagree(before: Places, now: Places, middle: Places, grid: GridShap
         if len(ends) == 2:
             squares.append((ends[1] - ends[0]) ** 2)
     if not squares:
-        return np.full(2, _INLIER)
+        return np.full(2, _INLIERS[-1])
     # A half is off by sqrt(2) of what all are, two halves differ by sqrt(2) of that.
     return np.asarray(np.sqrt(np.median(squares, axis=0) / 0.4549) / 2)
 
 
-def _missed(geometry: Geometry, i: int, before: Places, now: Places) -> Places:
-    """Return by how much depth and poses miss where points are in frame `i`; only of points that have a depth."""
-    row, column = np.clip(np.rint(before[:, ::-1]).astype(int), 0, np.array(geometry.grid) - 1).T
-    depth = geometry.depth[i - 1][row, column].astype(np.float64)
-    T_camera_world = geometry.T_camera_world[[i - 1, i]].copy()
-    if geometry.origin is DepthOrigin.GROUND_PLANE_PRIOR:
-        depth = np.ones_like(depth)
-        T_camera_world[:, :3, 3] = 0.0
-    there = np.isfinite(depth) & (depth > 0)
-    world = unproject(before[there], depth[there], geometry.intrinsics[i - 1], np.linalg.inv(T_camera_world[0]))
-    seen, _ = project(world, geometry.intrinsics[i], T_camera_world[1])
-    missed = now[there] - seen
-    return missed[np.isfinite(missed).all(axis=1)]
+def contradicts(K: Float64[np.ndarray, "3 3"], T_now_before: Transform, before: Places, now: Places) -> bool:
+    """Tell whether the camera's motion cannot be that which matches show, whatever their depth."""
+    missed = _missed(K, T_now_before, before, now)
+    least, share = _CONTRADICTED
+    largest = max(least, share * float(np.median(np.linalg.norm(now - before, axis=1)))) if len(now) else least
+    return bool(2 * np.count_nonzero(np.linalg.norm(missed, axis=1) > largest) > len(missed))
 
 
-def turned(before: Places, now: Places, intrinsics: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "3 3"] | None:
-    """Return how a camera that stays in place turns between two images (`R_now_before`), as most matches say.
+def _missed(K: Float64[np.ndarray, "3 3"], T_now_before: Transform, before: Places, now: Places) -> Places:
+    """Return by how much the camera's motion misses where points are now, whatever their depth.
 
-    None where they do not tell.
+    A point is seen on the line from where it would be at infinity towards where it would be if it were near.
     """
-    homography, inlier = robust_homography(before, now)
-    if homography is None or inlier.sum() < max(_LEAST_MATCHES, _LEAST_SHARE * len(before)):
-        return None
-    a, b = (rays(each[inlier], intrinsics) for each in (before, now))
+    far = rays(before, K) @ (K @ T_now_before[:3, :3]).T
+    shift = K @ T_now_before[:3, 3]
+    ahead = far[:, 2] > 0
+    far, now = far[ahead, :2] / far[ahead, 2:], now[ahead]
+    way = shift[:2] - far * shift[2]
+    length = np.maximum(np.linalg.norm(way, axis=1, keepdims=True), 1e-300)
+    way = way / length
+    missed = now - far
+    return missed - np.maximum((missed * way).sum(axis=1, keepdims=True), 0.0) * way
+
+
+def turned(before: Places, now: Places, intrinsics: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "3 3"]:
+    """Return the turn of a camera that stays in place (`R_now_before`) which fits matches best, all of them good."""
+    a, b = (rays(each, intrinsics) for each in (before, now))
     a, b = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (a, b))
     u, _, vt = np.linalg.svd(b.T @ a)
     return np.asarray(u @ np.diag([1.0, 1.0, np.linalg.det(u @ vt)]) @ vt)

@@ -1,22 +1,22 @@
 """Points found again in another image: followed where they move little, matched by appearance where they move far."""
 
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Iterable, Iterator, Sequence
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int64, UInt8
+from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+
+from fast_snow.types import GridShape, TrackedPoints
 
 Gray = UInt8[np.ndarray, "h w"]
 Points = Float32[np.ndarray, "p 2"]
+Pair = tuple[Float64[np.ndarray, "k 2"], Float64[np.ndarray, "k 2"]]
+"""Points that two images share, in either."""
 Features = tuple[Float32[np.ndarray, "_ 2"], Float32[np.ndarray, "_ 128"]]
 """Where features are, and their descriptors."""
 
 ENOUGH = 100
 """Points that two neighbouring images share by being followed; with fewer, features are matched."""
-_MAX_POINTS = 300
-_ENOUGH_CHAINED = 150
-"""The same of points that are followed through images between: those on objects are among them."""
 _CORNER_QUALITY = 0.005
 _MAX_RETURN_ERROR = 0.5
 """Pixels; a point that does not come back to where it started was lost on the way."""
@@ -29,25 +29,43 @@ _RATIO = 0.8
 """Largest ratio of the distances to the best and the second best match."""
 
 
-def chained_matches(images: Sequence[Gray]) -> tuple[Points, Points]:
-    """Return points of the first image and where they are in the last.
-
-    They are followed through the images between. Where too few survive, features of the first and the last are matched
-    as well.
+def track_points(images: Iterable[Sequence[Gray]], *, max_points: int) -> Iterator[TrackedPoints]:
+    """Follow corners from image to image; lost ones are replaced by new corners.
 
     Args:
-        images: of one size, in order, at least two.
+        images: consecutive ones of one size, in groups; points are followed through all, and told of the last of each.
+        max_points: how many points are followed at once.
+
+    Yields:
+        The points of the last image of each group.
     """
-    start = new_corners(images[0], np.zeros((0, 2), np.float32), _MAX_POINTS)
-    uv = start
-    for before, now in pairwise(images):
-        uv, kept = follow(before, now, uv)
-        start = start[kept]
-    if len(uv) >= _ENOUGH_CHAINED or min(images[0].shape) < _MIN_SIDE:
-        return start, uv
-    a, b = find_features(images[0]), find_features(images[-1])
-    i, j = match_features(a, b)
-    return np.concatenate([start, a[0][i]]), np.concatenate([uv, b[0][j]])
+    point_id, uv, next_id = np.zeros(0, np.int64), np.zeros((0, 2), np.float32), 0
+    before: Gray | None = None
+    for group in images:
+        for image in group:
+            if before is not None:
+                uv, kept = follow(before, image, uv)
+                point_id = point_id[kept]
+            before = image
+        corners = new_corners(group[-1], uv, max_points)
+        uv = np.concatenate([uv, corners])
+        point_id = np.concatenate([point_id, np.arange(next_id, next_id + len(corners))])
+        next_id += len(corners)
+        yield TrackedPoints(point_id=point_id, uv=uv)
+
+
+def common(a: TrackedPoints, b: TrackedPoints) -> Pair:
+    """Return where the points seen in both images are in either."""
+    _, i, j = np.intersect1d(a.point_id, b.point_id, assume_unique=True, return_indices=True)
+    return a.uv[i].astype(np.float64), b.uv[j].astype(np.float64)
+
+
+def rescaled(points: TrackedPoints, old: GridShape, new: GridShape) -> TrackedPoints:
+    """Return points of an image of size `old` as they are on one of size `new`; pixel centres are integers."""
+    if old == new:
+        return points
+    scale = np.array(new[::-1]) / np.array(old[::-1])
+    return TrackedPoints(point_id=points.point_id, uv=((points.uv + 0.5) * scale - 0.5).astype(np.float32))
 
 
 def follow(before: Gray, now: Gray, uv: Points) -> tuple[Float32[np.ndarray, "q 2"], Bool[np.ndarray, " p"]]:

@@ -1,27 +1,26 @@
 """A clip, cut into overlapping windows while it is read."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from fast_snow.config import WindowConfig
+from fast_snow.config import ClassicalGeometryConfig, WindowConfig
 from fast_snow.inputs import Input, SampledFrame
 from fast_snow.inputs.sampled import Image
-from fast_snow.inputs.sampling import shrink, shrunk_size
-from fast_snow.point_matches import chained_matches
-from fast_snow.types import Frames, PointMatches, Window
+from fast_snow.inputs.sampling import shrunk_size
+from fast_snow.point_matches import Gray, rescaled, track_points
+from fast_snow.types import Frames, GridShape, TrackedPoints, Window
 
-_MATCHED_SIDE = 504
-"""Longest side of the images that are matched: that of most analysis grids."""
+_FOLLOWED = ClassicalGeometryConfig()
 
-_Read = tuple[SampledFrame, PointMatches | None]
-"""A frame and what it shares with the one before."""
+_Read = tuple[SampledFrame, TrackedPoints]
+"""A frame and the points seen in it."""
 
 
-def windows(source: Input, config: WindowConfig) -> Iterator[Window]:
+def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConfig = _FOLLOWED) -> Iterator[Window]:
     """Yield the windows of a clip; frames are read as they are needed, and at most one window of them is held.
 
     Neighbouring windows share `config.overlap` frames. A clip of at most `config.length` frames is one window. The last
@@ -30,13 +29,14 @@ def windows(source: Input, config: WindowConfig) -> Iterator[Window]:
     Args:
         source: the opened input.
         config: length and overlap in frames.
+        geometry: how many points are followed through the clip, and at what size.
 
     Raises:
         InputError: the input is found damaged while it is read.
     """
     pending: deque[_Read] = deque()
     index = first = shared = 0
-    for frame in _matched(source.read()):
+    for frame in _followed(source.read(), geometry.sfm_res, geometry.max_points):
         pending.append(frame)
         if len(pending) == config.length:
             yield Window(index=index, frames=_gather(pending, first, keep=config.overlap), shared=shared)
@@ -45,23 +45,27 @@ def windows(source: Input, config: WindowConfig) -> Iterator[Window]:
         yield Window(index=index, frames=_gather(pending, first, keep=0), shared=shared)
 
 
-def _matched(frames: Iterable[SampledFrame]) -> Iterator[_Read]:
-    """Match each frame with the one before; the images between are let go."""
-    before: SampledFrame | None = None
-    for t, frame in enumerate(frames):
-        images = [] if before is None else [before.image, *frame.between, frame.image]
-        frame = replace(frame, between=())
-        yield frame, _match(t - 1, images) if images else None
-        before = frame
+def _followed(frames: Iterable[SampledFrame], max_side: int, max_points: int) -> Iterator[_Read]:
+    """Follow points through the frames and the images between, which are let go."""
+    read: deque[SampledFrame] = deque()
+
+    def grays() -> Iterator[list[Gray]]:
+        for frame in frames:
+            size = frame.image.shape[:2]
+            shape = shrunk_size((size[0], size[1]), max_side)
+            read.append(replace(frame, between=()))
+            yield [_gray(each, shape) for each in (*frame.between, frame.image)]
+
+    for points in track_points(grays(), max_points=max_points):
+        frame = read.popleft()
+        size = frame.image.shape[:2]
+        shape = shrunk_size((size[0], size[1]), max_side)
+        yield frame, rescaled(points, shape, (size[0], size[1]))
 
 
-def _match(t: int, images: Sequence[Image]) -> PointMatches:
-    size = images[0].shape[:2]
-    shape = shrunk_size((size[0], size[1]), _MATCHED_SIDE)
-    start, end = chained_matches([cv2.cvtColor(shrink(each, shape), cv2.COLOR_RGB2GRAY) for each in images])
-    scale = np.array([size[1] / shape[1], size[0] / shape[0]])
-    before, now = ((each + 0.5) * scale - 0.5 for each in (start, end))
-    return PointMatches(t=t, before=before.astype(np.float32), now=now.astype(np.float32))
+def _gray(image: Image, shape: GridShape) -> Gray:
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.resize(gray, shape[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _gather(pending: deque[_Read], first: int, *, keep: int) -> Frames:
@@ -69,8 +73,8 @@ def _gather(pending: deque[_Read], first: int, *, keep: int) -> Frames:
     count = len(pending)
     time_s = np.array([frame.time_s for frame, _ in pending], dtype=np.float64)
     source_frame = np.array([frame.source_frame for frame, _ in pending], dtype=np.int64)
-    matches = np.empty(count, object)
-    matches[:] = [each for _, each in pending]
+    points = np.empty(count, object)
+    points[:] = [each for _, each in pending]
     image = np.empty((count, *pending[0][0].image.shape), dtype=np.uint8)
     # Frames are let go as they are copied, so that a window is not held twice.
     for t in range(count):
@@ -81,5 +85,5 @@ def _gather(pending: deque[_Read], first: int, *, keep: int) -> Frames:
         t=np.arange(first, first + count, dtype=np.int32),
         time_s=time_s,
         source_frame=source_frame,
-        matches=matches,
+        points=points,
     )

@@ -27,11 +27,11 @@ from fast_snow.types.perception import (
     GeometryPrior,
     MaskPrompt,
     Perception,
-    PointMatches,
     PointPrompt,
     Prompt,
     Segmentation,
     TrackedFrame,
+    TrackedPoints,
     Window,
 )
 from fast_snow.types.values import (
@@ -72,7 +72,6 @@ __all__ = [
     "Merge",
     "ObjectStatistics",
     "Perception",
-    "PointMatches",
     "PointPrompt",
     "Prompt",
     "ReadOnlyArrays",
@@ -84,6 +83,7 @@ __all__ = [
     "StepToken",
     "Track",
     "TrackedFrame",
+    "TrackedPoints",
     "Transform",
     "Window",
     "readonly",

@@ -36,18 +36,16 @@ def _known_sources(values: "Detections | TrackedFrame") -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class PointMatches(ReadOnlyArrays):
-    """Points that were found in two images of the clip.
+class TrackedPoints(ReadOnlyArrays):
+    """The points seen in one image.
 
     Attributes:
-        t: frame of the first image; the second is that of the frame which holds the matches.
-        before: where the points are in the first, in pixels.
-        now: where they are in the second.
+        point_id: the same in every image in which the point is seen, ascending.
+        uv: where it is, in pixels with integer centres.
     """
 
-    t: int
-    before: Float32[np.ndarray, "k 2"]
-    now: Float32[np.ndarray, "k 2"]
+    point_id: Int64[np.ndarray, " p"]
+    uv: Float32[np.ndarray, "p 2"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,19 +84,19 @@ class Frames(Columns):
         t: index in the clip.
         time_s: presentation time in seconds, relative to the input's first frame.
         source_frame: index in the input.
-        matches: the `PointMatches` of each frame with the one before, found also by way of the source's frames
-            between; `None` where nobody looked for them (the default).
+        points: the `TrackedPoints` of each frame, followed also through the source's frames between; `None` where
+            nobody followed any (the default).
     """
 
     image: ImageStack
     t: Int32[np.ndarray, " n"]
     time_s: Float64[np.ndarray, " n"]
     source_frame: Int64[np.ndarray, " n"]
-    matches: Shaped[np.ndarray, " n"] = None  # type: ignore[assignment]
+    points: Shaped[np.ndarray, " n"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        if self.matches is None:
-            object.__setattr__(self, "matches", np.full(len(self.t), None, object))
+        if self.points is None:
+            object.__setattr__(self, "points", np.full(len(self.t), None, object))
         ReadOnlyArrays.__post_init__(self)
 
     def _summary(self) -> str:

@@ -9,17 +9,18 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from scipy.spatial.transform import Rotation, Slerp
 
+from fast_snow.background import contradicts
 from fast_snow.config import ClassicalGeometryConfig
 from fast_snow.engines.classical.geometry.depth_path import reconstruct_with_depth
-from fast_snow.engines.classical.geometry.ground_plane import Pair, rotations
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
+from fast_snow.engines.classical.geometry.ground_plane import rotations
 from fast_snow.engines.classical.geometry.structure_from_motion import (
     Reconstruction,
     guessed_intrinsics,
     reconstruct,
 )
 from fast_snow.errors import FastSnowWarning
-from fast_snow.types import GridShape, ReadOnlyArrays
+from fast_snow.point_matches import Pair, common
+from fast_snow.types import GridShape, ReadOnlyArrays, TrackedPoints
 
 Poses = Float64[np.ndarray, "n 4 4"]
 
@@ -27,6 +28,8 @@ _STILL = 1.0
 """Pixels; where points move less over the span the camera is at rest."""
 _LEAST_SHARED = 30
 """Points that neighbouring images share; fewer do not show that the camera is at rest."""
+_MAX_CONTRADICTED = 0.1
+"""Of the steps may be contradicted by the points; a path that is by more is that of something else."""
 _SPAN = 8
 """Frames over which the motion of points is measured."""
 
@@ -51,6 +54,15 @@ class CameraPath(ReadOnlyArrays):
         reach = np.linalg.norm(centre - centre[0], axis=1).max()
         known = self.typical_depth[np.isfinite(self.typical_depth)]
         return len(known) > 0 and bool(reach >= min_baseline * np.median(known))
+
+    def fits(self, points: Sequence[TrackedPoints]) -> bool:
+        """Tell whether most of the points that neighbouring images share confirm the path, but for a few steps."""
+        T = self.T_camera_world
+        wrong = [
+            contradicts(self.intrinsics, T[i + 1] @ np.linalg.inv(T[i]), *pair)
+            for i, pair in enumerate(neighbours(points))
+        ]
+        return sum(wrong) <= _MAX_CONTRADICTED * len(wrong)
 
 
 def reconstructed_path(
@@ -80,7 +92,7 @@ def reconstructed_path(
         return None
     model = reconstruct(points, shape, intrinsics=intrinsics, seed=seed)
     path = None if model is None else _complete(model, config)
-    return path if path is not None and path.moves(config.min_baseline) else None
+    return path if path is not None and path.moves(config.min_baseline) and path.fits(points) else None
 
 
 def measured_path(

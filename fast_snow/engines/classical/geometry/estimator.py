@@ -4,7 +4,7 @@ Where the camera does not move enough for that, depth is a ground-plane guess an
 """
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,15 +25,15 @@ from fast_snow.engines.classical.geometry.camera_path import (
 )
 from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNOWN, complete
 from fast_snow.engines.classical.geometry.feature_matches import with_matches
-from fast_snow.engines.classical.geometry.ground_plane import Pair, ground_depth
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, track_points
+from fast_snow.engines.classical.geometry.ground_plane import ground_depth
 from fast_snow.engines.classical.geometry.structure_from_motion import GUESSED_FOCAL_SIGMA, guessed_intrinsics
 from fast_snow.engines.classical.geometry.triangulation import TriangulatedDepth, triangulate
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.errors import FastSnowWarning
 from fast_snow.inputs.sampling import shrunk_size
+from fast_snow.point_matches import rescaled, track_points
 from fast_snow.protocols import GeometryEngine, Progress, silent
-from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior, GridShape
+from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior, GridShape, TrackedPoints
 
 Prior = Callable[[Frames], GeometryPrior]
 
@@ -99,13 +99,18 @@ class _Engine:
         found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
         answer = None if found is None else self._triangulate(frames, found, sfm_shape, metric=False)
         if answer is None or _measured_share(answer) < self.config.min_measured:
-            return self._guess(frames, turning_path(_matches(frames, points, sfm_shape), sfm_shape, K), sfm_shape, K)
+            pairs = neighbours(with_matches(points, gray(frames.image, sfm_shape)))
+            return self._guess(frames, turning_path(pairs, sfm_shape, K), sfm_shape, K)
         return answer
 
     def _follow(self, frames: Frames, shape: GridShape) -> list[TrackedPoints]:
+        if all(each is not None for each in frames.points):
+            size = (frames.image.shape[1], frames.image.shape[2])
+            return [rescaled(each, size, shape) for each in frames.points]
         points = []
         with opencv_threads(self.threads):
-            for each in track_points(gray(frames.image, shape), max_points=self.config.max_points):
+            images = ([each] for each in gray(frames.image, shape))
+            for each in track_points(images, max_points=self.config.max_points):
                 points.append(each)
                 self.progress("geometry: points", len(points), len(frames))
         return points
@@ -190,17 +195,6 @@ class _Engine:
             origin=DepthOrigin.GROUND_PLANE_PRIOR,
             focal_sigma=GUESSED_FOCAL_SIGMA if known_intrinsics is None else 0.0,
         )
-
-
-def _matches(frames: Frames, points: Sequence[TrackedPoints], shape: GridShape) -> list[Pair]:
-    """Return what each image shares with the next: what the source's own frames show, else what could be followed."""
-    pairs = neighbours(points)
-    scale = np.array(shape[::-1]) / np.array(frames.image.shape[2:0:-1])
-    for i, each in enumerate(frames.matches[1:]):
-        if each is not None and each.t == frames.t[i]:
-            before, now = ((uv.astype(np.float64) + 0.5) * scale - 0.5 for uv in (each.before, each.now))
-            pairs[i] = (before, now)
-    return pairs
 
 
 def _measured_share(geometry: Geometry) -> float:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
 
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
-from fast_snow.point_matches import ENOUGH, Features, find_features, match_features
+from fast_snow.point_matches import ENOUGH, Features, common, find_features, match_features
+from fast_snow.types import TrackedPoints
 
 _GAPS = (1, 2)
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from fast_snow.background import turned
+from fast_snow.background import robust_homography, turned
 from fast_snow.cameras import rays
+from fast_snow.point_matches import Pair
 from fast_snow.types import GridShape
 
 CAMERA_HEIGHT = 1.5
@@ -24,8 +25,6 @@ _STILL = 0.3
 _MIN_POINTS = 8
 
 Rotations = Float64[np.ndarray, "n 3 3"]
-Pair = tuple[Float64[np.ndarray, "_ 2"], Float64[np.ndarray, "_ 2"]]
-"""Points that two images share, in either."""
 
 
 def ground_depth(
@@ -62,6 +61,7 @@ def rotations(matches: Sequence[Pair], intrinsics: Float64[np.ndarray, "3 3"]) -
     R_camera_world = [np.eye(3)]
     for before, now in matches:
         still = len(before) < _MIN_POINTS or np.median(np.linalg.norm(now - before, axis=1)) < _STILL
-        R_now_before = None if still else turned(before, now, intrinsics)
-        R_camera_world.append((np.eye(3) if R_now_before is None else R_now_before) @ R_camera_world[-1])
+        homography, inlier = (None, None) if still else robust_homography(before, now)
+        R_now_before = np.eye(3) if homography is None else turned(before[inlier], now[inlier], intrinsics)
+        R_camera_world.append(R_now_before @ R_camera_world[-1])
     return np.stack(R_camera_world)

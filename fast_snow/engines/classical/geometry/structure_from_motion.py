@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from fast_snow.engines.classical.geometry.global_adjustment import Camera, Model, adjust, resect
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, choose_keyframes
-from fast_snow.types import GridShape, ReadOnlyArrays
+from fast_snow.engines.classical.geometry.point_tracks import choose_keyframes
+from fast_snow.types import GridShape, ReadOnlyArrays, TrackedPoints
 
 Intrinsics = Float64[np.ndarray, "3 3"]
 

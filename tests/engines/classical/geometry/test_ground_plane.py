@@ -6,7 +6,7 @@ from scipy.spatial.transform import Rotation
 
 from fast_snow.engines.classical.geometry.camera_path import neighbours
 from fast_snow.engines.classical.geometry.ground_plane import CAMERA_HEIGHT, FARTHEST, HORIZON, ground_depth, rotations
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
+from fast_snow.types import TrackedPoints
 from tests.engines.classical.geometry.cameras import SHAPE, K, cloud, nothing, poses, seen, turned
 
 LEVEL = np.eye(3)[None]
