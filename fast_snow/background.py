@@ -19,7 +19,7 @@ from fast_snow.kernels.masks import decode
 from fast_snow.point_matches import ENOUGH, Pair, common, find_features, match_features, rescaled
 from fast_snow.types import BackgroundMotion, DepthOrigin, Frames, Geometry, GridShape, Masks, Transform
 
-Places = Float64[np.ndarray, "k 2"]
+Places = Float64[np.ndarray, "_ 2"]
 _Homography = Float64[np.ndarray, "3 3"]
 
 _INLIERS: Final = (1.0, 3.0)

@@ -10,7 +10,7 @@ from fast_snow.types import GridShape, TrackedPoints
 
 Gray = UInt8[np.ndarray, "h w"]
 Points = Float32[np.ndarray, "p 2"]
-Pair = tuple[Float64[np.ndarray, "k 2"], Float64[np.ndarray, "k 2"]]
+Pair = tuple[Float64[np.ndarray, "_ 2"], Float64[np.ndarray, "_ 2"]]
 """Points that two images share, in either."""
 Features = tuple[Float32[np.ndarray, "_ 2"], Float32[np.ndarray, "_ 128"]]
 """Where features are, and their descriptors."""
