@@ -27,6 +27,8 @@ _INLIERS: Final = (1.0, 3.0)
 _LEAST_MATCHES: Final = 20
 _LEAST_SHARE: Final = 0.3
 """Of the points follow the homography; of fewer it is chance, or the motion of something else."""
+_MOSTLY_COVERED: Final = 0.7
+"""Share of the image."""
 _HALVES: Final = 8
 _CELLS: Final = 4
 """Cells of the image in each direction."""
@@ -91,14 +93,14 @@ def _matches(frames: Frames, i: int, masks: Masks, grid: GridShape) -> Pair:
 
 
 def _on_background(matches: Pair, masks: Masks, grid: GridShape) -> Pair:
-    """Return the matches off all objects; all of them where objects cover nearly all."""
+    """Return the matches off all objects; all of them where objects cover nearly all: most of these then rest."""
     before, now = matches
     covered = decode(masks).any(axis=0).astype(np.uint8) if len(masks) else np.zeros(grid, np.uint8)
     covered = np.asarray(cv2.dilate(np.asarray(covered), np.ones((2 * _MARGIN + 1,) * 2, np.uint8)))
+    if covered.mean() > _MOSTLY_COVERED:
+        return before, now
     row, column = np.clip(np.rint(before[:, ::-1]).astype(int), 0, np.array(grid) - 1).T
     free = covered[row, column] == 0
-    if free.sum() < max(_LEAST_MATCHES, _LEAST_SHARE * len(free)):
-        return before, now
     return before[free], now[free]
 
 
