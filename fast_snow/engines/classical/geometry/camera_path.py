@@ -92,7 +92,7 @@ def reconstructed_path(
         return None
     model = reconstruct(points, shape, intrinsics=intrinsics, seed=seed)
     path = None if model is None else _complete(model, config)
-    return path if path is not None and path.moves(config.min_baseline) and path.fits(points) else None
+    return path if path is not None and path.moves(config.min_baseline) else None
 
 
 def measured_path(

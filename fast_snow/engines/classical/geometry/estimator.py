@@ -97,16 +97,18 @@ class _Engine:
             path = measured_path(points, known.depth, sfm_shape, self.config, intrinsics=K, seed=self.seed)
             return _with_given_depth(known.depth, path, sfm_shape, metric=known.metric)
         found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+        followed = _followed_between(frames, sfm_shape) or points
+        if found is not None and not found.fits(followed):
+            # Too fast for the clip's own frames: the source's frames between show more.
+            found = reconstructed_path(followed, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+            found = found if found is not None and found.fits(followed) else None
         answer = None if found is None else self._triangulate(frames, found, sfm_shape, metric=False)
         if answer is None or _measured_share(answer) < self.config.min_measured:
-            pairs = neighbours(with_matches(points, gray(frames.image, sfm_shape)))
+            pairs = neighbours(with_matches(followed, gray(frames.image, sfm_shape)))
             return self._guess(frames, turning_path(pairs, sfm_shape, K), sfm_shape, K)
         return answer
 
     def _follow(self, frames: Frames, shape: GridShape) -> list[TrackedPoints]:
-        if all(each is not None for each in frames.points):
-            size = (frames.image.shape[1], frames.image.shape[2])
-            return [rescaled(each, size, shape) for each in frames.points]
         points = []
         with opencv_threads(self.threads):
             images = ([each] for each in gray(frames.image, shape))
@@ -193,6 +195,12 @@ class _Engine:
             origin=DepthOrigin.GROUND_PLANE_PRIOR,
             focal_sigma=GUESSED_FOCAL_SIGMA if known_intrinsics is None else 0.0,
         )
+
+
+def _followed_between(frames: Frames, shape: GridShape) -> list[TrackedPoints]:
+    """Return points that were followed through the source's frames, in images of `shape`; none where nobody did."""
+    size = (frames.image.shape[1], frames.image.shape[2])
+    return [rescaled(each, size, shape) for each in frames.points if each is not None]
 
 
 def _measured_share(geometry: Geometry) -> float:
