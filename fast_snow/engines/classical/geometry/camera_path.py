@@ -55,14 +55,14 @@ class CameraPath(ReadOnlyArrays):
         known = self.typical_depth[np.isfinite(self.typical_depth)]
         return len(known) > 0 and bool(reach >= min_baseline * np.median(known))
 
-    def fits(self, points: Sequence[TrackedPoints]) -> bool:
+    def fits(self, points: Sequence[TrackedPoints], most: float = _MAX_CONTRADICTED) -> bool:
         """Tell whether most of the points that neighbouring images share confirm the path, but for a few steps."""
         T = self.T_camera_world
         wrong = [
             contradicts(self.intrinsics, T[i + 1] @ np.linalg.inv(T[i]), *pair)
             for i, pair in enumerate(neighbours(points))
         ]
-        return sum(wrong) <= _MAX_CONTRADICTED * len(wrong)
+        return sum(wrong) <= most * len(wrong)
 
 
 def reconstructed_path(

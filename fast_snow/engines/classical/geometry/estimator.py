@@ -98,10 +98,10 @@ class _Engine:
             return _with_given_depth(known.depth, path, sfm_shape, metric=known.metric)
         found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
         followed = _followed_between(frames, sfm_shape) or points
-        if found is not None and not found.fits(followed):
+        if found is not None and not found.fits(followed, 0.0):
             # Too fast for the clip's own frames: the source's frames between show more.
-            found = reconstructed_path(followed, sfm_shape, self.config, intrinsics=K, seed=self.seed)
-            found = found if found is not None and found.fits(followed) else None
+            again = reconstructed_path(followed, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+            found = next((each for each in (again, found) if each is not None and each.fits(followed)), None)
         answer = None if found is None else self._triangulate(frames, found, sfm_shape, metric=False)
         if answer is None or _measured_share(answer) < self.config.min_measured:
             pairs = neighbours(with_matches(followed, gray(frames.image, sfm_shape)))
