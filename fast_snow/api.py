@@ -229,7 +229,7 @@ def steps(source: Input, selection: Selection, config: Config, *, progress: Prog
             queue_length=config.runtime.queue_length,
         )
         state = pipeline.start
-        for step in run(pipeline, windows(source, config.window), progress=progress):
+        for step in run(pipeline, windows(source, config.window, config.classical.geometry), progress=progress):
             yield step
             state = step.state
     for message in doubts(state.graph, state.health, min_points=config.depth_filter.min_points):

@@ -306,6 +306,8 @@ def _grown_ego(ego: Ego, perception: Perception, geometry: Geometry, shared: int
         position=T_world_camera[:, :3, 3].astype(np.float32),
         quaternion_xyzw=rotation.as_quat(canonical=True).astype(np.float32),
         intrinsics=K[:, [0, 1, 0, 1], [0, 1, 2, 2]].astype(np.float32),
+        focal_sigma=np.full(len(K), geometry.focal_sigma, np.float32),
+        background=geometry.background[shared:],
     )
     return ego.grown_by(added)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fast_snow.background import with_background
 from fast_snow.config import Config
 from fast_snow.discovery import Prompts, discover, prompts_of_frame
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
@@ -99,7 +100,7 @@ def perceive(
         t=frames.t,
         time_s=frames.time_s,
         source_frame=frames.source_frame,
-        geometry=geometry,
+        geometry=with_background(geometry, frames, [each.masks for each in resolved.frames]),
         tracked=resolved.frames,
         health=_health(detections, started, passes, resolved),
         seconds=seconds,

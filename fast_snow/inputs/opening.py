@@ -23,6 +23,8 @@ from fast_snow.untrusted_files import shown
 
 _LISTED = 5
 """So many names of a folder's files an error shows."""
+_MOST_BETWEEN = 4
+"""So many frames between two of the clip's are looked at; of more, every other one."""
 Item = TypeVar("Item")
 
 
@@ -135,14 +137,31 @@ def from_recording(recording: Recording, sampling: SamplingConfig) -> Input:
         size=size,
         source_fps=float((len(recording) - 1) / span) if span else None,
         expected_frames=sum(1 for _ in select(timed, target_fps=sampling.target_fps, max_frames=sampling.max_frames)),
-        read=lambda: _sampled(timed, lambda index: shrink(recording.read_color(index), size), sampling),
+        read=lambda: _sampled(
+            timed, lambda index: shrink(recording.read_color(index), size), sampling, between=not recording.has_poses
+        ),
         recording=recording,
     )
 
 
 def _sampled(
-    timed: Iterable[tuple[Fraction, Item]], image: Callable[[Item], Image], sampling: SamplingConfig
+    timed: Iterable[tuple[Fraction, Item]],
+    image: Callable[[Item], Image],
+    sampling: SamplingConfig,
+    *,
+    between: bool = True,
 ) -> Iterator[SampledFrame]:
-    picks = select(timed, target_fps=sampling.target_fps, max_frames=sampling.max_frames)
+    passed: list[Item] = []
+
+    def watched() -> Iterator[tuple[Fraction, Item]]:
+        for time, item in timed:
+            passed.append(item)
+            if len(passed) > _MOST_BETWEEN + 1:
+                del passed[:-1:2]
+            yield time, item
+
+    picks = select(watched(), target_fps=sampling.target_fps, max_frames=sampling.max_frames)
     for source_frame, time, item in picks:
-        yield SampledFrame(image=image(item), time_s=float(time), source_frame=source_frame)
+        images = tuple(map(image, passed[:-1])) if between and source_frame else ()
+        passed.clear()
+        yield SampledFrame(image=image(item), time_s=float(time), source_frame=source_frame, between=images)

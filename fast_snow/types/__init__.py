@@ -16,6 +16,7 @@ from fast_snow.types.masks import (
 )
 from fast_snow.types.observations import Cells, Observations, Sightings
 from fast_snow.types.perception import (
+    BackgroundMotion,
     BoxPrompt,
     DepthOrigin,
     Detections,
@@ -29,6 +30,7 @@ from fast_snow.types.perception import (
     Prompt,
     Segmentation,
     TrackedFrame,
+    TrackedPoints,
     Window,
 )
 from fast_snow.types.tokens import ImageRegion, ObjectStatistics, Sighting, StepToken
@@ -49,6 +51,7 @@ __all__ = [
     "NO_SOURCE",
     "AnyArray",
     "AnyDated",
+    "BackgroundMotion",
     "BoxPrompt",
     "Cells",
     "Columns",
@@ -85,6 +88,7 @@ __all__ = [
     "StepToken",
     "Track",
     "TrackedFrame",
+    "TrackedPoints",
     "Transform",
     "Window",
     "readonly",

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64, Int32, Int64
 
 from fast_snow.types.masks import Masks
 from fast_snow.types.observations import Observations, Sightings
-from fast_snow.types.perception import DepthOrigin
+from fast_snow.types.perception import BackgroundMotion, DepthOrigin
 from fast_snow.types.tokens import Sighting, StepToken
 from fast_snow.types.values import NO_SOURCE, Columns, GridShape, ReadOnlyArrays, counted, span
 
@@ -65,6 +65,8 @@ class Ego(Columns):
         position: camera centre in world coordinates.
         quaternion_xyzw: rotation from camera to world.
         intrinsics: fx, fy, cx, cy on the analysis grid.
+        focal_sigma: standard deviation of the focal length as a share of it; NaN where it is not known (the default).
+        background: how the background moves in the image; not tried by default.
     """
 
     t: Int32[np.ndarray, " n"]
@@ -73,6 +75,15 @@ class Ego(Columns):
     position: Float32[np.ndarray, "n 3"]
     quaternion_xyzw: Float32[np.ndarray, "n 4"]
     intrinsics: Float32[np.ndarray, "n 4"]
+    focal_sigma: Float32[np.ndarray, " n"] = None  # type: ignore[assignment]
+    background: BackgroundMotion = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.focal_sigma is None:
+            object.__setattr__(self, "focal_sigma", np.full(len(self.t), np.nan, np.float32))
+        if self.background is None:
+            object.__setattr__(self, "background", BackgroundMotion.untried(len(self.t)))
+        ReadOnlyArrays.__post_init__(self)
 
     @property
     def T_world_camera(self) -> Float64[np.ndarray, "n 4 4"]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, overload
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64, Shaped
 
 from fast_snow.types.health import Health, StageSeconds
 from fast_snow.types.masks import Masks
@@ -35,6 +35,46 @@ def _known_sources(values: "Detections | TrackedFrame") -> None:
     ReadOnlyArrays.__post_init__(values)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrackedPoints(ReadOnlyArrays):
+    """The points seen in one image.
+
+    Attributes:
+        point_id: the same in every image in which the point is seen, ascending.
+        uv: where it is, in pixels with integer centres.
+    """
+
+    point_id: Int64[np.ndarray, " p"]
+    uv: Float32[np.ndarray, "p 2"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BackgroundMotion(Columns):
+    """How the background moves in the image from the frame before to each of `n` frames.
+
+    Attributes:
+        matches: how many points it rests on; 0 where it could not be told, or the camera's pose contradicts it; -1
+            where nobody tried.
+        shift: of the background in the middle of the image, in pixels of the analysis grid; NaN where not known.
+        shift_sigma: its standard deviation.
+        turn_sigma: standard deviation of the camera's turn since the frame before, in radians, but for that of the
+            focal length; NaN where not known.
+    """
+
+    matches: Int32[np.ndarray, " n"]
+    shift: Float32[np.ndarray, "n 2"]
+    shift_sigma: Float32[np.ndarray, "n 2"]
+    turn_sigma: Float32[np.ndarray, " n"]
+
+    @classmethod
+    def untried(cls, n: int) -> "BackgroundMotion":
+        """Return that of frames of which nothing is known."""
+        nothing = np.full((n, 2), np.nan, np.float32)
+        return cls(
+            matches=np.full(n, -1, np.int32), shift=nothing, shift_sigma=nothing, turn_sigma=nothing[:, 0].copy()
+        )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Frames(Columns):
     """The images of consecutive clip frames.
@@ -44,12 +84,20 @@ class Frames(Columns):
         t: index in the clip.
         time_s: presentation time in seconds, relative to the input's first frame.
         source_frame: index in the input.
+        points: the `TrackedPoints` of each frame, followed also through the source's frames between; `None` where
+            nobody followed any (the default).
     """
 
     image: ImageStack
     t: Int32[np.ndarray, " n"]
     time_s: Float64[np.ndarray, " n"]
     source_frame: Int64[np.ndarray, " n"]
+    points: Shaped[np.ndarray, " n"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.points is None:
+            object.__setattr__(self, "points", np.full(len(self.t), None, object))
+        ReadOnlyArrays.__post_init__(self)
 
     def _summary(self) -> str:
         height, width = self.image.shape[1:3]
@@ -164,6 +212,8 @@ class Geometry(Columns):
         T_camera_world: world-to-camera poses; the world is any fixed frame.
         metric: whether depth and poses are in metres.
         origin: where the depth comes from.
+        focal_sigma: standard deviation of the focal length as a share of it; NaN where nothing is said of it.
+        background: how the background moves in the image; not tried by default.
     """
 
     depth: Float32[np.ndarray, "n h w"]
@@ -172,6 +222,13 @@ class Geometry(Columns):
     T_camera_world: Float64[np.ndarray, "n 4 4"]
     metric: bool
     origin: DepthOrigin
+    focal_sigma: float = float("nan")
+    background: BackgroundMotion = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.background is None:
+            object.__setattr__(self, "background", BackgroundMotion.untried(len(self.T_camera_world)))
+        ReadOnlyArrays.__post_init__(self)
 
     @overload
     def __getitem__(self, rows: int) -> "FrameGeometry": ...
