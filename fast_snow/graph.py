@@ -1,7 +1,7 @@
 """The fold that grows a scene graph: one window's perception after the other, in order, without engines."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -11,10 +11,11 @@ from scipy.spatial.transform import Rotation
 from fast_snow.alignment import Similarity, align_geometry, align_windows
 from fast_snow.config import Config, FusionConfig
 from fast_snow.errors import EngineError
-from fast_snow.fusion import FrameObjects, MaskletName
+from fast_snow.fusion import FrameObjects, MaskletName, NamedFrame
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, join, reserve
 from fast_snow.keyframes import keyframes
 from fast_snow.movers import without_movers
+from fast_snow.reidentification import NamedWindow, Portraits, no_portraits, reidentify
 from fast_snow.sightings import UnplacedFrame, keep_alive
 from fast_snow.step import FrameTokens, observe, settled
 from fast_snow.types import (
@@ -30,15 +31,6 @@ from fast_snow.types import (
     StepToken,
     Track,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NamedFrame:
-    """The observations of one frame and the objects they are."""
-
-    objects: FrameObjects
-    tokens: tuple[StepToken, ...]
-    object_id: Int32[np.ndarray, " m"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +51,7 @@ class FoldState:
         tail: what the next window may share; None before the first window.
         labelled: the masks of the frames that the last perception added.
         health: counts of all windows.
+        portraits: what re-identification knows of every object; of none where it is off.
     """
 
     graph: SceneGraph
@@ -66,6 +59,7 @@ class FoldState:
     tail: Tail | None
     labelled: tuple[LabelledMasks, ...]
     health: Health
+    portraits: Portraits = field(default_factory=no_portraits)
 
 
 def start(config: Config) -> FoldState:
@@ -96,7 +90,9 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     Returns:
         The next state; its `labelled` masks belong to the added frames.
     """
-    known = () if state.tail is None else state.tail.frames[len(state.tail.frames) - perception.shared :]
+    known: Sequence[NamedFrame] = ()
+    if state.tail is not None:
+        known = state.tail.frames[len(state.tail.frames) - perception.shared :]
     shared = len(known)
     _require_same_grid(state, perception)
     geometry = align_geometry(_to_graph_world(state, perception, shared, config), perception.geometry)
@@ -110,7 +106,10 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     # 2. Name the objects of the frames that are new.
     unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
     frames = zip(objects[shared:], observed[shared:], unplaced, strict=True)
-    identity, named, bound, merges = _named(identity, frames, config=fusion, metric=metric)
+    added, portraits = _named(identity, known, frames, config=fusion, metric=metric), state.portraits
+    if fusion.reidentify:
+        added, portraits = reidentify(added, portraits)
+    identity, known, named, bound, merges = added
     # 3. Give what was seen without being placed to the objects it is, also to those that are placed only later.
     graph = _grown(state.graph, perception, geometry, shared, named, [*state.graph.merges, *joined, *merges], config)
     found = [
@@ -120,6 +119,7 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     return FoldState(
         graph=replace(graph, tracks=MappingProxyType(_with_sightings(graph.tracks, unplaced, found))),
         identity=identity,
+        portraits=portraits,
         tail=_tail(geometry, [*known, *named], config.window.overlap),
         labelled=tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True)),
         health=sum(
@@ -154,12 +154,13 @@ def _joined(
 
 def _named(
     identity: IdentityState,
+    known: Sequence[NamedFrame],
     frames: Iterable[tuple[FrameObjects, FrameTokens, UnplacedFrame]],
     *,
     config: FusionConfig,
     metric: bool,
-) -> tuple[IdentityState, list[NamedFrame], list[Mapping[MaskletName, int]], list[Merge]]:
-    """Name the objects of frames, one after the other; returns also which masklet was which object at each."""
+) -> NamedWindow:
+    """Name the objects of frames, one after the other."""
     named: list[NamedFrame] = []
     bound: list[Mapping[MaskletName, int]] = []
     merges: list[Merge] = []
@@ -169,7 +170,7 @@ def _named(
         named.append(_kept(frame, seen.tokens, assignment.object_id))
         identity = keep_alive(identity, others, named[-1].object_id)
         bound.append(identity.bound)
-    return identity, named, bound, merges
+    return NamedWindow(identity, [*known], named, bound, merges)
 
 
 def _require_same_grid(state: FoldState, perception: Perception) -> None:
@@ -201,6 +202,7 @@ def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObje
         score=tracked.score,
         centroid=np.array([each.centroid for each in observed.tokens], dtype=np.float32).reshape(-1, 3),
         source_id=tracked.source_id,
+        appearance=tracked.appearance,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from fast_snow.config import Config
 from fast_snow.discovery import Prompts, discover, prompts_of_frame
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
+from fast_snow.kernels.colours import colour_shares
 from fast_snow.protocols import (
     GeometryEngine,
     OpenGeometry,
@@ -100,7 +101,10 @@ def perceive(
         time_s=frames.time_s,
         source_frame=frames.source_frame,
         geometry=geometry,
-        tracked=resolved.frames,
+        tracked=tuple(
+            replace(each, appearance=colour_shares(each.masks, image))
+            for each, image in zip(resolved.frames, frames.image, strict=True)
+        ),
         health=_health(detections, started, passes, resolved),
         seconds=seconds,
     )
