@@ -24,7 +24,7 @@ SETTLED: Final = 10
 """Observations after which an object is no longer new."""
 RECENT: Final = 10
 """Observations that an object's velocity is taken from."""
-ALIKE: Final = 0.7
+ALIKE: Final = 0.9
 """Least similarity (Bhattacharyya coefficient) of the colours of one object."""
 CLEARER: Final = 0.05
 """How much more alike an object must be than any other that it could be taken for."""
