@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from fast_snow.incidents import degraded
 from fast_snow.types import Health, SceneGraph, Track
 
 OFTEN: Final = 0.1
@@ -19,7 +20,7 @@ def doubts(graph: SceneGraph, health: Health, *, min_points: int = 0) -> tuple[s
         min_points: `depth_filter.min_points`: a mask of fewer pixels could not have been placed by any depth.
     """
     found = (why_empty(graph, health) or _mostly_untrusted(health), _unplaced(graph, min_points), _beyond_limit(health))
-    return tuple(each for each in found if each is not None)
+    return *(each for each in found if each is not None), *degraded(health.incidents)
 
 
 def why_empty(graph: SceneGraph, health: Health) -> str | None:

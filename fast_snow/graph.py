@@ -13,6 +13,7 @@ from fast_snow.config import Config, FusionConfig
 from fast_snow.errors import EngineError
 from fast_snow.fusion import FrameObjects, MaskletName, NamedFrame
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, join, reserve
+from fast_snow.incidents import camera_jumps, disagreements, losses
 from fast_snow.keyframes import keyframes
 from fast_snow.movers import without_movers
 from fast_snow.reidentification import NamedWindow, Portraits, no_portraits, reidentify
@@ -116,15 +117,23 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
         others.objects({**identity.bound, **then}, frame.object_id, graph.tracks)
         for others, then, frame in zip(unplaced, bound, named, strict=True)
     ]
+    # 4. Keep what the next window needs, and count.
+    labelled = tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True))
+    t, last = perception.t.tolist(), state.labelled[-1] if state.labelled else None
+    incidents = (
+        losses(last, labelled, state.graph.tracks)
+        + disagreements([each.health for each in observed[shared:]], t[shared:])
+        + camera_jumps(geometry, t, perception.time_s, shared)
+    )
     return FoldState(
         graph=replace(graph, tracks=MappingProxyType(_with_sightings(graph.tracks, unplaced, found))),
         identity=identity,
         portraits=portraits,
         tail=_tail(geometry, [*known, *named], config.window.overlap),
-        labelled=tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True)),
+        labelled=labelled,
         health=sum(
             (each.health for each in observed[shared:]),
-            state.health + perception.health + Health(unplaced=sum(map(len, found))),
+            state.health + perception.health + Health(unplaced=sum(map(len, found)), incidents=incidents),
         ),
     )
 
