@@ -130,16 +130,19 @@ def lost(detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, i
     missing, since = tracked[0][:0], np.zeros(0, np.int64)
     for frame in range(1, len(tracked)):
         before, now, found = tracked[frame - 1], tracked[frame], detections[frame]
-        gone = before[np.array([name not in set(now.names) for name in before.names], np.bool_)]
+        names = set(now.names)
+        gone = before[np.array([name not in names for name in before.names], np.bool_)]
         missing, since = missing.followed_by(gone), np.concatenate([since, np.full(len(gone), frame)])
-        still = np.array([name not in set(now.names) for name in missing.names], np.bool_) & (frame - since < EXPECTED)
+        still = np.array([name not in names for name in missing.names], np.bool_) & (frame - since < EXPECTED)
         missing, since = missing[still], since[still]
         missing = replace(missing, masks=shift(missing.masks, *_common_motion(before, now)))
         new = np.flatnonzero(is_new(found, now, iou_thresh))
         overlap = corrected(pairwise_iou(missing.masks, found.masks[new]), missing.source_id, found.source_id[new])
         rows, columns = linear_sum_assignment(overlap, maximize=True)
-        covered = overlap[rows, columns] >= iou_thresh
-        prompts += [MaskPrompt(frame=frame, mask=found.masks[new[[i]]]) for i in columns[covered]]
-        kept = ~np.isin(np.arange(len(since)), rows[covered])
-        missing, since = missing[kept], since[kept]
+        covering = columns[overlap[rows, columns] >= iou_thresh]
+        prompts += [MaskPrompt(frame=frame, mask=found.masks[new[[i]]]) for i in covering]
+        # A place that is covered, by what was just found or by a masklet that took over, is looked at no more.
+        taken = pairwise_iou(missing.masks, found.masks[new[covering]].followed_by(now.masks))
+        open_place = taken.max(axis=1, initial=0.0) < iou_thresh
+        missing, since = missing[open_place], since[open_place]
     return Prompts(tuple(prompts), 0)
