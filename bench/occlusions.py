@@ -65,9 +65,9 @@ def generated(gap: int, seed: int) -> Known:
             inside = (np.abs(u) < half[k, 0]) & (np.abs(v) < half[k, 1]) & seen[t, k]
             ids[t][inside], z[t][inside] = k + 1, depth[k]
             image[t][inside] = paint[k][((u + half[k, 0]) < 2 * half[k, 0] * share[k]).astype(int)][inside]
-    image = image * light[:, None, None, None] + rng.normal(0, 0.03, image.shape)
+    lit = image * light[:, None, None, None] + rng.normal(0, 0.03, image.shape)
     z *= 1 + 0.01 * rng.normal(size=(frames, 1, 1)).astype(np.float32)
-    pixels = (255 * np.clip(image, 0, 1)).astype(np.uint8)
+    pixels = (255 * np.clip(lit, 0, 1)).astype(np.uint8)
     return Known(name=f"generated, gap {gap}", image=pixels, ids=ids, geometry=_static(z))
 
 
@@ -135,7 +135,7 @@ def davis(clips: Path, name: str, gap: int, then: str | None = None) -> Known:
 
 def _davis(clips: Path, name: str) -> Known:
     paths = sorted((clips / "davis" / name / "gt").glob("*.png"))
-    ids = np.stack([cv2.imread(str(each), cv2.IMREAD_GRAYSCALE) for each in paths])[:, ::4, ::4] > 127
+    ids = np.stack([np.asarray(cv2.imread(str(each), cv2.IMREAD_GRAYSCALE)) for each in paths])[:, ::4, ::4] > 127
     video, image = cv2.VideoCapture(str(clips / "davis" / name / "video.mp4")), []
     while (frame := video.read())[0]:
         image.append(

@@ -109,7 +109,8 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     frames = zip(objects[shared:], observed[shared:], unplaced, strict=True)
     added, portraits = _named(identity, known, frames, config=fusion, metric=metric), state.portraits
     if fusion.reidentify:
-        added, portraits = reidentify(added, portraits)
+        cuts = state.health.incidents.cuts + perception.health.incidents.cuts
+        added, portraits = reidentify(added, portraits, cuts)
     identity, known, named, bound, merges = added
     # 3. Give what was seen without being placed to the objects it is, also to those that are placed only later.
     graph = _grown(state.graph, perception, geometry, shared, named, [*state.graph.merges, *joined, *merges], config)

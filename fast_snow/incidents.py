@@ -21,7 +21,7 @@ TURN: Final = 60.0
 """The same of its turn, in degrees."""
 INTERVAL_S: Final = 0.1
 """Frames that are further apart in time may differ more: JUMP and TURN are per interval of this length."""
-SAME_PLACE: Final = 0.5
+SAME_PLACE: Final = 0.75
 """Similarity of the colours of two images (Bhattacharyya coefficient) below which a cut lies between them."""
 NAMED: Final = 10
 """So many frames are named at most."""

@@ -112,18 +112,20 @@ class NamedWindow(NamedTuple):
         )
 
 
-def reidentify(window: NamedWindow, before: Portraits) -> tuple[NamedWindow, Portraits]:
+def reidentify(window: NamedWindow, before: Portraits, cuts: Sequence[int] = ()) -> tuple[NamedWindow, Portraits]:
     """Let new objects of a window be the lost and archived objects that they continue.
 
     A new object is compared with every object that was last seen before it appeared. It may continue one that, had it
     moved on evenly, would be within `SIGMAS` of where it appears, that is of about its size, and that is alike in
     colour: above `ALIKE`, and by `CLEARER` more than any object that it is seen beside, or that was seen beside the one
     it may continue and could be it as well. A masklet that comes back needs no colours. Pairs are assigned one to one
-    for the greatest sum of similarities. Recorded identities stay apart.
+    for the greatest sum of similarities. Recorded identities stay apart, and so does what a cut parts: its places do
+    not compare.
 
     Args:
         window: as named by masklets.
         before: of the objects of earlier windows.
+        cuts: frames that begin with a cut.
 
     Returns:
         The window, whose merges say what was recognised, and the portraits after it.
@@ -133,7 +135,7 @@ def reidentify(window: NamedWindow, before: Portraits) -> tuple[NamedWindow, Por
     shown = np.unique(np.concatenate([each.object_id for each in window.frames])) if window.frames else settled[:0]
     comparable = (now.count >= LEAST) & ~np.isin(now.object_id, [*window.identity.reserved])
     young = np.flatnonzero(comparable & np.isin(now.object_id, shown) & ~np.isin(now.object_id, settled))
-    evidence = _compare(now, young)
+    evidence = _compare(now, young, cuts)
     pairs = _assigned(now, young, comparable, evidence)
     if not pairs:
         return window, now
@@ -175,7 +177,7 @@ class _Evidence(NamedTuple):
     fitting: Bool[np.ndarray, "m n"]
 
 
-def _compare(now: Portraits, young: Int[np.ndarray, " n"]) -> _Evidence:
+def _compare(now: Portraits, young: Int[np.ndarray, " n"], cuts: Sequence[int]) -> _Evidence:
     new = now[young]
     gap = (new.first_t[None] - now.last_t[:, None]).astype(np.float64)
     expected = now.last[:, None] + now.velocity[:, None] * gap[..., None]
@@ -184,7 +186,8 @@ def _compare(now: Portraits, young: Int[np.ndarray, " n"]) -> _Evidence:
     speed = np.linalg.norm(now.velocity, axis=1)[:, None]
     sigma = np.hypot(size / 2, (speed / 2 + DRIFT * size) * gap)
     ratio = size / np.maximum(np.minimum(now.size[:, None], new.size[None]), 1e-9)
-    fitting = (gap > 0) & (distance <= SIGMAS * sigma) & (ratio <= RESIZED)
+    shots = [np.searchsorted(np.unique(cuts), t, "right") for t in (now.last_t, new.first_t)]
+    fitting = (gap > 0) & (shots[0][:, None] == shots[1]) & (distance <= SIGMAS * sigma) & (ratio <= RESIZED)
     root = np.sqrt(_smooth(now.colours))
     return _Evidence((root @ root[young].T).astype(np.float64), distance, fitting)
 

@@ -11,7 +11,7 @@ from fast_snow.graph import FoldState, fold, start
 from fast_snow.kernels.colours import colour_shares
 from fast_snow.merges import undo_merge
 from fast_snow.output.graph_json import dumps, loads
-from fast_snow.types import SceneGraph, TrackedFrame
+from fast_snow.types import Health, Incidents, SceneGraph, TrackedFrame
 from tests.building import GRID, Box, boxes, perception, tracked
 
 ON = Config(fusion=FusionConfig(reidentify=True, lost_patience=2, archive_patience=4))
@@ -75,6 +75,14 @@ def test_what_does_not_fit_is_another_object(what: str, back: tuple[Seen, ...]):
     graph = folded(clip((5, ((0, LEFT, RED),)), (4, ()), (5, back)))
     assert len(graph.tracks) == 1 + len(back), what
     assert graph.merges == ()
+
+
+def test_what_a_cut_parts_stays_apart():
+    seen = perception(clip((5, ((0, LEFT, RED),)), (4, ()), (5, ((1, LEFT, RED),))))
+    cut = replace(seen, health=Health(incidents=Incidents(cuts=(7,))))
+    earlier = replace(seen, health=Health(incidents=Incidents(cuts=(3,))))
+    assert len(fold(start(ON), cut, config=ON).graph.tracks) == 2
+    assert len(fold(start(ON), earlier, config=ON).graph.tracks) == 1
 
 
 def test_two_that_left_are_assigned_one_to_one():
