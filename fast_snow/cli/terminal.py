@@ -121,6 +121,12 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
 
 
 @unfailing()
+def print_warnings(warnings: Sequence[str], out: Console | None = None) -> None:
+    """Print what was worked around."""
+    for warning in warnings:
+        (out or console()).print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
+
+
 def print_summary(
     name: str,
     folder: Path,
@@ -157,8 +163,7 @@ def print_summary(
     out.print(f"depth    {'; '.join(graph.depth_origin)}{_uncertain(summary.health)}", highlight=False)
     if incidents := summarised(summary.health.incidents):
         out.print(f"health   {incidents}", highlight=False)
-    for warning in warnings:
-        out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
+    print_warnings(warnings, out)
     out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
     out.print(f"view     fast-snow view {escape(str(folder))}", highlight=False)
 
