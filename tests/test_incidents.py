@@ -3,15 +3,22 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from fast_snow.api import build_graph
+from fast_snow.cli.terminal import print_summary
 from fast_snow.config import Config
 from fast_snow.discovery import lost
+from fast_snow.errors import FastSnowWarning
 from fast_snow.graph import fold, start
 from fast_snow.incidents import camera_jumps, degraded, disagreements, is_cut, losses, summarised
+from fast_snow.inputs import from_recording
+from fast_snow.inputs.recording import recording_from_arrays
 from fast_snow.perception import EngineOpeners, perceive
+from fast_snow.run_record import RunSummary
 from fast_snow.types import (
     Detections,
     Geometry,
@@ -23,7 +30,8 @@ from fast_snow.types import (
     TrackedFrame,
     Window,
 )
-from tests.building import Box, boxes, detections, flat_geometry, frames, perception, tracked
+from fast_snow.viewing.page_text import run_facts
+from tests.building import GRID, Box, boxes, detections, flat_geometry, frames, perception, tracked
 
 HERE, THERE = (4, 4, 16, 16), (20, 4, 30, 16)
 
@@ -191,3 +199,30 @@ def test_the_fold_counts_over_window_borders(box: Box):
     state = fold(start(Config()), perception(one), config=Config())
     later = perception([tracked(), tracked((0, 0, box))], window=1, first=3, shared=1)
     assert fold(state, later, config=Config()).health.incidents.fragmentations == (4,)
+
+
+def test_a_run_records_warns_and_shows_what_happened(capsys: pytest.CaptureFixture[str]):
+    ids = np.zeros((4, *GRID), np.int32)
+    ids[:, 4:20, 4:20] = 1
+    ids[2] = 0
+    image = np.zeros((4, *GRID, 3), np.uint8)
+    image[3:] = (200, 30, 30)
+    recording = recording_from_arrays(
+        image,
+        10.0,
+        depth=np.full((4, *GRID), 4.0, np.float32),
+        ids=ids,
+        T_world_camera=np.tile(np.eye(4), (4, 1, 1)),
+        intrinsics=np.array([[20.0, 0, 16], [0, 20, 12], [0, 0, 1]]),
+    )
+    with pytest.warns(FastSnowWarning, match="^frame t = 3: the image changes like at a cut"):
+        result = build_graph(from_recording(recording, Config().sampling))
+    incidents = result.record["health"]["incidents"]
+    assert incidents["cuts"] == incidents["fragmentations"] == {"count": 1, "t": [3]}
+    assert incidents["silent_losses"] == {"count": 0, "t": []}
+    facts = {fact.label: fact.text for fact in run_facts(result.graph, result.record, 4)}
+    assert facts["Health"] == "fragmentations: 1, cuts: 1"
+    health = Health(incidents=Incidents(cuts=(3,), fragmentations=(3,)))
+    summary = RunSummary(graph=result.graph, health=health, wall_s=1.0)
+    print_summary("clip", Path("out"), (), summary, compiled_s=0.0, warnings=())
+    assert "health   1 fragmentation, 1 cut\n" in capsys.readouterr().out
