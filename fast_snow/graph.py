@@ -118,25 +118,31 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
         others.objects({**identity.bound, **then}, frame.object_id, graph.tracks)
         for others, then, frame in zip(unplaced, bound, named, strict=True)
     ]
-    # 4. Keep what the next window needs, and count.
     labelled = tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True))
-    t, last = perception.t.tolist(), state.labelled[-1] if state.labelled else None
-    incidents = (
-        losses(last, labelled, state.graph.tracks)
-        + disagreements([each.health for each in observed[shared:]], t[shared:])
-        + camera_jumps(geometry, t, perception.time_s, shared)
-    )
+    counted = _counted([each.health for each in observed[shared:]], perception, geometry, state, labelled)
     return FoldState(
         graph=replace(graph, tracks=MappingProxyType(_with_sightings(graph.tracks, unplaced, found))),
         identity=identity,
         portraits=portraits,
         tail=_tail(geometry, [*known, *named], config.window.overlap),
         labelled=labelled,
-        health=sum(
-            (each.health for each in observed[shared:]),
-            state.health + perception.health + Health(unplaced=sum(map(len, found)), incidents=incidents),
-        ),
+        health=state.health + perception.health + counted + Health(unplaced=sum(map(len, found))),
     )
+
+
+def _counted(
+    added: Sequence[Health],
+    perception: Perception,
+    geometry: Geometry,
+    state: FoldState,
+    labelled: Sequence[LabelledMasks],
+) -> Health:
+    """Sum up what was counted in the frames that a window adds, with what happened in them."""
+    t, last = perception.t.tolist(), state.labelled[-1] if state.labelled else None
+    first = len(t) - len(added)
+    incidents = losses(last, labelled, state.graph.tracks) + disagreements(added, t[first:])
+    incidents += camera_jumps(geometry, t, perception.time_s, first)
+    return sum(added, Health(incidents=incidents))
 
 
 def _observed(perception: Perception, geometry: Geometry, config: Config) -> list[FrameTokens]:

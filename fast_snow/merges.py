@@ -41,21 +41,12 @@ def undo_merge(graph: SceneGraph, merge: Merge) -> SceneGraph:
     object_id = object_id if merge.dropped is None else merge.dropped
     track = graph.tracks[merge.kept]
     earlier, later = _part(track, merge, later=False), _part(track, merge, later=True)
-    tracks = dict(graph.tracks)
+    tracks = {**graph.tracks, merge.kept: earlier}
     if later.observations:
-        before = tracks.get(object_id, replace(later, observations=(), unplaced=()))
-        observations = (*before.observations, *later.observations)
-        tracks[object_id] = replace(
-            before,
-            object_id=object_id,
-            observations=observations,
-            unplaced=(*before.unplaced, *later.unplaced),
-            theta=(observations[0].t, observations[-1].t),
-        )
-    tracks[merge.kept] = earlier
+        tracks[object_id] = _followed(tracks.get(object_id), replace(later, object_id=object_id))
     if not earlier.observations:
         del tracks[merge.kept]
-    others = [each for each in graph.merges if each is not merge and each != merge]
+    others = [each for each in graph.merges if each is not merge]
     moved = [replace(each, kept=object_id) if each.kept == merge.kept and each.t > merge.t else each for each in others]
     return replace(graph, tracks=MappingProxyType(tracks), merges=tuple(moved))
 
@@ -66,3 +57,11 @@ def _part(track: Track, merge: Merge, *, later: bool) -> Track:
     unplaced = tuple(each for each in track.unplaced if (each.t >= merge.t) == later)
     theta = (observations[0].t, observations[-1].t) if observations else track.theta
     return replace(track, observations=observations, unplaced=unplaced, theta=theta)
+
+
+def _followed(before: Track | None, later: Track) -> Track:
+    """Return a track that goes on with another one."""
+    if before is None:
+        return later
+    observations, unplaced = (*before.observations, *later.observations), (*before.unplaced, *later.unplaced)
+    return replace(before, observations=observations, unplaced=unplaced, theta=(before.theta[0], later.theta[1]))

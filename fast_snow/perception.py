@@ -91,13 +91,12 @@ def perceive(
         detections = checked_detections(segment(frames, geometry), n, geometry.grid)
     segmented = perf_counter()
     with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
-        min_points, nested_thresh = config.depth_filter.min_points, config.tracker.nested_thresh
-        started = seeds(detections, min_points=min_points, nested_thresh=nested_thresh)
+        thresh = config.tracker.nested_thresh
+        started = seeds(detections, min_points=config.depth_filter.min_points, nested_thresh=thresh)
         passes, resolved = _track(tracker, window, geometry.grid, started.detections, config)
     tracked, cuts = _with_colours(window, resolved.frames, geometry.grid)
-    unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh)
-    when = (int(frames.t[each.frame]) for each in unfound.prompts if each.frame >= window.shared)
-    incidents = Incidents(silent_losses=tuple(when), cuts=cuts)
+    unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh).prompts
+    silent = (int(frames.t[each.frame]) for each in unfound if each.frame >= window.shared)
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     return Perception(
         window=window.index,
@@ -107,7 +106,7 @@ def perceive(
         source_frame=frames.source_frame,
         geometry=geometry,
         tracked=tracked,
-        health=_health(detections, started, passes, resolved, incidents),
+        health=_health(detections, started, passes, resolved, Incidents(silent_losses=tuple(silent), cuts=cuts)),
         seconds=seconds,
     )
 

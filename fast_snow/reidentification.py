@@ -145,22 +145,34 @@ def reidentify(window: NamedWindow, before: Portraits, cuts: Sequence[int] = ())
     ):  # what it continues may continue another
         was = int(now.object_id[old])
         renamed[int(now.object_id[young[new]])] = renamed.get(was, was)
-    merges = [
-        Merge(
-            t=min(each.objects.t for each in window.frames if now.object_id[young[new]] in each.object_id),
-            kept=renamed[int(now.object_id[young[new]])],
-            dropped=int(now.object_id[young[new]]) if now.object_id[young[new]] in before.object_id else None,
-            iou=np.nan,
-            distance=float(evidence.distance[old, new]),
-            gap=int(now.first_t[young[new]] - now.last_t[old]),
-            appearance=float(evidence.alike[old, new]),
-        )
-        for old, new in pairs
-    ]
+    merges = [_recognised(window, before, now, renamed, young, evidence, pair) for pair in pairs]
     after = window.renamed(renamed)
     after.merges.extend(merges)
     earlier = np.array([renamed.get(i, i) for i in before.object_id.tolist()], np.int32)
     return after, _updated(replace(before, object_id=earlier), after)
+
+
+def _recognised(
+    window: NamedWindow,
+    before: Portraits,
+    now: Portraits,
+    renamed: Mapping[int, int],
+    young: Int[np.ndarray, " n"],
+    evidence: "_Evidence",
+    pair: tuple[int, int],
+) -> Merge:
+    """Return the merge of a new object (second of the pair) into the one that it continues, with the evidence."""
+    old, new = pair
+    object_id = int(now.object_id[young[new]])
+    return Merge(
+        t=min(each.objects.t for each in window.frames if object_id in each.object_id),
+        kept=renamed[object_id],
+        dropped=object_id if object_id in before.object_id else None,
+        iou=np.nan,
+        distance=float(evidence.distance[old, new]),
+        gap=int(now.first_t[young[new]] - now.last_t[old]),
+        appearance=float(evidence.alike[old, new]),
+    )
 
 
 class _Evidence(NamedTuple):
