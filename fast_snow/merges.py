@@ -53,9 +53,8 @@ def undo_merge(graph: SceneGraph, merge: Merge) -> SceneGraph:
 
 def _part(track: Track, merge: Merge, *, later: bool) -> Track:
     """Return what a track holds before a merge, or from it on."""
-    observations = tuple(each for each in track.observations if (each.t >= merge.t) == later)
-    unplaced = tuple(each for each in track.unplaced if (each.t >= merge.t) == later)
-    theta = (observations[0].t, observations[-1].t) if observations else track.theta
+    observations, unplaced = (each[(each.t >= merge.t) == later] for each in (track.observations, track.unplaced))
+    theta = (int(observations.t[0]), int(observations.t[-1])) if observations else track.theta
     return replace(track, observations=observations, unplaced=unplaced, theta=theta)
 
 
@@ -63,5 +62,6 @@ def _followed(before: Track | None, later: Track) -> Track:
     """Return a track that goes on with another one."""
     if before is None:
         return later
-    observations, unplaced = (*before.observations, *later.observations), (*before.unplaced, *later.unplaced)
+    observations = before.observations.followed_by(later.observations)
+    unplaced = before.unplaced.followed_by(later.unplaced)
     return replace(before, observations=observations, unplaced=unplaced, theta=(before.theta[0], later.theta[1]))
