@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from fast_snow.incidents import degraded
 from fast_snow.types import Health, SceneGraph, Track
 
 OFTEN: Final = 0.1
@@ -26,7 +27,7 @@ def doubts(graph: SceneGraph, health: Health, *, min_points: int = 0) -> tuple[s
         _camera_lost(graph),
         _beyond_limit(health),
     )
-    return tuple(each for each in found if each is not None)
+    return *(each for each in found if each is not None), *degraded(health.incidents)
 
 
 def why_empty(graph: SceneGraph, health: Health) -> str | None:

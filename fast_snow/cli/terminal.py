@@ -16,6 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from fast_snow.cli.standard_streams import Tolerant, unfailing
+from fast_snow.incidents import summarised
 from fast_snow.kernels.compilation import watched_compilation
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_record import RunSummary
@@ -160,6 +161,8 @@ def print_summary(
         out.print(f"not used  {escape(line)}", style="dim", highlight=False)
     out.print(f"scale    {'metric' if graph.metric else 'up to one unknown global factor (not metric)'}")
     out.print(f"depth    {'; '.join(graph.depth_origin)}{_uncertain(summary.health)}", highlight=False)
+    if incidents := summarised(summary.health.incidents):
+        out.print(f"health   {incidents}", highlight=False)
     print_warnings(warnings, out)
     out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
     out.print(f"view     fast-snow view {escape(str(folder))}", highlight=False)

@@ -169,7 +169,9 @@ class FusionConfig(Section):
     lost_patience: int = between(5, 1)
     """Consecutive missed frames after which an object is lost."""
     archive_patience: int = between(30, 0)
-    """Further missed frames after which a lost object is archived and never matched again."""
+    """Further missed frames after which a lost object is archived; only re-identification matches it again."""
+    reidentify: bool = False
+    """Recognise objects that come back after they were lost, by place, size and colours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from fast_snow.types.graph import (
     SceneGraph,
     Track,
 )
-from fast_snow.types.health import Health, StageSeconds
+from fast_snow.types.health import Health, Incidents, StageSeconds
 from fast_snow.types.masks import (
     Masks,
 )
@@ -67,6 +67,7 @@ __all__ = [
     "Health",
     "ImageRegion",
     "ImageStack",
+    "Incidents",
     "Keyframe",
     "LabelledMasks",
     "Log",

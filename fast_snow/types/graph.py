@@ -1,5 +1,6 @@
 """What comes out: tracks, the camera's path and the 4D scene graph."""
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -118,7 +119,14 @@ class Keyframe:
 class Merge:
     """From `t` on, the masklet that had been object `dropped` is object `kept`, and why.
 
-    `dropped` is None where the masklet joined `kept` at first sight, without an identity of its own before.
+    Attributes:
+        t: index of the frame.
+        kept: the object.
+        dropped: None where the masklet joined `kept` at first sight, without an identity of its own before.
+        iou: of the two masks; NaN where `kept` was recognised again (`fusion.reidentify`).
+        distance: of their centroids; of a recognised object from where it was expected.
+        gap: frames since `kept` had been seen, 0 where both masks are of one frame; -1 where not known.
+        appearance: similarity of colours in [0, 1] of a recognised object, else NaN.
     """
 
     t: int
@@ -126,6 +134,8 @@ class Merge:
     dropped: int | None
     iou: float
     distance: float
+    gap: int = -1
+    appearance: float = math.nan
 
 
 AnyDated = TypeVar("AnyDated", Keyframe, Merge)

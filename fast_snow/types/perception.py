@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, overload
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, Int64, Shaped
+from jaxtyping import Float32, Float64, Int32, Int64, Shaped, UInt8
 
 from fast_snow.types.health import Health, StageSeconds
 from fast_snow.types.masks import Masks
@@ -297,6 +297,8 @@ class TrackedFrame(Columns):
         score: confidence in [0, 1].
         source_id: identities that the input records, at least 0: they become object ids as they are. `NO_SOURCE` where
             an identity is the tracker's own (the default).
+        appearance: the share of each colour in the mask (`kernels.colours`); no columns where it is not known (the
+            default). `perceive` fills it in for every tracker.
     """
 
     run_id: Int32[np.ndarray, " m"]
@@ -304,8 +306,11 @@ class TrackedFrame(Columns):
     masks: Masks
     score: Float32[np.ndarray, " m"]
     source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
+    appearance: UInt8[np.ndarray, "m bins"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if self.appearance is None:
+            object.__setattr__(self, "appearance", np.zeros((np.size(self.score), 0), np.uint8))
         _known_sources(self)
 
     @property

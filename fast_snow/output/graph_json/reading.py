@@ -115,4 +115,6 @@ def _merge(merge: Mapping[str, Any]) -> Merge:
         dropped=None if merge["dropped"] is None else int(merge["dropped"]),
         iou=float(merge.get("iou", np.nan)),
         distance=float(merge.get("distance", np.nan)),
+        gap=int(merge.get("gap", -1)),
+        appearance=float(merge.get("appearance", np.nan)),
     )

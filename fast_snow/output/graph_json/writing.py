@@ -118,7 +118,9 @@ def _keyframe(keyframe: Keyframe) -> str:
 
 def _merge(merge: Merge) -> str:
     dropped = "null" if merge.dropped is None else merge.dropped
-    evidence = _known("iou", merge.iou) + _known("distance", merge.distance)
+    gap = f',"gap":{merge.gap}' if merge.gap >= 0 else ""
+    evidence = _known("iou", merge.iou) + _known("distance", merge.distance) + gap
+    evidence += _known("appearance", merge.appearance)
     return f'{{"t":{merge.t},"kept":{merge.kept},"dropped":{dropped}{evidence}}}'
 
 
