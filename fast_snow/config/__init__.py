@@ -32,6 +32,7 @@ __all__ = [
     "FastSamConfig",
     "FeatureStore",
     "FusionConfig",
+    "LiveConfig",
     "MaskMargin",
     "Offload",
     "OpenAiApi",
@@ -39,6 +40,7 @@ __all__ = [
     "Precision",
     "PromptKind",
     "Residency",
+    "RtspTransport",
     "RuntimeConfig",
     "Sam2Config",
     "Sam3Config",
@@ -57,6 +59,7 @@ Residency = Literal["auto", "resident", "phased"]
 VlmProvider = Literal["openai", "google"]
 OpenAiApi = Literal["auto", "responses", "chat"]
 MaskMargin = int | Literal["auto"]
+RtspTransport = Literal["tcp", "udp"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,24 @@ class SamplingConfig(Section):
     """Maximum frames of the clip."""
     max_side: int = between(1280, 0)
     """Maximum length of the longer image side, in pixels; larger frames are downscaled (0: no limit)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveConfig(Section):
+    """Live inputs: streams, cameras and pipes."""
+
+    section: ClassVar[str] = "live"
+    real_time: bool = False
+    """Play files in real time, as if they were live (set by --live)."""
+    max_waiting: int | None = between(None, 2)
+    """Maximum sampled frames waiting for the engines; beyond that, frames are dropped evenly over the time that waits
+    (default: the new frames of one window)."""
+    timeout_s: float = between(10.0, 0.1)
+    """Timeout of connecting and of each read, in seconds."""
+    max_reconnects: int = between(5, 0)
+    """Maximum attempts to reconnect in a row (exponential backoff)."""
+    transport: RtspTransport = "tcp"
+    """Transport of RTSP streams: tcp, or udp."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -295,6 +316,7 @@ class Config:
 
     engines: EnginesConfig = EnginesConfig()
     sampling: SamplingConfig = SamplingConfig()
+    live: LiveConfig = LiveConfig()
     window: WindowConfig = WindowConfig()
     fastsam: FastSamConfig = FastSamConfig()
     sam2: Sam2Config = Sam2Config()

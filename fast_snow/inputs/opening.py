@@ -1,15 +1,22 @@
 """Opens inputs: what lies at a path, and how its frames become those of a clip."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar, cast
 
-from fast_snow.config import SamplingConfig
+from av.video.frame import VideoFrame
+
+from fast_snow.config import LiveConfig, SamplingConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.image_files import COLOR_SUFFIXES
+from fast_snow.inputs.live.address import LiveAddress, live_address, piped
+from fast_snow.inputs.live.connection import open_stream
+from fast_snow.inputs.live.playing import play
+from fast_snow.inputs.live.state import Live
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_folder import read_image_folder, read_recording_folder
 from fast_snow.inputs.sampled import Image, Input, InputKind, SampledFrame
@@ -20,17 +27,23 @@ from fast_snow.untrusted_files import shown
 
 _LISTED = 5
 """So many names of a folder's files an error shows."""
+Source = str | Path | Recording | Input | LiveAddress | BinaryIO
+"""What a run can read."""
 Item = TypeVar("Item")
 
 
-def located(source: object) -> Path | Recording | Input:
-    """Return what a caller gave as the source of a run: a path, whose leading `~` is replaced, or what is in memory.
+def located(source: object) -> Path | Recording | Input | LiveAddress:
+    """Return what a caller gave as the source of a run: a path, whose leading `~` is replaced, or something else.
 
     Raises:
-        InputError: it is none of these.
+        InputError: it is nothing that can be opened.
     """
-    if isinstance(source, Recording | Input):
+    if isinstance(source, Recording | Input | LiveAddress):
         return source
+    if callable(getattr(source, "read", None)):
+        return piped(cast("BinaryIO", source))
+    if isinstance(source, str) and (address := live_address(source)):
+        return address
     if not isinstance(source, str | Path) or not str(source) or "\0" in str(source):
         what = f"a {type(source).__name__}" if not isinstance(source, str | Path) else repr(source)[:40]
         raise InputError(
@@ -44,12 +57,14 @@ def located(source: object) -> Path | Recording | Input:
         return path
 
 
-def open_input(source: str | Path | Recording | Input, sampling: SamplingConfig) -> Input:
-    """Open a video file, a recording folder, a TUM RGB-D folder or a folder of images, by what is there.
+def open_input(source: Source, sampling: SamplingConfig, live: LiveConfig = LiveConfig()) -> Input:
+    """Open a video file, a recording folder, a TUM RGB-D folder, a folder of images, or what is live.
 
     Args:
-        source: path of the file or folder, a recording in memory, or an input, which is returned as it is.
+        source: path of the file or folder, a recording in memory, an input, which is returned as it is, the address of
+            a stream or a camera (`rtsp://…`, `camera:0`), or a pipe: an open binary file, or `-` for standard input.
         sampling: which of its frames become the clip, and at what size.
+        live: how what is live is read.
 
     Raises:
         InputError: there is nothing, or nothing that can be used.
@@ -59,13 +74,20 @@ def open_input(source: str | Path | Recording | Input, sampling: SamplingConfig)
         >>> opened.size, opened.source_fps
         ((96, 128), 10.0)
     """
-    path = located(source)
+    found = located(source)
+    if isinstance(found, LiveAddress):
+        return open_live(found, sampling, live, Live())
+    opened = _opened(found, sampling)
+    return play(opened, Live(), live, paced=True) if live.real_time and opened.live is None else opened
+
+
+def _opened(path: Path | Recording | Input, sampling: SamplingConfig) -> Input:
     if isinstance(path, Recording):
         return from_recording(path, sampling)
     if isinstance(path, Input):
         return path
     if not path.is_dir():
-        return from_video(open_video(path, max_side=sampling.max_side), sampling)
+        return from_video(open_video(path, max_side=sampling.max_side), sampling, name=path.name)
     if (path / "rgb.txt").is_file():
         return from_recording(read_tum_folder(path), sampling)
     if (path / "color").is_dir():
@@ -80,19 +102,38 @@ def open_input(source: str | Path | Recording | Input, sampling: SamplingConfig)
     )
 
 
-def from_video(video: Video, sampling: SamplingConfig) -> Input:
+def open_live(address: LiveAddress, sampling: SamplingConfig, config: LiveConfig, live: Live) -> Input:
+    """Open a stream, a camera or a pipe; a pipe, which may hold a file, is read no faster than its time goes on.
+
+    Raises:
+        InputError: it cannot be opened, or no frame comes.
+    """
+    video, timed = open_stream(address, config, live, max_side=sampling.max_side)
+    endless = replace(video, num_frames=None, duration_s=None)
+    opened = from_video(endless, sampling, name=address.name, kind=InputKind.STREAM, timed=timed)
+    return play(opened, live, config, paced=address.is_pipe)
+
+
+def from_video(
+    video: Video,
+    sampling: SamplingConfig,
+    *,
+    name: str,
+    kind: InputKind = InputKind.VIDEO,
+    timed: Callable[[], Iterator[tuple[Fraction, VideoFrame]]] | None = None,
+) -> Input:
     """Return an opened video as an input."""
     bounds = [video.num_frames, sampling.max_frames]
     if video.duration_s is not None:
         bounds.append(max(1, ceil(video.duration_s * exact(sampling.target_fps))))
     known = video.num_frames is not None or video.duration_s is not None
     return Input(
-        name=video.path.name,
-        kind=InputKind.VIDEO,
+        name=name,
+        kind=kind,
         size=video.size,
         source_fps=None if video.fps is None else float(video.fps),
         expected_frames=min(bound for bound in bounds if bound is not None) if known else None,
-        read=lambda: _sampled(decode(video), partial(picture, video), sampling),
+        read=lambda: _sampled(decode(video) if timed is None else timed(), partial(picture, video), sampling),
     )
 
 
