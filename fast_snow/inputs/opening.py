@@ -6,14 +6,14 @@ from fractions import Fraction
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import BinaryIO, TypeVar, cast
+from typing import TypeVar
 
 from av.video.frame import VideoFrame
 
 from fast_snow.config import LiveConfig, SamplingConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.image_files import COLOR_SUFFIXES
-from fast_snow.inputs.live.address import LiveAddress, live_address, piped
+from fast_snow.inputs.live.address import LiveAddress, Readable, live_address, piped
 from fast_snow.inputs.live.connection import open_stream
 from fast_snow.inputs.live.playing import play
 from fast_snow.inputs.live.state import Live
@@ -27,7 +27,7 @@ from fast_snow.untrusted_files import shown
 
 _LISTED = 5
 """So many names of a folder's files an error shows."""
-Source = str | Path | Recording | Input | LiveAddress | BinaryIO
+Source = str | Path | Recording | Input | LiveAddress | Readable
 """What a run can read."""
 Item = TypeVar("Item")
 
@@ -40,8 +40,8 @@ def located(source: object) -> Path | Recording | Input | LiveAddress:
     """
     if isinstance(source, Recording | Input | LiveAddress):
         return source
-    if callable(getattr(source, "read", None)):
-        return piped(cast("BinaryIO", source))
+    if isinstance(source, Readable):
+        return piped(source)
     if isinstance(source, str) and (address := live_address(source)):
         return address
     if not isinstance(source, str | Path) or not str(source) or "\0" in str(source):

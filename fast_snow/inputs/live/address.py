@@ -4,7 +4,7 @@ import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, Final
+from typing import Final, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from fast_snow.config import LiveConfig
@@ -15,6 +15,15 @@ PIPE: Final = "-"
 _CAMERA: Final = re.compile(r"camera:(\d{1,3})|/dev/video(\d{1,3})")
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _EXPECTED: Final = "rtsp://HOST/PATH, tcp://HOST:PORT or udp://HOST:PORT (MPEG-TS), /dev/videoN, camera:N or - (a pipe)"
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """An open binary file, of which a pipe needs no more."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """Return at most so many bytes; none at the end."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +44,7 @@ class LiveAddress:
     target: str = field(repr=False)
     format: str | None
     protocols: str
-    pipe: BinaryIO | None = None
+    pipe: Readable | None = None
 
     @property
     def is_pipe(self) -> bool:
@@ -77,7 +86,7 @@ def live_address(text: str) -> LiveAddress | None:
     return None if match is None else _stream(match[1].lower(), text)
 
 
-def piped(pipe: BinaryIO | None) -> LiveAddress:
+def piped(pipe: Readable | None) -> LiveAddress:
     """Return the address of an open pipe; None is standard input."""
     name = "standard input" if pipe is None else "pipe"
     return LiveAddress(name=name, folder="pipe", target=PIPE, format=None, protocols="", pipe=pipe)

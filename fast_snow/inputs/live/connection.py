@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import partial
 from io import FileIO
 from itertools import chain
-from typing import BinaryIO, Final
+from typing import Final
 
 import av
 from av.container import InputContainer
@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from fast_snow.config import LiveConfig
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.live.address import LiveAddress
+from fast_snow.inputs.live.address import LiveAddress, Readable
 from fast_snow.inputs.live.state import Ending, Live
 from fast_snow.inputs.video import Video, described, stamped
 from fast_snow.inputs.video_packets import DAMAGE, Decoding, frames, reason, video_stream
@@ -150,6 +150,6 @@ def _opened(address: LiveAddress, config: LiveConfig) -> Iterator[tuple[InputCon
 class _Pipe:
     """A pipe as PyAV reads it: forwards only, as much as there is."""
 
-    def __init__(self, file: BinaryIO | FileIO) -> None:
+    def __init__(self, file: Readable) -> None:
         self.read = getattr(file, "read1", file.read)
         self.name = ""
