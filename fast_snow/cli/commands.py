@@ -71,7 +71,7 @@ class Infer:
 
     def _infer(self, found: "Path | LiveAddress", folder: Path) -> None:
         from fast_snow import output
-        from fast_snow.api import collected_warnings, open_source, steps
+        from fast_snow.api import collected_warnings, newest_view, open_source, steps
         from fast_snow.cli.terminal import print_summary, shown_progress, terminable
         from fast_snow.kernels.compilation import watched_compilation
         from fast_snow.run_record import record, summarize_run
@@ -92,8 +92,11 @@ class Infer:
 
             def keep(step: "Step") -> None:
                 writer.add(step.state.labelled, step.keyframes)
-                state = "" if source.live is None else f" ({source.live})"
-                progress(f"clip{state}", step.state.graph.num_frames, source.expected_frames or 0)
+                if source.live is None:
+                    progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
+                    return
+                progress(f"clip ({source.live})", step.state.graph.num_frames, source.expected_frames or 0)
+                writer.show(newest_view(step.state.graph, config))
 
             # Again: engines put in handlers of their own.
             with terminable(stop=None if source.live is None else source.live.stop):
@@ -227,6 +230,7 @@ class Validate:
 class Mcp:
     """Serve the spatial tools and keyframes of a run to an MCP client over standard input and output.
 
+    Follows a live run that still grows: tools answer on its newest window.
     Clients start this command themselves: docs/assistants.md shows their configuration.
     """
 
@@ -240,14 +244,15 @@ class Mcp:
             InputError: the run is missing or damaged.
             EngineError: the package mcp is not installed.
         """
-        from fast_snow.api import load
+        from fast_snow.output import Newest
 
         if not self.out.is_dir():
             raise InputError(f"{self.out}: is no folder, expected the one that infer wrote")
-        graph = load(self.out)
+        newest = Newest(self.out)
+        newest()
         try:
             from fast_snow.reasoning import mcp_server
         except ImportError as error:
             raise EngineError(f'mcp: serving needs it ({error}): uv pip install -e ".[vlm]"') from error
-        mcp_server.serve(graph, self.out)
+        mcp_server.serve(newest)
         return 0

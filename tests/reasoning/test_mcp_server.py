@@ -15,6 +15,7 @@ import pytest
 
 from fast_snow.cli.main import main
 from fast_snow.errors import UserError
+from fast_snow.output import Snapshot
 from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
@@ -42,7 +43,7 @@ def asked(client: Client, conversation) -> Any:
 
 
 def in_memory(graph: SceneGraph, folder: Path) -> Client:
-    return Client(server(graph, folder), read_timeout_seconds=PATIENCE_S)
+    return Client(server(lambda: Snapshot(graph=graph, folder=folder)), read_timeout_seconds=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
