@@ -33,8 +33,8 @@ class Snapshot:
     growing: bool = False
 
     def __str__(self) -> str:
-        last = f"t = {self.graph.ego.t[-1]}" if self.graph.num_frames else "no frame yet"
-        return f"the run is still growing: {self.graph.num_frames} frames up to {last}, measured as of then"
+        last = f", up to t = {self.graph.ego.t[-1]}" if self.graph.num_frames else ""
+        return f"the run is still growing; this is from its last {self.graph.num_frames} frames{last}"
 
 
 class Newest:
