@@ -1,5 +1,6 @@
 """Reading a live stream: opened within limits, and again, after growing pauses, where it breaks off."""
 
+import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -71,6 +72,9 @@ def reconnecting(connect: Callable[[], Iterator[Timed]], video: Video, attempts:
         video: what the stream says of itself.
         attempts: how often in a row it is opened again before it is given up.
         live: told how often that was.
+
+    Raises:
+        InputError: no frame came at all.
     """
     interval = 1 / (video.fps or Fraction(25))
     time, began_s, failures = -interval, live.clock(), 0
@@ -90,6 +94,8 @@ def reconnecting(connect: Callable[[], Iterator[Timed]], video: Video, attempts:
         if failures > attempts or live.stopped:
             break
         live.pause(min(2.0 ** (failures - 1), _LONGEST_PAUSE_S))
+    if time < 0 and not live.stopped:
+        raise InputError(problem or f"{video.name}: no frame came; expected a live video: check the source")
     if not live.stopped and (attempts or problem):
         live.ending = Ending.LOST
         again = f" and {attempts} attempts to reconnect failed" if attempts else ""
@@ -126,8 +132,10 @@ def _checked(
 def _opened(address: LiveAddress, config: LiveConfig) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open an address; PyAV's errors repeat it with its password, so they go neither into messages nor into causes."""
     problem = ""
-    standard_input = FileIO(0, closefd=False) if address.is_pipe and address.pipe is None else nullcontext(address.pipe)
-    with standard_input as file:
+    standard_input = address.is_pipe and address.pipe is None
+    if standard_input and os.isatty(0):
+        raise InputError(f"{address.name}: is a terminal, expected a pipe with a video, as in `… | fast-snow infer -`")
+    with FileIO(0, closefd=False) if standard_input else nullcontext(address.pipe) as file:
         try:
             container = av.open(
                 address.target if file is None else _Pipe(file),

@@ -6,6 +6,7 @@ from functools import partial
 from threading import Thread
 
 from fast_snow.config import LiveConfig, WindowConfig
+from fast_snow.errors import InputError
 from fast_snow.inputs.live.backlog import Backlog
 from fast_snow.inputs.live.state import Ending, Live
 from fast_snow.inputs.sampled import Input, SampledFrame
@@ -25,14 +26,14 @@ def play(source: Input, live: Live, config: LiveConfig, *, paced: bool = False) 
         paced: hold every frame back until its time, as a camera would.
     """
     size = config.max_waiting or _NEW_PER_WINDOW
-    return replace(source, live=live, read=partial(_played, source.read, live, size, paced=paced))
+    return replace(source, live=live, read=partial(_played, source, live, size, paced=paced))
 
 
-def _played(
-    read: Callable[[], Iterator[SampledFrame]], live: Live, size: int, *, paced: bool
-) -> Iterator[SampledFrame]:
+def _played(source: Input, live: Live, size: int, *, paced: bool) -> Iterator[SampledFrame]:
+    if live.stopped:
+        raise InputError(f"{source.name}: was read already or stopped; expected a new one: open it again")
     backlog = Backlog[tuple[float, SampledFrame]](size)
-    reader = Thread(target=_fill, args=(backlog, read, live, paced), name="reader", daemon=True)
+    reader = Thread(target=_fill, args=(backlog, source.read, live, paced), name="reader", daemon=True)
     reader.start()
     try:
         for arrived_s, frame in backlog.take(lambda: live.stopped):

@@ -161,6 +161,22 @@ def test_a_caller_that_ends_early_leaves_no_reader():
     assert not [each for each in threading.enumerate() if each.name == "reader" and each.is_alive()]
 
 
+def test_what_is_live_is_read_once():
+    source = play(recording(), FakeClock().live(), LiveConfig(max_waiting=100), paced=True)
+    assert len(list(source.read())) == 20
+    with pytest.raises(InputError, match="open it again"):
+        next(source.read())
+
+
+def test_a_stream_that_never_comes_again_is_no_clip():
+    with serving(encoded(range(5))) as port:  # once, for the size
+        address = live_address(f"tcp://127.0.0.1:{port}")
+        assert address is not None
+        source = opened(address, FakeClock().live(), max_reconnects=1, timeout_s=5.0)
+    with pytest.raises(InputError, match=r"cannot be opened \(Connection refused\)"):
+        next(source.read())
+
+
 def test_an_error_while_reading_ends_the_run():
     def breaks() -> Iterator[object]:
         raise InputError("clip.mp4: broken")
