@@ -3,7 +3,7 @@
 import warnings
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -237,11 +237,12 @@ def steps(source: Input, selection: Selection, config: Config, *, progress: Prog
             queue_length=config.runtime.queue_length if source.live is None else 0,
         )
         state = pipeline.start
-        for step in run(pipeline, windows(source, config.window), progress=progress):
-            if source.live is not None:
-                source.live.in_graph(step.state.graph.num_frames)
-            yield step
-            state = step.state
+        with closing(windows(source, config.window)) as parts:  # at once: a live input is read by a thread
+            for step in run(pipeline, parts, progress=progress):
+                if source.live is not None:
+                    source.live.in_graph(step.state.graph.num_frames)
+                yield step
+                state = step.state
     for message in doubts(state.graph, state.health, min_points=config.depth_filter.min_points):
         warnings.warn(message, FastSnowWarning, stacklevel=2)
 

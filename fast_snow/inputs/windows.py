@@ -1,7 +1,7 @@
 """A clip, cut into overlapping windows while it is read."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from fast_snow.inputs import Input, SampledFrame
 from fast_snow.types import Frames, Window
 
 
-def windows(source: Input, config: WindowConfig) -> Iterator[Window]:
+def windows(source: Input, config: WindowConfig) -> Generator[Window]:
     """Yield the windows of a clip; frames are read as they are needed, and at most one window of them is held.
 
     Neighbouring windows share `config.overlap` frames. A clip of at most `config.length` frames is one window. The last

@@ -160,7 +160,8 @@ def _show(run: Snapshot, arguments: Mapping[str, Any]) -> types.CallToolResult:
     try:
         picture = _picture(run, nearest)
     except InputError as error:
-        return _error(str(error))
+        again = "; the run is still growing, this may be just being written: ask again" if run.growing else ""
+        return _error(f"{error}{again}")
     image = types.ImageContent(data=b64encode(picture.jpeg).decode(), mime_type=JPEG)
     return types.CallToolResult(content=[types.TextContent(text=picture.name), image])
 

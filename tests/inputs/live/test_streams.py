@@ -24,6 +24,7 @@ from fast_snow.inputs.opening import open_live
 from fast_snow.inputs.recording import recording_from_arrays
 from fast_snow.synthetic.render import as_recording
 from fast_snow.synthetic.scene import SceneConfig
+from fast_snow.types import Frames, Geometry
 from tests.inputs.video_files import SIZE, grey, shown
 from tests.scenes import rendered
 
@@ -158,7 +159,7 @@ def test_a_caller_that_ends_early_leaves_no_reader():
     frames = play(recording(), FakeClock().live(), LiveConfig(max_waiting=2), paced=True).read()
     next(frames)
     frames.close()
-    assert not [each for each in threading.enumerate() if each.name == "reader" and each.is_alive()]
+    assert not readers()
 
 
 def test_what_is_live_is_read_once():
@@ -248,6 +249,22 @@ def test_a_refused_connection_never_shows_its_password():
     while chain is not None:
         assert "hunter2" not in str(chain) + repr(chain)
         chain = chain.__cause__ or chain.__context__
+
+
+def test_an_engine_that_fails_ends_a_live_run_with_its_error():
+    def burns(frames: Frames) -> Geometry:
+        raise RuntimeError("engine on fire")
+
+    source = play(recording(), FakeClock().live(), LiveConfig(max_waiting=50), paced=True)
+    burning = fast_snow.Engines(geometry=fast_snow.GeometryFunction(burns, name="burns"))
+    with pytest.raises(RuntimeError, match="engine on fire") as failed:
+        list(fast_snow.stream(source, engines=burning, config=Config(window=WindowConfig(length=4, overlap=1))))
+    assert failed.tb is not None  # which keeps what it went through alive
+    assert not readers()
+
+
+def readers() -> list[threading.Thread]:
+    return [each for each in threading.enumerate() if each.name == "reader"]
 
 
 def test_views_of_a_live_run_come_before_the_next_window_is_read():
