@@ -284,5 +284,5 @@ def open_source(source: Source, config: Config) -> tuple[Input, output.SourceOfR
     """Open what a run reads, and note its state where it is a file or a folder."""
     given = located(source)
     waiting = config.live.max_waiting or max(2, config.window.length - config.window.overlap)
-    opened = open_input(given, config.sampling, replace(config.live, max_waiting=waiting))
+    opened = open_input(given, config.sampling, config.source, replace(config.live, max_waiting=waiting))
     return opened, output.source_of_run(given) if isinstance(given, Path) else None

@@ -4,24 +4,26 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from itertools import takewhile
 from math import ceil
 from pathlib import Path
 from typing import TypeVar
 
 from av.video.frame import VideoFrame
 
-from fast_snow.config import LiveConfig, SamplingConfig
+from fast_snow.config import LiveConfig, SamplingConfig, SourceConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.image_files import COLOR_SUFFIXES
+from fast_snow.inputs.layouts import lerobot
+from fast_snow.inputs.layouts.known import LAYOUTS
 from fast_snow.inputs.live.address import LiveAddress, Readable, live_address, piped
 from fast_snow.inputs.live.connection import open_stream
 from fast_snow.inputs.live.playing import play
 from fast_snow.inputs.live.state import Live
 from fast_snow.inputs.recording import Recording
-from fast_snow.inputs.recording_folder import read_image_folder, read_recording_folder
+from fast_snow.inputs.recording_folder import read_image_folder
 from fast_snow.inputs.sampled import Image, Input, InputKind, SampledFrame
 from fast_snow.inputs.sampling import exact, select, shrink, shrunk_size
-from fast_snow.inputs.tum import read_tum_folder
 from fast_snow.inputs.video import Video, decode, open_video, picture
 from fast_snow.untrusted_files import shown
 
@@ -57,13 +59,19 @@ def located(source: object) -> Path | Recording | Input | LiveAddress:
         return path
 
 
-def open_input(source: Source, sampling: SamplingConfig, live: LiveConfig = LiveConfig()) -> Input:
-    """Open a video file, a recording folder, a TUM RGB-D folder, a folder of images, or what is live.
+def open_input(
+    source: Source,
+    sampling: SamplingConfig,
+    options: SourceConfig = SourceConfig(),
+    live: LiveConfig = LiveConfig(),
+) -> Input:
+    """Open a video file, what a robot, a scanner or another tool recorded, or what is live.
 
     Args:
         source: path of the file or folder, a recording in memory, an input, which is returned as it is, the address of
             a stream or a camera (`rtsp://…`, `camera:0`), or a pipe: an open binary file, or `-` for standard input.
         sampling: which of its frames become the clip, and at what size.
+        options: which part of the input to read, and what it does not tell of itself.
         live: how what is live is read.
 
     Raises:
@@ -77,28 +85,30 @@ def open_input(source: Source, sampling: SamplingConfig, live: LiveConfig = Live
     found = located(source)
     if isinstance(found, LiveAddress):
         return open_live(found, sampling, live, Live())
-    opened = _opened(found, sampling)
+    opened = _opened(found, sampling, options)
     return play(opened, Live(), live, paced=True) if live.real_time and opened.live is None else opened
 
 
-def _opened(path: Path | Recording | Input, sampling: SamplingConfig) -> Input:
+def _opened(path: Path | Recording | Input, sampling: SamplingConfig, options: SourceConfig) -> Input:
     if isinstance(path, Recording):
         return from_recording(path, sampling)
     if isinstance(path, Input):
         return path
+    layout = next((each for each in LAYOUTS if each.is_at(path)), None)
+    if layout is not None:
+        return from_recording(layout.read(path, options), sampling)
+    if (path / lerobot.INFO).is_file():
+        return _from_episode(lerobot.read_episode(path, options), sampling)
     if not path.is_dir():
         return from_video(open_video(path, max_side=sampling.max_side), sampling, name=path.name)
-    if (path / "rgb.txt").is_file():
-        return from_recording(read_tum_folder(path), sampling)
-    if (path / "color").is_dir():
-        return from_recording(read_recording_folder(path), sampling)
     names = sorted(each.name for each in path.iterdir() if not each.name.startswith("."))
     if any(Path(name).suffix.lower() in COLOR_SUFFIXES for name in names):
-        return from_recording(read_image_folder(path), sampling)
+        return from_recording(read_image_folder(path, fps=options.fps), sampling)
     found = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
     raise InputError(
         f"{shown(path)}: holds {shown(Path(found)) if found else 'nothing'}; expected color/ (a recording), rgb.txt"
-        " (TUM RGB-D) or images, or a video file: name the file itself or complete the folder"
+        " (TUM RGB-D) or images, or a video file: name the file itself or complete the folder (docs/recordings.md lists"
+        " what is read)"
     )
 
 
@@ -112,6 +122,26 @@ def open_live(address: LiveAddress, sampling: SamplingConfig, config: LiveConfig
     endless = replace(video, num_frames=None, duration_s=None)
     opened = from_video(endless, sampling, name=address.name, kind=InputKind.STREAM, timed=timed)
     return play(opened, live, config, paced=address.is_pipe)
+
+
+def _from_episode(episode: lerobot.Episode, sampling: SamplingConfig) -> Input:
+    """Return an episode of a dataset, a part of a video, as an input."""
+    video = open_video(episode.video, max_side=sampling.max_side)
+    part = video
+    if episode.stop_s is not None:
+        span_s = episode.stop_s - episode.start_s
+        part = replace(video, num_frames=round(span_s * episode.fps), duration_s=span_s)
+
+    def read() -> Iterator[SampledFrame]:
+        frames = (
+            (time - episode.start_s, frame)
+            for time, frame in decode(video, start_s=episode.start_s)
+            if episode.start_s <= time
+        )
+        inside = takewhile(lambda each: episode.stop_s is None or each[0] < episode.stop_s - episode.start_s, frames)
+        return _sampled(inside, partial(picture, video), sampling)
+
+    return replace(from_video(part, sampling, name=episode.name), read=read)
 
 
 def from_video(

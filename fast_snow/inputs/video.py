@@ -136,8 +136,8 @@ def described(
     )
 
 
-def decode(video: Video) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Decode a video from its beginning.
+def decode(video: Video, *, start_s: Fraction = Fraction(0)) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Decode a video from its beginning, or from the key frame at or before a time.
 
     Packets that are damaged are skipped, and a file that breaks off is decoded up to there; then a `FastSnowWarning`
     says how much is missing.
@@ -151,12 +151,17 @@ def decode(video: Video) -> Iterator[tuple[Fraction, VideoFrame]]:
     decoding = Decoding()
     with video.open() as (container, stream):
         complete = False
+        origin = None
+        if start_s and stream.time_base is not None:
+            begin = stream.start_time or 0
+            container.seek(begin + int(start_s / stream.time_base), stream=stream)
+            origin = begin * stream.time_base
         try:
-            timed = stamped(video, frames(container, stream, decoding), stream.time_base)
+            timed = stamped(video, frames(container, stream, decoding), stream.time_base, origin)
             for index, (time, frame) in enumerate(timed):
                 _require_size(video, index, frame)
                 yield time, frame
-            complete = True
+            complete = not start_s
         finally:
             _warn_of_damage(video.name, decoding, missing_s(stream, decoding) if complete else Fraction(0))
 
@@ -189,11 +194,13 @@ def picture(video: Video, frame: VideoFrame) -> UInt8[np.ndarray, "height width 
 
 
 def stamped(
-    video: Video, found: Iterable[VideoFrame], time_base: Fraction | None
+    video: Video, found: Iterable[VideoFrame], time_base: Fraction | None, origin: Fraction | None = None
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Stamp frames with seconds since the first; one interval follows a frame where the stream's clock is no help."""
+    """Stamp frames with seconds since the first, or since an origin of the stream's clock.
+
+    One interval follows a frame where that clock is no help.
+    """
     interval = 1 / (video.fps or Fraction(25))
-    origin: Fraction | None = None
     time = -interval
     jumps = 0
     for frame in found:
