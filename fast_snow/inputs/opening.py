@@ -1,5 +1,6 @@
 """Opens inputs: what lies at a path, and how its frames become those of a clip."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -32,6 +33,7 @@ _LISTED = 5
 Source = str | Path | Recording | Input | LiveAddress | Readable
 """What a run can read."""
 Item = TypeVar("Item")
+_URL = re.compile(r"[a-z][a-z0-9+-]+:/", re.IGNORECASE)
 
 
 def located(source: object) -> Path | Recording | Input | LiveAddress:
@@ -53,6 +55,10 @@ def located(source: object) -> Path | Recording | Input | LiveAddress:
             " one by fast_snow.inputs.recording.recording_from_arrays(images, fps)"
         )
     path = Path(source)
+    if isinstance(source, Path) and _URL.match(str(source)):  # never repeated: it may hold a password
+        raise InputError(
+            "source: a URL as a path, expected a file or a folder; only infer and stream read what is live"
+        )
     try:
         return path.expanduser()
     except RuntimeError:  # no home folder of that name

@@ -102,10 +102,10 @@ def open_video(path: Path, *, max_side: int = 0) -> Video:
     opening = partial(open_container, path)
     with opening() as (container, stream):
         first = next(frames(container, stream, Decoding()), None)
-        return described(shown(path), opening, container, stream, first, max_side=max_side)
+        return video_of(shown(path), opening, container, stream, first, max_side=max_side)
 
 
-def described(
+def video_of(
     name: str,
     opening: Callable[[], AbstractContextManager[tuple[InputContainer, VideoStream]]],
     container: InputContainer,

@@ -19,7 +19,7 @@ from fast_snow.config import LiveConfig
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.inputs.live.address import LiveAddress, Readable
 from fast_snow.inputs.live.state import Ending, Live
-from fast_snow.inputs.video import Video, described, stamped
+from fast_snow.inputs.video import Video, stamped, video_of
 from fast_snow.inputs.video_packets import DAMAGE, Decoding, frames, reason, video_stream
 
 _LONGEST_PAUSE_S: Final = 30.0
@@ -52,7 +52,7 @@ def open_stream(
         decoding = Decoding()
         found = frames(container, stream, decoding)
         first = next(found, None)
-        video = described(address.name, opening, container, stream, first, max_side=max_side)
+        video = video_of(address.name, opening, container, stream, first, max_side=max_side)
         if not address.is_pipe:
             return video, lambda: reconnecting(lambda: _anew(video, live), video, config.max_reconnects, live)
         pipe, rest = stack.pop_all(), chain([] if first is None else [first], found)

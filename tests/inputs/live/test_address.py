@@ -1,9 +1,12 @@
 """Which words are live inputs, and that no credentials are shown."""
 
+from pathlib import Path
+
 import pytest
 
-from fast_snow.config import LiveConfig
+from fast_snow.config import LiveConfig, SamplingConfig
 from fast_snow.errors import InputError
+from fast_snow.inputs import open_input
 from fast_snow.inputs.live.address import live_address
 
 
@@ -67,3 +70,9 @@ def test_the_timeout_and_the_transport_are_those_of_the_settings():
     assert address is not None
     options = address.options(LiveConfig(timeout_s=2.5, transport="udp"))
     assert (options["timeout"], options["rtsp_transport"]) == ("2500000", "udp")
+
+
+def test_a_url_as_a_path_is_refused_without_repeating_it():
+    with pytest.raises(InputError, match="a URL as a path") as refused:
+        open_input(Path("rtsp://user:hunter2@host/x"), SamplingConfig())
+    assert "hunter2" not in str(refused.value)
