@@ -13,6 +13,7 @@ from fast_snow.output.graph_json import read_graph
 from fast_snow.output.record import GRAPH
 from fast_snow.output.workspace import Workspace
 from fast_snow.types import SceneGraph
+from fast_snow.untrusted_files import shown
 
 GROWING: Final = "growing.json"
 """In the folder where a new run grows: the view of its last frames. It is no part of the finished run."""
@@ -55,6 +56,10 @@ class Newest:
         for path in (self._out / GRAPH, Workspace(self._out).new / GROWING):
             with suppress(OSError):
                 found.append((path.lstat().st_mtime_ns, str(path)))
+        if not found and self._known is None and Workspace(self._out).new.is_dir():
+            raise InputError(
+                f"{shown(self._out)}: a run is at work in it, nothing is shown before a live run's first window"
+            )
         newest = max(found, default=(0, str(self._out / GRAPH)))
         if self._known is None or newest != self._key:
             path = Path(newest[1])

@@ -23,6 +23,8 @@ def test_a_reader_follows_a_run_from_its_first_window_to_its_end(tmp_path: Path)
     with pytest.raises(InputError, match="cannot be read"):
         newest()
     with output.create(out) as writer:
+        with pytest.raises(InputError, match="a run is at work in it"):
+            newest()
         writer.add(result.labelled, result.keyframes)
         writer.show(part)
         seen, before = newest(), names(out)

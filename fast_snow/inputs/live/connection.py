@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from io import FileIO
@@ -12,6 +13,7 @@ from typing import Final
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -23,8 +25,28 @@ from fast_snow.inputs.video import Video, stamped, video_of
 from fast_snow.inputs.video_packets import DAMAGE, Decoding, frames, reason, video_stream
 
 _LONGEST_PAUSE_S: Final = 30.0
+_FIRST_FRAME_S: Final = 60.0
+"""Longest wait for a frame while packets come: key frames are rarely further apart."""
 Timed = tuple[Fraction, VideoFrame]
 """A frame and its time in seconds since the first."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Decoding(Decoding):
+    """Gives up on a connection whose packets hold no frame."""
+
+    name: str
+    clock: Callable[[], float]
+    until_s: float
+
+    def count(self, packet: Packet) -> None:  # type: ignore[type-arg]
+        Decoding.count(self, packet)
+        if not self.frames and self.clock() > self.until_s:
+            raise InputError(f"{self.name}: no frame in {_FIRST_FRAME_S:.0f} s, expected a key frame: check the source")
+
+
+def _decoding(name: str, live: Live) -> Decoding:
+    return _Decoding(name=name, clock=live.clock, until_s=live.clock() + _FIRST_FRAME_S)
 
 
 def open_stream(
@@ -49,7 +71,7 @@ def open_stream(
     opening = partial(_opened, address, config)
     with ExitStack() as stack:
         container, stream = stack.enter_context(opening())
-        decoding = Decoding()
+        decoding = _decoding(address.name, live)
         found = frames(container, stream, decoding)
         first = next(found, None)
         video = video_of(address.name, opening, container, stream, first, max_side=max_side)
@@ -105,7 +127,7 @@ def reconnecting(connect: Callable[[], Iterator[Timed]], video: Video, attempts:
 
 def _anew(video: Video, live: Live) -> Iterator[Timed]:
     with video.open() as (container, stream):
-        decoding = Decoding()
+        decoding = _decoding(video.name, live)
         yield from _checked(video, frames(container, stream, decoding), stream, decoding, live)
 
 

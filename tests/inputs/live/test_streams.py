@@ -221,6 +221,15 @@ def serving(*answers: bytes) -> Iterator[int]:
         thread.join(timeout=30)
 
 
+def test_packets_without_a_frame_are_not_waited_for_without_end():
+    """Every second of the clock a packet, none of them a key frame's."""
+    data = encoded(range(5)).replace(b"\x00\x00\x01\x65", b"\x00\x00\x01\x6c") * 200
+    seconds = iter(range(100_000))
+    live = Live(clock=lambda: float(next(seconds)), sleep=lambda _: None)
+    with pytest.raises(InputError, match="pipe: no frame in 60 s"):
+        opened(piped(OneWay(data)), live)
+
+
 def test_a_stream_that_breaks_off_is_opened_again():
     clock = FakeClock()
     live = clock.live()
