@@ -42,12 +42,12 @@ def serving(python: str, port: str) -> Iterator[str]:
 @pytest.mark.slow
 def test_a_minute_of_rtsp_with_a_server_that_dies(python: str, tmp_path: Path, record_property):
     out = tmp_path / "out"
-    began = time.monotonic()
     with serving(python, "0") as port:
         address = f"rtsp://viewer:{PASSWORD}@127.0.0.1:{port}/live"
         run = start(address, "-o", out, "--window.length", "30", "--window.overlap", "6", "--live.timeout-s", "5")
         assert run.stderr is not None
         wait_for(run.stderr, "geometry: 0 of 30")
+        began = time.monotonic()
         time.sleep(15)
     time.sleep(2)
     with serving(python, port):
@@ -63,7 +63,7 @@ def test_a_minute_of_rtsp_with_a_server_that_dies(python: str, tmp_path: Path, r
     assert live["ended"] == "stopped"
     assert live["reconnects"] >= 1
     assert record["frames"] + live["frames_dropped"] <= live["frames_read"]
-    assert live["frames_read"] > 250
+    assert live["frames_read"] > 300
     assert record["tracks"] > 0
     assert subprocess.run([sys.executable, "-m", "fast_snow", "validate", out]).returncode == 0
     assert subprocess.run([sys.executable, "-m", "fast_snow", "view", out]).returncode == 0
