@@ -3,8 +3,8 @@
 import warnings
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -20,8 +20,7 @@ from fast_snow.emptiness import doubts
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.graph import fold, start
 from fast_snow.inputs import Input, open_input
-from fast_snow.inputs.opening import located
-from fast_snow.inputs.recording import Recording
+from fast_snow.inputs.opening import Source, located
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
@@ -107,7 +106,7 @@ class Result:
 
 
 def build_graph(
-    source: str | Path | Recording | Input,
+    source: Source,
     *,
     config: Config = Config(),
     engines: Engines = Engines(),
@@ -116,7 +115,8 @@ def build_graph(
     """Turn a video or a recording into a 4D scene graph.
 
     Args:
-        source: a video file, a recording folder, a recording in memory or an opened input.
+        source: a video file, a recording folder, a recording in memory, an opened input, or what is live: `rtsp://…`,
+            `camera:0`, a pipe.
         config: all settings.
         engines: your own engines; a slot that is left out is filled as the configuration says.
         progress: told how far the work is.
@@ -144,7 +144,7 @@ def build_graph(
 
     began = perf_counter()
     with collected_warnings(show=True) as noticed:
-        opened, origin = _opened(source, config)
+        opened, origin = open_source(source, config)
         selection = select_engines(opened, config, engines, progress=progress)
         summary = summarize_run(steps(opened, selection, config, progress=progress), config, keep, began=began)
         noted = record(opened, config, selection.used, summary, warnings=noticed, origin=origin)
@@ -152,7 +152,7 @@ def build_graph(
 
 
 def stream(
-    source: str | Path | Recording | Input,
+    source: Source,
     *,
     config: Config = Config(),
     engines: Engines = Engines(),
@@ -161,7 +161,8 @@ def stream(
     """Yield the view `M_t` of every frame as the graph grows, window by window.
 
     Args:
-        source: a video file, a recording folder, a recording in memory or an opened input.
+        source: a video file, a recording folder, a recording in memory, an opened input, or what is live: `rtsp://…`,
+            `camera:0`, a pipe.
         config: all settings; `step.temporal_window` and `step.window_stride` shape the view.
         engines: your own engines; a slot that is left out is filled as the configuration says.
         progress: told how far the work is.
@@ -181,13 +182,20 @@ def stream(
         2 8
         3 8
     """
-    opened = open_input(source, config.sampling, config.source)
+    opened, _ = open_source(source, config)
     selection = select_engines(opened, config, engines, progress=progress)
     for step in steps(opened, selection, config, progress=progress):
         for frame in step.state.labelled:
             yield step.state.graph.window(
                 t=frame.t, length=config.step.temporal_window, stride=config.step.window_stride
             )
+
+
+def newest_view(graph: SceneGraph, config: Config) -> SceneGraph:
+    """Return the view `M_t` of the newest frame, at least as long as a window of the run."""
+    length = config.step.temporal_window and max(config.step.temporal_window, config.window.length)
+    t = int(graph.ego.t[-1]) if graph.num_frames else 0
+    return graph.window(t=t, length=length, stride=config.step.window_stride)
 
 
 def load(folder: str | Path) -> SceneGraph:
@@ -226,12 +234,18 @@ def steps(source: Input, selection: Selection, config: Config, *, progress: Prog
             ),
             fold=partial(fold, config=config),
             start=start(config),
-            queue_length=config.runtime.queue_length,
+            # What is live is shown at once; else the fold may work beside the engines.
+            queue_length=config.runtime.queue_length if source.live is None else 0,
         )
         state = pipeline.start
-        for step in run(pipeline, windows(source, config.window, config.classical.geometry), progress=progress):
-            yield step
-            state = step.state
+        with closing(
+            windows(source, config.window, config.classical.geometry)
+        ) as parts:  # at once: a live input is read by a thread
+            for step in run(pipeline, parts, progress=progress):
+                if source.live is not None:
+                    source.live.in_graph(step.state.graph.num_frames)
+                yield step
+                state = step.state
     for message in doubts(state.graph, state.health, min_points=config.depth_filter.min_points):
         warnings.warn(message, FastSnowWarning, stacklevel=2)
 
@@ -269,8 +283,9 @@ def collected_warnings(*, show: bool) -> Iterator[list[str]]:
         yield messages
 
 
-def _opened(source: str | Path | Recording | Input, config: Config) -> tuple[Input, output.SourceOfRun | None]:
+def open_source(source: Source, config: Config) -> tuple[Input, output.SourceOfRun | None]:
+    """Open what a run reads, and note its state where it is a file or a folder."""
     given = located(source)
-    return open_input(given, config.sampling, config.source), output.source_of_run(given) if isinstance(
-        given, Path
-    ) else None
+    waiting = config.live.max_waiting or max(2, config.window.length - config.window.overlap)
+    opened = open_input(given, config.sampling, config.source, replace(config.live, max_waiting=waiting))
+    return opened, output.source_of_run(given) if isinstance(given, Path) else None

@@ -116,6 +116,7 @@ def record(
         "wall_seconds": summary.wall_s,
         "health": _health(summary.health),
         "warnings": list(warnings),
+        **({} if source.live is None else {"live": source.live.as_json()}),
         "config": asdict(settled_for(config, summary.graph)),
         "versions": {"python": platform.python_version(), **_versions(used)},
         "platform": platform.platform(),

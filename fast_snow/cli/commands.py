@@ -6,7 +6,7 @@ What is heavy is imported where a command runs, here as in the other modules of 
 import json
 import warnings
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
@@ -20,26 +20,30 @@ from fast_snow.errors import EngineError, FastSnowWarning, InputError, OutputErr
 from fast_snow.presets import changed
 
 if TYPE_CHECKING:
+    from fast_snow.inputs.live.address import LiveAddress
     from fast_snow.pipeline import Step
     from fast_snow.selection import Selection
 
 
 @dataclass(frozen=True, kw_only=True)
 class Infer:
-    """Turn a video or an RGB-D recording into a 4D scene graph.
+    """Turn a video, an RGB-D recording or a live stream into a 4D scene graph.
 
-    Reads any video that FFmpeg reads, or a recording folder with colour images and any of depth, poses and masks.
+    Reads any video that FFmpeg reads, a recording folder with colour images and any of depth, poses and masks, or live:
+    rtsp://…, a camera (/dev/video0, camera:0) or a pipe (-). Ctrl-C ends a live run with a complete graph.
     Writes OUT/4dsg.json (the graph), keyframes, the objects' masks and run.json (what ran, with which settings).
     """
 
-    input: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="INPUT")]
-    """A video file or a recording folder."""
+    input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
+    """A video file, a recording folder, a stream, a camera or a pipe (-)."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), metavar="OUT")] = None
     """Folder for the results (default: out/NAME-OF-INPUT); whatever else is in it stays."""
     question: Annotated[str | None, tyro.conf.arg(aliases=("-q",), metavar="QUESTION")] = None
     """Answer this once the graph is there, as `fast-snow ask OUT QUESTION` does."""
     preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A TOML file of settings, like those in configs/; options given here win over it."""
+    live: bool = False
+    """Play a file in real time, as if it were live."""
     overwrite: bool = False
     """Replace the run that OUT holds, once the new one is finished: the files it recorded, unless they were changed."""
     quiet: Quiet = False
@@ -48,47 +52,61 @@ class Infer:
 
     def run(self) -> int:
         """Write the run folder; answer the question, if there is one."""
-        # `.` and `..` are resolved, so that the path ends in a name; a run's name is never empty.
-        path = self.input.resolve() if self.input.name in ("", "..") else self.input
-        name = (path.name if path.is_dir() else path.stem) or "run"
+        from fast_snow.inputs.live.address import live_address
+
+        found: Path | LiveAddress = live_address(self.input) or Path(self.input)
+        if isinstance(found, Path):
+            # `.` and `..` are resolved, so that the path ends in a name; a run's name is never empty.
+            found = found.resolve() if found.name in ("", "..") else found
+            name = (found.name if found.is_dir() else found.stem) or "run"
+        else:
+            name = found.folder
         folder = _expanded(self.out) if self.out else Path("out") / name
         if self.question is not None:
             ask_commands.require_answerable(self.question, self.config.vlm)
-        self._infer(path, folder)
+        self._infer(found, folder)
         if self.question is None:
             return 0
         return ask_commands.follow_up(folder, self.question, self.config.vlm, quiet=self.quiet)
 
-    def _infer(self, path: Path, folder: Path) -> None:
+    def _infer(self, found: "Path | LiveAddress", folder: Path) -> None:
         from fast_snow import output
-        from fast_snow.api import collected_warnings, steps
+        from fast_snow.api import collected_warnings, newest_view, open_source, steps
         from fast_snow.cli.terminal import print_summary, shown_progress, terminable
-        from fast_snow.inputs import open_input
         from fast_snow.kernels.compilation import watched_compilation
         from fast_snow.run_record import record, summarize_run
         from fast_snow.selection import select_engines
 
-        config, began = self.config, perf_counter()
+        live = replace(self.config.live, real_time=self.live or self.config.live.real_time)
+        config, began = replace(self.config, live=live), perf_counter()
         with ExitStack() as stack:
             noticed = stack.enter_context(collected_warnings(show=False))
             progress = stack.enter_context(shown_progress(quiet=self.quiet))
             compilation = stack.enter_context(watched_compilation())
             stack.enter_context(terminable())
-            source, origin = open_input(path, config.sampling, config.source), output.source_of_run(path)
-            writer = stack.enter_context(output.create(folder, overwrite=self.overwrite, source=path))
+            source, origin = open_source(found, config)
+            read = None if origin is None else origin.path
+            writer = stack.enter_context(output.create(folder, overwrite=self.overwrite, source=read))
             selection = select_engines(source, config, progress=progress)
             self._warn_of_idle_settings(selection)
 
             def keep(step: "Step") -> None:
                 writer.add(step.state.labelled, step.keyframes)
-                progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
+                if source.live is None:
+                    progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
+                    return
+                progress(f"clip ({source.live})", step.state.graph.num_frames, source.expected_frames or 0)
+                writer.show(newest_view(step.state.graph, config))
 
-            with terminable():  # again: engines put in handlers of their own
+            # Again: engines put in handlers of their own.
+            with terminable(stop=None if source.live is None else source.live.stop):
                 summary = summarize_run(steps(source, selection, config, progress=progress), config, keep, began=began)
                 noted = record(source, config, selection.used, summary, warnings=noticed, origin=origin)
                 writer.finish(summary.graph, noted)
         compiled_s = compilation.seconds
-        print_summary(source.name, folder, selection.used, summary, compiled_s=compiled_s, warnings=noticed)
+        print_summary(
+            source.name, folder, selection.used, summary, compiled_s=compiled_s, warnings=noticed, live=source.live
+        )
 
     def _warn_of_idle_settings(self, selection: "Selection") -> None:
         """Tell of settings that were changed but that nothing in this run reads."""
@@ -212,6 +230,7 @@ class Validate:
 class Mcp:
     """Serve the spatial tools and keyframes of a run to an MCP client over standard input and output.
 
+    Follows a live run that still grows: tools answer on its newest window.
     Clients start this command themselves: docs/assistants.md shows their configuration.
     """
 
@@ -225,14 +244,15 @@ class Mcp:
             InputError: the run is missing or damaged.
             EngineError: the package mcp is not installed.
         """
-        from fast_snow.api import load
+        from fast_snow.output import Newest
 
         if not self.out.is_dir():
             raise InputError(f"{self.out}: is no folder, expected the one that infer wrote")
-        graph = load(self.out)
+        newest = Newest(self.out)
+        newest()
         try:
             from fast_snow.reasoning import mcp_server
         except ImportError as error:
             raise EngineError(f'mcp: serving needs it ({error}): uv pip install -e ".[vlm]"') from error
-        mcp_server.serve(graph, self.out)
+        mcp_server.serve(newest)
         return 0

@@ -1,7 +1,7 @@
 """A clip, cut into overlapping windows while it is read."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 
 import cv2
@@ -20,7 +20,7 @@ _Read = tuple[SampledFrame, TrackedPoints]
 """A frame and the points seen in it."""
 
 
-def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConfig = _FOLLOWED) -> Iterator[Window]:
+def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConfig = _FOLLOWED) -> Generator[Window]:
     """Yield the windows of a clip; frames are read as they are needed, and at most one window of them is held.
 
     Neighbouring windows share `config.overlap` frames. A clip of at most `config.length` frames is one window. The last

@@ -3,6 +3,7 @@
 A run owns the files that its record names, and nothing else in the folder is ever changed.
 """
 
+from fast_snow.output.growing import Newest, Snapshot
 from fast_snow.output.mask_files import read_masks
 from fast_snow.output.record import GRAPH, MASKS, RECORD, digest, read_record
 from fast_snow.output.run_folder import RunWriter, create
@@ -13,7 +14,9 @@ __all__ = [
     "GRAPH",
     "MASKS",
     "RECORD",
+    "Newest",
     "RunWriter",
+    "Snapshot",
     "SourceOfRun",
     "Spill",
     "create",

@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
 from fast_snow.keyframes import KeyframeImage
 from fast_snow.output import graph_json, source_of_run
+from fast_snow.output.growing import GROWING
 from fast_snow.output.mask_files import FRAMES_PER_FILE, mask_arrays
 from fast_snow.output.publishing import Journal, publish, recover
 from fast_snow.output.record import GRAPH, KEYFRAMES, MASKS, RECORD, inside, owned_files, sealed
@@ -47,8 +49,13 @@ class RunWriter:
             number = sum(name.startswith(f"{MASKS}/") for name in self.files)
             self._write(f"{MASKS}/{number:06d}.npz", arrays.getvalue())
 
+    def show(self, graph: SceneGraph) -> None:
+        """Let readers see the graph of a run that still grows (`fast-snow mcp`): complete or absent."""
+        store(self.staging / GROWING, graph_json.dumps(graph).encode())
+
     def finish(self, graph: SceneGraph, record: Mapping[str, Any]) -> None:
         """Store the graph and the record of the run, which names all files."""
+        (self.staging / GROWING).unlink(missing_ok=True)
         self._write(GRAPH, map(str.encode, graph_json.pieces(graph)))
         self._write(RECORD, sealed({**record, "files": dict(self.files)}))
 
