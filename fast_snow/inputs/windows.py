@@ -16,7 +16,7 @@ from fast_snow.types import Frames, GridShape, TrackedPoints, Window
 
 _FOLLOWED = ClassicalGeometryConfig()
 
-_Read = tuple[SampledFrame, TrackedPoints]
+_Read = tuple[SampledFrame, TrackedPoints | None]
 """A frame and the points seen in it."""
 
 
@@ -36,7 +36,8 @@ def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConf
     """
     pending: deque[_Read] = deque()
     index = first = shared = 0
-    for frame in _followed(source.read(), geometry.sfm_res, geometry.max_points):
+    measured = source.recording is not None and source.recording.has_depth and source.recording.has_poses
+    for frame in _followed(source.read(), geometry.sfm_res, geometry.max_points, follow=not measured):
         pending.append(frame)
         if len(pending) == config.length:
             yield Window(index=index, frames=_gather(pending, first, keep=config.overlap), shared=shared)
@@ -45,8 +46,11 @@ def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConf
         yield Window(index=index, frames=_gather(pending, first, keep=0), shared=shared)
 
 
-def _followed(frames: Iterable[SampledFrame], max_side: int, max_points: int) -> Iterator[_Read]:
-    """Follow points through the frames and the images between, which are let go."""
+def _followed(frames: Iterable[SampledFrame], max_side: int, max_points: int, *, follow: bool) -> Iterator[_Read]:
+    """Follow points through the frames and the images between, which are let go; not where all is measured."""
+    if not follow:
+        yield from ((replace(frame, between=()), None) for frame in frames)
+        return
     read: deque[SampledFrame] = deque()
 
     def grays() -> Iterator[list[Gray]]:
