@@ -28,6 +28,7 @@ from fast_snow.protocols import (
 )
 from fast_snow.repeats import WithoutRepeats, without_repeats
 from fast_snow.seeds import Seeds, seeds
+from fast_snow.texture_rotation import with_rotation
 from fast_snow.types import (
     Detections,
     Frames,
@@ -92,6 +93,7 @@ def perceive(
         started = seeds(detections, min_points=min_points, nested_thresh=nested_thresh)
         passes = _track_in_two_passes(tracker, frames, geometry.grid, started.detections, config)
     resolved = _joined(passes, window.index * RUNS_PER_WINDOW, config.fusion.cross_run_iou_thresh)
+    tracked = with_rotation(resolved.frames, frames.image, geometry.grid)
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     return Perception(
         window=window.index,
@@ -100,7 +102,7 @@ def perceive(
         time_s=frames.time_s,
         source_frame=frames.source_frame,
         geometry=geometry,
-        tracked=resolved.frames,
+        tracked=tracked,
         health=_health(detections, started, passes, resolved),
         seconds=seconds,
     )

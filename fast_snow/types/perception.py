@@ -238,6 +238,9 @@ class TrackedFrame(Columns):
         score: confidence in [0, 1].
         source_id: identities that the input records, at least 0: they become object ids as they are. `NO_SOURCE` where
             an identity is the tracker's own (the default).
+        rotation: how far the texture inside turned since the window's frame before, in radians: about the upright axis,
+            clockwise from above, and about the line of sight, clockwise as seen; and the share of the corners in it that
+            could be followed. NaN where nothing is known (the default).
     """
 
     run_id: Int32[np.ndarray, " m"]
@@ -245,8 +248,11 @@ class TrackedFrame(Columns):
     masks: Masks
     score: Float32[np.ndarray, " m"]
     source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
+    rotation: Float32[np.ndarray, "m 3"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        if self.rotation is None:
+            object.__setattr__(self, "rotation", np.full((np.size(self.score), 3), np.nan, np.float32))
         _known_sources(self)
 
     @property

@@ -25,6 +25,7 @@ class ImageColumns:
         cell_offset: the cells of entry `i` are `cell_offset[i]:cell_offset[i + 1]`.
         uv: mean u and v of the mask's pixels.
         moments: their second central moments uu, uv, vv.
+        rotation: how far their texture turned.
     """
 
     member: str
@@ -39,6 +40,7 @@ class ImageColumns:
     box: Int64[np.ndarray, "n 4"]
     uv: Float32[np.ndarray, "n 2"]
     moments: Float32[np.ndarray, "n 3"]
+    rotation: Float32[np.ndarray, "n 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,6 +114,7 @@ def _in_image(tracks: Entries, member: str) -> ImageColumns:
         box=np.array([each.get("box", (-1,) * 4) for each in entries], np.int64).reshape(-1, 4),
         uv=_float32([each.get("uv", (np.nan,) * 2) for each in entries], 2),
         moments=_float32([each.get("moments", (np.nan,) * 3) for each in entries], 3),
+        rotation=_float32([each.get("rotation", (np.nan,) * 3) for each in entries], 3),
     )
 
 

@@ -126,7 +126,13 @@ def _sightings(part: ImageColumns) -> list[Sighting]:
             col=col[bounds[i] : bounds[i + 1]],
             coverage=part.coverage[bounds[i] : bounds[i + 1]],
             score=score[i],
-            region=ImageRegion(area=area[i], box=box[i], centroid=part.uv[i], covariance=part.moments[i]),
+            region=ImageRegion(
+                area=area[i],
+                box=box[i],
+                centroid=part.uv[i],
+                covariance=part.moments[i],
+                rotation=part.rotation[i],
+            ),
         )
         for i in range(len(t))
     ]

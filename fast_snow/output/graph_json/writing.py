@@ -170,10 +170,12 @@ def _in_image(seen: Sequence[StepToken | Sighting]) -> Iterable[tuple[str, str]]
     """Yield tau of each, and its score and region as members with a leading comma; what is not known is left out."""
     uv = _known_rows("uv", np.array([each.region.centroid for each in seen], np.float32).reshape(-1, 2))
     moments = _known_rows("moments", np.array([each.region.covariance for each in seen], np.float32).reshape(-1, 3))
-    for each, tau, centroid, covariance in zip(seen, _cells(seen), uv, moments, strict=True):
+    rotation = _known_rows("rotation", np.array([each.region.rotation for each in seen], np.float32).reshape(-1, 3))
+    in_image = map("".join, zip(uv, moments, rotation, strict=True))
+    for each, tau, measured in zip(seen, _cells(seen), in_image, strict=True):
         area, box = each.region.area, each.region.box.tolist()
         known = (f',"area":{area}' if area >= 0 else "") + (f',"box":{json.dumps(box)}' if min(box) >= 0 else "")
-        yield tau, f"{_known('score', each.score)}{known.replace(' ', '')}{centroid}{covariance}"
+        yield tau, f"{_known('score', each.score)}{known.replace(' ', '')}{measured}"
 
 
 def _cells(observations: Sequence[StepToken | Sighting]) -> Iterable[str]:
