@@ -1,8 +1,9 @@
 """How masklets turn between neighbouring frames, read off the texture inside their masks.
 
-Corners inside a mask are followed from one frame to the next (Lucas-Kanade, forward and back). About an upright axis the
-near side of a body passes across its outline: each row of the mask is taken for a slice of a cylinder, whose turn follows
-from how fast. What is flat, or wider than its body, turns by more than that. About the line of sight the corners turn.
+Corners inside a mask are followed from one frame to the next (Lucas-Kanade, forward and back). About an upright axis
+the near side of a body passes across its outline: each row of the mask is taken for a slice of a cylinder, whose turn
+follows from how fast. What is flat, or wider than its body, turns by more than that. About the line of sight the
+corners themselves turn.
 """
 
 from collections.abc import Sequence

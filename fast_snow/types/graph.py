@@ -43,9 +43,9 @@ class ImageRegion(ReadOnlyArrays):
         box: x0, y0, x1, y1 in pixels, half-open; -1 where not known.
         centroid: mean u and v of its pixels; NaN where not known.
         covariance: second central moments uu, uv, vv of its pixels in pixels squared; NaN where not known.
-        rotation: how far its texture turned since the clip's frame before, in radians: about the upright axis, clockwise
-            from above, and about the line of sight, clockwise as seen; and the share of its corners that could be
-            followed. NaN where not known.
+        rotation: how far its texture turned since the clip's frame before, in radians: about the upright axis
+            (clockwise from above) and about the line of sight (clockwise as seen); and the share of its corners that
+            could be followed. NaN where not known.
     """
 
     area: int = -1

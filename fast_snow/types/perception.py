@@ -238,8 +238,8 @@ class TrackedFrame(Columns):
         score: confidence in [0, 1].
         source_id: identities that the input records, at least 0: they become object ids as they are. `NO_SOURCE` where
             an identity is the tracker's own (the default).
-        rotation: how far the texture inside turned since the window's frame before, in radians: about the upright axis,
-            clockwise from above, and about the line of sight, clockwise as seen; and the share of the corners in it that
+        rotation: how far the texture inside turned since the frame before, in radians: about the upright axis
+            (clockwise from above) and about the line of sight (clockwise as seen); and the share of its corners that
             could be followed. NaN where nothing is known (the default).
     """
 
