@@ -31,7 +31,7 @@ def circling(turns):
 
 
 def textured(yaw=0.0, roll=0.0, share=0.9, *, high=0.5, camera=None):
-    """A box at rest whose texture turns by so many degrees in all, about the upright axis and about the line of sight."""
+    """A box at rest whose texture turns by so many degrees about the upright axis and the line of sight."""
     graph = made({1: np.tile((0.0, 0.0, 4.0), (FRAMES, 1))}, T_world_camera=camera)
     step = np.array([*np.radians([yaw, roll]) / (FRAMES - 1), share])
     tokens = []
