@@ -92,6 +92,19 @@ def test_lost_texture_is_the_reason_where_the_shape_does_not_tell():
     assert "texture in its mask is lost" in answer.reason
 
 
+@pytest.mark.parametrize("factor", [1.5, 2.5])
+def test_an_outline_that_doubles_within_a_frame_is_doubted(factor):
+    graph = textured()
+    tokens = list(graph.tracks[1].observations)
+    grown = replace(tokens[30].region, area=int(4000 * factor))
+    tokens[30] = replace(tokens[30], region=grown)
+    graph = of_tokens(graph, {1: tokens})
+    doubts = [note for note in call_tool(graph, "spinning", {"object_id": 1}).notes if "outline" in note]
+    assert [("t = 30, 31" in each) for each in doubts] == ([True] if factor > 2 else [])
+    before = call_tool(graph, "spinning", {"object_id": 1, "t_to": 29})
+    assert not any("outline" in note for note in before.notes)
+
+
 def test_a_long_thing_that_keeps_its_shape_does_not_spin():
     assert call_tool(spun(0), "spinning", {"object_id": 1}).value == "not spinning"
 
