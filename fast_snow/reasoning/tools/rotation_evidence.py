@@ -79,13 +79,13 @@ def rotation_evidence(graph: SceneGraph, trajectory: ObjectTrajectory) -> Rotati
     if _enough(uncut, steps):
         turned = np.degrees(_cumulated(frame, yaw, uncut)) + passed
         upright = Turned(value=_furthest(turned), sigma=float(np.hypot(_OUTLINE, _SIGHT * np.ptp(passed))))
+    rolled, roll_known = _camera_roll(trajectory), _enough(followed, steps)
+    in_image = [] if not roll_known else [_furthest(np.degrees(_cumulated(frame, roll, followed)) + rolled)]
     slant = _slant(graph, trajectory)
     if slant is not None:
-        turned = slant
-    elif _enough(followed, steps):
-        turned = np.degrees(_cumulated(frame, roll, followed))
-    if slant is not None or _enough(followed, steps):
-        sight = Turned(value=_furthest(turned + _camera_roll(trajectory)), sigma=_ROLL)
+        in_image.append(_furthest(slant + rolled))
+    if in_image and np.ptp(in_image) < CORNER:  # a pattern that turns on what does not, or the other way around
+        sight = Turned(value=in_image[-1], sigma=_ROLL)
     return RotationEvidence(
         upright=upright,
         sight=sight,

@@ -33,6 +33,8 @@ _CLEAR_TURN: Final = 45.0
 """It is stated that something goes straight where a turn by so many degrees would have been noticed."""
 _RIGHT_ANGLE: Final = 90.0
 """Nothing is told where not even a turn by so many degrees would likely have been noticed."""
+_ABOUT: Final = 180.0
+"""Two headings that may differ by more degrees do not tell to which side the way between them turned."""
 _FEW_BLOCKS: Final = 3
 """With more, where no way is seen in each, that of either half is compared."""
 
@@ -96,7 +98,7 @@ def way_turned(graph: SceneGraph, trajectory: ObjectTrajectory) -> Turned:
     """Return how far an object's way over the ground turns to the right from first to last.
 
     Raises:
-        Unknowable: the object does not move in two parts of its path.
+        Unknowable: the object does not move in two parts of its path, or may have turned to either side between them.
     """
     motion = motion_of(graph, trajectory)
     if not motion.moving:
@@ -113,9 +115,10 @@ def way_turned(graph: SceneGraph, trajectory: ObjectTrajectory) -> Turned:
             " its path, and two are needed to see a turn"
         )
     angles = np.degrees(np.unwrap(np.arctan2(*np.stack([each.value for each in sure], axis=1))))
-    return Turned(
-        value=float(angles[-1] - angles[0]), sigma=float(hypot(_angle_sigma(sure[0]), _angle_sigma(sure[-1])))
-    )
+    sigma = np.array([_angle_sigma(each) for each in sure])
+    if (np.abs(np.diff(angles)) + CRITICAL * np.hypot(sigma[1:], sigma[:-1]) > _ABOUT).any():
+        raise Unknowable(f"object {trajectory.object_id} turns back on its way, and to which side is not seen")
+    return Turned(value=float(angles[-1] - angles[0]), sigma=float(hypot(sigma[0], sigma[-1])))
 
 
 def _leg(one: VectorEstimate, other: VectorEstimate) -> VectorEstimate:
