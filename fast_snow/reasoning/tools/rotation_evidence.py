@@ -66,12 +66,12 @@ class RotationEvidence:
 def rotation_evidence(graph: SceneGraph, trajectory: ObjectTrajectory) -> RotationEvidence:
     """Gather how an object turns about itself; it is seen twice or more."""
     frame = np.searchsorted(cameras_of(graph).t, trajectory.t)
-    yaw, roll, share = np.array([each.region.rotation for each in trajectory.token], np.float64).T
+    yaw, roll, share = trajectory.token.rotation.astype(np.float64).T
     # A step is that from the frame before, and only where the object was seen then too.
     adjacent = np.diff(frame, prepend=frame[0]) == 1
     textured, followed = adjacent & np.isfinite(share), adjacent & (share >= _FOLLOWED)
     steps = max(int(frame[-1] - frame[0]), 1)
-    boxes = np.array([each.region.box for each in trajectory.token])
+    boxes = trajectory.token.box
     at_side = (boxes[:, 0] <= 0) | (boxes[:, 2] >= graph.analysis_grid[1])
     uncut = followed & ~at_side & ~np.roll(at_side, 1)
     passed = _line_of_sight(graph, trajectory)
@@ -139,7 +139,7 @@ def _camera_roll(trajectory: ObjectTrajectory) -> _Series:
 
 def _slant(graph: SceneGraph, trajectory: ObjectTrajectory) -> _Series | None:
     """Return how far an outline's long axis turned clockwise up to each observation; None where it has none."""
-    uu, uv, vv = np.array([each.region.covariance for each in trajectory.token], np.float64).T
+    uu, uv, vv = trajectory.token.moments.astype(np.float64).T
     spread = np.hypot(uu - vv, 2 * uv)
     long = (uu + vv + spread) >= _LONG * (uu + vv - spread)
     cut = appearance(graph, trajectory).cut
