@@ -112,7 +112,7 @@ def _denied(graph: SceneGraph, trajectory: ObjectTrajectory, rotation: RotationE
         figures=(NamedValue("swings_of_shape", swings), *_figures(rotation)),
         evidence=evidence_frames(trajectory.t),
         notes=("a full turn of a long object would swing its shape in the image four times",),
-        grade=grade if rotation.upright is not None else Grade.LIKELY,
+        grade=grade if rotation.upright is not None and rotation.sight is not None else Grade.LIKELY,
     )
 
 
