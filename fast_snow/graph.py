@@ -155,7 +155,15 @@ def _counted(
 
 def _observed(perception: Perception, geometry: Geometry, config: Config) -> list[FrameTokens]:
     return [
-        observe(each.masks, each.score, geometry[i], t=t, depth_filter=config.depth_filter, step=config.step)
+        observe(
+            each.masks,
+            each.score,
+            geometry[i],
+            t=t,
+            rotation=each.rotation,
+            depth_filter=config.depth_filter,
+            step=config.step,
+        )
         for i, (each, t) in enumerate(zip(perception.tracked, perception.t.tolist(), strict=True))
     ]
 

@@ -32,6 +32,7 @@ from fast_snow.protocols import (
 )
 from fast_snow.repeats import WithoutRepeats, without_repeats
 from fast_snow.seeds import Seeds, seeds
+from fast_snow.texture_rotation import with_rotation
 from fast_snow.types import (
     Detections,
     GridShape,
@@ -96,6 +97,7 @@ def perceive(
         started = seeds(detections, min_points=config.depth_filter.min_points, nested_thresh=thresh)
         passes, resolved = _track(tracker, window, geometry.grid, started.detections, config)
     tracked, cuts = _with_colours(window, resolved.frames, geometry.grid)
+    tracked = with_rotation(tracked, frames.image, geometry.grid)
     unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh).prompts
     silent = (int(frames.t[each.frame]) for each in unfound if each.frame >= window.shared)
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)

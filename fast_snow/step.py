@@ -72,6 +72,7 @@ def observe(
     geometry: FrameGeometry,
     *,
     t: int,
+    rotation: Float32[np.ndarray, "m 3"] | None = None,
     depth_filter: DepthFilterConfig = DepthFilterConfig(),
     step: StepConfig = StepConfig(),
 ) -> FrameTokens:
@@ -86,6 +87,7 @@ def observe(
         score: the tracker's confidence in each.
         geometry: depth and camera of the frame; the extent limit applies only where it is metric.
         t: index of the frame in the clip.
+        rotation: of each mask since the frame before (`TrackedFrame.rotation`); None where it is not known.
         depth_filter: which pixels and objects are kept.
         step: grid and threshold of tau, and the margin; `auto` is that of estimated masks (see `settled`).
 
@@ -105,7 +107,7 @@ def observe(
     plausible = _plausible(statistics, camera, depth_filter.max_extent if geometry.metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     short = np.flatnonzero(~enough).astype(np.int32)
-    in_image = _in_image(masks, score, t, step)
+    in_image = _in_image(masks, score, rotation, t, step)
     shares = _sigma_shares(inner, within, geometry, depth_filter)
     reach = np.linalg.norm(statistics.mean - camera, axis=1)
     sigma = (reach[:, None] * shares).astype(np.float32)
@@ -198,8 +200,15 @@ def _plausible(
     return extent <= max_extent + ROUNDING * reach
 
 
-def _in_image(masks: Masks, score: Float32[np.ndarray, " m"], t: int, step: StepConfig) -> Callable[[int], Sighting]:
+def _in_image(
+    masks: Masks,
+    score: Float32[np.ndarray, " m"],
+    rotation: Float32[np.ndarray, "m 3"] | None,
+    t: int,
+    step: StepConfig,
+) -> Callable[[int], Sighting]:
     """Return what tells of each mask by its index what is known without depth: tau, and its region."""
+    turned = np.full((len(masks), 3), np.nan, np.float32) if rotation is None else rotation
     cells, moment = coverage(masks, step.grid_size), moments(masks)
     pixels, box = area(masks), bounding_boxes(masks).astype(np.int32)
 
@@ -216,7 +225,9 @@ def _in_image(masks: Masks, score: Float32[np.ndarray, " m"], t: int, step: Step
             col=col.astype(np.uint8),
             coverage=share,
             score=float(score[i]),
-            region=ImageRegion(area=int(pixels[i]), box=box[i], centroid=centroid, covariance=covariance),
+            region=ImageRegion(
+                area=int(pixels[i]), box=box[i], centroid=centroid, covariance=covariance, rotation=turned[i]
+            ),
         )
 
     return sighting

@@ -299,6 +299,9 @@ class TrackedFrame(Columns):
             an identity is the tracker's own (the default).
         appearance: the share of each colour in the mask (`kernels.colours`); no columns where it is not known (the
             default). `perceive` fills it in for every tracker.
+        rotation: how far the texture inside turned since the frame before, in radians: about the upright axis
+            (clockwise from above) and about the line of sight (clockwise as seen); and the share of its corners that
+            could be followed. NaN where nothing is known (the default).
     """
 
     run_id: Int32[np.ndarray, " m"]
@@ -307,10 +310,14 @@ class TrackedFrame(Columns):
     score: Float32[np.ndarray, " m"]
     source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
     appearance: UInt8[np.ndarray, "m bins"] = None  # type: ignore[assignment]
+    rotation: Float32[np.ndarray, "m 3"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        if self.appearance is None:
-            object.__setattr__(self, "appearance", np.zeros((np.size(self.score), 0), np.uint8))
+        count = np.size(self.score)
+        unknown = {"appearance": np.zeros((count, 0), np.uint8), "rotation": np.full((count, 3), np.nan, np.float32)}
+        for name, value in unknown.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         _known_sources(self)
 
     @property

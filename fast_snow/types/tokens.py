@@ -38,12 +38,16 @@ class ImageRegion(ReadOnlyArrays):
         box: x0, y0, x1, y1 in pixels, half-open; -1 where not known.
         centroid: mean u and v of its pixels; NaN where not known.
         covariance: second central moments uu, uv, vv of its pixels in pixels squared; NaN where not known.
+        rotation: how far its texture turned since the clip's frame before, in radians: about the upright axis
+            (clockwise from above) and about the line of sight (clockwise as seen); and the share of its corners that
+            could be followed. NaN where not known.
     """
 
     area: int = -1
     box: Int32[np.ndarray, "4"] = field(default_factory=lambda: np.full(4, -1, np.int32))
     centroid: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
     covariance: Float32[np.ndarray, "3"] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
+    rotation: Float32[np.ndarray, "3"] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

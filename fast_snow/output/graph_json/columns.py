@@ -121,6 +121,7 @@ def _in_image(entries: Entries) -> dict[str, Any]:
         "box": np.array([each.get("box", (-1,) * 4) for each in entries], np.int32).reshape(-1, 4),
         "uv": _float32((each.get("uv", (np.nan,) * 2) for each in entries), 2),
         "moments": _float32((each.get("moments", (np.nan,) * 3) for each in entries), 3),
+        "rotation": _float32((each.get("rotation", (np.nan,) * 3) for each in entries), 3),
     }
 
 

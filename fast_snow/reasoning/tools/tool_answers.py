@@ -58,6 +58,7 @@ def surest(*grades: Grade) -> Grade:
     return min(grades, key=list(Grade).index, default=Grade.UNKNOWN)
 
 
+ONLY_TRACKED: Final = "only what has a number is meant: a thing may have none, or several; count things in the frames"
 _LIKELY_NOTE: Final = "likely, not certain: say so"
 
 
