@@ -11,12 +11,12 @@ from fast_snow.types.graph import (
     Track,
 )
 from fast_snow.types.health import Health, Incidents, StageSeconds
+from fast_snow.types.image_motion import BackgroundMotion, TrackedPoints
 from fast_snow.types.masks import (
     Masks,
 )
 from fast_snow.types.observations import Cells, Observations, Sightings
 from fast_snow.types.perception import (
-    BackgroundMotion,
     BoxPrompt,
     DepthOrigin,
     Detections,
@@ -30,7 +30,6 @@ from fast_snow.types.perception import (
     Prompt,
     Segmentation,
     TrackedFrame,
-    TrackedPoints,
     Window,
 )
 from fast_snow.types.tokens import ImageRegion, ObjectStatistics, Sighting, StepToken

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, TypeVar, overload
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
+from fast_snow.types.image_motion import BackgroundMotion
 from fast_snow.types.masks import Masks
 from fast_snow.types.observations import Observations, Sightings
-from fast_snow.types.perception import BackgroundMotion, DepthOrigin
+from fast_snow.types.perception import DepthOrigin
 from fast_snow.types.tokens import Sighting, StepToken
 from fast_snow.types.values import NO_SOURCE, Columns, GridShape, ReadOnlyArrays, counted, span
 
