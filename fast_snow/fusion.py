@@ -44,6 +44,9 @@ class FrameObjects(Columns):
         """Return the name of masklet `i`."""
         return int(self.run_id[i]), int(self.local_id[i])
 
+    def _summary(self) -> str:
+        return f"t={self.t}, {self.masks!r}, runs {sorted(set(self.run_id.tolist()))}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class NamedFrame:
