@@ -1,0 +1,74 @@
+"""The commands that carry a run on: to the formats of other tools."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from fast_snow.cli.options import Debug, RunFolder
+
+FormatName = Literal[
+    "coco",
+    "youtube-vis",
+    "mot",
+    "mots",
+    "kitti",
+    "spark-dsg",
+    "parquet",
+    "csv",
+    "glb",
+    "ply",
+    "graphml",
+    "rerun",
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """Write a run in a format of another tool; docs/exporting.md says what each carries and loses.
+
+    coco, youtube-vis: masks (RLE). mot, mots, kitti: tracks in the image. spark-dsg: a dynamic scene graph.
+    parquet, csv: tables. glb, ply: the scene in 3D. graphml: objects and relations. rerun: a recording to look at.
+    """
+
+    out: RunFolder
+    to: FormatName
+    """The format."""
+    path: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), metavar="PATH")] = None
+    """Output file, or folder for parquet and csv (default: OUT/export/FORMAT.SUFFIX); never written over."""
+    relations_at: Annotated[int | None, tyro.conf.arg(metavar="T")] = None
+    """Frame whose distances and directions graphml holds as edges (default: no edges)."""
+    video: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Show this video or recording in rerun instead of the input of the run."""
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Write the files and print their paths.
+
+        Raises:
+            InputError: the run is missing or damaged, or lacks what the format holds.
+            EngineError: the format's package is not installed.
+            OutputError: a file is in the way, or cannot be written.
+        """
+        from fast_snow import output
+        from fast_snow.api import load
+        from fast_snow.cli.clip_images import clip_images
+        from fast_snow.formats import FORMATS, ExportSource, export, require_free
+
+        path = self.path or self.out / "export" / f"{self.to}{FORMATS[self.to].suffix}"
+        require_free(path)
+        graph = load(self.out)
+        record = output.read_record(self.out) if (self.out / output.RECORD).is_file() else {}
+        source = ExportSource(
+            graph=graph,
+            masks=lambda: output.read_masks(self.out),
+            images=lambda: clip_images(self.out, graph, record, video=self.video)[0],
+            record=record,
+            relations_at=self.relations_at,
+        )
+        if self.path is None:
+            path.parent.mkdir(exist_ok=True)
+        for written in export(source, self.to, path):
+            print(written)
+        return 0
