@@ -1,12 +1,17 @@
-"""The commands that carry a run on: to the formats of other tools."""
+"""The commands that carry a run on: to the formats of other tools, and beside another run."""
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from fast_snow.cli.options import Debug, RunFolder
+from fast_snow.cli.options import Debug, Json, RunFolder
+
+if TYPE_CHECKING:
+    from fast_snow.reasoning.run_difference import ObjectChange
 
 FormatName = Literal[
     "coco",
@@ -72,3 +77,52 @@ class Export:
         for written in export(source, self.to, path):
             print(written)
         return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diff:
+    """Tell what appeared, vanished and moved between two runs of one place.
+
+    Both worlds must be the same: in metres, and from the same first camera. Objects are matched by place and size.
+    """
+
+    before: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="A")]
+    """The folder of the earlier run."""
+    after: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="B")]
+    """The folder of the later run."""
+    json: Json = False
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Print the changes.
+
+        Raises:
+            InputError: a run is missing or damaged, or the worlds are not comparable.
+        """
+        from fast_snow.api import load
+        from fast_snow.reasoning.run_difference import run_difference
+
+        changes = run_difference(load(self.before), load(self.after))
+        if self.json:
+            print(json.dumps({"unit": "m", "changes": [asdict(each) for each in changes]}))
+        else:
+            print("\n".join(_lines(changes)))
+        return 0
+
+
+def _lines(changes: "Sequence[ObjectChange]") -> list[str]:
+    """Return the changes one a line, those that stayed summed up."""
+    from fast_snow.reasoning.run_difference import Change
+
+    lines = []
+    for each in changes:
+        if each.change is Change.SAME:
+            continue
+        object_id = each.before if each.before is not None else each.after
+        renamed = f" (now object {each.after})" if None not in (each.before, each.after) else ""
+        run = "A" if each.before is not None else "B"
+        moved = "" if each.distance is None else f" by {each.distance:.2f} ± {each.sigma:.2f} m, {each.grade}"
+        beyond = f": seen in {run}, never in view in the other run" if each.change is Change.OUT_OF_VIEW else ""
+        lines.append(f"object {object_id} of {run}{renamed}: {each.change}{moved}{beyond}")
+    same = sum(each.change is Change.SAME for each in changes)
+    return [*lines, f"{same} of {len(changes)} objects in the same place within the noise"]

@@ -1,10 +1,12 @@
 """`export` and `view --rerun-save`: what they write and where, and what they refuse."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import fast_snow
 from fast_snow.cli.main import main
 from fast_snow.formats import FORMATS
 from tests.reasoning.runs import small_run
@@ -82,3 +84,19 @@ def test_view_writes_a_recording_instead_of_the_page(out: Path, tmp_path: Path, 
 
 def keyframes(out: Path) -> list[dict[str, object]]:
     return json.loads((out / "4dsg.json").read_text())["metadata"]["visual_anchor"]
+
+
+def test_diff_tells_lines_and_json(out: Path, capsys: pytest.CaptureFixture[str]):
+    graph = small_run().graph
+    gone = next(iter(graph.tracks))
+    fewer = replace(graph, tracks={k: track for k, track in graph.tracks.items() if k != gone})
+    path = out.parent / "less.json"
+    fast_snow.write(fewer, path)
+    assert command("diff", out, path) == 0
+    assert f"object {gone} of A: vanished\n" in capsys.readouterr().out
+    assert command("diff", out, path, "--json") == 0
+    changes = json.loads(capsys.readouterr().out)["changes"]
+    assert [each["before"] for each in changes if each["change"] == "vanished"] == [gone]
+    fast_snow.write(replace(graph, metric=False), out.parent / "other.json")
+    assert command("diff", out, out.parent / "other.json") == 2
+    assert "not comparable" in capsys.readouterr().err
