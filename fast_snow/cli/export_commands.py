@@ -1,4 +1,4 @@
-"""The commands that carry a run on: to the formats of other tools, and beside another run."""
+"""The commands that carry a run on: to the formats of other tools, beside another run, and to metres."""
 
 import json
 from collections.abc import Sequence
@@ -107,6 +107,38 @@ class Diff:
             print(json.dumps({"unit": "m", "changes": [asdict(each) for each in changes]}))
         else:
             print("\n".join(_lines(changes)))
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescale:
+    """Bring the graph of a run to metres by lengths that you know.
+
+    A statement is "object 3 extent y = 0.75 m ± 0.01", "distance 3 7 at 12 = 1.2 m" (objects 3 and 7 in frame 12) or
+    "camera 0 40 = 2.5 m" (between the camera's places in two frames). Axes are those of the world: x right, y down, z
+    forward; extents are of the visible side. Without ±, half of the last digit is taken.
+    """
+
+    out: RunFolder
+    statements: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="STATEMENT")]
+    """Lengths in mm, cm or m; those that contradict each other are refused."""
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Write the new graph into OUT and print the scale.
+
+        Raises:
+            InputError: a statement cannot be read or measured, statements contradict each other, or the run is damaged.
+            OutputError: OUT cannot be written, or its files were changed.
+        """
+        from fast_snow import output
+        from fast_snow.api import load
+        from fast_snow.reasoning.metric_scale import rescaled, scale_of
+
+        graph = load(self.out)
+        scale = scale_of(graph, self.statements)
+        output.replace_graph(self.out, rescaled(graph, scale), {"scale": [*self.statements]})
+        print(f"scale    {scale.metres_per_unit:.4g} m per unit ± {100 * scale.relative_sigma:.2g} %")
         return 0
 
 

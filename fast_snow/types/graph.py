@@ -195,6 +195,21 @@ class Merge:
     distance: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How a graph in an unknown scale came to metres: by lengths that a person stated.
+
+    Attributes:
+        metres_per_unit: what all lengths were multiplied by.
+        relative_sigma: its standard deviation as a share of it; all lengths of the graph are off by it together.
+        statements: how many lengths were stated.
+    """
+
+    metres_per_unit: float
+    relative_sigma: float
+    statements: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SceneGraph(ReadOnlyArrays):
     """The 4D scene graph: tracks, the camera's path and what is needed to read them.
@@ -208,6 +223,7 @@ class SceneGraph(ReadOnlyArrays):
         tracks: by object id, in the order of first appearance.
         keyframes: images of the clip.
         merges: every decision that two masklets are one object.
+        scale: how its lengths came to metres, where `fast-snow rescale` brought them there.
     """
 
     grid_size: int
@@ -218,6 +234,7 @@ class SceneGraph(ReadOnlyArrays):
     tracks: Mapping[int, Track] = field(default_factory=lambda: MappingProxyType({}))
     keyframes: tuple[Keyframe, ...] = ()
     merges: tuple[Merge, ...] = ()
+    scale: Scale | None = None
 
     @property
     def num_frames(self) -> int:

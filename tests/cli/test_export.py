@@ -100,3 +100,26 @@ def test_diff_tells_lines_and_json(out: Path, capsys: pytest.CaptureFixture[str]
     fast_snow.write(replace(graph, metric=False), out.parent / "other.json")
     assert command("diff", out, out.parent / "other.json") == 2
     assert "not comparable" in capsys.readouterr().err
+
+
+def test_rescale_puts_a_graph_in_metres_into_the_run(out: Path, capsys: pytest.CaptureFixture[str]):
+    run = small_run()
+    result = replace(run, graph=replace(run.graph, metric=False))
+    result.save(out, overwrite=True)
+    masks = {path.name: path.read_bytes() for path in (out / "masks").iterdir()}
+    one = next(iter(run.graph.tracks))
+    assert command("rescale", out, f"object {one} extent y = 80 cm ± 5") == 0
+    assert capsys.readouterr().out.startswith("scale    ")
+    graph = fast_snow.load(out)
+    assert graph.metric
+    assert graph.scale is not None
+    assert {path.name: path.read_bytes() for path in (out / "masks").iterdir()} == masks
+    record = json.loads((out / "run.json").read_text())
+    assert record["scale"] == [f"object {one} extent y = 80 cm ± 5"]
+    assert record["input"] == run.record["input"]
+    before = (out / "4dsg.json").read_bytes()
+    assert command("rescale", out, f"object {one} extent y = 80 cm", f"object {one} extent y = 9 m") == 2
+    assert "contradict each other" in capsys.readouterr().err
+    assert (out / "4dsg.json").read_bytes() == before
+    assert command("rescale", out, f"object {one} extent y = 160 cm ± 5") == 0
+    assert fast_snow.load(out).scale.metres_per_unit == pytest.approx(2 * graph.scale.metres_per_unit, rel=1e-4)

@@ -19,6 +19,7 @@ from fast_snow.types import (
     ImageRegion,
     Keyframe,
     Merge,
+    Scale,
     SceneGraph,
     Sighting,
     StepToken,
@@ -92,6 +93,15 @@ def _graph(document: Mapping[str, Any], columns: DocumentColumns) -> SceneGraph:
             for each in metadata["visual_anchor"]
         ),
         merges=tuple(_merge(each) for each in metadata["merges"]),
+        scale=_scale(metadata["scale"]) if "scale" in metadata else None,
+    )
+
+
+def _scale(scale: Mapping[str, Any]) -> Scale:
+    return Scale(
+        metres_per_unit=float(scale["metres_per_unit"]),
+        relative_sigma=float(scale["relative_sigma"]),
+        statements=int(scale["statements"]),
     )
 
 
