@@ -2,7 +2,7 @@
 
 import warnings
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -45,14 +45,15 @@ class Result:
 
     Attributes:
         graph: the 4D scene graph.
-        labelled: the masks of every frame with the objects they belong to.
-        keyframes: the encoded images that the graph points to.
+        labelled: the masks of every frame with the objects they belong to. Those of a long run would not fit in memory:
+            they lie in a temporary folder (below `TMPDIR`), which goes with the result, and are read when asked for.
+        keyframes: the encoded images that the graph points to; they lie there too.
         record: the content of `run.json`.
     """
 
     graph: SceneGraph
-    labelled: tuple[LabelledMasks, ...]
-    keyframes: tuple[KeyframeImage, ...]
+    labelled: Sequence[LabelledMasks]
+    keyframes: Sequence[KeyframeImage]
     record: Mapping[str, Any]
 
     def __repr__(self) -> str:
@@ -74,12 +75,12 @@ class Result:
         Raises:
             InputError: frame `t` is no keyframe.
         """
-        known = {each.t: image for each, image in zip(self.graph.keyframes, self.keyframes, strict=True)}
+        known = [each.t for each in self.graph.keyframes]
         t = next(iter(known), None) if t is None else t
         if t is None or t not in known:
-            raise InputError(f"picture: got t={t}, expected a keyframe, one of {list(known)}")
-        (labelled,) = (each for each in self.labelled if each.t == t)
-        return draw_objects(keyframes.decode_jpeg(known[t].jpeg), labelled)
+            raise InputError(f"picture: got t={t}, expected a keyframe, one of {known}")
+        labelled = self.labelled[int(np.searchsorted(self.graph.ego.t, t))]
+        return draw_objects(keyframes.decode_jpeg(self.keyframes[known.index(t)].jpeg), labelled)
 
     def view(self, *, height: int = 800) -> "PageFrame":
         """Return the page of `fast-snow view` on the run's keyframes; a notebook shows it in a frame.
@@ -174,11 +175,10 @@ def build_graph(
         >>> result.record["engines"]["geometry"]["name"]
         'recorded'
     """
-    labelled, pictures = list[LabelledMasks](), list[KeyframeImage]()
+    spill = output.Spill()
 
     def keep(step: Step) -> None:
-        labelled.extend(step.state.labelled)
-        pictures.extend(step.keyframes)
+        spill.add(step.state.labelled, step.keyframes)
 
     began = perf_counter()
     with collected_warnings(show=True) as noticed:
@@ -186,7 +186,7 @@ def build_graph(
         selection = select_engines(opened, config, engines, progress=progress)
         summary = summarize_run(steps(opened, selection, config, progress=progress), config, keep, began=began)
         noted = record(opened, config, selection.used, summary, warnings=noticed, origin=origin)
-    return Result(graph=summary.graph, labelled=tuple(labelled), keyframes=tuple(pictures), record=noted)
+    return Result(graph=summary.graph, labelled=spill.labelled, keyframes=spill.keyframes, record=noted)
 
 
 def stream(
@@ -219,7 +219,7 @@ def stream(
         2 8
         3 8
     """
-    opened = open_input(source, config.sampling)
+    opened = open_input(source, config.sampling, config.source)
     selection = select_engines(opened, config, engines, progress=progress)
     for step in steps(opened, selection, config, progress=progress):
         for frame in step.state.labelled:
@@ -309,4 +309,6 @@ def collected_warnings(*, show: bool) -> Iterator[list[str]]:
 
 def _opened(source: str | Path | Recording | Input, config: Config) -> tuple[Input, output.SourceOfRun | None]:
     given = located(source)
-    return open_input(given, config.sampling), output.source_of_run(given) if isinstance(given, Path) else None
+    return open_input(given, config.sampling, config.source), output.source_of_run(given) if isinstance(
+        given, Path
+    ) else None

@@ -77,7 +77,7 @@ def _box(track: Track) -> "trimesh.Trimesh":
 
 
 def _trail(track: Track) -> Float64[np.ndarray, "n 3"]:
-    return np.array([each.centroid for each in track.observations], np.float64)
+    return track.observations.centroid.astype(np.float64)
 
 
 def _camera(graph: SceneGraph) -> Float64[np.ndarray, "n 3"]:

@@ -59,9 +59,8 @@ def _object(track: Track, time_ns: dict[int, int]) -> "ObjectNodeAttributes":
     middle = (last.low.astype(np.float64) + last.high) / 2
     attributes.bounding_box = dsg.BoundingBox((last.high - last.low).astype(np.float32), middle.astype(np.float32))
     attributes.color = np.array(rgb_of(track.object_id), np.uint8)
-    trajectory = [each.centroid.tolist() for each in seen]
-    times = [time_ns[each.t] for each in seen]
-    attributes.metadata.add({"t": [each.t for each in seen], "time_ns": times, "trajectory": trajectory})
+    t = seen.t.tolist()
+    attributes.metadata.add({"t": t, "time_ns": [time_ns[each] for each in t], "trajectory": seen.centroid.tolist()})
     return attributes
 
 

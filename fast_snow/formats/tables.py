@@ -7,7 +7,7 @@ import numpy as np
 
 from fast_snow.formats.source import ExportSource
 from fast_snow.output.graph_json.writing import coordinate_system
-from fast_snow.types import SceneGraph
+from fast_snow.types import SceneGraph, Sightings
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,15 +39,14 @@ def tables(graph: SceneGraph) -> dict[str, "pa.Table"]:
     camera |= dict(zip("xyz", ego.position.T, strict=True))
     camera |= dict(zip(("qx", "qy", "qz", "qw"), ego.quaternion_xyzw.T, strict=True))
     camera |= dict(zip(("fx", "fy", "cx", "cy"), ego.intrinsics.T, strict=True))
-    unplaced = [(track.object_id, each) for track in tracks for each in track.unplaced]
-    boxes = np.array([each.region.box for _, each in unplaced], np.int32).reshape(-1, 4)
+    unplaced = Sightings.of(()).followed_by(*(track.unplaced for track in tracks))
     seen: dict[str, Any] = {
-        "object_id": [object_id for object_id, _ in unplaced],
-        "t": [each.t for _, each in unplaced],
-        "score": [each.score for _, each in unplaced],
-        "area": [each.region.area for _, each in unplaced],
+        "object_id": np.repeat([track.object_id for track in tracks], [len(track.unplaced) for track in tracks]),
+        "t": unplaced.t,
+        "score": unplaced.score,
+        "area": unplaced.area,
     }
-    seen |= dict(zip(("x0", "y0", "x1", "y1"), boxes.T, strict=True))
+    seen |= dict(zip(("x0", "y0", "x1", "y1"), unplaced.box.T, strict=True))
     columns: dict[str, dict[str, Any]] = {
         "observations": graph.table(),
         "unplaced": seen,

@@ -20,7 +20,7 @@ from fast_snow.reasoning.tools.hypothesis_tests import LEVEL
 from fast_snow.reasoning.tools.positions import distance, size
 from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
 from fast_snow.reasoning.tools.tracks import camera_at
-from fast_snow.types import Scale, SceneGraph, StepToken, Track
+from fast_snow.types import Scale, SceneGraph, Track
 
 _NUMBER: Final = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
 _UNIT: Final = "mm|cm|m"
@@ -122,12 +122,11 @@ def rescaled(graph: SceneGraph, scale: Scale) -> SceneGraph:
     def longer(values: np.ndarray) -> np.ndarray:
         return (factor * values).astype(np.float32)
 
-    def token(each: StepToken) -> StepToken:
-        low, high = longer(each.low), longer(each.high)
-        return replace(each, centroid=longer(each.centroid), sigma=longer(each.sigma), low=low, high=high)
-
     def track(each: Track) -> Track:
-        return replace(each, observations=tuple(map(token, each.observations)))
+        seen = each.observations
+        low, high = longer(seen.low), longer(seen.high)
+        scaled = replace(seen, centroid=longer(seen.centroid), sigma=longer(seen.sigma), low=low, high=high)
+        return replace(each, observations=scaled)
 
     return replace(
         graph,

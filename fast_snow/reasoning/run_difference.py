@@ -136,7 +136,7 @@ def _places(graph: SceneGraph, *, first: bool) -> list[_Place]:
             estimate = combine(measured, np.full(len(chosen), 1 / len(chosen)))
         except Unknowable:
             continue
-        size = np.median([each.high.astype(np.float64) - each.low for each in trajectory.token], axis=0)
+        size = np.median(trajectory.token.high.astype(np.float64) - trajectory.token.low, axis=0)
         places.append(
             _Place(
                 object_id=trajectory.object_id,

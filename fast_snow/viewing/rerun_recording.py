@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import UInt8
 
 from fast_snow.cameras import pinhole, rescale
 from fast_snow.errors import EngineError
 from fast_snow.keyframes import KeyframeImage, decode_jpeg, encode_jpeg
-from fast_snow.types import GridShape, LabelledMasks, Merge, SceneGraph, StepToken
+from fast_snow.types import GridShape, LabelledMasks, Merge, Observations, SceneGraph
 from fast_snow.viewing.outlines import outlines
 from fast_snow.viewing.page_text import headline, run_warnings
 from fast_snow.viewing.palette import rgb_of
@@ -193,22 +193,24 @@ def _blueprint() -> "rrb.Blueprint":
     )
 
 
-def _by_frame(graph: SceneGraph, frames: AbstractSet[int]) -> dict[int, dict[int, tuple[StepToken, ...]]]:
+def _by_frame(graph: SceneGraph, frames: AbstractSet[int]) -> dict[int, dict[int, Observations]]:
     """Return, by frame and object, the observation in that frame after those that its trail reaches back to."""
-    seen: dict[int, dict[int, tuple[StepToken, ...]]] = {}
+    seen: dict[int, dict[int, Observations]] = {}
     for object_id, track in graph.tracks.items():
-        for i, token in enumerate(track.observations):
-            if token.t in frames:
-                seen.setdefault(token.t, {})[object_id] = track.observations[max(0, i + 1 - TRAIL) : i + 1]
+        for i, t in enumerate(track.observations.t.tolist()):
+            if t in frames:
+                seen.setdefault(t, {})[object_id] = track.observations[max(0, i + 1 - TRAIL) : i + 1]
     return seen
 
 
 def _usual_distance(graph: SceneGraph) -> float:
     """Return the median distance of the objects from the camera; 1 where there are none."""
     position = dict(zip(graph.ego.t.tolist(), graph.ego.position, strict=True))
-    seen = [token for track in graph.tracks.values() for token in track.observations]
-    lengths = [float(np.linalg.norm(token.centroid - position[token.t])) for token in seen]
-    return float(np.median(lengths)) if lengths else 1.0
+    offsets = [
+        each.centroid - np.stack([position[t] for t in each.t.tolist()])
+        for each in (track.observations for track in graph.tracks.values())
+    ]
+    return float(np.median(np.linalg.norm(np.concatenate(offsets), axis=1))) if offsets else 1.0
 
 
 def _log_camera(recording: "RecordingStream", graph: SceneGraph, i: int, size: GridShape, plane: float) -> None:
@@ -238,15 +240,17 @@ def _log_image(recording: "RecordingStream", image: UInt8[np.ndarray, "height wi
     return image.shape[0], image.shape[1]
 
 
-def _log_objects(recording: "RecordingStream", seen: Mapping[int, tuple[StepToken, ...]]) -> None:
+def _log_objects(recording: "RecordingStream", seen: Mapping[int, Observations]) -> None:
     import rerun as rr
 
     colors, labels = [rgb_of(each) for each in seen], [str(each) for each in seen]
-    last = [trail[-1] for trail in seen.values()]
-    low, high = _stacked([each.low for each in last]), _stacked([each.high for each in last])
+    trails = [each.centroid for each in seen.values()]
+    low, high = (
+        np.array([getattr(each, name)[-1] for each in seen.values()], np.float64).reshape(-1, 3)
+        for name in ("low", "high")
+    )
     boxes = rr.Boxes3D(centers=(low + high) / 2, half_sizes=(high - low) / 2, colors=colors, labels=labels)
     recording.log(OBJECTS, boxes)
-    trails = [_stacked([each.centroid for each in trail]) for trail in seen.values()]
     recording.log(TRAILS, rr.LineStrips3D(trails, colors=colors))
 
 
@@ -291,7 +295,3 @@ def _merge_text(merge: Merge) -> str:
     known = (("IoU", merge.iou), ("distance", merge.distance))
     evidence = ", ".join(f"{name} {value:.3g}" for name, value in known if np.isfinite(value))
     return f"t {merge.t}: {what} object {merge.kept}{f' ({evidence})' if evidence else ''}"
-
-
-def _stacked(rows: list[Any]) -> Float64[np.ndarray, "n 3"]:
-    return np.array(rows, np.float64).reshape(-1, 3)
