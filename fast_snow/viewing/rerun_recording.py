@@ -29,6 +29,7 @@ OBJECTS: Final = "world/objects"
 TRAILS: Final = "world/trails"
 CAMERA: Final = "world/camera"
 IMAGE: Final = "world/camera/image"
+PICTURE: Final = "world/camera/image/picture"
 MASKS: Final = "world/camera/image/masks"
 CAMERA_PATH: Final = "world/camera_path"
 LOG: Final = "log"
@@ -141,6 +142,8 @@ def log_frames(
     for i, t in enumerate(graph.ego.t.tolist()):
         if t in times:
             _set_time(recording, t, times[t])
+            if t not in sizes:  # an older picture would not show what is outlined
+                recording.log(PICTURE, rr.Clear(recursive=False))
             _log_camera(recording, graph, i, sizes.get(t, usual), plane)
             _log_objects(recording, tokens.get(t, {}))
     for frame in masks:
@@ -236,7 +239,7 @@ def _log_image(recording: "RecordingStream", image: UInt8[np.ndarray, "height wi
     if share < 1:
         height, width = (max(1, round(share * side)) for side in image.shape[:2])
         image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-    recording.log(IMAGE, rr.EncodedImage(contents=encode_jpeg(image, _JPEG_QUALITY), media_type="image/jpeg"))
+    recording.log(PICTURE, rr.EncodedImage(contents=encode_jpeg(image, _JPEG_QUALITY), media_type="image/jpeg"))
     return image.shape[0], image.shape[1]
 
 

@@ -45,7 +45,9 @@ def test_every_entity_stands_at_every_time(rows: dict[str, list[dict[str, object
     for entity in (views.OBJECTS, views.TRAILS, views.CAMERA, views.MASKS):
         assert times(rows[entity]) == frames
     assert times(rows[views.IMAGE], "Pinhole:image_from_camera") == frames
-    assert times(rows[views.IMAGE], "EncodedImage:blob") == [each.t for each in GRAPH.keyframes]
+    keyframes = [each.t for each in GRAPH.keyframes]
+    assert times(rows[views.PICTURE], "EncodedImage:blob") == keyframes
+    assert times(rows[views.PICTURE], "Clear:is_recursive") == [t for t in frames if t not in keyframes]
     seconds = {row["t"]: row["time_s"] for row in rows[views.OBJECTS]}
     assert [seconds[t].total_seconds() for t in frames] == pytest.approx(GRAPH.ego.time_s.tolist(), abs=1e-6)
     assert {*rows} >= {views.WORLD, views.CAMERA_PATH, f"{views.LOG}/merges", f"{views.LOG}/warnings"}
