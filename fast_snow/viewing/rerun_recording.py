@@ -3,6 +3,8 @@
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from enum import IntEnum
+from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +35,15 @@ PICTURE: Final = "world/camera/image/picture"
 MASKS: Final = "world/camera/image/masks"
 CAMERA_PATH: Final = "world/camera_path"
 LOG: Final = "log"
+
+
+class _Part(IntEnum):
+    """What is logged of a frame, in this order."""
+
+    PICTURE = 0
+    WORLD = 1
+    MASKS = 2
+
 
 TRAIL: Final = 50
 """Observations that a trail reaches back: 5 s at 10 Hz."""
@@ -132,24 +143,25 @@ def log_frames(
     recording.log(WORLD, rr.ViewCoordinates.RDF, static=True)
     recording.log(CAMERA_PATH, rr.LineStrips3D([graph.ego.position], colors=[_GREY]), static=True)
     tokens, times = _by_frame(graph, frames), _times(graph, frames)
-    plane = _PLANE_SHARE * _usual_distance(graph)
-    sizes: dict[int, GridShape] = {}
-    for t, image in images:
-        if t in times:
-            _set_time(recording, t, times[t])
-            sizes[t] = _log_image(recording, image)
-    usual = next(iter(sizes.values()), graph.analysis_grid)
-    for i, t in enumerate(graph.ego.t.tolist()):
-        if t in times:
-            _set_time(recording, t, times[t])
-            if t not in sizes:  # an older picture would not show what is outlined
+    plane, size, pictured = _PLANE_SHARE * _usual_distance(graph), graph.analysis_grid, -1
+    pictures = ((t, _Part.PICTURE, image) for t, image in images)
+    world = ((t, _Part.WORLD, i) for i, t in enumerate(graph.ego.t.tolist()))
+    outlined = ((frame.t, _Part.MASKS, frame) for frame in masks)
+    parts: tuple[Iterable[tuple[int, _Part, Any]], ...] = (pictures, world, outlined)
+    # A viewer shows what has come so far: all of a frame comes together.
+    for t, part, value in merge(*parts, key=lambda each: each[:2]):
+        if t not in times:
+            continue
+        _set_time(recording, t, times[t])
+        if part is _Part.PICTURE:
+            size, pictured = _log_image(recording, value), t
+        elif part is _Part.MASKS:
+            _log_masks(recording, value, size)
+        else:
+            if pictured != t:  # an older picture would not show what is outlined
                 recording.log(PICTURE, rr.Clear(recursive=False))
-            _log_camera(recording, graph, i, sizes.get(t, usual), plane)
+            _log_camera(recording, graph, value, size, plane)
             _log_objects(recording, tokens.get(t, {}))
-    for frame in masks:
-        if frame.t in times:
-            _set_time(recording, frame.t, times[frame.t])
-            _log_masks(recording, frame, sizes.get(frame.t, usual))
 
 
 def _times(graph: SceneGraph, frames: AbstractSet[int]) -> dict[int, float]:
@@ -286,10 +298,10 @@ def _log_texts(recording: "RecordingStream", graph: SceneGraph, run: Mapping[str
         for t in list(times)[:1]:
             _set_time(recording, t, times[t])
             recording.log(f"{LOG}/warnings", rr.TextLog(warning, level=rr.TextLogLevel.WARN))
-    for merge in graph.merges:
-        if merge.t in times:
-            _set_time(recording, merge.t, times[merge.t])
-            recording.log(f"{LOG}/merges", rr.TextLog(_merge_text(merge), level=rr.TextLogLevel.INFO))
+    for each in graph.merges:
+        if each.t in times:
+            _set_time(recording, each.t, times[each.t])
+            recording.log(f"{LOG}/merges", rr.TextLog(_merge_text(each), level=rr.TextLogLevel.INFO))
 
 
 def _merge_text(merge: Merge) -> str:
