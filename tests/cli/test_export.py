@@ -9,7 +9,11 @@ import pytest
 import fast_snow
 from fast_snow.cli.main import main
 from fast_snow.formats import FORMATS
+from fast_snow.synthetic.files import write_recording
+from fast_snow.synthetic.scene import SceneConfig
+from fast_snow.viewing import rerun_recording
 from tests.reasoning.runs import small_run
+from tests.scenes import rendered
 
 
 @pytest.fixture
@@ -123,3 +127,20 @@ def test_rescale_puts_a_graph_in_metres_into_the_run(out: Path, capsys: pytest.C
     assert (out / "4dsg.json").read_bytes() == before
     assert command("rescale", out, f"object {one} extent y = 160 cm ± 5") == 0
     assert fast_snow.load(out).scale.metres_per_unit == pytest.approx(2 * graph.scale.metres_per_unit, rel=1e-4)
+
+
+def test_infer_shows_each_frame_in_the_viewer_as_it_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    chunks = pytest.importorskip("rerun.chunk")
+    write_recording(rendered(SceneConfig(size=(48, 64), frames=6)), tmp_path / "scan")
+    recording = rerun_recording.new_recording({})
+    recording.save(tmp_path / "live.rrd")
+    monkeypatch.setattr(rerun_recording, "viewer", lambda _: recording)
+    assert command("infer", tmp_path / "scan", "-o", tmp_path / "out", "--quiet", "--rerun") == 0
+    recording.disconnect()
+    rows = [
+        row
+        for chunk in chunks.RrdReader(tmp_path / "live.rrd").stream()
+        for row in chunk.to_record_batch().to_pylist()
+        if chunk.entity_path.endswith(rerun_recording.OBJECTS)
+    ]
+    assert sorted(row["t"] for row in rows) == fast_snow.load(tmp_path / "out").ego.t.tolist()

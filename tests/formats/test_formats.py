@@ -228,3 +228,12 @@ def test_a_missing_package_is_named_with_its_extra(
     monkeypatch.setitem(__import__("sys").modules, "networkx", None)
     with pytest.raises(EngineError, match=r'networkx: uv pip install -e "\.\[formats\]"'):
         export(source, "graphml", tmp_path / "a.graphml")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_run_without_objects_is_written_too(name: str, tmp_path: Path):
+    pytest.importorskip(FORMATS[name].package or "numpy")
+    bare = replace(GRAPH, tracks={}, merges=())
+    empty = (replace(frame, object_id=frame.object_id[:0], masks=frame.masks[:0]) for frame in RUN.labelled)
+    path = written(ExportSource(graph=bare, masks=lambda: empty), name, tmp_path)
+    assert path.exists()
