@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
 
-import cv2
+import markupsafe
 import numpy as np
 from jaxtyping import UInt8
 
@@ -33,7 +33,9 @@ from fast_snow.run_record import record, summarize_run
 from fast_snow.selection import Engines, Selection, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph
 from fast_snow.types.values import counted
+from fast_snow.viewing import html
 from fast_snow.viewing.outlines import draw_objects
+from fast_snow.viewing.page_text import headline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -76,10 +78,24 @@ class Result:
         t = next(iter(known), None) if t is None else t
         if t is None or t not in known:
             raise InputError(f"picture: got t={t}, expected a keyframe, one of {known}")
-        jpeg = self.keyframes[known.index(t)].jpeg
-        bgr = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
         labelled = self.labelled[int(np.searchsorted(self.graph.ego.t, t))]
-        return draw_objects(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8), labelled)
+        return draw_objects(keyframes.decode_jpeg(self.keyframes[known.index(t)].jpeg), labelled)
+
+    def view(self, *, height: int = 800) -> "PageFrame":
+        """Return the page of `fast-snow view` on the run's keyframes; a notebook shows it in a frame.
+
+        Args:
+            height: of the frame in CSS pixels.
+
+        Examples:
+            >>> fast_snow.build_graph("recording").view()  # the last line of a cell
+            PageFrame(of recording, 1 keyframe)
+        """
+        shown = zip(self.graph.keyframes, self.keyframes, strict=True)
+        images = ((each.t, keyframes.decode_jpeg(image.jpeg)) for each, image in shown)
+        page = html.render_run_page(self.graph, self.labelled, images, self.record, "keyframes")
+        name = f"of {headline(self.record)}, {counted(len(self.keyframes), 'keyframe')}"
+        return PageFrame(page=page, height=height, name=name)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write graph, keyframes, masks and record into a folder, complete or not at all.
@@ -103,6 +119,28 @@ class Result:
         with output.create(Path(folder).expanduser(), overwrite=overwrite, source=source) as writer:
             writer.add(self.labelled, self.keyframes)
             writer.finish(self.graph, self.record)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PageFrame:
+    """A page that notebooks show in a frame of its own, whose scripts see nothing of the notebook.
+
+    Attributes:
+        page: HTML that needs nothing else.
+        height: in CSS pixels.
+        name: what the frame says of itself as text.
+    """
+
+    page: str
+    height: int
+    name: str
+
+    def __repr__(self) -> str:
+        return f"PageFrame({self.name})"
+
+    def _repr_html_(self) -> str:
+        style = f"width:100%;height:{self.height}px;border:0"
+        return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{markupsafe.escape(self.page)}"></iframe>'
 
 
 def build_graph(

@@ -5,11 +5,12 @@ What is heavy is imported where a command runs, here as in the other modules of 
 
 import json
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from fast_snow.inputs.live.address import LiveAddress
     from fast_snow.pipeline import Step
     from fast_snow.selection import Selection
+    from fast_snow.types import LabelledMasks, SceneGraph
+    from fast_snow.viewing.rerun_recording import Images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +49,8 @@ class Infer:
     """Play a file in real time, as if it were live."""
     overwrite: bool = False
     """Replace the run that OUT holds, once the new one is finished: the files it recorded, unless they were changed."""
+    rerun: bool = False
+    """Show the run in the Rerun viewer while it grows (extra `view`)."""
     quiet: Quiet = False
     debug: Debug = False
     config: Settings = Config()
@@ -89,9 +94,11 @@ class Infer:
             writer = stack.enter_context(output.create(folder, overwrite=self.overwrite, source=read))
             selection = select_engines(source, config, progress=progress)
             self._warn_of_idle_settings(selection)
+            watch = _live_viewer(source.name) if self.rerun else _no_viewer
 
             def keep(step: "Step") -> None:
                 writer.add(step.state.labelled, step.keyframes)
+                watch(step)
                 if source.live is None:
                     progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
                     return
@@ -116,6 +123,22 @@ class Infer:
         idle = [name for name in unread if self.question is None or not name.startswith("vlm.")]
         if idle:
             warnings.warn(f"no engine of this run reads {', '.join(idle)}", FastSnowWarning, stacklevel=2)
+
+
+def _no_viewer(_: "Step") -> None:
+    """Show nothing."""
+
+
+def _live_viewer(name: str) -> Callable[["Step"], None]:
+    """Start the Rerun viewer; what is returned shows in it what a window adds: its keyframes are its images.
+
+    Raises:
+        EngineError: Rerun is not installed, or its viewer cannot be started.
+    """
+    from fast_snow.viewing import rerun_recording
+
+    recording = rerun_recording.viewer({"input": {"name": name}})
+    return lambda step: rerun_recording.log_window(recording, step.state.graph, step.state.labelled, step.keyframes)
 
 
 def _expanded(path: Path) -> Path:
@@ -175,7 +198,11 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Write a self-contained HTML page of a run: frames with object outlines, top view, table of tracks."""
+    """Write a self-contained HTML page of a run: frames with object outlines, top view, table of tracks.
+
+    With --rerun or --rerun-save, the run goes to the Rerun viewer or its file instead: video, outlines, camera, extents
+    and trails on one timeline.
+    """
 
     out: RunFolder
     page: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -184,10 +211,14 @@ class View:
     """Draw on this video or recording instead of the input of the run."""
     open: bool = False
     """Open the page in the browser."""
+    rerun: bool = False
+    """Show the run in the Rerun viewer (extra `view`)."""
+    rerun_save: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write a recording for the Rerun viewer to this file (.rrd), which must not exist."""
     debug: Debug = False
 
     def run(self) -> int:
-        """Write the page and print its path."""
+        """Write the page and print its path, or go to Rerun."""
         from fast_snow import output
         from fast_snow.api import load
         from fast_snow.cli.clip_images import clip_images
@@ -195,17 +226,39 @@ class View:
         from fast_snow.viewing import html
 
         page = _expanded(self.page) if self.page else self.out / "view.html"
-        html.require_writable(page)
+        to_rerun = self.rerun or self.rerun_save is not None
+        if self.rerun and self.rerun_save is not None:
+            raise InputError("view: got --rerun and --rerun-save, expected one; `rerun FILE` shows a file")
+        if not to_rerun:
+            html.require_writable(page)
         graph, record = load(self.out), output.read_record(self.out)
         images, origin = clip_images(self.out, graph, record, video=self.video and _expanded(self.video))
-        masks, moves = output.read_masks(self.out), movement_table(graph)
-        html.write_page(page, html.render_run_page(graph, masks, images, record, origin, moves))
+        masks = output.read_masks(self.out)
+        if to_rerun:
+            self._to_rerun(graph, masks, images, record)
+            return 0
+        html.write_page(page, html.render_run_page(graph, masks, images, record, origin, movement_table(graph)))
         print(page)
         if self.open:
             import webbrowser
 
             webbrowser.open(page.resolve().as_uri())
         return 0
+
+    def _to_rerun(
+        self, graph: "SceneGraph", masks: "Iterator[LabelledMasks]", images: "Images", record: Mapping[str, Any]
+    ) -> None:
+        from fast_snow.atomic_files import store
+        from fast_snow.formats import require_free
+        from fast_snow.viewing import rerun_recording
+
+        if self.rerun_save is None:
+            rerun_recording.show(graph, masks, images, record)
+            return
+        path = _expanded(self.rerun_save)
+        require_free(path)
+        store(path, rerun_recording.rrd(graph, masks, images, record))
+        print(path)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,18 @@ from fast_snow.output import graph_json, source_of_run
 from fast_snow.output.growing import GROWING
 from fast_snow.output.mask_files import FRAMES_PER_FILE, mask_arrays
 from fast_snow.output.publishing import Journal, publish, recover
-from fast_snow.output.record import GRAPH, KEYFRAMES, MASKS, RECORD, inside, owned_files, sealed
+from fast_snow.output.record import (
+    GRAPH,
+    KEYFRAMES,
+    MASKS,
+    RECORD,
+    SEAL,
+    exists,
+    inside,
+    owned_files,
+    read_record,
+    sealed,
+)
 from fast_snow.output.workspace import locked
 from fast_snow.types import LabelledMasks, SceneGraph
 from fast_snow.untrusted_files import shown
@@ -71,6 +82,27 @@ class RunWriter:
                 file.flush()
                 os.fsync(file.fileno())
         self.files[name] = {"sha256": digest.hexdigest(), "bytes": size}
+
+
+def replace_graph(folder: Path, graph: SceneGraph, noted: Mapping[str, Any]) -> None:
+    """Put another graph into a run, which keeps its other files.
+
+    Args:
+        folder: of the run, whose files nobody changed.
+        graph: the new graph.
+        noted: what its record says besides.
+
+    Raises:
+        InputError: there is no run, or its record is damaged.
+        OutputError: as `create`.
+    """
+    record = read_record(folder)
+    with create(folder, overwrite=True) as writer:
+        for name in record["files"]:
+            if name not in (GRAPH, RECORD) and exists(inside(writer.out, name)):
+                writer._write(name, inside(writer.out, name).read_bytes())
+        kept = {name: value for name, value in record.items() if name not in ("files", SEAL)}
+        writer.finish(graph, {**kept, **noted})
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from fast_snow.types.graph import (
     LabelledMasks,
     Log,
     Merge,
+    Scale,
     SceneGraph,
     Track,
 )
@@ -80,6 +81,7 @@ __all__ = [
     "Prompt",
     "ReadOnlyArrays",
     "Rows",
+    "Scale",
     "SceneGraph",
     "Segmentation",
     "Sighting",

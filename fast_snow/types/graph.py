@@ -139,6 +139,21 @@ class Merge:
     appearance: float = math.nan
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How a graph in an unknown scale came to metres: by lengths that a person stated.
+
+    Attributes:
+        metres_per_unit: what all lengths were multiplied by.
+        relative_sigma: its standard deviation as a share of it; all lengths of the graph are off by it together.
+        statements: how many lengths were stated.
+    """
+
+    metres_per_unit: float
+    relative_sigma: float
+    statements: int
+
+
 AnyDated = TypeVar("AnyDated", Keyframe, Merge)
 AnyInTime = TypeVar("AnyInTime", Observations, Sightings, Ego)
 
@@ -214,6 +229,7 @@ class SceneGraph(ReadOnlyArrays):
         tracks: by object id, in the order of first appearance.
         keyframes: images of the clip.
         merges: every decision that two masklets are one object.
+        scale: how its lengths came to metres, where `fast-snow rescale` brought them there.
     """
 
     grid_size: int
@@ -224,6 +240,7 @@ class SceneGraph(ReadOnlyArrays):
     tracks: Mapping[int, Track] = field(default_factory=lambda: MappingProxyType({}))
     keyframes: tuple[Keyframe, ...] | Log[Keyframe] = ()
     merges: tuple[Merge, ...] | Log[Merge] = ()
+    scale: Scale | None = None
 
     @property
     def num_frames(self) -> int:

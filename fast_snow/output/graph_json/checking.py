@@ -83,6 +83,9 @@ def _check_metadata(metadata: Mapping[str, Any], frames: int, tracks: int) -> No
         raise InputError(
             f"metadata.analysis_grid: got {height} x {width}, expected at most {IMAGE_PIXELS.largest} pixels"
         )
+    factor = metadata.get("scale", {}).get("metres_per_unit", 1)
+    if not factor > 0:
+        raise InputError(f"metadata.scale.metres_per_unit: got {short(factor)}, expected a number above 0")
     for i, anchor in enumerate(metadata["visual_anchor"]):
         if not is_inside(anchor["path"]):
             raise InputError(

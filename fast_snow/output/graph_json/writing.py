@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from functools import partial
 from itertools import pairwise
 from operator import add
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -94,7 +95,7 @@ def _lines(items: Iterable[str]) -> str:
 
 def _metadata(graph: SceneGraph) -> str:
     height, width = graph.analysis_grid
-    fields = {
+    fields: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "grid": f"{graph.grid_size}x{graph.grid_size}",
         "num_frames": graph.num_frames,
@@ -105,6 +106,8 @@ def _metadata(graph: SceneGraph) -> str:
     }
     if height > 0:
         fields["analysis_grid"] = [height, width]
+    if graph.scale is not None:
+        fields["scale"] = asdict(graph.scale)
     head = json.dumps(fields, separators=(",", ":"))[:-1]
     anchors, merges = _lines(map(_keyframe, graph.keyframes)), _lines(map(_merge, graph.merges))
     return f'{head},\n"visual_anchor":[\n{anchors}],\n"merges":[\n{merges}]}}'
