@@ -15,6 +15,7 @@ import numpy as np
 from fast_snow.config import Config
 from fast_snow.discovery import Prompts, discover, prompts_of_frame
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
+from fast_snow.freed_memory import return_freed_memory
 from fast_snow.protocols import (
     GeometryEngine,
     OpenGeometry,
@@ -110,6 +111,7 @@ def perceive(
 def _phase(progress: Progress, name: str, total: int) -> Iterator[None]:
     progress(name, 0, total)
     yield
+    return_freed_memory()
     progress(name, total, total)
 
 
