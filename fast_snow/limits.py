@@ -29,7 +29,7 @@ class Limit:
 
 
 GRAPH_FILE: Final = Limit(
-    name="4dsg.json", largest=GIB, unit="bytes", reason="an hour at 10 Hz with 50 objects in view takes about 0.7 GiB"
+    name="4dsg.json", largest=4 * GIB, unit="bytes", reason="an hour at 10 Hz with 50 objects in view takes about 1 GiB"
 )
 RUN_RECORD_FILE: Final = Limit(name="run.json", largest=8 * MIB, unit="bytes", reason="a usual one has 10 kB")
 SMALL_JSON_FILE: Final = Limit(
@@ -49,6 +49,9 @@ CHECKPOINT_MODULES: Final = Limit(
 )
 DATASET_JSON_FILE: Final = Limit(
     name="manifests, annotations and question files", largest=GIB, unit="bytes", reason="the largest known has 0.5 GB"
+)
+EPISODE_TABLE_FILE: Final = Limit(
+    name="tables of episodes (.parquet)", largest=256 * MIB, unit="bytes", reason="a thousand episodes take 1 MB"
 )
 ANNOTATED_FRAMES: Final = Limit(
     name="annotated frames of a clip", largest=36_000, unit="frames", reason="20 minutes at 30 Hz"

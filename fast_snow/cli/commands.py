@@ -74,7 +74,7 @@ class Infer:
             progress = stack.enter_context(shown_progress(quiet=self.quiet))
             compilation = stack.enter_context(watched_compilation())
             stack.enter_context(terminable())
-            source, origin = open_input(path, config.sampling), output.source_of_run(path)
+            source, origin = open_input(path, config.sampling, config.source), output.source_of_run(path)
             writer = stack.enter_context(output.create(folder, overwrite=self.overwrite, source=path))
             selection = select_engines(source, config, progress=progress)
             self._warn_of_idle_settings(selection)
