@@ -26,8 +26,6 @@ _OVER_MEDIAN = 4.0
 """Times the median miss of the image's good flow: poses that do not fit the images to the pixel let everything miss."""
 _AT_ONCE = 8
 """Images whose flow is held at once."""
-_STRIDE = 3
-"""Pixels between patches of flow across a baseline: 4 would leave 2 % of the pixels of a real kitchen without depth."""
 
 Flow = Float32[np.ndarray, "h w 2"]
 Map = Float32[np.ndarray, "h w"]
@@ -97,7 +95,7 @@ def _flow(gray: UInt8[np.ndarray, "n h w"], known: Sequence[NeighbourFlow], pair
     i, j = pair
     if known and abs(j - i) == 1:
         return (known[i].forward if j > i else known[j].backward).astype(np.float32)
-    return flow_between(gray[i], gray[j], stride=_STRIDE)
+    return flow_between(gray[i], gray[j])
 
 
 def _partners(i: int, centre: Float64[np.ndarray, "n 3"], baseline: float, max_gap: int) -> list[int]:
