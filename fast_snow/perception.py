@@ -16,6 +16,7 @@ from fast_snow.background import with_background
 from fast_snow.config import Config
 from fast_snow.discovery import Prompts, discover, lost, prompts_of_frame
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
+from fast_snow.freed_memory import return_freed_memory
 from fast_snow.incidents import is_cut
 from fast_snow.kernels.colours import colour_shares
 from fast_snow.kernels.masks import encode
@@ -118,6 +119,7 @@ def perceive(
 def _phase(progress: Progress, name: str, total: int) -> Iterator[None]:
     progress(name, 0, total)
     yield
+    return_freed_memory()
     progress(name, total, total)
 
 

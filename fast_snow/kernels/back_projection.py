@@ -134,10 +134,11 @@ def _measure(
 ) -> None:
     """Add up the runs of masks `first:last`."""
     step = np.float32(rays[0, 0]), np.float32(rays[1, 0]), np.float32(rays[2, 0])
+    low, high = np.empty(3, np.float32), np.empty(3, np.float32)
     for mask in range(first, last):
         total = moments[mask]
-        low = np.full(3, FARTHEST)
-        high = np.full(3, -FARTHEST)
+        for axis in range(3):
+            low[axis], high[axis] = FARTHEST, -FARTHEST
         for run in range(offset[mask], offset[mask + 1]):
             v = start[run] // width
             x = np.float32(start[run] - v * width - width // 2)
@@ -155,9 +156,8 @@ def _measure(
             for axis in range(3):
                 low[axis] = min(low[axis], near[axis])
                 high[axis] = max(high[axis], far[axis])
-        if count[mask] > 0:
-            extremes[mask, :3] = low
-            extremes[mask, 3:] = high
+        for axis in range(3 if count[mask] > 0 else 0):  # to assign slices takes Numba three seconds to compile
+            extremes[mask, axis], extremes[mask, 3 + axis] = low[axis], high[axis]
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True)

@@ -115,8 +115,8 @@ def _find(
     count = np.zeros(len(edges), np.int64)
     off = np.zeros(len(edges))
     for mask in range(first, last):
-        runs = slice(offset[mask], offset[mask + 1])
-        total, near, far = _count(start[runs], stop[runs], depth_bits, confidence, threshold, count)
+        runs = offset[mask], offset[mask + 1]
+        total, near, far = _count(start, stop, runs, depth_bits, confidence, threshold, count)
         if total == 0:
             continue
         # 1. Measure inverse depth from that of the median pixel.
@@ -135,7 +135,8 @@ def _find(
         outliers[mask] = nearer + farther
         ends[mask, 0] = lowest if nearer > 0 else -1
         ends[mask, 1] = highest if farther > 0 else -1
-        count[near : far + 1] = 0
+        for at in range(near, far + 1):
+            count[at] = 0
 
 
 @numba.njit(cache=True, nogil=True)
@@ -143,6 +144,7 @@ def _find(
 def _count(
     start: np.ndarray,
     stop: np.ndarray,
+    runs: tuple[int, int],
     depth_bits: np.ndarray,
     confidence: np.ndarray,
     threshold: np.float32,
@@ -150,7 +152,7 @@ def _count(
 ) -> tuple[int, int, int]:
     """Count the usable pixels of runs by depth; returns how many there are, and the nearest and farthest bin."""
     total, near, far = 0, len(count), 0
-    for run in range(len(start)):
+    for run in range(runs[0], runs[1]):
         for pixel in range(start[run], stop[run]):
             bits = np.int64(depth_bits[pixel])
             if confidence[pixel] >= threshold and 0 < bits < _INFINITE:

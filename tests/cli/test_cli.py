@@ -199,7 +199,7 @@ def test_a_failure_is_one_line_too(
     def breaks(*_: object, **__: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(graph_json, "dumps", breaks)
+    monkeypatch.setattr(graph_json, "pieces", breaks)
     assert command("infer", recording, "-o", tmp_path / "out", "--quiet") == 1
     assert (
         capsys.readouterr().err.strip()

@@ -24,10 +24,10 @@ def histogram(bins: Int[np.ndarray, "*shape"], weight: Float[np.ndarray, "*shape
     return blurred(count.astype(np.float32)).ravel()
 
 
-def blurred(count: Float32[np.ndarray, "*axes"], axes: int | None = None) -> Float32[np.ndarray, "*axes"]:
-    """Blur an array with [1, 2, 1] / 4 along its first axes (all if None); what would spill over an end is lost."""
+def blurred(count: Float32[np.ndarray, "*axes"]) -> Float32[np.ndarray, "*axes"]:
+    """Blur an array with [1, 2, 1] / 4 along each axis; what would spill over an end is lost."""
     out = count
-    for axis, size in enumerate(count.shape[:axes]):
+    for axis, size in enumerate(count.shape):
         lines = out.reshape(int(np.prod(count.shape[:axis])), size, -1)
         out = _blurred_lines(readonly(lines)).reshape(count.shape)
     return out

@@ -70,10 +70,9 @@ def region_tree(
     Returns:
         All superpixels and all regions merged from them.
     """
-    arrays = (leaf, features, *edges)
-    parent, height, area, box, perimeter, strength, at_border = _merge(
-        *(readonly(each) for each in arrays), int(leaf.max()) + 1, np.float32(small_first)
-    )
+    arrays = (readonly(each) for each in (leaf, features, *edges))
+    measured = _measure(*arrays, int(leaf.max()) + 1)  # by itself: what a kernel calls is compiled with it again
+    parent, height, area, box, perimeter, strength, at_border = _merge(*measured, leaf.size, np.float32(small_first))
     contrast = strength / np.maximum(perimeter, 1)
     return RegionTree(leaf, parent, height, area, box, perimeter, contrast, at_border)
 
@@ -200,9 +199,9 @@ def _look_again(new, a, b, cost, nearest):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _merge(leaf, features, right, below, count, small_first):
-    area, box, mean, at_border, length, strength = _measure(leaf, features, right, below, count)
+def _merge(area, box, mean, at_border, length, strength, pixels, small_first):
     nodes = len(area)
+    count = (nodes + 1) // 2
     perimeter = np.zeros(nodes, np.float32)
     border = np.zeros(nodes, np.float32)
     parent = np.full(nodes, -1, np.int32)
@@ -214,7 +213,7 @@ def _merge(leaf, features, right, below, count, small_first):
             perimeter[a] += length[a, b]
             border[a] += strength[a, b]
             if length[a, b] > 0:
-                cost[a, b] = _unlikeness(a, b, area, mean, length, strength, leaf.size, small_first)
+                cost[a, b] = _unlikeness(a, b, area, mean, length, strength, pixels, small_first)
         nearest[a] = _nearest(cost, a, count)
     for new in range(count, nodes):
         a = _cheapest(cost, nearest, new)
@@ -230,6 +229,6 @@ def _merge(leaf, features, right, below, count, small_first):
             box[new, side + 2] = max(box[a, side + 2], box[b, side + 2])
         perimeter[new] = perimeter[a] + perimeter[b] - 2 * length[a, b]
         border[new] = border[a] + border[b] - 2 * strength[a, b]
-        _inherit(new, a, b, cost, parent, area, mean, length, strength, leaf.size, small_first)
+        _inherit(new, a, b, cost, parent, area, mean, length, strength, pixels, small_first)
         _look_again(new, a, b, cost, nearest)
     return parent, height, area, box, perimeter, border, at_border

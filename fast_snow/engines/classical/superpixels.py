@@ -56,7 +56,10 @@ def superpixels(edges: Edges) -> Int32[np.ndarray, "h w"]:
     """
     levels = [np.minimum(each * _LEVELS_PER_UNIT, _LEVELS - 1).astype(np.int32) for each in edges]
     least = -(-edges.right.size // _LARGEST_COUNT)
-    return _superpixels(*(readonly(each) for each in levels), np.float32(_SCALE * _LEVELS_PER_UNIT), least)
+    # One after the other: what a kernel calls is compiled with it again.
+    listed = _sorted_edges(*(readonly(each) for each in levels))
+    parent = _joined(*listed, edges.right.size, np.float32(_SCALE * _LEVELS_PER_UNIT), least)
+    return _numbered(parent, *edges.right.shape)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -97,13 +100,12 @@ def _sorted_edges(right, below):
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _superpixels(right, below, scale, least):
-    first, second, level = _sorted_edges(right, below)
-    height, width = right.shape
-    parent = np.empty(height * width, np.int32)
-    size = np.empty(height * width, np.int32)
-    limit = np.empty(height * width, np.float32)
-    for i in range(height * width):
+def _joined(first, second, level, pixels, scale, least):
+    """Join pixels along edges, weak ones first, then what is smaller than `least`; returns the parent of each pixel."""
+    parent = np.empty(pixels, np.int32)
+    size = np.empty(pixels, np.int32)
+    limit = np.empty(pixels, np.float32)
+    for i in range(pixels):
         parent[i], size[i], limit[i] = i, 1, scale
     for absorbs in range(2):
         for e in range(len(first)):
@@ -115,7 +117,7 @@ def _superpixels(right, below, scale, least):
                 parent[b] = a
                 size[a] += size[b]
                 limit[a] = level[e] + scale / size[a]
-    return _numbered(parent, height, width)
+    return parent
 
 
 @numba.njit(cache=True, nogil=True)

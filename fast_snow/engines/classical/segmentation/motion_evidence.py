@@ -6,17 +6,18 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Float16, Float32, UInt8
 
 from fast_snow.engines.classical.flow import consistency
 from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.neighbour_flow import NeighbourFlow
 from fast_snow.engines.classical.segmentation.camera_motion import relative_flow
-from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
+from fast_snow.engines.classical.warping import fetch, pixel_grid
 from fast_snow.types import Geometry, GridShape
 
 Lab = UInt8[np.ndarray, "h w 3"]
 FullFlow = Float32[np.ndarray, "rows columns 2"]
+HalfFlow = Float16[np.ndarray, "h w 2"]
 
 _LOST = 1e3
 _COLOUR_ERROR = 40.0  # L*a*b* levels, summed over the channels
@@ -28,7 +29,7 @@ _MEMORY = 0.9
 
 
 class NeighbourMotion(NamedTuple):
-    """What one neighbouring frame tells of the pixels of a frame, on the working grid.
+    """What one neighbouring frame tells of the pixels of a frame, on the working grid, in half precision.
 
     Attributes:
         flow: to the neighbour, in working pixels.
@@ -36,9 +37,9 @@ class NeighbourMotion(NamedTuple):
         trust: in [0, 1], by flow consistency and by colour.
     """
 
-    flow: Flow
-    relative: Flow
-    trust: Float32[np.ndarray, "h w"]
+    flow: HalfFlow
+    relative: HalfFlow
+    trust: Float16[np.ndarray, "h w"]
 
 
 class Links(NamedTuple):
@@ -88,7 +89,12 @@ def _neighbour(flow: FullFlow, back: FullFlow, relative: FullFlow, lab: Lab, oth
     shape = lab.shape[:2]
     distance = _resized(np.minimum(consistency(flow, back), _LOST), shape)
     small = _resized(flow, shape) * np.array([shape[1] / flow.shape[1], shape[0] / flow.shape[0]], np.float32)
-    return NeighbourMotion(small, _resized(relative, shape), trust(distance, small, lab, other_lab, _COLOUR_ERROR))
+    trusted = trust(distance, small, lab, other_lab, _COLOUR_ERROR)
+    return NeighbourMotion(*(_half(each) for each in (small, _resized(relative, shape), trusted)))
+
+
+def _half(values: Float32[np.ndarray, "..."]) -> Float16[np.ndarray, "..."]:
+    return np.clip(values, -_LOST, _LOST).astype(np.float16)
 
 
 def _resized(image: Float32[np.ndarray, "..."], shape: GridShape) -> Float32[np.ndarray, "..."]:
@@ -111,8 +117,8 @@ def motion_evidence(links: Links, shape: GridShape) -> Float32[np.ndarray, "h w"
     seen = links.all()
     if not seen:
         return np.full(shape, -1.0, np.float32)
-    residual = np.minimum.reduce([np.linalg.norm(each.relative, axis=-1) for each in seen])
-    trust = np.maximum.reduce([each.trust for each in seen])
+    residual = np.minimum.reduce([np.linalg.norm(each.relative.astype(np.float32), axis=-1) for each in seen])
+    trust = np.maximum.reduce([each.trust for each in seen]).astype(np.float32)
     threshold = max(LEAST_MOTION, _OVER_MEDIAN * np.median(residual), _OVER_PEAK * np.percentile(residual, _PEAK))
     evidence = np.clip((residual - threshold) / (0.5 * threshold), -2.0, 2.0)
     return np.where(evidence < 0, evidence, trust * evidence).astype(np.float32)
@@ -153,6 +159,6 @@ def _carried(evidence: Sequence[Float32[np.ndarray, "h w"]], towards: Sequence[N
     yield memory
     for before, motion in zip(evidence[:-1], towards, strict=True):
         where = pixel_grid(*nothing.shape) + motion.flow
-        fade = _MEMORY * motion.trust
+        fade = np.float32(_MEMORY) * motion.trust
         memory = _Memory(fade * fetch(memory.total + before, where), fade * fetch(memory.weight + 1, where))
         yield memory

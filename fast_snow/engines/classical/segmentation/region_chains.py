@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int32, Int64
+from jaxtyping import Bool, Float, Float32, Int32, Int64
 
-from fast_snow.engines.classical.warping import Flow, fetch_labels, pixel_grid
+from fast_snow.engines.classical.warping import fetch_labels, pixel_grid
+
+AnyFlow = Float[np.ndarray, "h w 2"]
 
 _SAME = 0.5  # IoU of a still region with itself in the next frame
 _ALIKE = 0.2  # IoU of a moving region with itself in the next frame
@@ -33,7 +35,7 @@ class Regions(NamedTuple):
     score: Float32[np.ndarray, " k"]
 
 
-def lasting_scores(regions: Sequence[Regions], flow: Sequence[Flow]) -> list[Float32[np.ndarray, " _"]]:
+def lasting_scores(regions: Sequence[Regions], flow: Sequence[AnyFlow]) -> list[Float32[np.ndarray, " _"]]:
     """Average the scores of regions along their chains, in the frames in which each is almost the best of its chain.
 
     Args:
@@ -51,7 +53,7 @@ def lasting_scores(regions: Sequence[Regions], flow: Sequence[Flow]) -> list[Flo
     return [np.where(at, mean[of], 0.0).astype(np.float32) for at, of in zip(shown, chain, strict=True)]
 
 
-def best_outlined(regions: Sequence[Regions], flow: Sequence[Flow]) -> list[Float32[np.ndarray, " _"]]:
+def best_outlined(regions: Sequence[Regions], flow: Sequence[AnyFlow]) -> list[Float32[np.ndarray, " _"]]:
     """Keep the scores of regions that are almost the best of their chain: a tracker carries them to the other frames.
 
     Args:
@@ -83,7 +85,7 @@ def _lengths(regions: Sequence[Regions], chain: Sequence[Int64[np.ndarray, " _"]
     return np.bincount(owner[takes_part], minlength=int(owner.max(initial=-1)) + 1)
 
 
-def _chains(regions: Sequence[Regions], flow: Sequence[Flow], least_iou: float) -> list[Int64[np.ndarray, " _"]]:
+def _chains(regions: Sequence[Regions], flow: Sequence[AnyFlow], least_iou: float) -> list[Int64[np.ndarray, " _"]]:
     """Number the chains; per frame, the chain of each region."""
     chain = [np.arange(len(regions[0].score))]
     count = len(chain[0])
@@ -99,7 +101,7 @@ def _chains(regions: Sequence[Regions], flow: Sequence[Flow], least_iou: float) 
 
 
 def _linked(
-    before: Regions, after: Regions, motion: Flow, least_iou: float
+    before: Regions, after: Regions, motion: AnyFlow, least_iou: float
 ) -> tuple[Int64[np.ndarray, " q"], Int64[np.ndarray, " q"]]:
     """Return the indices of regions that are each other's best match."""
     earlier, later = np.flatnonzero(before.score > 0), np.flatnonzero(after.score > 0)
@@ -112,7 +114,7 @@ def _linked(
     return earlier[mutual], later[best[mutual]]
 
 
-def _iou(before: Regions, after: Regions, motion: Flow) -> Float32[np.ndarray, "k q"]:
+def _iou(before: Regions, after: Regions, motion: AnyFlow) -> Float32[np.ndarray, "k q"]:
     """Return the overlap of regions of one frame with those of the next, over the pixels that stay in the image."""
     where = pixel_grid(*before.label.shape) + motion
     fetched = fetch_labels(after.label, where)

@@ -149,7 +149,7 @@ class _ClassicalSegmenter:
     ) -> Regions:
         least, most = self._sizes(probability.size)
         label = moving_labels(probability, evidence, least=least, most=most)
-        step = motion_step(label, [each.relative for each in links.all()])
+        step = motion_step(label, [each.relative.astype(np.float32) for each in links.all()])
         clear = clearly_moving(label, evidence)
         score = np.where(step >= LEAST_MOTION, clear * border_contrast(label, probability), np.float32(0.0))
         label = np.where(np.append(False, score > 0)[label], label, 0).astype(np.int32)

@@ -30,10 +30,7 @@ _SMOOTHING = 3.0  # pixels added to each cell before taking odds
 _LIMIT = 4.0
 _EDGE_SIGMA = 12.0
 _EVEN = 5  # pixels
-_SHAPE = (COARSE, COARSE, COARSE, _CELLS**2)
-_LINE = (2 * np.eye(_CELLS) + np.eye(_CELLS, k=1) + np.eye(_CELLS, k=-1)) / 4
-_PLACES = np.kron(_LINE, _LINE).astype(np.float32)
-"""Spills each cell into its neighbours."""
+_SHAPE = (COARSE, COARSE, COARSE, _CELLS, _CELLS)
 
 
 class View(NamedTuple):
@@ -81,8 +78,8 @@ class ObjectModel(NamedTuple):
 
     own: Float32[np.ndarray, " bins"]
     colour_odds: Float32[np.ndarray, " bins"]
-    inside: Float32[np.ndarray, "c c c k"]
-    outside: Float32[np.ndarray, "c c c k"]
+    inside: Float32[np.ndarray, "c c c k k"]
+    outside: Float32[np.ndarray, "c c c k k"]
     place_odds: Float32[np.ndarray, " cells"]
 
 
@@ -131,7 +128,7 @@ def resemblance(model: ObjectModel, view: View, soft: Soft) -> float:
 
 
 def _place_odds(
-    inside: Float32[np.ndarray, "c c c k"], outside: Float32[np.ndarray, "c c c k"]
+    inside: Float32[np.ndarray, "c c c k k"], outside: Float32[np.ndarray, "c c c k k"]
 ) -> Float32[np.ndarray, " cells"]:
     odds = np.log((inside + _SMOOTHING) / (outside + _SMOOTHING))
     return np.clip(odds, -_LIMIT, _LIMIT).ravel()
@@ -139,11 +136,10 @@ def _place_odds(
 
 def _counted(
     view: View, soft: Soft, window: Crop, square: Square
-) -> tuple[Float32[np.ndarray, "c c c k"], Float32[np.ndarray, "c c c k"]]:
+) -> tuple[Float32[np.ndarray, "c c c k k"], Float32[np.ndarray, "c c c k k"]]:
     cell = cell_of(view.coarse, window, square)
     count = _count(readonly(cell), readonly(soft), COARSE**3 * _CELLS**2)
-    inside, outside = (blurred((each.reshape(-1, _CELLS**2) @ _PLACES).reshape(_SHAPE), axes=3) for each in count)
-    return inside, outside
+    return blurred(count[0].reshape(_SHAPE)), blurred(count[1].reshape(_SHAPE))
 
 
 def cell_of(coarse: Int32[np.ndarray, "h w"], window: Crop, square: Square) -> Int32[np.ndarray, "h w"]:
