@@ -137,6 +137,7 @@ class Observations(_InTime[StepToken]):
         low: minimum per world axis.
         high: maximum per world axis.
         num_points: how many pixels with usable depth were measured; -1 where not known.
+        centroid_sigma: standard deviation of the centroid across the line of sight and along it; NaN where not known.
     """
 
     t: Int32[np.ndarray, " n"]
@@ -152,6 +153,7 @@ class Observations(_InTime[StepToken]):
     uv: Float32[np.ndarray, "n 2"]
     moments: Float32[np.ndarray, "n 3"]
     rotation: Float32[np.ndarray, "n 3"]
+    centroid_sigma: Float32[np.ndarray, "n 2"]
 
     @classmethod
     def of(cls, tokens: Sequence[StepToken]) -> "Observations":
@@ -161,6 +163,7 @@ class Observations(_InTime[StepToken]):
             **_in_image(tokens),
             **in_world,
             num_points=np.array([each.num_points for each in tokens], np.int32),
+            centroid_sigma=_float32([each.centroid_sigma for each in tokens], 2),
         )
 
     def _at(self, i: int) -> StepToken:
@@ -168,6 +171,7 @@ class Observations(_InTime[StepToken]):
             **_seen(self, i),
             **{name: getattr(self, name)[i] for name in _IN_WORLD},
             num_points=int(self.num_points[i]),
+            centroid_sigma=self.centroid_sigma[i],
         )
 
 

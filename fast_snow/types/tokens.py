@@ -66,6 +66,8 @@ class StepToken(ReadOnlyArrays):
         num_points: how many pixels with usable depth were measured (inside `step.mask_margin`, no outliers).
         score: the tracker's confidence in [0, 1].
         region: of the whole mask in the image.
+        centroid_sigma: standard deviation of the centroid across the line of sight and along it, in the unit of the
+            world; NaN where not known (the default).
     """
 
     t: int
@@ -79,6 +81,7 @@ class StepToken(ReadOnlyArrays):
     num_points: int
     score: float
     region: ImageRegion = field(default_factory=ImageRegion)
+    centroid_sigma: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
 
     def _summary(self) -> str:
         place = ", ".join(f"{each:.3g}" for each in self.centroid.tolist())

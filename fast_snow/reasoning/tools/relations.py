@@ -56,7 +56,8 @@ def nearest(
         value=nearest_id,
         figures=(NamedValue("distance", length, unit=length_unit(graph), sigma=sigma),),
         entries=tuple(
-            ListEntry.of(NamedValue("distance", far, sigma=other), object_id=each) for far, other, each in lengths
+            ListEntry.of(NamedValue("distance", far, unit=length_unit(graph), sigma=other), object_id=each)
+            for far, other, each in lengths
         ),
         evidence=(t,),
         notes=(
