@@ -1,8 +1,8 @@
 """How often the tools decide rightly what people asked about the DAVIS development clips.
 
-Run from the root of the repository: `python -m bench.questions --clips CLIPS --masks true`, or `--masks classical` for masks of
-the engines without weights, of which the track that overlaps most with the true masks is asked about. Which tool a
-question is put to is in `question_tools.json`; nothing of it is in the product.
+Run from the root of the repository: `python -m bench.questions --clips CLIPS --masks true`, or `--masks classical` for
+masks of the engines without weights, of which the track that overlaps most with the true masks is asked about. Which
+tool a question is put to is in `question_tools.json`; nothing of it is in the product.
 """
 
 import json

@@ -4,6 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
+from fast_snow.api import build_graph
+from fast_snow.config import Config
+from fast_snow.inputs import from_recording
+from fast_snow.inputs.recording import recording_from_arrays
+from fast_snow.reasoning.tools.catalogue import call_tool
+from fast_snow.reasoning.tools.tool_answers import Grade
 from fast_snow.texture_rotation import with_rotation
 from fast_snow.types import Masks, TrackedFrame
 
@@ -67,6 +73,19 @@ def test_a_disc_turns_about_the_line_of_sight(angle):
     _, after = turned(disc(0.0), disc(angle))
     assert after[1] == pytest.approx(angle, abs=0.02)
     assert after[0] == pytest.approx(0.0, abs=0.03)
+
+
+@pytest.mark.parametrize(("turns", "value"), [(1.4, "clockwise seen from above"), (0.0, "not spinning")])
+@pytest.mark.slow
+def test_a_spin_is_told_through_the_pipeline_without_weights(turns, value):
+    """True masks; geometry by the classical engine, before a camera that stands still."""
+    pictures = [cylinder(each) for each in np.linspace(0, 2 * np.pi * turns, 40)]
+    wall = cv2.resize(texture((60, 80)), SIZE[::-1])
+    images = np.stack([np.repeat(np.where(dense, image, wall)[..., None], 3, axis=-1) for image, dense in pictures])
+    recording = recording_from_arrays(images, 10.0, ids=np.stack([dense for _, dense in pictures]).astype(np.int32))
+    graph = build_graph(from_recording(recording, Config().sampling)).graph
+    answer = call_tool(graph, "spinning", {"object_id": 1})
+    assert (answer.value, answer.grade) == (value, Grade.STATED), answer.reason
 
 
 def test_what_has_no_texture_tells_nothing():

@@ -104,6 +104,9 @@ def test_no_two_tools_contradict_each_other_and_what_is_stated_is_true(seeds):
     assert counted.count("resting, moving stated") <= 0.05 * counted.count("resting")
     assert counted.count("left or right: stated wrong") == 0
     assert counted.count("left or right: clear and stated") >= 0.8 * counted.count("left or right: clear")
+    assert counted.count("turning: stated wrong") == counted.count("spinning: stated wrong") == 0
+    assert counted.count("spinning: stated") >= 0.7 * counted.count("spinning: clear")
+    assert counted.count("not spinning: stated wrong") == 0
 
 
 def test_a_contradiction_would_be_found():
