@@ -33,6 +33,8 @@ ENGINE_PACKAGES = {
     "sam3.1": ("torch", "sam3"),
 }
 """What decides on the numbers of an engine, beside those that every run needs."""
+RECORDED_INCIDENTS = 1000
+"""Of each kind so many are recorded with their frame; all are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -112,8 +114,9 @@ def record(
         "seed": config.runtime.seed,
         "stage_seconds": asdict(summary.seconds),
         "wall_seconds": summary.wall_s,
-        "health": asdict(summary.health),
+        "health": _health(summary.health),
         "warnings": list(warnings),
+        **({} if source.live is None else {"live": source.live.as_json()}),
         "config": asdict(settled_for(config, summary.graph)),
         "versions": {"python": platform.python_version(), **_versions(used)},
         "platform": platform.platform(),
@@ -131,6 +134,14 @@ def _input(source: Input, origin: SourceOfRun | None) -> dict[str, Any]:
         "width": source.size[1],
         "source_fps": source.source_fps,
     }
+
+
+def _health(health: Health) -> dict[str, Any]:
+    """Return the counts, and of each kind of incident how many there were and the first frames."""
+    incidents = {
+        kind: {"count": len(t), "t": list(t[:RECORDED_INCIDENTS])} for kind, t in asdict(health.incidents).items()
+    }
+    return {**asdict(health), "incidents": incidents}
 
 
 def _engine(use: EngineUse) -> dict[str, Any]:

@@ -6,7 +6,7 @@ boxes are `(x0, y0, x1, y1)` in pixels of the analysis grid, half-open (`x1` is 
 read-only and C-contiguous, so that Numba compiles each kernel once.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from enum import Enum
 from functools import cache
@@ -44,9 +44,11 @@ def readonly(array: AnyArray) -> AnyArray:
     return view  # type: ignore[return-value]
 
 
-@cache
-def _field_names(kind: type) -> tuple[str, ...]:
+def _names(kind: Any) -> tuple[str, ...]:  # noqa: ANN401 (a dataclass)
     return tuple(each.name for each in fields(kind))
+
+
+_field_names: Callable[[Any], tuple[str, ...]] = cache(_names)
 
 
 class ReadOnlyArrays:
