@@ -6,6 +6,7 @@ import sys
 
 def return_freed_memory() -> None:
     """Let go of what the C library keeps of freed arrays for later: a fifth of a run's peak; does nothing off glibc."""
-    library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if hasattr(library, "malloc_trim"):
-        library.malloc_trim(0)
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
