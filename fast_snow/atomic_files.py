@@ -2,8 +2,10 @@
 
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from fast_snow.errors import OutputError
 
@@ -18,20 +20,38 @@ def store(path: Path, data: bytes) -> None:
     Raises:
         OutputError: the folder is missing, full or not writable.
     """
+    with storing(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[BinaryIO]:
+    """Write a file piece by piece, as `store` does; where the block fails, there is none.
+
+    Args:
+        path: as `store`.
+
+    Yields:
+        The file that is written.
+
+    Raises:
+        OutputError: as `store`.
+    """
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
         flush_folder(path.parent)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
         raise OutputError(
             f"{path}: cannot be written ({error.strerror}), expected an existing folder with room that you may write to"
         ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def flush_folder(folder: Path) -> None:
