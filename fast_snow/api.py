@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
@@ -30,6 +31,7 @@ from fast_snow.perception import perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
+from fast_snow.resuming import Memory
 from fast_snow.run_record import record, summarize_run
 from fast_snow.selection import Engines, Selection, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph
@@ -210,8 +212,17 @@ def load(folder: str | Path) -> SceneGraph:
     return graph_json.read_graph(path / output.GRAPH, within=path) if path.is_dir() else graph_json.read_graph(path)
 
 
-def steps(source: Input, selection: Selection, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
+def steps(
+    source: Input, selection: Selection, config: Config, *, progress: Progress = silent, memory: Memory | None = None
+) -> Iterator[Step]:
     """Run the pipeline that a configuration describes; yields the graph after each window.
+
+    Args:
+        source: the opened input.
+        selection: the engines.
+        config: all settings.
+        progress: told how far the work is.
+        memory: what a dead run left, and where this one stores the same; windows that it folded are not yielded again.
 
     Warns:
         FastSnowWarning: after the last window, of what makes the result doubtful, such as no tracks.
@@ -227,8 +238,11 @@ def steps(source: Input, selection: Selection, config: Config, *, progress: Prog
             start=start(config),
             queue_length=config.runtime.queue_length,
         )
+        cut = windows(source, config.window)
+        if memory is not None:
+            pipeline, cut = memory.attached(pipeline), islice(cut, memory.folded, None)
         state = pipeline.start
-        for step in run(pipeline, windows(source, config.window), progress=progress):
+        for step in run(pipeline, cut, progress=progress):
             yield step
             state = step.state
     for message in doubts(state.graph, state.health, min_points=config.depth_filter.min_points):

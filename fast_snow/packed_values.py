@@ -1,8 +1,8 @@
 """Values that cross borders as files, and read again strictly: frozen dataclasses with arrays of any size.
 
-A file is an `.npz` archive of three rows of bytes: `tree` (JSON: the fields in order, of an array its shape), `data` (all
-arrays, one after the other) and `sha256` (of both). Of arrays of at least `SHUFFLED` bytes the first bytes of all numbers
-of a block come first, then the second ones, and so on: depth packs to half its size that way, without loss.
+A file is an `.npz` archive of three rows of bytes: `tree` (JSON: the fields in order, of an array its shape), `data`
+(all arrays, one after the other) and `sha256` (of both). Of arrays of at least `SHUFFLED` bytes the first bytes of all
+numbers of a block come first, then the second ones, and so on: depth packs to half its size that way, without loss.
 
 The dataclass is the format: types, dimensions and what its arrays must have in common are read off its annotations.
 """
@@ -150,55 +150,58 @@ class _Data:
 
 def _tree(kind: Any, value: Any, arrays: list[np.ndarray]) -> Any:  # noqa: ANN401 (a type; any value; JSON)
     """Return a value as JSON, and collect its arrays."""
-    parts = get_args(kind)
-    match value:
-        case np.ndarray():
-            arrays.append(value)
-            return list(value.shape)
-        case Enum():
-            return value.name
-        case tuple():
-            return [_tree(inner, each, arrays) for inner, each in zip(_members(parts, len(value)), value, strict=True)]
-        case frozenset():
-            return sorted(value)
-        case Mapping():
-            return [[_tree(parts[0], k, arrays), _tree(parts[1], each, arrays)] for k, each in value.items()]
-        case float() if not math.isfinite(value):
-            return str(value)
-    if get_origin(kind) in (Union, UnionType) and value is not None:
-        return _tree(_inner(kind), value, arrays)
+    if isinstance(value, np.ndarray):
+        arrays.append(value)
+        return list(value.shape)
     if is_dataclass(value):
         return [_tree(hint, getattr(value, name), arrays) for name, hint in _hints(type(value)).items()]
-    return value
+    if isinstance(value, tuple | frozenset | Mapping):
+        return _tree_of_many(get_args(_inner(kind)), value, arrays)
+    if isinstance(value, Enum):
+        return value.name
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _tree_of_many(parts: tuple[Any, ...], value: Any, arrays: list[np.ndarray]) -> list[Any]:  # noqa: ANN401
+    if isinstance(value, Mapping):
+        return [[_tree(parts[0], k, arrays), _tree(parts[1], each, arrays)] for k, each in value.items()]
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return [_tree(inner, each, arrays) for inner, each in zip(_members(parts, len(value)), value, strict=True)]
 
 
 def _value(kind: Any, tree: Any, data: _Data) -> Any:  # noqa: ANN401 (a type; JSON)
     """Build a value of a type from JSON and the arrays that follow."""
-    origin, parts = get_origin(kind), get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return None if tree is None else _value(_inner(kind), tree, data)
     if hasattr(kind, "dtypes"):
         return data.array(kind, tree)
-    if origin in (Union, UnionType):
-        return None if tree is None else _value(_inner(kind), tree, data)
-    if kind is float and tree in ("nan", "inf", "-inf"):
-        return float(tree)
     if kind in (int, float, str, bool):
-        if type(tree) is not kind:
-            raise InputError(f"got a {type(tree).__name__}, expected {kind.__name__}")
-        return tree
+        return _scalar(kind, tree)
     if isinstance(kind, type) and issubclass(kind, Enum):
         if not isinstance(tree, str) or tree not in kind.__members__:
             raise InputError(f"is no {kind.__name__}")
         return kind[tree]
     if not isinstance(tree, list):
         raise InputError(f"got a {type(tree).__name__}, expected an array")
-    if is_dataclass(kind):
-        return _dataclass(kind, tree, data)
+    return _dataclass(kind, tree, data) if is_dataclass(kind) else _many(kind, tree, data)
+
+
+def _scalar(kind: type, tree: Any) -> Any:  # noqa: ANN401
+    if kind is float and tree in ("nan", "inf", "-inf"):
+        return float(tree)
+    if type(tree) is not kind:
+        raise InputError(f"got a {type(tree).__name__}, expected {kind.__name__}")
+    return tree
+
+
+def _many(kind: Any, tree: list[Any], data: _Data) -> Any:  # noqa: ANN401
+    origin, parts = get_origin(kind), get_args(kind)
     if origin is tuple:
         return tuple(_value(inner, each, data) for inner, each in zip(_members(parts, len(tree)), tree, strict=True))
     if origin is frozenset:
         return frozenset(_value(parts[0], each, data) for each in tree)
-    pairs = [_value(tuple[parts], each, data) for each in tree]  # a mapping
-    return MappingProxyType(dict(pairs))
+    return MappingProxyType(dict(_value(tuple[parts], each, data) for each in tree))
 
 
 def _dataclass(kind: Any, tree: list[Any], data: _Data) -> Any:  # noqa: ANN401
@@ -221,8 +224,10 @@ def _require_one_size(value: Any, hints: Mapping[str, Any]) -> None:  # noqa: AN
         if isinstance(array := getattr(value, name), np.ndarray):
             for dimension, size in zip(hint.dim_str.split(), array.shape, strict=True):
                 if sizes.setdefault(dimension, size) != size:
-                    raise InputError(f"{type(value).__name__}.{name} of {size} {dimension}, expected {sizes[dimension]}")
-    columns = value._columns().values() if isinstance(value, Columns) else ()  # noqa: SLF001 (the columns are the value)
+                    raise InputError(
+                        f"{type(value).__name__}.{name} of {size} {dimension}, expected {sizes[dimension]}"
+                    )
+    columns = value._columns().values() if isinstance(value, Columns) else ()
     if len({len(each) for each in columns}) > 1:
         raise InputError(f"{type(value).__name__} of columns that differ in length")
 
@@ -243,5 +248,8 @@ def _members(parts: tuple[Any, ...], count: int) -> tuple[Any, ...]:
 
 
 def _inner(kind: Any) -> Any:  # noqa: ANN401
+    """Return `X` of `X | None`, and any other type as it is."""
+    if get_origin(kind) not in (Union, UnionType):
+        return kind
     (inner,) = (each for each in get_args(kind) if each is not NoneType)
     return inner

@@ -65,7 +65,12 @@ class RunSummary:
 
 
 def summarize_run(
-    steps: Iterable[Step], config: Config, keep: Callable[[Step], object], *, began: float | None = None
+    steps: Iterable[Step],
+    config: Config,
+    keep: Callable[[Step], object],
+    *,
+    began: float | None = None,
+    before: RunSummary | None = None,
 ) -> RunSummary:
     """Drive a run to its end and sum it up.
 
@@ -74,9 +79,10 @@ def summarize_run(
         config: all settings.
         keep: receives each step, whose masks and images are not held otherwise.
         began: by `perf_counter`; now if omitted.
+        before: what a dead run had come to that this one goes on from.
     """
     began = perf_counter() if began is None else began
-    summary = RunSummary(graph=start(config).graph)
+    summary = RunSummary(graph=start(config).graph) if before is None else before
     for step in steps:
         keep(step)
         summary = summary.after(step)
@@ -115,7 +121,7 @@ def record(
         "health": asdict(summary.health),
         "warnings": list(warnings),
         "config": asdict(settled_for(config, summary.graph)),
-        "versions": {"python": platform.python_version(), **_versions(used)},
+        "versions": versions(used),
         "platform": platform.platform(),
         "gpus": [each.name for each in gpus()],
     }
@@ -141,11 +147,11 @@ def _engine(use: EngineUse) -> dict[str, Any]:
     }
 
 
-def _versions(used: Sequence[EngineUse]) -> dict[str, str]:
-    """Return the versions of the packages that a run needs; of two builds of one package there is but one."""
+def versions(used: Sequence[EngineUse]) -> dict[str, str]:
+    """Return the versions of Python and of the packages that a run needs; of two builds of one there is but one."""
     names = dict.fromkeys([*PACKAGES, *(name for use in used for name in ENGINE_PACKAGES.get(use.name, ()))])
-    versions = {}
+    found = {"python": platform.python_version()}
     for name in names:
         with suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return versions
+            found[name] = version(name)
+    return found

@@ -62,7 +62,11 @@ def opened_rows(
     """Open an archive of rows of 32-bit integers or bytes, to read them piece by piece.
 
     Args:
-        path: as `read_integers`, with the other arguments.
+        path: as `read_integers`.
+        names: as `read_integers`.
+        limit: as `read_integers`.
+        unpacked: as `read_integers`.
+        within: as `read_integers`.
 
     Yields:
         What opens a row by its name and type: returns the stream of its numbers and their count.

@@ -29,7 +29,8 @@ class Infer:
     """Turn a video or an RGB-D recording into a 4D scene graph.
 
     Reads any video that FFmpeg reads, or a recording folder with colour images and any of depth, poses and masks.
-    Writes OUT/4dsg.json (the graph), keyframes, the objects' masks and run.json (what ran, with which settings).
+    Writes OUT/4dsg.json (the graph), keyframes, the objects' masks and run.json (what ran, with which settings). A run
+    that was interrupted is resumed by the same command.
     """
 
     input: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="INPUT")]
@@ -62,9 +63,10 @@ class Infer:
     def _infer(self, path: Path, folder: Path) -> None:
         from fast_snow import output
         from fast_snow.api import collected_warnings, steps
-        from fast_snow.cli.terminal import print_summary, shown_progress, terminable
+        from fast_snow.cli.terminal import print_resumption, print_summary, shown_progress, terminable
         from fast_snow.inputs import open_input
         from fast_snow.kernels.compilation import watched_compilation
+        from fast_snow.resuming import remember
         from fast_snow.run_record import record, summarize_run
         from fast_snow.selection import select_engines
 
@@ -75,18 +77,24 @@ class Infer:
             compilation = stack.enter_context(watched_compilation())
             stack.enter_context(terminable())
             source, origin = open_input(path, config.sampling), output.source_of_run(path)
-            writer = stack.enter_context(output.create(folder, overwrite=self.overwrite, source=path))
+            opened = output.create(folder, overwrite=self.overwrite, source=path, resumable=True)
+            writer = stack.enter_context(opened)
             selection = select_engines(source, config, progress=progress)
             self._warn_of_idle_settings(selection)
+            memory = remember(writer, source, origin, selection, config, noticed)
+            print_resumption(memory, quiet=self.quiet)
 
             def keep(step: "Step") -> None:
                 writer.add(step.state.labelled, step.keyframes)
+                memory.checkpoint(step)
                 progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
 
             with terminable():  # again: engines put in handlers of their own
-                summary = summarize_run(steps(source, selection, config, progress=progress), config, keep, began=began)
+                going = steps(source, selection, config, progress=progress, memory=memory)
+                summary = summarize_run(going, config, keep, began=began, before=memory.summary)
                 noted = record(source, config, selection.used, summary, warnings=noticed, origin=origin)
-                writer.finish(summary.graph, noted)
+                memory.finish()
+                writer.finish(summary.graph, {**noted, **memory.noted})
         compiled_s = compilation.seconds
         print_summary(source.name, folder, selection.used, summary, compiled_s=compiled_s, warnings=noticed)
 

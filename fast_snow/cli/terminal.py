@@ -18,6 +18,7 @@ from rich.table import Table
 from fast_snow.cli.standard_streams import Tolerant, unfailing
 from fast_snow.kernels.compilation import watched_compilation
 from fast_snow.protocols import Progress, silent
+from fast_snow.resuming import Memory
 from fast_snow.run_record import RunSummary
 from fast_snow.selection import EngineUse, Skipped
 from fast_snow.types import Health
@@ -117,6 +118,13 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
     else:
         err.print(what, markup=False, highlight=False)
         yield
+
+
+@unfailing()
+def print_resumption(memory: Memory, *, quiet: bool) -> None:
+    """Say, on standard error, which windows a dead run left; nothing where it left none."""
+    if memory.perceived and not quiet:
+        console(stderr=True).print(str(memory), markup=False, highlight=False)
 
 
 @unfailing()

@@ -265,6 +265,8 @@ class OutputConfig(Section):
     """Save every N-th frame of the clip as a keyframe."""
     jpeg_quality: int = between(90, 1, 100)
     """JPEG quality of keyframes."""
+    keep_perception: bool = False
+    """Keep what the engines answered, one file per window in OUT/perception: `fast-snow rebuild OUT` folds it anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
