@@ -112,7 +112,7 @@ class Memory:
     def finish(self) -> None:
         """Make the perception files part of the run, where they are to be kept."""
         if self._keep:
-            self._writer.keep_perception()
+            self._writer.keep_perception(self._files.folder)
 
     def _perceive(self, pipeline: Pipeline, window: Window, watch: Progress) -> Perception:
         path = self._files.path(window.index)

@@ -111,19 +111,26 @@ def record(
     return {
         "input": _input(source, origin),
         "engines": {use.slot: _engine(use) for use in used},
-        "frames": summary.graph.num_frames,
-        "tracks": len(summary.graph.tracks),
-        "observations": summary.observations,
-        "windows": summary.windows,
+        **folded(summary),
         "seed": config.runtime.seed,
-        "stage_seconds": asdict(summary.seconds),
-        "wall_seconds": summary.wall_s,
-        "health": asdict(summary.health),
         "warnings": list(warnings),
         "config": asdict(settled_for(config, summary.graph)),
         "versions": versions(used),
         "platform": platform.platform(),
         "gpus": [each.name for each in gpus()],
+    }
+
+
+def folded(summary: RunSummary) -> dict[str, Any]:
+    """Return what the record of a run says of its graph and of how it was made."""
+    return {
+        "frames": summary.graph.num_frames,
+        "tracks": len(summary.graph.tracks),
+        "observations": summary.observations,
+        "windows": summary.windows,
+        "stage_seconds": asdict(summary.seconds),
+        "wall_seconds": summary.wall_s,
+        "health": asdict(summary.health),
     }
 
 

@@ -21,11 +21,12 @@ from fast_snow.cli.commands import Infer, Mcp, Query, Validate, View
 from fast_snow.cli.doctor import Doctor
 from fast_snow.cli.eval_commands import Eval
 from fast_snow.cli.model_commands import ExportEngines, FetchModels
+from fast_snow.cli.rebuild_command import Rebuild
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import BASE_URL, as_options, load_preset
 
-Command = Infer | Ask | Query | FetchModels | ExportEngines | View | Validate | Eval | Mcp | Doctor
+Command = Infer | Rebuild | Ask | Query | FetchModels | ExportEngines | View | Validate | Eval | Mcp | Doctor
 _READS = {"ask": ("vlm.",), "fetch-models": FetchModels.settings, "export-engines": ExportEngines.settings}
 """Settings of a preset that these commands accept; the others accept all."""
 _WITH_PRESET = (["infer"], ["ask"], ["fetch-models"], ["export-engines"], ["eval", "run"], ["eval", "qa"])
@@ -42,7 +43,11 @@ def _parse(arguments: list[str]) -> Command:
             if arguments[:1] == ["query"]:
                 return _query(arguments)
             given = _with_preset(arguments) or ["--help"]
-            return tyro.cli(Command, args=given, prog="fast-snow", description=__doc__)
+            command = tyro.cli(Command, args=given, prog="fast-snow", description=__doc__)
+            if isinstance(command, Rebuild):  # again: options win over the settings of the run
+                given = [given[0], *command.settings(), *given[1:]]
+                command = tyro.cli(Command, args=given, prog="fast-snow", description=__doc__)
+            return command
     except SystemExit as end:
         if end.code in (None, 0):
             raise

@@ -94,9 +94,13 @@ class RunWriter:
         with _one_line_errors(self.workspace.out):
             return checkpoint.store(self.workspace.resume, replace(now, files=tuple(files)), before)
 
-    def keep_perception(self) -> None:
-        """Make the perception files part of the run."""
-        for path in sorted(self.perception.glob("[0-9]*.npz")):
+    def keep_perception(self, folder: Path) -> None:
+        """Make perception files part of the run.
+
+        Args:
+            folder: where they lie; they stay.
+        """
+        for path in sorted(folder.glob("[0-9]*.npz")):
             name = f"{PERCEPTION}/{path.name}"
             with _one_line_errors(self.workspace.out):
                 target = inside(self.workspace.new, name)
