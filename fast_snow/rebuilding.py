@@ -122,7 +122,7 @@ def _require_no_engines(given: Config, wanted: Config, used: Sequence[EngineUse]
     for name, value in flat(wanted).items():
         if value != before[name] and (name.startswith("output.") or needs_engines(name, engines)):
             raise ConfigError(
-                f"{name}: got {value}, expected {before[name]} as in the run: images or the engines' answers depend on it;"
+                f"{name}: got {value}, expected {before[name]} as in the run: images or engines' answers depend on it:"
                 " run infer again"
             )
 
