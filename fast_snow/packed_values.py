@@ -154,7 +154,7 @@ def _tree(kind: Any, value: Any, arrays: list[np.ndarray]) -> Any:  # noqa: ANN4
         arrays.append(value)
         return list(value.shape)
     if is_dataclass(value):
-        return [_tree(hint, getattr(value, name), arrays) for name, hint in _hints(type(value)).items()]
+        return [_tree(hint, getattr(value, name), arrays) for name, hint in _hints(type(value)).items()]  # type: ignore[arg-type]
     if isinstance(value, tuple | frozenset | Mapping):
         return _tree_of_many(get_args(_inner(kind)), value, arrays)
     if isinstance(value, Enum):
@@ -235,7 +235,7 @@ def _require_one_size(value: Any, hints: Mapping[str, Any]) -> None:  # noqa: AN
 @cache
 def _hints(kind: type) -> dict[str, Any]:
     hints = get_type_hints(kind)
-    return {each.name: hints[each.name] for each in fields(kind)}  # type: ignore[arg-type]
+    return {each.name: hints[each.name] for each in fields(kind)}
 
 
 def _members(parts: tuple[Any, ...], count: int) -> tuple[Any, ...]:

@@ -88,7 +88,12 @@ def rebuild(folder: Path, config: Config, *, warned: Sequence[str] = (), progres
             progress("fold", window + 1, windows)
         _warn(doubts(state.graph, state.health, min_points=config.depth_filter.min_points))
         summary = RunSummary(
-            graph=state.graph, windows=windows, seconds=seconds, health=state.health, wall_s=perf_counter() - began
+            graph=state.graph,
+            windows=windows,
+            seconds=seconds,
+            health=state.health,
+            joints=state.joints,
+            wall_s=perf_counter() - began,
         )
         writer.keep_perception(files.folder)
         unsealed = {name: value for name, value in record.items() if name not in (SEAL, "files")}

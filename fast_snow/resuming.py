@@ -56,7 +56,11 @@ class Memory:
             return None
         state = self._last.state
         return RunSummary(
-            graph=state.graph, windows=self._last.windows, seconds=self._last.seconds, health=state.health
+            graph=state.graph,
+            windows=self._last.windows,
+            seconds=self._last.seconds,
+            health=state.health,
+            joints=state.joints,
         )
 
     @property

@@ -16,7 +16,7 @@ from fast_snow.output import SourceOfRun
 from fast_snow.pipeline import Step
 from fast_snow.selection import EngineUse
 from fast_snow.step import settled_for
-from fast_snow.types import Health, SceneGraph, StageSeconds
+from fast_snow.types import Health, Joint, SceneGraph, StageSeconds
 
 PACKAGES = ("fast-snow", "numpy", "numba", "scipy", "opencv-python-headless", "av", "pycolmap")
 ENGINE_PACKAGES = {
@@ -44,6 +44,7 @@ class RunSummary:
         windows: how many the clip was cut into.
         seconds: wall time per stage; folding runs beside the others.
         health: counts of all windows.
+        joints: how each window after the first was joined to the one before.
         wall_s: seconds from the opening of the input to the last fold; 0 until then.
     """
 
@@ -51,6 +52,7 @@ class RunSummary:
     windows: int = 0
     seconds: StageSeconds = StageSeconds()
     health: Health = Health()
+    joints: tuple[Joint, ...] = ()
     wall_s: float = 0.0
 
     @property
@@ -61,7 +63,9 @@ class RunSummary:
     def after(self, step: Step) -> "RunSummary":
         """Return the summary with one more window."""
         seconds, state = self.seconds + step.seconds, step.state
-        return RunSummary(graph=state.graph, windows=self.windows + 1, seconds=seconds, health=state.health)
+        return RunSummary(
+            graph=state.graph, windows=self.windows + 1, seconds=seconds, health=state.health, joints=state.joints
+        )
 
 
 def summarize_run(
@@ -131,7 +135,13 @@ def folded(summary: RunSummary) -> dict[str, Any]:
         "stage_seconds": asdict(summary.seconds),
         "wall_seconds": summary.wall_s,
         "health": asdict(summary.health),
+        "joints": [_known(asdict(each)) for each in summary.joints],
     }
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with null in place of what is not known."""
+    return {name: None if value != value else value for name, value in values.items()}
 
 
 def _input(source: Input, origin: SourceOfRun | None) -> dict[str, Any]:

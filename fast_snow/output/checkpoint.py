@@ -131,7 +131,8 @@ def _begins_with(rows: Any, first: Any) -> bool:  # noqa: ANN401 (rows: a tuple 
 
 
 def _t(rows: Any, i: int) -> int:  # noqa: ANN401
-    return int(rows.t[i]) if isinstance(rows, Columns) else int(rows[i].t)
+    t = getattr(rows, "t", None)  # of columns
+    return int(rows[i].t if t is None else t[i])
 
 
 def _added(before: SceneGraph, after: SceneGraph) -> SceneGraph:

@@ -12,7 +12,7 @@ from fast_snow.types.graph import (
     StepToken,
     Track,
 )
-from fast_snow.types.health import Health, StageSeconds
+from fast_snow.types.health import Health, Joint, StageSeconds
 from fast_snow.types.masks import (
     Masks,
 )
@@ -62,6 +62,7 @@ __all__ = [
     "Health",
     "ImageRegion",
     "ImageStack",
+    "Joint",
     "Keyframe",
     "LabelledMasks",
     "MaskPrompt",

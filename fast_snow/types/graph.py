@@ -208,6 +208,8 @@ class SceneGraph(ReadOnlyArrays):
         tracks: by object id, in the order of first appearance.
         keyframes: images of the clip.
         merges: every decision that two masklets are one object.
+        segments: first and last `t` of each stretch of the clip that has a world and a scale of its own; empty where
+            all of it has one.
     """
 
     grid_size: int
@@ -218,6 +220,11 @@ class SceneGraph(ReadOnlyArrays):
     tracks: Mapping[int, Track] = field(default_factory=lambda: MappingProxyType({}))
     keyframes: tuple[Keyframe, ...] = ()
     merges: tuple[Merge, ...] = ()
+    segments: tuple[tuple[int, int], ...] = ()
+
+    def segment_of(self, t: int) -> int:
+        """Return the index of the segment that frame `t` lies in."""
+        return max(bisect_right(self.segments, t, key=lambda each: each[0]) - 1, 0)
 
     @property
     def num_frames(self) -> int:

@@ -64,9 +64,12 @@ def dumps(graph: SceneGraph) -> str:
     )
 
 
-def coordinate_system(*, metric: bool) -> str:
+def coordinate_system(*, metric: bool, segments: int = 0) -> str:
     """Say in one sentence what coordinates mean."""
     unit = "lengths are in metres" if metric else "all lengths share one unknown scale"
+    if segments > 1:
+        unit = "lengths are in metres" if metric else "lengths of one segment share one unknown scale"
+        return f"world = camera of the first frame of each of {segments} segments, x right, y down, z forward; {unit}"
     return f"world = camera of the clip's first frame, x right, y down, z forward; {unit}"
 
 
@@ -82,12 +85,14 @@ def _metadata(graph: SceneGraph) -> str:
         "grid": f"{graph.grid_size}x{graph.grid_size}",
         "num_frames": graph.num_frames,
         "num_tracks": len(graph.tracks),
-        "coordinate_system": coordinate_system(metric=graph.metric),
+        "coordinate_system": coordinate_system(metric=graph.metric, segments=len(graph.segments)),
         "metric": graph.metric,
         "depth_origin": [origin.name.lower() for origin in graph.depth_origin],
     }
     if height > 0:
         fields["analysis_grid"] = [height, width]
+    if graph.segments:
+        fields["segments"] = [list(each) for each in graph.segments]
     head = json.dumps(fields, separators=(",", ":"))[:-1]
     anchors, merges = _lines(map(_keyframe, graph.keyframes)), _lines(map(_merge, graph.merges))
     return f'{head},\n"visual_anchor":[\n{anchors}],\n"merges":[\n{merges}]}}'
