@@ -100,6 +100,8 @@ class WindowConfig(Section):
     """Frames per window."""
     overlap: int = between(12, 1)
     """Frames shared by consecutive windows; geometry and identities are matched over them."""
+    split_at_cuts: bool = True
+    """Begin a new segment, with a world of its own, at hard cuts (never where poses are recorded)."""
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)

@@ -7,6 +7,7 @@ import numpy as np
 
 from fast_snow.config import WindowConfig
 from fast_snow.inputs import Input, SampledFrame
+from fast_snow.inputs.cuts import Look, is_cut, look_of
 from fast_snow.types import Frames, Window
 
 
@@ -14,7 +15,8 @@ def windows(source: Input, config: WindowConfig) -> Iterator[Window]:
     """Yield the windows of a clip; frames are read as they are needed, and at most one window of them is held.
 
     Neighbouring windows share `config.overlap` frames. A clip of at most `config.length` frames is one window. The last
-    window is as long as what is left; it always brings new frames.
+    window is as long as what is left; it always brings new frames. At a hard cut a window ends and the next one shares
+    nothing with it, unless `config.split_at_cuts` is off or the input has poses, which know one world throughout.
 
     Args:
         source: the opened input.
@@ -25,7 +27,17 @@ def windows(source: Input, config: WindowConfig) -> Iterator[Window]:
     """
     pending: deque[SampledFrame] = deque()
     index = first = shared = 0
+    splits = config.split_at_cuts and not (source.recording is not None and source.recording.has_poses)
+    look: Look | None = None
     for frame in source.read():
+        before, look = look, look_of(frame) if splits else None
+        if before is not None and look is not None and is_cut(before, look):
+            count = len(pending)
+            if count > shared:
+                yield Window(index=index, frames=_gather(pending, first, keep=0), shared=shared)
+                index += 1
+            pending.clear()
+            first, shared = first + count, 0
         pending.append(frame)
         if len(pending) == config.length:
             yield Window(index=index, frames=_gather(pending, first, keep=config.overlap), shared=shared)
