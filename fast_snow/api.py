@@ -182,7 +182,7 @@ def stream(
         2 8
         3 8
     """
-    opened = open_input(source, config.sampling)
+    opened = open_input(source, config.sampling, config.source)
     selection = select_engines(opened, config, engines, progress=progress)
     for step in steps(opened, selection, config, progress=progress):
         for frame in step.state.labelled:
@@ -284,4 +284,6 @@ def collected_warnings(*, show: bool) -> Iterator[list[str]]:
 
 def _opened(source: str | Path | Recording | Input, config: Config) -> tuple[Input, output.SourceOfRun | None]:
     given = located(source)
-    return open_input(given, config.sampling), output.source_of_run(given) if isinstance(given, Path) else None
+    return open_input(given, config.sampling, config.source), output.source_of_run(given) if isinstance(
+        given, Path
+    ) else None

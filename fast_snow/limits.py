@@ -50,6 +50,9 @@ CHECKPOINT_MODULES: Final = Limit(
 DATASET_JSON_FILE: Final = Limit(
     name="manifests, annotations and question files", largest=GIB, unit="bytes", reason="the largest known has 0.5 GB"
 )
+EPISODE_TABLE_FILE: Final = Limit(
+    name="tables of episodes (.parquet)", largest=256 * MIB, unit="bytes", reason="a thousand episodes take 1 MB"
+)
 ANNOTATED_FRAMES: Final = Limit(
     name="annotated frames of a clip", largest=36_000, unit="frames", reason="20 minutes at 30 Hz"
 )

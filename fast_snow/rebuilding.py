@@ -150,7 +150,7 @@ def _recording(source: dict[str, Any], config: Config) -> Recording | None:
             f"{shown(Path(str(path)))}: is missing or was changed, expected the input of the run, whose depth or masks"
             " belong to it: bring it back or run infer again"
         )
-    return open_input(Path(path), config.sampling).recording
+    return open_input(Path(path), config.sampling, config.source).recording
 
 
 def _pictures(folder: Path, keyframes: Iterable[Keyframe]) -> list[KeyframeImage]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.errors import InputError
-from fast_snow.limits import Limit
+from fast_snow.limits import PATH_LENGTH, Limit
 
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
@@ -100,6 +100,26 @@ def require_inside(path: Path, folder: Path) -> None:
             f"{shown(path)}: a link that leads out of {shown(folder)}, expected a file inside it: replace the link by a"
             " copy"
         )
+
+
+def inside(folder: Path, name: str, where: str) -> Path:
+    """Return the file that a document names, relative to a folder.
+
+    Args:
+        folder: that it must not lie outside of; links are followed where it is opened.
+        name: as the document has it.
+        where: the document, for the message.
+
+    Raises:
+        InputError: the name is absolute, leads outside, or is no path.
+    """
+    relative = Path(name)
+    if relative.is_absolute() or ".." in relative.parts or "\0" in name or len(name) > PATH_LENGTH.largest:
+        raise InputError(
+            f"{where}: {shown(Path(name[:80]))} lies outside the folder or is no path; expected one like"
+            " rgb/000000.png: correct it"
+        )
+    return folder / relative
 
 
 def shown(path: Path) -> str:

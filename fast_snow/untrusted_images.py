@@ -53,7 +53,15 @@ def read_rgb(path: Path, *, within: Path | None = None, upright: bool = False) -
     Raises:
         InputError: the file cannot be read, is no such image or has too many pixels.
     """
-    data = read_bytes(path, limit=IMAGE_FILE, within=within)
+    return decode_rgb(read_bytes(path, limit=IMAGE_FILE, within=within), path, upright=upright)
+
+
+def decode_rgb(data: bytes, path: Path, *, upright: bool = False) -> UInt8[np.ndarray, "height width 3"]:
+    """Return an RGB image from the bytes of a JPEG, PNG, WebP or TIFF file; `path` is for messages.
+
+    Raises:
+        InputError: it is no such image or has too many pixels.
+    """
     image = _header(path, data)
     if image.format == "JPEG":
         flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -73,7 +81,15 @@ def read_channel(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray
     Raises:
         InputError: the file cannot be read, is no such image or has too many pixels.
     """
-    data = read_bytes(path, limit=IMAGE_FILE, within=within)
+    return decode_channel(read_bytes(path, limit=IMAGE_FILE, within=within), path)
+
+
+def decode_channel(data: bytes, path: Path) -> Shaped[np.ndarray, "height width"]:
+    """Return an image of one channel from the bytes of a PNG or TIFF file; `path` is for messages.
+
+    Raises:
+        InputError: it is no such image or has too many pixels.
+    """
     image = _header(path, data)
     if image.mode not in _ONE_CHANNEL:
         raise InputError(f"{shown(path)}: {len(image.getbands())} channels ({image.mode}); expected one")

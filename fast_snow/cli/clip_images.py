@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from fast_snow import output
-from fast_snow.config import SamplingConfig
+from fast_snow.config import SamplingConfig, SourceConfig
 from fast_snow.errors import InputError, UserError
 from fast_snow.inputs import Input, open_input
 from fast_snow.presets import apply_preset
@@ -42,23 +42,27 @@ def clip_images(
         recorded = record.get("input")
         same = isinstance(recorded, dict) and output.is_unchanged(video, recorded)
         unlike = "" if same else "; it is not what the run read: outlines may not match"
-        return _frames(open_input(video, _sampling(record)), graph), f"{shown(video)}, named with --video{unlike}"
+        return _frames(_opened(video, record), graph), f"{shown(video)}, named with --video{unlike}"
     try:
         recorded = record["input"]
         path = Path(recorded["path"])
         if output.is_unchanged(path, recorded):
-            return _frames(open_input(path, _sampling(record)), graph), shown(path)
+            return _frames(_opened(path, record), graph), shown(path)
         reason = f"{shown(path)} is not, or no longer, what the run read; pass the video with --video"
     except (UserError, KeyError, TypeError):
         reason = "run.json names no readable input; pass the video with --video"
     return _keyframes(folder, graph), f"keyframes only: {reason}"
 
 
-def _sampling(record: Mapping[str, Any]) -> SamplingConfig:
+def _opened(path: Path, record: Mapping[str, Any]) -> Input:
+    """Open an input as the run did."""
     try:
-        return apply_preset(SamplingConfig(), record["config"]["sampling"])
-    except (KeyError, TypeError):
+        settings = record["config"]
+        sampling = apply_preset(SamplingConfig(), settings["sampling"])
+        source = apply_preset(SourceConfig(), settings.get("source", {}))
+    except (KeyError, TypeError, AttributeError):
         raise InputError("run.json: sampling settings missing; run infer again") from None
+    return open_input(path, sampling, source)
 
 
 def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, _Image]]:

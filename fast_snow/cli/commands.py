@@ -76,7 +76,7 @@ class Infer:
             progress = stack.enter_context(shown_progress(quiet=self.quiet))
             compilation = stack.enter_context(watched_compilation())
             stack.enter_context(terminable())
-            source, origin = open_input(path, config.sampling), output.source_of_run(path)
+            source, origin = open_input(path, config.sampling, config.source), output.source_of_run(path)
             opened = output.create(folder, overwrite=self.overwrite, source=path, resumable=True)
             writer = stack.enter_context(opened)
             selection = select_engines(source, config, progress=progress)

@@ -22,8 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor:
-    """List the engines, weights, packages and API keys found, with their licences, and how to get what is missing."""
+    """List the engines, weights, packages and API keys found, with their licences, and how to get what is missing.
 
+    With INPUT, say what that holds instead: frames, depth, poses, intrinsics, masks, and the topics of a bag.
+    """
+
+    input: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="INPUT")] = None
+    """A video, bag, dataset or scan to look into."""
     preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """TOML file of settings, for the paths of the weights."""
     debug: Debug = False
@@ -33,8 +38,24 @@ class Doctor:
         from fast_snow.cli.terminal import console
 
         config = Config() if self.preset is None else load_preset(self.preset)
+        if self.input is not None:
+            print_input(console(), self.input, config)
+            return 0
         print_findings(console(), config, examine(config))
         return 0
+
+
+def print_input(out: "Console", path: Path, config: Config) -> None:
+    """Print what an input holds, one line each."""
+    from rich.markup import escape
+
+    from fast_snow.cli.input_commands import described
+    from fast_snow.cli.terminal import plain_table
+
+    table = plain_table(padding=(0, 0, 0, 2))
+    for name, text in described(path, config):
+        table.add_row(escape(name), escape(text))
+    out.print(table)
 
 
 class State(Enum):
@@ -88,6 +109,9 @@ PACKAGES = (
     _Package("sam3", "SAM License", extra="models"),
     _Package("transformers", "Apache-2.0", extra="models"),
     _Package("timm", "Apache-2.0", extra="models"),
+    _Package("rosbags", "Apache-2.0", extra="robots"),
+    _Package("rosbags-image", "Apache-2.0", extra="robots"),
+    _Package("pyarrow", "Apache-2.0", extra="robots"),
     _Package("onnx", "Apache-2.0", extra="onnx"),
     _Package("onnxruntime", "MIT", extra="onnx", instead="onnxruntime-gpu"),
     _Package("tensorrt", "NVIDIA licence", extra="gpu"),

@@ -207,13 +207,18 @@ class ExportEngines:
 
         from fast_snow.inputs import open_input
 
-        return np.stack([each.image for each in islice(open_input(self.like, self.config.sampling).read(), most)])
+        return np.stack(
+            [
+                each.image
+                for each in islice(open_input(self.like, self.config.sampling, self.config.source).read(), most)
+            ]
+        )
 
     def _frame_shape(self) -> "GridShape":
         from fast_snow.inputs import open_input
 
         if self.like is not None:
-            return open_input(self.like, self.config.sampling).size
+            return open_input(self.like, self.config.sampling, self.config.source).size
         height, by, width = self.shape.partition("x")
         if not (by and height.isdecimal() and width.isdecimal()):
             raise ConfigError(f"--shape: got {self.shape!r}, expected height x width in pixels, like 720x1280")

@@ -127,6 +127,12 @@ def print_resumption(memory: Memory, *, quiet: bool) -> None:
         console(stderr=True).print(str(memory), markup=False, highlight=False)
 
 
+def print_warnings(warnings: Sequence[str], out: Console | None = None) -> None:
+    """Print what was worked around."""
+    for warning in warnings:
+        (out or console()).print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
+
+
 @unfailing()
 def print_summary(
     name: str,
@@ -162,8 +168,7 @@ def print_summary(
         out.print(f"not used  {escape(line)}", style="dim", highlight=False)
     out.print(f"scale    {'metric' if graph.metric else 'up to one unknown global factor (not metric)'}")
     out.print(f"depth    {'; '.join(graph.depth_origin)}{_uncertain(summary.health)}", highlight=False)
-    for warning in warnings:
-        out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
+    print_warnings(warnings, out)
     out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
     out.print(f"view     fast-snow view {escape(str(folder))}", highlight=False)
 

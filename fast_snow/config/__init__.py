@@ -79,6 +79,27 @@ class EnginesConfig(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConfig(Section):
+    """What to read of an input that holds several things, and what it does not tell of itself."""
+
+    section: ClassVar[str] = "source"
+    fps: float | None = between(None, 1e-6, 1e6)
+    """Frames per second of images; needed where nothing tells it."""
+    metric: bool | None = None
+    """Whether poses are in metres; by default what the kind of input implies."""
+    episode: int = between(0, 0)
+    """Episode of a LeRobot dataset."""
+    color: str = ""
+    """Camera of a LeRobot dataset, or topic of colour images in a ROS bag or MCAP file; by default the first."""
+    depth: str = ""
+    """Topic of depth images in a ROS bag or MCAP file; `none` reads none."""
+    poses: str = ""
+    """Topic of poses (odometry, poses, tf) in a ROS bag or MCAP file; `none` reads none."""
+    frame: str = ""
+    """Fixed frame of tf that poses refer to; by default the root of the tree."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SamplingConfig(Section):
     """Temporal and spatial sampling of the input."""
 
@@ -298,6 +319,7 @@ class Config:
     """All settings of a run."""
 
     engines: EnginesConfig = EnginesConfig()
+    source: SourceConfig = SourceConfig()
     sampling: SamplingConfig = SamplingConfig()
     window: WindowConfig = WindowConfig()
     fastsam: FastSamConfig = FastSamConfig()

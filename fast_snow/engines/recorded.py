@@ -66,7 +66,7 @@ def open_geometry(recording: Recording) -> Iterator[GeometryEngine]:
             confidence=(prior.depth > 0).astype(np.float32),
             intrinsics=prior.intrinsics,
             T_camera_world=prior.T_camera_world,
-            metric=True,
+            metric=prior.metric,
             origin=DepthOrigin.SENSOR,
         )
 

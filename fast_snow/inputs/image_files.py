@@ -55,7 +55,7 @@ def image_files(folder: Path, suffixes: Collection[str]) -> tuple[Path, ...]:
     if not found:
         expected = f"000000{' or 000000'.join(sorted(suffixes))}"
         raise InputError(f"{shown(folder)}: no images; expected {expected} …: add them")
-    found.sort(key=lambda path: (_natural(path.stem), path.stem, path.suffix))
+    found.sort(key=lambda path: (natural(path.stem), path.stem, path.suffix))
     for one, other in pairwise(found):
         if one.stem == other.stem:
             raise InputError(
@@ -72,6 +72,7 @@ def recording_from_files(
     depth_scale: float,
     T_world_camera: Float64[np.ndarray, "n 4 4"] | None,
     intrinsics: Intrinsics | None,
+    metric: bool = True,
 ) -> Recording:
     """Return a recording that reads its images on demand; the first of each kind, read now, fixes the size.
 
@@ -82,6 +83,7 @@ def recording_from_files(
         depth_scale: stored units per metre of depth in integers.
         T_world_camera: camera-to-world poses, already checked.
         intrinsics: pinhole matrix at the size of the depth images, or of the colour images without depth.
+        metric: whether depth and poses are in metres.
 
     Raises:
         InputError: an image cannot be read or does not fit the others.
@@ -107,6 +109,7 @@ def recording_from_files(
         read_ids=partial(_read_at, files.ids, read_one_map, ids_size) if files.ids else None,
         T_world_camera=T_world_camera,
         intrinsics=intrinsics,
+        metric=metric,
     )
 
 
@@ -157,7 +160,7 @@ def read_ids(path: Path, *, within: Path | None = None) -> Int32[np.ndarray, "h 
     return ids
 
 
-def _natural(name: str) -> list[str | int]:
+def natural(name: str) -> list[str | int]:
     """Return a key by which numbers inside of names are compared as numbers."""
     return [int(part) if index % 2 else part for index, part in enumerate(re.split("([0-9]+)", name))]
 

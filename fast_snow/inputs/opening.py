@@ -1,20 +1,23 @@
 """Opens inputs: what lies at a path, and how its frames become those of a clip."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
+from itertools import takewhile
 from math import ceil
 from pathlib import Path
 from typing import TypeVar
 
-from fast_snow.config import SamplingConfig
+from fast_snow.config import SamplingConfig, SourceConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.image_files import COLOR_SUFFIXES
+from fast_snow.inputs.layouts import lerobot
+from fast_snow.inputs.layouts.known import LAYOUTS
 from fast_snow.inputs.recording import Recording
-from fast_snow.inputs.recording_folder import read_image_folder, read_recording_folder
+from fast_snow.inputs.recording_folder import read_image_folder
 from fast_snow.inputs.sampled import Image, Input, InputKind, SampledFrame
 from fast_snow.inputs.sampling import exact, select, shrink, shrunk_size
-from fast_snow.inputs.tum import read_tum_folder
 from fast_snow.inputs.video import Video, decode, open_video, picture
 from fast_snow.untrusted_files import shown
 
@@ -44,12 +47,15 @@ def located(source: object) -> Path | Recording | Input:
         return path
 
 
-def open_input(source: str | Path | Recording | Input, sampling: SamplingConfig) -> Input:
-    """Open a video file, a recording folder, a TUM RGB-D folder or a folder of images, by what is there.
+def open_input(
+    source: str | Path | Recording | Input, sampling: SamplingConfig, options: SourceConfig = SourceConfig()
+) -> Input:
+    """Open a video file, or what a robot, a scanner or another tool recorded, by what is there.
 
     Args:
         source: path of the file or folder, a recording in memory, or an input, which is returned as it is.
         sampling: which of its frames become the clip, and at what size.
+        options: which part of the input to read, and what it does not tell of itself.
 
     Raises:
         InputError: there is nothing, or nothing that can be used.
@@ -64,20 +70,42 @@ def open_input(source: str | Path | Recording | Input, sampling: SamplingConfig)
         return from_recording(path, sampling)
     if isinstance(path, Input):
         return path
+    layout = next((each for each in LAYOUTS if each.is_at(path)), None)
+    if layout is not None:
+        return from_recording(layout.read(path, options), sampling)
+    if (path / lerobot.INFO).is_file():
+        return _from_episode(lerobot.read_episode(path, options), sampling)
     if not path.is_dir():
         return from_video(open_video(path, max_side=sampling.max_side), sampling)
-    if (path / "rgb.txt").is_file():
-        return from_recording(read_tum_folder(path), sampling)
-    if (path / "color").is_dir():
-        return from_recording(read_recording_folder(path), sampling)
     names = sorted(each.name for each in path.iterdir() if not each.name.startswith("."))
     if any(Path(name).suffix.lower() in COLOR_SUFFIXES for name in names):
-        return from_recording(read_image_folder(path), sampling)
+        return from_recording(read_image_folder(path, fps=options.fps), sampling)
     found = ", ".join(names[:_LISTED]) + (" …" if len(names) > _LISTED else "")
     raise InputError(
         f"{shown(path)}: holds {shown(Path(found)) if found else 'nothing'}; expected color/ (a recording), rgb.txt"
-        " (TUM RGB-D) or images, or a video file: name the file itself or complete the folder"
+        " (TUM RGB-D) or images, or a video file: name the file itself or complete the folder (docs/recordings.md lists"
+        " what is read)"
     )
+
+
+def _from_episode(episode: lerobot.Episode, sampling: SamplingConfig) -> Input:
+    """Return an episode of a dataset, a part of a video, as an input."""
+    video = open_video(episode.video, max_side=sampling.max_side)
+    part = video
+    if episode.stop_s is not None:
+        span_s = episode.stop_s - episode.start_s
+        part = replace(video, num_frames=round(span_s * episode.fps), duration_s=span_s)
+
+    def read() -> Iterator[SampledFrame]:
+        frames = (
+            (time - episode.start_s, frame)
+            for time, frame in decode(video, start_s=episode.start_s)
+            if episode.start_s <= time
+        )
+        inside = takewhile(lambda each: episode.stop_s is None or each[0] < episode.stop_s - episode.start_s, frames)
+        return _sampled(inside, partial(picture, video), sampling)
+
+    return replace(from_video(part, sampling), name=episode.name, read=read)
 
 
 def from_video(video: Video, sampling: SamplingConfig) -> Input:

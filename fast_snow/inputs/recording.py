@@ -47,7 +47,9 @@ class Recording(ReadOnlyArrays):
         read_depth: reads metres along the optical axis, 0 where there is none.
         read_ids: reads an id map: 0 is background, `IGNORE` is neither.
         T_world_camera: camera-to-world poses in any fixed world.
-        intrinsics: pinhole matrix at the size of the depth images, or of the colour images where there is no depth.
+        intrinsics: pinhole matrix at the size of the depth images, or of the colour images where there is no depth; one
+            for all frames, or one each.
+        metric: whether depth and poses are in metres.
     """
 
     name: str
@@ -57,7 +59,8 @@ class Recording(ReadOnlyArrays):
     read_depth: DepthReader | None = None
     read_ids: IdReader | None = None
     T_world_camera: Float64[np.ndarray, "n 4 4"] | None = None
-    intrinsics: Intrinsics | None = None
+    intrinsics: Intrinsics | Float64[np.ndarray, "n 3 3"] | None = None
+    metric: bool = True
 
     def __len__(self) -> int:
         return len(self.time)
@@ -81,12 +84,15 @@ class Recording(ReadOnlyArrays):
         """Return what is known of the geometry of `frames`, which came from this recording."""
         source = frames.source_frame
         intrinsics = self.intrinsics
-        if intrinsics is not None and not self.has_depth:
-            intrinsics = rescale(intrinsics, self.color_size, frames.image.shape[1:3])
+        if intrinsics is not None:
+            each = intrinsics[source] if intrinsics.ndim == 3 else np.repeat(intrinsics[None], len(frames), axis=0)
+            size = frames.image.shape[1:3]
+            intrinsics = each if self.has_depth else np.stack([rescale(K, self.color_size, size) for K in each])
         return GeometryPrior(
             depth=None if self.read_depth is None else np.stack([self.read_depth(int(k)) for k in source]),
             T_camera_world=None if self.T_world_camera is None else np.linalg.inv(self.T_world_camera[source]),
-            intrinsics=None if intrinsics is None else np.repeat(intrinsics[None], len(frames), axis=0),
+            intrinsics=intrinsics,
+            metric=self.metric,
         )
 
     def id_maps(self, frames: Frames) -> Int32[np.ndarray, "n h w"]:

@@ -1,46 +1,27 @@
 """Folders of images: recordings (color/, meta.json and any of depth/, masks/ and poses_c2w.txt), and images alone."""
 
 import warnings
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
 from fast_snow.cameras import rigid
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.image_files import (
-    COLOR_SUFFIXES,
-    DEPTH_SUFFIXES,
-    ID_SUFFIXES,
-    RecordingFiles,
-    image_files,
-    recording_from_files,
-)
+from fast_snow.inputs.frame_files import FrameFiles, by_name, rate, recording_of
+from fast_snow.inputs.image_files import COLOR_SUFFIXES, DEPTH_SUFFIXES, ID_SUFFIXES, image_files
 from fast_snow.inputs.recording import Recording
-from fast_snow.inputs.recording_meta import read_meta
+from fast_snow.inputs.recording_meta import RecordingMeta, read_meta
 from fast_snow.inputs.sampling import exact
 from fast_snow.inputs.text_tables import numbered_lines
 from fast_snow.types import Transform
 from fast_snow.untrusted_files import shown
 
 POSES = "poses_c2w.txt"
-USUAL_FPS = 10.0
-"""Frames per second of images alone, where nothing tells their rate."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Companions:
-    """The files of one kind, by colour image; None where one is missing."""
-
-    files: tuple[Path | None, ...]
-
-    def of(self, kept: Bool[np.ndarray, " n"]) -> tuple[Path, ...]:
-        return tuple(path for path, keep in zip(self.files, kept, strict=True) if keep and path is not None)
-
-
-def read_recording_folder(folder: Path) -> Recording:
+def read_recording_folder(folder: Path, *, fps: float | None = None) -> Recording:
     """Open a recording folder; its images are read later, one by one.
 
     `color/000000.jpg` … (or PNG, WebP) and `meta.json` must be there; `depth/000000.png` … (16 bit; or metres as TIFF,
@@ -61,30 +42,25 @@ def read_recording_folder(folder: Path) -> Recording:
     """
     color = image_files(folder / "color", COLOR_SUFFIXES)
     depth, ids = _companions(folder / "depth", color, DEPTH_SUFFIXES), _companions(folder / "masks", color, ID_SUFFIXES)
-    poses = _read_poses(folder, len(color)) if (folder / POSES).exists() else None
-    kept = _complete(folder, color, depth, ids, poses)
-    files = RecordingFiles(
-        folder=folder,
-        color=tuple(path for path, keep in zip(color, kept, strict=True) if keep),
-        depth=None if depth is None else depth.of(kept),
-        ids=None if ids is None else ids.of(kept),
-    )
-    in_units = files.depth is not None and any(path.suffix.lower() == ".png" for path in files.depth)
-    required = ("fps", *(("depth_scale",) if in_units else ()), *(("intrinsics",) if files.depth else ()))
+    in_units = depth is not None and any(path.suffix.lower() == ".png" for path in depth.values())
+    required = ("fps", *(("depth_scale",) if in_units else ()), *(("intrinsics",) if depth else ()))
     meta = read_meta(folder / "meta.json", required=required)
-    if (in_units and meta.depth_scale is None) or (files.depth and meta.intrinsics is None):
+    if (in_units and meta.depth_scale is None) or (depth and meta.intrinsics is None):
         raise InputError(f"{folder / 'meta.json'}: depth_scale or intrinsics is null; depth needs both: fill them in")
-    return recording_from_files(
-        files,
-        name=folder.resolve().name,
-        time=_times(folder, meta.fps, np.flatnonzero(kept).tolist()),
+    names = by_name(color)
+    poses = None
+    if (folder / POSES).exists():
+        poses = dict(zip(names, _read_poses(folder, len(color)), strict=True))
+    return recording_of(
+        FrameFiles(folder=folder, color=names, depth=depth, ids=ids, poses=poses),
+        times=_rate(folder, fps or meta.fps),
         depth_scale=meta.depth_scale or 1.0,
-        T_world_camera=None if poses is None else poses[kept],
         intrinsics=meta.intrinsics,
+        metric=meta.metric,
     )
 
 
-def read_image_folder(folder: Path) -> Recording:
+def read_image_folder(folder: Path, *, fps: float | None = None) -> Recording:
     """Open a folder of images alone, numbered like SAM2's inputs; a `meta.json` may tell their rate and intrinsics.
 
     Raises:
@@ -94,71 +70,32 @@ def read_image_folder(folder: Path) -> Recording:
         FastSnowWarning: nothing tells the rate.
     """
     color = image_files(folder, COLOR_SUFFIXES)
-    meta = read_meta(folder / "meta.json", required=()) if (folder / "meta.json").exists() else None
-    fps = meta.fps if meta else None
-    if fps is None:
-        warnings.warn(
-            f"{shown(folder)}: no frame rate given: assuming {USUAL_FPS:g} frames per second (a meta.json with"
-            ' {"fps": …} tells it)',
-            FastSnowWarning,
-            stacklevel=2,
-        )
-    return recording_from_files(
-        RecordingFiles(folder=folder, color=color),
-        name=folder.resolve().name,
-        time=_times(folder, fps or USUAL_FPS, list(range(len(color)))),
-        depth_scale=1.0,
-        T_world_camera=None,
-        intrinsics=meta.intrinsics if meta else None,
+    meta = read_meta(folder / "meta.json", required=()) if (folder / "meta.json").exists() else RecordingMeta()
+    return recording_of(
+        FrameFiles(folder=folder, color=by_name(color)),
+        times=rate(fps or meta.fps, folder),
+        intrinsics=meta.intrinsics,
     )
 
 
-def _companions(folder: Path, color: tuple[Path, ...], suffixes: frozenset[str]) -> _Companions | None:
+def _companions(folder: Path, color: tuple[Path, ...], suffixes: frozenset[str]) -> dict[str, Path] | None:
     """Return the files that go with the colour images by name; None where there is no such folder."""
     if not folder.is_dir():
         return None
-    by_stem = {path.stem: path for path in image_files(folder, suffixes)}
-    surplus = next(iter(by_stem.keys() - {path.stem for path in color}), None)
+    found = by_name(image_files(folder, suffixes))
+    surplus = next(iter(found.keys() - {path.stem for path in color}), None)
     if surplus is not None:
         raise InputError(
-            f"{shown(by_stem[surplus])}: no colour image of that name ({color[0].name} is the first); expected equal"
+            f"{shown(found[surplus])}: no colour image of that name ({color[0].name} is the first); expected equal"
             " names: rename or remove it"
         )
-    return _Companions(files=tuple(by_stem.get(path.stem) for path in color))
+    return found
 
 
-def _complete(
-    folder: Path,
-    color: tuple[Path, ...],
-    depth: _Companions | None,
-    ids: _Companions | None,
-    poses: Float64[np.ndarray, "n 4 4"] | None,
-) -> Bool[np.ndarray, " n"]:
-    """Tell which frames have all that the recording brings; warn of the others."""
-    kept = np.ones(len(color), dtype=bool)
-    for each in (depth, ids):
-        if each is not None:
-            kept &= np.array([path is not None for path in each.files])
-    if poses is not None:
-        kept &= np.isfinite(poses).all(axis=(1, 2))
-    if not kept.any():
-        raise InputError(f"{shown(folder)}: no frame has all of depth image, mask and finite pose; expected some")
-    if not kept.all():
-        first = color[int(np.argmin(kept))].name
-        warnings.warn(
-            f"{shown(folder)}: {np.count_nonzero(~kept)} of {len(kept)} frames lack a depth image, a mask or a finite"
-            f" pose and are left out (first: {first})",
-            FastSnowWarning,
-            stacklevel=3,
-        )
-    return kept
-
-
-def _times(folder: Path, fps: float | None, index: list[int]) -> tuple[Fraction, ...]:
+def _rate(folder: Path, fps: float | None) -> Fraction:
     if fps is None:
         warnings.warn(f"{folder}: fps is null in meta.json; the frames are taken as one per second", FastSnowWarning, 2)
-    rate = exact(fps or 1.0)
-    return tuple((each - index[0]) / rate for each in index)
+    return exact(fps or 1.0)
 
 
 def _read_poses(folder: Path, count: int) -> Float64[np.ndarray, "n 4 4"]:

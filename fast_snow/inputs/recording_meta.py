@@ -21,11 +21,13 @@ class RecordingMeta:
         fps: frames per second, above 0.
         depth_scale: stored depth units per metre, above 0.
         intrinsics: pinhole matrix, not yet checked against an image size.
+        metric: whether depth and poses are in metres.
     """
 
     fps: float | None = None
     depth_scale: float | None = None
     intrinsics: Intrinsics | None = None
+    metric: bool = True
 
 
 def read_meta(path: Path, *, required: tuple[str, ...]) -> RecordingMeta:
@@ -47,6 +49,7 @@ def read_meta(path: Path, *, required: tuple[str, ...]) -> RecordingMeta:
         fps=_positive(path, content, "fps"),
         depth_scale=_positive(path, content, "depth_scale"),
         intrinsics=None if camera is None else _intrinsics(path, camera),
+        metric=_flag(path, content, "metric"),
     )
 
 
@@ -83,6 +86,13 @@ def _positive(path: Path, content: dict[str, Any], key: str) -> float | None:
     if number <= 0:
         raise InputError(f'{path}: "{key}" is {number:g}; expected a number above 0, like {_example(key)}: correct it')
     return number
+
+
+def _flag(path: Path, content: dict[str, Any], key: str) -> bool:
+    value = content.get(key, True)
+    if not isinstance(value, bool):
+        raise InputError(f'{path}: "{key}" is {json.dumps(value)[:40]}; expected true or false: correct it')
+    return value
 
 
 def _intrinsics(path: Path, camera: object) -> Intrinsics:

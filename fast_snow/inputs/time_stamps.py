@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 # Fraction takes any exponent, and computes 1e100000000 digit by digit.
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
@@ -65,6 +65,22 @@ def unit_of(stamps: Float64[np.ndarray, " n"], *, like: TimeUnit = SECONDS) -> T
     if like in plausible:
         return like
     return plausible[0] if plausible else SECONDS
+
+
+def nearest_within(
+    stamps: Int64[np.ndarray, " n"], others: Int64[np.ndarray, " m"], gap: int
+) -> Int64[np.ndarray, " n"]:
+    """Return for each time stamp the index of the nearest of others, -1 where none is within a gap.
+
+    Args:
+        stamps: integers of any unit.
+        others: of the same unit, ascending, at least one.
+        gap: the largest difference.
+    """
+    after = np.searchsorted(others, stamps).clip(1, max(len(others) - 1, 1)).clip(max=len(others) - 1)
+    before = np.maximum(after - 1, 0)
+    nearest = np.where(np.abs(others[after] - stamps) < np.abs(others[before] - stamps), after, before)
+    return np.where(np.abs(others[nearest] - stamps) <= gap, nearest, -1).astype(np.int64)
 
 
 def _is_plausible(spacing: float | None, unit: TimeUnit) -> bool:

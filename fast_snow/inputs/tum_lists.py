@@ -15,9 +15,8 @@ from fast_snow import cameras
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.inputs.text_tables import numbered_lines
 from fast_snow.inputs.time_stamps import SECONDS, TimeUnit, parse_stamp, unit_of
-from fast_snow.limits import PATH_LENGTH
 from fast_snow.types import Transform
-from fast_snow.untrusted_files import shown
+from fast_snow.untrusted_files import inside, shown
 
 LARGEST_GAP_S = Fraction(20, 1000)
 """A depth image or pose belongs to the colour image it is nearest to, if it is no further away in time than this."""
@@ -135,14 +134,7 @@ def nearest_stamps(color: TumList, others: TumList | None) -> Int64[np.ndarray, 
 
 def image_path(images: TumList, entry: Entry) -> Path:
     """Return the file an entry names; a list from elsewhere must not reach outside its folder."""
-    word = entry.words[0]
-    relative = Path(word)
-    if relative.is_absolute() or ".." in relative.parts or "\0" in word or len(word) > PATH_LENGTH.largest:
-        raise InputError(
-            f"{images.where(entry)}: {shown(Path(word[:80]))} lies outside the folder or is no path; expected one"
-            " like rgb/000000.png: correct it"
-        )
-    return images.path.parent / relative
+    return inside(images.path.parent, entry.words[0], images.where(entry))
 
 
 def pose(poses: TumList, entry: Entry) -> Transform:

@@ -113,8 +113,8 @@ def open_video(path: Path, *, max_side: int = 0) -> Video:
         )
 
 
-def decode(video: Video) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Decode a video from its beginning.
+def decode(video: Video, *, start_s: Fraction = Fraction(0)) -> Iterator[tuple[Fraction, VideoFrame]]:
+    """Decode a video from its beginning, or from the key frame at or before a time.
 
     Packets that are damaged are skipped, and a file that breaks off is decoded up to there; then a `FastSnowWarning`
     says how much is missing.
@@ -129,12 +129,17 @@ def decode(video: Video) -> Iterator[tuple[Fraction, VideoFrame]]:
     with open_container(video.path) as (container, stream):
         interval = 1 / (video.fps or Fraction(25))
         complete = False
+        origin = None
+        if start_s and stream.time_base is not None:
+            begin = stream.start_time or 0
+            container.seek(begin + int(start_s / stream.time_base), stream=stream)
+            origin = begin * stream.time_base
         try:
-            timed = _timed(video.path, frames(container, stream, decoding), stream.time_base, interval)
+            timed = _timed(video.path, frames(container, stream, decoding), stream.time_base, interval, origin)
             for index, (time, frame) in enumerate(timed):
                 _require_size(video, index, frame)
                 yield time, frame
-            complete = True
+            complete = not start_s
         finally:
             _warn_of_damage(video.path, decoding, missing_s(stream, decoding) if complete else Fraction(0))
 
@@ -167,10 +172,16 @@ def picture(video: Video, frame: VideoFrame) -> UInt8[np.ndarray, "height width 
 
 
 def _timed(
-    path: Path, found: Iterable[VideoFrame], time_base: Fraction | None, interval: Fraction
+    path: Path,
+    found: Iterable[VideoFrame],
+    time_base: Fraction | None,
+    interval: Fraction,
+    origin: Fraction | None = None,
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Stamp frames with seconds since the first; `interval` follows a frame where the file's clock is no help."""
-    origin: Fraction | None = None
+    """Stamp frames with seconds since the first, or since an origin of the file's clock.
+
+    `interval` follows a frame where the file's clock is no help.
+    """
     time = -interval
     jumps = 0
     for frame in found:

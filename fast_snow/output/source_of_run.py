@@ -14,7 +14,17 @@ from fast_snow.errors import FastSnowWarning, OutputError
 from fast_snow.untrusted_files import shown
 
 _PARTS: Final = ("color", "rgb", "depth", "masks")
-_TABLES: Final = ("meta.json", "poses_c2w.txt", "rgb.txt", "depth.txt", "groundtruth.txt")
+_DEEP_PARTS: Final = (
+    *("pose", "intrinsic", "instance", "instance-filt"),  # ScanNet
+    *("iphone", "results", "lowres_wide", "lowres_depth", "lowres_wide_intrinsics"),  # ScanNet++, Replica, ARKitScenes
+    *("images", "sparse", "videos"),  # COLMAP, transforms.json, LeRobot
+)
+"""Folders of which every file, at any depth, belongs to the input."""
+_TABLES: Final = (
+    *("meta.json", "poses_c2w.txt", "rgb.txt", "depth.txt", "groundtruth.txt"),
+    *("transforms.json", "traj.txt", "lowres_wide.traj", "metadata.yaml", "meta/info.json"),
+)
+_BAGS: Final = (".mcap", ".db3", ".zstd")
 _IMAGES: Final = (".jpg", ".jpeg", ".png", ".webp", ".npy", ".tif", ".tiff", ".exr")
 
 
@@ -97,7 +107,10 @@ def _parts(source: Path) -> list[Path]:
     """Return the folders that a recording is made of, or that one of its kind would be, and none for a file."""
     if not source.is_dir():
         return []
-    return [*(source / name for name in _PARTS), *(each for each in source.iterdir() if _holds_images(each))]
+    return [
+        *(source / name for name in (*_PARTS, *_DEEP_PARTS)),
+        *(each for each in source.iterdir() if _holds_images(each)),
+    ]
 
 
 def _holds_images(folder: Path) -> bool:
@@ -118,7 +131,10 @@ def _state(path: Path) -> tuple[tuple[bytes, int, int], ...]:
     elif path.is_dir():
         folders = [path, *(path / name for name in _PARTS if (path / name).is_dir())]
         tables = [path / name for name in _TABLES if (path / name).is_file()]
-        files = [*tables, *(each for folder in folders for each in _images(folder) if each.is_file())]
+        deep = [each for name in _DEEP_PARTS for each in (path / name).rglob("*") if not each.name.startswith(".")]
+        bags = [each for each in path.iterdir() if each.suffix in _BAGS]
+        images = (each for folder in folders for each in _images(folder))
+        files = [*tables, *(each for each in (*images, *deep, *bags) if each.is_file())]
     else:
         return ()
     entries = ((os.fsencode(each.relative_to(path)), each.stat()) for each in files)

@@ -21,11 +21,11 @@ _ESTIMATED = "depth and poses estimated by Depth Anything 3"
 _CLASSICAL = (
     "structure from motion and optical flow; up to scale; a ground plane is assumed if the camera keeps its place"
 )
-_TOLD = "depth estimated by Depth Anything 3 ({variant}) from the cameras of the input, in metres, in torch"
+_TOLD = "depth estimated by Depth Anything 3 ({variant}) from the cameras of the input{unit}, in torch"
 _ONNX_FRAMES = 12
 """ONNX Runtime holds all scores of an attention at once: 2.2 GiB for 8 frames of da3-small at 504, 4.2 GiB for 12."""
 _CALIBRATED = "; uses the intrinsics of the input"
-_HELPED = "depth or poses of the input, in metres; the rest from structure from motion and optical flow"
+_HELPED = "depth or poses of the input{unit}; the rest from structure from motion and optical flow"
 
 
 def candidates(
@@ -62,7 +62,7 @@ def _recorded(recording: Recording | None) -> Candidate[OpenGeometry]:
     return Candidate(
         name="recorded",
         family="recorded",
-        meaning="depth and poses of the input, in metres",
+        meaning=f"depth and poses of the input{_unit(recording)}",
         opener=opener,
         missing=(lacks(" and ".join(missing)),) if missing else (),
     )
@@ -138,7 +138,7 @@ def _in_torch(
     return Candidate(
         name="da3-torch",
         family="da3",
-        meaning=_TOLD.format(variant=variant.name) if told else f"{_meaning(variant)}, in torch",
+        meaning=_TOLD.format(variant=variant.name, unit=_unit(recording)) if told else f"{_meaning(variant)}, in torch",
         opener=opener,
         missing=installed("torch", "depth_anything_3") + weights_present(config, "da3"),
         caveats=no_gpu(config) + (() if told else _ignored(recording)),
@@ -159,6 +159,10 @@ def _ignored(recording: Recording | None) -> tuple[str, ...]:
 
 def _meaning(variant: Variant) -> str:
     return f"{_ESTIMATED} ({variant.name}), {'in metres' if variant.metric else 'up to scale'}"
+
+
+def _unit(recording: Recording | None) -> str:
+    return ", in metres" if recording is None or recording.metric else ", in a unit that is not known"
 
 
 def _never() -> OpenGeometry:
@@ -185,5 +189,5 @@ def _classical(
             progress=progress,
         )
 
-    meaning = _HELPED if helped else _CLASSICAL + _CALIBRATED * calibrated
+    meaning = _HELPED.format(unit=_unit(recording)) if helped else _CLASSICAL + _CALIBRATED * calibrated
     return Candidate(name="classical", family="classical", meaning=meaning, opener=opener)

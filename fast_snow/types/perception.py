@@ -76,14 +76,16 @@ class GeometryPrior(ReadOnlyArrays):
     """What an input already knows of the geometry of some frames; `None` where it knows nothing.
 
     Attributes:
-        depth: metres along the optical axis; 0 where there is none.
+        depth: along the optical axis; 0 where there is none.
         T_camera_world: world-to-camera poses.
         intrinsics: at the size of `depth`, or of the images where there is no depth.
+        metric: whether depth and poses are in metres; else in one unknown unit.
     """
 
     depth: Float32[np.ndarray, "n h w"] | None = None
     T_camera_world: Float64[np.ndarray, "n 4 4"] | None = None
     intrinsics: Float64[np.ndarray, "n 3 3"] | None = None
+    metric: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -155,7 +155,7 @@ def _in_world_of(cameras: KnownCameras, geometry: Geometry) -> Geometry | None:
         depth=geometry.depth / np.float32(scale),
         intrinsics=cameras.intrinsics,
         T_camera_world=cameras.T_camera_world,
-        metric=True,
+        metric=cameras.metric,
     )
 
 

@@ -25,11 +25,12 @@ class KnownCameras(NamedTuple):
 
     T_camera_world: Float64[np.ndarray, "n 4 4"]
     intrinsics: Float64[np.ndarray, "n 3 3"]
+    metric: bool = True
 
     def part(self, frames: range) -> "KnownCameras":
         """Return the cameras of some of the frames."""
         rows = slice(frames.start, frames.stop)
-        return KnownCameras(self.T_camera_world[rows], self.intrinsics[rows])
+        return KnownCameras(self.T_camera_world[rows], self.intrinsics[rows], self.metric)
 
 
 def known_cameras(prior: GeometryPrior, image_size: GridShape, grid: GridShape) -> KnownCameras | None:
@@ -43,7 +44,8 @@ def known_cameras(prior: GeometryPrior, image_size: GridShape, grid: GridShape) 
     if prior.T_camera_world is None or prior.intrinsics is None:
         return None
     size = image_size if prior.depth is None else (prior.depth.shape[1], prior.depth.shape[2])
-    return KnownCameras(prior.T_camera_world, np.stack([rescale(K, size, grid) for K in prior.intrinsics]))
+    intrinsics = np.stack([rescale(K, size, grid) for K in prior.intrinsics])
+    return KnownCameras(prior.T_camera_world, intrinsics, prior.metric)
 
 
 def conditioning(cameras: KnownCameras) -> dict[str, Float32[np.ndarray, "n _ _"]]:

@@ -90,11 +90,11 @@ class _Engine:
         K = _known_intrinsics(known, size, sfm_shape)
         if known.T_camera_world is not None:
             path = self._given_path(points, known.T_camera_world, K, sfm_shape)
-            return self._along_given_path(frames, path, known.depth, sfm_shape)
+            return self._along_given_path(frames, path, known, sfm_shape)
         if known.depth is not None:
             points = with_matches(points, gray(frames.image, sfm_shape))
             path = measured_path(points, known.depth, sfm_shape, self.config, intrinsics=K, seed=self.seed)
-            return _with_given_depth(known.depth, path, sfm_shape)
+            return _with_given_depth(known.depth, path, sfm_shape, metric=known.metric)
         found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
         answer = None if found is None else self._triangulate(frames, found, sfm_shape, metric=False)
         if answer is None or _measured_share(answer) < self.config.min_measured:
@@ -121,13 +121,11 @@ class _Engine:
             K = guessed_intrinsics(shape)
         return given_path(points, T_camera_world, K, self.config.max_gap)
 
-    def _along_given_path(
-        self, frames: Frames, path: CameraPath, depth: Float32[np.ndarray, "n h w"] | None, shape: GridShape
-    ) -> Geometry:
-        if depth is not None:
-            return _with_given_depth(depth, path, shape)
+    def _along_given_path(self, frames: Frames, path: CameraPath, known: GeometryPrior, shape: GridShape) -> Geometry:
+        if known.depth is not None:
+            return _with_given_depth(known.depth, path, shape, metric=known.metric)
         if path.moves(self.config.min_baseline):
-            return self._triangulate(frames, path, shape, metric=True)
+            return self._triangulate(frames, path, shape, metric=known.metric)
         warnings.warn(
             "the baseline of the given poses is too small to triangulate depth: assuming a ground plane and keeping"
             " only the rotations",
@@ -197,14 +195,16 @@ def _known_intrinsics(known: GeometryPrior, size: GridShape, shape: GridShape) -
     return rescale(known.intrinsics[0], given_for, shape)
 
 
-def _with_given_depth(depth: Float32[np.ndarray, "n h w"], path: CameraPath, shape: GridShape) -> Geometry:
-    """Answer with the given depth and a path in metres."""
+def _with_given_depth(
+    depth: Float32[np.ndarray, "n h w"], path: CameraPath, shape: GridShape, *, metric: bool
+) -> Geometry:
+    """Answer with the given depth and a path in its unit."""
     grid = (depth.shape[1], depth.shape[2])
     return Geometry(
         depth=depth,
         confidence=(depth > 0).astype(np.float32),
         intrinsics=np.tile(rescale(path.intrinsics, shape, grid), (len(depth), 1, 1)),
         T_camera_world=path.T_camera_world,
-        metric=True,
+        metric=metric,
         origin=DepthOrigin.SENSOR,
     )

@@ -1,0 +1,1 @@
+"""Readers of what other tools record: each knows one layout, and answers with a recording."""
