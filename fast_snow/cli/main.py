@@ -45,10 +45,7 @@ def _parse(arguments: list[str]) -> Command:
                 return _query(arguments)
             given = _with_preset(arguments) or ["--help"]
             command = tyro.cli(Command, args=given, prog="fast-snow", description=__doc__)
-            if isinstance(command, Rebuild):  # again: options win over the settings of the run
-                given = [given[0], *command.settings(), *given[1:]]
-                command = tyro.cli(Command, args=given, prog="fast-snow", description=__doc__)
-            return command
+            return replace(command, typed=tuple(given[1:])) if isinstance(command, Rebuild) else command
     except SystemExit as end:
         if end.code in (None, 0):
             raise

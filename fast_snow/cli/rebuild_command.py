@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import tyro
+
 from fast_snow.cli.options import Debug, Quiet, RunFolder, Settings
 from fast_snow.config import Config
 from fast_snow.presets import as_options
@@ -19,12 +21,8 @@ class Rebuild:
     quiet: Quiet = False
     debug: Debug = False
     config: Settings = Config()
-
-    def settings(self) -> list[str]:
-        """Return the settings of the run as options, which those on the command line follow."""
-        from fast_snow.rebuilding import settings_of
-
-        return as_options(settings_of(self.out))
+    typed: tyro.conf.Suppress[tuple[str, ...]] = ()
+    """The command line, to be read again behind the settings of the run."""
 
     def run(self) -> int:
         """Replace the run.
@@ -36,16 +34,17 @@ class Rebuild:
         from fast_snow.cli.terminal import print_summary, shown_progress, terminable
         from fast_snow.kernels import threads
         from fast_snow.kernels.compilation import watched_compilation
-        from fast_snow.rebuilding import rebuild
+        from fast_snow.rebuilding import rebuild, settings_of
 
-        threads.limit(self.config.runtime.threads)
+        config = tyro.cli(Rebuild, args=[*as_options(settings_of(self.out)), *self.typed]).config
+        threads.limit(config.runtime.threads)
         with (
             collected_warnings(show=False) as noticed,
             shown_progress(quiet=self.quiet) as progress,
             watched_compilation() as compilation,
             terminable(),
         ):
-            built = rebuild(self.out, self.config, warned=noticed, progress=progress)
+            built = rebuild(self.out, config, warned=noticed, progress=progress)
         compiled_s = compilation.seconds
         print_summary(built.name, self.out, built.used, built.summary, compiled_s=compiled_s, warnings=noticed)
         return 0
