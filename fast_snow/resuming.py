@@ -2,8 +2,8 @@
 
 import shutil
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from functools import partial
 from math import ceil
@@ -112,6 +112,16 @@ class Memory:
         if not self._keep:
             with suppress(OSError):
                 self._files.path(step.window).unlink(missing_ok=True)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Say, where the block is interrupted, that what is stored is resumed."""
+        try:
+            yield
+        except KeyboardInterrupt as end:
+            if self._writer.workspace.resumable:
+                raise KeyboardInterrupt("the same command resumes this run") from end
+            raise
 
     def finish(self) -> None:
         """Make the perception files part of the run, where they are to be kept."""

@@ -89,7 +89,7 @@ class Infer:
                 memory.checkpoint(step)
                 progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
 
-            with terminable():  # again: engines put in handlers of their own
+            with memory.kept(), terminable():  # again: engines put in handlers of their own
                 going = steps(source, selection, config, progress=progress, memory=memory)
                 summary = summarize_run(going, config, keep, began=began, before=memory.summary)
                 noted = record(source, config, selection.used, summary, warnings=noticed, origin=origin)
