@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 from scipy.spatial.transform import Rotation
 
-from fast_snow.types import DepthOrigin, Ego, ImageRegion, SceneGraph, StepToken, Track
+from fast_snow.types import DepthOrigin, Ego, ImageRegion, Observations, SceneGraph, StepToken, Track
 
 GRID: Final = (378, 504)
 FOCAL: Final = 450.0
@@ -74,7 +74,7 @@ def moving_boxes(seed: int) -> MovingBoxes:
         places.append(start + np.outer(time - FRAMES / 2, speed))
         tokens = _observed(rng, places[-1], centre, rotation, ALONG[origin])
         if len(tokens) > 1:
-            tracks[k] = Track(object_id=k, observations=tokens, theta=(tokens[0].t, tokens[-1].t))
+            tracks[k] = Track(object_id=k, observations=Observations.of(tokens), theta=(tokens[0].t, tokens[-1].t))
     ego = Ego(
         t=time.astype(np.int32),
         time_s=time / 10,

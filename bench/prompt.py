@@ -24,7 +24,7 @@ from fast_snow.reasoning.prompt import tokens
 from fast_snow.reasoning.prompt.compose import compose_prompt
 from fast_snow.synthetic.render import as_recording, render
 from fast_snow.synthetic.scene import SceneConfig
-from fast_snow.types import SceneGraph, StepToken
+from fast_snow.types import Cells, Observations, SceneGraph
 
 EXAMPLE = Path("examples/scene.mp4")
 QUESTION = "Which way is object 0 moving?"
@@ -72,14 +72,16 @@ def compared(graph: SceneGraph, runs: int) -> dict[str, Any]:
 
 def _without_tau(graph: SceneGraph) -> SceneGraph:
     tracks = {
-        object_id: replace(track, observations=tuple(_uncovered(each) for each in track.observations))
+        object_id: replace(track, observations=_uncovered(track.observations))
         for object_id, track in graph.tracks.items()
     }
     return replace(graph, tracks=MappingProxyType(tracks))
 
 
-def _uncovered(token: StepToken) -> StepToken:
-    return replace(token, row=token.row[:0], col=token.col[:0], coverage=token.coverage[:0])
+def _uncovered(seen: Observations) -> Observations:
+    none = np.zeros(0, np.uint8)
+    cells = Cells(offset=np.zeros(len(seen) + 1, np.int32), row=none, col=none, coverage=np.zeros(0, np.float32))
+    return replace(seen, cells=cells)
 
 
 def graphs() -> Iterator[tuple[str, SceneGraph]]:

@@ -99,6 +99,25 @@ def latency(results: Results) -> list[str]:
     ]
 
 
+def memory(results: Results) -> list[str]:
+    """Peak memory and time per frame over the length of a clip."""
+    rows = [
+        [
+            f"{each['engines']}, {each['frames']:,} frames",
+            f"{each['observations']:,}",
+            " / ".join(f"{1e3 * half:.2f}" for half in each.get("frame_cpu_s", ())),
+            f"{each['cpu_s']:.0f}",
+            f"{each['peak_bytes'] / 1e6:.0f}",
+        ]
+        for each in results["results"]
+    ]
+    return [
+        table(["run", "observations", "CPU ms per frame, first / second half", "CPU s", "peak MB"], rows),
+        "Each run is a process of its own; its peak is `ru_maxrss`, all that it ever held. *load* reads the `4dsg.json`"
+        " that the run before it wrote. CPU time is of all threads; frames are 160x96.",
+    ]
+
+
 def engines(results: Results) -> list[str]:
     """Each engine of trained models in each setting."""
     rows = [
@@ -215,6 +234,7 @@ SECTIONS: Mapping[str, tuple[str, Callable[[Results], list[str]]]] = {
     "evaluation": ("Fast-SNOW beside SNOW", evaluation),
     "gpu_check": ("On a GPU machine", engines),
     "kernels": ("Kernels", kernels),
+    "memory": ("Memory over the length of a clip", memory),
     "latency": ("From end to end", latency),
     "mask_margin": ("Mask margin", mask_margin),
     "prompt": ("Length of prompts", prompt),

@@ -75,13 +75,13 @@ def _travel(object_id: int, track: Track) -> float:
     for thing in config.objects:
         if thing.object_id == object_id:
             centre = object_poses(thing, phases(config))[:, :3, 3]
-            seen = centre[[each.t for each in track.observations]]
+            seen = centre[track.observations.t]
             return float(np.linalg.norm(seen - seen[0], axis=1).max())
     return 0.0
 
 
 def _wander(track: Track) -> float:
-    places = np.array([each.centroid for each in track.observations])
+    places = track.observations.centroid
     middle = np.median(places, axis=0)
     return float(np.median(np.linalg.norm(places - middle, axis=1)) / np.linalg.norm(middle))
 

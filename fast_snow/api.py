@@ -2,7 +2,7 @@
 
 import warnings
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -45,14 +45,15 @@ class Result:
 
     Attributes:
         graph: the 4D scene graph.
-        labelled: the masks of every frame with the objects they belong to.
-        keyframes: the encoded images that the graph points to.
+        labelled: the masks of every frame with the objects they belong to. Those of a long run would not fit in memory:
+            they lie in a temporary folder (below `TMPDIR`), which goes with the result, and are read when asked for.
+        keyframes: the encoded images that the graph points to; they lie there too.
         record: the content of `run.json`.
     """
 
     graph: SceneGraph
-    labelled: tuple[LabelledMasks, ...]
-    keyframes: tuple[KeyframeImage, ...]
+    labelled: Sequence[LabelledMasks]
+    keyframes: Sequence[KeyframeImage]
     record: Mapping[str, Any]
 
     def __repr__(self) -> str:
@@ -74,12 +75,13 @@ class Result:
         Raises:
             InputError: frame `t` is no keyframe.
         """
-        known = {each.t: image for each, image in zip(self.graph.keyframes, self.keyframes, strict=True)}
+        known = [each.t for each in self.graph.keyframes]
         t = next(iter(known), None) if t is None else t
         if t is None or t not in known:
-            raise InputError(f"picture: got t={t}, expected a keyframe, one of {list(known)}")
-        bgr = np.asarray(cv2.imdecode(np.frombuffer(known[t].jpeg, np.uint8), cv2.IMREAD_COLOR))
-        (labelled,) = (each for each in self.labelled if each.t == t)
+            raise InputError(f"picture: got t={t}, expected a keyframe, one of {known}")
+        jpeg = self.keyframes[known.index(t)].jpeg
+        bgr = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
+        labelled = self.labelled[int(np.searchsorted(self.graph.ego.t, t))]
         return draw_objects(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8), labelled)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
@@ -137,11 +139,10 @@ def build_graph(
         >>> result.record["engines"]["geometry"]["name"]
         'recorded'
     """
-    labelled, pictures = list[LabelledMasks](), list[KeyframeImage]()
+    spill = output.Spill()
 
     def keep(step: Step) -> None:
-        labelled.extend(step.state.labelled)
-        pictures.extend(step.keyframes)
+        spill.add(step.state.labelled, step.keyframes)
 
     began = perf_counter()
     with collected_warnings(show=True) as noticed:
@@ -149,7 +150,7 @@ def build_graph(
         selection = select_engines(opened, config, engines, progress=progress)
         summary = summarize_run(steps(opened, selection, config, progress=progress), config, keep, began=began)
         noted = record(opened, config, selection.used, summary, warnings=noticed, origin=origin)
-    return Result(graph=summary.graph, labelled=tuple(labelled), keyframes=tuple(pictures), record=noted)
+    return Result(graph=summary.graph, labelled=spill.labelled, keyframes=spill.keyframes, record=noted)
 
 
 def stream(

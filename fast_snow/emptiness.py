@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import numpy as np
+
 from fast_snow.types import Health, SceneGraph, Track
 
 OFTEN: Final = 0.1
@@ -87,8 +89,7 @@ def _mostly_untrusted(health: Health) -> str | None:
 def _unplaced(graph: SceneGraph, min_points: int) -> str | None:
     """Name the objects that were large enough, but often not placed, most often first."""
     without_depth = {
-        each.object_id: sum(sighting.region.area >= min_points for sighting in each.unplaced)
-        for each in graph.tracks.values()
+        each.object_id: int(np.count_nonzero(each.unplaced.area >= min_points)) for each in graph.tracks.values()
     }
     often = [i for i, count in without_depth.items() if count > OFTEN * _frames_seen(graph.tracks[i])]
     if not often:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Final
 
 import numpy as np
 from jaxtyping import Int32
@@ -20,18 +21,24 @@ from fast_snow.sightings import UnplacedFrame, keep_alive
 from fast_snow.step import FrameTokens, observe, settled
 from fast_snow.types import (
     NO_SOURCE,
+    AnyDated,
     Ego,
     Geometry,
     Health,
     Joint,
     LabelledMasks,
+    Log,
     Merge,
+    Observations,
     Perception,
     SceneGraph,
     Sighting,
+    Sightings,
     StepToken,
     Track,
 )
+
+NONE: Final = Observations.of(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,6 +90,7 @@ def start(config: Config) -> FoldState:
         intrinsics=np.zeros((0, 4), np.float32),
     )
     graph = SceneGraph(grid_size=config.step.grid_size, analysis_grid=(0, 0), metric=True, depth_origin=(), ego=ego)
+    graph = replace(graph, keyframes=Log(), merges=Log())
     return FoldState(graph=graph, identity=IdentityState(), tail=None, labelled=(), health=Health())
 
 
@@ -123,7 +131,7 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     frames = zip(objects[shared:], observed[shared:], unplaced, strict=True)
     identity, named, bound, merges = _named(identity, frames, config=fusion, metric=metric)
     # 3. Give what was seen without being placed to the objects it is, also to those that are placed only later.
-    graph = _grown(state.graph, perception, geometry, shared, named, [*state.graph.merges, *joined, *merges], config)
+    graph = _grown(state.graph, perception, geometry, shared, named, [*joined, *merges], config)
     found = [
         others.objects({**identity.bound, **then}, frame.object_id, graph.tracks)
         for others, then, frame in zip(unplaced, bound, named, strict=True)
@@ -255,7 +263,7 @@ def _with_sightings(
             added.setdefault(object_id, []).append(frame.sightings[i])
     grown = dict(tracks)
     for object_id, new in added.items():
-        grown[object_id] = replace(grown[object_id], unplaced=(*grown[object_id].unplaced, *new))
+        grown[object_id] = replace(grown[object_id], unplaced=grown[object_id].unplaced.grown_by(Sightings.of(new)))
     return grown
 
 
@@ -292,9 +300,13 @@ def _grown(
         depth_origin=origin,
         ego=_grown_ego(graph.ego, perception, geometry, shared),
         tracks=MappingProxyType(_grown_tracks(graph.tracks, named)),
-        keyframes=(*graph.keyframes, *added_keyframes),
-        merges=tuple(merges),
+        keyframes=_log(graph.keyframes).grown_by(added_keyframes),
+        merges=_log(graph.merges).grown_by(merges),
     )
+
+
+def _log(entries: Sequence[AnyDated]) -> Log[AnyDated]:
+    return entries if isinstance(entries, Log) else Log(entries)
 
 
 def _grown_tracks(tracks: Mapping[int, Track], named: Sequence[NamedFrame]) -> dict[int, Track]:
@@ -308,14 +320,15 @@ def _grown_tracks(tracks: Mapping[int, Track], named: Sequence[NamedFrame]) -> d
     grown = dict(tracks)
     for object_id, new in sorted(added.items(), key=lambda each: (each[1][0].t, each[0])):
         source_id = object_id if object_id in recorded else None
-        before = grown.get(object_id, Track(object_id=object_id, observations=(), theta=(0, 0), source_id=source_id))
+        before = grown.get(object_id, Track(object_id=object_id, observations=NONE, theta=(0, 0), source_id=source_id))
         if before.source_id is None and source_id is not None:
             raise EngineError(
                 f"the tracker engine gave recorded identity {object_id} after that number had gone to an object without"
                 " one; expected source_id in every window, or numbers that are not in use"
             )
-        observations = (*before.observations, *new)
-        grown[object_id] = replace(before, observations=observations, theta=(observations[0].t, observations[-1].t))
+        observations = before.observations.grown_by(Observations.of(new))
+        theta = int(observations.t[0]), int(observations.t[-1])
+        grown[object_id] = replace(before, observations=observations, theta=theta)
     return grown
 
 
@@ -331,7 +344,7 @@ def _grown_ego(ego: Ego, perception: Perception, geometry: Geometry, shared: int
         quaternion_xyzw=rotation.as_quat(canonical=True).astype(np.float32),
         intrinsics=K[:, [0, 1, 0, 1], [0, 1, 2, 2]].astype(np.float32),
     )
-    return ego.followed_by(added)
+    return ego.grown_by(added)
 
 
 def _tail(geometry: Geometry, frames: Sequence[NamedFrame], overlap: int) -> Tail:

@@ -29,7 +29,7 @@ class Limit:
 
 
 GRAPH_FILE: Final = Limit(
-    name="4dsg.json", largest=GIB, unit="bytes", reason="an hour at 10 Hz with 50 objects in view takes about 0.7 GiB"
+    name="4dsg.json", largest=4 * GIB, unit="bytes", reason="an hour at 10 Hz with 50 objects in view takes about 1 GiB"
 )
 RUN_RECORD_FILE: Final = Limit(name="run.json", largest=8 * MIB, unit="bytes", reason="a usual one has 10 kB")
 SMALL_JSON_FILE: Final = Limit(

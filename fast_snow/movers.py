@@ -32,8 +32,7 @@ def moves(track: Track) -> bool:
     recent = track.observations[-RECENT:]
     if len(recent) < LEAST:
         return False
-    t = np.array([each.t for each in recent], np.float64)
-    centroid = np.array([each.centroid for each in recent], np.float64)
+    t, centroid = recent.t.astype(np.float64), recent.centroid.astype(np.float64)
     t -= t.mean()
     course = t[:, None] * (t @ centroid / (t @ t))
     stray = centroid - centroid.mean(axis=0) - course

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -27,7 +27,7 @@ from fast_snow.errors import InputError
 from fast_snow.kernels.masks import validate
 from fast_snow.limits import PERCEPTION_FILE, PERCEPTION_UNPACKED
 from fast_snow.types import Masks
-from fast_snow.types.values import Columns
+from fast_snow.types.values import Columns, Ragged
 from fast_snow.untrusted_arrays import BYTES, opened_rows
 
 _T = TypeVar("_T")
@@ -155,7 +155,7 @@ def _tree(kind: Any, value: Any, arrays: list[np.ndarray]) -> Any:  # noqa: ANN4
         return list(value.shape)
     if is_dataclass(value):
         return [_tree(hint, getattr(value, name), arrays) for name, hint in _hints(type(value)).items()]  # type: ignore[arg-type]
-    if isinstance(value, tuple | frozenset | Mapping):
+    if isinstance(value, Sequence | frozenset | Mapping) and not isinstance(value, str):
         return _tree_of_many(get_args(_inner(kind)), value, arrays)
     if isinstance(value, Enum):
         return value.name
@@ -227,8 +227,16 @@ def _require_one_size(value: Any, hints: Mapping[str, Any]) -> None:  # noqa: AN
                     raise InputError(
                         f"{type(value).__name__}.{name} of {size} {dimension}, expected {sizes[dimension]}"
                     )
-    columns = value._columns().values() if isinstance(value, Columns) else ()
-    if len({len(each) for each in columns}) > 1:
+    if isinstance(value, Ragged):
+        if not len(value.offset) or value.offset[0] or np.any(np.diff(value.offset) < 0):
+            raise InputError(f"{type(value).__name__} whose members do not follow each other")
+        lengths = {
+            int(value.offset[-1]),
+            *(len(each) for each in value._columns().values() if each is not value.offset),
+        }
+    else:
+        lengths = {len(each) for each in value._columns().values()} if isinstance(value, Columns) else set()
+    if len(lengths) > 1:
         raise InputError(f"{type(value).__name__} of columns that differ in length")
 
 
@@ -248,8 +256,7 @@ def _members(parts: tuple[Any, ...], count: int) -> tuple[Any, ...]:
 
 
 def _inner(kind: Any) -> Any:  # noqa: ANN401
-    """Return `X` of `X | None`, and any other type as it is."""
+    """Return the first type of a union, and any other as it is: values are stored as the one that has files."""
     if get_origin(kind) not in (Union, UnionType):
         return kind
-    (inner,) = (each for each in get_args(kind) if each is not NoneType)
-    return inner
+    return next(each for each in get_args(kind) if each is not NoneType)

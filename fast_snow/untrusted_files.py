@@ -6,6 +6,7 @@ Everything that a user or a stranger gave is opened here: documents, tables, ima
 import codecs
 import os
 import stat
+from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,7 @@ from typing import Final
 from fast_snow.errors import InputError
 from fast_snow.limits import PATH_LENGTH, Limit
 
+_PIECE: Final = 2**20
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
 
@@ -84,6 +86,35 @@ def read_text(path: Path, *, limit: Limit, within: Path | None = None) -> str:
         return content[begin:].decode(encoding)
     except UnicodeDecodeError as error:
         raise InputError(f"{shown(path)}: byte {begin + error.start} is not UTF-8, expected text in UTF-8") from None
+
+
+def read_pieces(path: Path, *, limit: Limit, within: Path | None = None) -> Iterator[str]:
+    """Yield the text that `read_text` returns in pieces, so that it need not fit in memory.
+
+    Raises:
+        InputError: as `read_text`.
+    """
+    with open_file(path, limit=limit, within=within) as file:
+        head = file.read(len(codecs.BOM_UTF8))
+        encoding, begin = next(((name, len(mark)) for mark, name in _MARKS if head.startswith(mark)), ("utf-8", 0))
+        decoder = codecs.getincrementaldecoder(encoding)()
+        content, done = head[begin:], begin
+        while True:
+            try:
+                content += file.read(_PIECE)
+                waiting, final = len(decoder.getstate()[0]), not content
+                yield decoder.decode(content, final)
+            except OSError as error:
+                raise InputError(f"{shown(path)}: cannot be read ({error.strerror})") from None
+            except UnicodeDecodeError as error:
+                at = done - waiting + error.start
+                raise InputError(f"{shown(path)}: byte {at} is not UTF-8, expected text in UTF-8") from None
+            done += len(content)
+            if final:
+                return
+            if done > limit.largest:
+                raise InputError(f"{shown(path)}: has more than {limit.largest} bytes ({limit.name}), expected fewer")
+            content = b""
 
 
 def require_inside(path: Path, folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Untrusted JSON and TOML: what Python's readers let pass or answer with a bare error is refused in one line.
 
-The only module that calls `json.loads`.
+The only module that calls `json.loads`. What need not fit in memory is read by `output.graph_json.json_pieces`.
 """
 
 import json
@@ -20,7 +20,7 @@ _SHOWN: Final = 40
 _TEXT: Final = re.compile(rb'"[^"]*"')
 _NOT_STRUCTURE: Final = bytes(set(range(256)) - set(b'"[]{}'))
 _ONE_KIND: Final = bytes.maketrans(b"[]", b"{}")
-_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 _ALL_DIGITS_ZERO: Final = bytes.maketrans(b"123456789E", b"000000000e")
 _LONG: Final = b"0" * 19
 
@@ -52,17 +52,26 @@ def loads(text: str) -> Any:  # noqa: ANN401 (JSON)
     Raises:
         InputError: it is no JSON, has NaN, infinity or a member twice, or exceeds `limits`.
     """
-    _refuse_deep(text)
-    checked: dict[str, Any] = {"parse_float": _finite, "parse_int": _bounded} if _has_large_numbers(text) else {}
+    refuse_deep(text)
     try:
-        value = json.loads(text, object_pairs_hook=_distinct, parse_constant=_refuse_constant, **checked)
+        value = json.loads(text, **_rules(text))
     except json.JSONDecodeError as error:
         raise InputError(f"line {error.lineno}, column {error.colno}: {error.msg}, expected JSON") from None
     except RecursionError:  # of what is no JSON
-        raise InputError(_too_deep()) from None
-    if _SURROGATE.search(text):
-        _refuse_surrogates(value)
+        raise InputError(too_deep()) from None
+    if SURROGATE.search(text):
+        refuse_surrogates(value)
     return value
+
+
+def decoder(text: str) -> json.JSONDecoder:
+    """Return a decoder for values in a text that refuses what `loads` does but deep nesting and halves of pairs."""
+    return json.JSONDecoder(**_rules(text))
+
+
+def _rules(text: str) -> dict[str, Any]:
+    checked = {"parse_float": _finite, "parse_int": _bounded} if _has_large_numbers(text) else {}
+    return {"object_pairs_hook": distinct, "parse_constant": _refuse_constant, **checked}
 
 
 def loads_toml(text: str) -> dict[str, Any]:
@@ -73,13 +82,13 @@ def loads_toml(text: str) -> dict[str, Any]:
     """
     # Python's reader takes time quadratic in the parts of a dotted key.
     if any(line.count(".") > JSON_DEPTH.largest and not line.lstrip().startswith("#") for line in text.split("\n")):
-        raise InputError(_too_deep())
+        raise InputError(too_deep())
     try:
         values = tomllib.loads(text, parse_float=_finite)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"not TOML ({error}); expected sections like those in configs/") from None
     except RecursionError:
-        raise InputError(_too_deep()) from None
+        raise InputError(too_deep()) from None
     except ValueError:  # the interpreter's limit on the digits of an integer
         raise InputError("holds an integer of thousands of digits, expected at most 64 bits") from None
     for value in _scalars(values):
@@ -88,12 +97,17 @@ def loads_toml(text: str) -> dict[str, Any]:
     return values
 
 
-def _refuse_deep(text: str) -> None:
+def refuse_deep(text: str, *, outside: int = 0) -> None:
     """Refuse nesting beyond the limit, in time linear in the text and before anything is built.
 
     What is no JSON may pass: the parser says what is wrong with it, and cannot be deeper in it than here.
+
+    Args:
+        text: one value.
+        outside: levels around it.
     """
-    if text.count("[") + text.count("{") <= JSON_DEPTH.largest:
+    levels = JSON_DEPTH.largest - outside
+    if text.count("[") + text.count("{") <= levels:
         return
     content = text.encode("utf-8", "surrogatepass")
     if b"\\" in content:
@@ -103,14 +117,14 @@ def _refuse_deep(text: str) -> None:
     if b'"' in brackets:
         brackets = _TEXT.sub(b"", brackets)
     brackets = brackets.translate(_ONE_KIND, b'"')
-    if brackets.count(b"{") - brackets.count(b"}") > JSON_DEPTH.largest:
-        raise InputError(_too_deep())
-    for _ in range(JSON_DEPTH.largest):  # each round takes the innermost pairs away
+    if brackets.count(b"{") - brackets.count(b"}") > levels:
+        raise InputError(too_deep())
+    for _ in range(levels):  # each round takes the innermost pairs away
         if not brackets or brackets.startswith(b"}"):
             return
         brackets = brackets.replace(b"{}", b"")
     if b"{}" in brackets:
-        raise InputError(_too_deep())
+        raise InputError(too_deep())
 
 
 def _has_large_numbers(text: str) -> bool:
@@ -124,11 +138,13 @@ def _has_large_numbers(text: str) -> bool:
     return at >= 0
 
 
-def _too_deep() -> str:
+def too_deep() -> str:
+    """Return what is said of nesting beyond the limit."""
     return f"nested too deeply, expected at most {JSON_DEPTH.largest} {JSON_DEPTH.unit}"
 
 
-def _distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+def distinct(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the members of an object; each name may occur once."""
     built = dict(members)
     if len(built) != len(members):
         seen: set[str] = set()
@@ -156,7 +172,8 @@ def _bounded(number: str) -> int:
     return int(number)
 
 
-def _refuse_surrogates(value: object) -> None:
+def refuse_surrogates(value: object) -> None:
+    """Refuse halves of UTF-16 pairs in the texts of a value."""
     for scalar in _scalars(value):
         if isinstance(scalar, str) and not scalar.isascii():
             try:

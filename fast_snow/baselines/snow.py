@@ -30,6 +30,7 @@ from fast_snow.types import (
     Health,
     LabelledMasks,
     Masks,
+    Observations,
     Perception,
     SceneGraph,
     StageSeconds,
@@ -252,6 +253,6 @@ def _tracks(frames: Sequence[tuple[ProposedObjects, ObjectIds]]) -> dict[int, Tr
         for number, token in zip(object_id.tolist(), objects.tokens, strict=True):
             observations.setdefault(number, []).append(token)
     return {
-        object_id: Track(object_id=object_id, observations=tuple(seen), theta=(seen[0].t, seen[-1].t))
+        object_id: Track(object_id=object_id, observations=Observations.of(seen), theta=(seen[0].t, seen[-1].t))
         for object_id, seen in sorted(observations.items())
     }

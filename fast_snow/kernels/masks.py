@@ -7,7 +7,8 @@ from fast_snow.errors import InputError
 from fast_snow.kernels import mask_encoding
 from fast_snow.kernels.threads import over_masks
 from fast_snow.types import DenseMasks, Masks, readonly
-from fast_snow.types.masks import checked_shape, offsets
+from fast_snow.types.masks import checked_shape
+from fast_snow.types.values import offsets
 
 
 def encode(dense: DenseMasks) -> Masks:

@@ -7,6 +7,7 @@ from fast_snow.output.mask_files import read_masks
 from fast_snow.output.record import GRAPH, MASKS, RECORD, digest, read_record
 from fast_snow.output.run_folder import RunWriter, create
 from fast_snow.output.source_of_run import SourceOfRun, is_unchanged, source_of_run
+from fast_snow.output.spilling import Spill
 
 __all__ = [
     "GRAPH",
@@ -14,6 +15,7 @@ __all__ = [
     "RECORD",
     "RunWriter",
     "SourceOfRun",
+    "Spill",
     "create",
     "digest",
     "is_unchanged",

@@ -71,7 +71,7 @@ def store(folder: Path, checkpoint: Checkpoint, before: Checkpoint | None) -> Ch
     """
     after, known = checkpoint.state.graph, before.state.graph if before is not None else None
     appended = known is not None and _only_grew(known, after)
-    part = _added(known, after) if known is not None and appended else after
+    part = _added(known if appended else None, after)
     (folder / _PARTS).mkdir(parents=True, exist_ok=True)
     sha256 = packed_values.write(_part(folder, checkpoint.windows), part)
     parts = {**(before.parts if before is not None and appended else {}), checkpoint.windows: sha256}
@@ -135,12 +135,12 @@ def _t(rows: Any, i: int) -> int:  # noqa: ANN401
     return int(rows[i].t if t is None else t[i])
 
 
-def _added(before: SceneGraph, after: SceneGraph) -> SceneGraph:
+def _added(before: SceneGraph | None, after: SceneGraph) -> SceneGraph:
     """Return the rows that a graph has beyond an earlier one; tracks without more are left out."""
-    rows = {name: getattr(after, name)[len(getattr(before, name)) :] for name in _GROWING}
+    rows = {name: getattr(after, name)[0 if before is None else len(getattr(before, name)) :] for name in _GROWING}
     tracks = {}
     for track_id, track in after.tracks.items():
-        known = before.tracks.get(track_id)
+        known = None if before is None else before.tracks.get(track_id)
         counts = [0 if known is None else len(getattr(known, name)) for name in _GROWING_OF_TRACK]
         if known is None or any(len(getattr(track, n)) > k for n, k in zip(_GROWING_OF_TRACK, counts, strict=True)):
             more = {n: getattr(track, n)[k:] for n, k in zip(_GROWING_OF_TRACK, counts, strict=True)}

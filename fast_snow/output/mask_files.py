@@ -14,6 +14,8 @@ from fast_snow.output.record import MASKS
 from fast_snow.types import LabelledMasks, Masks
 from fast_snow.untrusted_files import require_inside, shown
 
+FRAMES_PER_FILE: Final = 120
+"""Frames whose masks share a file; larger files might be refused when they are read (`limits.MASKS_UNPACKED`)."""
 _ARRAYS: Final = ("frame_t", "t", "object_id", "start", "stop", "offset", "shape")
 
 
@@ -50,18 +52,32 @@ def read_masks(folder: Path) -> Iterator[LabelledMasks]:
     require_inside(folder / MASKS, folder)
     before = -1
     for path in sorted((folder / MASKS).glob("[0-9]*.npz")):
-        try:
-            arrays = untrusted_arrays.read_integers(
-                path, _ARRAYS, limit=limits.MASKS_FILE, unpacked=limits.MASKS_UNPACKED, within=folder
-            )
-            masks = _masks(arrays)
-            _require_frames(arrays, before)
-        except InputError as error:
-            place = "" if str(error).startswith(shown(path)) else f"{shown(path)}: damaged: "
-            raise InputError(f"{place}{error}; run infer again") from None
-        frames = arrays["frame_t"]
-        yield from _by_frame(frames, arrays["t"], arrays["object_id"], masks)
-        before = int(frames[-1]) if len(frames) else before
+        frames = read_mask_file(path, within=folder, before=before)
+        yield from frames
+        before = frames[-1].t if frames else before
+
+
+def read_mask_file(path: Path, *, within: Path | None = None, before: int = -1) -> tuple[LabelledMasks, ...]:
+    """Read the masks of the frames that one file holds.
+
+    Args:
+        path: what `mask_arrays` returned, as an archive.
+        within: the folder that the file, links followed, must not lie outside of.
+        before: the last frame of the file before it.
+
+    Raises:
+        InputError: as `read_masks`.
+    """
+    try:
+        arrays = untrusted_arrays.read_integers(
+            path, _ARRAYS, limit=limits.MASKS_FILE, unpacked=limits.MASKS_UNPACKED, within=within
+        )
+        masks = _masks(arrays)
+        _require_frames(arrays, before)
+    except InputError as error:
+        place = "" if str(error).startswith(shown(path)) else f"{shown(path)}: damaged: "
+        raise InputError(f"{place}{error}; run infer again") from None
+    return tuple(_by_frame(arrays["frame_t"], arrays["t"], arrays["object_id"], masks))
 
 
 def _masks(arrays: dict[str, Int32[np.ndarray, " _"]]) -> Masks:

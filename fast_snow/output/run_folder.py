@@ -20,7 +20,7 @@ from fast_snow.keyframes import KeyframeImage
 from fast_snow.limits import SMALL_JSON_FILE
 from fast_snow.output import checkpoint, graph_json, source_of_run
 from fast_snow.output.checkpoint import Checkpoint
-from fast_snow.output.mask_files import mask_arrays
+from fast_snow.output.mask_files import FRAMES_PER_FILE, mask_arrays
 from fast_snow.output.publishing import Journal, publish, recover
 from fast_snow.output.record import GRAPH, KEYFRAMES, MASKS, PERCEPTION, RECORD, digest, inside, owned_files, sealed
 from fast_snow.output.workspace import Workspace, locked
@@ -28,8 +28,6 @@ from fast_snow.types import LabelledMasks, SceneGraph
 from fast_snow.untrusted_files import read_text, shown
 
 _KEY = "key"
-FRAMES_PER_FILE = 120
-"""Frames whose masks share a file; larger files might be refused when they are read (`limits.MASKS_UNPACKED`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +136,21 @@ class RunWriter:
 
     def finish(self, graph: SceneGraph, record: Mapping[str, Any]) -> None:
         """Store the graph and the record of the run, which names all files."""
-        self._write(GRAPH, graph_json.dumps(graph).encode())
+        self._write(GRAPH, map(str.encode, graph_json.pieces(graph)))
         self._write(RECORD, sealed({**record, "files": dict(self.files)}))
 
-    def _write(self, name: str, data: bytes) -> None:
+    def _write(self, name: str, data: bytes | Iterable[bytes]) -> None:
+        sha256, size = hashlib.sha256(), 0
         with _one_line_errors(self.workspace.out):
             path = inside(self.workspace.new, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
-                file.write(data)
+                for piece in (data,) if isinstance(data, bytes) else data:
+                    size += file.write(piece)
+                    sha256.update(piece)
                 file.flush()
                 os.fsync(file.fileno())
-        self.files[name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        self.files[name] = {"sha256": sha256.hexdigest(), "bytes": size}
 
 
 @contextmanager

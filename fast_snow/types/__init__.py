@@ -1,21 +1,20 @@
 """Every array alias and every frozen value that crosses a module border; conventions stand in `values`."""
 
 from fast_snow.types.graph import (
+    AnyDated,
     Ego,
-    ImageRegion,
     Keyframe,
     LabelledMasks,
+    Log,
     Merge,
-    ObjectStatistics,
     SceneGraph,
-    Sighting,
-    StepToken,
     Track,
 )
 from fast_snow.types.health import Health, Joint, StageSeconds
 from fast_snow.types.masks import (
     Masks,
 )
+from fast_snow.types.observations import Cells, Observations, Sightings
 from fast_snow.types.perception import (
     BoxPrompt,
     DepthOrigin,
@@ -32,6 +31,7 @@ from fast_snow.types.perception import (
     TrackedFrame,
     Window,
 )
+from fast_snow.types.tokens import ImageRegion, ObjectStatistics, Sighting, StepToken
 from fast_snow.types.values import (
     NO_SOURCE,
     AnyArray,
@@ -48,7 +48,9 @@ from fast_snow.types.values import (
 __all__ = [
     "NO_SOURCE",
     "AnyArray",
+    "AnyDated",
     "BoxPrompt",
+    "Cells",
     "Columns",
     "DenseMasks",
     "DepthOrigin",
@@ -65,10 +67,12 @@ __all__ = [
     "Joint",
     "Keyframe",
     "LabelledMasks",
+    "Log",
     "MaskPrompt",
     "Masks",
     "Merge",
     "ObjectStatistics",
+    "Observations",
     "Perception",
     "PointPrompt",
     "Prompt",
@@ -77,6 +81,7 @@ __all__ = [
     "SceneGraph",
     "Segmentation",
     "Sighting",
+    "Sightings",
     "StageSeconds",
     "StepToken",
     "Track",

@@ -1,111 +1,27 @@
-"""What comes out: STEP tokens, tracks, the camera's path and the 4D scene graph."""
+"""What comes out: tracks, the camera's path and the 4D scene graph."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, Int64, UInt8
+from jaxtyping import Float32, Float64, Int32, Int64
 
 from fast_snow.types.masks import Masks
+from fast_snow.types.observations import Observations, Sightings
 from fast_snow.types.perception import DepthOrigin
+from fast_snow.types.tokens import Sighting, StepToken
 from fast_snow.types.values import NO_SOURCE, Columns, GridShape, ReadOnlyArrays, counted, span
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class ObjectStatistics(Columns):
-    """Shape statistics of `m` objects in one frame (SNOW, arXiv 2512.16461, section 3: c and s of a STEP token).
-
-    Attributes:
-        count: how many pixels had usable depth.
-        mean: centroid in world coordinates.
-        sigma: population standard deviation per world axis.
-        low: minimum per world axis.
-        high: maximum per world axis.
-
-    All but `count` are NaN where `count` is 0.
-    """
-
-    count: Int32[np.ndarray, " m"]
-    mean: Float64[np.ndarray, "m 3"]
-    sigma: Float64[np.ndarray, "m 3"]
-    low: Float64[np.ndarray, "m 3"]
-    high: Float64[np.ndarray, "m 3"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ImageRegion(ReadOnlyArrays):
-    """Place, size and shape of a whole mask in the image, whether its pixels have depth or not.
-
-    Attributes:
-        area: in pixels of the analysis grid; -1 where nothing is known of the region.
-        box: x0, y0, x1, y1 in pixels, half-open; -1 where not known.
-        centroid: mean u and v of its pixels; NaN where not known.
-        covariance: second central moments uu, uv, vv of its pixels in pixels squared; NaN where not known.
-    """
-
-    area: int = -1
-    box: Int32[np.ndarray, "4"] = field(default_factory=lambda: np.full(4, -1, np.int32))
-    centroid: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
-    covariance: Float32[np.ndarray, "3"] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class StepToken(ReadOnlyArrays):
-    """One object at one `t`: tau, c and s of its STEP token (theta belongs to the track).
-
-    Attributes:
-        t: index in the clip.
-        row: rows of the grid cells the object covers.
-        col: their columns.
-        coverage: share of each cell's pixels inside the mask, in [0, 1].
-        centroid: mean of the object's measured points in world coordinates.
-        sigma: population standard deviation per world axis.
-        low: minimum per world axis.
-        high: maximum per world axis.
-        num_points: how many pixels with usable depth were measured (inside `step.mask_margin`, no outliers).
-        score: the tracker's confidence in [0, 1].
-        region: of the whole mask in the image.
-    """
-
-    t: int
-    row: UInt8[np.ndarray, " cells"]
-    col: UInt8[np.ndarray, " cells"]
-    coverage: Float32[np.ndarray, " cells"]
-    centroid: Float32[np.ndarray, "3"]
-    sigma: Float32[np.ndarray, "3"]
-    low: Float32[np.ndarray, "3"]
-    high: Float32[np.ndarray, "3"]
-    num_points: int
-    score: float
-    region: ImageRegion = field(default_factory=ImageRegion)
-
-    def _summary(self) -> str:
-        place = ", ".join(f"{each:.3g}" for each in self.centroid.tolist())
-        cells = counted(len(self.row), "cell")
-        return f"t={self.t}, centroid ({place}), {cells}, {counted(self.num_points, 'point')}, score {self.score:.2f}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Sighting(ReadOnlyArrays):
-    """One object at a `t` at which it was seen, but had too few pixels of trusted depth to be placed in the world.
-
-    Attributes:
-        t: index in the clip.
-        row: rows of the grid cells the object covers.
-        col: their columns.
-        coverage: share of each cell's pixels inside the mask, in [0, 1].
-        score: the tracker's confidence in [0, 1].
-        region: of the whole mask in the image.
-    """
-
-    t: int
-    row: UInt8[np.ndarray, " cells"]
-    col: UInt8[np.ndarray, " cells"]
-    coverage: Float32[np.ndarray, " cells"]
-    score: float
-    region: ImageRegion = field(default_factory=ImageRegion)
+if TYPE_CHECKING:
+    _Observations = Observations
+    _Sightings = Sightings
+else:  # a track is also made of a sequence of tokens
+    _Observations = Observations | Sequence[StepToken]
+    _Sightings = Sightings | Sequence[Sighting]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -114,17 +30,23 @@ class Track(ReadOnlyArrays):
 
     Attributes:
         object_id: its global id.
-        observations: its STEP tokens in time order (`F_k`), at least one: what was never placed is no track.
+        observations: its STEP tokens in time order (`F_k`), at least one: what was never placed is no track. A sequence
+            over columns; may be given as a sequence of tokens.
         theta: first and last `t` of its STEP tokens; a windowed view keeps the true first.
         source_id: the object's number in the input, where the input records identities.
-        unplaced: where it was seen at any other `t`, in time order.
+        unplaced: where it was seen at any other `t`, in time order; may be given as a sequence of sightings.
     """
 
     object_id: int
-    observations: tuple[StepToken, ...]
+    observations: _Observations
     theta: tuple[int, int]
     source_id: int | None = None
-    unplaced: tuple[Sighting, ...] = ()
+    unplaced: _Sightings = field(default_factory=lambda: Sightings.of(()))
+
+    def __post_init__(self) -> None:
+        for name, columns in (("observations", Observations), ("unplaced", Sightings)):
+            if not isinstance(getattr(self, name), columns):
+                object.__setattr__(self, name, columns.of(getattr(self, name)))
 
     def _summary(self) -> str:
         first, last = self.theta
@@ -195,6 +117,68 @@ class Merge:
     distance: float
 
 
+AnyDated = TypeVar("AnyDated", Keyframe, Merge)
+AnyInTime = TypeVar("AnyInTime", Observations, Sightings, Ego)
+
+
+class Log(Sequence[AnyDated]):
+    """An immutable sequence of what happened at some `t`, which shares its memory with what it grows into."""
+
+    __slots__ = ("_entries", "_latest", "_length")
+
+    def __init__(self, entries: Iterable[AnyDated] = ()) -> None:
+        self._entries: list[AnyDated] = []
+        self._latest: list[int] = []
+        self._length = 0
+        self._append(entries)
+
+    def grown_by(self, entries: Iterable[AnyDated]) -> "Log[AnyDated]":
+        """Return a sequence with more entries at its end; this one stays as it is."""
+        if len(self._entries) > self._length:  # it has grown into another already
+            return Log(chain(self, entries))
+        longer: Log[AnyDated] = Log()
+        longer._entries, longer._latest = self._entries, self._latest
+        longer._append(entries)
+        return longer
+
+    def since(self, t: int) -> tuple[AnyDated, ...]:
+        """Return the entries from the first at or after `t` on."""
+        return tuple(self._entries[bisect_left(self._latest, t, hi=self._length) : self._length])
+
+    @overload
+    def __getitem__(self, index: int) -> AnyDated: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[AnyDated, ...]: ...
+    def __getitem__(self, index: int | slice) -> AnyDated | tuple[AnyDated, ...]:
+        """Return one entry, or several as a tuple."""
+        if isinstance(index, slice):
+            return tuple(self._entries[i] for i in range(self._length)[index])
+        return self._entries[range(self._length)[index]]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Log | tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return repr(tuple(self))
+
+    def _append(self, entries: Iterable[AnyDated]) -> None:
+        for each in entries:
+            self._entries.append(each)
+            self._latest.append(max(each.t, self._latest[-1] if self._latest else 0))
+        self._length = len(self._entries)
+
+
+def _every(seen: AnyInTime, t: int, stride: int) -> AnyInTime:
+    """Keep what was seen at `t`, `t - stride` and so on."""
+    return seen if stride == 1 else seen[(t - seen.t) % stride == 0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SceneGraph(ReadOnlyArrays):
     """The 4D scene graph: tracks, the camera's path and what is needed to read them.
@@ -218,8 +202,8 @@ class SceneGraph(ReadOnlyArrays):
     depth_origin: tuple[DepthOrigin, ...]
     ego: Ego
     tracks: Mapping[int, Track] = field(default_factory=lambda: MappingProxyType({}))
-    keyframes: tuple[Keyframe, ...] = ()
-    merges: tuple[Merge, ...] = ()
+    keyframes: tuple[Keyframe, ...] | Log[Keyframe] = ()
+    merges: tuple[Merge, ...] | Log[Merge] = ()
     segments: tuple[tuple[int, int], ...] = ()
 
     def segment_of(self, t: int) -> int:
@@ -244,26 +228,27 @@ class SceneGraph(ReadOnlyArrays):
             >>> table["t"][table["object_id"] == 5].tolist()
             [2, 3]
         """
-        rows = [(track, token) for track in self.tracks.values() for token in track.observations]
-        times = dict(zip(self.ego.t.tolist(), self.ego.time_s.tolist(), strict=True))
-        sources = [NO_SOURCE if track.source_id is None else track.source_id for track, _ in rows]
+        tracks = tuple(self.tracks.values())
+        counts = [len(track.observations) for track in tracks]
+        sources = [NO_SOURCE if track.source_id is None else track.source_id for track in tracks]
+        seen = Observations.of(()).followed_by(*(track.observations for track in tracks))
+        order = np.argsort(self.ego.t, kind="stable")
         columns: dict[str, np.ndarray] = {
-            "object_id": np.array([track.object_id for track, _ in rows], np.int32),
-            "source_id": np.array(sources, np.int32),
-            "t": np.array([token.t for _, token in rows], np.int32),
-            "time_s": np.array([times[token.t] for _, token in rows], np.float64),
+            "object_id": np.repeat(np.array([track.object_id for track in tracks], np.int32), counts),
+            "source_id": np.repeat(np.array(sources, np.int32), counts),
+            "t": seen.t,
+            "time_s": self.ego.time_s[order[np.searchsorted(self.ego.t, seen.t, sorter=order)]],
         }
         for name, prefix in (("centroid", ""), ("sigma", "sigma_"), ("low", "min_"), ("high", "max_")):
-            values = np.array([getattr(token, name) for _, token in rows], np.float32).reshape(-1, 3)
-            columns |= {f"{prefix}{axis}": values[:, i].copy() for i, axis in enumerate("xyz")}
+            columns |= {f"{prefix}{axis}": getattr(seen, name)[:, i].copy() for i, axis in enumerate("xyz")}
         columns |= {
-            "num_points": np.array([token.num_points for _, token in rows], np.int64),
-            "score": np.array([token.score for _, token in rows], np.float32),
-            "num_cells": np.array([len(token.row) for _, token in rows], np.int32),
-            "area": np.array([token.region.area for _, token in rows], np.int64),
+            "num_points": seen.num_points.astype(np.int64),
+            "score": seen.score.astype(np.float32),
+            "num_cells": np.diff(seen.cells.offset),
+            "area": seen.area.astype(np.int64),
+            "u": seen.uv[:, 0].copy(),
+            "v": seen.uv[:, 1].copy(),
         }
-        image = np.array([token.region.centroid for _, token in rows], np.float32).reshape(-1, 2)
-        columns |= {"u": image[:, 0].copy(), "v": image[:, 1].copy()}
         return columns
 
     def window(self, *, t: int, length: int, stride: int = 1) -> "SceneGraph":
@@ -284,30 +269,31 @@ class SceneGraph(ReadOnlyArrays):
             >>> graph.window(t=3, length=2)
             SceneGraph(2 frames, t 2-3, 0.20-0.30 s, 7 tracks, 14 observations, metric, 0 keyframes)
         """
-
-        def seen(when: int) -> bool:
-            return oldest <= when <= t and (t - when) % stride == 0
-
         oldest = t - length * stride + 1 if length else 0
         tracks = {}
         for object_id, track in self.tracks.items():
-            # Observations are in time order: a live view must not walk through all that was ever seen.
-            first = bisect_left(track.observations, oldest, key=lambda each: each.t)
-            last = bisect_right(track.observations, t, key=lambda each: each.t)
-            observations = tuple(each for each in track.observations[first:last] if seen(each.t))
+            if track.theta[0] > t or track.theta[1] < oldest:
+                continue
+            observations = _every(track.observations.between(oldest, t), t, stride)
             if observations:
                 tracks[object_id] = replace(
                     track,
                     observations=observations,
-                    theta=(track.theta[0], observations[-1].t),
-                    unplaced=tuple(each for each in track.unplaced if seen(each.t)),
+                    theta=(track.theta[0], int(observations.t[-1])),
+                    unplaced=_every(track.unplaced.between(oldest, t), t, stride),
                 )
+
+        def within(entries: Sequence[AnyDated]) -> tuple[AnyDated, ...]:
+            recent = entries.since(oldest) if isinstance(entries, Log) else entries
+            return tuple(each for each in recent if oldest <= each.t <= t and (t - each.t) % stride == 0)
+
+        begin, end = np.searchsorted(self.ego.t, (oldest, t + 1)).tolist()
         return replace(
             self,
-            ego=self.ego[(self.ego.t >= oldest) & (self.ego.t <= t) & ((t - self.ego.t) % stride == 0)],
+            ego=_every(self.ego[begin:end], t, stride),
             tracks=MappingProxyType(tracks),
-            keyframes=tuple(each for each in self.keyframes if seen(each.t)),
-            merges=tuple(each for each in self.merges if seen(each.t)),
+            keyframes=within(self.keyframes),
+            merges=within(self.merges),
         )
 
     def _summary(self) -> str:

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int, Int32
+from jaxtyping import Int32
 
 from fast_snow.errors import InputError
-from fast_snow.types.values import Columns, DenseMasks, GridShape, Rows, counted
+from fast_snow.types.values import DenseMasks, GridShape, Ragged, counted, offsets
 
 LARGEST_INDEX = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Masks(Columns):
+class Masks(Ragged):
     """A set of `m` masks on one grid, run-length encoded row by row (CSR).
 
     Runs of one mask are in raster order, never empty, never adjacent within a row and never cross a row.
@@ -29,17 +29,6 @@ class Masks(Columns):
     stop: Int32[np.ndarray, " r"]
     offset: Int32[np.ndarray, " m_plus_1"]
     shape: GridShape
-
-    def __len__(self) -> int:
-        return len(self.offset) - 1
-
-    def __getitem__(self, rows: Rows) -> "Masks":
-        """Return the masks picked, in the order asked for."""
-        picked = np.arange(len(self))[rows]
-        lengths = np.diff(self.offset)[picked]
-        offset = offsets(lengths)
-        run = np.arange(offset[-1]) + np.repeat(self.offset[picked] - offset[:-1], lengths)
-        return Masks(start=self.start[run], stop=self.stop[run], offset=offset, shape=self.shape)
 
     @classmethod
     def from_dense(cls, dense: DenseMasks) -> "Masks":
@@ -118,10 +107,3 @@ def checked_shape(shape: GridShape) -> GridShape:
     if height < 0 or width < 0 or height * width > LARGEST_INDEX:
         raise InputError(f"masks: got a grid of {height} x {width}, expected at most {LARGEST_INDEX} pixels")
     return height, width
-
-
-def offsets(lengths: Int[np.ndarray, " m"]) -> Int32[np.ndarray, " m_plus_1"]:
-    """Return where the runs of each mask begin, from how many each has."""
-    offset = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(lengths, out=offset[1:])
-    return offset

@@ -6,13 +6,15 @@ boxes are `(x0, y0, x1, y1)` in pixels of the analysis grid, half-open (`x1` is 
 read-only and C-contiguous, so that Numba compiles each kernel once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from enum import Enum
+from functools import cache
+from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int, UInt8
+from jaxtyping import Bool, Float64, Int, Int32, UInt8
 
 GridShape = tuple[int, int]
 """Height and width of a pixel grid."""
@@ -29,6 +31,7 @@ NO_SOURCE = -1
 
 AnyArray = TypeVar("AnyArray", bound=np.ndarray)
 AnyColumns = TypeVar("AnyColumns", bound="Columns")
+AnyRagged = TypeVar("AnyRagged", bound="Ragged")
 
 _LONG = 3
 """Tuples of more members are printed as their number."""
@@ -41,32 +44,39 @@ def readonly(array: AnyArray) -> AnyArray:
     return view  # type: ignore[return-value]
 
 
+def _names(kind: Any) -> tuple[str, ...]:  # noqa: ANN401 (a dataclass)
+    return tuple(each.name for each in fields(kind))
+
+
+_field_names: Callable[[Any], tuple[str, ...]] = cache(_names)
+
+
 class ReadOnlyArrays:
     """A frozen dataclass that sets its arrays read-only where it is built, and prints in one line."""
 
     __slots__ = ()
 
     def __post_init__(self) -> None:
-        for each in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, each.name)
+        for name in _field_names(type(self)):
+            value = getattr(self, name)
             if isinstance(value, np.ndarray):
-                object.__setattr__(self, each.name, readonly(value))
+                object.__setattr__(self, name, readonly(value))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._summary()})"
 
     def _summary(self) -> str:
         """Return what stands between the brackets when the value is printed: counts, shapes, units and spans."""
-        return ", ".join(f"{each.name}={_short(getattr(self, each.name))}" for each in fields(self))  # type: ignore[arg-type]
+        return ", ".join(f"{name}={_short(getattr(self, name))}" for name in _field_names(type(self)))
 
 
 class Columns(ReadOnlyArrays):
     """Columns of equal length, one row per member: it has a length, and an index picks rows as in NumPy.
 
-    Fields that are arrays or masks are the columns; any other field belongs to the set and is kept.
+    Fields that are arrays or sets of columns are the columns; any other field belongs to the set and is kept.
     """
 
-    __slots__ = ()
+    __slots__ = ("_room",)
 
     def __len__(self) -> int:
         return len(next(iter(self._columns().values())))
@@ -79,15 +89,94 @@ class Columns(ReadOnlyArrays):
         """Return one set of the rows of this and of the others, in order; what is no column is this one's."""
         columns = {}
         for name, column in self._columns().items():
-            rest = [getattr(each, name) for each in others]
+            rest = self._rest(name, others)
             columns[name] = (
                 np.concatenate([column, *rest]) if isinstance(column, np.ndarray) else column.followed_by(*rest)
             )
         return replace(self, **columns)  # type: ignore[type-var]
 
+    def grown_by(self: AnyColumns, other: AnyColumns) -> AnyColumns:
+        """Return what `followed_by` does, without copying this set again and again where it grows step by step.
+
+        The rows are written into room behind those of this set, which it does not see: it stays as it is.
+        """
+        room: Mapping[str, _Room] = getattr(self, "_room", {})
+        grown: dict[str, _Room] = {}
+        columns = {}
+        for name, column in self._columns().items():
+            (more,) = self._rest(name, (other,))
+            if isinstance(column, np.ndarray):
+                grown[name], columns[name] = _extended(room.get(name), column, more)
+            else:
+                columns[name] = column.grown_by(more)
+        longer = replace(self, **columns)  # type: ignore[type-var]
+        object.__setattr__(longer, "_room", grown)
+        return longer
+
     def _columns(self) -> dict[str, Any]:
-        values = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        values = {name: getattr(self, name) for name in _field_names(type(self))}
         return {name: value for name, value in values.items() if isinstance(value, np.ndarray | Columns)}
+
+    def _rest(self, name: str, others: Sequence[Any]) -> list[Any]:
+        """Return what of a column of others goes behind that of this set."""
+        return [getattr(each, name) for each in others]
+
+
+class Ragged(Columns):
+    """A set whose members have any number of rows each (CSR): those of member `i` are `offset[i]:offset[i + 1]`."""
+
+    __slots__ = ()
+    offset: Int32[np.ndarray, " m_plus_1"]
+
+    def __len__(self) -> int:
+        return len(self.offset) - 1
+
+    def __getitem__(self: AnyRagged, rows: Rows) -> AnyRagged:
+        """Return the set of the members picked, in the order asked for."""
+        picked = np.arange(*rows.indices(len(self))) if isinstance(rows, slice) else np.arange(len(self))[rows]
+        begin = self.offset[picked]
+        lengths = self.offset[picked + 1] - begin
+        offset = offsets(lengths)
+        row = np.arange(offset[-1]) + np.repeat(begin - offset[:-1], lengths)
+        columns = {name: column[row] for name, column in self._columns().items() if name != "offset"}
+        return replace(self, offset=offset, **columns)  # type: ignore[type-var]
+
+    def _rest(self, name: str, others: Sequence[Any]) -> list[Any]:
+        if name != "offset":
+            return Columns._rest(self, name, others)
+        begins = np.cumsum([each.offset[-1] for each in (self, *others)])
+        return [each.offset[1:] + np.int32(begin) for each, begin in zip(others, begins, strict=False)]
+
+
+def offsets(lengths: Int[np.ndarray, " m"]) -> Int32[np.ndarray, " m_plus_1"]:
+    """Return where the rows of each member of a ragged set begin, from how many each has."""
+    offset = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=offset[1:])
+    return offset
+
+
+class _Room:
+    """An array with room behind its rows; of the sets that share it, each sees the rows that were there for it."""
+
+    __slots__ = ("array", "used")
+
+    def __init__(self, array: np.ndarray, used: int) -> None:
+        self.array, self.used = array, used
+
+
+_EXTENDING = Lock()
+
+
+def _extended(room: _Room | None, seen: np.ndarray, more: np.ndarray) -> tuple[_Room, np.ndarray]:
+    """Return the room and the array of `seen` and `more`, copying `seen` only where no room is left behind it."""
+    total = len(seen) + len(more)
+    with _EXTENDING:
+        if room is None or room.used != len(seen) or total > len(room.array):
+            room = _Room(np.empty((2 * total, *seen.shape[1:]), seen.dtype), total)
+            room.array[: len(seen)] = seen
+        room.used = total
+        room.array[len(seen) : total] = more
+    return room, room.array[:total]
 
 
 def span(t: Int[np.ndarray, " n"], time_s: Float64[np.ndarray, " n"]) -> str:

@@ -88,7 +88,7 @@ def outline_shapes(
         Per shown frame, JSON values: `id`, `d` (path data), `at` (where its label belongs), and `unplaced` where the
         object is seen there without being placed in the world.
     """
-    unplaced = {(each.t, track.object_id) for track in graph.tracks.values() for each in track.unplaced}
+    unplaced = {(t, track.object_id) for track in graph.tracks.values() for t in track.unplaced.t.tolist()}
     index = {t: i for i, t in enumerate(shown)}
     shapes: list[list[dict[str, Any]]] = [[] for _ in shown]
     for labelled in masks:
@@ -131,7 +131,7 @@ def top_view(graph: SceneGraph, shown: Sequence[int]) -> dict[str, Any]:
 
 
 def _track(track: Track, index: Mapping[int, int]) -> dict[str, Any]:
-    seen = [each for each in track.observations if each.t in index]
+    seen = track.observations[np.isin(track.observations.t, list(index))]
     return {
         "id": track.object_id,
         "color": color_of(track.object_id),
@@ -173,8 +173,7 @@ def _half_view(graph: SceneGraph) -> float:
 
 def _bounds(graph: SceneGraph) -> list[float]:
     """Return x0, x1, z0, z1 around the camera's path and nearly all object positions."""
-    objects = np.array([each.centroid for track in graph.tracks.values() for each in track.observations], np.float64)
-    objects = objects.reshape(-1, 3)
+    objects = np.concatenate([np.zeros((0, 3)), *(track.observations.centroid for track in graph.tracks.values())])
     low, high = _range(graph.ego.position.astype(np.float64))
     if len(objects):
         near, far = np.quantile(objects, [OUTLIERS, 1 - OUTLIERS], axis=0)

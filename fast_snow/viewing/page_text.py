@@ -169,6 +169,6 @@ def _summary(track: Track, time_s: dict[int, float]) -> _TrackSummary:
         unplaced=len(track.unplaced),
         first_s=time_s[observations[0].t],
         last_s=time_s[observations[-1].t],
-        position=np.asarray(np.mean([each.centroid for each in observations], axis=0, dtype=np.float64)),
-        size=np.median([each.high - each.low for each in observations], axis=0).astype(np.float64),
+        position=np.asarray(observations.centroid.mean(axis=0, dtype=np.float64)),
+        size=np.median(observations.high - observations.low, axis=0).astype(np.float64),
     )

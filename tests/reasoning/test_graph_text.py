@@ -14,6 +14,7 @@ from fast_snow.reasoning.prompt.graph_text import (
     pixels_per_cell,
     shortest_numbers,
 )
+from fast_snow.types import Observations
 from tests.reasoning.graphs import PIXELS, any_graph, graph, of_tracks, token
 from tests.reasoning.reading import bits, blocks, poses
 
@@ -72,12 +73,12 @@ def test_tau_as_runs(cells, text):
     row, col, share = (np.array([cell[i] for cell in cells]) for i in range(3))
     one = token(0, row=row.astype(np.uint8), col=col.astype(np.uint8), coverage=share.astype(np.float32))
     assert pixels_per_cell(4, (16, 26))[1].tolist() == [24, 28, 24, 28]
-    assert cell_texts([one], 4, (16, 26))[0] == text
+    assert cell_texts(Observations.of([one]), 4, (16, 26))[0] == text
 
 
 def test_shares_stay_shares_where_the_pixels_of_a_cell_are_not_known():
     twice = token(0, coverage=np.array([2, 1, 20 / 30], np.float32))
-    assert cell_texts([twice], 4, (0, 0)) == ["1:0-2=2.*.6666667"]
+    assert cell_texts(Observations.of([twice]), 4, (0, 0)) == ["1:0-2=2.*.6666667"]
 
 
 def test_numbers_have_the_fewest_digits():
@@ -94,7 +95,7 @@ def test_lines_of_a_graph():
     assert list(observation_lines(observations, shape=True, cells=cells)) == [f"4|{shape}|1:0-2=20*.71\n"]
     assert list(observation_lines(observations, shape=False, cells=cells)) == ["4|1:0-2=20*.71\n"]
     assert list(observation_lines(observations, shape=True, cells=[""])) == [f"4|{shape}\n"]
-    assert list(observation_lines((), shape=True, cells=[])) == []
+    assert list(observation_lines(Observations.of(()), shape=True, cells=[])) == []
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

@@ -165,7 +165,7 @@ def centroid_spreads(graph: SceneGraph, *, scale: float = 1.0) -> dict[int, floa
     `scale` is the truth's length of one of the graph's (1 for a metric graph).
     """
     seen = {number: track.observations for number, track in sorted(graph.tracks.items()) if len(track.observations) > 1}
-    centroids = {number: np.array([each.centroid for each in tokens], np.float64) for number, tokens in seen.items()}
+    centroids = {number: tokens.centroid.astype(np.float64) for number, tokens in seen.items()}
     return {
         number: scale * float(np.sqrt(((each - each.mean(axis=0)) ** 2).sum(axis=1).mean()))
         for number, each in centroids.items()

@@ -8,6 +8,6 @@ bit for bit. Documents are untrusted: what does not hold is refused with one lin
 from fast_snow.output.graph_json.checking import validate
 from fast_snow.output.graph_json.document_schema import SCHEMA_VERSION, migrate, schema
 from fast_snow.output.graph_json.reading import loads, read_graph
-from fast_snow.output.graph_json.writing import dumps, write
+from fast_snow.output.graph_json.writing import dumps, pieces, write
 
-__all__ = ["SCHEMA_VERSION", "dumps", "loads", "migrate", "read_graph", "schema", "validate", "write"]
+__all__ = ["SCHEMA_VERSION", "dumps", "loads", "migrate", "pieces", "read_graph", "schema", "validate", "write"]

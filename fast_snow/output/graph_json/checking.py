@@ -1,19 +1,20 @@
 """What must hold in a document beyond the types of its members."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Bool, Float, Int, Int64
 
 from fast_snow.errors import InputError
 from fast_snow.limits import IMAGE_PIXELS, PATH_LENGTH
-from fast_snow.output.graph_json.columns import DocumentColumns, ImageColumns, columns_of
+from fast_snow.output.graph_json.columns import Listed, TrackColumns, ego_of, track_columns
 from fast_snow.output.graph_json.document_schema import require_conformance
 from fast_snow.typed_json import short
+from fast_snow.types import Ego, Observations, Sightings
 
 TOLERANCE: Final = 1e-4
 """By which share of the largest number along an axis the mean may lie outside its minimum and maximum."""
@@ -44,24 +45,26 @@ def validate(document: object) -> None:
     """
     require_conformance(document)
     assert isinstance(document, dict)
-    check_meaning(document, columns_of(document))
+    check_meaning(document, ego_of(document["ego"]), [track_columns(document["tracks"])])
 
 
-def check_meaning(document: Mapping[str, Any], columns: DocumentColumns) -> None:
+def check_meaning(document: Mapping[str, Any], ego: Ego, parts: Sequence[TrackColumns]) -> None:
     """Check what the JSON Schema cannot say; raises as `validate`.
 
     Args:
-        document: conforms to the schema.
-        columns: of the same document.
+        document: conforms to the schema, but that its tracks need no more than their ids.
+        ego: the camera's path of the same document.
+        parts: the columns of all its tracks.
     """
     metadata = document["metadata"]
     _check_metadata(metadata, len(document["ego"]), len(document["tracks"]))
-    _check_ego(columns)
+    _check_ego(ego)
     _check_ids([track["object_id"] for track in document["tracks"]])
-    _check_times(columns)
-    for part in (columns.seen, columns.unplaced):
-        _check_image(part, grid_size_of(metadata))
-    _check_positions(columns)
+    for part in parts:
+        _check_times(part, ego)
+        for entries, listed in ((part.seen, part.seen_at), (part.unplaced, part.unplaced_at)):
+            _check_image(entries, listed, grid_size_of(metadata))
+        _check_positions(part)
 
 
 def grid_size_of(metadata: Mapping[str, Any]) -> int:
@@ -99,10 +102,10 @@ def is_inside(path: str) -> bool:
     return not outside and len(path) <= PATH_LENGTH.largest and _ONE_LINE.fullmatch(path) is not None
 
 
-def _check_ego(columns: DocumentColumns) -> None:
-    t = columns.ego_t
-    _refuse(np.diff(t, prepend=-1) <= 0, _member("ego[{}]", "t"), t, "more than the one before")
-    for name, numbers in (("xyz", columns.position), ("q", columns.quaternion_xyzw), ("K", columns.intrinsics)):
+def _check_ego(ego: Ego) -> None:
+    step = np.diff(ego.t.astype(np.int64), prepend=-1)
+    _refuse(step <= 0, _member("ego[{}]", "t"), ego.t, "more than the one before")
+    for name, numbers in (("xyz", ego.position), ("q", ego.quaternion_xyzw), ("K", ego.intrinsics)):
         unknown = np.isnan(numbers).all(axis=1) & (name != "xyz")
         _refuse(_not_finite(numbers) & ~unknown, _member("ego[{}]", name), numbers, "finite numbers")
 
@@ -115,40 +118,39 @@ def _check_ids(ids: list[int]) -> None:
         seen.add(object_id)
 
 
-def _check_times(columns: DocumentColumns) -> None:
-    for part in (columns.seen, columns.unplaced):
-        t, offset = part.t, part.offset
-        step = np.diff(t, prepend=-1)
-        step[offset[:-1][np.diff(offset) > 0]] = 1
-        at = _entry(part)
-        _refuse(step <= 0, _member(at, "t"), t, "more than the one before")
-        _refuse(~np.isin(t, columns.ego_t), _member(at, "t"), t, "a t that ego has")
-    seen, at = columns.seen, _entry(columns.seen)
-    first, last = columns.theta.T
-    _refuse((first > seen.t) | (last < seen.t), _member(at, "theta"), columns.theta, "first and last t of the track")
-    differs = (columns.theta != columns.theta[seen.offset[:-1]][_track(seen)]).any(axis=1)
-    _refuse(differs, _member(at, "theta"), columns.theta, "the same as before it in the track")
-    unplaced, seen_at = columns.unplaced, _track(seen) * (1 << 31) + seen.t
-    placed = np.asarray(np.isin(_track(unplaced) * (1 << 31) + unplaced.t, seen_at), bool)
-    _refuse(placed, _member(_entry(unplaced), "t"), unplaced.t, "a t that the track's F_k has not")
+def _check_times(part: TrackColumns, ego: Ego) -> None:
+    for t, listed in ((part.seen.t, part.seen_at), (part.unplaced.t, part.unplaced_at)):
+        step = np.diff(t.astype(np.int64), prepend=-1)
+        step[listed.offset[:-1][np.diff(listed.offset) > 0]] = 1
+        at = _member(_entry(listed), "t")
+        _refuse(step <= 0, at, t, "more than the one before")
+        _refuse(~np.isin(t, ego.t), at, t, "a t that ego has")
+    seen, theta, at = part.seen, part.theta, _member(_entry(part.seen_at), "theta")
+    first, last = theta.T
+    _refuse((first > seen.t) | (last < seen.t), at, theta, "first and last t of the track")
+    differs = (theta != theta[part.seen_at.offset[:-1]][_track(part.seen_at)]).any(axis=1)
+    _refuse(differs, at, theta, "the same as before it in the track")
+    placed = _track(part.seen_at) * (1 << 31) + seen.t
+    again = np.asarray(np.isin(_track(part.unplaced_at) * (1 << 31) + part.unplaced.t, placed), bool)
+    _refuse(again, _member(_entry(part.unplaced_at), "t"), part.unplaced.t, "a t that the track's F_k has not")
 
 
-def _track(part: ImageColumns) -> Int64[np.ndarray, " n"]:
+def _track(listed: Listed) -> Int64[np.ndarray, " n"]:
     """Return which track each entry is of."""
-    return np.repeat(np.arange(len(part.offset) - 1), np.diff(part.offset))
+    return np.repeat(np.arange(len(listed.offset) - 1), np.diff(listed.offset))
 
 
-def _check_image(part: ImageColumns, grid_size: int) -> None:
-    at = _entry(part)
-    owner = np.repeat(np.arange(len(part.t)), np.diff(part.cell_offset))
+def _check_image(part: Observations | Sightings, listed: Listed, grid_size: int) -> None:
+    at, cells = _entry(listed), part.cells
+    owner = np.repeat(np.arange(len(part)), np.diff(cells.offset))
 
     def cell(i: int) -> str:
-        return f"{at(int(owner[i]))}.tau[{i - part.cell_offset[owner[i]]}]"
+        return f"{at(int(owner[i]))}.tau[{i - cells.offset[owner[i]]}]"
 
-    for name, place in (("row", part.row), ("col", part.col)):
+    for name, place in (("row", cells.row), ("col", cells.col)):
         _refuse(place >= grid_size, _member(cell, name), place, f"less than {grid_size}")
-    _refuse(~np.isfinite(part.coverage), _member(cell, "iou"), part.coverage, "a finite number")
-    key = (owner * MAX_GRID + part.row) * MAX_GRID + part.col
+    _refuse(~np.isfinite(cells.coverage), _member(cell, "iou"), cells.coverage, "a finite number")
+    key = (owner * MAX_GRID + cells.row) * MAX_GRID + cells.col
     order = np.argsort(key, kind="stable")
     repeated = np.zeros(len(key), bool)
     repeated[order[1:]] = key[order[1:]] == key[order[:-1]]
@@ -160,25 +162,20 @@ def _check_image(part: ImageColumns, grid_size: int) -> None:
         _refuse(wrong, _member(at, name), numbers, "finite numbers")
 
 
-def _check_positions(columns: DocumentColumns) -> None:
-    at = _entry(columns.seen)
-    c = columns.centroid.astype(np.float64)
-    _refuse(_not_finite(c), _member(at, "c"), columns.centroid, "finite numbers")
+def _check_positions(part: TrackColumns) -> None:
+    at, seen = _entry(part.seen_at), part.seen
+    c = seen.centroid.astype(np.float64)
+    _refuse(_not_finite(c), _member(at, "c"), seen.centroid, "finite numbers")
     for k, axis in enumerate("xyz"):
-        spread = columns.spread[:, k].astype(np.float64)
+        written = np.stack([part.mu[:, k], seen.sigma[:, k], seen.low[:, k], seen.high[:, k]], axis=1)
+        spread, place = written.astype(np.float64), _member(at, f"s.{axis}")
         mu, _, low, high = spread.T
         slack = TOLERANCE * np.abs(spread).max(axis=1)
-        place = _member(at, f"s.{axis}")
-        _refuse(_not_finite(spread), place, columns.spread[:, k], "finite numbers")
-        _refuse(
-            (low > mu + slack) | (mu > high + slack),
-            place,
-            columns.spread[:, k],
-            "min <= mu <= max of [mu, sigma, min, max]",
-        )
-        _refuse(
-            np.abs(c[:, k] - mu) > slack, _member(at, f"c[{k}]"), columns.centroid[:, k], f"the same as s.{axis}.mu"
-        )
+        _refuse(_not_finite(spread), place, written, "finite numbers")
+        outside = (low > mu + slack) | (mu > high + slack)
+        _refuse(outside, place, written, "min <= mu <= max of [mu, sigma, min, max]")
+        differs = np.abs(c[:, k] - mu) > slack
+        _refuse(differs, _member(at, f"c[{k}]"), seen.centroid[:, k], f"the same as s.{axis}.mu")
 
 
 def _not_finite(rows: Float[np.ndarray, "n k"]) -> Bool[np.ndarray, " n"]:
@@ -191,12 +188,10 @@ def _member(entry: str | Locate, name: str) -> Locate:
     return lambda i: f"{entry(i)}.{name}"
 
 
-def _entry(part: ImageColumns) -> Locate:
-    offset = part.offset
-
+def _entry(listed: Listed) -> Locate:
     def locate(i: int) -> str:
-        k = int(np.searchsorted(offset, i, side="right")) - 1
-        return f"tracks[{k}].{part.member}[{i - offset[k]}]"
+        k = int(np.searchsorted(listed.offset, i, side="right")) - 1
+        return f"tracks[{listed.first + k}].{listed.member}[{i - listed.offset[k]}]"
 
     return locate
 
@@ -204,7 +199,7 @@ def _entry(part: ImageColumns) -> Locate:
 def _refuse(
     wrong: Bool[np.ndarray, " n"],
     locate: Locate,
-    values: Int64[np.ndarray, "n ..."] | Float[np.ndarray, "n ..."],
+    values: Int[np.ndarray, "n ..."] | Float[np.ndarray, "n ..."],
     expected: str,
     *,
     got: str | None = None,
@@ -215,6 +210,6 @@ def _refuse(
         raise InputError(f"{locate(i)}: got {got or _text(values[i])}, expected {expected}")
 
 
-def _text(value: Int64[np.ndarray, "..."] | Float[np.ndarray, "..."] | np.generic) -> str:
+def _text(value: Int[np.ndarray, "..."] | Float[np.ndarray, "..."] | np.generic) -> str:
     numbers = ", ".join(np.atleast_1d(value).astype(str).tolist())
     return f"[{numbers}]" if value.ndim else numbers

@@ -57,6 +57,16 @@ def require_conformance(document: object) -> None:
         raise InputError(refusal)
 
 
+def require_tracks(tracks: Sequence[object], first: int) -> None:
+    """Check some tracks of a document, of which the first has the index `first`; raises as `require_conformance`."""
+    root = schema()
+    node = root["properties"]["tracks"]["items"]
+    if not conforms(node, root, tracks):
+        for i, track in enumerate(tracks, first):
+            for refusal in _refusals(node, root, track, ("tracks", i)):
+                raise InputError(refusal)
+
+
 def _refusals(
     node: Mapping[str, Any], root: Mapping[str, Any], value: object, path: tuple[str | int, ...]
 ) -> Iterator[str]:
@@ -171,6 +181,16 @@ def migrate(document: object) -> dict[str, Any]:
     Warns:
         FastSnowWarning: the document has no version.
     """
+    version = require_known_version(document)
+    assert isinstance(document, Mapping)
+    migrated = dict(document)
+    for step in _STEPS[version:]:
+        migrated = step(migrated)
+    return migrated
+
+
+def require_known_version(document: object) -> int:
+    """Return the version of a document; raises as `migrate`."""
     metadata = document.get("metadata") if isinstance(document, Mapping) else None
     if not isinstance(document, Mapping) or not isinstance(metadata, Mapping):
         raise InputError("metadata: missing, expected a 4D scene graph, an object of metadata, ego and tracks")
@@ -179,10 +199,7 @@ def migrate(document: object) -> dict[str, Any]:
         raise InputError(
             f"metadata.schema_version: got {str(version)[:40]}, expected at most {SCHEMA_VERSION}; update fast-snow"
         )
-    migrated = dict(document)
-    for step in _STEPS[version:]:
-        migrated = step(migrated)
-    return migrated
+    return version
 
 
 def _from_paper(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,30 +1,26 @@
 """A document's text as a scene graph."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.limits import GRAPH_FILE
 from fast_snow.output.graph_json.checking import check_meaning, grid_size_of
-from fast_snow.output.graph_json.columns import DocumentColumns, ImageColumns, columns_of
-from fast_snow.output.graph_json.document_schema import migrate, require_conformance
-from fast_snow.types import (
-    DepthOrigin,
-    Ego,
-    ImageRegion,
-    Keyframe,
-    Merge,
-    SceneGraph,
-    Sighting,
-    StepToken,
-    Track,
+from fast_snow.output.graph_json.columns import TrackColumns, ego_of, track_columns
+from fast_snow.output.graph_json.document_schema import (
+    migrate,
+    require_conformance,
+    require_known_version,
+    require_tracks,
 )
-from fast_snow.untrusted_files import shown
+from fast_snow.output.graph_json.json_pieces import members
+from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, Track
+from fast_snow.untrusted_files import read_pieces, shown
 
 
 def read_graph(path: Path, *, within: Path | None = None) -> SceneGraph:
@@ -43,50 +39,54 @@ def read_graph(path: Path, *, within: Path | None = None) -> SceneGraph:
     Warns:
         FastSnowWarning: the document is the paper's plain one, which leaves much unknown.
     """
-    content = untrusted_json.load(path, limit=GRAPH_FILE, within=within)
     try:
-        return _read(content)
+        return _read(read_pieces(path, limit=GRAPH_FILE, within=within))
     except InputError as error:
-        raise InputError(f"{shown(path)}: {error}") from None
+        place = "" if str(error).startswith(f"{shown(path)}: ") else f"{shown(path)}: "
+        raise InputError(f"{place}{error}") from None
 
 
 def loads(text: str) -> SceneGraph:
     """Return the graph of a document's text; raises as `read_graph`."""
-    return _read(untrusted_json.loads(text))
+    return _read([text])
 
 
-def _read(content: object) -> SceneGraph:
+def _read(text: Iterable[str]) -> SceneGraph:
+    content: dict[str, Any] = {}
+    parts: list[TrackColumns] = []
+    for name, value in members(text, listed="tracks"):
+        content[name] = list(_track_ids(content, value, parts)) if isinstance(value, Iterator) else value
     document = migrate(content)
-    require_conformance(document)
-    columns = columns_of(document)
-    check_meaning(document, columns)
-    return _graph(document, columns)
+    require_conformance({**document, "tracks": []} if parts else document)
+    ego = ego_of(document["ego"])
+    check_meaning(document, ego, parts)
+    return _graph(document, ego, parts)
 
 
-def _graph(document: Mapping[str, Any], columns: DocumentColumns) -> SceneGraph:
+def _track_ids(
+    content: Mapping[str, Any], tracks: Iterator[list[Any]], parts: list[TrackColumns]
+) -> Iterator[Mapping[str, Any]]:
+    """Check tracks as they are read and turn them into columns; yield what is left of each."""
+    first = 0
+    for some in tracks:
+        if "metadata" in content:
+            require_known_version(content)
+        require_tracks(some, first)
+        parts.append(track_columns(some, first))
+        first += len(some)
+        yield from ({name: each[name] for name in ("object_id", "source_id") if name in each} for each in some)
+
+
+def _graph(document: Mapping[str, Any], ego: Ego, parts: Sequence[TrackColumns]) -> SceneGraph:
     metadata = document["metadata"]
     height, width = metadata.get("analysis_grid", (0, 0))
-    tokens, sightings = _tokens(columns), _sightings(columns.unplaced)
-    bounds, others = columns.seen.offset.tolist(), columns.unplaced.offset.tolist()
-    spans = columns.theta[columns.seen.offset[:-1]].tolist()
     return SceneGraph(
         grid_size=grid_size_of(metadata),
         analysis_grid=(int(height), int(width)),
         metric=metadata["metric"],
         depth_origin=tuple(DepthOrigin[name.upper()] for name in metadata["depth_origin"]),
-        ego=_ego(columns),
-        tracks=MappingProxyType(
-            {
-                int(track["object_id"]): Track(
-                    object_id=int(track["object_id"]),
-                    observations=tuple(tokens[bounds[k] : bounds[k + 1]]),
-                    theta=(first, last),
-                    source_id=int(track["source_id"]) if "source_id" in track else None,
-                    unplaced=tuple(sightings[others[k] : others[k + 1]]),
-                )
-                for k, (track, (first, last)) in enumerate(zip(document["tracks"], spans, strict=True))
-            }
-        ),
+        ego=ego,
+        tracks=MappingProxyType({each.object_id: each for part in parts for each in _tracks(document["tracks"], part)}),
         keyframes=tuple(
             Keyframe(t=int(each["t"]), source_frame=int(each["frame_idx"]), path=each["path"])
             for each in metadata["visual_anchor"]
@@ -96,15 +96,17 @@ def _graph(document: Mapping[str, Any], columns: DocumentColumns) -> SceneGraph:
     )
 
 
-def _ego(columns: DocumentColumns) -> Ego:
-    return Ego(
-        t=columns.ego_t.astype(np.int32),
-        time_s=columns.time_s,
-        source_frame=columns.source_frame,
-        position=columns.position,
-        quaternion_xyzw=columns.quaternion_xyzw,
-        intrinsics=columns.intrinsics,
-    )
+def _tracks(ids: Sequence[Mapping[str, Any]], part: TrackColumns) -> Iterator[Track]:
+    placed, others = (pairwise(each.offset.tolist()) for each in (part.seen_at, part.unplaced_at))
+    for k, (seen, unplaced) in enumerate(zip(placed, others, strict=True), part.seen_at.first):
+        first, last = part.theta[seen[0]].tolist()
+        yield Track(
+            object_id=int(ids[k]["object_id"]),
+            observations=part.seen[slice(*seen)],
+            theta=(first, last),
+            source_id=int(ids[k]["source_id"]) if "source_id" in ids[k] else None,
+            unplaced=part.unplaced[slice(*unplaced)],
+        )
 
 
 def _merge(merge: Mapping[str, Any]) -> Merge:
@@ -115,40 +117,3 @@ def _merge(merge: Mapping[str, Any]) -> Merge:
         iou=float(merge.get("iou", np.nan)),
         distance=float(merge.get("distance", np.nan)),
     )
-
-
-def _sightings(part: ImageColumns) -> list[Sighting]:
-    row, col, box = part.row.astype(np.uint8), part.col.astype(np.uint8), part.box.astype(np.int32)
-    t, score, area, bounds = part.t.tolist(), part.score.tolist(), part.area.tolist(), part.cell_offset.tolist()
-    return [
-        Sighting(
-            t=t[i],
-            row=row[bounds[i] : bounds[i + 1]],
-            col=col[bounds[i] : bounds[i + 1]],
-            coverage=part.coverage[bounds[i] : bounds[i + 1]],
-            score=score[i],
-            region=ImageRegion(area=area[i], box=box[i], centroid=part.uv[i], covariance=part.moments[i]),
-        )
-        for i in range(len(t))
-    ]
-
-
-def _tokens(columns: DocumentColumns) -> Sequence[StepToken]:
-    _, sigma, low, high = (np.ascontiguousarray(columns.spread[:, :, i]) for i in range(4))
-    num_points = columns.num_points.tolist()
-    return [
-        StepToken(
-            t=seen.t,
-            row=seen.row,
-            col=seen.col,
-            coverage=seen.coverage,
-            centroid=columns.centroid[i],
-            sigma=sigma[i],
-            low=low[i],
-            high=high[i],
-            num_points=num_points[i],
-            score=seen.score,
-            region=seen.region,
-        )
-        for i, seen in enumerate(_sightings(columns.seen))
-    ]

@@ -2,19 +2,26 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import pairwise
 from operator import add
 from pathlib import Path
+from typing import Final, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
 
-from fast_snow.atomic_files import store
+from fast_snow.atomic_files import storing
 from fast_snow.errors import FastSnowError
 from fast_snow.output.graph_json.checking import is_inside
 from fast_snow.output.graph_json.document_schema import SCHEMA_VERSION
-from fast_snow.types import Ego, Keyframe, Merge, SceneGraph, Sighting, StepToken, Track
+from fast_snow.types import Cells, Ego, Keyframe, Merge, Observations, SceneGraph, Sightings, Track
+
+AnySeen = TypeVar("AnySeen", Observations, Sightings)
+
+PART: Final = 4096
+"""Observations whose text is made at once."""
 
 _AXIS = '"{0}":{{{{"mu":{{{1}}},"sigma":{{{2}}},"min":{{{3}}},"max":{{{4}}}}}}}'
 _AXES = ",".join(_AXIS.format(name, i, i + 3, i + 6, i + 9) for i, name in enumerate("xyz"))
@@ -40,7 +47,9 @@ def write(graph: SceneGraph, path: Path) -> None:
         >>> fast_snow.load("out/last.json").num_frames
         2
     """
-    store(path, dumps(graph).encode())
+    with storing(path) as file:
+        for text in pieces(graph):
+            file.write(text.encode())
 
 
 def dumps(graph: SceneGraph) -> str:
@@ -58,10 +67,16 @@ def dumps(graph: SceneGraph) -> str:
     Raises:
         FastSnowError: a number that must be known is not finite, or a track is empty.
     """
-    return (
-        f'{{"metadata":{_metadata(graph)},\n"ego":[\n{_lines(_ego(graph.ego))}],\n'
-        f'"tracks":[\n{_lines(_tracks(tuple(graph.tracks.values())))}]}}\n'
-    )
+    return "".join(pieces(graph))
+
+
+def pieces(graph: SceneGraph) -> Iterator[str]:
+    """Yield the text of `dumps` piece by piece: that of an hour's graph would not fit in memory."""
+    yield f'{{"metadata":{_metadata(graph)},\n"ego":[\n{_lines(_ego(graph.ego))}],\n"tracks":[\n'
+    for i, track in enumerate(graph.tracks.values()):
+        yield ",\n" if i else ""
+        yield from _track(track)
+    yield "\n]}\n" if graph.tracks else "]}\n"
 
 
 def coordinate_system(*, metric: bool, segments: int = 0) -> str:
@@ -139,59 +154,61 @@ def _texts(rows: Float32[np.ndarray, "n k"]) -> list[list[str]]:
     return [texts[i : i + width] for i in range(0, len(texts), width)]
 
 
-def _tracks(tracks: Sequence[Track]) -> Iterable[str]:
-    observations = [token for track in tracks for token in track.observations]
-    numbers = np.array([[o.centroid, o.sigma, o.low, o.high] for o in observations], np.float32).reshape(-1, 12)
+def _track(track: Track) -> Iterator[str]:
+    if not track.observations:
+        raise FastSnowError(f"4dsg: object {track.object_id} has no observation, expected at least one")
+    source_id = "" if track.source_id is None else f',"source_id":{track.source_id}'
+    yield f'{{"object_id":{track.object_id}{source_id},"F_k":[\n'
+    yield from _in_parts(track.observations, partial(_observations, theta=track.theta))
+    if track.unplaced:
+        yield '\n],"unplaced":[\n'
+        yield from _in_parts(track.unplaced, _sightings)
+    yield "\n]}"
+
+
+def _in_parts(seen: AnySeen, lines: Callable[[AnySeen], Iterable[str]]) -> Iterator[str]:
+    for first in range(0, len(seen), PART):
+        yield ",\n" if first else ""
+        yield ",\n".join(lines(seen[first : first + PART]))
+
+
+def _observations(seen: Observations, *, theta: tuple[int, int]) -> Iterator[str]:
+    numbers = np.hstack([seen.centroid, seen.sigma, seen.low, seen.high])
     _require_finite("c and s", numbers)
-    sightings = [each for track in tracks for each in track.unplaced]
-    texts, in_image, unplaced = iter(_texts(numbers)), iter(_in_image(observations)), iter(_in_image(sightings))
-    for track in tracks:
-        if not track.observations:
-            raise FastSnowError(f"4dsg: object {track.object_id} has no observation, expected at least one")
-        first, last = track.theta
-        lines = (
-            _OBSERVATION.format(
-                *next(texts),
-                t=token.t,
-                tau=tau,
-                first=first,
-                last=last,
-                points=f',"num_points":{token.num_points}' if token.num_points >= 0 else "",
-                in_image=region,
-            )
-            for token, (tau, region) in zip(track.observations, in_image, strict=False)
+    rows = zip(seen.t.tolist(), _texts(numbers), seen.num_points.tolist(), _in_image(seen), strict=True)
+    for t, texts, num_points, (tau, in_image) in rows:
+        yield _OBSERVATION.format(
+            *texts,
+            t=t,
+            tau=tau,
+            first=theta[0],
+            last=theta[1],
+            points=f',"num_points":{num_points}' if num_points >= 0 else "",
+            in_image=in_image,
         )
-        others = (
-            f'{{"t":{each.t},"tau":[{tau}]{region}}}'
-            for each, (tau, region) in zip(track.unplaced, unplaced, strict=False)
-        )
-        source_id = "" if track.source_id is None else f',"source_id":{track.source_id}'
-        observed = f'"F_k":[\n{_lines(lines)}]'
-        unplaced_list = f',"unplaced":[\n{_lines(others)}]' if track.unplaced else ""
-        yield f'{{"object_id":{track.object_id}{source_id},{observed}{unplaced_list}}}'
 
 
-def _in_image(seen: Sequence[StepToken | Sighting]) -> Iterable[tuple[str, str]]:
+def _sightings(seen: Sightings) -> Iterator[str]:
+    for t, (tau, in_image) in zip(seen.t.tolist(), _in_image(seen), strict=True):
+        yield f'{{"t":{t},"tau":[{tau}]{in_image}}}'
+
+
+def _in_image(seen: Observations | Sightings) -> Iterator[tuple[str, str]]:
     """Yield tau of each, and its score and region as members with a leading comma; what is not known is left out."""
-    uv = _known_rows("uv", np.array([each.region.centroid for each in seen], np.float32).reshape(-1, 2))
-    moments = _known_rows("moments", np.array([each.region.covariance for each in seen], np.float32).reshape(-1, 3))
-    for each, tau, centroid, covariance in zip(seen, _cells(seen), uv, moments, strict=True):
-        area, box = each.region.area, each.region.box.tolist()
-        known = (f',"area":{area}' if area >= 0 else "") + (f',"box":{json.dumps(box)}' if min(box) >= 0 else "")
-        yield tau, f"{_known('score', each.score)}{known.replace(' ', '')}{centroid}{covariance}"
+    uv, moments = _known_rows("uv", seen.uv), _known_rows("moments", seen.moments)
+    columns = seen.score.tolist(), seen.area.tolist(), seen.box.tolist()
+    for tau, score, area, box, *shape in zip(_cells(seen.cells), *columns, uv, moments, strict=True):
+        corners = f',"box":[{",".join(map(str, box))}]' if min(box) >= 0 else ""
+        yield tau, _known("score", score) + (f',"area":{area}' if area >= 0 else "") + corners + "".join(shape)
 
 
-def _cells(observations: Sequence[StepToken | Sighting]) -> Iterable[str]:
-    """Return the cells of tau of each observation; all are written at once, because there are millions."""
-    if not observations:
-        return
-    coverage = np.concatenate([token.coverage for token in observations])
-    _require_finite("tau", coverage)
-    row = np.concatenate([token.row for token in observations]).astype(np.int64)
-    place = row * 256 + np.concatenate([token.col for token in observations])
+def _cells(tau: Cells) -> Iterator[str]:
+    """Yield the cells of tau of each observation; all are written at once, because there are millions."""
+    _require_finite("tau", tau.coverage)
+    place = tau.row.astype(np.int64) * 256 + tau.col
     heads = {int(i): f'{{"row":{i // 256},"col":{i % 256},"iou":' for i in np.unique(place)}
-    cells = [text + "}" for text in map(add, map(heads.__getitem__, place.tolist()), shortest(coverage))]
-    for start, stop in pairwise(accumulate((len(token.row) for token in observations), initial=0)):
+    cells = [text + "}" for text in map(add, map(heads.__getitem__, place.tolist()), shortest(tau.coverage))]
+    for start, stop in pairwise(tau.offset.tolist()):
         yield ",".join(cells[start:stop])
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
+from jaxtyping import Bool, Int32
 
 from fast_snow.types import SceneGraph, Track
 
@@ -153,20 +154,15 @@ def _only(graph: SceneGraph, ids: frozenset[int]) -> SceneGraph:
 
 def _thinned(graph: SceneGraph, every: int) -> SceneGraph:
     """Keep what was seen at multiples of `every`, and both ends of each track and of the camera's path."""
+
+    def kept(t: Int32[np.ndarray, " n"]) -> Bool[np.ndarray, " n"]:
+        return (t % every == 0) | np.isin(np.arange(len(t)), (0, len(t) - 1))
+
     tracks = {
-        object_id: replace(
-            track,
-            observations=tuple(
-                token
-                for i, token in enumerate(track.observations)
-                if token.t % every == 0 or i in (0, len(track.observations) - 1)
-            ),
-        )
+        object_id: replace(track, observations=track.observations[kept(track.observations.t)])
         for object_id, track in graph.tracks.items()
     }
-    t = graph.ego.t
-    at_end = np.isin(np.arange(len(t)), (0, len(t) - 1))
-    return replace(graph, ego=graph.ego[(t % every == 0) | at_end], tracks=MappingProxyType(tracks))
+    return replace(graph, ego=graph.ego[kept(graph.ego.t)], tracks=MappingProxyType(tracks))
 
 
 def _fits(view: GraphExcerpt, room: int, measure: TokenMeter) -> bool:

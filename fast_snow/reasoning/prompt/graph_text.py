@@ -14,7 +14,7 @@ from jaxtyping import Float32, Int64
 
 from fast_snow.errors import FastSnowError
 from fast_snow.output.graph_json.writing import shortest, shortest_float64
-from fast_snow.types import Ego, GridShape, StepToken
+from fast_snow.types import Ego, GridShape, Observations
 
 FULL = "*"
 
@@ -58,7 +58,7 @@ def _rows(rows: Float32[np.ndarray, "n k"]) -> list[str]:
     return [" ".join(next(texts) for _ in range(width)) if is_known else "" for is_known in known]
 
 
-def observation_lines(observations: Sequence[StepToken], *, shape: bool, cells: Sequence[str]) -> Iterator[str]:
+def observation_lines(observations: Observations, *, shape: bool, cells: Sequence[str]) -> Iterator[str]:
     """Yield observations: `t|x y z|sx sy sz|low x y z|high x y z|tau`, or without shape `t|tau`.
 
     Args:
@@ -68,14 +68,14 @@ def observation_lines(observations: Sequence[StepToken], *, shape: bool, cells: 
     """
     if not observations:
         return
-    values = np.array([[o.centroid, o.sigma, o.low, o.high] for o in observations], np.float32)
+    values = np.stack([observations.centroid, observations.sigma, observations.low, observations.high], axis=1)
     groups = _rows(values.reshape(-1, 3)) if shape else []
-    for i, (token, tau) in enumerate(zip(observations, cells, strict=True)):
-        fields = (str(token.t), *groups[4 * i : 4 * i + 4], *([tau] if tau else []))
+    for i, (t, tau) in enumerate(zip(observations.t.tolist(), cells, strict=True)):
+        fields = (str(t), *groups[4 * i : 4 * i + 4], *([tau] if tau else []))
         yield f"{'|'.join(fields)}\n"
 
 
-def cell_texts(observations: Sequence[StepToken], grid_size: int, analysis_grid: GridShape) -> list[str]:
+def cell_texts(observations: Observations, grid_size: int, analysis_grid: GridShape) -> list[str]:
     """Return tau of each observation as runs of adjacent cells, in raster order: `row:first-last=values`.
 
     Values are in column order. A whole number counts pixels of the cell inside the object, one with a point is a share
@@ -89,16 +89,12 @@ def cell_texts(observations: Sequence[StepToken], grid_size: int, analysis_grid:
     """
     if not observations:
         return []
-    row = np.concatenate([token.row for token in observations]).astype(np.int64)
-    col = np.concatenate([token.col for token in observations]).astype(np.int64)
-    lengths = [len(token.row) for token in observations]
-    order = np.lexsort((col, row, np.repeat(np.arange(len(lengths)), lengths)))
-    row, col = row[order], col[order]
-    coverage = np.concatenate([token.coverage for token in observations])[order]
+    tau = observations.cells
+    order = np.lexsort((tau.col, tau.row, np.repeat(np.arange(len(tau)), np.diff(tau.offset))))
+    row, col, coverage = tau.row[order].astype(np.int64), tau.col[order].astype(np.int64), tau.coverage[order]
     pixels = pixels_per_cell(grid_size, analysis_grid)[row, col]
     cells = list(zip(row.tolist(), col.tolist(), _values(coverage, pixels), strict=True))
-    bounds = np.cumsum([0, *lengths]).tolist()
-    return [_runs(cells[start:stop]) for start, stop in pairwise(bounds)]
+    return [_runs(cells[start:stop]) for start, stop in pairwise(tau.offset.tolist())]
 
 
 def pixels_per_cell(grid_size: int, analysis_grid: GridShape) -> Int64[np.ndarray, "g g"]:

@@ -59,11 +59,13 @@ def result_keyframe_images(result: Result, *, most: int) -> tuple[ImagePart, ...
     Raises:
         InputError: a keyframe or its masks are missing or damaged.
     """
-    masks = {frame.t: frame for frame in result.labelled}
-    jpegs = {image.path: image.jpeg for image in result.keyframes}
+    chosen = _evenly_spaced(result.graph.keyframes, most)
+    wanted, paths = {each.t for each in chosen}, {each.path for each in chosen}
+    masks = {frame.t: frame for frame in result.labelled if frame.t in wanted}
+    jpegs = {image.path: image.jpeg for image in result.keyframes if image.path in paths}
     return tuple(
         _image_part(keyframe, _drawn(keyframe, _decoded(keyframe, jpegs), masks, result.graph, "labelled masks"))
-        for keyframe in _evenly_spaced(result.graph.keyframes, most)
+        for keyframe in chosen
     )
 
 

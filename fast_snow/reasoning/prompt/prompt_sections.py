@@ -156,9 +156,7 @@ def object_section(graph: SceneGraph, listed: Track, content: PromptContent, *, 
     if len(observations) < len(seen.observations):
         head += f", {len(observations)} listed"
     if listed.unplaced:
-        head += (
-            f"; also seen, without a place (too little depth), at t = {_spans([each.t for each in listed.unplaced])}"
-        )
+        head += f"; also seen, without a place (too little depth), at t = {_spans(listed.unplaced.t.tolist())}"
     cells = cell_texts(observations, graph.grid_size, graph.analysis_grid) if tau else [""] * len(observations)
     return f"{head}\n{''.join(observation_lines(observations, shape=content == 'graph', cells=cells))}"
 

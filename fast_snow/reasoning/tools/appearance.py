@@ -45,21 +45,21 @@ class Appearance(Columns):
 
 def appearance(graph: SceneGraph, trajectory: ObjectTrajectory) -> Appearance:
     """Read an object's place and size in the image from its masks, or from tau where any of them is not known."""
-    regions = [each.region for each in trajectory.token]
-    moments = np.array([[*each.centroid, *each.covariance] for each in regions], np.float64).reshape(-1, 5)
-    if min(graph.analysis_grid) > 0 and np.isfinite(moments).all() and all(each.area > 0 for each in regions):
-        box, (height, width) = np.array([each.box for each in regions]).reshape(-1, 4), graph.analysis_grid
+    seen = trajectory.token
+    moments = np.hstack([seen.uv, seen.moments]).astype(np.float64)
+    if min(graph.analysis_grid) > 0 and np.isfinite(moments).all() and (seen.area > 0).all():
+        box, (height, width) = seen.box, graph.analysis_grid
         spread = np.sqrt(np.maximum(moments[:, [2, 4]], 0.0) + 1 / 12)
         return Appearance(
             centre=moments[:, :2],
-            area=np.array([each.area for each in regions], np.float64),
+            area=seen.area.astype(np.float64),
             spread=spread,
             cut=(box[:, :2] <= 0).any(axis=1) | (box[:, 2] >= width) | (box[:, 3] >= height),
             resolved=spread.min(axis=1) >= _RESOLVED_PX,
             exact=True,
         )
     cell = np.array([graph.analysis_grid[1], graph.analysis_grid[0]]) / graph.grid_size
-    rows = [_moments(each.row, each.col, each.coverage, graph.grid_size) for each in trajectory.token]
+    rows = [_moments(each.row, each.col, each.coverage, graph.grid_size) for each in seen]
     cells = np.array(rows, np.float64).reshape(-1, 7)
     return Appearance(
         centre=(cells[:, :2] + 0.5) * cell - 0.5,
@@ -108,7 +108,7 @@ def apparent_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> LogSeries:
     cells = appearance(graph, trajectory)
     if cells.exact:
         return LogSeries(t=trajectory.t[~cells.cut], value=np.log(cells.area[~cells.cut]) / 2)
-    pixels = np.array([each.num_points for each in trajectory.token], np.float64)
+    pixels = trajectory.token.num_points.astype(np.float64)
     usable = (cells.area > 0) & ~cells.cut
     few = usable.any() and cells.area[usable].min() < _FEW_CELLS and (pixels[usable] > 0).all()
     area = (pixels if few else cells.area)[usable]

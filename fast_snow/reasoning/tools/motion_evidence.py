@@ -100,7 +100,7 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
     shift, distance = total_change(seen), float(np.exp(seen.values[:, 2].mean()))
     noticed = smallest_noticed(shift.covariance, 3, seen.freedom)
     across = float(np.linalg.eigvalsh(noticed[:2, :2])[0])
-    extents = np.array([each.high.astype(np.float64) - each.low for each in trajectory.token])
+    extents = trajectory.token.high.astype(np.float64) - trajectory.token.low
     return MotionEvidence(
         rest=Rest(p_net=rest.p_net, p_path=rest.p_path, spread=distance * rest.spread),
         radial=radial,

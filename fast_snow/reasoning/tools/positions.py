@@ -220,7 +220,7 @@ def compare_sizes(graph: SceneGraph, *, object_id: OneObjectId, other_id: OtherO
 
 def _extent(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[np.ndarray, np.ndarray]:
     """Return the median extents along the world's axes, and their uncertainty: spread over time, and depth noise."""
-    extents = np.array([each.high.astype(np.float64) - each.low for each in trajectory.token])
+    extents = trajectory.token.high.astype(np.float64) - trajectory.token.low
     median = np.median(extents, axis=0)
     spread = np.array([robust_sigma(np.abs(extents[:, i] - median[i])) for i in range(3)])
     noise, jitter = noise_of(graph), noise_of(graph).jitter[trajectory.object_id]

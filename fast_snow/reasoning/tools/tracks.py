@@ -6,10 +6,10 @@ from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64, Shaped
+from jaxtyping import Bool, Float64, Int64
 
 from fast_snow.reasoning.tools.tool_answers import ToolError, Unknowable
-from fast_snow.types import Columns, SceneGraph, Track
+from fast_snow.types import Columns, Observations, SceneGraph, Track
 
 Positions = Float64[np.ndarray, "n 3"]
 _Rotations = Float64[np.ndarray, "n 3 3"]
@@ -52,7 +52,7 @@ class ObjectTrajectory(Columns):
     """
 
     object_id: int
-    token: Shaped[np.ndarray, " n"]
+    token: Observations
     camera: Cameras
     centroid: Positions
     sigma: Positions
@@ -92,15 +92,12 @@ def trajectories_of(graph: SceneGraph) -> Mapping[int, ObjectTrajectory]:
 
 def _path(graph: SceneGraph, track: Track) -> ObjectTrajectory:
     seen, camera = track.observations, cameras_of(graph)
-    token = np.empty(len(seen), object)
-    token[:] = seen
-    sigma = np.array([each.sigma for each in seen], np.float64).reshape(-1, 3)
-    count = np.array([max(each.num_points, 1) for each in seen], np.float64)
+    sigma, count = seen.sigma.astype(np.float64), np.maximum(seen.num_points, 1).astype(np.float64)
     return ObjectTrajectory(
         object_id=track.object_id,
-        token=token,
-        camera=camera[np.searchsorted(camera.t, [each.t for each in seen])],
-        centroid=np.array([each.centroid for each in seen], np.float64).reshape(-1, 3),
+        token=seen,
+        camera=camera[np.searchsorted(camera.t, seen.t)],
+        centroid=seen.centroid.astype(np.float64),
         sigma=sigma,
         standard_error=np.linalg.norm(sigma, axis=1) / np.sqrt(3 * count),
     )
@@ -131,7 +128,7 @@ def seen_frames(graph: SceneGraph, object_id: int) -> Int64[np.ndarray, " n"]:
         ToolError: the graph has no such object.
     """
     placed = trajectory_of(graph, object_id).t
-    return np.union1d(placed, np.array([each.t for each in graph.tracks[object_id].unplaced], np.int64))
+    return np.union1d(placed, graph.tracks[object_id].unplaced.t.astype(np.int64))
 
 
 def observation_at(graph: SceneGraph, object_id: int, t: int) -> ObjectTrajectory:
@@ -147,7 +144,7 @@ def observation_at(graph: SceneGraph, object_id: int, t: int) -> ObjectTrajector
     if i < len(trajectory) and trajectory.t[i] == t:
         return trajectory[i : i + 1]
     nearest = int(trajectory.t[np.argmin(np.abs(trajectory.t - t))])
-    if any(each.t == t for each in graph.tracks[object_id].unplaced):
+    if t in graph.tracks[object_id].unplaced.t:
         raise Unknowable(
             f"object {object_id} is seen at t = {t}, but too few of its pixels have trusted depth to place it; the"
             f" nearest frame in which it has a place is t = {nearest}"

@@ -1,0 +1,210 @@
+"""One object in many frames: columns in place of an object per frame, which makes its STEP tokens when asked for one.
+
+An hour of 50 objects has millions of observations. As columns they take a tenth of the memory, and grow without copies.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import index
+from typing import Any, Generic, TypeVar, overload
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int32, UInt8
+
+from fast_snow.types.tokens import ImageRegion, Sighting, StepToken
+from fast_snow.types.values import Columns, Ragged, Rows, counted, offsets
+
+AnyToken = TypeVar("AnyToken")
+AnyPath = TypeVar("AnyPath", bound="_InTime[Any]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Cells(Ragged):
+    """Cells of the grid that an object covers in each of `n` frames: tau of its STEP tokens.
+
+    Attributes:
+        offset: the cells of frame `i` are `offset[i]:offset[i + 1]`.
+        row: rows of the cells.
+        col: their columns.
+        coverage: share of each cell's pixels inside the mask, in [0, 1].
+    """
+
+    offset: Int32[np.ndarray, " n_plus_1"]
+    row: UInt8[np.ndarray, " cells"]
+    col: UInt8[np.ndarray, " cells"]
+    coverage: Float32[np.ndarray, " cells"]
+
+    @classmethod
+    def of(cls, tokens: Sequence[StepToken | Sighting]) -> "Cells":
+        """Gather the cells of tokens."""
+        return cls(
+            offset=offsets(np.array([len(each.row) for each in tokens], np.int64)),
+            row=np.concatenate([np.zeros(0, np.uint8), *(each.row for each in tokens)]),
+            col=np.concatenate([np.zeros(0, np.uint8), *(each.col for each in tokens)]),
+            coverage=np.concatenate([np.zeros(0, np.float32), *(each.coverage for each in tokens)]),
+        )
+
+    def _summary(self) -> str:
+        return counted(len(self.row), "cell")
+
+
+class _InTime(Columns, Sequence[AnyToken], Generic[AnyToken]):
+    """Columns of one object, a row per frame in time order, that are a sequence of values made on demand."""
+
+    __slots__ = ()
+    t: Int32[np.ndarray, " n"]
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    @overload
+    def __getitem__(self, rows: int) -> AnyToken: ...
+    @overload
+    def __getitem__(self: AnyPath, rows: Rows) -> AnyPath: ...
+    def __getitem__(self, rows: Any) -> Any:
+        """Return one value for a number, or the columns of several frames."""
+        if isinstance(rows, slice | np.ndarray):
+            return Columns.__getitem__(self, rows)
+        i = index(rows)
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"observations: got index {i}, expected one of {len(self)}")
+        return self._at(i % len(self))
+
+    def __iter__(self) -> Iterator[AnyToken]:
+        return map(self._at, range(len(self)))
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether another sequence holds the same: the same columns, or as a tuple of tokens none either."""
+        if isinstance(other, tuple):
+            return not len(self) and not len(other)
+        return type(other) is type(self) and _same(self, other)
+
+    def __hash__(self) -> int:
+        return hash(self.t.tobytes())
+
+    def between(self: AnyPath, first: int, last: int) -> AnyPath:
+        """Return the part from frame `first` to frame `last`, both included."""
+        begin, end = np.searchsorted(self.t, (first, last + 1))
+        return self[int(begin) : int(end)]
+
+    def _at(self, i: int) -> AnyToken:
+        raise NotImplementedError
+
+    def _summary(self) -> str:
+        return counted(len(self), "frame") + (f", t {self.t[0]}-{self.t[-1]}" if len(self) else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Sightings(_InTime[Sighting]):
+    """Where one object was seen in the image alone, by columns of `Sighting`.
+
+    Attributes:
+        t: indices in the clip, ascending.
+        cells: tau.
+        score: the tracker's confidence in [0, 1]; NaN where not known.
+        area: of the whole mask in pixels; -1 where not known.
+        box: x0, y0, x1, y1 in pixels, half-open; -1 where not known.
+        uv: mean u and v of the mask's pixels; NaN where not known.
+        moments: their second central moments uu, uv, vv; NaN where not known.
+    """
+
+    t: Int32[np.ndarray, " n"]
+    cells: Cells
+    score: Float64[np.ndarray, " n"]
+    area: Int32[np.ndarray, " n"]
+    box: Int32[np.ndarray, "n 4"]
+    uv: Float32[np.ndarray, "n 2"]
+    moments: Float32[np.ndarray, "n 3"]
+
+    @classmethod
+    def of(cls, sightings: Sequence[Sighting]) -> "Sightings":
+        """Gather the columns of sightings in time order."""
+        return cls(**_in_image(sightings))
+
+    def _at(self, i: int) -> Sighting:
+        return Sighting(**_seen(self, i))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Observations(_InTime[StepToken]):
+    """The STEP tokens of one object by columns of `StepToken`; those of the image are as in `Sightings`.
+
+    Attributes:
+        centroid: mean of the object's measured points in world coordinates.
+        sigma: population standard deviation per world axis.
+        low: minimum per world axis.
+        high: maximum per world axis.
+        num_points: how many pixels with usable depth were measured; -1 where not known.
+    """
+
+    t: Int32[np.ndarray, " n"]
+    cells: Cells
+    centroid: Float32[np.ndarray, "n 3"]
+    sigma: Float32[np.ndarray, "n 3"]
+    low: Float32[np.ndarray, "n 3"]
+    high: Float32[np.ndarray, "n 3"]
+    num_points: Int32[np.ndarray, " n"]
+    score: Float64[np.ndarray, " n"]
+    area: Int32[np.ndarray, " n"]
+    box: Int32[np.ndarray, "n 4"]
+    uv: Float32[np.ndarray, "n 2"]
+    moments: Float32[np.ndarray, "n 3"]
+
+    @classmethod
+    def of(cls, tokens: Sequence[StepToken]) -> "Observations":
+        """Gather the columns of STEP tokens in time order."""
+        in_world: dict[str, Any] = {name: _float32([getattr(each, name) for each in tokens], 3) for name in _IN_WORLD}
+        return cls(
+            **_in_image(tokens),
+            **in_world,
+            num_points=np.array([each.num_points for each in tokens], np.int32),
+        )
+
+    def _at(self, i: int) -> StepToken:
+        return StepToken(
+            **_seen(self, i),
+            **{name: getattr(self, name)[i] for name in _IN_WORLD},
+            num_points=int(self.num_points[i]),
+        )
+
+
+_IN_WORLD = ("centroid", "sigma", "low", "high")
+
+
+def _in_image(tokens: Sequence[StepToken | Sighting]) -> dict[str, Any]:
+    regions = [each.region for each in tokens]
+    return {
+        "t": np.array([each.t for each in tokens], np.int32),
+        "cells": Cells.of(tokens),
+        "score": np.array([each.score for each in tokens], np.float64),
+        "area": np.array([each.area for each in regions], np.int32),
+        "box": np.array([each.box for each in regions], np.int32).reshape(-1, 4),
+        "uv": _float32([each.centroid for each in regions], 2),
+        "moments": _float32([each.covariance for each in regions], 3),
+    }
+
+
+def _seen(columns: Any, i: int) -> dict[str, Any]:  # noqa: ANN401 (checked at run time as a sequence, by an entry of it)
+    cells = columns.cells
+    begin, end = cells.offset[i], cells.offset[i + 1]
+    return {
+        "t": int(columns.t[i]),
+        "row": cells.row[begin:end],
+        "col": cells.col[begin:end],
+        "coverage": cells.coverage[begin:end],
+        "score": float(columns.score[i]),
+        "region": ImageRegion(
+            area=int(columns.area[i]), box=columns.box[i], centroid=columns.uv[i], covariance=columns.moments[i]
+        ),
+    }
+
+
+def _float32(rows: Sequence[np.ndarray], width: int) -> Float32[np.ndarray, "n width"]:
+    return np.array(rows, np.float32).reshape(-1, width)
+
+
+def _same(one: Columns, other: Columns) -> bool:
+    pairs = ((column, getattr(other, name)) for name, column in one._columns().items())
+    return all(
+        _same(a, b) if isinstance(a, Columns) else a.shape == b.shape and a.tobytes() == b.tobytes() for a, b in pairs
+    )
