@@ -135,7 +135,7 @@ _RUN = np.array([1, 3, 0, 1], "<i4").tobytes()
     ("tree", "data", "message"),
     [
         ([_MASKS, [2, 1, 1], [2]], _RUN + bytes(16), ""),
-        ([_MASKS, [2, 1, 1], [1]], _RUN + bytes(12), "Inner.rank of 1, expected 2"),
+        ([_MASKS, [2, 1, 1], [1]], _RUN + bytes(12), "Inner.rank of 1 n, expected 2"),
         ([_MASKS, [2, 1, 1], [2]], _RUN + bytes(12), "cut short"),
         ([_MASKS, [2, 1, 1], [2]], _RUN + bytes(20), "does not have its digest"),
         ([_MASKS, [2**40, 2**40, 1], [2]], _RUN, "cut short"),
