@@ -1,7 +1,7 @@
 """A new graph of a finished run from its perception files: other settings of the fold, and no engine."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,6 +35,14 @@ class _KeptPerception:
 
     key: Sha256
     config: Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Engine:
+    """What is needed of an entry of `engines` of a record."""
+
+    name: str
+    meaning: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +83,9 @@ def rebuild(folder: Path, config: Config, *, warned: Sequence[str] = (), progres
     began, record = perf_counter(), output.read_record(folder)
     kept, used = _kept(folder, record), _used(record)
     _require_no_engines(kept.config, config, used)
-    files, windows = _files(folder, record, kept, used), int(record["windows"])
+    files, windows = _files(folder, record, kept, used), record.get("windows")
+    if type(windows) is not int:
+        raise InputError(f"{shown(folder / output.RECORD)}: windows: expected their number: run infer again")
     writing: AbstractContextManager[output.RunWriter] = output.create(folder, overwrite=True)
     with writing as writer:
         state, seconds = start(config), StageSeconds()
@@ -103,7 +113,8 @@ def rebuild(folder: Path, config: Config, *, warned: Sequence[str] = (), progres
             "perception": {"key": kept.key, "config": asdict(config)},
         }
         writer.finish(state.graph, {**unsealed, **folded(summary), **changed})
-    return RebuiltRun(name=str(record["input"]["name"]), used=used, summary=summary)
+    name = record["input"].get("name") if isinstance(record.get("input"), dict) else None
+    return RebuiltRun(name=str(name or folder), used=used, summary=summary)
 
 
 def _kept(folder: Path, record: dict[str, Any]) -> _KeptPerception:
@@ -116,10 +127,8 @@ def _kept(folder: Path, record: dict[str, Any]) -> _KeptPerception:
 
 
 def _used(record: dict[str, Any]) -> tuple[EngineUse, ...]:
-    return tuple(
-        EngineUse(slot=slot, name=str(engine["name"]), meaning=str(engine["meaning"]))
-        for slot, engine in record["engines"].items()
-    )
+    engines = build_dataclass(Mapping[str, _Engine], record.get("engines"), f"{output.RECORD}: engines", extra=True)  # type: ignore[type-abstract]
+    return tuple(EngineUse(slot=slot, name=each.name, meaning=each.meaning) for slot, each in engines.items())
 
 
 def _require_no_engines(given: Config, wanted: Config, used: Sequence[EngineUse]) -> None:
@@ -139,12 +148,12 @@ def _files(folder: Path, record: dict[str, Any], kept: _KeptPerception, used: Se
         require_inside(where, folder)
     except OSError as error:
         raise InputError(f"{shown(where)}: {error.strerror}, expected perception files: run infer again") from None
-    recording = _recording(record["input"], kept.config) if recorded else None
+    recording = _recording(record.get("input"), kept.config) if recorded else None
     return PerceptionFiles(folder=where, key=kept.key, recorded=recorded, recording=recording)
 
 
-def _recording(source: dict[str, Any], config: Config) -> Recording | None:
-    path = source.get("path")
+def _recording(source: Any, config: Config) -> Recording | None:  # noqa: ANN401 (JSON)
+    path = source.get("path") if isinstance(source, dict) else None
     if not isinstance(path, str) or not output.is_unchanged(Path(path), source):
         raise InputError(
             f"{shown(Path(str(path)))}: is missing or was changed, expected the input of the run, whose depth or masks"

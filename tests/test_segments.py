@@ -20,6 +20,8 @@ from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_folder import read_recording_folder
 from fast_snow.output import graph_json
 from fast_snow.protocols import GeometryEngine
+from fast_snow.reasoning.mcp_server import graph_overview
+from fast_snow.reasoning.prompt.prompt_sections import metadata_section
 from fast_snow.reasoning.tools.catalogue import call_tool
 from fast_snow.selection import Engines
 from fast_snow.synthetic.files import write_recording
@@ -133,6 +135,13 @@ def test_tools_do_not_compare_places_of_two_segments(broken: Result):
     within = {"object_id": several, "t_from": 0, "t_to": 7}
     assert "segments" not in call_tool(graph, "displacement", within).reason
     assert call_tool(graph, "when_visible", {"object_id": several}).value is not None
+
+
+def test_a_model_is_told_of_segments(broken: Result):
+    told = metadata_section(broken.graph, "graph", ())
+    assert "segments: t = 0 to 7, t = 8 to 12, t = 13 to 17; each has a world" in told
+    assert "the same for each segment" in told
+    assert graph_overview(broken.graph)["segments"] == [[0, 7], [8, 12], [13, 17]]
 
 
 def test_objects_of_a_new_segment_are_new(recording: Recording):
