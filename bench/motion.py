@@ -1,7 +1,7 @@
 """Whether the tools that speak of motion agree with each other and with the truth, on random scenes.
 
 Every object of every scene is asked about: how often what rests is called moving, how often the way of what moves is
-stated and right, and whether any two answers contradict each other.
+stated and right, how often turning and spinning are told and right, and whether any two answers contradict each other.
 """
 
 import argparse
@@ -19,10 +19,17 @@ from fast_snow.reasoning.tools.motion_evidence import motion_of
 from fast_snow.reasoning.tools.tool_answers import Grade, ToolAnswer
 from fast_snow.reasoning.tools.tracks import trajectory_of
 
-TOOLS: Final = ("is_moving", "heading", "motion_without_camera", "approach", "speed", "turning")
+TOOLS: Final = ("is_moving", "heading", "motion_without_camera", "approach", "speed", "turning", "spinning")
 OPPOSITE: Final = (("left", "right"), ("up", "down"), ("towards the camera", "away from the camera"))
 CLEAR: Final = 3.0
 """Motion of so many standard deviations should be found."""
+
+
+TURN: Final = 2 * np.pi
+QUARTER: Final = np.pi / 2
+STRAIGHT: Final = 45.0
+"""Degrees: what turns by less may be told to go straight."""
+FEWEST: Final = 8
 
 
 def contradictions(answers: Mapping[str, ToolAnswer], *, camera_rests: bool) -> list[str]:
@@ -61,6 +68,7 @@ def outcomes(scene: MovingBoxes) -> Iterator[str]:
         answers = {name: call_tool(scene.graph, name, {"object_id": object_id}) for name in TOOLS}
         for each in contradictions(answers, camera_rests=camera_rests):
             yield f"contradiction: {each}"
+        yield from _spinning(scene, object_id, answers["spinning"])
         state, grade = answers["is_moving"].value, answers["is_moving"].grade
         if not scene.moving[object_id]:
             yield "resting"
@@ -68,6 +76,40 @@ def outcomes(scene: MovingBoxes) -> Iterator[str]:
                 yield f"resting, moving {grade}"
             continue
         yield from _moving(scene, object_id, answers)
+
+
+def _spinning(scene: MovingBoxes, object_id: int, answer: ToolAnswer) -> Iterator[str]:
+    seen = trajectory_of(scene.graph, object_id).t
+    turned = {
+        "seen from above": np.ptp(scene.yaw[object_id][seen]) * np.sign(scene.yaw[object_id][-1]),
+        "as seen from the camera": np.ptp(scene.roll[object_id][seen]) * np.sign(scene.roll[object_id][-1]),
+    }
+    spins = [
+        f"{'clockwise' if each > 0 else 'counter-clockwise'} {way}" for way, each in turned.items() if abs(each) > TURN
+    ]
+    if object_id in (0, 1) and not spins:
+        return  # it is seen for less than a turn, which is neither
+    if spins and len(seen) >= FEWEST:
+        yield "spinning: clear"
+        yield f"spinning: {'unknown' if answer.value is None else answer.grade}"
+    if answer.value is not None:
+        right = answer.value in spins if spins else answer.value == "not spinning"
+        yield f"{'spinning' if spins else 'not spinning'}: {answer.grade} {'right' if right else 'wrong'}"
+
+
+def _turning(scene: MovingBoxes, object_id: int, answers: Mapping[str, ToolAnswer], *, clear: bool) -> Iterator[str]:
+    seen, answer = trajectory_of(scene.graph, object_id).t, answers["turning"]
+    turned = float(np.degrees(scene.yaw[object_id][seen[-1]] - scene.yaw[object_id][seen[0]]))
+    clear = clear and abs(turned) > np.degrees(QUARTER)
+    if clear:
+        yield "turning: clear"
+        if answer.value is not None and not str(answer.value).startswith("straight"):
+            yield f"turning: clear and {answer.grade}"
+    if answer.value is not None:
+        truth = f"turning {'right' if turned > 0 else 'left'}"
+        straight = str(answer.value).startswith("straight")
+        right = abs(turned) < STRAIGHT if straight else abs(turned) > 0 and answer.value == truth
+        yield f"{'straight' if straight else 'turning'}: {answer.grade} {'right' if right else 'wrong'}"
 
 
 def _moving(scene: MovingBoxes, object_id: int, answers: Mapping[str, ToolAnswer]) -> Iterator[str]:
@@ -86,6 +128,8 @@ def _moving(scene: MovingBoxes, object_id: int, answers: Mapping[str, ToolAnswer
         if told:
             right = told[0] == words[int(true[i] > 0)]
             yield f"{words[0]} or {words[1]}: {grade} {'right' if right else 'wrong'}"
+    # Its way turns where it is moved by much more than noise in each half.
+    yield from _turning(scene, object_id, answers, clear=bool((np.abs(true) > 2 * CLEAR * sigma).any()))
     off = np.abs(motion.shift.value - true) / sigma
     for i, name in enumerate(("angle to the right", "angle down", "logarithm of the distance")):
         yield f"{name}: all"
@@ -95,9 +139,9 @@ def _moving(scene: MovingBoxes, object_id: int, answers: Mapping[str, ToolAnswer
             yield f"{name}: within 2 sigma"
 
 
-def measure(seeds: range) -> dict[str, int]:
-    """Count outcomes over scenes."""
-    counts = Counter(each for seed in seeds for each in outcomes(moving_boxes(seed)))
+def measure(seeds: range, *, partial: bool = False) -> dict[str, int]:
+    """Count outcomes over scenes; with `partial`, some masks miss a part for some frames."""
+    counts = Counter(each for seed in seeds for each in outcomes(moving_boxes(seed, partial=partial)))
     return dict(sorted(counts.items()))
 
 
@@ -105,9 +149,11 @@ def main() -> None:
     """Measure, print, and write the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=200)
+    parser.add_argument("--partial", action="store_true", help="some masks miss a part for some frames")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    counts: dict[str, Any] = {"scenes": options.scenes} | measure(range(options.scenes))
+    counts: dict[str, Any] = {"scenes": options.scenes, "partial": options.partial}
+    counts |= measure(range(options.scenes), partial=options.partial)
     for name, count in counts.items():
         print(f"{count:6}  {name}")
     if options.json:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fast_snow.inputs.recording import Recording as Recording
     from fast_snow.inputs.recording import recording_from_arrays as recording_from_arrays
     from fast_snow.inputs.recording_folder import read_recording_folder as read_recording_folder
+    from fast_snow.merges import undo_merge as undo_merge
     from fast_snow.output.graph_json import validate as validate
     from fast_snow.output.graph_json import write as write
     from fast_snow.protocols import GeometryEngine as GeometryEngine
@@ -80,6 +81,7 @@ _MODULES = {
     "inputs": ("open_input",),
     "inputs.recording": ("Recording", "recording_from_arrays"),
     "inputs.recording_folder": ("read_recording_folder",),
+    "merges": ("undo_merge",),
     "output.graph_json": ("validate", "write"),
     "protocols": ("GeometryEngine", "Segmenter", "Tracker", "TrackingSession"),
     "reasoning.answering": ("Answer", "ask"),

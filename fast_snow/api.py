@@ -3,15 +3,15 @@
 import warnings
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
 
-import cv2
+import markupsafe
 import numpy as np
 from jaxtyping import UInt8
 
@@ -21,8 +21,7 @@ from fast_snow.emptiness import doubts
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.graph import fold, start
 from fast_snow.inputs import Input, open_input
-from fast_snow.inputs.opening import located
-from fast_snow.inputs.recording import Recording
+from fast_snow.inputs.opening import Source, located
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
@@ -34,9 +33,11 @@ from fast_snow.residency import resident
 from fast_snow.resuming import Memory
 from fast_snow.run_record import record, summarize_run
 from fast_snow.selection import Engines, Selection, select_engines
-from fast_snow.types import LabelledMasks, SceneGraph
+from fast_snow.types import LabelledMasks, SceneGraph, Window
 from fast_snow.types.values import counted
+from fast_snow.viewing import html
 from fast_snow.viewing.outlines import draw_objects
+from fast_snow.viewing.page_text import headline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -79,10 +80,24 @@ class Result:
         t = next(iter(known), None) if t is None else t
         if t is None or t not in known:
             raise InputError(f"picture: got t={t}, expected a keyframe, one of {known}")
-        jpeg = self.keyframes[known.index(t)].jpeg
-        bgr = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
         labelled = self.labelled[int(np.searchsorted(self.graph.ego.t, t))]
-        return draw_objects(np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8), labelled)
+        return draw_objects(keyframes.decode_jpeg(self.keyframes[known.index(t)].jpeg), labelled)
+
+    def view(self, *, height: int = 800) -> "PageFrame":
+        """Return the page of `fast-snow view` on the run's keyframes; a notebook shows it in a frame.
+
+        Args:
+            height: of the frame in CSS pixels.
+
+        Examples:
+            >>> fast_snow.build_graph("recording").view()  # the last line of a cell
+            PageFrame(of recording, 1 keyframe)
+        """
+        shown = zip(self.graph.keyframes, self.keyframes, strict=True)
+        images = ((each.t, keyframes.decode_jpeg(image.jpeg)) for each, image in shown)
+        page = html.render_run_page(self.graph, self.labelled, images, self.record, "keyframes")
+        name = f"of {headline(self.record)}, {counted(len(self.keyframes), 'keyframe')}"
+        return PageFrame(page=page, height=height, name=name)
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write graph, keyframes, masks and record into a folder, complete or not at all.
@@ -108,8 +123,30 @@ class Result:
             writer.finish(self.graph, self.record)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PageFrame:
+    """A page that notebooks show in a frame of its own, whose scripts see nothing of the notebook.
+
+    Attributes:
+        page: HTML that needs nothing else.
+        height: in CSS pixels.
+        name: what the frame says of itself as text.
+    """
+
+    page: str
+    height: int
+    name: str
+
+    def __repr__(self) -> str:
+        return f"PageFrame({self.name})"
+
+    def _repr_html_(self) -> str:
+        style = f"width:100%;height:{self.height}px;border:0"
+        return f'<iframe sandbox="allow-scripts" style="{style}" srcdoc="{markupsafe.escape(self.page)}"></iframe>'
+
+
 def build_graph(
-    source: str | Path | Recording | Input,
+    source: Source,
     *,
     config: Config = Config(),
     engines: Engines = Engines(),
@@ -118,7 +155,8 @@ def build_graph(
     """Turn a video or a recording into a 4D scene graph.
 
     Args:
-        source: a video file, a recording folder, a recording in memory or an opened input.
+        source: a video file, a recording folder, a recording in memory, an opened input, or what is live: `rtsp://…`,
+            `camera:0`, a pipe.
         config: all settings.
         engines: your own engines; a slot that is left out is filled as the configuration says.
         progress: told how far the work is.
@@ -146,7 +184,7 @@ def build_graph(
 
     began = perf_counter()
     with collected_warnings(show=True) as noticed:
-        opened, origin = _opened(source, config)
+        opened, origin = open_source(source, config)
         selection = select_engines(opened, config, engines, progress=progress)
         summary = summarize_run(steps(opened, selection, config, progress=progress), config, keep, began=began)
         noted = record(opened, config, selection.used, summary, warnings=noticed, origin=origin)
@@ -154,7 +192,7 @@ def build_graph(
 
 
 def stream(
-    source: str | Path | Recording | Input,
+    source: Source,
     *,
     config: Config = Config(),
     engines: Engines = Engines(),
@@ -163,7 +201,8 @@ def stream(
     """Yield the view `M_t` of every frame as the graph grows, window by window.
 
     Args:
-        source: a video file, a recording folder, a recording in memory or an opened input.
+        source: a video file, a recording folder, a recording in memory, an opened input, or what is live: `rtsp://…`,
+            `camera:0`, a pipe.
         config: all settings; `step.temporal_window` and `step.window_stride` shape the view.
         engines: your own engines; a slot that is left out is filled as the configuration says.
         progress: told how far the work is.
@@ -183,13 +222,20 @@ def stream(
         2 8
         3 8
     """
-    opened = open_input(source, config.sampling, config.source)
+    opened, _ = open_source(source, config)
     selection = select_engines(opened, config, engines, progress=progress)
     for step in steps(opened, selection, config, progress=progress):
         for frame in step.state.labelled:
             yield step.state.graph.window(
                 t=frame.t, length=config.step.temporal_window, stride=config.step.window_stride
             )
+
+
+def newest_view(graph: SceneGraph, config: Config) -> SceneGraph:
+    """Return the view `M_t` of the newest frame, at least as long as a window of the run."""
+    length = config.step.temporal_window and max(config.step.temporal_window, config.window.length)
+    t = int(graph.ego.t[-1]) if graph.num_frames else 0
+    return graph.window(t=t, length=length, stride=config.step.window_stride)
 
 
 def load(folder: str | Path) -> SceneGraph:
@@ -237,15 +283,21 @@ def steps(
             ),
             fold=partial(fold, config=config),
             start=start(config),
-            queue_length=config.runtime.queue_length,
+            # What is live is shown at once; else the fold may work beside the engines.
+            queue_length=config.runtime.queue_length if source.live is None else 0,
         )
-        cut = windows(source, config.window)
-        if memory is not None:
-            pipeline, cut = memory.attached(pipeline), islice(cut, memory.folded, None)
         state = pipeline.start
-        for step in run(pipeline, cut, progress=progress):
-            yield step
-            state = step.state
+        parts = windows(source, config.window, config.classical.geometry)
+        cut: Iterator[Window] = parts
+        if memory is not None:
+            pipeline, cut = memory.attached(pipeline), islice(parts, memory.folded, None)
+            state = pipeline.start
+        with closing(parts):  # at once: a live input is read by a thread
+            for step in run(pipeline, cut, progress=progress):
+                if source.live is not None:
+                    source.live.in_graph(step.state.graph.num_frames)
+                yield step
+                state = step.state
     for message in doubts(state.graph, state.health, min_points=config.depth_filter.min_points):
         warnings.warn(message, FastSnowWarning, stacklevel=2)
 
@@ -283,8 +335,9 @@ def collected_warnings(*, show: bool) -> Iterator[list[str]]:
         yield messages
 
 
-def _opened(source: str | Path | Recording | Input, config: Config) -> tuple[Input, output.SourceOfRun | None]:
+def open_source(source: Source, config: Config) -> tuple[Input, output.SourceOfRun | None]:
+    """Open what a run reads, and note its state where it is a file or a folder."""
     given = located(source)
-    return open_input(given, config.sampling, config.source), output.source_of_run(given) if isinstance(
-        given, Path
-    ) else None
+    waiting = config.live.max_waiting or max(2, config.window.length - config.window.overlap)
+    opened = open_input(given, config.sampling, config.source, replace(config.live, max_waiting=waiting))
+    return opened, output.source_of_run(given) if isinstance(given, Path) else None

@@ -1,7 +1,8 @@
 """Which detections are new objects, and how to prompt for them."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import Final, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool
@@ -13,6 +14,9 @@ from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import shift
 from fast_snow.seeds import best, quality
 from fast_snow.types import Detections, MaskPrompt, TrackedFrame
+
+EXPECTED: Final = 5
+"""Frames for which a lost object is expected where it was last seen."""
 
 
 class Prompts(NamedTuple):
@@ -107,3 +111,38 @@ def _link(before: Detections, now: Detections, motion: tuple[int, int], iou_thre
     overlap = corrected(pairwise_iou(now.masks, shift(before.masks, *motion)), now.source_id, before.source_id)
     rows, cols = linear_sum_assignment(overlap, maximize=True)
     return {int(i): int(j) for i, j in zip(rows, cols, strict=True) if overlap[i, j] >= iou_thresh}
+
+
+def lost(detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> Prompts:
+    """Find the objects that went missing while a detection covers the place where they are expected.
+
+    An object is expected where it was last seen, moved with the image, for `EXPECTED` frames.
+
+    Args:
+        detections: of every frame of a window.
+        tracked: the masklets in the same frames.
+        iou_thresh: IoU from which a detection covers a place, and below which it is no tracked object.
+
+    Returns:
+        One prompt per loss: the first detection that covers it.
+    """
+    prompts: list[MaskPrompt] = []
+    missing, since = tracked[0][:0], np.zeros(0, np.int64)
+    for frame in range(1, len(tracked)):
+        before, now, found = tracked[frame - 1], tracked[frame], detections[frame]
+        names = set(now.names)
+        gone = before[np.array([name not in names for name in before.names], np.bool_)]
+        missing, since = missing.followed_by(gone), np.concatenate([since, np.full(len(gone), frame)])
+        still = np.array([name not in names for name in missing.names], np.bool_) & (frame - since < EXPECTED)
+        missing, since = missing[still], since[still]
+        missing = replace(missing, masks=shift(missing.masks, *_common_motion(before, now)))
+        new = np.flatnonzero(is_new(found, now, iou_thresh))
+        overlap = corrected(pairwise_iou(missing.masks, found.masks[new]), missing.source_id, found.source_id[new])
+        rows, columns = linear_sum_assignment(overlap, maximize=True)
+        covering = columns[overlap[rows, columns] >= iou_thresh]
+        prompts += [MaskPrompt(frame=frame, mask=found.masks[new[[i]]]) for i in covering]
+        # A place that is covered, by what was just found or by a masklet that took over, is looked at no more.
+        taken = pairwise_iou(missing.masks, found.masks[new[covering]].followed_by(now.masks))
+        open_place = taken.max(axis=1, initial=0.0) < iou_thresh
+        missing, since = missing[open_place], since[open_place]
+    return Prompts(tuple(prompts), 0)

@@ -4,6 +4,7 @@ from typing import Final
 
 import numpy as np
 
+from fast_snow.incidents import degraded
 from fast_snow.types import Health, SceneGraph, Track
 
 OFTEN: Final = 0.1
@@ -20,8 +21,13 @@ def doubts(graph: SceneGraph, health: Health, *, min_points: int = 0) -> tuple[s
         health: its counts.
         min_points: `depth_filter.min_points`: a mask of fewer pixels could not have been placed by any depth.
     """
-    found = (why_empty(graph, health) or _mostly_untrusted(health), _unplaced(graph, min_points), _beyond_limit(health))
-    return tuple(each for each in found if each is not None)
+    found = (
+        why_empty(graph, health) or _mostly_untrusted(health),
+        _unplaced(graph, min_points),
+        _camera_lost(graph),
+        _beyond_limit(health),
+    )
+    return *(each for each in found if each is not None), *degraded(health.incidents)
 
 
 def why_empty(graph: SceneGraph, health: Health) -> str | None:
@@ -105,6 +111,17 @@ def _unplaced(graph: SceneGraph, min_points: int) -> str | None:
 
 def _frames_seen(track: Track) -> int:
     return len(track.observations) + len(track.unplaced)
+
+
+def _camera_lost(graph: SceneGraph) -> str | None:
+    lost = graph.ego.t[graph.ego.background.matches == 0].tolist()
+    if not lost:
+        return None
+    named = ", ".join(map(str, lost[:NAMED])) + (f" and {len(lost) - NAMED} more" if len(lost) > NAMED else "")
+    return (
+        f"how the camera moves to frame {named} is not known: the images do not show it, or contradict its poses;"
+        " places before and after do not share one world (ego[].background)"
+    )
 
 
 def _beyond_limit(health: Health) -> str | None:

@@ -6,11 +6,11 @@ Recorded identities are the user's ground truth, whatever the masks' overlap.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8
 
 from fast_snow.config import FusionConfig
 from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.types import NO_SOURCE, Columns, Masks
+from fast_snow.types import NO_SOURCE, Columns, Masks, StepToken
 
 MaskletName = tuple[int, int]
 """`(run_id, local_id)`."""
@@ -28,6 +28,7 @@ class FrameObjects(Columns):
         score: confidence in [0, 1].
         centroid: in world coordinates.
         source_id: recorded identities, else `NO_SOURCE`.
+        appearance: as in `TrackedFrame`.
     """
 
     t: int
@@ -37,10 +38,23 @@ class FrameObjects(Columns):
     score: Float32[np.ndarray, " m"]
     centroid: Float32[np.ndarray, "m 3"]
     source_id: Int32[np.ndarray, " m"]
+    appearance: UInt8[np.ndarray, "m bins"]
 
     def name(self, i: int) -> MaskletName:
         """Return the name of masklet `i`."""
         return int(self.run_id[i]), int(self.local_id[i])
+
+    def _summary(self) -> str:
+        return f"t={self.t}, {self.masks!r}, runs {sorted(set(self.run_id.tolist()))}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NamedFrame:
+    """The observations of one frame and the objects they are."""
+
+    objects: FrameObjects
+    tokens: tuple[StepToken, ...]
+    object_id: Int32[np.ndarray, " m"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

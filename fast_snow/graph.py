@@ -1,7 +1,7 @@
 """The fold that grows a scene graph: one window's perception after the other, in order, without engines."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -12,11 +12,13 @@ from scipy.spatial.transform import Rotation
 from fast_snow.alignment import Similarity, align_geometry
 from fast_snow.config import Config, FusionConfig
 from fast_snow.errors import EngineError
-from fast_snow.fusion import FrameObjects, MaskletName
+from fast_snow.fusion import FrameObjects, MaskletName, NamedFrame
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, join, reserve
+from fast_snow.incidents import camera_jumps, disagreements, losses
 from fast_snow.joints import join_windows
 from fast_snow.keyframes import keyframes
 from fast_snow.movers import without_movers
+from fast_snow.reidentification import NamedWindow, Portraits, no_portraits, reidentify
 from fast_snow.sightings import UnplacedFrame, keep_alive
 from fast_snow.step import FrameTokens, observe, settled
 from fast_snow.types import (
@@ -42,15 +44,6 @@ NONE: Final = Observations.of(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NamedFrame:
-    """The observations of one frame and the objects they are."""
-
-    objects: FrameObjects
-    tokens: tuple[StepToken, ...]
-    object_id: Int32[np.ndarray, " m"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Tail:
     """What the next window shares with this one: the last frames' geometry in the graph's world, and their objects."""
 
@@ -69,6 +62,7 @@ class FoldState:
         labelled: the masks of the frames that the last perception added.
         health: counts of all windows.
         joints: how each window after the first was joined to the one before.
+        portraits: what re-identification knows of every object; of none where it is off.
     """
 
     graph: SceneGraph
@@ -77,6 +71,7 @@ class FoldState:
     labelled: tuple[LabelledMasks, ...]
     health: Health
     joints: tuple[Joint, ...] = ()
+    portraits: Portraits = field(default_factory=no_portraits)
 
 
 def start(config: Config) -> FoldState:
@@ -109,15 +104,15 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     Returns:
         The next state; its `labelled` masks belong to the added frames.
     """
-    known: Sequence[NamedFrame] = (
-        () if state.tail is None else state.tail.frames[len(state.tail.frames) - perception.shared :]
-    )
+    known: Sequence[NamedFrame] = ()
+    if state.tail is not None:
+        known = state.tail.frames[len(state.tail.frames) - perception.shared :]
     shared = len(known)
     _require_same_grid(state, perception)
     T_graph_window, joints = _to_graph_world(state, perception, shared, config)
     begins = state.tail is not None and not (joints and joints[-1].joined)
     if begins:
-        state, known = replace(state, identity=begin_segment(state.identity)), ()
+        state, known = replace(state, identity=begin_segment(state.identity), portraits=no_portraits()), ()
     geometry = align_geometry(T_graph_window, perception.geometry)
     sources = {source for frame in perception.tracked for source in frame.source_id.tolist()}
     observed = _observed(perception, geometry, settled(config, (geometry.origin,), sources))
@@ -129,13 +124,19 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     # 2. Name the objects of the frames that are new.
     unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
     frames = zip(objects[shared:], observed[shared:], unplaced, strict=True)
-    identity, named, bound, merges = _named(identity, frames, config=fusion, metric=metric)
+    added, portraits = _named(identity, known, frames, config=fusion, metric=metric), state.portraits
+    if fusion.reidentify:
+        cuts = state.health.incidents.cuts + perception.health.incidents.cuts
+        added, portraits = reidentify(added, portraits, cuts)
+    identity, known, named, bound, merges = added
     # 3. Give what was seen without being placed to the objects it is, also to those that are placed only later.
     graph = _grown(state.graph, perception, geometry, shared, named, [*joined, *merges], config)
     found = [
         others.objects({**identity.bound, **then}, frame.object_id, graph.tracks)
         for others, then, frame in zip(unplaced, bound, named, strict=True)
     ]
+    labelled = tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True))
+    counted = _counted([each.health for each in observed[shared:]], perception, geometry, state, labelled)
     return FoldState(
         graph=replace(
             graph,
@@ -143,19 +144,40 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
             segments=_segments(state.graph, graph, begins=begins),
         ),
         identity=identity,
+        portraits=portraits,
         tail=_tail(geometry, [*known, *named], config.window.overlap),
-        labelled=tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True)),
-        health=sum(
-            (each.health for each in observed[shared:]),
-            state.health + perception.health + Health(unplaced=sum(map(len, found))),
-        ),
+        labelled=labelled,
+        health=state.health + perception.health + counted + Health(unplaced=sum(map(len, found))),
         joints=(*state.joints, *joints),
     )
 
 
+def _counted(
+    added: Sequence[Health],
+    perception: Perception,
+    geometry: Geometry,
+    state: FoldState,
+    labelled: Sequence[LabelledMasks],
+) -> Health:
+    """Sum up what was counted in the frames that a window adds, with what happened in them."""
+    t, last = perception.t.tolist(), state.labelled[-1] if state.labelled else None
+    first = len(t) - len(added)
+    incidents = losses(last, labelled, state.graph.tracks) + disagreements(added, t[first:])
+    incidents += camera_jumps(geometry, t, perception.time_s, first)
+    return sum(added, Health(incidents=incidents))
+
+
 def _observed(perception: Perception, geometry: Geometry, config: Config) -> list[FrameTokens]:
     return [
-        observe(each.masks, each.score, geometry[i], t=t, depth_filter=config.depth_filter, step=config.step)
+        observe(
+            each.masks,
+            each.score,
+            geometry[i],
+            t=t,
+            rotation=each.rotation,
+            depth_filter=config.depth_filter,
+            step=config.step,
+        )
         for i, (each, t) in enumerate(zip(perception.tracked, perception.t.tolist(), strict=True))
     ]
 
@@ -178,12 +200,13 @@ def _joined(
 
 def _named(
     identity: IdentityState,
+    known: Sequence[NamedFrame],
     frames: Iterable[tuple[FrameObjects, FrameTokens, UnplacedFrame]],
     *,
     config: FusionConfig,
     metric: bool,
-) -> tuple[IdentityState, list[NamedFrame], list[Mapping[MaskletName, int]], list[Merge]]:
-    """Name the objects of frames, one after the other; returns also which masklet was which object at each."""
+) -> NamedWindow:
+    """Name the objects of frames, one after the other."""
     named: list[NamedFrame] = []
     bound: list[Mapping[MaskletName, int]] = []
     merges: list[Merge] = []
@@ -193,7 +216,7 @@ def _named(
         named.append(_kept(frame, seen.tokens, assignment.object_id))
         identity = keep_alive(identity, others, named[-1].object_id)
         bound.append(identity.bound)
-    return identity, named, bound, merges
+    return NamedWindow(identity, [*known], named, bound, merges)
 
 
 def _require_same_grid(state: FoldState, perception: Perception) -> None:
@@ -246,6 +269,7 @@ def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObje
         score=tracked.score,
         centroid=np.array([each.centroid for each in observed.tokens], dtype=np.float32).reshape(-1, 3),
         source_id=tracked.source_id,
+        appearance=tracked.appearance,
     )
 
 
@@ -343,6 +367,8 @@ def _grown_ego(ego: Ego, perception: Perception, geometry: Geometry, shared: int
         position=T_world_camera[:, :3, 3].astype(np.float32),
         quaternion_xyzw=rotation.as_quat(canonical=True).astype(np.float32),
         intrinsics=K[:, [0, 1, 0, 1], [0, 1, 2, 2]].astype(np.float32),
+        focal_sigma=np.full(len(K), geometry.focal_sigma, np.float32),
+        background=geometry.background[shared:],
     )
     return ego.grown_by(added)
 

@@ -214,7 +214,7 @@ def _take_over_absent(
         if fitting:
             k = max(fitting, key=lambda k: affinity.iou[leader, k])
             ids[leader] = absent[k]
-            merges.append(_merge(frame.t, absent[k], affinity, leader, k))
+            merges.append(_merge(frame.t, absent[k], affinity, leader, k, gap=frame.t - seen[k].t))
     return ids, merges
 
 
@@ -250,10 +250,9 @@ def _merges_within(
     return merges
 
 
-def _merge(t: int, kept: int, affinity: Affinity, i: int, k: int, *, dropped: int | None = None) -> Merge:
-    return Merge(
-        t=t, kept=kept, dropped=dropped, iou=float(affinity.iou[i, k]), distance=float(affinity.distance[i, k])
-    )
+def _merge(t: int, kept: int, affinity: Affinity, i: int, k: int, *, dropped: int | None = None, gap: int = 0) -> Merge:
+    iou, distance = float(affinity.iou[i, k]), float(affinity.distance[i, k])
+    return Merge(t=t, kept=kept, dropped=dropped, iou=iou, distance=distance, gap=gap)
 
 
 def _next_state(
@@ -277,6 +276,22 @@ def _next_state(
             centroid=frame.centroid[leader],
         )
     return replace(state, next_id=next_id, bound=bound, former=former, last_seen=last_seen)
+
+
+def rename(state: IdentityState, renamed: Mapping[int, int]) -> IdentityState:
+    """Return the state in which objects are others, that were last seen before them.
+
+    Args:
+        state: what the earlier frames left.
+        renamed: by the object's number, that of the other.
+    """
+    by_time = sorted(state.last_seen.items(), key=lambda item: item[1].t)
+    return replace(
+        state,
+        bound={name: renamed.get(each, each) for name, each in state.bound.items()},
+        former={name: renamed.get(each, each) for name, each in state.former.items()},
+        last_seen={renamed.get(each, each): seen for each, seen in by_time},  # the latest stays
+    )
 
 
 def join(

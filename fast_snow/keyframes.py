@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Int32, Int64
+from jaxtyping import Int32, Int64, UInt8
 
 from fast_snow.types import Keyframe, Window
 
@@ -55,3 +55,9 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     """Return an RGB image as a JPEG file of a quality from 1 to 100."""
     _, data = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return data.tobytes()
+
+
+def decode_jpeg(jpeg: bytes) -> UInt8[np.ndarray, "height width 3"]:
+    """Return a JPEG file that `encode_jpeg` wrote as an RGB image."""
+    bgr = np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)

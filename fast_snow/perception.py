@@ -12,9 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fast_snow.background import with_background
 from fast_snow.config import Config
-from fast_snow.discovery import Prompts, discover, prompts_of_frame
+from fast_snow.discovery import Prompts, discover, lost, prompts_of_frame
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
+from fast_snow.incidents import is_cut
+from fast_snow.kernels.colours import colour_shares
+from fast_snow.kernels.masks import encode
 from fast_snow.protocols import (
     GeometryEngine,
     OpenGeometry,
@@ -28,11 +32,12 @@ from fast_snow.protocols import (
 )
 from fast_snow.repeats import WithoutRepeats, without_repeats
 from fast_snow.seeds import Seeds, seeds
+from fast_snow.texture_rotation import with_rotation
 from fast_snow.types import (
     Detections,
-    Frames,
     GridShape,
     Health,
+    Incidents,
     Perception,
     Segmentation,
     StageSeconds,
@@ -40,8 +45,8 @@ from fast_snow.types import (
     Window,
 )
 
-RUNS_PER_WINDOW = 2
-"""One propagation for the first frame's objects, one for those discovered later."""
+RUNS_PER_WINDOW = 3
+"""One propagation for the first frame's objects, one for those discovered later, one for those that were lost since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,10 +93,13 @@ def perceive(
         detections = checked_detections(segment(frames, geometry), n, geometry.grid)
     segmented = perf_counter()
     with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
-        min_points, nested_thresh = config.depth_filter.min_points, config.tracker.nested_thresh
-        started = seeds(detections, min_points=min_points, nested_thresh=nested_thresh)
-        passes = _track_in_two_passes(tracker, frames, geometry.grid, started.detections, config)
-    resolved = _joined(passes, window.index * RUNS_PER_WINDOW, config.fusion.cross_run_iou_thresh)
+        thresh = config.tracker.nested_thresh
+        started = seeds(detections, min_points=config.depth_filter.min_points, nested_thresh=thresh)
+        passes, resolved = _track(tracker, window, geometry.grid, started.detections, config)
+    tracked, cuts = _with_colours(window, resolved.frames, geometry.grid)
+    tracked = with_rotation(tracked, frames.image, geometry.grid)
+    unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh).prompts
+    silent = (int(frames.t[each.frame]) for each in unfound if each.frame >= window.shared)
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     return Perception(
         window=window.index,
@@ -99,9 +107,9 @@ def perceive(
         t=frames.t,
         time_s=frames.time_s,
         source_frame=frames.source_frame,
-        geometry=geometry,
-        tracked=resolved.frames,
-        health=_health(detections, started, passes, resolved),
+        geometry=with_background(geometry, frames, [each.masks for each in tracked]),
+        tracked=tracked,
+        health=_health(detections, started, passes, resolved, Incidents(silent_losses=tuple(silent), cuts=cuts)),
         seconds=seconds,
     )
 
@@ -120,10 +128,11 @@ class _Pass(NamedTuple):
     frames: Sequence[TrackedFrame]
 
 
-def _track_in_two_passes(
-    tracker: Tracker, frames: Frames, grid: GridShape, detections: Sequence[Detections], config: Config
-) -> tuple[_Pass, _Pass]:
-    """Track the first frame's objects, then those that are discovered beside them."""
+def _track(
+    tracker: Tracker, window: Window, grid: GridShape, detections: Sequence[Detections], config: Config
+) -> tuple[list[_Pass], WithoutRepeats]:
+    """Track the first frame's objects, then those that are discovered beside them, then those that were lost since."""
+    frames, new_below = window.frames, config.fastsam.discovery_iou_thresh
     started = tracker.start(frames, grid)
     require_protocol("tracker", started, TrackingSession)
     most = config.tracker.max_objects or None
@@ -131,8 +140,14 @@ def _track_in_two_passes(
         asked = prompts_of_frame(detections[0], 0, most=most)
         first = _propagate(session, asked, len(frames), grid, run_id=0)
         rest = None if most is None else most - len(asked.prompts)
-        missed = discover(detections, first.frames, iou_thresh=config.fastsam.discovery_iou_thresh, most=rest)
-        return first, _propagate(session, missed, len(frames), grid, run_id=1)
+        missed = discover(detections, first.frames, iou_thresh=new_below, most=rest)
+        passes = [first, _propagate(session, missed, len(frames), grid, run_id=1)]
+        resolved = _joined(passes, window, config)
+        again = lost(detections, resolved.frames, iou_thresh=new_below)
+        if again.prompts:
+            passes.append(_propagate(session, again, len(frames), grid, run_id=2))
+            resolved = _joined(passes, window, config)
+    return passes, resolved
 
 
 def _propagate(session: TrackingSession, asked: Prompts, num_frames: int, grid: GridShape, *, run_id: int) -> _Pass:
@@ -140,16 +155,36 @@ def _propagate(session: TrackingSession, asked: Prompts, num_frames: int, grid: 
     return _Pass(asked, checked_tracked(session.propagate(), num_frames, grid, run_id=run_id))
 
 
-def _joined(passes: tuple[_Pass, _Pass], first_run: int, repeat_iou_thresh: float) -> WithoutRepeats:
-    """Return the masklets of both passes, with repeats resolved."""
+def _joined(passes: Sequence[_Pass], window: Window, config: Config) -> WithoutRepeats:
+    """Return the masklets of all passes, with repeats resolved."""
+    first_run = window.index * RUNS_PER_WINDOW
     frames = [_join(of_frame, first_run) for of_frame in zip(*(each.frames for each in passes), strict=True)]
-    return without_repeats(frames, iou_thresh=repeat_iou_thresh)
+    return without_repeats(frames, iou_thresh=config.fusion.cross_run_iou_thresh)
+
+
+def _with_colours(
+    window: Window, tracked: Sequence[TrackedFrame], grid: GridShape
+) -> tuple[tuple[TrackedFrame, ...], tuple[int, ...]]:
+    """Return the masklets with their colours, and the frames at which those of the image change."""
+    all_pixels = encode(np.ones((1, *grid), np.bool_))
+    named, cuts, before = list[TrackedFrame](), list[int](), None
+    for i, (each, image) in enumerate(zip(tracked, window.frames.image, strict=True)):
+        shares = colour_shares(each.masks.followed_by(all_pixels), image)
+        named.append(replace(each, appearance=shares[:-1]))
+        if before is not None and i >= window.shared and is_cut(before, shares[-1]):
+            cuts.append(int(window.frames.t[i]))
+        before = shares[-1]
+    return tuple(named), tuple(cuts)
 
 
 def _health(
-    detections: Sequence[Detections], started: Seeds, passes: tuple[_Pass, _Pass], resolved: WithoutRepeats
+    detections: Sequence[Detections],
+    started: Seeds,
+    passes: Sequence[_Pass],
+    resolved: WithoutRepeats,
+    incidents: Incidents,
 ) -> Health:
-    first, second = (each.asked for each in passes)
+    first, second, *again = (each.asked for each in passes)
     return Health(
         detections=sum(len(each) for each in detections),
         background_regions=detections.background_regions if isinstance(detections, Segmentation) else 0,
@@ -158,8 +193,10 @@ def _health(
         first_pass_prompts=len(first.prompts),
         second_pass_prompts=len(second.prompts),
         prompts_left_out=first.left_out + second.left_out,
+        prompted_again=sum(len(each.prompts) for each in again),
         repeats_dropped=resolved.repeats,
         masks_rejoined=resolved.rejoined,
+        incidents=incidents,
     )
 
 

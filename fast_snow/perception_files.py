@@ -6,11 +6,11 @@ read from the input again.
 
 from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
 from fast_snow import packed_values
 from fast_snow.engine_answers import checked_geometry
@@ -40,6 +40,8 @@ class RecordedNames(Columns):
     local_id: Int32[np.ndarray, " m"]
     score: Float32[np.ndarray, " m"]
     source_id: Int32[np.ndarray, " m"]
+    appearance: UInt8[np.ndarray, "m bins"]
+    rotation: Float32[np.ndarray, "m 3"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,8 +93,8 @@ class PerceptionFiles:
     def stored(self, perception: Perception, warnings: Collection[str]) -> StoredPerception:
         """Return what the file of a window holds."""
         names = tuple(
-            RecordedNames(run_id=each.run_id, local_id=each.local_id, score=each.score, source_id=each.source_id)
-            for each in perception.tracked
+            RecordedNames(**{each.name: getattr(tracked, each.name) for each in fields(RecordedNames)})
+            for tracked in perception.tracked
         )
         masks_recorded = "tracker" in self.recorded
         return StoredPerception(
@@ -186,10 +188,4 @@ def _picked(names: RecordedNames, ids: Int32[np.ndarray, " k"], masks: Masks) ->
     index = np.searchsorted(ids, names.source_id)  # ids ascend
     if np.any(index >= len(ids)) or np.any(ids[index] != names.source_id):
         raise InputError("refers to identities that the input does not have")
-    return TrackedFrame(
-        run_id=names.run_id,
-        local_id=names.local_id,
-        masks=masks[index],
-        score=names.score,
-        source_id=names.source_id,
-    )
+    return TrackedFrame(masks=masks[index], **{each.name: getattr(names, each.name) for each in fields(names)})

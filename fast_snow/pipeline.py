@@ -25,7 +25,7 @@ class Pipeline:
         picture: encodes the window's keyframes, so that its images can be freed.
         fold: pure; grows the graph by one perception.
         start: the graph before the first window.
-        queue_length: how many perceived windows may wait for folding.
+        queue_length: how many perceived windows may wait for folding; with 0, each is folded before the next is read.
     """
 
     perceive: Callable[[Window, Progress], Perception]

@@ -178,7 +178,7 @@ class Memory:
 def remember(
     writer: RunWriter,
     source: Input,
-    origin: SourceOfRun,
+    origin: SourceOfRun | None,
     selection: Selection,
     config: Config,
     noticed: Sequence[str],
@@ -188,7 +188,7 @@ def remember(
     Args:
         writer: of the run folder.
         source: the opened input.
-        origin: the file or folder that is read.
+        origin: the file or folder that is read; None for what is live and is never gone on with.
         selection: the engines.
         config: all settings.
         noticed: the warnings so far; grows while the run works.

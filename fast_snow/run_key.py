@@ -42,23 +42,21 @@ class RunKey:
     fold: str
 
 
-def run_key(origin: SourceOfRun, config: Config, used: Sequence[EngineUse]) -> RunKey:
+def run_key(origin: SourceOfRun | None, config: Config, used: Sequence[EngineUse]) -> RunKey:
     """Return the key of a run; one that no other has where its input has no digest and cannot be known again.
 
     Args:
-        origin: the file or folder that is read.
+        origin: the file or folder that is read; None for what is live.
         config: all settings.
         used: the engines.
     """
-    source = origin.as_json()
+    source = {"sha256": None} if origin is None else {"path": str(origin.path.resolve()), **origin.as_json()}
     if source["sha256"] is None:
         source = {"sha256": secrets.token_hex()}
     settings, engines = flat(config), {use.slot: use.name for use in used}
     of_fold = {name: value for name, value in settings.items() if not name.startswith((*_NAMES, *_OF_NO_RESULT))}
     of_perception = {name: value for name, value in of_fold.items() if needs_engines(name, engines)}
-    perception = _digest(
-        [str(origin.path.resolve()), source, engines, versions(used), of_perception, list(_weights(settings))]
-    )
+    perception = _digest([source, engines, versions(used), of_perception, list(_weights(settings))])
     return RunKey(perception=perception, fold=_digest([perception, of_fold]))
 
 

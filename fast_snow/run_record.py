@@ -33,6 +33,8 @@ ENGINE_PACKAGES = {
     "sam3.1": ("torch", "sam3"),
 }
 """What decides on the numbers of an engine, beside those that every run needs."""
+RECORDED_INCIDENTS = 1000
+"""Of each kind so many are recorded with their frame; all are counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,6 +120,7 @@ def record(
         **folded(summary),
         "seed": config.runtime.seed,
         "warnings": list(warnings),
+        **({} if source.live is None else {"live": source.live.as_json()}),
         "config": asdict(settled_for(config, summary.graph)),
         "versions": versions(used),
         "platform": platform.platform(),
@@ -134,7 +137,7 @@ def folded(summary: RunSummary) -> dict[str, Any]:
         "windows": summary.windows,
         "stage_seconds": asdict(summary.seconds),
         "wall_seconds": summary.wall_s,
-        "health": asdict(summary.health),
+        "health": _health(summary.health),
         "joints": [_known(asdict(each)) for each in summary.joints],
     }
 
@@ -154,6 +157,14 @@ def _input(source: Input, origin: SourceOfRun | None) -> dict[str, Any]:
         "width": source.size[1],
         "source_fps": source.source_fps,
     }
+
+
+def _health(health: Health) -> dict[str, Any]:
+    """Return the counts, and of each kind of incident how many there were and the first frames."""
+    incidents = {
+        kind: {"count": len(t), "t": list(t[:RECORDED_INCIDENTS])} for kind, t in asdict(health.incidents).items()
+    }
+    return {**asdict(health), "incidents": incidents}
 
 
 def _engine(use: EngineUse) -> dict[str, Any]:

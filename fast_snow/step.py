@@ -1,6 +1,6 @@
 """STEP tokens from masks and geometry: tau, c and s of every object of one frame."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Final
@@ -32,6 +32,19 @@ ROUNDING: Final = 8 * float(np.finfo(np.float32).eps)
 """What a coordinate may be off, as a share of the distance from the camera: depth, ray and product are each rounded."""
 ESTIMATED_MARGIN: Final = 2
 """What a `step.mask_margin` of `auto` is where depth or masks are estimated."""
+SIGMA_ACROSS: Final = 0.005
+"""Standard deviation of a centroid across the line of sight, as a share of the distance: 0.3 degrees."""
+SIGMA_OF_GUESS: Final = 0.5
+"""The same along it of depth that is a guess."""
+SIGMA_ALONG: Final[Mapping[DepthOrigin, float]] = {
+    DepthOrigin.SENSOR: 0.01,
+    DepthOrigin.NETWORK: 0.05,
+    DepthOrigin.TRIANGULATED: 0.05,
+    DepthOrigin.GROUND_PLANE_PRIOR: SIGMA_OF_GUESS,
+}
+"""The same of depth by its origin: round numbers for what such depth usually does."""
+_GUESSED: Final = float(np.nextafter(np.float32(0.5), np.float32(1)))
+"""Triangulated depth of less confidence is argued for (what moves stands on the ground), not measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +72,7 @@ def observe(
     geometry: FrameGeometry,
     *,
     t: int,
+    rotation: Float32[np.ndarray, "m 3"] | None = None,
     depth_filter: DepthFilterConfig = DepthFilterConfig(),
     step: StepConfig = StepConfig(),
 ) -> FrameTokens:
@@ -73,6 +87,7 @@ def observe(
         score: the tracker's confidence in each.
         geometry: depth and camera of the frame; the extent limit applies only where it is metric.
         t: index of the frame in the clip.
+        rotation: of each mask since the frame before (`TrackedFrame.rotation`); None where it is not known.
         depth_filter: which pixels and objects are kept.
         step: grid and threshold of tau, and the margin; `auto` is that of estimated masks (see `settled`).
 
@@ -92,8 +107,11 @@ def observe(
     plausible = _plausible(statistics, camera, depth_filter.max_extent if geometry.metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     short = np.flatnonzero(~enough).astype(np.int32)
-    in_image = _in_image(masks, score, t, step)
-    tokens = tuple(_token(in_image(i), i, statistics) for i in index.tolist())
+    in_image = _in_image(masks, score, rotation, t, step)
+    shares = _sigma_shares(inner, within, geometry, depth_filter)
+    reach = np.linalg.norm(statistics.mean - camera, axis=1)
+    sigma = (reach[:, None] * shares).astype(np.float32)
+    tokens = tuple(_token(in_image(i), i, statistics, sigma[i]) for i in index.tolist())
     unplaced = tuple(in_image(i) for i in short.tolist())
     health = _dropped(statistics, enough, plausible) + _pixels(inner, within, outliers)
     return FrameTokens(index=index, tokens=tokens, unplaced_index=short, unplaced=unplaced, health=health)
@@ -182,8 +200,15 @@ def _plausible(
     return extent <= max_extent + ROUNDING * reach
 
 
-def _in_image(masks: Masks, score: Float32[np.ndarray, " m"], t: int, step: StepConfig) -> Callable[[int], Sighting]:
+def _in_image(
+    masks: Masks,
+    score: Float32[np.ndarray, " m"],
+    rotation: Float32[np.ndarray, "m 3"] | None,
+    t: int,
+    step: StepConfig,
+) -> Callable[[int], Sighting]:
     """Return what tells of each mask by its index what is known without depth: tau, and its region."""
+    turned = np.full((len(masks), 3), np.nan, np.float32) if rotation is None else rotation
     cells, moment = coverage(masks, step.grid_size), moments(masks)
     pixels, box = area(masks), bounding_boxes(masks).astype(np.int32)
 
@@ -200,13 +225,31 @@ def _in_image(masks: Masks, score: Float32[np.ndarray, " m"], t: int, step: Step
             col=col.astype(np.uint8),
             coverage=share,
             score=float(score[i]),
-            region=ImageRegion(area=int(pixels[i]), box=box[i], centroid=centroid, covariance=covariance),
+            region=ImageRegion(
+                area=int(pixels[i]), box=box[i], centroid=centroid, covariance=covariance, rotation=turned[i]
+            ),
         )
 
     return sighting
 
 
-def _token(seen: Sighting, i: int, statistics: ObjectStatistics) -> StepToken:
+def _sigma_shares(
+    inner: Masks, within: ObjectStatistics, geometry: FrameGeometry, depth_filter: DepthFilterConfig
+) -> Float64[np.ndarray, "m 2"]:
+    """Return standard deviations of centroids across and along the line of sight, as shares of the distance.
+
+    Of triangulated depth, that part counts as a guess which is argued for only.
+    """
+    usual = SIGMA_ALONG[geometry.origin]
+    guessed = np.zeros(len(inner))
+    if geometry.origin is DepthOrigin.TRIANGULATED:
+        sure, _ = _measure(inner, geometry=geometry, depth_filter=replace(depth_filter, conf_thresh=_GUESSED))
+        guessed = 1 - sure.count / np.maximum(within.count, 1)
+    along = np.hypot(usual, SIGMA_OF_GUESS * np.clip(guessed, 0, 1))
+    return np.stack([np.full(len(inner), SIGMA_ACROSS), along], axis=1)
+
+
+def _token(seen: Sighting, i: int, statistics: ObjectStatistics, centroid_sigma: Float32[np.ndarray, "2"]) -> StepToken:
     return StepToken(
         t=seen.t,
         row=seen.row,
@@ -219,4 +262,5 @@ def _token(seen: Sighting, i: int, statistics: ObjectStatistics) -> StepToken:
         num_points=int(statistics.count[i]),
         score=seen.score,
         region=seen.region,
+        centroid_sigma=centroid_sigma,
     )

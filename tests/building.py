@@ -62,6 +62,7 @@ def objects(t: int, *named: tuple[int, int, Box], score: Sequence[float] | None 
         score=frame.score,
         centroid=np.array(centre, dtype=np.float32).reshape(-1, 3),
         source_id=frame.source_id,
+        appearance=frame.appearance,
     )
 
 

@@ -7,8 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
+from bench.occlusions import mots
 from fast_snow.api import Result, build_graph
-from fast_snow.config import Config, SamplingConfig
+from fast_snow.config import Config, DepthFilterConfig, SamplingConfig, WindowConfig
+from fast_snow.inputs import from_recording
+from fast_snow.inputs.recording import recording_from_arrays
 from fast_snow.kernels.masks import decode
 
 # Mean IoU of the best track with the truth; measured 0.89, 0.75, 0.64 and 0.29.
@@ -62,3 +65,25 @@ def test_a_real_recording_with_part_of_its_truth_is_metric(clips: Path, tmp_path
     assert graph.tracks
     expected = np.linalg.norm(poses[-1, :3, 3] - poses[0, :3, 3])
     assert np.linalg.norm(graph.ego.position[-1] - graph.ego.position[0]) == pytest.approx(expected, rel=0.1)
+
+
+@pytest.mark.slow
+def test_annotated_people_keep_their_numbers_in_windows(clips: Path):
+    known = mots(clips, coloured=False)
+    recording = recording_from_arrays(
+        known.image,
+        14.0,
+        depth=known.geometry.depth,
+        ids=known.ids,
+        T_world_camera=known.geometry.T_camera_world,  # at rest
+        intrinsics=known.geometry.intrinsics[0],
+    )
+    config = Config(
+        sampling=SamplingConfig(target_fps=14.0),
+        window=WindowConfig(length=25, overlap=5),
+        depth_filter=DepthFilterConfig(min_points=1),
+    )
+    result = build_graph(from_recording(recording, config.sampling), config=config)
+    for each, ids in zip(result.labelled, known.ids, strict=True):
+        assert sorted(each.object_id.tolist()) == [i for i in np.unique(ids).tolist() if i]
+    assert all(track.source_id == number for number, track in result.graph.tracks.items())

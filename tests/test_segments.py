@@ -144,6 +144,7 @@ def test_a_model_is_told_of_segments(broken: Result):
     assert graph_overview(broken.graph)["segments"] == [[0, 7], [8, 12], [13, 17]]
 
 
+@pytest.mark.filterwarnings("ignore:.*more than half of the objects")
 def test_objects_of_a_new_segment_are_new(recording: Recording):
     engines = replace(perturbed(recording, moved=True, lost=[5]), tracker=nameless(recording))
     with pytest.warns(FastSnowWarning, match="cannot be joined"):

@@ -33,7 +33,7 @@ VALUES = SETS | {
 def same(a: object, b: object) -> bool:
     if isinstance(a, ReadOnlyArrays):
         return type(a) is type(b) and all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
-    return np.array_equal(a, b)
+    return np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f")
 
 
 @pytest.mark.parametrize("value", SETS.values(), ids=SETS)

@@ -16,11 +16,11 @@ from jaxtyping import Bool, Float32, Int32, UInt8
 
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.config import Config
-from fast_snow.engines.classical.appearance import to_lab
 from fast_snow.engines.classical.objectness import objectness
 from fast_snow.engines.classical.region_tree import region_tree
 from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
 from fast_snow.errors import ConfigError
+from fast_snow.kernels.colours import to_lab
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode
 from fast_snow.selection import EngineUse, Skipped

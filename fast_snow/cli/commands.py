@@ -5,11 +5,12 @@ What is heavy is imported where a command runs, here as in the other modules of 
 
 import json
 import warnings
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -20,83 +21,107 @@ from fast_snow.errors import EngineError, FastSnowWarning, InputError, OutputErr
 from fast_snow.presets import changed
 
 if TYPE_CHECKING:
+    from fast_snow.inputs.live.address import LiveAddress
     from fast_snow.pipeline import Step
     from fast_snow.selection import Selection
+    from fast_snow.types import LabelledMasks, SceneGraph
+    from fast_snow.viewing.rerun_recording import Images
 
 
 @dataclass(frozen=True, kw_only=True)
 class Infer:
-    """Turn a video or an RGB-D recording into a 4D scene graph.
+    """Turn a video, an RGB-D recording or a live stream into a 4D scene graph.
 
-    Reads any video that FFmpeg reads, or a recording folder with colour images and any of depth, poses and masks.
+    Reads any video that FFmpeg reads, a recording folder with colour images and any of depth, poses and masks, or live:
+    rtsp://…, a camera (/dev/video0, camera:0) or a pipe (-). Ctrl-C ends a live run with a complete graph.
     Writes OUT/4dsg.json (the graph), keyframes, the objects' masks and run.json (what ran, with which settings). A run
     that was interrupted is resumed by the same command.
     """
 
-    input: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="INPUT")]
-    """A video file or a recording folder."""
+    input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
+    """A video file, a recording folder, a stream, a camera or a pipe (-)."""
     out: Annotated[Path | None, tyro.conf.arg(aliases=("-o",), metavar="OUT")] = None
     """Folder for the results (default: out/NAME-OF-INPUT); whatever else is in it stays."""
     question: Annotated[str | None, tyro.conf.arg(aliases=("-q",), metavar="QUESTION")] = None
     """Answer this once the graph is there, as `fast-snow ask OUT QUESTION` does."""
     preset: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A TOML file of settings, like those in configs/; options given here win over it."""
+    live: bool = False
+    """Play a file in real time, as if it were live."""
     overwrite: bool = False
     """Replace the run that OUT holds, once the new one is finished: the files it recorded, unless they were changed."""
+    rerun: bool = False
+    """Show the run in the Rerun viewer while it grows (extra `view`)."""
     quiet: Quiet = False
     debug: Debug = False
     config: Settings = Config()
 
     def run(self) -> int:
         """Write the run folder; answer the question, if there is one."""
-        # `.` and `..` are resolved, so that the path ends in a name; a run's name is never empty.
-        path = self.input.resolve() if self.input.name in ("", "..") else self.input
-        name = (path.name if path.is_dir() else path.stem) or "run"
+        from fast_snow.inputs.live.address import live_address
+
+        found: Path | LiveAddress = live_address(self.input) or Path(self.input)
+        if isinstance(found, Path):
+            # `.` and `..` are resolved, so that the path ends in a name; a run's name is never empty.
+            found = found.resolve() if found.name in ("", "..") else found
+            name = (found.name if found.is_dir() else found.stem) or "run"
+        else:
+            name = found.folder
         folder = _expanded(self.out) if self.out else Path("out") / name
         if self.question is not None:
             ask_commands.require_answerable(self.question, self.config.vlm)
-        self._infer(path, folder)
+        self._infer(found, folder)
         if self.question is None:
             return 0
         return ask_commands.follow_up(folder, self.question, self.config.vlm, quiet=self.quiet)
 
-    def _infer(self, path: Path, folder: Path) -> None:
+    def _infer(self, found: "Path | LiveAddress", folder: Path) -> None:
         from fast_snow import output
-        from fast_snow.api import collected_warnings, steps
+        from fast_snow.api import collected_warnings, newest_view, open_source, steps
         from fast_snow.cli.terminal import print_resumption, print_summary, shown_progress, terminable
-        from fast_snow.inputs import open_input
         from fast_snow.kernels.compilation import watched_compilation
         from fast_snow.resuming import remember
         from fast_snow.run_record import record, summarize_run
         from fast_snow.selection import select_engines
 
-        config, began = self.config, perf_counter()
+        live = replace(self.config.live, real_time=self.live or self.config.live.real_time)
+        config, began = replace(self.config, live=live), perf_counter()
         with ExitStack() as stack:
             noticed = stack.enter_context(collected_warnings(show=False))
             progress = stack.enter_context(shown_progress(quiet=self.quiet))
             compilation = stack.enter_context(watched_compilation())
             stack.enter_context(terminable())
-            source, origin = open_input(path, config.sampling, config.source), output.source_of_run(path)
-            opened = output.create(folder, overwrite=self.overwrite, source=path, resumable=True)
+            source, origin = open_source(found, config)
+            read = None if origin is None else origin.path
+            opened = output.create(folder, overwrite=self.overwrite, source=read, resumable=True)
             writer = stack.enter_context(opened)
             selection = select_engines(source, config, progress=progress)
             self._warn_of_idle_settings(selection)
+            watch = _live_viewer(source.name) if self.rerun else _no_viewer
             memory = remember(writer, source, origin, selection, config, noticed)
             print_resumption(memory, quiet=self.quiet)
 
             def keep(step: "Step") -> None:
                 writer.add(step.state.labelled, step.keyframes)
                 memory.checkpoint(step)
-                progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
+                watch(step)
+                if source.live is None:
+                    progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
+                    return
+                progress(f"clip ({source.live})", step.state.graph.num_frames, source.expected_frames or 0)
+                writer.show(newest_view(step.state.graph, config))
 
-            with memory.kept(), terminable():  # again: engines put in handlers of their own
+            # Again: engines put in handlers of their own.
+            with memory.kept(), terminable(stop=None if source.live is None else source.live.stop):
                 going = steps(source, selection, config, progress=progress, memory=memory)
                 summary = summarize_run(going, config, keep, began=began, before=memory.summary)
                 noted = record(source, config, selection.used, summary, warnings=noticed, origin=origin)
                 memory.finish()
                 writer.finish(summary.graph, {**noted, **memory.noted})
         compiled_s = compilation.seconds
-        print_summary(source.name, folder, selection.used, summary, compiled_s=compiled_s, warnings=noticed)
+        print_summary(
+            source.name, folder, selection.used, summary, compiled_s=compiled_s, warnings=noticed, live=source.live
+        )
 
     def _warn_of_idle_settings(self, selection: "Selection") -> None:
         """Tell of settings that were changed but that nothing in this run reads."""
@@ -106,6 +131,22 @@ class Infer:
         idle = [name for name in unread if self.question is None or not name.startswith("vlm.")]
         if idle:
             warnings.warn(f"no engine of this run reads {', '.join(idle)}", FastSnowWarning, stacklevel=2)
+
+
+def _no_viewer(_: "Step") -> None:
+    """Show nothing."""
+
+
+def _live_viewer(name: str) -> Callable[["Step"], None]:
+    """Start the Rerun viewer; what is returned shows in it what a window adds: its keyframes are its images.
+
+    Raises:
+        EngineError: Rerun is not installed, or its viewer cannot be started.
+    """
+    from fast_snow.viewing import rerun_recording
+
+    recording = rerun_recording.viewer({"input": {"name": name}})
+    return lambda step: rerun_recording.log_window(recording, step.state.graph, step.state.labelled, step.keyframes)
 
 
 def _expanded(path: Path) -> Path:
@@ -165,7 +206,11 @@ class Query:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Write a self-contained HTML page of a run: frames with object outlines, top view, table of tracks."""
+    """Write a self-contained HTML page of a run: frames with object outlines, top view, table of tracks.
+
+    With --rerun or --rerun-save, the run goes to the Rerun viewer or its file instead: video, outlines, camera, extents
+    and trails on one timeline.
+    """
 
     out: RunFolder
     page: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -174,10 +219,14 @@ class View:
     """Draw on this video or recording instead of the input of the run."""
     open: bool = False
     """Open the page in the browser."""
+    rerun: bool = False
+    """Show the run in the Rerun viewer (extra `view`)."""
+    rerun_save: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write a recording for the Rerun viewer to this file (.rrd), which must not exist."""
     debug: Debug = False
 
     def run(self) -> int:
-        """Write the page and print its path."""
+        """Write the page and print its path, or go to Rerun."""
         from fast_snow import output
         from fast_snow.api import load
         from fast_snow.cli.clip_images import clip_images
@@ -185,17 +234,39 @@ class View:
         from fast_snow.viewing import html
 
         page = _expanded(self.page) if self.page else self.out / "view.html"
-        html.require_writable(page)
+        to_rerun = self.rerun or self.rerun_save is not None
+        if self.rerun and self.rerun_save is not None:
+            raise InputError("view: got --rerun and --rerun-save, expected one; `rerun FILE` shows a file")
+        if not to_rerun:
+            html.require_writable(page)
         graph, record = load(self.out), output.read_record(self.out)
         images, origin = clip_images(self.out, graph, record, video=self.video and _expanded(self.video))
-        masks, moves = output.read_masks(self.out), movement_table(graph)
-        html.write_page(page, html.render_run_page(graph, masks, images, record, origin, moves))
+        masks = output.read_masks(self.out)
+        if to_rerun:
+            self._to_rerun(graph, masks, images, record)
+            return 0
+        html.write_page(page, html.render_run_page(graph, masks, images, record, origin, movement_table(graph)))
         print(page)
         if self.open:
             import webbrowser
 
             webbrowser.open(page.resolve().as_uri())
         return 0
+
+    def _to_rerun(
+        self, graph: "SceneGraph", masks: "Iterator[LabelledMasks]", images: "Images", record: Mapping[str, Any]
+    ) -> None:
+        from fast_snow.atomic_files import store
+        from fast_snow.formats import require_free
+        from fast_snow.viewing import rerun_recording
+
+        if self.rerun_save is None:
+            rerun_recording.show(graph, masks, images, record)
+            return
+        path = _expanded(self.rerun_save)
+        require_free(path)
+        store(path, rerun_recording.rrd(graph, masks, images, record))
+        print(path)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,6 +291,7 @@ class Validate:
 class Mcp:
     """Serve the spatial tools and keyframes of a run to an MCP client over standard input and output.
 
+    Follows a live run that still grows: tools answer on its newest window.
     Clients start this command themselves: docs/assistants.md shows their configuration.
     """
 
@@ -233,14 +305,15 @@ class Mcp:
             InputError: the run is missing or damaged.
             EngineError: the package mcp is not installed.
         """
-        from fast_snow.api import load
+        from fast_snow.output import Newest
 
         if not self.out.is_dir():
             raise InputError(f"{self.out}: is no folder, expected the one that infer wrote")
-        graph = load(self.out)
+        newest = Newest(self.out)
+        newest()
         try:
             from fast_snow.reasoning import mcp_server
         except ImportError as error:
             raise EngineError(f'mcp: serving needs it ({error}): uv pip install -e ".[vlm]"') from error
-        mcp_server.serve(graph, self.out)
+        mcp_server.serve(newest)
         return 0

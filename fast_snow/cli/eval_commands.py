@@ -151,8 +151,8 @@ class EvalQa:
 
     Reads VLM4D, VSI-Bench, NuScenes-QA and RoboSpatial-Home as published, or a manifest that names such files. The
     arms put the same questions to the same model: A1 keyframes only; A2 with object numbers and tracks in the image;
-    A3 with the whole graph; A4 with graph and tools. Answers are cached: the same command resumes an interrupted
-    evaluation and retries failed requests only.
+    A3 with the whole graph; A4 with graph and tools; S with the SNOW baseline's graph. Answers are cached: the same
+    command resumes an interrupted evaluation and retries failed requests only.
     """
 
     questions: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="QUESTIONS")]
@@ -164,7 +164,7 @@ class EvalQa:
     root: Annotated[Path, tyro.conf.arg(aliases=("-r",), metavar="FOLDER")] = Path()
     """Folder that a manifest's paths are relative to, and that has its videos."""
     arms: str = "A1,A2,A3,A4"
-    """Arms to ask, comma-separated."""
+    """Arms to ask, comma-separated: A1 to A4, and S, which judges A3 and A4 beside SNOW."""
     answers: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE")] = ()
     """Score these recorded answers (format of the dataset's official code) instead of asking a model."""
     limit: int = 0
@@ -186,6 +186,7 @@ class EvalQa:
         Raises:
             UserError: files, folders or options cannot be used.
         """
+        from fast_snow.evaluation.qa.question import Arm, select_arms
         from fast_snow.evaluation.qa.question_files import read_questions
         from fast_snow.evaluation.qa.runner import plan_questions, score_recorded
 
@@ -198,7 +199,8 @@ class EvalQa:
         given = read_questions(self.questions, self.root)
         if self.answers:
             return self._finish(score_recorded(given, self.answers))
-        planned = plan_questions(given.asked, self.runs, self.videos or given.videos, self.limit)
+        snow = Arm.S in select_arms(self.arms)
+        planned = plan_questions(given.asked, self.runs, self.videos or given.videos, self.limit, snow=snow)
         return self._estimate(planned) if self.dry_run else self._ask(given, planned)
 
     def _estimate(self, planned: "Plan") -> int:
@@ -206,11 +208,12 @@ class EvalQa:
         from fast_snow.cli.shown_evaluation import print_costs
         from fast_snow.evaluation.qa.inference import estimate_costs
         from fast_snow.evaluation.qa.question import select_arms
-        from fast_snow.evaluation.qa.requests import make_requests
+        from fast_snow.evaluation.qa.requests import RunFolders, make_requests
 
         arms, vlm = select_arms(self.arms), self.config.vlm
         with_run = [each for each in planned.asked if each.scene in planned.runs]
-        print_costs(estimate_costs(make_requests(with_run, arms, planned.runs, vlm), arms, self.out), planned, vlm)
+        folders = RunFolders(ours=planned.runs, snow=planned.snow_runs)
+        print_costs(estimate_costs(make_requests(with_run, arms, folders, vlm), arms, self.out), planned, vlm)
         return 0
 
     def _ask(self, given: "QuestionFiles", planned: "Plan") -> int:

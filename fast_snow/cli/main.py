@@ -20,6 +20,7 @@ from fast_snow.cli.ask_commands import Ask
 from fast_snow.cli.commands import Infer, Mcp, Query, Validate, View
 from fast_snow.cli.doctor import Doctor
 from fast_snow.cli.eval_commands import Eval
+from fast_snow.cli.export_commands import Diff, Export, Rescale
 from fast_snow.cli.input_commands import Convert
 from fast_snow.cli.model_commands import ExportEngines, FetchModels
 from fast_snow.cli.rebuild_command import Rebuild
@@ -27,7 +28,23 @@ from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import BASE_URL, as_options, load_preset
 
-Command = Infer | Rebuild | Ask | Query | FetchModels | ExportEngines | View | Validate | Convert | Eval | Mcp | Doctor
+Command = (
+    Infer
+    | Rebuild
+    | Ask
+    | Query
+    | FetchModels
+    | ExportEngines
+    | View
+    | Export
+    | Diff
+    | Rescale
+    | Validate
+    | Convert
+    | Eval
+    | Mcp
+    | Doctor
+)
 _READS = {"ask": ("vlm.",), "fetch-models": FetchModels.settings, "export-engines": ExportEngines.settings}
 """Settings of a preset that these commands accept; the others accept all."""
 _WITH_PRESET = (["infer"], ["ask"], ["fetch-models"], ["export-engines"], ["eval", "run"], ["eval", "qa"])

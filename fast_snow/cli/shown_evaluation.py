@@ -12,6 +12,7 @@ from fast_snow.cli.shown_answer import counting_method
 from fast_snow.cli.terminal import console, plain_table
 from fast_snow.config import VlmConfig
 from fast_snow.evaluation.metrics.metric_definitions import METRICS, NO_VALUE, MetricDefinition
+from fast_snow.evaluation.qa.beside_snow import ALLOWED_LOSS, BesideSnow
 from fast_snow.evaluation.qa.grading import ScoreEstimate
 from fast_snow.evaluation.qa.inference import Cost
 from fast_snow.evaluation.qa.report import ColumnResult, QaReport
@@ -92,6 +93,8 @@ def print_qa_report(report: QaReport) -> None:
     out.print(_figures(report.results[:_MOST_COLUMNS]))
     if report.gaps:
         out.print(_gaps(report))
+    for judged in report.beside_snow:
+        out.print(_beside_snow(judged), highlight=False)
     if any(each.tokens for each in report.results):
         out.print(_tokens(report.results))
     for line in _remarks(report):
@@ -101,6 +104,13 @@ def print_qa_report(report: QaReport) -> None:
         out.print(f"[red]failed[/]  {times} x {_plain(why)}", highlight=False, soft_wrap=True)
     if report.failures:
         out.print("the same command asks again what has no answer", highlight=False)
+
+
+def _beside_snow(judged: BesideSnow) -> str:
+    limit = f"at most {100 * ALLOWED_LOSS:.0f} points below SNOW"
+    reach = "" if judged.low is None or judged.high is None else f" ({_reach(judged.low, judged.high)})"
+    points = "no difference known" if judged.difference is None else f"{100 * judged.difference:+.1f}{reach}"
+    return f"[bold]{judged.verdict}[/]  {judged.arm} {limit}: {points}"
 
 
 def _plain(text: str) -> str:

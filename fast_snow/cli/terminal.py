@@ -1,5 +1,6 @@
 """What a person sees in the terminal: progress while a run works, and its summary."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,6 +17,8 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from fast_snow.cli.standard_streams import Tolerant, unfailing
+from fast_snow.incidents import summarised
+from fast_snow.inputs.live.state import Live
 from fast_snow.kernels.compilation import watched_compilation
 from fast_snow.protocols import Progress, silent
 from fast_snow.resuming import Memory
@@ -28,6 +31,7 @@ _WIDTH_OF_FILES = 160
 """Columns where the output does not go to a terminal."""
 COMPILING = "compiling kernels (first run only)"
 _LEAST_UNCERTAIN = 0.01
+_STOPPING = b"stopping: what was read is finished and written; interrupt again to abort without a graph\n"
 _SILENCE_S = 10.0
 """There, a line says so often that a stage goes on."""
 
@@ -81,11 +85,12 @@ def _bars(bars: Bars) -> Progress:
     tasks: dict[str, TaskID] = {}
 
     def report(what: str, done: int, total: int) -> None:
-        if what not in tasks:
-            tasks[what] = bars.add_task(escape(what), total=total or None)
+        stage = what.partition(" (")[0]  # how it stands follows in brackets
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(escape(what), total=total or None)
         elif done == 0:
-            bars.reset(tasks[what], total=total or None)
-        bars.update(tasks[what], completed=done, total=total or None)
+            bars.reset(tasks[stage], total=total or None)
+        bars.update(tasks[stage], completed=done, total=total or None, description=escape(what))
 
     return report
 
@@ -142,6 +147,7 @@ def print_summary(
     *,
     compiled_s: float,
     warnings: Sequence[str],
+    live: Live | None = None,
 ) -> None:
     """Print the results of a run, the time per stage and what the engines mean for accuracy; never fails."""
     out, graph = console(), summary.graph
@@ -158,6 +164,9 @@ def print_summary(
         out.print(f"tracks   exclude {planes} that objects rest on or stand before (background)", highlight=False)
     stages = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in asdict(summary.seconds).items())
     out.print(f"stages   {stages}", highlight=False)
+    if live is not None:
+        lost = f"{counted(live.dropped, 'frame')} dropped, {counted(live.reconnects, 'reconnect')}"
+        out.print(f"live     {live.ending}; {lost}; delay at most {live.largest_delay_s:.1f} s", highlight=False)
     if compiled_s:
         out.print(f"times    include {compiled_s:.1f} s of compiling the kernels, first run only", highlight=False)
     engines = plain_table()
@@ -168,6 +177,8 @@ def print_summary(
         out.print(f"not used  {escape(line)}", style="dim", highlight=False)
     out.print(f"scale    {'metric' if graph.metric else 'up to one unknown global factor (not metric)'}")
     out.print(f"depth    {'; '.join(graph.depth_origin)}{_uncertain(summary.health)}", highlight=False)
+    if incidents := summarised(summary.health.incidents):
+        out.print(f"health   {incidents}", highlight=False)
     print_warnings(warnings, out)
     out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
     out.print(f"view     fast-snow view {escape(str(folder))}", highlight=False)
@@ -193,21 +204,26 @@ def _not_used(used: Sequence[EngineUse]) -> list[str]:
 
 
 @contextmanager
-def terminable(*, kept: str = "") -> Iterator[None]:
+def terminable(*, kept: str = "", stop: Callable[[], bool] | None = None) -> Iterator[None]:
     """Let a polite termination clean up like Ctrl-C does.
 
     pycolmap's logging library puts in a handler of its own, which kills, when it is first imported: it is beforehand.
 
     Args:
         kept: what an interruption leaves and how to go on, for the user.
+        stop: asked at each signal, Ctrl-C too, to end the work in order; where it returns False, work is interrupted.
     """
     with suppress(ImportError):
         import_module("pycolmap")
 
     def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+        if stop is None or not stop():
+            raise KeyboardInterrupt
+        with suppress(OSError):  # not by print: the signal may have come within one
+            os.write(2, _STOPPING)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    signals = (signal.SIGTERM,) if stop is None else (signal.SIGTERM, signal.SIGINT)
+    before = [(each, signal.signal(each, interrupt)) for each in signals]
     try:
         yield
     except KeyboardInterrupt as end:
@@ -215,4 +231,5 @@ def terminable(*, kept: str = "") -> Iterator[None]:
             raise KeyboardInterrupt(kept) from end
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before:
+            signal.signal(each, handler)

@@ -17,6 +17,7 @@ from fast_snow.config.networks import (
     VideoTrackerConfig,
 )
 from fast_snow.config.section import Section, between
+from fast_snow.config.sources import LiveConfig, SourceConfig
 from fast_snow.errors import ConfigError
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "FastSamConfig",
     "FeatureStore",
     "FusionConfig",
+    "LiveConfig",
     "MaskMargin",
     "Offload",
     "OpenAiApi",
@@ -44,6 +46,7 @@ __all__ = [
     "Sam3Config",
     "SamplingConfig",
     "Section",
+    "SourceConfig",
     "StepConfig",
     "TrackerConfig",
     "VideoTrackerConfig",
@@ -76,27 +79,6 @@ class EnginesConfig(Section):
     """Object tracking: auto, recorded, sam3.1, sam3, sam3-hf, edgetam or classical."""
     compiled_path: str = "fast_snow/models/compiled"
     """Folder of the networks compiled by `fast-snow export-engines`."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceConfig(Section):
-    """What to read of an input that holds several things, and what it does not tell of itself."""
-
-    section: ClassVar[str] = "source"
-    fps: float | None = between(None, 1e-6, 1e6)
-    """Frames per second of images; needed where nothing tells it."""
-    metric: bool | None = None
-    """Whether poses are in metres; by default what the kind of input implies."""
-    episode: int = between(0, 0)
-    """Episode of a LeRobot dataset."""
-    color: str = ""
-    """Camera of a LeRobot dataset, or topic of colour images in a ROS bag or MCAP file; by default the first."""
-    depth: str = ""
-    """Topic of depth images in a ROS bag or MCAP file; `none` reads none."""
-    poses: str = ""
-    """Topic of poses (odometry, poses, tf) in a ROS bag or MCAP file; `none` reads none."""
-    frame: str = ""
-    """Fixed frame of tf that poses refer to; by default the root of the tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +153,9 @@ class FusionConfig(Section):
     lost_patience: int = between(5, 1)
     """Consecutive missed frames after which an object is lost."""
     archive_patience: int = between(30, 0)
-    """Further missed frames after which a lost object is archived and never matched again."""
+    """Further missed frames after which a lost object is archived; only re-identification matches it again."""
+    reidentify: bool = False
+    """Recognise objects that come back after they were lost, by place, size and colours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,6 +305,7 @@ class Config:
     engines: EnginesConfig = EnginesConfig()
     source: SourceConfig = SourceConfig()
     sampling: SamplingConfig = SamplingConfig()
+    live: LiveConfig = LiveConfig()
     window: WindowConfig = WindowConfig()
     fastsam: FastSamConfig = FastSamConfig()
     sam2: Sam2Config = Sam2Config()

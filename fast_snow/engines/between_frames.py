@@ -13,11 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float16, Float32, Int, UInt8
 
-from fast_snow.engines.classical.appearance import to_lab
 from fast_snow.engines.classical.flow import consistency, flow_between, gray, workers
 from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.warping import fetch, pixel_grid
 from fast_snow.errors import InputError
+from fast_snow.kernels.colours import to_lab
 from fast_snow.kernels.masks import decode, encode
 from fast_snow.protocols import OpenTracker, Tracker, TrackingSession
 from fast_snow.types import BoxPrompt, Frames, GridShape, MaskPrompt, PointPrompt, Prompt, TrackedFrame

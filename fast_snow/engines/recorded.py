@@ -68,6 +68,7 @@ def open_geometry(recording: Recording) -> Iterator[GeometryEngine]:
             T_camera_world=prior.T_camera_world,
             metric=prior.metric,
             origin=DepthOrigin.SENSOR,
+            focal_sigma=0.0,
         )
 
     yield answer

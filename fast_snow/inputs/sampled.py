@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 from jaxtyping import UInt8
 
+from fast_snow.inputs.live.state import Live
 from fast_snow.inputs.recording import Recording
 from fast_snow.types import GridShape
 
@@ -18,6 +19,7 @@ class InputKind(StrEnum):
 
     VIDEO = "video"
     RECORDING = "recording"
+    STREAM = "stream"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -28,11 +30,14 @@ class SampledFrame:
         image: RGB, upright, of the input's `size`.
         time_s: presentation time in seconds, relative to the input's first frame.
         source_frame: index in the input.
+        between: images of some of the input's frames between the last one and this, in order: they show where points
+            went, and are in no graph.
     """
 
     image: Image
     time_s: float
     source_frame: int
+    between: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +53,7 @@ class Input:
             where it does not say.
         read: starts an iteration over the clip's frames; each call begins anew.
         recording: what is known of depth, poses and masks.
+        live: what has come of it so far, where it is read as it comes; then it can be read once.
     """
 
     name: str
@@ -57,3 +63,4 @@ class Input:
     expected_frames: int | None
     read: Callable[[], Iterator[SampledFrame]]
     recording: Recording | None = None
+    live: Live | None = None

@@ -1,9 +1,11 @@
 """Video files: frames in presentation order, upright, with square pixels, decoded as they are needed."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -62,10 +64,11 @@ def from_display_matrix(matrix: bytes) -> Orientation | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Video:
-    """A video file that could be opened, and what it says of itself.
+    """A video that could be opened, and what it says of itself.
 
     Attributes:
-        path: the file.
+        name: what messages call it.
+        open: opens it at its beginning.
         stored_size: height and width of a decoded frame.
         orientation: how to turn a decoded frame upright.
         size: height and width of a picture: upright, square pixels, shrunk.
@@ -74,7 +77,8 @@ class Video:
         duration_s: how long the file says it is, if it does.
     """
 
-    path: Path
+    name: str
+    open: Callable[[], AbstractContextManager[tuple[InputContainer, VideoStream]]]
     stored_size: GridShape
     orientation: Orientation
     size: GridShape
@@ -95,22 +99,41 @@ def open_video(path: Path, *, max_side: int = 0) -> Video:
     """
     if not path.exists():
         raise InputError(f"{shown(path)}: no such file; expected a video file or a recording folder: check the path")
-    with open_container(path) as (container, stream):
+    opening = partial(open_container, path)
+    with opening() as (container, stream):
         first = next(frames(container, stream, Decoding()), None)
-        if first is None:
-            raise InputError(f"{shown(path)}: no frame can be decoded; expected a readable video: {WHAT_TO_DO}")
-        orientation = _orientation(path, first)
-        stored = (first.height, first.width)
-        upright = shrunk_size(stored, max_side, stream.sample_aspect_ratio or Fraction(1))
-        return Video(
-            path=path,
-            stored_size=stored,
-            orientation=orientation,
-            size=upright[::-1] if orientation.transpose else upright,
-            fps=stream.average_rate or stream.guessed_rate,
-            num_frames=stream.frames or None,
-            duration_s=_duration_s(container, stream),
-        )
+        return video_of(shown(path), opening, container, stream, first, max_side=max_side)
+
+
+def video_of(
+    name: str,
+    opening: Callable[[], AbstractContextManager[tuple[InputContainer, VideoStream]]],
+    container: InputContainer,
+    stream: VideoStream,
+    first: VideoFrame | None,
+    *,
+    max_side: int,
+) -> Video:
+    """Return what a stream and its first frame say of a video.
+
+    Raises:
+        InputError: there is no first frame.
+    """
+    if first is None:
+        raise InputError(f"{name}: no frame can be decoded; expected a readable video: {WHAT_TO_DO}")
+    orientation = _orientation(name, first)
+    stored = (first.height, first.width)
+    upright = shrunk_size(stored, max_side, stream.sample_aspect_ratio or Fraction(1))
+    return Video(
+        name=name,
+        open=opening,
+        stored_size=stored,
+        orientation=orientation,
+        size=upright[::-1] if orientation.transpose else upright,
+        fps=stream.average_rate or stream.guessed_rate,
+        num_frames=stream.frames or None,
+        duration_s=_duration_s(container, stream),
+    )
 
 
 def decode(video: Video, *, start_s: Fraction = Fraction(0)) -> Iterator[tuple[Fraction, VideoFrame]]:
@@ -126,8 +149,7 @@ def decode(video: Video, *, start_s: Fraction = Fraction(0)) -> Iterator[tuple[F
         InputError: the frames change their size on the way.
     """
     decoding = Decoding()
-    with open_container(video.path) as (container, stream):
-        interval = 1 / (video.fps or Fraction(25))
+    with video.open() as (container, stream):
         complete = False
         origin = None
         if start_s and stream.time_base is not None:
@@ -135,32 +157,32 @@ def decode(video: Video, *, start_s: Fraction = Fraction(0)) -> Iterator[tuple[F
             container.seek(begin + int(start_s / stream.time_base), stream=stream)
             origin = begin * stream.time_base
         try:
-            timed = _timed(video.path, frames(container, stream, decoding), stream.time_base, interval, origin)
+            timed = stamped(video, frames(container, stream, decoding), stream.time_base, origin)
             for index, (time, frame) in enumerate(timed):
                 _require_size(video, index, frame)
                 yield time, frame
             complete = not start_s
         finally:
-            _warn_of_damage(video.path, decoding, missing_s(stream, decoding) if complete else Fraction(0))
+            _warn_of_damage(video.name, decoding, missing_s(stream, decoding) if complete else Fraction(0))
 
 
 def _require_size(video: Video, index: int, frame: VideoFrame) -> None:
     if (frame.height, frame.width) != video.stored_size:
         height, width = video.stored_size
         raise InputError(
-            f"{shown(video.path)}: frame {index} is {frame.width}x{frame.height}, those before it {width}x{height};"
+            f"{video.name}: frame {index} is {frame.width}x{frame.height}, those before it {width}x{height};"
             " expected one size: cut the video there or re-encode it to one size"
         )
 
 
-def _warn_of_damage(path: Path, decoding: Decoding, lost_s: Fraction) -> None:
+def _warn_of_damage(name: str, decoding: Decoding, lost_s: Fraction) -> None:
     damage = []
     if lost_s or decoding.broken:
         damage.append(f"cut short ({f'{float(lost_s):.1f} s are missing' if lost_s else decoding.broken})")
     if decoding.skipped:
         damage.append(f"{decoding.skipped} of {decoding.packets} packets damaged or without a key frame, skipped")
     if damage:
-        message = f"{shown(path)}: {', '.join(damage)}; {decoding.frames} frames decoded"
+        message = f"{name}: {', '.join(damage)}; {decoding.frames} frames decoded"
         warnings.warn(message, FastSnowWarning, stacklevel=2)
 
 
@@ -171,17 +193,14 @@ def picture(video: Video, frame: VideoFrame) -> UInt8[np.ndarray, "height width 
     return np.ascontiguousarray(video.orientation.apply(image))
 
 
-def _timed(
-    path: Path,
-    found: Iterable[VideoFrame],
-    time_base: Fraction | None,
-    interval: Fraction,
-    origin: Fraction | None = None,
+def stamped(
+    video: Video, found: Iterable[VideoFrame], time_base: Fraction | None, origin: Fraction | None = None
 ) -> Iterator[tuple[Fraction, VideoFrame]]:
-    """Stamp frames with seconds since the first, or since an origin of the file's clock.
+    """Stamp frames with seconds since the first, or since an origin of the stream's clock.
 
-    `interval` follows a frame where the file's clock is no help.
+    One interval follows a frame where that clock is no help.
     """
+    interval = 1 / (video.fps or Fraction(25))
     time = -interval
     jumps = 0
     for frame in found:
@@ -197,13 +216,13 @@ def _timed(
         yield time, frame
     if jumps:
         warnings.warn(
-            f"{shown(path)}: time stamps jump back {jumps} times; time goes on from there",
+            f"{video.name}: time stamps jump back {jumps} times; time goes on from there",
             FastSnowWarning,
             stacklevel=2,
         )
 
 
-def _orientation(path: Path, frame: VideoFrame) -> Orientation:
+def _orientation(name: str, frame: VideoFrame) -> Orientation:
     # The type stub of PyAV knows of motion vectors alone.
     matrix = cast("Mapping[str, Buffer]", frame.side_data).get("DISPLAYMATRIX")
     if matrix is None:
@@ -211,7 +230,7 @@ def _orientation(path: Path, frame: VideoFrame) -> Orientation:
     orientation = from_display_matrix(bytes(matrix))
     if orientation is None:
         warnings.warn(
-            f"{shown(path)}: turned by {frame.rotation} degrees; only quarter turns are undone",
+            f"{name}: turned by {frame.rotation} degrees; only quarter turns are undone",
             FastSnowWarning,
             stacklevel=2,
         )

@@ -22,7 +22,7 @@ WHAT_TO_DO: Final = "re-encode it or copy it again"
 # A small file can name other files and addresses (playlists do): nothing is opened on a file's behalf.
 _CONTAINER_OPTIONS: Final = {"protocol_whitelist": ""}
 _BROADCAST: Final = 0x0200  # FFmpeg's AVFMT_TS_DISCONT
-_DAMAGE: Final = (av.FFmpegError, OSError, EOFError, ValueError)
+DAMAGE: Final = (av.FFmpegError, OSError, EOFError, ValueError)
 
 
 @dataclass(slots=True)
@@ -73,12 +73,12 @@ def open_container(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             container = av.open(
                 _Source(file, path), mode="r", container_options=_CONTAINER_OPTIONS, metadata_errors="replace"
             )
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise InputError(
-                f"{shown(path)}: cannot be read as a video ({_reason(error)}); expected one: {WHAT_TO_DO}"
+                f"{shown(path)}: cannot be read as a video ({reason(error)}); expected one: {WHAT_TO_DO}"
             ) from error
         with container:
-            yield container, _video_stream(path, container)
+            yield container, video_stream(shown(path), container)
 
 
 class _Source:
@@ -89,20 +89,20 @@ class _Source:
         self.name = path.suffix.encode("ascii", "ignore").decode()  # some formats are known by it alone
 
 
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+def video_stream(name: str, container: InputContainer) -> VideoStream:
     """Return the stream that players show: the one marked default, then the largest; a cover image is none."""
     streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
     if not streams:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise InputError(f"{shown(path)}: no video stream, only {kinds}; expected a video: give another file")
+        raise InputError(f"{name}: no video stream, only {kinds}; expected a video: give another file")
     decodable = [stream for stream in streams if stream.codec_context is not None]
     if not decodable:
-        raise InputError(f"{shown(path)}: the video's codec is unknown; expected a readable video: {WHAT_TO_DO}")
+        raise InputError(f"{name}: the video's codec is unknown; expected a readable video: {WHAT_TO_DO}")
     chosen = max(decodable, key=lambda each: (bool(each.disposition & Disposition.default), _pixels(each)))
     if _pixels(chosen) > limits.IMAGE_PIXELS.largest:
         size = f"{chosen.codec_context.width}x{chosen.codec_context.height}"
         raise InputError(
-            f"{shown(path)}: pictures of {size}, expected at most {limits.IMAGE_PIXELS.largest} pixels: re-encode it"
+            f"{name}: pictures of {size}, expected at most {limits.IMAGE_PIXELS.largest} pixels: re-encode it"
         )
     chosen.codec_context.options = {"max_pixels": str(limits.IMAGE_PIXELS.largest)}  # sizes may change on the way
     return chosen
@@ -127,7 +127,7 @@ def frames(container: InputContainer, stream: VideoStream, decoding: Decoding) -
             if packet is not None and packet.is_corrupt and not broadcast:
                 raise EOFError
             found = stream.codec_context.decode(packet)
-        except _DAMAGE:
+        except DAMAGE:
             decoding.skipped += packet is not None
             continue
         decoding.frames += len(found)
@@ -141,8 +141,8 @@ def _packets(container: InputContainer, stream: VideoStream, decoding: Decoding)
             if packet.size:  # one without content, which AVI has for repeated frames, would end decoding
                 decoding.count(packet)
                 yield packet
-    except _DAMAGE as error:
-        decoding.broken = _reason(error)
+    except DAMAGE as error:
+        decoding.broken = reason(error)
     yield None
 
 
@@ -158,5 +158,6 @@ def missing_s(stream: VideoStream, decoding: Decoding) -> Fraction:
     return missing if missing > frame_s / 2 else Fraction(0)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Return what went wrong, without the name of the file or the address."""
     return (str(getattr(error, "strerror", None) or error).splitlines() or [type(error).__name__])[0]

@@ -20,9 +20,23 @@ from fast_snow.keyframes import KeyframeImage
 from fast_snow.limits import SMALL_JSON_FILE
 from fast_snow.output import checkpoint, graph_json, source_of_run
 from fast_snow.output.checkpoint import Checkpoint
+from fast_snow.output.growing import GROWING
 from fast_snow.output.mask_files import FRAMES_PER_FILE, mask_arrays
 from fast_snow.output.publishing import Journal, publish, recover
-from fast_snow.output.record import GRAPH, KEYFRAMES, MASKS, PERCEPTION, RECORD, digest, inside, owned_files, sealed
+from fast_snow.output.record import (
+    GRAPH,
+    KEYFRAMES,
+    MASKS,
+    PERCEPTION,
+    RECORD,
+    SEAL,
+    digest,
+    exists,
+    inside,
+    owned_files,
+    read_record,
+    sealed,
+)
 from fast_snow.output.workspace import Workspace, locked
 from fast_snow.types import LabelledMasks, SceneGraph
 from fast_snow.untrusted_files import read_text, shown
@@ -134,8 +148,13 @@ class RunWriter:
             number = sum(name.startswith(f"{MASKS}/") for name in self.files)
             self._write(f"{MASKS}/{number:06d}.npz", arrays.getvalue())
 
+    def show(self, graph: SceneGraph) -> None:
+        """Let readers see the graph of a run that still grows (`fast-snow mcp`): complete or absent."""
+        store(self.workspace.new / GROWING, graph_json.dumps(graph).encode())
+
     def finish(self, graph: SceneGraph, record: Mapping[str, Any]) -> None:
         """Store the graph and the record of the run, which names all files."""
+        (self.workspace.new / GROWING).unlink(missing_ok=True)
         self._write(GRAPH, map(str.encode, graph_json.pieces(graph)))
         self._write(RECORD, sealed({**record, "files": dict(self.files)}))
 
@@ -151,6 +170,27 @@ class RunWriter:
                 file.flush()
                 os.fsync(file.fileno())
         self.files[name] = {"sha256": sha256.hexdigest(), "bytes": size}
+
+
+def replace_graph(folder: Path, graph: SceneGraph, noted: Mapping[str, Any]) -> None:
+    """Put another graph into a run, which keeps its other files.
+
+    Args:
+        folder: of the run, whose files nobody changed.
+        graph: the new graph.
+        noted: what its record says besides.
+
+    Raises:
+        InputError: there is no run, or its record is damaged.
+        OutputError: as `create`.
+    """
+    record = read_record(folder)
+    with create(folder, overwrite=True) as writer:
+        for name in record["files"]:
+            if name not in (GRAPH, RECORD) and exists(inside(writer.workspace.out, name)):
+                writer._write(name, inside(writer.workspace.out, name).read_bytes())
+        kept = {name: value for name, value in record.items() if name not in ("files", SEAL)}
+        writer.finish(graph, {**kept, **noted})
 
 
 @contextmanager

@@ -4,10 +4,9 @@ import json
 import os
 import signal
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
 
 import anyio
@@ -18,8 +17,9 @@ from mcp.server.stdio import stdio_server
 from mcp.shared.exceptions import MCPError
 
 from fast_snow.errors import InputError
+from fast_snow.output import Snapshot
 from fast_snow.output.graph_json.writing import coordinate_system
-from fast_snow.reasoning.conversation import ImagePart, ToolCall, ToolDeclaration, UseTool
+from fast_snow.reasoning.conversation import ImagePart, ToolCall, ToolDeclaration
 from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
@@ -49,17 +49,16 @@ _Context = ServerRequestContext[Any]
 _Page = types.PaginatedRequestParams | None
 
 
-def serve(graph: SceneGraph, folder: Path) -> None:
+def serve(newest: Callable[[], Snapshot]) -> None:
     """Serve one run over standard input and output until the assistant goes, or SIGINT or SIGTERM ends the process.
 
     Args:
-        graph: of the run.
-        folder: of the run, where the keyframes are; nothing outside it is read.
+        newest: reads the run as it is now; nothing outside its folder is read.
     """
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _stop)
     try:
-        anyio.run(_serve, server(graph, folder))
+        anyio.run(_serve, server(newest))
     except* BrokenPipeError:  # the assistant is gone
         pass
 
@@ -74,14 +73,13 @@ def _stop(*_: object) -> None:
     os._exit(0)
 
 
-def server(graph: SceneGraph, folder: Path) -> "Server[Any]":
+def server(newest: Callable[[], Snapshot]) -> "Server[Any]":
     """Return a server that offers one run; it is to be run over any transport.
 
     Args:
-        graph: of the run.
-        folder: of the run, where the keyframes are.
+        newest: reads the run as it is now.
     """
-    offer = _Offer(graph=graph, folder=folder, use=catalogue.tools_over(graph))
+    offer = _Offer(newest=newest)
     return Server(
         "fast-snow",
         version=version("fast-snow"),
@@ -98,41 +96,30 @@ def server(graph: SceneGraph, folder: Path) -> "Server[Any]":
 class _Offer:
     """What one run answers to each request."""
 
-    graph: SceneGraph
-    folder: Path
-    use: UseTool
+    newest: Callable[[], Snapshot]
 
     async def list_tools(self, _: _Context, __: _Page) -> types.ListToolsResult:
-        declared = catalogue.declarations() + ((SHOW_KEYFRAME,) if self.graph.keyframes else ())
+        declared = catalogue.declarations() + ((SHOW_KEYFRAME,) if self.newest().graph.keyframes else ())
         return types.ListToolsResult(tools=[_tool(each) for each in declared])
 
     async def call_tool(self, _: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        arguments = params.arguments or {}
-        if params.name == SHOW_KEYFRAME.name and self.graph.keyframes:
-            return self._show(arguments)
+        arguments, run = params.arguments or {}, self.newest()
+        up_to = [types.TextContent(text=str(run))] if run.growing else []
+        if params.name == SHOW_KEYFRAME.name and run.graph.keyframes:
+            return _show(run, arguments)
         if params.name not in catalogue.TOOLS:
             known = ", ".join(catalogue.TOOLS)
             raise MCPError(types.INVALID_PARAMS, f"tool: got {params.name!r}, expected one of {known}")
-        outcome = self.use(ToolCall(call_id="", name=params.name, arguments=json.dumps(arguments)))
+        use = catalogue.tools_over(run.graph)
+        outcome = use(ToolCall(call_id="", name=params.name, arguments=json.dumps(arguments)))
         return types.CallToolResult(
-            content=[types.TextContent(text=outcome.content)],
+            content=[types.TextContent(text=outcome.content), *up_to],
             structured_content=None if outcome.failed else dict(outcome.result),
             is_error=outcome.failed,
         )
 
-    def _show(self, arguments: Mapping[str, Any]) -> types.CallToolResult:
-        t = arguments.get("t")
-        if type(t) is not int or len(arguments) != 1:
-            return _error(f'show_keyframe: got {json.dumps(arguments)[:200]}, expected a frame, like {{"t": 0}}')
-        nearest = min(self.graph.keyframes, key=lambda each: abs(each.t - t))
-        try:
-            picture = self._picture(nearest)
-        except InputError as error:
-            return _error(str(error))
-        image = types.ImageContent(data=b64encode(picture.jpeg).decode(), mime_type=JPEG)
-        return types.CallToolResult(content=[types.TextContent(text=picture.name), image])
-
     async def list_resources(self, _: _Context, __: _Page) -> types.ListResourcesResult:
+        keyframes = self.newest().graph.keyframes
         overview = types.Resource(
             uri=GRAPH_URI,
             name="graph",
@@ -142,30 +129,46 @@ class _Offer:
         )
         images = [
             types.Resource(uri=_uri(each), name=f"keyframe-{each.t}", title=f"Keyframe at t = {each.t}", mime_type=JPEG)
-            for each in self.graph.keyframes
+            for each in keyframes
         ]
         return types.ListResourcesResult(resources=[overview, *images])
 
     async def read_resource(self, _: _Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        run = self.newest()
         if params.uri == GRAPH_URI:
-            text = json.dumps(graph_overview(self.graph))
+            text = json.dumps(graph_overview(run.graph) | ({"growing": str(run)} if run.growing else {}))
             return types.ReadResourceResult(
                 contents=[types.TextResourceContents(uri=params.uri, mime_type="application/json", text=text)]
             )
-        matching = [each for each in self.graph.keyframes if _uri(each) == params.uri]
+        matching = [each for each in run.graph.keyframes if _uri(each) == params.uri]
         if not matching:
             raise MCPError(types.INVALID_PARAMS, f"resource: got {params.uri[:200]!r}, expected one that is listed")
         try:
-            blob = b64encode(self._picture(matching[0]).jpeg).decode()
+            blob = b64encode(_picture(run, matching[0]).jpeg).decode()
         except InputError as error:
             raise MCPError(types.INTERNAL_ERROR, str(error)) from error
         return types.ReadResourceResult(
             contents=[types.BlobResourceContents(uri=params.uri, mime_type=JPEG, blob=blob)]
         )
 
-    def _picture(self, keyframe: Keyframe) -> ImagePart:
-        (picture,) = keyframe_images(self.folder, replace(self.graph, keyframes=(keyframe,)), most=1)
-        return picture
+
+def _show(run: Snapshot, arguments: Mapping[str, Any]) -> types.CallToolResult:
+    t = arguments.get("t")
+    if type(t) is not int or len(arguments) != 1:
+        return _error(f'show_keyframe: got {json.dumps(arguments)[:200]}, expected a frame, like {{"t": 0}}')
+    nearest = min(run.graph.keyframes, key=lambda each: abs(each.t - t))
+    try:
+        picture = _picture(run, nearest)
+    except InputError as error:
+        again = "; the run is still growing, this may be just being written: ask again" if run.growing else ""
+        return _error(f"{error}{again}")
+    image = types.ImageContent(data=b64encode(picture.jpeg).decode(), mime_type=JPEG)
+    return types.CallToolResult(content=[types.TextContent(text=picture.name), image])
+
+
+def _picture(run: Snapshot, keyframe: Keyframe) -> ImagePart:
+    (picture,) = keyframe_images(run.folder, replace(run.graph, keyframes=(keyframe,)), most=1)
+    return picture
 
 
 def graph_overview(graph: SceneGraph) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from fast_snow.types.graph import (
     LabelledMasks,
     Log,
     Merge,
+    Scale,
     SceneGraph,
     Track,
 )
-from fast_snow.types.health import Health, Joint, StageSeconds
+from fast_snow.types.health import Health, Incidents, Joint, StageSeconds
+from fast_snow.types.image_motion import BackgroundMotion, TrackedPoints
 from fast_snow.types.masks import (
     Masks,
 )
@@ -49,6 +51,7 @@ __all__ = [
     "NO_SOURCE",
     "AnyArray",
     "AnyDated",
+    "BackgroundMotion",
     "BoxPrompt",
     "Cells",
     "Columns",
@@ -64,6 +67,7 @@ __all__ = [
     "Health",
     "ImageRegion",
     "ImageStack",
+    "Incidents",
     "Joint",
     "Keyframe",
     "LabelledMasks",
@@ -78,6 +82,7 @@ __all__ = [
     "Prompt",
     "ReadOnlyArrays",
     "Rows",
+    "Scale",
     "SceneGraph",
     "Segmentation",
     "Sighting",
@@ -86,6 +91,7 @@ __all__ = [
     "StepToken",
     "Track",
     "TrackedFrame",
+    "TrackedPoints",
     "Transform",
     "Window",
     "readonly",

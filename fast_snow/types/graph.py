@@ -1,5 +1,6 @@
 """What comes out: tracks, the camera's path and the 4D scene graph."""
 
+import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, overload
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
+from fast_snow.types.image_motion import BackgroundMotion
 from fast_snow.types.masks import Masks
 from fast_snow.types.observations import Observations, Sightings
 from fast_snow.types.perception import DepthOrigin
@@ -65,6 +67,8 @@ class Ego(Columns):
         position: camera centre in world coordinates.
         quaternion_xyzw: rotation from camera to world.
         intrinsics: fx, fy, cx, cy on the analysis grid.
+        focal_sigma: standard deviation of the focal length as a share of it; NaN where it is not known (the default).
+        background: how the background moves in the image; not tried by default.
     """
 
     t: Int32[np.ndarray, " n"]
@@ -73,6 +77,15 @@ class Ego(Columns):
     position: Float32[np.ndarray, "n 3"]
     quaternion_xyzw: Float32[np.ndarray, "n 4"]
     intrinsics: Float32[np.ndarray, "n 4"]
+    focal_sigma: Float32[np.ndarray, " n"] = None  # type: ignore[assignment]
+    background: BackgroundMotion = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.focal_sigma is None:
+            object.__setattr__(self, "focal_sigma", np.full(len(self.t), np.nan, np.float32))
+        if self.background is None:
+            object.__setattr__(self, "background", BackgroundMotion.untried(len(self.t)))
+        ReadOnlyArrays.__post_init__(self)
 
     @property
     def T_world_camera(self) -> Float64[np.ndarray, "n 4 4"]:
@@ -107,7 +120,14 @@ class Keyframe:
 class Merge:
     """From `t` on, the masklet that had been object `dropped` is object `kept`, and why.
 
-    `dropped` is None where the masklet joined `kept` at first sight, without an identity of its own before.
+    Attributes:
+        t: index of the frame.
+        kept: the object.
+        dropped: None where the masklet joined `kept` at first sight, without an identity of its own before.
+        iou: of the two masks; NaN where `kept` was recognised again (`fusion.reidentify`).
+        distance: of their centroids; of a recognised object from where it was expected.
+        gap: frames since `kept` had been seen, 0 where both masks are of one frame; -1 where not known.
+        appearance: similarity of colours in [0, 1] of a recognised object, else NaN.
     """
 
     t: int
@@ -115,6 +135,23 @@ class Merge:
     dropped: int | None
     iou: float
     distance: float
+    gap: int = -1
+    appearance: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How a graph in an unknown scale came to metres: by lengths that a person stated.
+
+    Attributes:
+        metres_per_unit: what all lengths were multiplied by.
+        relative_sigma: its standard deviation as a share of it; all lengths of the graph are off by it together.
+        statements: how many lengths were stated.
+    """
+
+    metres_per_unit: float
+    relative_sigma: float
+    statements: int
 
 
 AnyDated = TypeVar("AnyDated", Keyframe, Merge)
@@ -194,6 +231,7 @@ class SceneGraph(ReadOnlyArrays):
         merges: every decision that two masklets are one object.
         segments: first and last `t` of each stretch of the clip that has a world and a scale of its own; empty where
             all of it has one.
+        scale: how its lengths came to metres, where `fast-snow rescale` brought them there.
     """
 
     grid_size: int
@@ -205,6 +243,7 @@ class SceneGraph(ReadOnlyArrays):
     keyframes: tuple[Keyframe, ...] | Log[Keyframe] = ()
     merges: tuple[Merge, ...] | Log[Merge] = ()
     segments: tuple[tuple[int, int], ...] = ()
+    scale: Scale | None = None
 
     def segment_of(self, t: int) -> int:
         """Return the index of the segment that frame `t` lies in."""

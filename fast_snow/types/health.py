@@ -18,6 +18,28 @@ class Summed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Incidents(Summed):
+    """Frames (`t`) in which tracking or geometry degraded, in order; where objects are counted, one `t` for each.
+
+    Attributes:
+        silent_losses: an object went missing while a detection covered the place where it was expected, and was not
+            found again from that detection.
+        fragmentations: an object came back after a gap.
+        mass_losses: most of the objects went missing at once.
+        depth_disagreements: gaps in depth part so many pixels from their objects that masks and depth do not agree.
+        camera_jumps: the camera moved or turned further than a camera can from one frame to the next.
+        cuts: the image has other colours than the one before.
+    """
+
+    silent_losses: tuple[int, ...] = ()
+    fragmentations: tuple[int, ...] = ()
+    mass_losses: tuple[int, ...] = ()
+    depth_disagreements: tuple[int, ...] = ()
+    camera_jumps: tuple[int, ...] = ()
+    cuts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health(Summed):
     """Counts that tell how well a clip was perceived and folded.
 
@@ -29,6 +51,7 @@ class Health(Summed):
         first_pass_prompts: objects that the tracker was asked for at a window's first frame.
         second_pass_prompts: objects that it was asked for where they were discovered later.
         prompts_left_out: objects beyond `tracker.max_objects`.
+        prompted_again: lost objects that the tracker was asked for again, from the detections that cover them.
         repeats_dropped: masklets that repeated another.
         masks_rejoined: masks of repeats in frames where the other was not seen: they went to it.
         masks: of masklets, one per frame in which a masklet is seen.
@@ -39,6 +62,7 @@ class Health(Summed):
         mask_pixels: pixels of masks that were to be measured.
         untrusted_pixels: of these, how many had no depth, or depth of too little confidence.
         outlier_pixels: how many were left out because a gap in depth parts them from their object.
+        incidents: when tracking or geometry degraded.
     """
 
     detections: int = 0
@@ -48,6 +72,7 @@ class Health(Summed):
     first_pass_prompts: int = 0
     second_pass_prompts: int = 0
     prompts_left_out: int = 0
+    prompted_again: int = 0
     repeats_dropped: int = 0
     masks_rejoined: int = 0
     masks: int = 0
@@ -58,6 +83,7 @@ class Health(Summed):
     mask_pixels: int = 0
     untrusted_pixels: int = 0
     outlier_pixels: int = 0
+    incidents: Incidents = Incidents()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,6 +106,7 @@ class Sightings(_InTime[Sighting]):
         box: x0, y0, x1, y1 in pixels, half-open; -1 where not known.
         uv: mean u and v of the mask's pixels; NaN where not known.
         moments: their second central moments uu, uv, vv; NaN where not known.
+        rotation: how far their texture turned since the frame before, as in `ImageRegion`; NaN where not known.
     """
 
     t: Int32[np.ndarray, " n"]
@@ -115,6 +116,7 @@ class Sightings(_InTime[Sighting]):
     box: Int32[np.ndarray, "n 4"]
     uv: Float32[np.ndarray, "n 2"]
     moments: Float32[np.ndarray, "n 3"]
+    rotation: Float32[np.ndarray, "n 3"]
 
     @classmethod
     def of(cls, sightings: Sequence[Sighting]) -> "Sightings":
@@ -135,6 +137,7 @@ class Observations(_InTime[StepToken]):
         low: minimum per world axis.
         high: maximum per world axis.
         num_points: how many pixels with usable depth were measured; -1 where not known.
+        centroid_sigma: standard deviation of the centroid across the line of sight and along it; NaN where not known.
     """
 
     t: Int32[np.ndarray, " n"]
@@ -149,6 +152,8 @@ class Observations(_InTime[StepToken]):
     box: Int32[np.ndarray, "n 4"]
     uv: Float32[np.ndarray, "n 2"]
     moments: Float32[np.ndarray, "n 3"]
+    rotation: Float32[np.ndarray, "n 3"]
+    centroid_sigma: Float32[np.ndarray, "n 2"]
 
     @classmethod
     def of(cls, tokens: Sequence[StepToken]) -> "Observations":
@@ -158,6 +163,7 @@ class Observations(_InTime[StepToken]):
             **_in_image(tokens),
             **in_world,
             num_points=np.array([each.num_points for each in tokens], np.int32),
+            centroid_sigma=_float32([each.centroid_sigma for each in tokens], 2),
         )
 
     def _at(self, i: int) -> StepToken:
@@ -165,6 +171,7 @@ class Observations(_InTime[StepToken]):
             **_seen(self, i),
             **{name: getattr(self, name)[i] for name in _IN_WORLD},
             num_points=int(self.num_points[i]),
+            centroid_sigma=self.centroid_sigma[i],
         )
 
 
@@ -181,6 +188,7 @@ def _in_image(tokens: Sequence[StepToken | Sighting]) -> dict[str, Any]:
         "box": np.array([each.box for each in regions], np.int32).reshape(-1, 4),
         "uv": _float32([each.centroid for each in regions], 2),
         "moments": _float32([each.covariance for each in regions], 3),
+        "rotation": _float32([each.rotation for each in regions], 3),
     }
 
 
@@ -194,7 +202,11 @@ def _seen(columns: Any, i: int) -> dict[str, Any]:  # noqa: ANN401 (checked at r
         "coverage": cells.coverage[begin:end],
         "score": float(columns.score[i]),
         "region": ImageRegion(
-            area=int(columns.area[i]), box=columns.box[i], centroid=columns.uv[i], covariance=columns.moments[i]
+            area=int(columns.area[i]),
+            box=columns.box[i],
+            centroid=columns.uv[i],
+            covariance=columns.moments[i],
+            rotation=columns.rotation[i],
         ),
     }
 

@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Any, overload
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, Int64
+from jaxtyping import Float32, Float64, Int32, Int64, Shaped, UInt8
 
 from fast_snow.types.health import Health, StageSeconds
+from fast_snow.types.image_motion import BackgroundMotion
 from fast_snow.types.masks import Masks
 from fast_snow.types.values import (
     NO_SOURCE,
@@ -44,12 +45,20 @@ class Frames(Columns):
         t: index in the clip.
         time_s: presentation time in seconds, relative to the input's first frame.
         source_frame: index in the input.
+        points: the `TrackedPoints` of each frame, followed also through the source's frames between; `None` where
+            nobody followed any (the default).
     """
 
     image: ImageStack
     t: Int32[np.ndarray, " n"]
     time_s: Float64[np.ndarray, " n"]
     source_frame: Int64[np.ndarray, " n"]
+    points: Shaped[np.ndarray, " n"] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.points is None:
+            object.__setattr__(self, "points", np.full(len(self.t), None, object))
+        ReadOnlyArrays.__post_init__(self)
 
     def _summary(self) -> str:
         height, width = self.image.shape[1:3]
@@ -164,6 +173,8 @@ class Geometry(Columns):
         T_camera_world: world-to-camera poses; the world is any fixed frame.
         metric: whether depth and poses are in metres.
         origin: where the depth comes from.
+        focal_sigma: standard deviation of the focal length as a share of it; NaN where nothing is said of it.
+        background: how the background moves in the image; not tried by default.
     """
 
     depth: Float32[np.ndarray, "n h w"]
@@ -172,6 +183,13 @@ class Geometry(Columns):
     T_camera_world: Float64[np.ndarray, "n 4 4"]
     metric: bool
     origin: DepthOrigin
+    focal_sigma: float = float("nan")
+    background: BackgroundMotion = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.background is None:
+            object.__setattr__(self, "background", BackgroundMotion.untried(len(self.T_camera_world)))
+        ReadOnlyArrays.__post_init__(self)
 
     @overload
     def __getitem__(self, rows: int) -> "FrameGeometry": ...
@@ -240,6 +258,11 @@ class TrackedFrame(Columns):
         score: confidence in [0, 1].
         source_id: identities that the input records, at least 0: they become object ids as they are. `NO_SOURCE` where
             an identity is the tracker's own (the default).
+        appearance: the share of each colour in the mask (`kernels.colours`); no columns where it is not known (the
+            default). `perceive` fills it in for every tracker.
+        rotation: how far the texture inside turned since the frame before, in radians: about the upright axis
+            (clockwise from above) and about the line of sight (clockwise as seen); and the share of its corners that
+            could be followed. NaN where nothing is known (the default).
     """
 
     run_id: Int32[np.ndarray, " m"]
@@ -247,8 +270,15 @@ class TrackedFrame(Columns):
     masks: Masks
     score: Float32[np.ndarray, " m"]
     source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
+    appearance: UInt8[np.ndarray, "m bins"] = None  # type: ignore[assignment]
+    rotation: Float32[np.ndarray, "m 3"] = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        count = np.size(self.score)
+        unknown = {"appearance": np.zeros((count, 0), np.uint8), "rotation": np.full((count, 3), np.nan, np.float32)}
+        for name, value in unknown.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
         _known_sources(self)
 
     @property

@@ -38,12 +38,16 @@ class ImageRegion(ReadOnlyArrays):
         box: x0, y0, x1, y1 in pixels, half-open; -1 where not known.
         centroid: mean u and v of its pixels; NaN where not known.
         covariance: second central moments uu, uv, vv of its pixels in pixels squared; NaN where not known.
+        rotation: how far its texture turned since the clip's frame before, in radians: about the upright axis
+            (clockwise from above) and about the line of sight (clockwise as seen); and the share of its corners that
+            could be followed. NaN where not known.
     """
 
     area: int = -1
     box: Int32[np.ndarray, "4"] = field(default_factory=lambda: np.full(4, -1, np.int32))
     centroid: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
     covariance: Float32[np.ndarray, "3"] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
+    rotation: Float32[np.ndarray, "3"] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -62,6 +66,8 @@ class StepToken(ReadOnlyArrays):
         num_points: how many pixels with usable depth were measured (inside `step.mask_margin`, no outliers).
         score: the tracker's confidence in [0, 1].
         region: of the whole mask in the image.
+        centroid_sigma: standard deviation of the centroid across the line of sight and along it, in the unit of the
+            world; NaN where not known (the default).
     """
 
     t: int
@@ -75,6 +81,7 @@ class StepToken(ReadOnlyArrays):
     num_points: int
     score: float
     region: ImageRegion = field(default_factory=ImageRegion)
+    centroid_sigma: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
 
     def _summary(self) -> str:
         place = ", ".join(f"{each:.3g}" for each in self.centroid.tolist())

@@ -73,6 +73,7 @@ def run_facts(graph: SceneGraph, run: Mapping[str, Any], shown: int, images_of: 
         Fact("Lengths", "in metres") if graph.metric else unknown_scale,
         Fact("Depth", "; ".join(graph.depth_origin)),
         Fact("Background", _background(run)),
+        Fact("Health", _incidents(run)),
         *(
             Fact(str(slot).capitalize(), "", str(use.get("name", "")), f" {use.get('meaning', '')}")
             for slot, use in _mapping(run, "engines").items()
@@ -88,6 +89,15 @@ def _background(run: Mapping[str, Any]) -> str:
     if not isinstance(count, int) or count <= 0:
         return ""
     return f"{_counted(count, 'surface')} that objects rest on or stand before: not tracked"
+
+
+def _incidents(run: Mapping[str, Any]) -> str:
+    """Return how many incidents of each kind the record counts."""
+    kinds = _mapping(_mapping(run, "health"), "incidents")
+    counts = {str(kind): _mapping(kinds, kind).get("count") for kind in kinds}
+    return ", ".join(
+        f"{kind.replace('_', ' ')}: {count}" for kind, count in counts.items() if isinstance(count, int) and count > 0
+    )
 
 
 def run_warnings(run: Mapping[str, Any]) -> list[str]:

@@ -217,6 +217,31 @@ def test_missing_graphs_are_made_from_videos_once(bench: Bench, clips: Path, tmp
     assert bench.report()["about"]["asked"] == 1
 
 
+def test_the_arm_of_snow_judges_ours_beside_it(bench: Bench, tmp_path: Path, capsys):
+    runs = bench.folder / "runs"
+    its = tmp_path / "both"
+    its.mkdir()
+    for each in runs.iterdir():
+        (its / each.name).symlink_to(each.resolve())
+    (its / "snow").mkdir()
+    small_run().save(its / "snow" / "synth_001")
+    runs.unlink()
+    its.rename(runs)
+    with serving("chat", repeat(by_arm)) as server:
+        assert bench.run("--arms", "A3,S", *server.options) == 1
+        assert len(server.asked) == 4  # the room has no run of SNOW's: its two questions are not asked in that arm
+        failures = bench.report()["failures"]
+        assert [(each["arm"], "no run of SNOW" in each["why"]) for each in failures] == [("S", True)] * 2
+        (beside,) = bench.report()["beside_snow"]
+        assert (beside["arm"], beside["difference"], beside["verdict"]) == ("A3", 0.0, "not measured")  # one scene
+        assert "not measured  A3 at most 3 points below SNOW: +0.0" in capsys.readouterr().out
+        small_run().save(runs / "snow" / "davis" / "room")
+        assert bench.run("--arms", "A3,S", *server.options) == 0
+        assert len(server.asked) == 6
+    (beside,) = bench.report()["beside_snow"]
+    assert (beside["low"], beside["high"], beside["verdict"]) == (0.0, 0.0, "pass")
+
+
 def test_a_video_that_cannot_be_read_fails_its_questions_only(bench: Bench, tmp_path: Path):
     folder = tmp_path / "videos"
     folder.mkdir()

@@ -21,7 +21,18 @@ from fast_snow.errors import FastSnowError, FastSnowWarning, InputError, OutputE
 from fast_snow.output import graph_json
 from fast_snow.output.graph_json.document_schema import conforms
 from fast_snow.output.graph_json.writing import shortest, shortest_float64
-from fast_snow.types import DepthOrigin, Ego, ImageRegion, Keyframe, Merge, SceneGraph, Sighting, StepToken, Track
+from fast_snow.types import (
+    BackgroundMotion,
+    DepthOrigin,
+    Ego,
+    ImageRegion,
+    Keyframe,
+    Merge,
+    SceneGraph,
+    Sighting,
+    StepToken,
+    Track,
+)
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "4dsg.json"
 
@@ -39,6 +50,7 @@ def token(t, **changes):
         "num_points": 345,
         "score": 0.9,
         "region": region(),
+        "centroid_sigma": np.array([0.03, 0.3], np.float32),
     }
     return StepToken(**values | changes)
 
@@ -73,6 +85,7 @@ def small_graph(**changes):
         num_points=50,
         score=1.0,
         region=ImageRegion(),
+        centroid_sigma=np.full(2, np.nan, np.float32),
     )
     values = {
         "grid_size": 16,
@@ -86,6 +99,13 @@ def small_graph(**changes):
             position=np.array([[0, 0, 0], [0.1, 0, 0.2], [0.2, 0, 0.4]], np.float32),
             quaternion_xyzw=np.array([[0, 0, 0, 1], [0, 0.6, 0, 0.8], [0, 1, 0, 0]], np.float32),
             intrinsics=np.array([[420.5, 420.5, 251.5, 188.5]] * 3, np.float32),
+            focal_sigma=np.array([0.25, 0.25, np.nan], np.float32),
+            background=BackgroundMotion(
+                matches=np.array([-1, 0, 312], np.int32),
+                shift=np.array([[np.nan, np.nan], [np.nan, np.nan], [61.5, -2.25]], np.float32),
+                shift_sigma=np.array([[np.nan, np.nan], [np.nan, np.nan], [0.25, 0.3]], np.float32),
+                turn_sigma=np.array([np.nan, np.nan, 0.001], np.float32),
+            ),
         ),
         "tracks": MappingProxyType(
             {
@@ -440,7 +460,15 @@ def test_float_that_overflows_is_refused():
 
 
 def test_not_finite_members_of_a_parsed_document_are_refused():
-    for path in ("tracks[0].F_k[0].c[0]", "tracks[0].F_k[0].s.x.max", "tracks[0].F_k[0].tau[0].iou", "ego[0].xyz[2]"):
+    for path in (
+        "tracks[0].F_k[0].c[0]",
+        "tracks[0].F_k[0].s.x.max",
+        "tracks[0].F_k[0].tau[0].iou",
+        "ego[0].xyz[2]",
+        "tracks[0].F_k[0].c_sigma[1]",
+        "ego[2].background.shift[0]",
+        "ego[2].background.shift_sigma[1]",
+    ):
         with pytest.raises(InputError, match=r"got .*nan.*, expected (a )?finite number"):
             graph_json.validate(put(golden(), path, math.nan))
 

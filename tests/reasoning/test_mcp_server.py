@@ -13,8 +13,11 @@ import cv2
 import numpy as np
 import pytest
 
+from fast_snow import output
+from fast_snow.api import Result
 from fast_snow.cli.main import main
 from fast_snow.errors import UserError
+from fast_snow.output import Snapshot
 from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
@@ -42,7 +45,7 @@ def asked(client: Client, conversation) -> Any:
 
 
 def in_memory(graph: SceneGraph, folder: Path) -> Client:
-    return Client(server(graph, folder), read_timeout_seconds=PATIENCE_S)
+    return Client(server(lambda: Snapshot(graph=graph, folder=folder)), read_timeout_seconds=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +162,33 @@ def test_without_keyframes_none_are_offered(graph: SceneGraph, folder: Path):
 
     listed = asked(in_memory(replace(graph, keyframes=()), folder), conversation)
     assert [each.name for each in listed.tools] == list(catalogue.TOOLS)
+
+
+def test_a_live_run_is_followed_to_its_end(run: Result, tmp_path: Path):
+    out = tmp_path / "out"
+    calls = [("list_objects", {}), ("show_keyframe", {"t": 4})]
+
+    async def conversation(client: Client) -> Any:
+        replies = []
+        with output.create(out) as writer:
+            writer.add(run.labelled, run.keyframes)
+            for last in (4, 7):
+                writer.show(run.graph.window(t=last, length=4))
+                replies.append([await client.call_tool(*each) for each in calls])
+            about = await client.read_resource("fast-snow://graph")
+            writer.finish(run.graph, run.record)
+        return replies, about, await client.call_tool(*calls[0])
+
+    client = Client(server(output.Newest(out)), read_timeout_seconds=PATIENCE_S)
+    replies, about, finished = asked(client, conversation)
+    for last, (answer, shown) in zip((4, 7), replies, strict=True):
+        assert not answer.is_error
+        assert answer.content[1].text.endswith(f"its last 4 frames, up to t = {last}")
+        assert json.loads(answer.content[0].text) == returned(run.graph.window(t=last, length=4), "list_objects")
+        assert shown.content[0].text == "keyframe t=4"
+    assert json.loads(about.contents[0].text)["growing"].endswith("up to t = 7")
+    assert len(finished.content) == 1
+    assert json.loads(finished.content[0].text) == returned(run.graph, "list_objects")
 
 
 def initialise(number: int) -> str:

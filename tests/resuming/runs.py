@@ -16,7 +16,7 @@ WINDOWS = 3
 
 
 def infer(recording: Path, out: Path, config: Config = CONFIG, *, quiet: bool = True) -> None:
-    Infer(input=recording, out=out, config=config, quiet=quiet).run()
+    Infer(input=str(recording), out=out, config=config, quiet=quiet).run()
 
 
 def changed(setting: str, value: object) -> Config:

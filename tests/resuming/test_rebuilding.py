@@ -95,7 +95,7 @@ def test_recorded_slots_need_the_input(recording: Path, tmp_path: Path):
     copied, out = Path(shutil.copytree(recording, tmp_path / "scan")), tmp_path / "out"
     infer(copied, out, KEEPING)
     largest = max(path.stat().st_size for path in (out / "perception").iterdir())
-    assert largest < 2000  # masks and depth are the input's
+    assert largest < 4 * 48 * 64  # masks and depth are the input's: not even one frame's depth
     before = results(out)
     rebuild(out, settings_of(out))
     assert results(out) == before

@@ -170,8 +170,8 @@ def test_plan_is_the_world_from_above():
 def test_table_tells_what_moves_as_the_tools_do():
     graph = scene(11)
     moves = movement_table(graph)
-    assert moves[5].moved.startswith("not beyond noise (")
-    assert moves[5].speed.startswith("not beyond noise (")
+    assert moves[5].moved.startswith("none seen (seen from ")
+    assert moves[5].speed == "none seen"
     length = next(each for each in call_tool(graph, "displacement", {"object_id": 12}).figures if each.name == "length")
     assert moves[12].moved == f"{length.value:.2f} ± {length.sigma:.2f} m"
     speed = call_tool(graph, "speed", {"object_id": 12})

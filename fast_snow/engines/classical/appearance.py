@@ -1,16 +1,12 @@
-"""Colour models: how much likelier a colour is inside an object than around it.
-
-Colours are CIE L*a*b* in OpenCV's 8 bit coding, counted in bins.
-"""
+"""Colour models: how much likelier a colour is inside an object than around it, in bins of `kernels.colours`."""
 
 from typing import no_type_check
 
-import cv2
 import numba
 import numpy as np
-from jaxtyping import Float, Float32, Int, Int32, UInt8
+from jaxtyping import Float, Float32, Int
 
-from fast_snow.types import GridShape, readonly
+from fast_snow.types import readonly
 
 # ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
 
@@ -18,37 +14,8 @@ FINE = 16
 """Bins per channel of a colour model."""
 COARSE = 8
 """Bins per channel where a model also knows places."""
-_NEUTRAL = 128
-_CHROMA_SPAN = 128  # natural images stay within ±64 of neutral in a* and b*
 _FLOOR = 1e-4
 _LIMIT = 3.0
-
-
-def to_lab(image: UInt8[np.ndarray, "height width 3"], shape: GridShape) -> UInt8[np.ndarray, "h w 3"]:
-    """Return an RGB image as L*a*b* on a grid of `shape`."""
-    shrinks = shape[0] <= image.shape[0] and shape[1] <= image.shape[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return cv2.cvtColor(cv2.resize(image, shape[::-1], interpolation=how), cv2.COLOR_RGB2LAB)
-
-
-def colour_bins(lab: UInt8[np.ndarray, "h w 3"], per_channel: int) -> Int32[np.ndarray, "h w"]:
-    """Return each pixel's colour bin, `per_channel ** 3` in all."""
-    table = np.arange(256)
-    light = table * per_channel // 256
-    chroma = np.clip((table - _NEUTRAL) * per_channel // _CHROMA_SPAN + per_channel // 2, 0, per_channel - 1)
-    place = np.array([light * per_channel**2, chroma * per_channel, chroma], np.int32)
-    return _looked_up(readonly(lab), readonly(place))
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _looked_up(lab, place):
-    height, width, _ = lab.shape
-    bins = np.empty((height, width), np.int32)
-    for y in range(height):
-        for x in range(width):
-            bins[y, x] = place[0, lab[y, x, 0]] + place[1, lab[y, x, 1]] + place[2, lab[y, x, 2]]
-    return bins
 
 
 def histogram(bins: Int[np.ndarray, "*shape"], weight: Float[np.ndarray, "*shape"]) -> Float32[np.ndarray, " bins"]:

@@ -76,6 +76,7 @@ class Arm(Enum):
     A2 = "keyframes with object numbers, and tracks in the image"
     A3 = "keyframes with object numbers, and the whole graph"
     A4 = "as A3, with the spatial tools"
+    S = "as A3, with the objects and the graph of the SNOW baseline in the place of ours"
 
     @property
     def content(self) -> PromptContent:
@@ -93,7 +94,13 @@ class Arm(Enum):
         return self is Arm.A4
 
 
-_CONTENT: Final[dict[Arm, PromptContent]] = {Arm.A1: "frames", Arm.A2: "tracks", Arm.A3: "graph", Arm.A4: "graph"}
+_CONTENT: Final[dict[Arm, PromptContent]] = {
+    Arm.A1: "frames",
+    Arm.A2: "tracks",
+    Arm.A3: "graph",
+    Arm.A4: "graph",
+    Arm.S: "graph",
+}
 
 
 def select_arms(text: str) -> tuple[Arm, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fast_snow.atomic_files import store
+from fast_snow.evaluation.qa.beside_snow import BesideSnow, verdicts
 from fast_snow.evaluation.qa.dataset import Dataset
 from fast_snow.evaluation.qa.grading import GradedColumn, ScoreEstimate, estimate_scores
 from fast_snow.evaluation.qa.inference import CachedAnswer
@@ -76,6 +77,7 @@ class QaReport:
         about: what the answers were made with, as JSON's own types.
         results: one per column.
         gaps: between any two columns.
+        beside_snow: how arms of ours stand beside SNOW's, where that was asked.
         failures: questions that could not be asked or were not answered.
         notes: what to know of the figures.
     """
@@ -83,6 +85,7 @@ class QaReport:
     about: Mapping[str, Any]
     results: tuple[ColumnResult, ...]
     gaps: tuple[Gap, ...]
+    beside_snow: tuple[BesideSnow, ...]
     failures: tuple[Failure, ...]
     notes: tuple[str, ...]
 
@@ -98,10 +101,12 @@ def tabulate_answers(
 ) -> QaReport:
     """Return the report of some columns; columns without any answer are left out."""
     answered = [each for each in columns if each.graded]
+    gaps = tuple(_gap(dataset, a, b) for a, b in combinations(answered, 2))
     return QaReport(
         about=about,
         results=tuple(_result(dataset, questions, each) for each in answered),
-        gaps=tuple(_gap(dataset, a, b) for a, b in combinations(answered, 2)),
+        gaps=gaps,
+        beside_snow=verdicts([each.name for each in columns], {(each.a, each.b): each.figures for each in gaps}),
         failures=tuple(failures),
         notes=tuple(notes),
     )
@@ -160,6 +165,7 @@ def as_json(report: QaReport) -> dict[str, Any]:
         "differences": [
             {"a": each.a, "b": each.b, "figures": [asdict(f) for f in each.figures]} for each in report.gaps
         ],
+        **({"beside_snow": [asdict(each) for each in report.beside_snow]} if report.beside_snow else {}),
         "failures": [{"question": f.question.key, "arm": f.arm.name, "why": f.why} for f in report.failures],
     }
 

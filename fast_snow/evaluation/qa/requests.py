@@ -7,7 +7,7 @@ model and its settings; for the arm with tools, what they are and the graph they
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any, Final
 from fast_snow import output
 from fast_snow.api import load
 from fast_snow.config import VlmConfig
-from fast_snow.errors import FastSnowError
+from fast_snow.errors import FastSnowError, InputError
 from fast_snow.evaluation.qa.question import Arm, Question, wording
 from fast_snow.reasoning.conversation import ImagePart
 from fast_snow.reasoning.prompt.compose import VlmPrompt, compose_prompt
@@ -58,20 +58,48 @@ class Failure:
     why: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFolders:
+    """Where the graphs are.
+
+    Attributes:
+        ours: run folders by scene.
+        snow: the same of SNOW's.
+        without_snow: why scenes have none of SNOW's.
+    """
+
+    ours: Mapping[str, Path]
+    snow: Mapping[str, Path] = field(default_factory=dict)
+    without_snow: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, scene: str, arm: Arm) -> Path:
+        """Return the run that an arm shows of a scene.
+
+        Raises:
+            InputError: there is none.
+        """
+        if arm is not Arm.S:
+            return self.ours[scene]
+        if scene not in self.snow:
+            hint = "expected one below the runs in snow/, or name the videos with --videos"
+            raise InputError(self.without_snow.get(scene, f"{scene}: no run of SNOW, {hint}"))
+        return self.snow[scene]
+
+
 def make_requests(
-    questions: Sequence[Question], arms: Sequence[Arm], runs: Mapping[str, Path], vlm: VlmConfig
+    questions: Sequence[Question], arms: Sequence[Arm], runs: RunFolders, vlm: VlmConfig
 ) -> Iterator[Request | Failure]:
     """Yield a request per question and arm, in the order of the questions, whose scenes all have a run.
 
     A run is loaded once while it is needed.
     """
     for scene, of_scene in groupby(questions, key=lambda each: each.scene):
-        try:
-            run: _SceneRun | FastSnowError = _open_run(runs[scene], arms, vlm.max_keyframes)
-        except FastSnowError as error:
-            run = error
+        opened: dict[Arm, _SceneRun | FastSnowError] = {}
+        for alike in ([arm for arm in arms if arm is not Arm.S], [arm for arm in arms if arm is Arm.S]):
+            if alike:
+                opened |= dict.fromkeys(alike, _opened(runs, scene, alike, vlm))
         for question in of_scene:
-            yield from (_request(question, arm, run, vlm) for arm in arms)
+            yield from (_request(question, arm, opened[arm], vlm) for arm in arms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,6 +109,14 @@ class _SceneRun:
     graph: SceneGraph
     digest: str
     pictures: Mapping[bool, tuple[ImagePart, ...]]
+
+
+def _opened(runs: RunFolders, scene: str, arms: Sequence[Arm], vlm: VlmConfig) -> _SceneRun | FastSnowError:
+    """Open the run that some arms show of a scene."""
+    try:
+        return _open_run(runs.of(scene, arms[0]), arms, vlm.max_keyframes)
+    except FastSnowError as error:
+        return error
 
 
 def _open_run(folder: Path, arms: Sequence[Arm], most_pictures: int) -> _SceneRun:

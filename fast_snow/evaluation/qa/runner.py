@@ -5,7 +5,7 @@ The run that shows a question's scene is found by name, or made once where the s
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -15,13 +15,14 @@ import numpy as np
 from fast_snow import output
 from fast_snow.api import build_graph
 from fast_snow.config import Config
-from fast_snow.errors import FastSnowError, InputError
+from fast_snow.errors import FastSnowError, InputError, OutputError
+from fast_snow.evaluation.qa.beside_snow import SNOW_RUNS, save_snow_run
 from fast_snow.evaluation.qa.grading import grade, grade_recorded
 from fast_snow.evaluation.qa.inference import Response, ask_all
 from fast_snow.evaluation.qa.question import Arm, Question
 from fast_snow.evaluation.qa.question_files import QuestionFiles
 from fast_snow.evaluation.qa.report import QaReport, tabulate_answers
-from fast_snow.evaluation.qa.requests import Failure, make_requests
+from fast_snow.evaluation.qa.requests import Failure, RunFolders, make_requests
 from fast_snow.evaluation.results import file_identity
 from fast_snow.protocols import Progress, silent
 from fast_snow.reasoning.conversation import VisionLanguageModel
@@ -41,19 +42,26 @@ class Plan:
         asked: the questions, in their order.
         runs: run folders by scene.
         videos: of scenes without a run.
+        snow_runs: run folders of SNOW by scene, where SNOW's arm is asked.
+        snow_videos: of scenes without such a run.
         without: how many questions have neither.
     """
 
     asked: tuple[Question, ...]
     runs: Mapping[str, Path]
     videos: Mapping[str, Path]
+    snow_runs: Mapping[str, Path] = field(default_factory=dict)
+    snow_videos: Mapping[str, Path] = field(default_factory=dict)
     without: int
 
 
-def plan_questions(questions: Sequence[Question], runs: Path, videos: Path | None, limit: int) -> Plan:
+def plan_questions(
+    questions: Sequence[Question], runs: Path, videos: Path | None, limit: int, *, snow: bool = False
+) -> Plan:
     """Find out what can be asked: of what has a run, or a video below `videos` from which it can be made.
 
-    At most `limit` questions are asked, evenly spread over those that can be; 0 is all.
+    At most `limit` questions are asked, evenly spread over those that can be; 0 is all. With `snow` SNOW's runs, which
+    are below the others in a folder of their own, are looked for too.
 
     Raises:
         InputError: nothing can be asked, or names of scenes do not fit the folders.
@@ -67,10 +75,14 @@ def plan_questions(questions: Sequence[Question], runs: Path, videos: Path | Non
         raise InputError(f"{runs}: no run of any scene, expected folders like {runs / questions[0].scene}; {hint}")
     asked = can if not 0 < limit < len(can) else [can[round(i)] for i in np.linspace(0, len(can) - 1, limit)]
     scenes = {each.scene for each in asked}
+    snow_runs = find_runs(asked, runs / SNOW_RUNS) if snow else {}
+    snow_missing = [each for each in asked if each.scene not in snow_runs] if snow else []
     return Plan(
         asked=tuple(asked),
         runs={scene: path for scene, path in found_runs.items() if scene in scenes},
         videos={scene: path for scene, path in found_videos.items() if scene in scenes},
+        snow_runs=snow_runs,
+        snow_videos={} if videos is None else find_videos(snow_missing, videos),
         without=len(questions) - len(can),
     )
 
@@ -119,10 +131,19 @@ def find_videos(questions: Sequence[Question], videos: Path) -> dict[str, Path]:
     return paths
 
 
+def _save_run(video: Path, folder: Path, config: Config) -> None:
+    build_graph(video, config=config).save(folder)
+
+
 def make_runs(
-    videos: Mapping[str, Path], runs: Path, config: Config, *, progress: Progress = silent
+    videos: Mapping[str, Path],
+    runs: Path,
+    config: Config,
+    *,
+    save: Callable[[Path, Path, Config], None] = _save_run,
+    progress: Progress = silent,
 ) -> tuple[dict[str, Path], dict[str, str]]:
-    """Turn the videos of scenes into runs below a folder.
+    """Turn the videos of scenes into runs below a folder; `save` makes one from a video.
 
     Returns:
         The run folders by scene, and why there is none for the others.
@@ -134,12 +155,13 @@ def make_runs(
     for index, (scene, video) in enumerate(videos.items()):
         progress(MAKING, index, len(videos))
         try:
-            result = build_graph(video, config=config)
+            save(video, runs / scene, config)
+        except OutputError:
+            raise
         except FastSnowError as error:
             failed[scene] = f"no graph of {video}: {error}"
             continue
         made[scene] = runs / scene
-        result.save(made[scene])
     if videos:
         progress(MAKING, len(videos), len(videos))
     return made, failed
@@ -175,8 +197,12 @@ def evaluate_arms(
     """
     with open_model() as model:  # first, so that a missing key is noticed before long work
         made, failed_scenes = make_runs(plan.videos, runs, config, progress=progress)
-        run_folders = {**plan.runs, **made}
-        answerable = [each for each in plan.asked if each.scene in run_folders]
+        snow_videos = {scene: video for scene, video in plan.snow_videos.items() if scene not in failed_scenes}
+        of_snow, failed_snow = make_runs(snow_videos, runs / SNOW_RUNS, config, save=save_snow_run, progress=progress)
+        run_folders = RunFolders(
+            ours={**plan.runs, **made}, snow={**plan.snow_runs, **of_snow}, without_snow=failed_snow
+        )
+        answerable = [each for each in plan.asked if each.scene in run_folders.ours]
         total = len(answerable) * len(arms)
         wanted = make_requests(answerable, arms, run_folders, config.vlm)
         responses = ask_all(wanted, model, config.vlm, folder=folder, parallel=parallel, total=total, progress=progress)

@@ -87,6 +87,9 @@ def _check_metadata(metadata: Mapping[str, Any], frames: int, tracks: int) -> No
     bounds = [t for segment in metadata.get("segments", ()) for t in segment]
     if any(after < before + i % 2 for i, (before, after) in enumerate(pairwise(bounds))):
         raise InputError(f"metadata.segments: got {short(bounds)}, expected first <= last, each after the one before")
+    factor = metadata.get("scale", {}).get("metres_per_unit", 1)
+    if not factor > 0:
+        raise InputError(f"metadata.scale.metres_per_unit: got {short(factor)}, expected a number above 0")
     for i, anchor in enumerate(metadata["visual_anchor"]):
         if not is_inside(anchor["path"]):
             raise InputError(
@@ -105,7 +108,9 @@ def is_inside(path: str) -> bool:
 def _check_ego(ego: Ego) -> None:
     step = np.diff(ego.t.astype(np.int64), prepend=-1)
     _refuse(step <= 0, _member("ego[{}]", "t"), ego.t, "more than the one before")
-    for name, numbers in (("xyz", ego.position), ("q", ego.quaternion_xyzw), ("K", ego.intrinsics)):
+    members = {"xyz": ego.position, "q": ego.quaternion_xyzw, "K": ego.intrinsics}
+    members |= {"background.shift": ego.background.shift, "background.shift_sigma": ego.background.shift_sigma}
+    for name, numbers in members.items():
         unknown = np.isnan(numbers).all(axis=1) & (name != "xyz")
         _refuse(_not_finite(numbers) & ~unknown, _member("ego[{}]", name), numbers, "finite numbers")
 
@@ -157,7 +162,7 @@ def _check_image(part: Observations | Sightings, listed: Listed, grid_size: int)
     _refuse(repeated, cell, key, "each cell once", got="a cell a second time")
     box = part.box
     _refuse(np.asarray((box[:, 2:] < box[:, :2]).any(axis=1)), _member(at, "box"), box, "x0 <= x1 and y0 <= y1")
-    for name, numbers in (("uv", part.uv), ("moments", part.moments)):
+    for name, numbers in (("uv", part.uv), ("moments", part.moments), ("rotation", part.rotation)):
         wrong = _not_finite(numbers) & ~np.isnan(numbers).all(axis=1)
         _refuse(wrong, _member(at, name), numbers, "finite numbers")
 
@@ -166,6 +171,8 @@ def _check_positions(part: TrackColumns) -> None:
     at, seen = _entry(part.seen_at), part.seen
     c = seen.centroid.astype(np.float64)
     _refuse(_not_finite(c), _member(at, "c"), seen.centroid, "finite numbers")
+    sigma = seen.centroid_sigma
+    _refuse(_not_finite(sigma) & ~np.isnan(sigma).all(axis=1), _member(at, "c_sigma"), sigma, "finite numbers")
     for k, axis in enumerate("xyz"):
         written = np.stack([part.mu[:, k], seen.sigma[:, k], seen.low[:, k], seen.high[:, k]], axis=1)
         spread, place = written.astype(np.float64), _member(at, f"s.{axis}")

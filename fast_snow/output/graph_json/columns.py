@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
 
-from fast_snow.types import Cells, Ego, Observations, Sightings
+from fast_snow.types import BackgroundMotion, Cells, Ego, Observations, Sightings
 
 _AXES = ("x", "y", "z")
 AnyListed = TypeVar("AnyListed", Observations, Sightings)
@@ -69,6 +69,7 @@ def track_columns(tracks: Entries, first: int = 0) -> TrackColumns:
             low=low,
             high=high,
             num_points=_integers(observations, "num_points", np.int32),
+            centroid_sigma=_float32((each.get("c_sigma", (np.nan,) * 2) for each in observations), 2),
         ),
         seen_at=seen_at,
         unplaced=Sightings(**_in_image(sightings)),
@@ -81,6 +82,7 @@ def track_columns(tracks: Entries, first: int = 0) -> TrackColumns:
 def ego_of(ego: Entries) -> Ego:
     """Return the camera's path of a document that conforms to the schema."""
     unknown = (np.nan,) * 4
+    background: Entries = [frame.get("background", {}) for frame in ego]
     return Ego(
         t=_integers(ego, "t", np.int32),
         time_s=_float64(ego, "time_s"),
@@ -88,6 +90,13 @@ def ego_of(ego: Entries) -> Ego:
         position=_float32((frame["xyz"] for frame in ego), 3),
         quaternion_xyzw=_float32((frame.get("q", unknown) for frame in ego), 4),
         intrinsics=_float32((frame.get("K", unknown) for frame in ego), 4),
+        focal_sigma=_float64(ego, "focal_sigma").astype(np.float32),
+        background=BackgroundMotion(
+            matches=_integers(background, "matches", np.int32),
+            shift=_float32((each.get("shift", unknown[:2]) for each in background), 2),
+            shift_sigma=_float32((each.get("shift_sigma", unknown[:2]) for each in background), 2),
+            turn_sigma=_float64(background, "turn_sigma").astype(np.float32),
+        ),
     )
 
 
@@ -112,6 +121,7 @@ def _in_image(entries: Entries) -> dict[str, Any]:
         "box": np.array([each.get("box", (-1,) * 4) for each in entries], np.int32).reshape(-1, 4),
         "uv": _float32((each.get("uv", (np.nan,) * 2) for each in entries), 2),
         "moments": _float32((each.get("moments", (np.nan,) * 3) for each in entries), 3),
+        "rotation": _float32((each.get("rotation", (np.nan,) * 3) for each in entries), 3),
     }
 
 

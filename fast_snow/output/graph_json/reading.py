@@ -19,7 +19,7 @@ from fast_snow.output.graph_json.document_schema import (
     require_tracks,
 )
 from fast_snow.output.graph_json.json_pieces import members
-from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, SceneGraph, Track
+from fast_snow.types import DepthOrigin, Ego, Keyframe, Merge, Scale, SceneGraph, Track
 from fast_snow.untrusted_files import read_pieces, shown
 
 
@@ -93,6 +93,15 @@ def _graph(document: Mapping[str, Any], ego: Ego, parts: Sequence[TrackColumns])
         ),
         merges=tuple(_merge(each) for each in metadata["merges"]),
         segments=tuple((int(first), int(last)) for first, last in metadata.get("segments", ())),
+        scale=_scale(metadata["scale"]) if "scale" in metadata else None,
+    )
+
+
+def _scale(scale: Mapping[str, Any]) -> Scale:
+    return Scale(
+        metres_per_unit=float(scale["metres_per_unit"]),
+        relative_sigma=float(scale["relative_sigma"]),
+        statements=int(scale["statements"]),
     )
 
 
@@ -116,4 +125,6 @@ def _merge(merge: Mapping[str, Any]) -> Merge:
         dropped=None if merge["dropped"] is None else int(merge["dropped"]),
         iou=float(merge.get("iou", np.nan)),
         distance=float(merge.get("distance", np.nan)),
+        gap=int(merge.get("gap", -1)),
+        appearance=float(merge.get("appearance", np.nan)),
     )

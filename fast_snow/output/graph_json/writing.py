@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from functools import partial
 from itertools import pairwise
 from operator import add
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from jaxtyping import Float32
@@ -16,7 +17,7 @@ from fast_snow.atomic_files import storing
 from fast_snow.errors import FastSnowError
 from fast_snow.output.graph_json.checking import is_inside
 from fast_snow.output.graph_json.document_schema import SCHEMA_VERSION
-from fast_snow.types import Cells, Ego, Keyframe, Merge, Observations, SceneGraph, Sightings, Track
+from fast_snow.types import BackgroundMotion, Cells, Ego, Keyframe, Merge, Observations, SceneGraph, Sightings, Track
 
 AnySeen = TypeVar("AnySeen", Observations, Sightings)
 
@@ -26,7 +27,9 @@ PART: Final = 4096
 _AXIS = '"{0}":{{{{"mu":{{{1}}},"sigma":{{{2}}},"min":{{{3}}},"max":{{{4}}}}}}}'
 _AXES = ",".join(_AXIS.format(name, i, i + 3, i + 6, i + 9) for i, name in enumerate("xyz"))
 _OBSERVATION = (
-    '{{"t":{t},"tau":[{tau}],"c":[{0},{1},{2}],"s":{{' + _AXES + '}},"theta":[{first},{last}]{points}{in_image}}}'
+    '{{"t":{t},"tau":[{tau}],"c":[{0},{1},{2}],"s":{{'
+    + _AXES
+    + '}},"theta":[{first},{last}]{sigma}{points}{in_image}}}'
 )
 
 
@@ -95,7 +98,7 @@ def _lines(items: Iterable[str]) -> str:
 
 def _metadata(graph: SceneGraph) -> str:
     height, width = graph.analysis_grid
-    fields = {
+    fields: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "grid": f"{graph.grid_size}x{graph.grid_size}",
         "num_frames": graph.num_frames,
@@ -108,6 +111,8 @@ def _metadata(graph: SceneGraph) -> str:
         fields["analysis_grid"] = [height, width]
     if graph.segments:
         fields["segments"] = [list(each) for each in graph.segments]
+    if graph.scale is not None:
+        fields["scale"] = asdict(graph.scale)
     head = json.dumps(fields, separators=(",", ":"))[:-1]
     anchors, merges = _lines(map(_keyframe, graph.keyframes)), _lines(map(_merge, graph.merges))
     return f'{head},\n"visual_anchor":[\n{anchors}],\n"merges":[\n{merges}]}}'
@@ -121,7 +126,9 @@ def _keyframe(keyframe: Keyframe) -> str:
 
 def _merge(merge: Merge) -> str:
     dropped = "null" if merge.dropped is None else merge.dropped
-    evidence = _known("iou", merge.iou) + _known("distance", merge.distance)
+    gap = f',"gap":{merge.gap}' if merge.gap >= 0 else ""
+    evidence = _known("iou", merge.iou) + _known("distance", merge.distance) + gap
+    evidence += _known("appearance", merge.appearance)
     return f'{{"t":{merge.t},"kept":{merge.kept},"dropped":{dropped}{evidence}}}'
 
 
@@ -137,9 +144,24 @@ def _known(name: str, value: float) -> str:
 def _ego(ego: Ego) -> Iterable[str]:
     _require_finite("ego", ego.position)
     q, K = _known_rows("q", ego.quaternion_xyzw), _known_rows("K", ego.intrinsics)
+    focal, background = _known_numbers("focal_sigma", ego.focal_sigma), _background(ego.background)
     for i, xyz in enumerate(_texts(ego.position)):
         source_frame = f',"source_frame":{ego.source_frame[i]}' if ego.source_frame[i] >= 0 else ""
-        yield f'{{"t":{ego.t[i]},"xyz":[{",".join(xyz)}]{_known("time_s", ego.time_s[i])}{source_frame}{q[i]}{K[i]}}}'
+        known = f"{_known('time_s', ego.time_s[i])}{source_frame}{q[i]}{K[i]}{focal[i]}{background[i]}"
+        yield f'{{"t":{ego.t[i]},"xyz":[{",".join(xyz)}]{known}}}'
+
+
+def _background(background: BackgroundMotion) -> list[str]:
+    shift, sigma = _known_rows("shift", background.shift), _known_rows("shift_sigma", background.shift_sigma)
+    turn = _known_numbers("turn_sigma", background.turn_sigma)
+    return [
+        f',"background":{{"matches":{count}{"".join(known)}}}' if count >= 0 else ""
+        for count, *known in zip(background.matches.tolist(), shift, sigma, turn, strict=True)
+    ]
+
+
+def _known_numbers(name: str, numbers: Float32[np.ndarray, " n"]) -> list[str]:
+    return [each.replace("[", "").replace("]", "") for each in _known_rows(name, numbers[:, None])]
 
 
 def _known_rows(name: str, rows: Float32[np.ndarray, "n k"]) -> list[str]:
@@ -175,14 +197,16 @@ def _in_parts(seen: AnySeen, lines: Callable[[AnySeen], Iterable[str]]) -> Itera
 def _observations(seen: Observations, *, theta: tuple[int, int]) -> Iterator[str]:
     numbers = np.hstack([seen.centroid, seen.sigma, seen.low, seen.high])
     _require_finite("c and s", numbers)
-    rows = zip(seen.t.tolist(), _texts(numbers), seen.num_points.tolist(), _in_image(seen), strict=True)
-    for t, texts, num_points, (tau, in_image) in rows:
+    sigmas = _known_rows("c_sigma", seen.centroid_sigma)
+    rows = zip(seen.t.tolist(), _texts(numbers), seen.num_points.tolist(), sigmas, _in_image(seen), strict=True)
+    for t, texts, num_points, sigma, (tau, in_image) in rows:
         yield _OBSERVATION.format(
             *texts,
             t=t,
             tau=tau,
             first=theta[0],
             last=theta[1],
+            sigma=sigma,
             points=f',"num_points":{num_points}' if num_points >= 0 else "",
             in_image=in_image,
         )
@@ -195,9 +219,9 @@ def _sightings(seen: Sightings) -> Iterator[str]:
 
 def _in_image(seen: Observations | Sightings) -> Iterator[tuple[str, str]]:
     """Yield tau of each, and its score and region as members with a leading comma; what is not known is left out."""
-    uv, moments = _known_rows("uv", seen.uv), _known_rows("moments", seen.moments)
+    shapes = [_known_rows(name, getattr(seen, name)) for name in ("uv", "moments", "rotation")]
     columns = seen.score.tolist(), seen.area.tolist(), seen.box.tolist()
-    for tau, score, area, box, *shape in zip(_cells(seen.cells), *columns, uv, moments, strict=True):
+    for tau, score, area, box, *shape in zip(_cells(seen.cells), *columns, *shapes, strict=True):
         corners = f',"box":[{",".join(map(str, box))}]' if min(box) >= 0 else ""
         yield tau, _known("score", score) + (f',"area":{area}' if area >= 0 else "") + corners + "".join(shape)
 

@@ -22,12 +22,21 @@ How to use it
 was seen.
 - Objects come from automatic segmentation and tracking. One thing may be split into several objects, an object may be \
 a part of a thing or of the background, and a track may end although its thing is still there.
+- {missing}
 - {pictures}
 - If spatial tools are offered, use them for distances, directions, speeds, counts and order rather than reckoning \
 yourself: they are exact, and read the whole graph also where something had to be left out of this prompt.
 - {space}
 """
 
+_MISSING: Final = (
+    "Much has no number: people and things inside, behind or beside an outline, and what was never found. Graph and"
+    " tools know nothing of it."
+)
+_LOOK: Final = (
+    f"{_MISSING} Find what a question names or counts in the keyframes first; where it has no outline of its own,"
+    " answer from the keyframes and say that it is not in the graph."
+)
 _PICTURES: Final = (
     "Keyframes show the objects with their outlines and numbers. Find out from them which number is which thing; then"
     " take places and times from the graph."
@@ -91,6 +100,7 @@ def instructions(content: PromptContent, *, pictures: bool) -> str:
     with_3d = content == "graph"
     read = _OBJECTS.format(
         what="4D scene graph" if with_3d else "objects' tracks in the image",
+        missing=_LOOK if pictures else f"{_MISSING} That something has no number does not mean that it is not there.",
         pictures=_PICTURES if pictures else _NO_PICTURES,
         space=_SPACE if with_3d else _IMAGE,
     )

@@ -15,6 +15,9 @@ from fast_snow.types import Columns, SceneGraph
 
 PixelPositions = Float64[np.ndarray, "n 2"]
 
+_JUMP: Final = 2.0
+"""By which factor no thing's outline changes from a frame to the next."""
+_FEW: Final = 5
 _FEW_CELLS: Final = 4.0
 _RESOLVED: Final = 3
 """Cells along either side from which on a shape can be told."""
@@ -121,3 +124,19 @@ def aspect_ratio(graph: SceneGraph, trajectory: ObjectTrajectory, *, resolved: b
     usable = (cells.resolved if resolved else cells.area > 0) & ~cells.cut
     spread = cells.spread[usable]
     return LogSeries(t=trajectory.t[usable], value=np.log(spread[:, 0] / spread[:, 1]))
+
+
+def outline_notes(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[str, ...]:
+    """Say where an outline changes from one frame to the next as that of no one thing does."""
+    look = appearance(graph, trajectory)
+    if not look.exact:
+        return ()
+    jump = np.abs(np.diff(np.log(look.area))) > np.log(_JUMP)
+    jump &= (np.diff(trajectory.t) == 1) & ~look.cut[1:] & ~look.cut[:-1]
+    if not jump.any():
+        return ()
+    shown = ", ".join(map(str, trajectory.t[1:][jump][:_FEW].tolist()))
+    return (
+        f"the outline of object {trajectory.object_id} doubles or halves within a frame (t = {shown}): it may hold now"
+        " one thing and now another, or miss a part; look at the frames",
+    )

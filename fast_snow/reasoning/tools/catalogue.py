@@ -8,15 +8,17 @@ import inspect
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.reasoning.conversation import ToolCall, ToolDeclaration, ToolOutcome, UseTool
-from fast_snow.reasoning.tools import approach, image_motion, motion, positions, presence, relations, turning
+from fast_snow.reasoning.tools import approach, image_motion, motion, positions, presence, relations, spinning, turning
+from fast_snow.reasoning.tools.appearance import outline_notes
 from fast_snow.reasoning.tools.tool_answers import ToolAnswer, ToolError
+from fast_snow.reasoning.tools.tracks import trajectory_of
 from fast_snow.types import SceneGraph
 
 __all__ = ["TOOLS", "Parameter", "Tool", "ToolAnswer", "ToolError", "call_tool", "declarations", "tools_over"]
@@ -39,7 +41,7 @@ _FUNCTIONS: Final[tuple[Callable[..., ToolAnswer], ...]] = (
     motion.speed,
     motion.heading,
     turning.turning,
-    turning.spinning,
+    spinning.spinning,
     approach.approach,
     image_motion.motion_in_image,
     image_motion.motion_without_camera,
@@ -192,7 +194,8 @@ def call_tool(graph: SceneGraph, name: str, arguments: Mapping[str, Any]) -> Too
         elif not each.optional:
             meaning = each.description.rstrip(".")
             raise ToolError(f"{name}: missing required argument {each.name} ({meaning}); takes {tool.usage}")
-    return _across_segments(graph, tool, checked) or tool.function(graph, **checked)
+    across = _across_segments(graph, tool, checked)
+    return across or _with_doubts(graph, tool.function(graph, **checked), checked)
 
 
 def _across_segments(graph: SceneGraph, tool: Tool, arguments: Mapping[str, Any]) -> ToolAnswer | None:
@@ -218,6 +221,15 @@ def _across_segments(graph: SceneGraph, tool: Tool, arguments: Mapping[str, Any]
         reason=f"the frames or objects lie in segments {spans} of the clip, whose worlds and scales are not known to"
         " each other; ask within one of them",
     )
+
+
+def _with_doubts(graph: SceneGraph, answer: ToolAnswer, arguments: Mapping[str, Any]) -> ToolAnswer:
+    """Add what makes the outline doubtful of the object whose span was asked about."""
+    if answer.value is None or "object_id" not in arguments or "t" in arguments:
+        return answer
+    span = (arguments.get("t_from"), arguments.get("t_to"))
+    notes = outline_notes(graph, trajectory_of(graph, arguments["object_id"], *span))
+    return replace(answer, notes=(*answer.notes, *notes))
 
 
 def _checked(name: str, value: object, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (what the schema says)

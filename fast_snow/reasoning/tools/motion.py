@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Annotated, Final
 
 import numpy as np
+from jaxtyping import Float64, Int64
 from scipy.spatial.transform import Rotation
 
 from fast_snow.reasoning.tools.distance_evidence import conflict_notes
@@ -214,7 +215,10 @@ def camera_motion(
     t_from: Annotated[int | None, "first frame; null for the clip's first."] = None,
     t_to: Annotated[int | None, "last frame; null for the clip's last."] = None,
 ) -> ToolAnswer:
-    """Tell how the camera itself moves and turns between two frames, seen from where it was at the first."""
+    """Tell how the camera itself moves and turns between two frames, seen from where it was at the first.
+
+    The uncertainty of a turn holds that of the focal length where it was assumed.
+    """
     camera = cameras_between(graph, t_from, t_to)
     turn = Rotation.from_matrix(camera.R_world_camera[0].T @ camera.R_world_camera[-1]).apply((0.0, 0.0, 1.0))
     right, up = np.degrees(np.arctan2(turn[0], turn[2])), np.degrees(np.arctan2(-turn[1], np.hypot(turn[0], turn[2])))
@@ -223,7 +227,7 @@ def camera_motion(
         value=camera.R_world_camera[0].T @ (camera.position[-1] - camera.position[0]),
         covariance=np.eye(3) * (noise.wander.across * _typical_distance(graph)) ** 2,
     )
-    turned = VectorEstimate(value=np.array([right, -up]), covariance=np.eye(2) * np.degrees(noise.wander.across) ** 2)
+    turned = VectorEstimate(value=np.array([right, -up]), covariance=_turn_covariance(graph, camera.t, right, -up))
     motions = [f"moves {each}" for each in words(moved, OWN_WAYS)]
     motions += [f"turns {each}" for each in words(turned, OWN_WAYS)]
     return ToolAnswer(
@@ -239,6 +243,19 @@ def camera_motion(
         evidence=evidence_frames(camera.t[[0, -1]]),
         notes=(_ONLY_TURNS,) if noise.assumed else (),
     )
+
+
+def _turn_covariance(
+    graph: SceneGraph, t: Int64[np.ndarray, " n"], right: float, down: float
+) -> Float64[np.ndarray, "2 2"]:
+    """Return that of the camera's turn in degrees over the frames `t`: of each step, and of the focal length."""
+    ego = graph.ego[np.isin(graph.ego.t, t)]
+    steps = ego.background.turn_sigma[1:].astype(np.float64)
+    variance = float(np.nansum(steps**2))
+    if not np.isfinite(steps).any():
+        variance = noise_of(graph).wander.across ** 2
+    focal = float(np.nanmax(ego.focal_sigma, initial=0.0))
+    return np.degrees(1.0) ** 2 * variance * np.eye(2) + focal**2 * np.outer((right, down), (right, down))
 
 
 def _typical_distance(graph: SceneGraph) -> float:

@@ -28,7 +28,7 @@ from fast_snow.reasoning.tools.hypothesis_tests import (
 )
 from fast_snow.reasoning.tools.noise import BORROWED, depth_errors, located, noise_of, other_part, rays
 from fast_snow.reasoning.tools.tool_answers import Grade, Unknowable
-from fast_snow.reasoning.tools.tracks import Cameras, ObjectTrajectory, Positions
+from fast_snow.reasoning.tools.tracks import Cameras, ObjectTrajectory, Positions, require_known_motion
 from fast_snow.types import DepthOrigin, SceneGraph
 
 _PIXEL: Final = 0.5
@@ -88,7 +88,7 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
     """Decide how an object moves.
 
     Raises:
-        Unknowable: it is seen only once, or stands where the camera does.
+        Unknowable: it is seen only once, or stands where the camera does, or the camera's motion is not known.
     """
     require_several(trajectory)
     radial, places = evident_places(graph, trajectory, guessed=False)
@@ -123,7 +123,11 @@ def evident_places(
         graph: of the object.
         trajectory: of the object, seen twice or more.
         guessed: whether its depth counts as a guess.
+
+    Raises:
+        Unknowable: the camera's motion in between is not known.
     """
+    require_known_motion(graph, int(trajectory.t[0]), int(trajectory.t[-1]))
     radial = distance_evidence(graph, trajectory, guessed=guessed)
     ray, jitter, wander = bearings(graph, trajectory)
     # The visible surface is nearer than the middle, by up to its spread, and on another side as the camera goes around.

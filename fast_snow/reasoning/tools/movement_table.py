@@ -35,9 +35,13 @@ def _movement(graph: SceneGraph, object_id: int) -> Movement:
     moved = _measured(length[0].value, length[0].sigma, unit) if length else UNTOLD
     fast = _measured(rate.value, rate.sigma, f"{unit}/s") if rate.value is not None else UNTOLD
     if not motion.moving:
-        return Movement(f"not beyond noise ({moved})", f"not beyond noise ({fast})" if fast != UNTOLD else fast)
+        return Movement(f"none seen (seen from {_short(motion.noticed_across)} {unit} on)", "none seen")
     doubt = "" if motion.grade is Grade.STATED else "likely "
     return Movement(f"{doubt}{moved}", f"{doubt}{fast}" if fast != UNTOLD else fast)
+
+
+def _short(value: float) -> str:
+    return f"{value:.{max(0, 1 - math.floor(math.log10(value)))}f}" if 0 < value < 10 else f"{value:.0f}"
 
 
 def _measured(value: object, sigma: object, unit: str) -> str:

@@ -24,19 +24,11 @@ from fast_snow.reasoning.tools.hypothesis_tests import (
     robust_sigma,
 )
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory, Positions, trajectories_of
+from fast_snow.step import SIGMA_ACROSS, SIGMA_ALONG, SIGMA_OF_GUESS
 from fast_snow.types import DepthOrigin, SceneGraph
 
-ASSUMED_ALONG: Final = 0.5
+ASSUMED_ALONG: Final = SIGMA_OF_GUESS
 """Depth that is a guess is taken to be good to half of it, whatever the tracks say: they follow the guess."""
-_UNMEASURED_ALONG: Final[Mapping[DepthOrigin, float]] = {
-    DepthOrigin.SENSOR: 0.01,
-    DepthOrigin.NETWORK: 0.05,
-    DepthOrigin.TRIANGULATED: 0.05,
-    DepthOrigin.GROUND_PLANE_PRIOR: ASSUMED_ALONG,
-}
-"""Wander of depth where too few objects show it: round numbers for what such depth usually does."""
-_UNMEASURED_ACROSS: Final = 0.005
-"""Wander across: 0.3 degrees."""
 _QUARTILE_ALONG: Final = 0.64
 """The quarter of the objects that strays least strays at most by the lower quartile of what all do, which is so much of
 its root mean square: slow noise in six blocks is like a chi-squared variable of 3 degrees of freedom."""
@@ -72,6 +64,7 @@ class Noise:
         drift: how fast places drift evenly, per frame.
         resting: the objects that it was measured on; none where there were too few, and it is a usual value.
         assumed: whether depth is a guess.
+        usual_along: what the depth of this graph usually does along the line of sight.
     """
 
     jitter: Mapping[int, Shares]
@@ -80,6 +73,7 @@ class Noise:
     drift: Shares
     resting: tuple[int, ...]
     assumed: bool
+    usual_along: float = SIGMA_ALONG[DepthOrigin.NETWORK]
 
     def notes(self) -> tuple[str, ...]:
         """Return what a reader of lengths must know."""
@@ -108,6 +102,7 @@ def noise_of(graph: SceneGraph) -> Noise:
         else Shares(across=wander.across / clip, along=wander.along / clip),
         resting=resting,
         assumed=DepthOrigin.GROUND_PLANE_PRIOR in graph.depth_origin,
+        usual_along=_usual_along(graph.depth_origin),
     )
     return replace(noise, drift=_even_drift([paths[each] for each in resting], noise)) if resting else noise
 
@@ -177,10 +172,25 @@ def depth_errors(trajectory: ObjectTrajectory, noise: Noise) -> tuple[AcrossAlon
     jitter = noise.jitter[trajectory.object_id]
     floor = np.maximum(trajectory.standard_error, _FLOAT32 * (distance + np.linalg.norm(trajectory.centroid, axis=1)))
     part_across, part_along = other_part(trajectory)
+    part_along = np.hypot(part_along, _guessed(trajectory, noise))
     return (
         (np.hypot(jitter.across, floor / distance), np.hypot(jitter.along, floor / distance)),
         (np.hypot(noise.wander.across, part_across / distance), np.hypot(noise.wander.along, part_along / distance)),
     )
+
+
+def _usual_along(origins: tuple[DepthOrigin, ...]) -> float:
+    return max((SIGMA_ALONG[each] for each in origins), default=SIGMA_ALONG[DepthOrigin.NETWORK])
+
+
+def _guessed(trajectory: ObjectTrajectory, noise: Noise) -> Float64[np.ndarray, " n"]:
+    """Return by how much the graph says that places err along the line of sight, beyond what its depth usually does.
+
+    Such errors last as long as an object is seen: they are those of a guess.
+    """
+    _, distance = rays(trajectory)
+    along = np.array([each.centroid_sigma[1] for each in trajectory.token], np.float64)
+    return np.sqrt(np.maximum(np.nan_to_num(along) ** 2 - (noise.usual_along * distance) ** 2, 0.0))
 
 
 def rays(trajectory: ObjectTrajectory) -> tuple[Positions, Float64[np.ndarray, " n"]]:
@@ -247,10 +257,10 @@ def _wander(
     paths: Mapping[int, ObjectTrajectory], jitter: Mapping[int, Shares], origins: tuple[DepthOrigin, ...]
 ) -> tuple[Shares, tuple[int, ...]]:
     """Measure wander on the quarter of the objects that keep most still: they are taken to rest."""
-    usual = max((_UNMEASURED_ALONG[each] for each in origins), default=_UNMEASURED_ALONG[DepthOrigin.NETWORK])
+    usual = _usual_along(origins)
     long = {object_id: each for object_id, each in paths.items() if len(each) >= _LEAST_LENGTH}
     if len(long) < _LEAST_TRACKS:
-        return Shares(across=_UNMEASURED_ACROSS, along=usual), ()
+        return Shares(across=SIGMA_ACROSS, along=usual), ()
     drifts = {object_id: _drift(each, jitter[object_id]) for object_id, each in long.items()}
     stillest = sorted(drifts, key=lambda each: hypot(drifts[each].across, drifts[each].along))
     resting = tuple(stillest[: max(2, len(stillest) // 4)])

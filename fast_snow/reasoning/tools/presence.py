@@ -9,6 +9,7 @@ import numpy as np
 from fast_snow.reasoning.tools.motion_evidence import motion_of
 from fast_snow.reasoning.tools.reference_frames import velocity_at
 from fast_snow.reasoning.tools.tool_answers import (
+    ONLY_TRACKED,
     ListEntry,
     NamedValue,
     ObjectId,
@@ -55,7 +56,7 @@ def list_objects(
             for each in listed
         ),
         evidence=evidence_frames(clip) if t is None else (t,),
-        notes=(f"the clip spans t = {clip[0]} to {clip[-1]}",),
+        notes=(f"the clip spans t = {clip[0]} to {clip[-1]}", ONLY_TRACKED),
     )
 
 

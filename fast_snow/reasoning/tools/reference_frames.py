@@ -16,7 +16,7 @@ from fast_snow.reasoning.tools.distance_evidence import graded
 from fast_snow.reasoning.tools.hypothesis_tests import VectorEstimate, line_slope
 from fast_snow.reasoning.tools.motion_evidence import evident_places
 from fast_snow.reasoning.tools.tool_answers import Frame, Grade, Unknowable
-from fast_snow.reasoning.tools.tracks import camera_at, trajectory_of
+from fast_snow.reasoning.tools.tracks import camera_at, require_known_motion, trajectory_of
 from fast_snow.types import ReadOnlyArrays, SceneGraph
 
 FrameName = Literal["world", "camera", "object"]
@@ -71,9 +71,11 @@ def frame_at(graph: SceneGraph, name: FrameName, t: int, object_id: int) -> Refe
         object_id: whose axes.
 
     Raises:
-        Unknowable: the camera's orientation is not known, or the object does not move.
+        Unknowable: the camera's orientation is not known, nor its motion up to `t` in the world of the first camera,
+            or the object does not move.
     """
     if name == "world":
+        require_known_motion(graph, int(graph.ego.t[0]), t)
         return ReferenceFrame(name=Frame.WORLD, origin=np.zeros(3), R_frame_world=np.eye(3))
     if name == "object":
         return _own(graph, object_id, t)

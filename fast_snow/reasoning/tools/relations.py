@@ -11,6 +11,7 @@ from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.positions import offset, seen_offset, world_position
 from fast_snow.reasoning.tools.reference_frames import SIDES, frame_at, words
 from fast_snow.reasoning.tools.tool_answers import (
+    ONLY_TRACKED,
     FrameIndex,
     Grade,
     ListEntry,
@@ -55,7 +56,8 @@ def nearest(
         value=nearest_id,
         figures=(NamedValue("distance", length, unit=length_unit(graph), sigma=sigma),),
         entries=tuple(
-            ListEntry.of(NamedValue("distance", far, sigma=other), object_id=each) for far, other, each in lengths
+            ListEntry.of(NamedValue("distance", far, unit=length_unit(graph), sigma=other), object_id=each)
+            for far, other, each in lengths
         ),
         evidence=(t,),
         notes=(
@@ -153,7 +155,7 @@ def count(
         evidence=(t,)
         if t is not None
         else evidence_frames(each for k in chosen for each in trajectories_of(graph)[k].t),
-        notes=noise_of(graph).notes() if state or side or within else (),
+        notes=(ONLY_TRACKED, *(noise_of(graph).notes() if state or side or within else ())),
     )
 
 

@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import wraps
-from typing import Annotated, Any, Final, ParamSpec
+from typing import Annotated, Any, Final, ParamSpec, TypeVar
 
 import numpy as np
 from jaxtyping import Int
@@ -27,6 +27,7 @@ FirstFrame = Annotated[int | None, "first frame; null for the object's first."]
 LastFrame = Annotated[int | None, "last frame; null for the object's last."]
 
 DEGREES: Final = "degrees"
+_METRIC_UNITS: Final = ("m", "m/s")
 _MOST_EVIDENCE: Final = 40
 _DIGITS: Final = 5
 
@@ -58,6 +59,7 @@ def surest(*grades: Grade) -> Grade:
     return min(grades, key=list(Grade).index, default=Grade.UNKNOWN)
 
 
+ONLY_TRACKED: Final = "only what has a number is meant: a thing may have none, or several; count things in the frames"
 _LIKELY_NOTE: Final = "likely, not certain: say so"
 
 
@@ -159,19 +161,41 @@ class ToolAnswer:
         return answer
 
 
+AnyFigure = TypeVar("AnyFigure", NamedValue, ToolAnswer)
+
+
 def spatial_tool(tool: Callable[Parameters, ToolAnswer]) -> Callable[Parameters, ToolAnswer]:
-    """Make a tool answer "unknown" where the graph does not tell."""
+    """Make a tool answer "unknown" where the graph does not tell, and its lengths as unsure as the graph's scale."""
 
     @wraps(tool)
     def answered(*args: Parameters.args, **kwargs: Parameters.kwargs) -> ToolAnswer:
         try:
             # Documents may hold any finite float32; what overflows is caught as not finite where it is decided.
             with np.errstate(all="ignore"):
-                return _finite(tool(*args, **kwargs))
+                return _with_scale_error(_finite(tool(*args, **kwargs)), *args)
         except Unknowable as why:
             return ToolAnswer(value=None, reason=str(why))
 
     return answered
+
+
+def _with_scale_error(answer: ToolAnswer, graph: object = None, *_: object) -> ToolAnswer:
+    """Add the uncertainty that all lengths of a rescaled graph share to that of each."""
+    scale = graph.scale if isinstance(graph, SceneGraph) else None
+    if scale is None:
+        return answer
+
+    share = scale.relative_sigma
+
+    def widened(figure: AnyFigure) -> AnyFigure:
+        if figure.sigma is None or figure.unit not in _METRIC_UNITS:
+            return figure
+        values, sigmas = _floats(figure.value), _floats(figure.sigma)
+        both = tuple(math.hypot(sigma, share * value) for value, sigma in zip(values, sigmas, strict=True))
+        return replace(figure, sigma=both if isinstance(figure.sigma, tuple) else both[0])
+
+    entries = tuple(ListEntry(tuple(map(widened, each.figures))) for each in answer.entries)
+    return replace(widened(answer), figures=tuple(map(widened, answer.figures)), entries=entries)
 
 
 def _finite(answer: ToolAnswer) -> ToolAnswer:

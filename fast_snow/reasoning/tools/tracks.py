@@ -13,6 +13,7 @@ from fast_snow.types import Columns, Observations, SceneGraph, Track
 
 Positions = Float64[np.ndarray, "n 3"]
 _Rotations = Float64[np.ndarray, "n 3 3"]
+_LISTED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -178,13 +179,27 @@ def cameras_between(graph: SceneGraph, t_from: int | None, t_to: int | None) -> 
 
     Raises:
         ToolError: the frames are not the clip's or in the wrong order.
-        Unknowable: the graph has no frames, or the camera's orientation at the first or the last is not known.
+        Unknowable: the graph has no frames, or the camera's orientation there or motion between them is not known.
     """
     camera = cameras_of(graph)
     camera = camera[_within(graph, camera.t, t_from, t_to)]
     if not len(camera) or not np.isfinite(camera.R_world_camera[[0, -1]]).all():
         raise Unknowable("the camera's orientation there is not known")
+    require_known_motion(graph, int(camera.t[0]), int(camera.t[-1]))
     return camera
+
+
+def require_known_motion(graph: SceneGraph, t_from: int, t_to: int) -> None:
+    """Raise where the camera's motion between two frames could not be told, or its poses contradict the images."""
+    t = graph.ego.t
+    lost = np.flatnonzero((graph.ego.background.matches == 0) & (t > t_from) & (t <= t_to))
+    if len(lost):
+        spans = ", ".join(f"{t[max(i - 1, 0)]} to {t[i]}" for i in lost[:_LISTED].tolist())
+        more = " and more" if len(lost) > _LISTED else ""
+        raise Unknowable(
+            f"how the camera moves is not known from t = {spans}{more}: the images do not show it, or contradict its"
+            " poses; ask for a span without these"
+        )
 
 
 def _within(

@@ -1,18 +1,18 @@
-"""Whether objects turn on their way, and whether they spin."""
+"""Whether objects turn on their way."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 from math import hypot
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.appearance import aspect_ratio
 from fast_snow.reasoning.tools.distance_evidence import graded
-from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, VectorEstimate, block_means
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL, VectorEstimate, block_means
 from fast_snow.reasoning.tools.motion_evidence import motion_of, require_several
 from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.reference_frames import LEVEL_NOTE
+from fast_snow.reasoning.tools.rotation_evidence import Turned, rotation_evidence, spin_grade
 from fast_snow.reasoning.tools.tool_answers import (
     DEGREES,
     FirstFrame,
@@ -23,19 +23,20 @@ from fast_snow.reasoning.tools.tool_answers import (
     ToolAnswer,
     Unknowable,
     evidence_frames,
+    least,
     spatial_tool,
 )
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory, trajectory_of
 from fast_snow.types import SceneGraph
 
-_LEAST_OBSERVATIONS: Final = 8
-_FULL_TURN: Final = 360.0
 _CLEAR_TURN: Final = 45.0
 """It is stated that something goes straight where a turn by so many degrees would have been noticed."""
-_SWING: Final = float(np.log(2) / 2)
-"""Change of the logarithm of width over height that counts as showing another side: by the square root of 2."""
-_SWINGS_OF_A_TURN: Final = 4
-"""In one full turn a long object shows its side and its end twice each."""
+_RIGHT_ANGLE: Final = 90.0
+"""Nothing is told where not even a turn by so many degrees would likely have been noticed."""
+_ABOUT: Final = 180.0
+"""Two headings that may differ by more degrees do not tell to which side the way between them turned."""
+_FEW_BLOCKS: Final = 3
+"""With more, where no way is seen in each, that of either half is compared."""
 
 
 @spatial_tool
@@ -43,25 +44,61 @@ def turning(graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None
     """Decide whether an object turns to its own left or right on its way, or moves straight."""
     trajectory = trajectory_of(graph, object_id, t_from, t_to)
     require_several(trajectory)
-    angle, sigma = _turn(graph, trajectory)
-    side, grade = "right" if angle > 0 else "left", graded(angle, sigma)
+    turned, kinds = _turned(graph, trajectory)
+    side, grade = "right" if turned.value > 0 else "left", graded(turned.value, turned.sigma)
     straight = grade is Grade.UNKNOWN
     if straight:
-        grade = Grade.STATED if CRITICAL * sigma < _CLEAR_TURN else Grade.LIKELY
+        if LIKELY_CRITICAL * turned.sigma > _RIGHT_ANGLE:
+            raise Unknowable(
+                f"object {object_id} turns by {turned.value:.0f} ± {turned.sigma:.0f} degrees to its right, which tells"
+                " neither a turn nor a straight way"
+            )
+        grade = Grade.STATED if CRITICAL * turned.sigma < _CLEAR_TURN else Grade.LIKELY
+    if "by_way" not in kinds:
+        grade = least(grade, Grade.LIKELY)
     return ToolAnswer(
         value="straight, no turn beyond noise" if straight else f"turning {side}",
         grade=grade,
-        figures=(NamedValue("turn_to_the_right", angle, unit=DEGREES, sigma=sigma),),
+        figures=(
+            NamedValue("turn_to_the_right", turned.value, unit=DEGREES, sigma=turned.sigma),
+            *(NamedValue(name, each.value, unit=DEGREES, sigma=each.sigma) for name, each in kinds.items()),
+        ),
         evidence=evidence_frames(trajectory.t),
         notes=(LEVEL_NOTE, *noise_of(graph).notes()),
     )
 
 
-def _turn(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[float, float]:
-    """Return by how many degrees the way over the ground turns to the right from first to last, and the uncertainty.
+def _turned(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[Turned, Mapping[str, Turned]]:
+    """Return how far an object turns to its right by its way and by its body, which turns along; and each of these.
+
+    What spins, or turns otherwise than its way, tells nothing of that by its body.
 
     Raises:
-        Unknowable: the object does not move in two parts of its path.
+        Unknowable: the object does not move, or neither is known.
+    """
+    body = rotation_evidence(graph, trajectory).upright
+    body = None if body is None or spin_grade(body) is not Grade.UNKNOWN else body
+    try:
+        way = way_turned(graph, trajectory)
+    except Unknowable:
+        if body is None or not motion_of(graph, trajectory).moving:
+            raise
+        return body, {"by_body": body}
+    if body is None or abs(way.value - body.value) > CRITICAL * hypot(way.sigma, body.sigma):
+        return way, {"by_way": way}
+    weight = body.sigma**2 / (body.sigma**2 + way.sigma**2)
+    both = Turned(
+        value=weight * way.value + (1 - weight) * body.value,
+        sigma=way.sigma * body.sigma / hypot(way.sigma, body.sigma),
+    )
+    return both, {"by_way": way, "by_body": body}
+
+
+def way_turned(graph: SceneGraph, trajectory: ObjectTrajectory) -> Turned:
+    """Return how far an object's way over the ground turns to the right from first to last.
+
+    Raises:
+        Unknowable: the object does not move in two parts of its path, or may have turned to either side between them.
     """
     motion = motion_of(graph, trajectory)
     if not motion.moving:
@@ -69,13 +106,19 @@ def _turn(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[float, float
     means = block_means(motion.places)
     legs = [_leg(one, other) for one, other in pairwise(means)]
     sure = [each for each in legs if each.significant]
+    if len(means) > _FEW_BLOCKS and len(sure) < len(legs):
+        halves = [_leg(means[0], means[(len(means) - 1) // 2]), _leg(means[len(means) // 2], means[-1])]
+        sure = halves if all(each.significant for each in halves) else sure
     if len(sure) < 2:
         raise Unknowable(
             f"object {trajectory.object_id} moves over the ground beyond noise in {len(sure)} of {len(legs)} parts of"
             " its path, and two are needed to see a turn"
         )
     angles = np.degrees(np.unwrap(np.arctan2(*np.stack([each.value for each in sure], axis=1))))
-    return float(angles[-1] - angles[0]), hypot(_angle_sigma(sure[0]), _angle_sigma(sure[-1]))
+    sigma = np.array([_angle_sigma(each) for each in sure])
+    if (np.abs(np.diff(angles)) + CRITICAL * np.hypot(sigma[1:], sigma[:-1]) > _ABOUT).any():
+        raise Unknowable(f"object {trajectory.object_id} turns back on its way, and to which side is not seen")
+    return Turned(value=float(angles[-1] - angles[0]), sigma=float(hypot(sigma[0], sigma[-1])))
 
 
 def _leg(one: VectorEstimate, other: VectorEstimate) -> VectorEstimate:
@@ -92,79 +135,10 @@ def _angle_sigma(leg: VectorEstimate) -> float:
     return float(np.degrees(min(np.sqrt(across @ leg.covariance @ across), np.pi / np.sqrt(3))))
 
 
-@spatial_tool
-def spinning(
-    graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None, t_to: LastFrame = None
-) -> ToolAnswer:
-    """Decide whether an object spins, clockwise or counter-clockwise seen from above, as far as a graph can tell.
-
-    A graph has no orientations. A long object that spins shows its side and its end in turn, so that its width over its
-    height in the image swings; a round one shows nothing, and the answer is unknown. The sense is known only where the
-    object also drives around in circles.
-    """
-    trajectory = trajectory_of(graph, object_id, t_from, t_to)
-    if len(trajectory) < _LEAST_OBSERVATIONS:
-        raise Unknowable(
-            f"object {object_id} is seen {len(trajectory)} times there, expected {_LEAST_OBSERVATIONS} or more"
-        )
-    circled = _circled(graph, trajectory)
-    if abs(circled) >= _FULL_TURN:
-        sense = "clockwise" if circled > 0 else "counter-clockwise"
-        return ToolAnswer(
-            value=f"{sense} seen from above",
-            figures=(NamedValue("turn_of_way_to_the_right", circled, unit=DEGREES),),
-            evidence=evidence_frames(trajectory.t),
-            notes=("its way goes around in circles; whether it also spins about itself is not seen", LEVEL_NOTE),
-        )
-    return _spinning_by_shape(graph, trajectory, circled)
-
-
-def _spinning_by_shape(graph: SceneGraph, trajectory: ObjectTrajectory, circled: float) -> ToolAnswer:
-    """Decide by how an object's width over its height swings; its way turned by `circled` degrees.
-
-    Raises:
-        Unknowable: its shape is not seen, changes as if it spun, or would not change if it did.
-    """
-    who = f"object {trajectory.object_id}"
-    look = aspect_ratio(graph, trajectory, resolved=False)
-    if len(look) < _LEAST_OBSERVATIONS or len(aspect_ratio(graph, trajectory)) < len(trajectory) / 2:
-        raise Unknowable(f"{who} is too small or cut off by the image's border too often to see its shape")
-    swings = count_swings(look.value, max(_SWING, 2 * CRITICAL * look.jitter))
-    if swings >= _SWINGS_OF_A_TURN:
-        raise Unknowable(
-            f"{who} changes its shape in the image {swings} times as if it spun, or moved its limbs;"
-            " extents do not tell which, nor the sense"
-        )
-    if np.abs(look.value).max() < max(CRITICAL * look.jitter, _SWING):
-        raise Unknowable(f"{who} looks as wide as it is high all the time, as a round one does that spins")
-    return ToolAnswer(
-        value="not spinning",
-        figures=(NamedValue("swings_of_shape", swings), NamedValue("turn_of_way_to_the_right", circled, unit=DEGREES)),
-        evidence=evidence_frames(look.t),
-        notes=("a full turn of a long object would swing its shape in the image four times",),
-    )
-
-
-def _circled(graph: SceneGraph, trajectory: ObjectTrajectory) -> float:
+def circled(graph: SceneGraph, trajectory: ObjectTrajectory) -> float:
     """Return by how many degrees the object's way turns beyond noise; 0 where it does not."""
     try:
-        angle, sigma = _turn(graph, trajectory)
+        way = way_turned(graph, trajectory)
     except Unknowable:
         return 0.0
-    return angle if abs(angle) > CRITICAL * sigma else 0.0
-
-
-def count_swings(values: Float64[np.ndarray, " n"], least: float) -> int:
-    """Return how often values swing up or down by at least so much, as a sequence of alternating swings."""
-    swings, direction, low, high = 0, 0, values[0], values[0]
-    for value in values.tolist():
-        low, high = min(low, value), max(high, value)
-        if direction <= 0 and value - low >= least:
-            swings, direction, high = swings + 1, 1, value
-        elif direction >= 0 and high - value >= least:
-            swings, direction, low = swings + 1, -1, value
-        if direction > 0:
-            low = high = max(high, value)
-        elif direction < 0:
-            low = high = min(low, value)
-    return swings
+    return way.value if abs(way.value) > CRITICAL * way.sigma else 0.0

@@ -10,7 +10,7 @@ from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, UserError
 from fast_snow.evaluation.qa.inference import MOST_FAILURES_IN_A_ROW, Answered, ask_all
 from fast_snow.evaluation.qa.question import Arm
-from fast_snow.evaluation.qa.requests import Failure, Request, make_requests
+from fast_snow.evaluation.qa.requests import Failure, Request, RunFolders, make_requests
 from fast_snow.reasoning.conversation import ModelReply
 from tests.evaluation.qa.files import given, store, vlm4d_row
 from tests.reasoning.runs import small_run
@@ -38,13 +38,14 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def made(tmp_path: Path, run: Path, *rows, arms=(Arm.A1, Arm.A3), vlm=VLM):
     asked = given(store(tmp_path / "real_mc.json", list(rows))).asked
-    return list(make_requests(asked, arms, {each.scene: run for each in asked}, vlm))
+    folders = {each.scene: run for each in asked}
+    return list(make_requests(asked, arms, RunFolders(ours=folders, snow=folders), vlm))
 
 
 def test_a_digest_covers_what_decides_on_the_answer(tmp_path: Path, run: Path):
     row = vlm4d_row()
     digests = {"": [each.digest for each in made(tmp_path, run, row, arms=tuple(Arm))]}
-    assert len(set(digests[""])) == 4
+    assert len(set(digests[""])) == 5
     changed = {
         "model": {"model": "other"},
         "temperature": {"temperature": 0.5},
@@ -60,7 +61,7 @@ def test_a_digest_covers_what_decides_on_the_answer(tmp_path: Path, run: Path):
     patient = replace(VLM, timeout_s=1.0, max_retries=0, tools=False)
     assert [each.digest for each in made(tmp_path, run, row, arms=tuple(Arm), vlm=patient)] == digests[""]
     rounds = [each.digest for each in made(tmp_path, run, row, arms=tuple(Arm), vlm=replace(VLM, max_rounds=3))]
-    assert [a == b for a, b in zip(rounds, digests[""], strict=True)] == [True, True, True, False]
+    assert [a == b for a, b in zip(rounds, digests[""], strict=True)] == [True, True, True, False, True]
 
 
 def test_another_graph_is_another_request(tmp_path: Path, run: Path):

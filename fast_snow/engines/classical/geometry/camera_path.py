@@ -9,17 +9,18 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 from scipy.spatial.transform import Rotation, Slerp
 
+from fast_snow.background import contradicts
 from fast_snow.config import ClassicalGeometryConfig
 from fast_snow.engines.classical.geometry.depth_path import reconstruct_with_depth
 from fast_snow.engines.classical.geometry.ground_plane import rotations
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
 from fast_snow.engines.classical.geometry.structure_from_motion import (
     Reconstruction,
     guessed_intrinsics,
     reconstruct,
 )
 from fast_snow.errors import FastSnowWarning
-from fast_snow.types import GridShape, ReadOnlyArrays
+from fast_snow.point_matches import Pair, common
+from fast_snow.types import GridShape, ReadOnlyArrays, TrackedPoints
 
 Poses = Float64[np.ndarray, "n 4 4"]
 
@@ -27,6 +28,8 @@ _STILL = 1.0
 """Pixels; where points move less over the span the camera is at rest."""
 _LEAST_SHARED = 30
 """Points that neighbouring images share; fewer do not show that the camera is at rest."""
+_MAX_CONTRADICTED = 0.1
+"""Of the steps may be contradicted by the points; a path that is by more is that of something else."""
 _SPAN = 8
 """Frames over which the motion of points is measured."""
 
@@ -51,6 +54,15 @@ class CameraPath(ReadOnlyArrays):
         reach = np.linalg.norm(centre - centre[0], axis=1).max()
         known = self.typical_depth[np.isfinite(self.typical_depth)]
         return len(known) > 0 and bool(reach >= min_baseline * np.median(known))
+
+    def fits(self, points: Sequence[TrackedPoints], most: float = _MAX_CONTRADICTED) -> bool:
+        """Tell whether most of the points that neighbouring images share confirm the path, but for a few steps."""
+        T = self.T_camera_world
+        wrong = [
+            contradicts(self.intrinsics, T[i + 1] @ np.linalg.inv(T[i]), *pair)
+            for i, pair in enumerate(neighbours(points))
+        ]
+        return sum(wrong) <= most * len(wrong)
 
 
 def reconstructed_path(
@@ -110,12 +122,12 @@ def measured_path(
     """
     shared = min((len(common(*pair)[0]) for pair in pairwise(points)), default=0)
     if shared >= _LEAST_SHARED and _at_rest(points):
-        return turning_path(points, shape, intrinsics)
+        return turning_path(neighbours(points), shape, intrinsics)
     model = reconstruct_with_depth(points, depth, shape, intrinsics=intrinsics, seed=seed)
     path = None if model is None else _complete(model, config)
     if path is None:
         warnings.warn("camera tracking failed: assuming a static camera", FastSnowWarning, stacklevel=2)
-        return turning_path(points, shape, intrinsics)
+        return turning_path(neighbours(points), shape, intrinsics)
     return path
 
 
@@ -139,13 +151,18 @@ def _complete(model: Reconstruction, config: ClassicalGeometryConfig) -> CameraP
 
 
 def turning_path(
-    points: Sequence[TrackedPoints], shape: GridShape, intrinsics: Float64[np.ndarray, "3 3"] | None
+    matches: Sequence[Pair], shape: GridShape, intrinsics: Float64[np.ndarray, "3 3"] | None
 ) -> CameraPath:
-    """Return the path of a camera that only turns."""
+    """Return the path of a camera that only turns, from points that each image shares with the next."""
     K = guessed_intrinsics(shape) if intrinsics is None else intrinsics
-    T_camera_world = np.tile(np.eye(4), (len(points), 1, 1))
-    T_camera_world[:, :3, :3] = rotations(points, K)
-    return CameraPath(T_camera_world=T_camera_world, intrinsics=K, typical_depth=np.full(len(points), np.nan))
+    T_camera_world = np.tile(np.eye(4), (len(matches) + 1, 1, 1))
+    T_camera_world[:, :3, :3] = rotations(matches, K)
+    return CameraPath(T_camera_world=T_camera_world, intrinsics=K, typical_depth=np.full(len(T_camera_world), np.nan))
+
+
+def neighbours(points: Sequence[TrackedPoints]) -> list[Pair]:
+    """Return the points that each image shares with the next, in either."""
+    return [common(*pair) for pair in pairwise(points)]
 
 
 def given_path(

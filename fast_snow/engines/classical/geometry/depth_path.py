@@ -14,13 +14,12 @@ from fast_snow.engines.classical.geometry.depth_alignment import (
     smooth_inverse_depth,
 )
 from fast_snow.engines.classical.geometry.global_adjustment import PLAUSIBLE_FOCAL, Camera, resect
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
 from fast_snow.engines.classical.geometry.structure_from_motion import (
     Intrinsics,
     Reconstruction,
     guessed_intrinsics,
 )
-from fast_snow.types import GridShape
+from fast_snow.types import GridShape, TrackedPoints
 
 _MAX_KEYFRAMES = 40
 """Adjusted together; of longer windows every second, third … image."""

@@ -19,20 +19,21 @@ from fast_snow.engines.classical.geometry.camera_path import (
     CameraPath,
     given_path,
     measured_path,
+    neighbours,
     reconstructed_path,
     turning_path,
 )
 from fast_snow.engines.classical.geometry.depth_completion import ASSUMED, UNKNOWN, complete
 from fast_snow.engines.classical.geometry.feature_matches import with_matches
 from fast_snow.engines.classical.geometry.ground_plane import ground_depth
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, track_points
-from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics
+from fast_snow.engines.classical.geometry.structure_from_motion import GUESSED_FOCAL_SIGMA, guessed_intrinsics
 from fast_snow.engines.classical.geometry.triangulation import TriangulatedDepth, triangulate
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.errors import FastSnowWarning
 from fast_snow.inputs.sampling import shrunk_size
+from fast_snow.point_matches import rescaled, track_points
 from fast_snow.protocols import GeometryEngine, Progress, silent
-from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior, GridShape
+from fast_snow.types import DepthOrigin, Frames, Geometry, GeometryPrior, GridShape, TrackedPoints
 
 Prior = Callable[[Frames], GeometryPrior]
 
@@ -96,15 +97,22 @@ class _Engine:
             path = measured_path(points, known.depth, sfm_shape, self.config, intrinsics=K, seed=self.seed)
             return _with_given_depth(known.depth, path, sfm_shape, metric=known.metric)
         found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+        followed = _followed_between(frames, sfm_shape) or points
+        if found is not None and not found.fits(followed, 0.0):
+            # Too fast for the clip's own frames: the source's frames between show more.
+            again = reconstructed_path(followed, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+            found = next((each for each in (again, found) if each is not None and each.fits(followed)), None)
         answer = None if found is None else self._triangulate(frames, found, sfm_shape, metric=False)
         if answer is None or _measured_share(answer) < self.config.min_measured:
-            return self._guess(frames, turning_path(points, sfm_shape, K), sfm_shape)
+            pairs = neighbours(with_matches(followed, gray(frames.image, sfm_shape)))
+            return self._guess(frames, turning_path(pairs, sfm_shape, K), sfm_shape, K)
         return answer
 
     def _follow(self, frames: Frames, shape: GridShape) -> list[TrackedPoints]:
         points = []
         with opencv_threads(self.threads):
-            for each in track_points(gray(frames.image, shape), max_points=self.config.max_points):
+            images = ([each] for each in gray(frames.image, shape))
+            for each in track_points(images, max_points=self.config.max_points):
                 points.append(each)
                 self.progress("geometry: points", len(points), len(frames))
         return points
@@ -132,7 +140,7 @@ class _Engine:
             FastSnowWarning,
             stacklevel=3,
         )
-        return self._guess(frames, path, shape)
+        return self._guess(frames, path, shape, path.intrinsics)
 
     def _triangulate(self, frames: Frames, path: CameraPath, shape: GridShape, *, metric: bool) -> Geometry:
         grid = shrunk_size(frames.image.shape[1:3], self.config.process_res)
@@ -165,7 +173,13 @@ class _Engine:
             origin=DepthOrigin.TRIANGULATED,
         )
 
-    def _guess(self, frames: Frames, path: CameraPath, shape: GridShape) -> Geometry:
+    def _guess(
+        self,
+        frames: Frames,
+        path: CameraPath,
+        shape: GridShape,
+        known_intrinsics: Float64[np.ndarray, "3 3"] | None,
+    ) -> Geometry:
         """Answer with the ground plane; poses that move mean nothing in its unit, so only rotations are kept."""
         grid = shrunk_size(frames.image.shape[1:3], self.config.process_res)
         K = rescale(path.intrinsics, shape, grid)
@@ -179,7 +193,14 @@ class _Engine:
             T_camera_world=T_camera_world,
             metric=False,
             origin=DepthOrigin.GROUND_PLANE_PRIOR,
+            focal_sigma=GUESSED_FOCAL_SIGMA if known_intrinsics is None else 0.0,
         )
+
+
+def _followed_between(frames: Frames, shape: GridShape) -> list[TrackedPoints]:
+    """Return points that were followed through the source's frames, in images of `shape`; none where nobody did."""
+    size = (frames.image.shape[1], frames.image.shape[2])
+    return [rescaled(each, size, shape) for each in frames.points if each is not None]
 
 
 def _measured_share(geometry: Geometry) -> float:

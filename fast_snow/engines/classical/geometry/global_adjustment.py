@@ -13,7 +13,7 @@ import numpy as np
 import pycolmap
 from jaxtyping import Float32, Float64
 
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
+from fast_snow.types import TrackedPoints
 
 Camera = pycolmap.Camera
 Model = pycolmap.Reconstruction

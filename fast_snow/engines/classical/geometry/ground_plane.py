@@ -5,14 +5,13 @@ image, so depth is that of a level plane one camera height below, up to a distan
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float32, Float64
-from scipy.spatial.transform import Rotation
 
+from fast_snow.background import robust_homography, turned
 from fast_snow.cameras import rays
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, common
+from fast_snow.point_matches import Pair
 from fast_snow.types import GridShape
 
 CAMERA_HEIGHT = 1.5
@@ -24,7 +23,6 @@ HORIZON = 0.4
 _STILL = 0.3
 """Pixels; points that move less show a camera at rest."""
 _MIN_POINTS = 8
-_ROUNDS = 8
 
 Rotations = Float64[np.ndarray, "n 3 3"]
 
@@ -50,37 +48,20 @@ def ground_depth(
     return (CAMERA_HEIGHT / np.maximum(drop, 1.0 / FARTHEST)).astype(np.float32)
 
 
-def rotations(points: Sequence[TrackedPoints], intrinsics: Float64[np.ndarray, "3 3"]) -> Rotations:
-    """Estimate how a camera that stays in place turns, from points tracked through its images.
+def rotations(matches: Sequence[Pair], intrinsics: Float64[np.ndarray, "3 3"]) -> Rotations:
+    """Estimate how a camera that stays in place turns.
 
     Args:
-        points: of each image.
+        matches: points of each image that are found in the next one, in either.
         intrinsics: pinhole matrix of the images.
 
     Returns:
-        `R_camera_world` of each image; the world is the first camera.
+        `R_camera_world` of each image; the world is the first camera. One step that the matches do not tell is none.
     """
     R_camera_world = [np.eye(3)]
-    for before, now in pairwise(points):
-        a, b = common(before, now)
-        moved = np.linalg.norm(b - a, axis=1)
-        still = len(a) < _MIN_POINTS or np.median(moved) < _STILL
-        R_now_before = np.eye(3) if still else _turn(_directions(a, intrinsics), _directions(b, intrinsics))
+    for before, now in matches:
+        still = len(before) < _MIN_POINTS or np.median(np.linalg.norm(now - before, axis=1)) < _STILL
+        homography, inlier = (None, None) if still else robust_homography(before, now)
+        R_now_before = np.eye(3) if homography is None else turned(before[inlier], now[inlier], intrinsics)
         R_camera_world.append(R_now_before @ R_camera_world[-1])
     return np.stack(R_camera_world)
-
-
-def _directions(uv: Float64[np.ndarray, "k 2"], intrinsics: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "k 3"]:
-    through = rays(uv, intrinsics)
-    return through / np.linalg.norm(through, axis=1, keepdims=True)
-
-
-def _turn(before: Float64[np.ndarray, "k 3"], now: Float64[np.ndarray, "k 3"]) -> Float64[np.ndarray, "3 3"]:
-    """Return the rotation that carries most rays along; what moves by itself counts ever less."""
-    weight = np.ones(len(before))
-    turn = Rotation.identity()
-    for _ in range(_ROUNDS):
-        turn, _ = Rotation.align_vectors(now, before, weights=weight)
-        residual = np.linalg.norm(now - turn.apply(before), axis=1)
-        weight = 1.0 / (1.0 + (residual / max(np.median(residual), 1e-6)) ** 2) ** 2
-    return turn.as_matrix()

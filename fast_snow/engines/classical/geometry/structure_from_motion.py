@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from fast_snow.engines.classical.geometry.global_adjustment import Camera, Model, adjust, resect
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, choose_keyframes
-from fast_snow.types import GridShape, ReadOnlyArrays
+from fast_snow.engines.classical.geometry.point_tracks import choose_keyframes
+from fast_snow.types import GridShape, ReadOnlyArrays, TrackedPoints
 
 Intrinsics = Float64[np.ndarray, "3 3"]
 
@@ -22,6 +22,8 @@ _MIN_POINTS = 30
 """A pose that fewer points carry is chance: images of noise get a dozen."""
 _GUESSED_FOCAL = 1.0
 """In units of the longer side: a field of view of 53 degrees, between that of phones and of surveillance cameras."""
+GUESSED_FOCAL_SIGMA = 0.25
+"""Of that, as a share: fields of view of 37 to 90 degrees lie within two of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

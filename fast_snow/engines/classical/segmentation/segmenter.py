@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from fast_snow.config import ClassicalSegmenterConfig
-from fast_snow.engines.classical.appearance import FINE, colour_bins, sigmoid, to_lab
+from fast_snow.engines.classical.appearance import FINE, sigmoid
 from fast_snow.engines.classical.edge_aware import affinity, smooth
 from fast_snow.engines.classical.flow import workers
 from fast_snow.engines.classical.neighbour_flow import FlowStore
@@ -43,6 +43,7 @@ from fast_snow.engines.classical.segmentation.region_chains import Regions, best
 from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
 from fast_snow.engines.classical.segmentation.surfaces import creases, outlined, surfaces, with_steps
 from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
+from fast_snow.kernels.colours import colour_bins, to_lab
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Segmenter, silent

@@ -15,8 +15,9 @@ import numba
 import numpy as np
 from jaxtyping import Float32, Int32, UInt8
 
-from fast_snow.engines.classical.appearance import COARSE, FINE, blurred, colour_bins, histogram, log_odds
+from fast_snow.engines.classical.appearance import COARSE, FINE, blurred, histogram, log_odds
 from fast_snow.engines.classical.edge_aware import Affinity, Crop, affinity
+from fast_snow.kernels.colours import colour_bins
 from fast_snow.types import readonly
 
 Soft = Float32[np.ndarray, "h w"]

@@ -14,7 +14,6 @@ import numpy as np
 from jaxtyping import Float16, Float32, UInt8
 
 from fast_snow.config import ClassicalTrackerConfig
-from fast_snow.engines.classical.appearance import to_lab
 from fast_snow.engines.classical.flow import consistency, workers
 from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.neighbour_flow import FlowStore, NeighbourFlow
@@ -24,6 +23,7 @@ from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step,
 from fast_snow.engines.classical.tracking.object_model import View, view_of
 from fast_snow.engines.classical.tracking.prompting import prompted_mask
 from fast_snow.errors import InputError
+from fast_snow.kernels.colours import to_lab
 from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Tracker, TrackingSession, silent
 from fast_snow.types import Frames, GridShape, Masks, Prompt, TrackedFrame

@@ -5,7 +5,7 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from fast_snow.cameras import pinhole
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
+from fast_snow.types import TrackedPoints
 
 SHAPE = (180, 240)
 K = pinhole(220.0, 220.0, 119.5, 89.5)

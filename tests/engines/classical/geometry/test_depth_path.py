@@ -5,7 +5,7 @@ import pytest
 
 from fast_snow.engines.classical.geometry.depth_alignment import coarse_inverse_depth, errors, smooth_inverse_depth
 from fast_snow.engines.classical.geometry.depth_path import reconstruct_with_depth
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
+from fast_snow.types import TrackedPoints
 from tests.engines.classical.geometry.cameras import SHAPE, K, arc, cloud, nothing, pictures, poses, seen, turned
 
 N = 8

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fast_snow.engines.classical.geometry.feature_matches import with_matches
-from fast_snow.engines.classical.geometry.point_tracks import common
+from fast_snow.point_matches import common
 from tests.engines.classical.geometry.cameras import K, arc, cloud, nothing, pictures, seen
 
 N = 4

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
+from fast_snow.engines.classical.geometry.camera_path import neighbours
 from fast_snow.engines.classical.geometry.ground_plane import CAMERA_HEIGHT, FARTHEST, HORIZON, ground_depth, rotations
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints
+from fast_snow.types import TrackedPoints
 from tests.engines.classical.geometry.cameras import SHAPE, K, cloud, nothing, poses, seen, turned
 
 LEVEL = np.eye(3)[None]
@@ -58,7 +59,7 @@ def test_a_turn_is_recovered_although_something_moves_by_itself(axis):
         )
         for k, each in enumerate(points)
     ]
-    found = rotations(points, K)
+    found = rotations(neighbours(points), K)
     away = Rotation.from_matrix(found @ turned(*degrees, axis=axis).transpose(0, 2, 1)).magnitude()
     assert np.degrees(away).max() < 0.1
     np.testing.assert_array_equal(found[0], np.eye(3))
@@ -71,11 +72,11 @@ def test_a_camera_at_rest_does_not_turn():
         TrackedPoints(point_id=still.point_id, uv=still.uv + jitter.normal(0, 0.05, still.uv.shape).astype(np.float32))
         for _ in range(4)
     ]
-    np.testing.assert_array_equal(rotations(points, K), np.tile(np.eye(3), (4, 1, 1)))
+    np.testing.assert_array_equal(rotations(neighbours(points), K), np.tile(np.eye(3), (4, 1, 1)))
 
 
 def test_images_without_points_keep_the_last_direction():
     (one, two) = seen(cloud(), poses(turned(0.0, 3.0), np.zeros((2, 3))))
-    found = rotations([one, two, nothing(), nothing()], K)
+    found = rotations(neighbours([one, two, nothing(), nothing()]), K)
     np.testing.assert_array_equal(found[2], found[1])
     np.testing.assert_array_equal(found[3], found[1])

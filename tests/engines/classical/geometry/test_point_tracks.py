@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from fast_snow.engines.classical.geometry.point_tracks import TrackedPoints, choose_keyframes, common, track_points
+from fast_snow.engines.classical.geometry.point_tracks import choose_keyframes
+from fast_snow.point_matches import common, track_points
+from fast_snow.types import TrackedPoints
 from tests.engines.classical.geometry.cameras import sampled, texture
 
 SHIFT = np.array([2.3, -1.6])
@@ -18,7 +20,7 @@ def shifted(count, height=150, width=200):
 
 
 def test_points_follow_a_shift():
-    points = list(track_points(shifted(8), max_points=200))
+    points = list(track_points(([each] for each in shifted(8)), max_points=200))
     for step in (1, 5):
         for i in range(8 - step):
             a, b = common(points[i], points[i + step])
@@ -30,7 +32,7 @@ def test_points_follow_a_shift():
 
 
 def test_names_ascend_and_places_are_inside():
-    points = list(track_points(shifted(8), max_points=200))
+    points = list(track_points(([each] for each in shifted(8)), max_points=200))
     for each in points:
         assert 0 < len(each.point_id) <= 200
         assert (np.diff(each.point_id) > 0).all()
@@ -42,7 +44,7 @@ def test_names_ascend_and_places_are_inside():
 def test_a_cut_loses_all_points():
     images = shifted(2)
     images[1] = images[1, ::-1, ::-1]
-    first, second = track_points(images, max_points=200)
+    first, second = track_points(([each] for each in images), max_points=200)
     a, _ = common(first, second)
     assert len(a) < 0.3 * len(first.point_id)
     assert len(second.point_id) > 100
@@ -50,12 +52,16 @@ def test_a_cut_loses_all_points():
 
 @pytest.mark.parametrize("shape", [(1, 1), (8, 100), (31, 300)])
 def test_small_images_hold_no_points(shape):
-    assert [len(each.point_id) for each in track_points(shifted(3, *shape), max_points=100)] == [0, 0, 0]
+    assert [len(each.point_id) for each in track_points(([each] for each in shifted(3, *shape)), max_points=100)] == [
+        0,
+        0,
+        0,
+    ]
 
 
 def test_plain_images_hold_no_points():
     plain = np.full((3, 60, 80), 128, np.uint8)
-    assert [len(each.point_id) for each in track_points(plain, max_points=100)] == [0, 0, 0]
+    assert [len(each.point_id) for each in track_points(([each] for each in plain), max_points=100)] == [0, 0, 0]
 
 
 def test_common_points_are_matched_by_name():

@@ -1,0 +1,55 @@
+"""What an export reads: a run's graph, and its masks and images when a format asks for them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+from fast_snow.errors import InputError
+from fast_snow.types import LabelledMasks, SceneGraph, Sighting, StepToken
+
+Images = Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportSource:
+    """A finished run.
+
+    Attributes:
+        graph: the scene graph.
+        masks: opens the masks, frame by frame in order.
+        images: opens images of some or all frames with their `t`.
+        record: of the run (untrusted).
+        relations_at: the frame whose relations a format of graphs gets; None for none.
+    """
+
+    graph: SceneGraph
+    masks: Callable[[], Iterator[LabelledMasks]]
+    images: Callable[[], Images] = lambda: iter(())
+    record: Mapping[str, Any] = field(default_factory=dict)
+    relations_at: int | None = None
+
+    def frames(self) -> Iterator[LabelledMasks]:
+        """Yield the masks of each frame of the graph that has any.
+
+        Raises:
+            InputError: the run has tracks, but no masks.
+        """
+        known, some = set(self.graph.ego.t.tolist()), False
+        for frame in self.masks():
+            some = True
+            if frame.t in known and len(frame.object_id):
+                yield frame
+        if self.graph.tracks and not some:
+            raise InputError("masks/: none in the run, expected those that infer wrote; run infer again")
+
+
+def sightings(graph: SceneGraph) -> Iterator[tuple[int, StepToken | Sighting]]:
+    """Yield every object at every frame in which it is seen, placed in the world or not, by track."""
+    for object_id, track in graph.tracks.items():
+        for token in track.observations:
+            yield object_id, token
+        for sighting in track.unplaced:
+            yield object_id, sighting
