@@ -225,10 +225,8 @@ def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_th
     """
     before, after = _part(previous, slice(len(previous) - shared, None)), _part(current, slice(0, shared))
     with_scale = not (previous.metric and current.metric)
+    pixel = _trusted(before, after, conf_thresh)
     both = _measured(before) & _measured(after)
-    lower = np.minimum(before.confidence, after.confidence)
-    trusted = both & (lower >= conf_thresh) & (lower > 0)
-    pixel = np.flatnonzero(trusted)
     T_previous_current = _align_cameras(before, after, both, with_scale=with_scale)
     if len(pixel) < MIN_POINTS:
         warnings.warn(
@@ -237,7 +235,7 @@ def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_th
             stacklevel=2,
         )
         return T_previous_current
-    pixel = pixel[np.linspace(0, len(pixel) - 1, min(len(pixel), MAX_POINTS)).astype(np.int64)]
+    pixel = _thinned(pixel)
     depth = before.depth.ravel()[pixel].astype(np.float64)
     confidence = np.sqrt(before.confidence.ravel()[pixel].astype(np.float64) * after.confidence.ravel()[pixel])
     return estimate_robust(
@@ -247,6 +245,44 @@ def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_th
         with_scale=with_scale,
         start=T_previous_current,
     )
+
+
+def disagreement(
+    T_previous_current: Similarity, previous: Geometry, current: Geometry, shared: int, *, conf_thresh: float
+) -> tuple[Float64[np.ndarray, " n"], float]:
+    """Measure how well a similarity joins two neighbouring windows.
+
+    Args:
+        T_previous_current: maps the world of `current` to that of `previous`.
+        previous: as `align_windows`.
+        current: as `align_windows`.
+        shared: as `align_windows`.
+        conf_thresh: as `align_windows`.
+
+    Returns:
+        Of pixels that both windows trust, the distance between the two points as a share of depth; and the largest
+        distance between the two places of a shared frame's camera, as a share of median depth (NaN without depth).
+    """
+    before, after = _part(previous, slice(len(previous) - shared, None)), _part(current, slice(0, shared))
+    pixel = _thinned(_trusted(before, after, conf_thresh))
+    if not len(pixel):
+        return np.zeros(0), math.nan
+    depth = before.depth.ravel()[pixel].astype(np.float64)
+    apart = np.linalg.norm(_points(before, pixel) - apply(T_previous_current, _points(after, pixel)), axis=1)
+    centres = [-_rotate_back(each.T_camera_world, each.T_camera_world[:, :3, 3]) for each in (before, after)]
+    moved = np.linalg.norm(centres[0] - apply(T_previous_current, centres[1]), axis=1)
+    return apart / depth, float(moved.max() / np.median(depth))
+
+
+def _trusted(before: Geometry, after: Geometry, conf_thresh: float) -> Int64[np.ndarray, " n"]:
+    """Return the flat indices of pixels whose depth is trusted in both."""
+    lower = np.minimum(before.confidence, after.confidence)
+    return np.flatnonzero(_measured(before) & _measured(after) & (lower >= conf_thresh) & (lower > 0))
+
+
+def _thinned(pixel: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " k"]:
+    """Return at most `MAX_POINTS` of some pixels, evenly spread."""
+    return pixel[np.linspace(0, len(pixel) - 1, min(len(pixel), MAX_POINTS)).astype(np.int64)]
 
 
 def _part(geometry: Geometry, frames: slice) -> Geometry:

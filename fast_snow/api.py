@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import Any, TextIO
@@ -29,9 +30,10 @@ from fast_snow.perception import perceive
 from fast_snow.pipeline import Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
+from fast_snow.resuming import Memory
 from fast_snow.run_record import record, summarize_run
 from fast_snow.selection import Engines, Selection, select_engines
-from fast_snow.types import LabelledMasks, SceneGraph
+from fast_snow.types import LabelledMasks, SceneGraph, Window
 from fast_snow.types.values import counted
 from fast_snow.viewing import html
 from fast_snow.viewing.outlines import draw_objects
@@ -257,8 +259,17 @@ def load(folder: str | Path) -> SceneGraph:
     return graph_json.read_graph(path / output.GRAPH, within=path) if path.is_dir() else graph_json.read_graph(path)
 
 
-def steps(source: Input, selection: Selection, config: Config, *, progress: Progress = silent) -> Iterator[Step]:
+def steps(
+    source: Input, selection: Selection, config: Config, *, progress: Progress = silent, memory: Memory | None = None
+) -> Iterator[Step]:
     """Run the pipeline that a configuration describes; yields the graph after each window.
+
+    Args:
+        source: the opened input.
+        selection: the engines.
+        config: all settings.
+        progress: told how far the work is.
+        memory: what a dead run left, and where this one stores the same; windows that it folded are not yielded again.
 
     Warns:
         FastSnowWarning: after the last window, of what makes the result doubtful, such as no tracks.
@@ -276,10 +287,13 @@ def steps(source: Input, selection: Selection, config: Config, *, progress: Prog
             queue_length=config.runtime.queue_length if source.live is None else 0,
         )
         state = pipeline.start
-        with closing(
-            windows(source, config.window, config.classical.geometry)
-        ) as parts:  # at once: a live input is read by a thread
-            for step in run(pipeline, parts, progress=progress):
+        parts = windows(source, config.window, config.classical.geometry)
+        cut: Iterator[Window] = parts
+        if memory is not None:
+            pipeline, cut = memory.attached(pipeline), islice(parts, memory.folded, None)
+            state = pipeline.start
+        with closing(parts):  # at once: a live input is read by a thread
+            for step in run(pipeline, cut, progress=progress):
                 if source.live is not None:
                     source.live.in_graph(step.state.graph.num_frames)
                 yield step

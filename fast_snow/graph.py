@@ -9,12 +9,13 @@ import numpy as np
 from jaxtyping import Int32
 from scipy.spatial.transform import Rotation
 
-from fast_snow.alignment import Similarity, align_geometry, align_windows
+from fast_snow.alignment import Similarity, align_geometry
 from fast_snow.config import Config, FusionConfig
 from fast_snow.errors import EngineError
 from fast_snow.fusion import FrameObjects, MaskletName, NamedFrame
-from fast_snow.identity import NOT_KEPT, IdentityState, assign, join, reserve
+from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, join, reserve
 from fast_snow.incidents import camera_jumps, disagreements, losses
+from fast_snow.joints import join_windows
 from fast_snow.keyframes import keyframes
 from fast_snow.movers import without_movers
 from fast_snow.reidentification import NamedWindow, Portraits, no_portraits, reidentify
@@ -26,6 +27,7 @@ from fast_snow.types import (
     Ego,
     Geometry,
     Health,
+    Joint,
     LabelledMasks,
     Log,
     Merge,
@@ -59,6 +61,7 @@ class FoldState:
         tail: what the next window may share; None before the first window.
         labelled: the masks of the frames that the last perception added.
         health: counts of all windows.
+        joints: how each window after the first was joined to the one before.
         portraits: what re-identification knows of every object; of none where it is off.
     """
 
@@ -67,6 +70,7 @@ class FoldState:
     tail: Tail | None
     labelled: tuple[LabelledMasks, ...]
     health: Health
+    joints: tuple[Joint, ...] = ()
     portraits: Portraits = field(default_factory=no_portraits)
 
 
@@ -90,6 +94,7 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
 
     The window's geometry is carried into the world of the graph (the first frame's camera), over the frames it shares
     with the window before. In those frames its masklets are joined to known objects; the frames after them are added.
+    Where it shares none, or the joint fails its gate, it begins a segment: a world and objects of its own.
 
     Args:
         state: the graph so far.
@@ -104,14 +109,18 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
         known = state.tail.frames[len(state.tail.frames) - perception.shared :]
     shared = len(known)
     _require_same_grid(state, perception)
-    geometry = align_geometry(_to_graph_world(state, perception, shared, config), perception.geometry)
+    T_graph_window, joints = _to_graph_world(state, perception, shared, config)
+    begins = state.tail is not None and not (joints and joints[-1].joined)
+    if begins:
+        state, known = replace(state, identity=begin_segment(state.identity), portraits=no_portraits()), ()
+    geometry = align_geometry(T_graph_window, perception.geometry)
     sources = {source for frame in perception.tracked for source in frame.source_id.tolist()}
     observed = _observed(perception, geometry, settled(config, (geometry.origin,), sources))
     objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
 
     # 1. Bind the masklets to known objects over the frames that both windows hold.
     identity, fusion, metric = reserve(state.identity, sources - {NO_SOURCE}), config.fusion, geometry.metric
-    identity, joined = _joined(identity, objects[:shared], known, config=fusion, metric=metric)
+    identity, joined = _joined(identity, objects[: len(known)], known, config=fusion, metric=metric)
     # 2. Name the objects of the frames that are new.
     unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
     frames = zip(objects[shared:], observed[shared:], unplaced, strict=True)
@@ -129,12 +138,17 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     labelled = tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True))
     counted = _counted([each.health for each in observed[shared:]], perception, geometry, state, labelled)
     return FoldState(
-        graph=replace(graph, tracks=MappingProxyType(_with_sightings(graph.tracks, unplaced, found))),
+        graph=replace(
+            graph,
+            tracks=MappingProxyType(_with_sightings(graph.tracks, unplaced, found)),
+            segments=_segments(state.graph, graph, begins=begins),
+        ),
         identity=identity,
         portraits=portraits,
         tail=_tail(geometry, [*known, *named], config.window.overlap),
         labelled=labelled,
         health=state.health + perception.health + counted + Health(unplaced=sum(map(len, found))),
+        joints=(*state.joints, *joints),
     )
 
 
@@ -213,15 +227,36 @@ def _require_same_grid(state: FoldState, perception: Perception) -> None:
         )
 
 
-def _to_graph_world(state: FoldState, perception: Perception, shared: int, config: Config) -> Similarity:
-    """Return the map from the window's world to the graph's."""
+def _to_graph_world(
+    state: FoldState, perception: Perception, shared: int, config: Config
+) -> tuple[Similarity, tuple[Joint, ...]]:
+    """Return the map from the window's world to the graph's, and how it was found where the windows share frames."""
+    joints: tuple[Joint, ...] = ()
     if state.tail is not None and shared > 0:
         seen = [(each.objects.masks, each.object_id) for each in state.tail.frames]
         known = sorted({i for _, object_id in seen for i in object_id.tolist()})
         previous = without_movers(state.tail.geometry, seen, [state.graph.tracks[i] for i in known])
-        return align_windows(previous, perception.geometry, shared, conf_thresh=config.depth_filter.conf_thresh)
-    T_first_world = perception.geometry.T_camera_world[0]
-    return Similarity(scale=1.0, R=T_first_world[:3, :3], t=T_first_world[:3, 3])
+        T_graph_window, joint = join_windows(
+            previous,
+            perception.geometry,
+            shared,
+            conf_thresh=config.depth_filter.conf_thresh,
+            t=int(perception.t[shared]),
+        )
+        if T_graph_window is not None:
+            return T_graph_window, (joint,)
+        joints = (joint,)
+    T_first_world = perception.geometry.T_camera_world[shared]  # of the first frame that is added
+    return Similarity(scale=1.0, R=T_first_world[:3, :3], t=T_first_world[:3, 3]), joints
+
+
+def _segments(before: SceneGraph, after: SceneGraph, *, begins: bool) -> tuple[tuple[int, int], ...]:
+    """Return the segments of a graph that grew; none where there is one alone."""
+    first, last = int(after.ego.t[before.num_frames]), int(after.ego.t[-1])
+    if begins:
+        known = before.segments or ((int(before.ego.t[0]), first - 1),)
+        return (*known, (first, last))
+    return (*before.segments[:-1], (before.segments[-1][0], last)) if before.segments else ()
 
 
 def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObjects:
@@ -340,5 +375,6 @@ def _grown_ego(ego: Ego, perception: Perception, geometry: Geometry, shared: int
 
 def _tail(geometry: Geometry, frames: Sequence[NamedFrame], overlap: int) -> Tail:
     """Keep the last frames only, copied, so that the window's arrays can be freed."""
-    last = np.arange(max(len(geometry) - overlap, 0), len(geometry))
-    return Tail(geometry=geometry[last], frames=tuple(frames[max(len(frames) - overlap, 0) :]))
+    count = min(overlap, len(frames))  # where a segment begins, frames of the one before are none of it
+    last = np.arange(len(geometry) - count, len(geometry))
+    return Tail(geometry=geometry[last], frames=tuple(frames[len(frames) - count :]))

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Int32
@@ -97,6 +98,12 @@ def reserve(state: IdentityState, source_id: Iterable[int]) -> IdentityState:
     if not added:
         return state
     return replace(state, reserved=state.reserved | added, next_id=max(state.next_id, FIRST_UNRECORDED))
+
+
+def begin_segment(state: IdentityState) -> IdentityState:
+    """Forget where objects were: places of two segments cannot be compared. Numbers are not given again."""
+    none: Mapping[Any, Any] = MappingProxyType({})
+    return replace(state, bound=none, former=none, last_seen=none)
 
 
 def assign(

@@ -73,6 +73,15 @@ MASKS_FILE: Final = Limit(
 MASKS_UNPACKED: Final = Limit(
     name="masks/NNNNNN.npz, unpacked", largest=128 * MIB, unit="bytes", reason="120 frames of 200 objects take 50 MB"
 )
+PERCEPTION_FILE: Final = Limit(
+    name="perception/NNNNNN.npz, and what a run resumes from",
+    largest=4 * GIB,
+    unit="bytes",
+    reason="a window of 120 frames at 504x378 takes 100 MB",
+)
+PERCEPTION_UNPACKED: Final = Limit(
+    name="the same, unpacked", largest=8 * GIB, unit="bytes", reason="120 frames of 1920x1080 take 2 GB"
+)
 ARRAY_FILE: Final = Limit(
     name="arrays (.npy)", largest=512 * MIB, unit="bytes", reason="50 megapixels of depth in 64 bits"
 )

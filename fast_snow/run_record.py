@@ -16,7 +16,7 @@ from fast_snow.output import SourceOfRun
 from fast_snow.pipeline import Step
 from fast_snow.selection import EngineUse
 from fast_snow.step import settled_for
-from fast_snow.types import Health, SceneGraph, StageSeconds
+from fast_snow.types import Health, Joint, SceneGraph, StageSeconds
 
 PACKAGES = ("fast-snow", "numpy", "numba", "scipy", "opencv-python-headless", "av", "pycolmap")
 ENGINE_PACKAGES = {
@@ -46,6 +46,7 @@ class RunSummary:
         windows: how many the clip was cut into.
         seconds: wall time per stage; folding runs beside the others.
         health: counts of all windows.
+        joints: how each window after the first was joined to the one before.
         wall_s: seconds from the opening of the input to the last fold; 0 until then.
     """
 
@@ -53,6 +54,7 @@ class RunSummary:
     windows: int = 0
     seconds: StageSeconds = StageSeconds()
     health: Health = Health()
+    joints: tuple[Joint, ...] = ()
     wall_s: float = 0.0
 
     @property
@@ -63,11 +65,18 @@ class RunSummary:
     def after(self, step: Step) -> "RunSummary":
         """Return the summary with one more window."""
         seconds, state = self.seconds + step.seconds, step.state
-        return RunSummary(graph=state.graph, windows=self.windows + 1, seconds=seconds, health=state.health)
+        return RunSummary(
+            graph=state.graph, windows=self.windows + 1, seconds=seconds, health=state.health, joints=state.joints
+        )
 
 
 def summarize_run(
-    steps: Iterable[Step], config: Config, keep: Callable[[Step], object], *, began: float | None = None
+    steps: Iterable[Step],
+    config: Config,
+    keep: Callable[[Step], object],
+    *,
+    began: float | None = None,
+    before: RunSummary | None = None,
 ) -> RunSummary:
     """Drive a run to its end and sum it up.
 
@@ -76,9 +85,10 @@ def summarize_run(
         config: all settings.
         keep: receives each step, whose masks and images are not held otherwise.
         began: by `perf_counter`; now if omitted.
+        before: what a dead run had come to that this one goes on from.
     """
     began = perf_counter() if began is None else began
-    summary = RunSummary(graph=start(config).graph)
+    summary = RunSummary(graph=start(config).graph) if before is None else before
     for step in steps:
         keep(step)
         summary = summary.after(step)
@@ -107,21 +117,34 @@ def record(
     return {
         "input": _input(source, origin),
         "engines": {use.slot: _engine(use) for use in used},
+        **folded(summary),
+        "seed": config.runtime.seed,
+        "warnings": list(warnings),
+        **({} if source.live is None else {"live": source.live.as_json()}),
+        "config": asdict(settled_for(config, summary.graph)),
+        "versions": versions(used),
+        "platform": platform.platform(),
+        "gpus": [each.name for each in gpus()],
+    }
+
+
+def folded(summary: RunSummary) -> dict[str, Any]:
+    """Return what the record of a run says of its graph and of how it was made."""
+    return {
         "frames": summary.graph.num_frames,
         "tracks": len(summary.graph.tracks),
         "observations": summary.observations,
         "windows": summary.windows,
-        "seed": config.runtime.seed,
         "stage_seconds": asdict(summary.seconds),
         "wall_seconds": summary.wall_s,
         "health": _health(summary.health),
-        "warnings": list(warnings),
-        **({} if source.live is None else {"live": source.live.as_json()}),
-        "config": asdict(settled_for(config, summary.graph)),
-        "versions": {"python": platform.python_version(), **_versions(used)},
-        "platform": platform.platform(),
-        "gpus": [each.name for each in gpus()],
+        "joints": [_known(asdict(each)) for each in summary.joints],
     }
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    """Return values with null in place of what is not known."""
+    return {name: None if value != value else value for name, value in values.items()}
 
 
 def _input(source: Input, origin: SourceOfRun | None) -> dict[str, Any]:
@@ -152,11 +175,11 @@ def _engine(use: EngineUse) -> dict[str, Any]:
     }
 
 
-def _versions(used: Sequence[EngineUse]) -> dict[str, str]:
-    """Return the versions of the packages that a run needs; of two builds of one package there is but one."""
+def versions(used: Sequence[EngineUse]) -> dict[str, str]:
+    """Return the versions of Python and of the packages that a run needs; of two builds of one there is but one."""
     names = dict.fromkeys([*PACKAGES, *(name for use in used for name in ENGINE_PACKAGES.get(use.name, ()))])
-    versions = {}
+    found = {"python": platform.python_version()}
     for name in names:
         with suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return versions
+            found[name] = version(name)
+    return found

@@ -4,9 +4,11 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final
 
 import numpy as np
 from jaxtyping import Int32
@@ -17,10 +19,13 @@ from fast_snow.limits import Limit
 from fast_snow.untrusted_files import shown
 
 _INTEGERS: Final = np.dtype("<i4")
+BYTES: Final = np.dtype("|u1")
+_KINDS: Final = {_INTEGERS: "32-bit integers", BYTES: "bytes"}
 _HEADER: Final = re.compile(
-    rb"\x93NUMPY\x01\x00..\{'descr': '<i4', 'fortran_order': False, 'shape': \(([0-9]{1,10}),\), \} *\n", re.DOTALL
+    rb"\x93NUMPY\x01\x00..\{'descr': '(<i4|\|u1)', 'fortran_order': False, 'shape': \(([0-9]{1,10}),\), \} *\n",
+    re.DOTALL,
 )
-"""The header of a `.npy` file as NumPy writes that of a row of 32-bit integers."""
+"""The header of a `.npy` file as NumPy writes that of a row of 32-bit integers or of bytes."""
 _HEADER_BYTES: Final = 128
 _END: Final = struct.Struct("<4sHHHHIIH")
 """The end of a ZIP archive (APPNOTE 4.3.16): mark, disks, entries, size and place of the directory, comment."""
@@ -46,12 +51,35 @@ def read_integers(
     Raises:
         InputError: the file cannot be read, is damaged, too large, or holds something else; the message names it.
     """
+    with opened_rows(path, names, limit=limit, unpacked=unpacked, within=within) as row:
+        return {name: _integers(*row(name, _INTEGERS)) for name in names}
+
+
+@contextmanager
+def opened_rows(
+    path: Path, names: Collection[str], *, limit: Limit, unpacked: Limit, within: Path | None = None
+) -> Iterator[Callable[[str, np.dtype], tuple[IO[bytes], int]]]:
+    """Open an archive of rows of 32-bit integers or bytes, to read them piece by piece.
+
+    Args:
+        path: as `read_integers`.
+        names: as `read_integers`.
+        limit: as `read_integers`.
+        unpacked: as `read_integers`.
+        within: as `read_integers`.
+
+    Yields:
+        What opens a row by its name and type: returns the stream of its numbers and their count.
+
+    Raises:
+        InputError: as `read_integers`; what is raised while the rows are read is told of the file, too.
+    """
     with untrusted_files.open_file(path, limit=limit, within=within) as file:
         try:
             _require_small_directory(file)
             with zipfile.ZipFile(file) as archive:
                 _require_entries(archive.infolist(), names, unpacked)
-                return {name: _row(archive, f"{name}.npy") for name in names}
+                yield partial(_row, archive)
         except InputError as error:
             raise InputError(f"{shown(path)}: damaged: {error}") from None
         except _DAMAGE as error:
@@ -82,16 +110,21 @@ def _require_entries(entries: list[zipfile.ZipInfo], names: Collection[str], unp
         raise InputError(f"has {total} bytes unpacked, expected at most {unpacked.largest} ({unpacked.name})")
 
 
-def _row(archive: zipfile.ZipFile, name: str) -> Int32[np.ndarray, " _"]:
-    size = archive.getinfo(name).file_size
-    with archive.open(name) as member:
-        header = _HEADER.fullmatch(member.read(_HEADER_BYTES))
-        if header is None or size != _HEADER_BYTES + int(header[1]) * _INTEGERS.itemsize:
-            raise InputError(f"{name} is no whole row of 32-bit integers")
-        content = member.read(size)
-        if len(content) != size - _HEADER_BYTES:
-            raise InputError(f"{name} is cut short")
-        return np.frombuffer(content, _INTEGERS).astype(np.int32, copy=False)
+def _row(archive: zipfile.ZipFile, name: str, kind: np.dtype) -> tuple[IO[bytes], int]:
+    size = archive.getinfo(f"{name}.npy").file_size
+    member = archive.open(f"{name}.npy")
+    header = _HEADER.fullmatch(member.read(_HEADER_BYTES))
+    if header is None or header[1].decode() != kind.str or size != _HEADER_BYTES + int(header[2]) * kind.itemsize:
+        raise InputError(f"{name}.npy is no whole row of {_KINDS[kind]}")
+    return member, int(header[2])
+
+
+def _integers(member: IO[bytes], count: int) -> Int32[np.ndarray, " _"]:
+    with member:
+        content = member.read(count * _INTEGERS.itemsize)
+    if len(content) != count * _INTEGERS.itemsize:
+        raise InputError("a row is cut short")
+    return np.frombuffer(content, _INTEGERS).astype(np.int32, copy=False)
 
 
 def _first_line(error: Exception) -> str:

@@ -34,7 +34,8 @@ class Infer:
 
     Reads any video that FFmpeg reads, a recording folder with colour images and any of depth, poses and masks, or live:
     rtsp://…, a camera (/dev/video0, camera:0) or a pipe (-). Ctrl-C ends a live run with a complete graph.
-    Writes OUT/4dsg.json (the graph), keyframes, the objects' masks and run.json (what ran, with which settings).
+    Writes OUT/4dsg.json (the graph), keyframes, the objects' masks and run.json (what ran, with which settings). A run
+    that was interrupted is resumed by the same command.
     """
 
     input: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="INPUT")]
@@ -77,8 +78,9 @@ class Infer:
     def _infer(self, found: "Path | LiveAddress", folder: Path) -> None:
         from fast_snow import output
         from fast_snow.api import collected_warnings, newest_view, open_source, steps
-        from fast_snow.cli.terminal import print_summary, shown_progress, terminable
+        from fast_snow.cli.terminal import print_resumption, print_summary, shown_progress, terminable
         from fast_snow.kernels.compilation import watched_compilation
+        from fast_snow.resuming import remember
         from fast_snow.run_record import record, summarize_run
         from fast_snow.selection import select_engines
 
@@ -91,13 +93,17 @@ class Infer:
             stack.enter_context(terminable())
             source, origin = open_source(found, config)
             read = None if origin is None else origin.path
-            writer = stack.enter_context(output.create(folder, overwrite=self.overwrite, source=read))
+            opened = output.create(folder, overwrite=self.overwrite, source=read, resumable=True)
+            writer = stack.enter_context(opened)
             selection = select_engines(source, config, progress=progress)
             self._warn_of_idle_settings(selection)
             watch = _live_viewer(source.name) if self.rerun else _no_viewer
+            memory = remember(writer, source, origin, selection, config, noticed)
+            print_resumption(memory, quiet=self.quiet)
 
             def keep(step: "Step") -> None:
                 writer.add(step.state.labelled, step.keyframes)
+                memory.checkpoint(step)
                 watch(step)
                 if source.live is None:
                     progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
@@ -106,10 +112,12 @@ class Infer:
                 writer.show(newest_view(step.state.graph, config))
 
             # Again: engines put in handlers of their own.
-            with terminable(stop=None if source.live is None else source.live.stop):
-                summary = summarize_run(steps(source, selection, config, progress=progress), config, keep, began=began)
+            with memory.kept(), terminable(stop=None if source.live is None else source.live.stop):
+                going = steps(source, selection, config, progress=progress, memory=memory)
+                summary = summarize_run(going, config, keep, began=began, before=memory.summary)
                 noted = record(source, config, selection.used, summary, warnings=noticed, origin=origin)
-                writer.finish(summary.graph, noted)
+                memory.finish()
+                writer.finish(summary.graph, {**noted, **memory.noted})
         compiled_s = compilation.seconds
         print_summary(
             source.name, folder, selection.used, summary, compiled_s=compiled_s, warnings=noticed, live=source.live

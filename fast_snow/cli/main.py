@@ -23,12 +23,14 @@ from fast_snow.cli.eval_commands import Eval
 from fast_snow.cli.export_commands import Diff, Export, Rescale
 from fast_snow.cli.input_commands import Convert
 from fast_snow.cli.model_commands import ExportEngines, FetchModels
+from fast_snow.cli.rebuild_command import Rebuild
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import BASE_URL, as_options, load_preset
 
 Command = (
     Infer
+    | Rebuild
     | Ask
     | Query
     | FetchModels
@@ -59,7 +61,8 @@ def _parse(arguments: list[str]) -> Command:
             if arguments[:1] == ["query"]:
                 return _query(arguments)
             given = _with_preset(arguments) or ["--help"]
-            return tyro.cli(Command, args=given, prog="fast-snow", description=__doc__)
+            command = tyro.cli(Command, args=given, prog="fast-snow", description=__doc__)
+            return replace(command, typed=tuple(given[1:])) if isinstance(command, Rebuild) else command
     except SystemExit as end:
         if end.code in (None, 0):
             raise

@@ -21,6 +21,7 @@ from fast_snow.incidents import summarised
 from fast_snow.inputs.live.state import Live
 from fast_snow.kernels.compilation import watched_compilation
 from fast_snow.protocols import Progress, silent
+from fast_snow.resuming import Memory
 from fast_snow.run_record import RunSummary
 from fast_snow.selection import EngineUse, Skipped
 from fast_snow.types import Health
@@ -125,12 +126,19 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
 
 
 @unfailing()
+def print_resumption(memory: Memory, *, quiet: bool) -> None:
+    """Say, on standard error, which windows a dead run left; nothing where it left none."""
+    if memory.perceived and not quiet:
+        console(stderr=True).print(str(memory), markup=False, highlight=False)
+
+
 def print_warnings(warnings: Sequence[str], out: Console | None = None) -> None:
     """Print what was worked around."""
     for warning in warnings:
         (out or console()).print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
 
 
+@unfailing()
 def print_summary(
     name: str,
     folder: Path,

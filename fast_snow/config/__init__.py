@@ -103,6 +103,8 @@ class WindowConfig(Section):
     """Frames per window."""
     overlap: int = between(12, 1)
     """Frames shared by consecutive windows; geometry and identities are matched over them."""
+    split_at_cuts: bool = True
+    """Begin a new segment, with a world of its own, at hard cuts (never where poses are recorded)."""
 
     def __post_init__(self) -> None:
         Section.__post_init__(self)
@@ -270,6 +272,8 @@ class OutputConfig(Section):
     """Save every N-th frame of the clip as a keyframe."""
     jpeg_quality: int = between(90, 1, 100)
     """JPEG quality of keyframes."""
+    keep_perception: bool = False
+    """Keep what the engines answered, one file per window in OUT/perception: `fast-snow rebuild OUT` folds it anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,7 @@ from fast_snow.types import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _VisibleObjects:
+class VisibleObjects:
     """The ids that are visible in one frame, ascending, and their masks."""
 
     ids: Int32[np.ndarray, " m"]
@@ -90,7 +90,7 @@ def open_segmenter(recording: Recording) -> Iterator[Segmenter]:
     _require_masks(recording, "segmenter")
 
     def answer(frames: Frames, geometry: Geometry) -> Sequence[Detections]:
-        return [_detections(visible) for visible in _objects(recording, frames, geometry.grid)]
+        return [_detections(visible) for visible in visible_objects(recording, frames, geometry.grid)]
 
     yield answer
 
@@ -120,13 +120,13 @@ class _RecordedTracker:
         self._recording = recording
 
     def start(self, frames: Frames, grid: GridShape) -> TrackingSession:
-        return _Session(_objects(self._recording, frames, grid))
+        return _Session(visible_objects(self._recording, frames, grid))
 
 
 class _Session:
     """Follows ids through the frames of one window."""
 
-    def __init__(self, objects: Sequence[_VisibleObjects]) -> None:
+    def __init__(self, objects: Sequence[VisibleObjects]) -> None:
         self._objects = objects
         self._prompts: list[Prompt] = []
         self._first_local_id = 0
@@ -146,7 +146,7 @@ class _Session:
     def close(self) -> None:
         self._objects = ()
 
-    def _frame(self, visible: _VisibleObjects, chosen: Int32[np.ndarray, " prompts"]) -> TrackedFrame:
+    def _frame(self, visible: VisibleObjects, chosen: Int32[np.ndarray, " prompts"]) -> TrackedFrame:
         """Return the masks of the chosen ids that are visible in one frame."""
         local, index = np.nonzero(chosen[:, None] == visible.ids[None, :])
         return TrackedFrame(
@@ -158,19 +158,19 @@ class _Session:
         )
 
 
-def _objects(recording: Recording, frames: Frames, grid: GridShape) -> list[_VisibleObjects]:
+def visible_objects(recording: Recording, frames: Frames, grid: GridShape) -> list[VisibleObjects]:
     """Return what is visible in each frame on the grid."""
-    visible_objects = []
+    objects = []
     for labels in recording.id_maps(frames):
         ids = np.unique(labels)
         ids = ids[ids > 0].astype(np.int32)
         masks = resize(encode_labels(labels, ids), grid)
         visible = area(masks) > 0
-        visible_objects.append(_VisibleObjects(ids=ids[visible], masks=masks[visible]))
-    return visible_objects
+        objects.append(VisibleObjects(ids=ids[visible], masks=masks[visible]))
+    return objects
 
 
-def _detections(visible: _VisibleObjects) -> Detections:
+def _detections(visible: VisibleObjects) -> Detections:
     return Detections(
         masks=visible.masks,
         box_xyxy=bounding_boxes(visible.masks),
@@ -182,7 +182,7 @@ def _detections(visible: _VisibleObjects) -> Detections:
 _NO_ID = 0
 
 
-def _choose(prompt: Prompt, visible: _VisibleObjects) -> int:
+def _choose(prompt: Prompt, visible: VisibleObjects) -> int:
     """Return the id that explains a prompt best in its frame, or 0."""
     ids, masks = visible.ids, visible.masks
     if not len(ids):

@@ -9,6 +9,7 @@ import numpy as np
 
 from fast_snow.config import ClassicalGeometryConfig, WindowConfig
 from fast_snow.inputs import Input, SampledFrame
+from fast_snow.inputs.cuts import Look, is_cut, look_of
 from fast_snow.inputs.sampled import Image
 from fast_snow.inputs.sampling import shrunk_size
 from fast_snow.point_matches import Gray, rescaled, track_points
@@ -24,7 +25,8 @@ def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConf
     """Yield the windows of a clip; frames are read as they are needed, and at most one window of them is held.
 
     Neighbouring windows share `config.overlap` frames. A clip of at most `config.length` frames is one window. The last
-    window is as long as what is left; it always brings new frames.
+    window is as long as what is left; it always brings new frames. At a hard cut a window ends and the next one shares
+    nothing with it, unless `config.split_at_cuts` is off or the input has poses, which know one world throughout.
 
     Args:
         source: the opened input.
@@ -36,8 +38,19 @@ def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConf
     """
     pending: deque[_Read] = deque()
     index = first = shared = 0
-    measured = source.recording is not None and source.recording.has_depth and source.recording.has_poses
+    recording = source.recording
+    splits = config.split_at_cuts and not (recording is not None and recording.has_poses)
+    measured = recording is not None and recording.has_depth and recording.has_poses
+    look: Look | None = None
     for frame in _followed(source.read(), geometry.sfm_res, geometry.max_points, follow=not measured):
+        before, look = look, look_of(frame[0]) if splits else None
+        if before is not None and look is not None and is_cut(before, look):
+            count = len(pending)
+            if count > shared:
+                yield Window(index=index, frames=_gather(pending, first, keep=0), shared=shared)
+                index += 1
+            pending.clear()
+            first, shared = first + count, 0
         pending.append(frame)
         if len(pending) == config.length:
             yield Window(index=index, frames=_gather(pending, first, keep=config.overlap), shared=shared)

@@ -13,6 +13,7 @@ Where that is stopped, everything goes back and the finished run is kept beside 
 import errno
 import json
 import os
+import shutil
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -60,6 +61,7 @@ def publish(workspace: Workspace, journal: Journal) -> None:
             if name not in journal.old and exists(inside(workspace.out, name)):
                 raise OutputError(f"{shown(workspace.out / name)}: appeared while the run worked, and stays")
         store(workspace.journal, json.dumps({"new": dict(journal.new), "old": dict(journal.old)}).encode())
+        shutil.rmtree(workspace.resume, ignore_errors=True)  # from here on the finished run is what is gone on from
         _settle(workspace, journal)
     except (OSError, OutputError) as error:
         if exists(workspace.journal):  # it could not be undone either: the next run tries again
@@ -68,8 +70,12 @@ def publish(workspace: Workspace, journal: Journal) -> None:
         raise OutputError(f"{reason}; the finished run is kept in {shown(_keep(workspace))}") from error
 
 
-def recover(workspace: Workspace) -> None:
+def recover(workspace: Workspace, *, resumable: bool = False) -> None:
     """Finish what a run that was killed had begun to publish, and clear what it left.
+
+    Args:
+        workspace: of the run folder.
+        resumable: whether what a run could go on from stays.
 
     Raises:
         OutputError: its journal is damaged.
@@ -86,7 +92,8 @@ def recover(workspace: Workspace) -> None:
             message = f"{out}: a run that was interrupted could not take its place ({error}); it is kept in {kept}"
         workspace.clear()
         warnings.warn(message, FastSnowWarning, stacklevel=2)
-    workspace.clear()
+    if not (resumable and workspace.resumable):
+        workspace.clear()
 
 
 def _settle(workspace: Workspace, journal: Journal) -> None:
@@ -185,6 +192,7 @@ def _remove_empty_folders(out: Path, names: Iterable[str]) -> None:
 
 def _keep(workspace: Workspace) -> Path:
     """Move the finished run to a name of its own in the run folder, and return it."""
+    shutil.rmtree(workspace.resume, ignore_errors=True)
     finished = workspace.placing if exists(workspace.placing) else workspace.new
     names = (KEPT if number == 1 else f"{KEPT}-{number}" for number in range(1, 10_000))
     kept = next(path for name in names if not exists(path := workspace.out / name))

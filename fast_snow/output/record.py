@@ -22,10 +22,11 @@ GRAPH: Final = "4dsg.json"
 RECORD: Final = "run.json"
 KEYFRAMES: Final = "keyframes"
 MASKS: Final = "masks"
+PERCEPTION: Final = "perception"
 HIDDEN: Final = ".fast-snow"
 
 NUMBERED: Final = re.compile(r"[0-9].*\.(jpg|npz)")
-"""What keyframes and masks are called within their folders."""
+"""What keyframes, masks and perception files are called within their folders."""
 _PLAIN: Final = re.compile(r"[^/\\:\x00]+(/[^/\\:\x00]+)*")
 SEAL: Final = "record_sha256"
 """The record's digest of itself, without this entry."""
@@ -147,7 +148,7 @@ def _recorded(out: Path) -> dict[str, str]:
 def _reserved(out: Path) -> Iterator[str]:
     """Yield what has a name that a run's files have."""
     yield from (name for name in (GRAPH, RECORD) if exists(out / name))
-    for folder in (KEYFRAMES, MASKS):
+    for folder in (KEYFRAMES, MASKS, PERCEPTION):
         if exists(out / folder) and ((out / folder).is_symlink() or not (out / folder).is_dir()):
             yield folder
         elif exists(out / folder):

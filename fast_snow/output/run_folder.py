@@ -4,18 +4,22 @@ import errno
 import hashlib
 import io
 import os
+import shutil
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fast_snow.atomic_files import store
-from fast_snow.errors import OutputError
+from fast_snow.errors import FastSnowWarning, InputError, OutputError
 from fast_snow.keyframes import KeyframeImage
-from fast_snow.output import graph_json, source_of_run
+from fast_snow.limits import SMALL_JSON_FILE
+from fast_snow.output import checkpoint, graph_json, source_of_run
+from fast_snow.output.checkpoint import Checkpoint
 from fast_snow.output.growing import GROWING
 from fast_snow.output.mask_files import FRAMES_PER_FILE, mask_arrays
 from fast_snow.output.publishing import Journal, publish, recover
@@ -23,17 +27,21 @@ from fast_snow.output.record import (
     GRAPH,
     KEYFRAMES,
     MASKS,
+    PERCEPTION,
     RECORD,
     SEAL,
+    digest,
     exists,
     inside,
     owned_files,
     read_record,
     sealed,
 )
-from fast_snow.output.workspace import locked
+from fast_snow.output.workspace import Workspace, locked
 from fast_snow.types import LabelledMasks, SceneGraph
-from fast_snow.untrusted_files import shown
+from fast_snow.untrusted_files import read_text, shown
+
+_KEY = "key"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +49,94 @@ class RunWriter:
     """Writes the files of a run that is not in place yet.
 
     Attributes:
-        out: the run folder.
-        staging: where the files grow.
+        workspace: where the files grow.
         files: what was written so far: name, SHA-256 and bytes.
     """
 
-    out: Path
-    staging: Path
+    workspace: Workspace
     files: dict[str, dict[str, str | int]] = field(default_factory=dict)
+
+    @property
+    def perception(self) -> Path:
+        """Where the perception files of the run lie while it works."""
+        return self.workspace.resume / PERCEPTION
+
+    def go_on(self, perception_key: str, fold_key: str) -> Checkpoint | None:
+        """Take up what a dead run left, if it was of the same input, engines and settings; else clear it.
+
+        Args:
+            perception_key: of the run; with another one nothing of the dead run is used.
+            fold_key: of the run; with another one only perception files are.
+
+        Returns:
+            Where the dead run was; None where this one begins anew.
+
+        Raises:
+            OutputError: the folder cannot be written or is full.
+        """
+        workspace = self.workspace
+        with _one_line_errors(workspace.out):
+            found, reason = None, _foreign(workspace, perception_key)
+            if not reason:
+                try:
+                    found = checkpoint.load(workspace.resume, fold_key)
+                    self._take_up(found)
+                except (InputError, OutputError) as error:
+                    found, reason = None, str(error)
+            if reason:
+                if workspace.resumable:
+                    message = f"{shown(workspace.out)}: what an interrupted run had done is not used: {reason}"
+                    warnings.warn(message, FastSnowWarning, stacklevel=2)
+                workspace.clear()
+            if found is None:
+                self.files.clear()
+                shutil.rmtree(workspace.new, ignore_errors=True)
+            _prepare(workspace.new)
+            self.perception.mkdir(parents=True, exist_ok=True)
+            store(workspace.resume / _KEY, perception_key.encode())
+        return found
+
+    def checkpoint(self, now: Checkpoint, before: Checkpoint | None) -> Checkpoint:
+        """Store what is done, so that another process can go on from there; arguments as `checkpoint.store`.
+
+        Raises:
+            OutputError: the folder cannot be written or is full.
+        """
+        files = (checkpoint.WrittenFile(name=name, **entry) for name, entry in self.files.items())  # type: ignore[arg-type]
+        with _one_line_errors(self.workspace.out):
+            return checkpoint.store(self.workspace.resume, replace(now, files=tuple(files)), before)
+
+    def keep_perception(self, folder: Path) -> None:
+        """Make perception files part of the run.
+
+        Args:
+            folder: where they lie; they stay.
+        """
+        for path in sorted(folder.glob("[0-9]*.npz")):
+            name = f"{PERCEPTION}/{path.name}"
+            with _one_line_errors(self.workspace.out):
+                target = inside(self.workspace.new, name)
+                target.parent.mkdir(exist_ok=True)
+                try:
+                    os.link(path, target)
+                except OSError:  # a file system without hard links
+                    shutil.copyfile(path, target)
+            self.files[name] = {"sha256": str(digest(target)), "bytes": target.stat().st_size}
+
+    def _take_up(self, found: Checkpoint | None) -> None:
+        """Keep the files that a checkpoint names and remove what was written after it.
+
+        Raises:
+            OutputError: one of them is missing or was changed.
+        """
+        new, files = self.workspace.new, found.files if found is not None else ()
+        for each in files:
+            if digest(inside(new, each.name)) != each.sha256:
+                raise OutputError(f"{each.name} is missing or was changed")
+            self.files[each.name] = {"sha256": each.sha256, "bytes": each.bytes}
+        for path in [each for each in new.rglob("*") if not each.is_dir()]:
+            if path.relative_to(new).as_posix() not in self.files:
+                path.unlink()
 
     def add(self, labelled: Sequence[LabelledMasks], keyframes: Iterable[KeyframeImage]) -> None:
         """Store what one window adds: masks in files of at most `FRAMES_PER_FILE` frames each."""
@@ -62,26 +150,26 @@ class RunWriter:
 
     def show(self, graph: SceneGraph) -> None:
         """Let readers see the graph of a run that still grows (`fast-snow mcp`): complete or absent."""
-        store(self.staging / GROWING, graph_json.dumps(graph).encode())
+        store(self.workspace.new / GROWING, graph_json.dumps(graph).encode())
 
     def finish(self, graph: SceneGraph, record: Mapping[str, Any]) -> None:
         """Store the graph and the record of the run, which names all files."""
-        (self.staging / GROWING).unlink(missing_ok=True)
+        (self.workspace.new / GROWING).unlink(missing_ok=True)
         self._write(GRAPH, map(str.encode, graph_json.pieces(graph)))
         self._write(RECORD, sealed({**record, "files": dict(self.files)}))
 
     def _write(self, name: str, data: bytes | Iterable[bytes]) -> None:
-        digest, size = hashlib.sha256(), 0
-        with _one_line_errors(self.out):
-            path = inside(self.staging, name)
+        sha256, size = hashlib.sha256(), 0
+        with _one_line_errors(self.workspace.out):
+            path = inside(self.workspace.new, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:
                 for piece in (data,) if isinstance(data, bytes) else data:
                     size += file.write(piece)
-                    digest.update(piece)
+                    sha256.update(piece)
                 file.flush()
                 os.fsync(file.fileno())
-        self.files[name] = {"sha256": digest.hexdigest(), "bytes": size}
+        self.files[name] = {"sha256": sha256.hexdigest(), "bytes": size}
 
 
 def replace_graph(folder: Path, graph: SceneGraph, noted: Mapping[str, Any]) -> None:
@@ -99,14 +187,16 @@ def replace_graph(folder: Path, graph: SceneGraph, noted: Mapping[str, Any]) -> 
     record = read_record(folder)
     with create(folder, overwrite=True) as writer:
         for name in record["files"]:
-            if name not in (GRAPH, RECORD) and exists(inside(writer.out, name)):
-                writer._write(name, inside(writer.out, name).read_bytes())
+            if name not in (GRAPH, RECORD) and exists(inside(writer.workspace.out, name)):
+                writer._write(name, inside(writer.workspace.out, name).read_bytes())
         kept = {name: value for name, value in record.items() if name not in ("files", SEAL)}
         writer.finish(graph, {**kept, **noted})
 
 
 @contextmanager
-def create(folder: Path, *, overwrite: bool = False, source: Path | None = None) -> Iterator[RunWriter]:
+def create(
+    folder: Path, *, overwrite: bool = False, source: Path | None = None, resumable: bool = False
+) -> Iterator[RunWriter]:
     """Write a run into a folder: it appears when the block ends, and not at all where the block fails.
 
     Whatever else is in the folder stays. What keeps the run from being written there is refused before the block
@@ -117,6 +207,7 @@ def create(folder: Path, *, overwrite: bool = False, source: Path | None = None)
         overwrite: whether a run that is already there may be replaced: the files that it recorded, while nobody changed
             them.
         source: the file or folder that the run reads.
+        resumable: whether what a dead run left is kept until `RunWriter.go_on` decides; else it is cleared.
 
     Yields:
         The writer.
@@ -131,10 +222,10 @@ def create(folder: Path, *, overwrite: bool = False, source: Path | None = None)
     with ExitStack() as stack:
         with _one_line_errors(out):
             workspace = stack.enter_context(locked(out))
-            recover(workspace)
+            recover(workspace, resumable=resumable)
             old = owned_files(out, overwrite=overwrite)
             _prepare(workspace.new)
-        writer = RunWriter(out, workspace.new)
+        writer = RunWriter(workspace)
         yield writer
         if GRAPH in writer.files:
             with _one_line_errors(out):
@@ -152,11 +243,22 @@ def _resolved(folder: Path) -> Path:
     return out
 
 
+def _foreign(workspace: Workspace, key: str) -> str:
+    """Return why what lies in a workspace cannot be gone on with; nothing where it can."""
+    if any(each.is_symlink() for part in (workspace.new, workspace.resume) for each in part.rglob("*")):
+        return "it holds links"
+    try:
+        known = read_text(workspace.resume / _KEY, limit=SMALL_JSON_FILE, within=workspace.folder)
+    except InputError as error:
+        return str(error)
+    return "" if known == key else "its input, engines or their settings were others"
+
+
 def _prepare(new: Path) -> None:
     """Make the folders of a new run, and try whether names as long as theirs can be written."""
     for folder in (KEYFRAMES, MASKS):
         probe = new / folder / f"{0:012d}.npz"
-        probe.parent.mkdir(parents=True)
+        probe.parent.mkdir(parents=True, exist_ok=True)
         probe.touch(exist_ok=False)
         probe.unlink()
 

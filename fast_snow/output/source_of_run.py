@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ _BAGS: Final = (".mcap", ".db3", ".zstd")
 _IMAGES: Final = (".jpg", ".jpeg", ".png", ".webp", ".npy", ".tif", ".tiff", ".exr")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SourceOfRun:
     """What a run reads, as it was before the work began.
 
@@ -51,8 +52,12 @@ class SourceOfRun:
         return {
             "bytes": sum(size for _, size, _ in self.state),
             "modified": datetime.fromtimestamp(modified_ns / 1e9, UTC).isoformat(timespec="milliseconds"),
-            "sha256": _digest(self.path, self.state),
+            "sha256": self._sha256,
         }
+
+    @cached_property
+    def _sha256(self) -> str:  # the run asks at its beginning and at its end: videos are large
+        return _digest(self.path, self.state)
 
 
 def source_of_run(path: Path) -> SourceOfRun:

@@ -1,7 +1,7 @@
 """The hidden folder inside a run folder in which a new run grows, and the lock that keeps others out.
 
 There is one per run folder. Whoever holds its lock may write into the run folder; what lies in it without a lock was
-left by a run that died.
+left by a run that died: one of the same input, engines and settings goes on from there.
 """
 
 import os
@@ -17,7 +17,7 @@ from fast_snow.output.record import HIDDEN, exists
 from fast_snow.untrusted_files import shown
 
 _LOCK: Final = "lock"
-_FOLDERS: Final = ("new", "placing", "old")
+_FOLDERS: Final = ("new", "placing", "old", "resume")
 _JOURNAL: Final = "journal.json"
 _ATTEMPTS: Final = 100
 """So often the folder may vanish before it is locked: runs that end at that moment take it away."""
@@ -43,13 +43,19 @@ class Workspace:
         new: where the new run grows.
         placing: what `new` is called once the old run is out of the way.
         old: where the old run waits until the new one is in place.
+        resume: what the run could go on from if it died.
         journal: what is being published; exists only meanwhile.
     """
 
     def __init__(self, out: Path) -> None:
         self.out, self.folder = out, out / HIDDEN
-        self.new, self.placing, self.old = (self.folder / name for name in _FOLDERS)
+        self.new, self.placing, self.old, self.resume = (self.folder / name for name in _FOLDERS)
         self.journal = self.folder / _JOURNAL
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a run left something to go on from."""
+        return self.resume.is_dir() and any(each.suffix == ".npz" for each in self.resume.rglob("*"))
 
     def clear(self) -> None:
         """Remove what a run left that is not being published."""
@@ -68,7 +74,7 @@ def locked(out: Path) -> Iterator[Workspace]:
         out: the run folder, links resolved.
 
     Yields:
-        The workspace; when the block ends it is removed, unless a journal is still in it.
+        The workspace; when the block ends it is removed, unless a journal is still in it, or what a run can go on from.
 
     Raises:
         OutputError: another run is at work in the folder.
@@ -160,7 +166,7 @@ def _take_or_refuse(descriptor: int, path: Path, *, created: bool) -> None:
 
 
 def _remove(workspace: Workspace) -> None:
-    if exists(workspace.journal) or not exists(workspace.folder):
+    if exists(workspace.journal) or workspace.resumable or not exists(workspace.folder):
         return
     workspace.clear()
     (workspace.folder / _LOCK).unlink(missing_ok=True)

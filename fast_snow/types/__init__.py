@@ -11,7 +11,7 @@ from fast_snow.types.graph import (
     SceneGraph,
     Track,
 )
-from fast_snow.types.health import Health, Incidents, StageSeconds
+from fast_snow.types.health import Health, Incidents, Joint, StageSeconds
 from fast_snow.types.image_motion import BackgroundMotion, TrackedPoints
 from fast_snow.types.masks import (
     Masks,
@@ -68,6 +68,7 @@ __all__ = [
     "ImageRegion",
     "ImageStack",
     "Incidents",
+    "Joint",
     "Keyframe",
     "LabelledMasks",
     "Log",

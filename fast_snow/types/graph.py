@@ -1,7 +1,7 @@
 """What comes out: tracks, the camera's path and the 4D scene graph."""
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -229,6 +229,8 @@ class SceneGraph(ReadOnlyArrays):
         tracks: by object id, in the order of first appearance.
         keyframes: images of the clip.
         merges: every decision that two masklets are one object.
+        segments: first and last `t` of each stretch of the clip that has a world and a scale of its own; empty where
+            all of it has one.
         scale: how its lengths came to metres, where `fast-snow rescale` brought them there.
     """
 
@@ -240,7 +242,12 @@ class SceneGraph(ReadOnlyArrays):
     tracks: Mapping[int, Track] = field(default_factory=lambda: MappingProxyType({}))
     keyframes: tuple[Keyframe, ...] | Log[Keyframe] = ()
     merges: tuple[Merge, ...] | Log[Merge] = ()
+    segments: tuple[tuple[int, int], ...] = ()
     scale: Scale | None = None
+
+    def segment_of(self, t: int) -> int:
+        """Return the index of the segment that frame `t` lies in."""
+        return max(bisect_right(self.segments, t, key=lambda each: each[0]) - 1, 0)
 
     @property
     def num_frames(self) -> int:

@@ -95,3 +95,23 @@ class StageSeconds(Summed):
     segment: float = 0.0
     track: float = 0.0
     fold: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joint:
+    """How a window was joined to the one before, over the frames that both hold.
+
+    Attributes:
+        t: the first frame that the window added.
+        scale: length in the world before of one unit of the window's own.
+        residual: median distance between the two points of a shared pixel, as a share of depth; NaN without any.
+        drift: largest distance between the two places of a shared frame's camera, as a share of median depth; NaN
+            without depth.
+        joined: whether the window is in the world before; else it began a segment with a world of its own.
+    """
+
+    t: int
+    scale: float
+    residual: float
+    drift: float
+    joined: bool

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any, Final
 
@@ -83,6 +84,9 @@ def _check_metadata(metadata: Mapping[str, Any], frames: int, tracks: int) -> No
         raise InputError(
             f"metadata.analysis_grid: got {height} x {width}, expected at most {IMAGE_PIXELS.largest} pixels"
         )
+    bounds = [t for segment in metadata.get("segments", ()) for t in segment]
+    if any(after < before + i % 2 for i, (before, after) in enumerate(pairwise(bounds))):
+        raise InputError(f"metadata.segments: got {short(bounds)}, expected first <= last, each after the one before")
     factor = metadata.get("scale", {}).get("metres_per_unit", 1)
     if not factor > 0:
         raise InputError(f"metadata.scale.metres_per_unit: got {short(factor)}, expected a number above 0")

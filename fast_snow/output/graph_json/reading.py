@@ -92,6 +92,7 @@ def _graph(document: Mapping[str, Any], ego: Ego, parts: Sequence[TrackColumns])
             for each in metadata["visual_anchor"]
         ),
         merges=tuple(_merge(each) for each in metadata["merges"]),
+        segments=tuple((int(first), int(last)) for first, last in metadata.get("segments", ())),
         scale=_scale(metadata["scale"]) if "scale" in metadata else None,
     )
 

@@ -82,9 +82,12 @@ def pieces(graph: SceneGraph) -> Iterator[str]:
     yield "\n]}\n" if graph.tracks else "]}\n"
 
 
-def coordinate_system(*, metric: bool) -> str:
+def coordinate_system(*, metric: bool, segments: int = 0) -> str:
     """Say in one sentence what coordinates mean."""
     unit = "lengths are in metres" if metric else "all lengths share one unknown scale"
+    if segments > 1:
+        unit = "lengths are in metres" if metric else "lengths of one segment share one unknown scale"
+        return f"world = camera of the first frame of each of {segments} segments, x right, y down, z forward; {unit}"
     return f"world = camera of the clip's first frame, x right, y down, z forward; {unit}"
 
 
@@ -100,12 +103,14 @@ def _metadata(graph: SceneGraph) -> str:
         "grid": f"{graph.grid_size}x{graph.grid_size}",
         "num_frames": graph.num_frames,
         "num_tracks": len(graph.tracks),
-        "coordinate_system": coordinate_system(metric=graph.metric),
+        "coordinate_system": coordinate_system(metric=graph.metric, segments=len(graph.segments)),
         "metric": graph.metric,
         "depth_origin": [origin.name.lower() for origin in graph.depth_origin],
     }
     if height > 0:
         fields["analysis_grid"] = [height, width]
+    if graph.segments:
+        fields["segments"] = [list(each) for each in graph.segments]
     if graph.scale is not None:
         fields["scale"] = asdict(graph.scale)
     head = json.dumps(fields, separators=(",", ":"))[:-1]

@@ -113,6 +113,7 @@ def metadata_section(graph: SceneGraph, content: PromptContent, left_out: Sequen
     lines = ["[METADATA]", f"clip: {_extent(graph)}"]
     if content == "graph":
         lines += [f"lengths: {_lengths(graph)}", f"depth: {_depth(graph)}"]
+        lines += [f"segments: {_segments(graph)}"] if graph.segments else []
     if content != "frames":
         observations = sum(len(track.observations) for track in graph.tracks.values())
         lines += [f"grid of tau: {_grid(graph)}", f"objects: {len(graph.tracks)} with {observations} observations"]
@@ -129,7 +130,13 @@ def _extent(graph: SceneGraph) -> str:
 
 
 def _lengths(graph: SceneGraph) -> str:
-    return "metres" if graph.metric else "one unknown scale, the same for the whole clip: say ratios, not metres"
+    whole = "each segment" if graph.segments else "the whole clip"
+    return "metres" if graph.metric else f"one unknown scale, the same for {whole}: say ratios, not metres"
+
+
+def _segments(graph: SceneGraph) -> str:
+    spans = ", ".join(f"t = {first} to {last}" for first, last in graph.segments)
+    return f"{spans}; each has a world and a scale of its own: never compare places or lengths of two of them"
 
 
 def _depth(graph: SceneGraph) -> str:

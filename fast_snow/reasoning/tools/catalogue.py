@@ -47,6 +47,17 @@ _FUNCTIONS: Final[tuple[Callable[..., ToolAnswer], ...]] = (
     image_motion.motion_without_camera,
     motion.camera_motion,
 )
+_OF_NO_PLACE: Final = (
+    presence.list_objects,
+    presence.when_visible,
+    presence.order_of_appearance,
+    presence.order_of_events,
+    relations.count,
+    image_motion.motion_in_image,
+)
+"""They answer by time or image alone."""
+_FRAMES: Final = ("t", "t_from", "t_to")
+_OBJECTS: Final = ("object_id", "other_id")
 MOST_CHARACTERS: Final = 24_000
 """Longest outcome: some 10 000 tokens, so that a few of them never push the graph out of a model's context."""
 _LONGEST_SHOWN: Final = 60
@@ -183,7 +194,33 @@ def call_tool(graph: SceneGraph, name: str, arguments: Mapping[str, Any]) -> Too
         elif not each.optional:
             meaning = each.description.rstrip(".")
             raise ToolError(f"{name}: missing required argument {each.name} ({meaning}); takes {tool.usage}")
-    return _with_doubts(graph, tool.function(graph, **checked), checked)
+    across = _across_segments(graph, tool, checked)
+    return across or _with_doubts(graph, tool.function(graph, **checked), checked)
+
+
+def _across_segments(graph: SceneGraph, tool: Tool, arguments: Mapping[str, Any]) -> ToolAnswer | None:
+    """Answer "unknown" where a tool would compare places of two segments, whose worlds are not known to each other."""
+    if len(graph.segments) < 2 or tool.function in _OF_NO_PLACE:
+        return None
+    frames = [value for name, value in arguments.items() if name in _FRAMES]
+    named = [graph.tracks.get(value) for name, value in arguments.items() if name in _OBJECTS]
+    open_ended = "t" not in arguments and not {"t_from", "t_to"} <= arguments.keys()
+    for track in (each for each in named if each is not None):
+        first, last = track.theta
+        if open_ended or graph.segment_of(first) == graph.segment_of(last):  # else it is recorded, and lies in several
+            frames += [first, last]
+    if open_ended and not named:
+        ends = {"t_from": int(graph.ego.t[0]), "t_to": int(graph.ego.t[-1])}
+        frames += [t for name, t in ends.items() if name not in arguments]
+    found = sorted({graph.segment_of(t) for t in frames})
+    if len(found) < 2:
+        return None
+    spans = [list(graph.segments[i]) for i in found]
+    return ToolAnswer(
+        value=None,
+        reason=f"the frames or objects lie in segments {spans} of the clip, whose worlds and scales are not known to"
+        " each other; ask within one of them",
+    )
 
 
 def _with_doubts(graph: SceneGraph, answer: ToolAnswer, arguments: Mapping[str, Any]) -> ToolAnswer:
