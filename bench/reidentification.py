@@ -22,10 +22,10 @@ from fast_snow.config import Config, DepthFilterConfig, FusionConfig
 from fast_snow.evaluation.metrics.tracking import as_objects, score_tracking
 from fast_snow.evaluation.readers.objects import from_masks
 from fast_snow.graph import fold, start
-from fast_snow.incidents import is_cut
+from fast_snow.inputs.cuts import is_cut, look_of
 from fast_snow.kernels.colours import colour_shares
 from fast_snow.kernels.mask_measures import area
-from fast_snow.kernels.masks import encode, encode_labels
+from fast_snow.kernels.masks import encode_labels
 from fast_snow.types import Health, Incidents, LabelledMasks, Masks, Merge, Perception, StageSeconds, TrackedFrame
 
 LOST: Final = 3
@@ -44,17 +44,15 @@ class Outcome:
 def perceptions(clip: Known, length: int, overlap: int) -> Iterator[Perception]:
     """Yield the windows of a clip as a tracker would see them that forgets what it does not see."""
     n, first, index = len(clip.ids), 0, 0
-    all_pixels = encode(np.ones((1, *clip.ids.shape[1:]), np.bool_))
+    looks = [look_of(image, t / 10) for t, image in enumerate(clip.image)]
     while True:
         rows = np.arange(first, min(first + length, n))
         last_seen: dict[int, int] = {}
         local: dict[int, int] = {}
-        tracked, cuts, before = [], list[int](), np.zeros(0, np.uint8)
+        tracked, added = [], rows[(rows > first) & (rows >= first + overlap * (index > 0))]
+        cuts = tuple(t for t in added.tolist() if is_cut(looks[t - 1], looks[t]))
         for t in rows.tolist():
             masks, ids = _masks(clip, t)
-            *shares, image = colour_shares(masks.followed_by(all_pixels), clip.image[t])
-            cuts += [t] * (t > first and t >= first + overlap * (index > 0) and is_cut(before, image))
-            before = image
             for each in ids.tolist():
                 if each not in last_seen or t - last_seen[each] > LOST:
                     local[each] = len(last_seen) + 1000 * t
@@ -65,7 +63,7 @@ def perceptions(clip: Known, length: int, overlap: int) -> Iterator[Perception]:
                     local_id=np.array([local[each] for each in ids.tolist()], np.int32),
                     masks=masks,
                     score=np.ones(len(ids), np.float32),
-                    appearance=np.array(shares, np.uint8).reshape(len(ids), len(image)),
+                    appearance=colour_shares(masks, clip.image[t]),
                 )
             )
         yield Perception(
@@ -76,7 +74,7 @@ def perceptions(clip: Known, length: int, overlap: int) -> Iterator[Perception]:
             source_frame=rows.astype(np.int64),
             geometry=clip.geometry[rows],
             tracked=tuple(tracked),
-            health=Health(incidents=Incidents(cuts=tuple(cuts))),
+            health=Health(incidents=Incidents(cuts=cuts)),
             seconds=StageSeconds(),
         )
         if rows[-1] == n - 1:

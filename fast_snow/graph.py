@@ -3,27 +3,24 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Final
 
 import numpy as np
 from jaxtyping import Int32
-from scipy.spatial.transform import Rotation
 
 from fast_snow.alignment import Similarity, align_geometry
 from fast_snow.config import Config, FusionConfig
 from fast_snow.errors import EngineError
 from fast_snow.fusion import FrameObjects, MaskletName, NamedFrame
+from fast_snow.graph_growth import grown, segments, with_sightings
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, join, reserve
 from fast_snow.incidents import camera_jumps, disagreements, losses
 from fast_snow.joints import join_windows
-from fast_snow.keyframes import keyframes
 from fast_snow.movers import without_movers
 from fast_snow.reidentification import NamedWindow, Portraits, no_portraits, reidentify
 from fast_snow.sightings import UnplacedFrame, keep_alive
 from fast_snow.step import FrameTokens, observe, settled
 from fast_snow.types import (
     NO_SOURCE,
-    AnyDated,
     Ego,
     Geometry,
     Health,
@@ -31,16 +28,10 @@ from fast_snow.types import (
     LabelledMasks,
     Log,
     Merge,
-    Observations,
     Perception,
     SceneGraph,
-    Sighting,
-    Sightings,
     StepToken,
-    Track,
 )
-
-NONE: Final = Observations.of(())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -49,6 +40,10 @@ class Tail:
 
     geometry: Geometry
     frames: tuple[NamedFrame, ...]
+
+    def shared(self, count: int) -> tuple[NamedFrame, ...]:
+        """Return the last frames."""
+        return self.frames[len(self.frames) - count :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -104,11 +99,9 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     Returns:
         The next state; its `labelled` masks belong to the added frames.
     """
-    known: Sequence[NamedFrame] = ()
-    if state.tail is not None:
-        known = state.tail.frames[len(state.tail.frames) - perception.shared :]
-    shared = len(known)
     _require_same_grid(state, perception)
+    known: Sequence[NamedFrame] = () if state.tail is None else state.tail.shared(perception.shared)
+    shared = len(known)
     T_graph_window, joints = _to_graph_world(state, perception, shared, config)
     begins = state.tail is not None and not (joints and joints[-1].joined)
     if begins:
@@ -130,7 +123,7 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
         added, portraits = reidentify(added, portraits, cuts)
     identity, known, named, bound, merges = added
     # 3. Give what was seen without being placed to the objects it is, also to those that are placed only later.
-    graph = _grown(state.graph, perception, geometry, shared, named, [*joined, *merges], config)
+    graph = grown(state.graph, perception, geometry, shared, named, [*joined, *merges], config)
     found = [
         others.objects({**identity.bound, **then}, frame.object_id, graph.tracks)
         for others, then, frame in zip(unplaced, bound, named, strict=True)
@@ -140,8 +133,8 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
     return FoldState(
         graph=replace(
             graph,
-            tracks=MappingProxyType(_with_sightings(graph.tracks, unplaced, found)),
-            segments=_segments(state.graph, graph, begins=begins),
+            tracks=MappingProxyType(with_sightings(graph.tracks, unplaced, found)),
+            segments=segments(state.graph, graph, begins=begins),
         ),
         identity=identity,
         portraits=portraits,
@@ -250,15 +243,6 @@ def _to_graph_world(
     return Similarity(scale=1.0, R=T_first_world[:3, :3], t=T_first_world[:3, 3]), joints
 
 
-def _segments(before: SceneGraph, after: SceneGraph, *, begins: bool) -> tuple[tuple[int, int], ...]:
-    """Return the segments of a graph that grew; none where there is one alone."""
-    first, last = int(after.ego.t[before.num_frames]), int(after.ego.t[-1])
-    if begins:
-        known = before.segments or ((int(before.ego.t[0]), first - 1),)
-        return (*known, (first, last))
-    return (*before.segments[:-1], (before.segments[-1][0], last)) if before.segments else ()
-
-
 def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObjects:
     tracked = perception.tracked[i][observed.index]
     return FrameObjects(
@@ -278,19 +262,6 @@ def _unplaced(perception: Perception, i: int, observed: FrameTokens) -> Unplaced
     return UnplacedFrame(t=int(perception.t[i]), tracked=tracked, sightings=observed.unplaced)
 
 
-def _with_sightings(
-    tracks: Mapping[int, Track], unplaced: Sequence[UnplacedFrame], found: Sequence[Mapping[int, int]]
-) -> dict[int, Track]:
-    added: dict[int, list[Sighting]] = {}
-    for frame, objects in zip(unplaced, found, strict=True):
-        for object_id, i in objects.items():
-            added.setdefault(object_id, []).append(frame.sightings[i])
-    grown = dict(tracks)
-    for object_id, new in added.items():
-        grown[object_id] = replace(grown[object_id], unplaced=grown[object_id].unplaced.grown_by(Sightings.of(new)))
-    return grown
-
-
 def _labelled(named: NamedFrame, unplaced: UnplacedFrame, found: Mapping[int, int]) -> LabelledMasks:
     """Return the masks of all objects that are seen in a frame, whether they are placed or not."""
     placed, others = named.objects.masks, unplaced.tracked.masks[np.array([*found.values()], np.int64)]
@@ -302,75 +273,6 @@ def _kept(objects: FrameObjects, tokens: Sequence[StepToken], object_id: Int32[n
     index = np.flatnonzero(object_id != NOT_KEPT)
     kept = tuple(tokens[i] for i in index.tolist())
     return NamedFrame(objects=objects[index], tokens=kept, object_id=object_id[index])
-
-
-def _grown(
-    graph: SceneGraph,
-    perception: Perception,
-    geometry: Geometry,
-    shared: int,
-    named: Sequence[NamedFrame],
-    merges: Sequence[Merge],
-    config: Config,
-) -> SceneGraph:
-    added_keyframes = keyframes(
-        perception.t[shared:], perception.source_frame[shared:], every=config.output.keyframe_every
-    )
-    origin = graph.depth_origin if geometry.origin in graph.depth_origin else (*graph.depth_origin, geometry.origin)
-    return replace(
-        graph,
-        analysis_grid=geometry.grid,
-        metric=graph.metric and geometry.metric,
-        depth_origin=origin,
-        ego=_grown_ego(graph.ego, perception, geometry, shared),
-        tracks=MappingProxyType(_grown_tracks(graph.tracks, named)),
-        keyframes=_log(graph.keyframes).grown_by(added_keyframes),
-        merges=_log(graph.merges).grown_by(merges),
-    )
-
-
-def _log(entries: Sequence[AnyDated]) -> Log[AnyDated]:
-    return entries if isinstance(entries, Log) else Log(entries)
-
-
-def _grown_tracks(tracks: Mapping[int, Track], named: Sequence[NamedFrame]) -> dict[int, Track]:
-    """Return the tracks with the observations of more frames; new ones follow in the order of first appearance."""
-    added: dict[int, list[StepToken]] = {}
-    recorded: set[int] = set()
-    for frame in named:
-        recorded.update(frame.objects.source_id.tolist())
-        for object_id, token in zip(frame.object_id.tolist(), frame.tokens, strict=True):
-            added.setdefault(object_id, []).append(token)
-    grown = dict(tracks)
-    for object_id, new in sorted(added.items(), key=lambda each: (each[1][0].t, each[0])):
-        source_id = object_id if object_id in recorded else None
-        before = grown.get(object_id, Track(object_id=object_id, observations=NONE, theta=(0, 0), source_id=source_id))
-        if before.source_id is None and source_id is not None:
-            raise EngineError(
-                f"the tracker engine gave recorded identity {object_id} after that number had gone to an object without"
-                " one; expected source_id in every window, or numbers that are not in use"
-            )
-        observations = before.observations.grown_by(Observations.of(new))
-        theta = int(observations.t[0]), int(observations.t[-1])
-        grown[object_id] = replace(before, observations=observations, theta=theta)
-    return grown
-
-
-def _grown_ego(ego: Ego, perception: Perception, geometry: Geometry, shared: int) -> Ego:
-    T_world_camera = np.linalg.inv(geometry.T_camera_world[shared:])
-    K = geometry.intrinsics[shared:]
-    rotation = Rotation.from_matrix(T_world_camera[:, :3, :3])
-    added = Ego(
-        t=perception.t[shared:],
-        time_s=perception.time_s[shared:],
-        source_frame=perception.source_frame[shared:],
-        position=T_world_camera[:, :3, 3].astype(np.float32),
-        quaternion_xyzw=rotation.as_quat(canonical=True).astype(np.float32),
-        intrinsics=K[:, [0, 1, 0, 1], [0, 1, 2, 2]].astype(np.float32),
-        focal_sigma=np.full(len(K), geometry.focal_sigma, np.float32),
-        background=geometry.background[shared:],
-    )
-    return ego.grown_by(added)
 
 
 def _tail(geometry: Geometry, frames: Sequence[NamedFrame], overlap: int) -> Tail:

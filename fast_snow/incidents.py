@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64
 
 from fast_snow.types import Geometry, Health, Incidents, LabelledMasks
 
@@ -21,8 +21,6 @@ TURN: Final = 60.0
 """The same of its turn, in degrees."""
 INTERVAL_S: Final = 0.1
 """Frames that are further apart in time may differ more: JUMP and TURN are per interval of this length."""
-SAME_PLACE: Final = 0.75
-"""Similarity of the colours of two images (Bhattacharyya coefficient) below which a cut lies between them."""
 NAMED: Final = 10
 """So many frames are named at most."""
 
@@ -36,15 +34,9 @@ _MEANING: Final = {
     " belongs to the images",
     "camera_jumps": "the camera jumps: positions before and after may not agree; check the poses, or cut the clip"
     " there",
-    "cuts": "the image changes like at a cut: cut the clip there, one graph is one place",
+    "cuts": "another scene begins: places before and after do not compare",
 }
 """What each kind of incident means for the result, and what to do."""
-
-
-def is_cut(before: UInt8[np.ndarray, " bins"], now: UInt8[np.ndarray, " bins"]) -> bool:
-    """Tell from the colours of two images (`kernels.colours.colour_shares`) whether a cut lies between them."""
-    p, q = (np.sqrt(each / max(float(each.sum()), 1.0)) for each in (before, now))
-    return bool(p @ q < SAME_PLACE)
 
 
 def losses(before: LabelledMasks | None, frames: Sequence[LabelledMasks], known: Iterable[int]) -> Incidents:

@@ -17,9 +17,8 @@ from fast_snow.config import Config
 from fast_snow.discovery import Prompts, discover, lost, prompts_of_frame
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
 from fast_snow.freed_memory import return_freed_memory
-from fast_snow.incidents import is_cut
+from fast_snow.inputs.cuts import cuts_within
 from fast_snow.kernels.colours import colour_shares
-from fast_snow.kernels.masks import encode
 from fast_snow.protocols import (
     GeometryEngine,
     OpenGeometry,
@@ -39,6 +38,7 @@ from fast_snow.types import (
     GridShape,
     Health,
     Incidents,
+    MaskPrompt,
     Perception,
     Segmentation,
     StageSeconds,
@@ -97,10 +97,8 @@ def perceive(
         thresh = config.tracker.nested_thresh
         started = seeds(detections, min_points=config.depth_filter.min_points, nested_thresh=thresh)
         passes, resolved = _track(tracker, window, geometry.grid, started.detections, config)
-    tracked, cuts = _with_colours(window, resolved.frames, geometry.grid)
-    tracked = with_rotation(tracked, frames.image, geometry.grid)
+    tracked = _described(window, resolved.frames, geometry.grid)
     unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh).prompts
-    silent = (int(frames.t[each.frame]) for each in unfound if each.frame >= window.shared)
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     return Perception(
         window=window.index,
@@ -110,7 +108,7 @@ def perceive(
         source_frame=frames.source_frame,
         geometry=with_background(geometry, frames, [each.masks for each in tracked]),
         tracked=tracked,
-        health=_health(detections, started, passes, resolved, Incidents(silent_losses=tuple(silent), cuts=cuts)),
+        health=_health(detections, started, passes, resolved, _incidents(window, unfound)),
         seconds=seconds,
     )
 
@@ -164,19 +162,21 @@ def _joined(passes: Sequence[_Pass], window: Window, config: Config) -> WithoutR
     return without_repeats(frames, iou_thresh=config.fusion.cross_run_iou_thresh)
 
 
-def _with_colours(
-    window: Window, tracked: Sequence[TrackedFrame], grid: GridShape
-) -> tuple[tuple[TrackedFrame, ...], tuple[int, ...]]:
-    """Return the masklets with their colours, and the frames at which those of the image change."""
-    all_pixels = encode(np.ones((1, *grid), np.bool_))
-    named, cuts, before = list[TrackedFrame](), list[int](), None
-    for i, (each, image) in enumerate(zip(tracked, window.frames.image, strict=True)):
-        shares = colour_shares(each.masks.followed_by(all_pixels), image)
-        named.append(replace(each, appearance=shares[:-1]))
-        if before is not None and i >= window.shared and is_cut(before, shares[-1]):
-            cuts.append(int(window.frames.t[i]))
-        before = shares[-1]
-    return tuple(named), tuple(cuts)
+def _described(window: Window, tracked: Sequence[TrackedFrame], grid: GridShape) -> tuple[TrackedFrame, ...]:
+    """Return the masklets with their colours, and with how far each turned."""
+    images = window.frames.image
+    shares = (colour_shares(each.masks, image) for each, image in zip(tracked, images, strict=True))
+    coloured = [replace(each, appearance=share) for each, share in zip(tracked, shares, strict=True)]
+    return with_rotation(coloured, images, grid)
+
+
+def _incidents(window: Window, unfound: Sequence[MaskPrompt]) -> Incidents:
+    """Return where objects are lost while they are detected, and where another scene begins."""
+    frames, begins = window.frames, window.index > 0 and not window.shared
+    return Incidents(
+        silent_losses=tuple(int(frames.t[each.frame]) for each in unfound if each.frame >= window.shared),
+        cuts=(int(frames.t[0]),) * begins + cuts_within(frames, window.shared),
+    )
 
 
 def _health(

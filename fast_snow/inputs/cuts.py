@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from fast_snow.inputs.sampled import SampledFrame
+from fast_snow.inputs.sampled import Image
+from fast_snow.types import Frames
 
 COLOURS: Final = 0.4
 """At a cut the Hellinger distance of two frames' colours is larger. Real clips at 10 Hz stay below 0.15, but where
@@ -35,14 +36,14 @@ class Look:
     grey: Float32[np.ndarray, "h w"]
 
 
-def look_of(frame: SampledFrame) -> Look:
+def look_of(image: Image, time_s: float) -> Look:
     """Return what a frame looks like."""
-    small = cv2.resize(frame.image, _SIZE, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(image, _SIZE, interpolation=cv2.INTER_AREA)
     hsv = cv2.cvtColor(small, cv2.COLOR_RGB2HSV)
     counts = cv2.calcHist([hsv], [0, 1, 2], None, list(_BINS), [0, 180, 0, 256, 0, 256]).ravel()
     grey: UInt8[np.ndarray, "h w"] = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
     return Look(
-        time_s=frame.time_s,
+        time_s=time_s,
         colours=np.sqrt(counts / counts.sum(), dtype=np.float32),
         grey=grey.astype(np.float32) - np.float32(grey.mean()),
     )
@@ -56,3 +57,10 @@ def is_cut(before: Look, after: Look) -> bool:
     both = float(np.linalg.norm(before.grey) * np.linalg.norm(after.grey))
     same_layout = float((before.grey * after.grey).sum()) >= LAYOUT * both
     return bool(distance > COLOURS and not same_layout)
+
+
+def cuts_within(frames: Frames, first: int) -> tuple[int, ...]:
+    """Return the `t` of frames, from a first one on, at which another scene begins."""
+    looks = [look_of(image, float(time_s)) for image, time_s in zip(frames.image, frames.time_s, strict=True)]
+    index = range(max(first, 1), len(looks))
+    return tuple(int(frames.t[i]) for i in index if is_cut(looks[i - 1], looks[i]))

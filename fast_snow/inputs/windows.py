@@ -43,7 +43,7 @@ def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConf
     measured = recording is not None and recording.has_depth and recording.has_poses
     look: Look | None = None
     for frame in _followed(source.read(), geometry.sfm_res, geometry.max_points, follow=not measured):
-        before, look = look, look_of(frame[0]) if splits else None
+        before, look = look, look_of(frame[0].image, frame[0].time_s) if splits else None
         if before is not None and look is not None and is_cut(before, look):
             count = len(pending)
             if count > shared:
