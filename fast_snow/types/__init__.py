@@ -1,11 +1,9 @@
 """Every array alias and every frozen value that crosses a module border; conventions stand in `values`."""
 
 from fast_snow.types.graph import (
-    AnyDated,
     Ego,
     Keyframe,
     LabelledMasks,
-    Log,
     Merge,
     Scale,
     SceneGraph,
@@ -13,6 +11,7 @@ from fast_snow.types.graph import (
 )
 from fast_snow.types.health import Health, Incidents, Joint, StageSeconds
 from fast_snow.types.image_motion import BackgroundMotion, TrackedPoints
+from fast_snow.types.log import AnyDated, Log
 from fast_snow.types.masks import (
     Masks,
 )

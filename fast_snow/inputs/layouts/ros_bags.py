@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from fast_snow.cameras import rigid
 from fast_snow.config import SourceConfig
@@ -51,47 +51,82 @@ def read_bag(path: Path, options: SourceConfig = SourceConfig()) -> Recording:
     """
     where = shown(path)
     with opened(path) as bag:
-        images = _image_topics(bag, where)
-        color = _chosen(images, options.color, where, depth=False)
-        if color is None:
-            raise InputError(f"{where}: only depth images; expected a topic of colour images: record one")
-        depth = None if options.depth == _NONE else _chosen(images, options.depth, where, depth=True)
-        shots = _stamps(bag, color.topic)
-        lens = _lens(bag, color, where)
-        if depth is not None and (reason := _unusable(depth, color, lens)):
-            warnings.warn(f"{where}: depth of {depth.topic} is not used: {reason}", FastSnowWarning, stacklevel=2)
-            depth = None
-        depths = None if depth is None else _stamps(bag, depth.topic)
-        poses = None
-        if options.poses != _NONE:
-            poses = camera_poses(bag, color.frame, shots.measured, topic=options.poses, root=options.frame, where=where)
-    kept = np.ones(len(shots.measured), dtype=bool)
-    nearest = None
-    if depths is not None:
-        nearest = nearest_within(shots.measured, depths.measured, _LARGEST_GAP_NS)
+        told = _told(bag, options, where)
+    kept, of_depth = np.ones(len(told.shots.measured), dtype=bool), None
+    if told.depths is not None:
+        nearest = nearest_within(told.shots.measured, told.depths.measured, _LARGEST_GAP_NS)
         kept &= nearest >= 0
-    if poses is not None:
-        kept &= np.isfinite(poses).all(axis=(1, 2))
+        of_depth = told.depths.recorded[nearest[kept]]
+    if told.poses is not None:
+        finite = np.isfinite(told.poses).all(axis=(1, 2))
+        of_depth = None if of_depth is None else of_depth[finite[kept]]
+        kept &= finite
     _report_left_out(kept, where)
-    index = np.flatnonzero(kept)
-    read_color = MessageReader(path, color.topic, shots.recorded[index])
+    recording = _recording(path, told, np.flatnonzero(kept), of_depth)
+    return recording if told.lens is None else calibrated(recording, [told.lens] * len(recording), where=where)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Told:
+    """What a bag tells: topics of colour and depth with their stamps, the colour camera, and its poses."""
+
+    color: "_Images"
+    shots: "_Stamps"
+    lens: Lens | None
+    depth: "_Images | None"
+    depths: "_Stamps | None"
+    poses: Float64[np.ndarray, "n 4 4"] | None
+
+
+def _told(bag: Bag, options: SourceConfig, where: str) -> _Told:
+    images = _image_topics(bag, where)
+    color = _chosen(images, options.color, where, depth=False)
+    if color is None:
+        raise InputError(f"{where}: only depth images; expected a topic of colour images: record one")
+    depth = None if options.depth == _NONE else _chosen(images, options.depth, where, depth=True)
+    shots, lens = _stamps(bag, color.topic), _lens(bag, color, where)
+    if depth is not None and (reason := _unusable(depth, color, lens)):
+        warnings.warn(f"{where}: depth of {depth.topic} is not used: {reason}", FastSnowWarning, stacklevel=3)
+        depth = None
+    poses = None
+    if options.poses != _NONE:
+        poses = camera_poses(bag, color.frame, shots.measured, topic=options.poses, root=options.frame, where=where)
+    depths = None if depth is None else _stamps(bag, depth.topic)
+    return _Told(color=color, shots=shots, lens=lens, depth=depth, depths=depths, poses=poses)
+
+
+def _recording(
+    path: Path, told: _Told, index: Int64[np.ndarray, " n"], of_depth: Int64[np.ndarray, " n"] | None
+) -> Recording:
+    """Return a recording of some of the colour images.
+
+    Args:
+        path: of the bag.
+        told: what it tells.
+        index: of the images that are kept.
+        of_depth: when the depth image of each was recorded; None without depth.
+
+    Raises:
+        InputError: an image is damaged, or depth shows another view.
+    """
+    where, stamp = shown(path), told.shots.measured[index]
+    colors = MessageReader(path, told.color.topic, told.shots.recorded[index])
     read_depth = None
-    if depths is not None and nearest is not None and depth is not None:
-        read_depth = MessageReader(path, depth.topic, depths.recorded[nearest[index]])
-    first = ros_messages.color(read_color.message(0), f"{where}: {color.topic}")
+    if told.depth is not None and of_depth is not None:
+        depths, of = MessageReader(path, told.depth.topic, of_depth), f"{where}: {told.depth.topic}"
+        read_depth = lambda k: ros_messages.depth(depths.message(k), of)  # noqa: E731
+    first = ros_messages.color(colors.message(0), f"{where}: {told.color.topic}")
     recording = Recording(
         name=path.resolve().name,
-        time=tuple(Fraction(int(stamp - shots.measured[index[0]]), 10**9) for stamp in shots.measured[index]),
+        time=tuple(Fraction(each, 10**9) for each in (stamp - stamp[0]).tolist()),
         color_size=(first.shape[0], first.shape[1]),
-        read_color=lambda k: ros_messages.color(read_color.message(k), f"{where}: {color.topic}"),
-        read_depth=None
-        if read_depth is None
-        else lambda k: ros_messages.depth(read_depth.message(k), f"{where}: depth {k}"),
-        T_world_camera=None if poses is None else np.stack([rigid(pose, where=where) for pose in poses[index]]),
+        read_color=lambda k: ros_messages.color(colors.message(k), f"{where}: {told.color.topic}"),
+        read_depth=read_depth,
+        T_world_camera=None if told.poses is None else np.stack([rigid(T, where=where) for T in told.poses[index]]),
     )
     if recording.read_depth is not None:
         check_registered(where, "depth", recording.read_depth(0).shape, recording.color_size)
-    return recording if lens is None else calibrated(recording, [lens] * len(recording), where=where)
+    return recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
