@@ -40,7 +40,10 @@ class Memory:
         source: Input,
         config: Config,
         noticed: Sequence[str],
+        *,
+        lasting: bool,
     ) -> None:
+        self._lasting = lasting
         self._writer, self._files, self._key, self._noticed = writer, files, key, noticed
         self._expected, self._config, self._keep = source.expected_frames, config, config.output.keep_perception
         self._full = False
@@ -94,6 +97,8 @@ class Memory:
 
     def checkpoint(self, step: Step) -> None:
         """Store the state after a window, whose files of the run are written, and let its perception file go."""
+        if not self._lasting:
+            return
         before = StageSeconds() if self._last is None else self._last.seconds
         now = Checkpoint(
             key=self._key.fold,
@@ -119,7 +124,7 @@ class Memory:
         try:
             yield
         except KeyboardInterrupt as end:
-            if self._writer.workspace.resumable:
+            if self._lasting and self._writer.workspace.resumable:
                 raise KeyboardInterrupt("the same command resumes this run") from end
             raise
 
@@ -144,7 +149,8 @@ class Memory:
 
     def _fold(self, pipeline: Pipeline, state: FoldState, perception: Perception) -> FoldState:
         """Store a perception before it is folded: on the fold's thread, so that no engine waits for the disk."""
-        if not self._files.path(perception.window).exists() and not self._full:
+        wanted = (self._lasting and not self._full) or self._keep
+        if wanted and not self._files.path(perception.window).exists():
             try:
                 self._store(perception)
             except OutputError as error:
@@ -203,7 +209,7 @@ def remember(
         recorded=frozenset(use.slot for use in selection.used if use.name == "recorded"),
         recording=source.recording,
     )
-    return Memory(writer, files, key, source, config, noticed)
+    return Memory(writer, files, key, source, config, noticed, lasting=origin is not None)
 
 
 def num_windows(frames: int | None, config: WindowConfig) -> int | None:

@@ -98,7 +98,8 @@ class Infer:
             selection = select_engines(source, config, progress=progress)
             self._warn_of_idle_settings(selection)
             watch = _live_viewer(source.name) if self.rerun else _no_viewer
-            memory = remember(writer, source, origin, selection, config, noticed)
+            lasting = origin if source.live is None else None  # what is live does not come again
+            memory = remember(writer, source, lasting, selection, config, noticed)
             print_resumption(memory, quiet=self.quiet)
 
             def keep(step: "Step") -> None:
