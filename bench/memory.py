@@ -8,7 +8,6 @@ written as `fast-snow infer` does and read again in a process of its own.
 """
 
 import json
-import resource
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -145,6 +144,8 @@ def _timed(source: Input, config: Config, add: Add) -> tuple[tuple[Sequence[Engi
 
 
 def _peak() -> dict[str, Any]:
+    import resource  # only POSIX has it
+
     return {"cpu_s": process_time(), "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
@@ -186,7 +187,7 @@ def main(
     with TemporaryDirectory() as folder:
         for each in cases(classical, hour, Path(folder)):
             command = [sys.executable, "-m", "bench.memory", "--case", json.dumps(asdict(each))]
-            done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
             results.append(json.loads(done.stdout))
             results[-1]["folder"] = Path(each.folder).name
             print(results[-1], flush=True)

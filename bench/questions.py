@@ -49,12 +49,16 @@ class QuestionTools:
 @cache
 def question_tools() -> QuestionTools:
     """Read the table."""
-    return QuestionTools(**json.loads(Path(__file__).with_name("question_tools.json").read_text()))
+    return QuestionTools(**json.loads(Path(__file__).with_name("question_tools.json").read_text(encoding="utf-8")))
 
 
 def read_questions(clips: Path) -> dict[str, Any]:
     """Return the questions about clips that are there, by id."""
-    asked = (each for name in QUESTIONS for each in json.loads((clips / "vqa" / name).read_text())["questions"])
+    asked = (
+        each
+        for name in QUESTIONS
+        for each in json.loads((clips / "vqa" / name).read_text(encoding="utf-8"))["questions"]
+    )
     return {each["id"]: each for each in asked if each["clip"]}
 
 

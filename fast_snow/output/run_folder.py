@@ -154,7 +154,10 @@ class RunWriter:
 
     def finish(self, graph: SceneGraph, record: Mapping[str, Any]) -> None:
         """Store the graph and the record of the run, which names all files."""
-        (self.workspace.new / GROWING).unlink(missing_ok=True)
+        growing = self.workspace.new / GROWING
+        if growing.exists():
+            with _one_line_errors(self.workspace.out):
+                growing.unlink()
         self._write(GRAPH, map(str.encode, graph_json.pieces(graph)))
         self._write(RECORD, sealed({**record, "files": dict(self.files)}))
 

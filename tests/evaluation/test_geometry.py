@@ -180,6 +180,7 @@ def test_the_path_of_a_graph_is_the_camera_s():
 
 
 @pytest.mark.parametrize("system", ["fast-snow", pytest.param("snow", marks=pytest.mark.slow)])
+@pytest.mark.filterwarnings("ignore:frame t = 1. the camera jumps")  # half of its way between two frames
 def test_both_systems_are_held_to_the_manifest_of_the_scene(tmp_path: Path, system: str):
     """The shipped manifest is true of what the generator writes."""
     pytest.importorskip("sklearn")

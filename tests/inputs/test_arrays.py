@@ -191,7 +191,12 @@ def test_any_types_and_shapes_end_in_a_recording_or_a_refusal():
 
 def test_a_recording_can_be_given_in_place_of_a_path():
     recording = recording_from_arrays(
-        **GIVEN | {"ids": IDS.repeat(8, 1).repeat(8, 2), "depth": np.full((COUNT, 48, 64), 2.0, np.float32)},
+        **GIVEN
+        | {
+            "image": IMAGE[:1].repeat(COUNT, 0),  # noise that changes would be cuts
+            "ids": IDS.repeat(8, 1).repeat(8, 2),
+            "depth": np.full((COUNT, 48, 64), 2.0, np.float32),
+        },
     )
     result, expected = build_graph(recording), build_graph(from_recording(recording, SamplingConfig()))
     assert sorted(result.graph.tracks) == sorted(expected.graph.tracks) == [1, 2]

@@ -28,7 +28,7 @@ def test_a_reader_follows_a_run_from_its_first_window_to_its_end(tmp_path: Path)
         writer.add(result.labelled, result.keyframes)
         writer.show(part)
         seen, before = newest(), names(out)
-        assert (seen.growing, seen.folder, seen.graph.num_frames) == (True, writer.staging, 2)
+        assert (seen.growing, seen.folder, seen.graph.num_frames) == (True, writer.workspace.new, 2)
         assert "its last 2 frames, up to t = 1" in str(seen)
         assert [frame.t for frame in output.read_masks(seen.folder)] == [frame.t for frame in result.labelled]
         assert newest() is seen  # not read twice

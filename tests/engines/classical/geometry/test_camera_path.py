@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fast_snow.config import ClassicalGeometryConfig
-from fast_snow.engines.classical.geometry.camera_path import given_path, reconstructed_path, turning_path
+from fast_snow.engines.classical.geometry.camera_path import given_path, neighbours, reconstructed_path, turning_path
 from fast_snow.errors import FastSnowWarning
 from tests.engines.classical.geometry.cameras import SHAPE, K, arc, cloud, nothing, poses, seen, turned
 
@@ -97,7 +97,7 @@ def test_without_points_it_is_not_known_whether_a_given_path_moves():
 def test_a_turning_camera_stays_in_place():
     degrees = np.linspace(0, 12, N)
     points = seen(cloud(), poses(turned(*degrees), np.zeros((N, 3))))
-    path = turning_path(points, SHAPE, K)
+    path = turning_path(neighbours(points), SHAPE, K)
     np.testing.assert_array_equal(path.T_camera_world[:, :3, 3], 0)
     np.testing.assert_allclose(path.T_camera_world[:, :3, :3], turned(*degrees), atol=1e-4)
     assert not path.moves(0.0)
