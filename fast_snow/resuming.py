@@ -167,7 +167,7 @@ class Memory:
                 f"{path}: {free / 1e9:.2f} GB are free, expected {most / 1e9:.2f} GB: free some or choose another"
                 " folder with -o"
             )
-        packed_values.write(path, stored)
+        packed_values.write(path, stored, compressed=self._keep)  # others go within seconds
         if self._keep and perception.window == 0 and self._expected is not None:
             whole = path.stat().st_size / len(perception.t) * self._expected
             if whole > free:

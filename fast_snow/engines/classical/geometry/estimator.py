@@ -87,7 +87,9 @@ class _Engine:
         known = GeometryPrior() if self.prior is None else self.prior(frames)
         size = frames.image.shape[1:3]
         sfm_shape = shrunk_size(size, self.config.sfm_res)
-        points = self._follow(frames, sfm_shape)
+        followed = _followed_between(frames, sfm_shape)
+        every_frame = len(frames) == len(followed) and bool((np.diff(frames.source_frame) == 1).all())
+        points = followed if every_frame else self._follow(frames, sfm_shape)
         K = _known_intrinsics(known, size, sfm_shape)
         if known.T_camera_world is not None:
             path = self._given_path(points, known.T_camera_world, K, sfm_shape)
@@ -97,10 +99,12 @@ class _Engine:
             path = measured_path(points, known.depth, sfm_shape, self.config, intrinsics=K, seed=self.seed)
             return _with_given_depth(known.depth, path, sfm_shape, metric=known.metric)
         found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
-        followed = _followed_between(frames, sfm_shape) or points
+        followed = followed or points
         if found is not None and not found.fits(followed, 0.0):
             # Too fast for the clip's own frames: the source's frames between show more.
-            again = reconstructed_path(followed, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+            again = None
+            if not every_frame:
+                again = reconstructed_path(followed, sfm_shape, self.config, intrinsics=K, seed=self.seed)
             found = next((each for each in (again, found) if each is not None and each.fits(followed)), None)
         answer = None if found is None else self._triangulate(frames, found, sfm_shape, metric=False)
         if answer is None or _measured_share(answer) < self.config.min_measured:
