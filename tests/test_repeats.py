@@ -188,7 +188,12 @@ def _wall() -> Iterator[object]:
 
 
 @pytest.mark.parametrize(
-    "lost", [pytest.param(30, marks=pytest.mark.slow), 62, pytest.param(100, marks=pytest.mark.slow)]
+    "lost",
+    [
+        pytest.param(30, marks=pytest.mark.slow),
+        pytest.param(62, marks=pytest.mark.slow),
+        pytest.param(100, marks=pytest.mark.slow),
+    ],
 )
 def test_an_object_that_the_tracker_loses_keeps_its_identity(lost: int):
     images = frames(120).image
