@@ -4,6 +4,7 @@ Graphs without what masks measure (older ones, and the paper's) have grid cells 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -62,7 +63,11 @@ def appearance(graph: SceneGraph, trajectory: ObjectTrajectory) -> Appearance:
             exact=True,
         )
     cell = np.array([graph.analysis_grid[1], graph.analysis_grid[0]]) / graph.grid_size
-    rows = [_moments(each.row, each.col, each.coverage, graph.grid_size) for each in seen]
+    tau = seen.cells
+    rows = [
+        _moments(tau.row[begin:end], tau.col[begin:end], tau.coverage[begin:end], graph.grid_size)
+        for begin, end in pairwise(tau.offset.tolist())
+    ]
     cells = np.array(rows, np.float64).reshape(-1, 7)
     return Appearance(
         centre=(cells[:, :2] + 0.5) * cell - 0.5,

@@ -189,7 +189,7 @@ def _guessed(trajectory: ObjectTrajectory, noise: Noise) -> Float64[np.ndarray, 
     Such errors last as long as an object is seen: they are those of a guess.
     """
     _, distance = rays(trajectory)
-    along = np.array([each.centroid_sigma[1] for each in trajectory.token], np.float64)
+    along = trajectory.token.centroid_sigma[:, 1].astype(np.float64)
     return np.sqrt(np.maximum(np.nan_to_num(along) ** 2 - (noise.usual_along * distance) ** 2, 0.0))
 
 
