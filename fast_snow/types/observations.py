@@ -6,7 +6,7 @@ An hour of 50 objects has millions of observations. As columns they take a tenth
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8
@@ -48,7 +48,18 @@ class Cells(Ragged):
         return counted(len(self.row), "cell")
 
 
-class _InTime(Columns, Sequence[AnyToken], Generic[AnyToken]):
+if TYPE_CHECKING:
+    _Tokens = Sequence
+else:
+
+    class _Tokens(Sequence):
+        """A sequence whose entries are not checked at run time: each check would make one."""
+
+        __slots__ = ()
+        __class_getitem__ = classmethod(lambda cls, _: cls)
+
+
+class _InTime(Columns, _Tokens[AnyToken]):
     """Columns of one object, a row per frame in time order, that are a sequence of values made on demand."""
 
     __slots__ = ()
