@@ -21,6 +21,7 @@ _OF_THE_FOLD: Final = (
     "depth_filter.remove_outliers",
     "fusion.merge_centroid_dist_m",
     "fusion.merge_temporal_gap",
+    "fusion.reidentify",
 )
 _OF_NO_RESULT: Final = ("vlm.", "runtime.threads", "runtime.queue_length", "runtime.residency")
 _PATIENCE: Final = ("fusion.lost_patience", "fusion.archive_patience")

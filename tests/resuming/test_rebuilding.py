@@ -56,7 +56,7 @@ def test_nothing_changes_without_settings(out: Path, unbroken: dict[str, bytes])
 def test_settings_of_the_fold_give_the_graph_that_infer_gives(out: Path, recording: Path, tmp_path: Path):
     settings = {
         "step": {"grid_size": 8},
-        "fusion": {"merge_centroid_dist_m": 1.0},
+        "fusion": {"merge_centroid_dist_m": 1.0, "reidentify": True},
         "depth_filter": {"conf_thresh": 0.6},
     }
     options = as_options(apply_preset(CONFIG, settings))
