@@ -79,6 +79,7 @@ def test_centroids_are_where_the_objects_are(result: Result, scene: SyntheticSce
             assert np.linalg.norm(each.centroid - truth[:3]) <= 0.02 * distance
 
 
+@pytest.mark.slow
 def test_the_written_recording_gives_the_same_tracks(result: Result, scene: SyntheticScene, tmp_path: Path):
     """Written depth is rounded to 0.2 mm and read back; everything else is exact."""
     write_recording(scene, tmp_path / "recording")
@@ -133,6 +134,7 @@ def test_means_and_sigmas_are_those_of_a_double_precision_reference(scene: Synth
     assert checked >= 5 * 5
 
 
+@pytest.mark.slow
 def test_colour_alone_gives_the_same_graph_whatever_the_number_of_threads(tmp_path: Path):
     scene = rendered(SceneConfig(size=(120, 160), frames=8))
     write_video(scene, tmp_path / "scene.mp4")

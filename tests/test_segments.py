@@ -77,7 +77,7 @@ def random_similarity(rng: np.random.Generator) -> Similarity:
 
 
 @pytest.mark.filterwarnings("ignore:seen, but not placed")
-@pytest.mark.parametrize("outliers", [pytest.param(0.0, marks=pytest.mark.slow), 0.2])
+@pytest.mark.parametrize("outliers", [pytest.param(each, marks=pytest.mark.slow) for each in (0.0, 0.2)])
 def test_windows_in_worlds_of_their_own_make_one_graph(outliers: float, recording: Recording):
     plain = build_graph(recording, config=CONFIG, engines=perturbed(recording, moved=False, outliers=outliers)).graph
     made = build_graph(recording, config=CONFIG, engines=perturbed(recording, moved=True, outliers=outliers))

@@ -50,6 +50,7 @@ def test_uncertainties_are_those_of_normal_errors(across, along):
     assert three > 0.98
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("across", "along"), NOISE)
 def test_speeds_do_not_miss_more_often_than_they_say(across, along):
     """Slow drift is allowed for, though there is none here: the uncertainty of a mean over time is on the safe side."""
@@ -62,6 +63,7 @@ def test_speeds_do_not_miss_more_often_than_they_say(across, along):
     assert np.median(sigma[:, 0]) < 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("across", "along"), NOISE)
 def test_the_example_scenes_uncertainties_hold(across, along):
     """Real visible surfaces, of which another part shows from frame to frame: rather too careful than too bold."""
