@@ -211,6 +211,12 @@ def _sampled(
 
     picks = select(watched(), target_fps=sampling.target_fps, max_frames=sampling.max_frames)
     for source_frame, time, item in picks:
-        images = tuple(map(image, passed[:-1])) if between and source_frame else ()
+        skipped = tuple(passed[:-1]) if between and source_frame else ()
         passed.clear()
-        yield SampledFrame(image=image(item), time_s=float(time), source_frame=source_frame, between=images)
+        yield SampledFrame(
+            image=image(item), time_s=float(time), source_frame=source_frame, between=partial(_images, image, skipped)
+        )
+
+
+def _images(image: Callable[[Item], Image], items: tuple[Item, ...]) -> tuple[Image, ...]:
+    return tuple(map(image, items))

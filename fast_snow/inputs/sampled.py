@@ -30,14 +30,14 @@ class SampledFrame:
         image: RGB, upright, of the input's `size`.
         time_s: presentation time in seconds, relative to the input's first frame.
         source_frame: index in the input.
-        between: images of some of the input's frames between the last one and this, in order: they show where points
-            went, and are in no graph.
+        between: makes images of some of the input's frames between the last one and this, in order: they show where
+            points went, and are in no graph.
     """
 
     image: Image
     time_s: float
     source_frame: int
-    between: tuple[Image, ...] = ()
+    between: Callable[[], tuple[Image, ...]] = tuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

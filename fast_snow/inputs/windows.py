@@ -62,7 +62,7 @@ def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConf
 def _followed(frames: Iterable[SampledFrame], max_side: int, max_points: int, *, follow: bool) -> Iterator[_Read]:
     """Follow points through the frames and the images between, which are let go; not where all is measured."""
     if not follow:
-        yield from ((replace(frame, between=()), None) for frame in frames)
+        yield from ((replace(frame, between=tuple), None) for frame in frames)
         return
     read: deque[SampledFrame] = deque()
 
@@ -70,8 +70,8 @@ def _followed(frames: Iterable[SampledFrame], max_side: int, max_points: int, *,
         for frame in frames:
             size = frame.image.shape[:2]
             shape = shrunk_size((size[0], size[1]), max_side)
-            read.append(replace(frame, between=()))
-            yield [_gray(each, shape) for each in (*frame.between, frame.image)]
+            read.append(replace(frame, between=tuple))
+            yield [_gray(each, shape) for each in (*frame.between(), frame.image)]
 
     for points in track_points(grays(), max_points=max_points):
         frame = read.popleft()

@@ -59,7 +59,8 @@ def _fill(
                 live.pause(began_s + frame.time_s - live.clock())
             if live.stopped:
                 break
-            backlog.put(frame.time_s, (live.clock(), frame))
+            # What waits is bounded by its number: the frames between would multiply it.
+            backlog.put(frame.time_s, (live.clock(), replace(frame, between=tuple)))
         backlog.end()
     except BaseException as error:  # noqa: BLE001 (raised again where the frames are taken)
         backlog.end(error)

@@ -118,6 +118,14 @@ def test_a_file_is_played_in_real_time():
     assert clock.now_s - 100.0 == pytest.approx(1.9)
 
 
+def test_frames_that_wait_hold_no_frames_between():
+    config = SamplingConfig(target_fps=5.0)
+    source = from_recording(recording_from_arrays(np.zeros((6, *SIZE, 3), np.uint8), 10.0), config)
+    assert [len(frame.between()) for frame in source.read()] == [0, 1, 1]
+    live = Live()
+    assert [len(frame.between()) for frame in play(source, live, LiveConfig()).read()] == [0, 0, 0]
+
+
 def test_once_stopped_what_was_read_is_still_processed():
     clock = FakeClock()
     live = clock.live()
