@@ -292,8 +292,9 @@ def steps(
         if memory is not None:
             pipeline, cut = memory.attached(pipeline), islice(parts, memory.folded, None)
             state = pipeline.start
-        with closing(parts):  # at once: a live input is read by a thread
-            for step in run(pipeline, cut, progress=progress):
+        # Both at once, whatever ends this: a live input is read by a thread, the fold is another.
+        with closing(parts), closing(run(pipeline, cut, progress=progress)) as folded:
+            for step in folded:
                 if source.live is not None:
                     source.live.in_graph(step.state.graph.num_frames)
                 yield step

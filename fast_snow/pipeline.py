@@ -5,15 +5,19 @@ more than a few windows behind. A failure in either stops both with the original
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import current_thread
 from time import perf_counter
+from typing import Final
 
 from fast_snow.graph import FoldState
 from fast_snow.keyframes import KeyframeImage
 from fast_snow.protocols import Progress, silent
 from fast_snow.types import Perception, StageSeconds, Window
+
+_FOLD: Final = "fold"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ class Step:
     seconds: StageSeconds
 
 
-def run(pipeline: Pipeline, windows: Iterable[Window], *, progress: Progress = silent) -> Iterator[Step]:
+def run(pipeline: Pipeline, windows: Iterable[Window], *, progress: Progress = silent) -> Generator[Step, None, None]:
     """Drive a pipeline over windows and yield the graph after each.
 
     Args:
@@ -74,7 +78,7 @@ def run(pipeline: Pipeline, windows: Iterable[Window], *, progress: Progress = s
             last.result()  # raises what stopped the fold
         progress(what, done, total)
 
-    worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fold")
+    worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=_FOLD)
     try:
         for window, decode_s in _timed(windows):
             perception = pipeline.perceive(window, watch)
@@ -86,7 +90,8 @@ def run(pipeline: Pipeline, windows: Iterable[Window], *, progress: Progress = s
         while pending:
             yield pending.popleft().result()
     finally:
-        worker.shutdown(cancel_futures=True)
+        # A generator that was dropped in a cycle is closed by whichever thread collects it, maybe by the fold itself.
+        worker.shutdown(wait=not current_thread().name.startswith(_FOLD), cancel_futures=True)
 
 
 def _timed(windows: Iterable[Window]) -> Iterator[tuple[Window, float]]:

@@ -124,6 +124,29 @@ def test_a_caller_that_stops_early_leaves_no_thread():
     assert fold_threads() == []
 
 
+def test_a_dropped_run_may_be_collected_by_its_own_fold():
+    suspended = threading.Event()
+    ended: list[Exception | None] = []
+
+    def collects(state: FoldState, seen: Perception) -> FoldState:
+        if seen.window == 1:
+            assert suspended.wait(timeout=30)
+            try:
+                steps.close()  # as the garbage collector does, on any thread
+                ended.append(None)
+            except RuntimeError as error:
+                ended.append(error)
+        return fold(state, seen, config=CONFIG)
+
+    steps = run(pipeline(fold=collects), windows(3))
+    next(steps)
+    (worker,) = fold_threads()
+    suspended.set()
+    worker.join(timeout=30)
+    assert ended == [None]
+    assert fold_threads() == []
+
+
 def test_an_interruption_leaves_no_thread():
     def interrupted(window: Window, progress: Progress) -> Perception:
         if window.index == 1:
