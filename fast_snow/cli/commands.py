@@ -4,10 +4,12 @@ What is heavy is imported where a command runs, here as in the other modules of 
 """
 
 import json
+import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +21,7 @@ from fast_snow.cli.options import Debug, Json, Quiet, RunFolder, Settings
 from fast_snow.config import Config
 from fast_snow.errors import EngineError, FastSnowWarning, InputError, OutputError
 from fast_snow.presets import changed
+from fast_snow.untrusted_files import shown
 
 if TYPE_CHECKING:
     from fast_snow.inputs.live.address import LiveAddress
@@ -290,31 +293,53 @@ class Validate:
 
 @dataclass(frozen=True, kw_only=True)
 class Mcp:
-    """Serve the spatial tools and keyframes of a run to an MCP client over standard input and output.
+    """Serve the spatial tools and keyframes of runs to MCP clients, over standard input and output or HTTP.
 
-    Follows a live run that still grows: tools answer on its newest window.
-    Clients start this command themselves: docs/assistants.md shows their configuration.
+    Follows a live run that still grows: tools answer on its newest window. Of several runs, each call names one.
+    Clients start this command themselves, or connect to --http: docs/assistants.md shows their configuration.
     """
 
-    out: RunFolder
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="OUT [OUT ...]")]
+    """The folders that infer wrote."""
+    http: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Serve over HTTP there, like 127.0.0.1:8765; what is not loopback needs a token in FAST_SNOW_MCP_TOKEN."""
+    host_names: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    """Further host names by which clients reach --http, as behind a proxy; requests to others are refused."""
     debug: Debug = False
 
     def run(self) -> int:
-        """Serve until the client goes.
+        """Serve until the client goes, or over HTTP until a signal ends it.
 
         Raises:
-            InputError: the run is missing or damaged.
+            InputError: a run is missing or damaged, or the address cannot be served.
             EngineError: the package mcp is not installed.
         """
         from fast_snow.output import Newest
 
-        if not self.out.is_dir():
-            raise InputError(f"{self.out}: is no folder, expected the one that infer wrote")
-        newest = Newest(self.out)
-        newest()
+        if not self.runs:
+            raise InputError("mcp: got no run, expected OUT, the folder that infer wrote")
+        runs: dict[str, Newest] = {}
+        for out in self.runs:
+            if not out.is_dir():
+                raise InputError(f"{out}: is no folder, expected the one that infer wrote")
+            newest = Newest(out)
+            newest()
+            runs[_run_name(out, runs)] = newest
         try:
-            from fast_snow.reasoning import mcp_server
+            if self.http is None:
+                from fast_snow.reasoning.mcp_server import serve
+            else:
+                from fast_snow.reasoning.mcp_http import endpoint, serve_http
         except ImportError as error:
             raise EngineError(f'mcp: serving needs it ({error}): uv pip install -e ".[vlm]"') from error
-        mcp_server.serve(newest)
+        if self.http is None:
+            serve(runs)
+        else:
+            serve_http(runs, endpoint(self.http, self.host_names, os.environ))
         return 0
+
+
+def _run_name(out: Path, taken: Container[str]) -> str:
+    """Return the name of a folder, with a number where another run has it."""
+    name = shown(Path(out.resolve().name)) or "run"
+    return next(each for each in chain((name,), (f"{name}-{i}" for i in count(2))) if each not in taken)

@@ -1,15 +1,18 @@
-"""The spatial tools and the keyframes of one run for any assistant that speaks MCP (Model Context Protocol)."""
+"""The spatial tools and the keyframes of runs for any assistant that speaks MCP (Model Context Protocol)."""
 
 import json
 import os
+import re
 import signal
 from base64 import b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Final
+from urllib.parse import quote
 
 import anyio
+import anyio.to_thread
 import numpy as np
 from mcp import types
 from mcp.server import Server, ServerRequestContext
@@ -24,9 +27,13 @@ from fast_snow.reasoning.prompt.keyframe_images import keyframe_images
 from fast_snow.reasoning.tools import catalogue
 from fast_snow.types import Keyframe, SceneGraph
 
-GRAPH_URI: Final = "fast-snow://graph"
-KEYFRAME_URI: Final = "fast-snow://keyframes/"
+ROOT_URI: Final = "fast-snow://"
 JPEG: Final = "image/jpeg"
+PAGE: Final = 100
+"""Most resources of one answer; a cursor leads on."""
+
+Runs = Mapping[str, Callable[[], Snapshot]]
+"""By name, what reads a run as it is now."""
 
 INSTRUCTIONS: Final = (
     "A 4D scene graph of one video: what was seen, where and when, as numbered objects without names. The tools measure"
@@ -45,20 +52,22 @@ SHOW_KEYFRAME: Final = ToolDeclaration(
     },
 )
 
+SEVERAL: Final = " This server holds several runs: name one in each call. Each has its own objects, frames and world."
+
 _Context = ServerRequestContext[Any]
 _Page = types.PaginatedRequestParams | None
+_ONE_AT_A_TIME: Final = anyio.CapacityLimiter(1)
 
 
-def serve(newest: Callable[[], Snapshot]) -> None:
-    """Serve one run over standard input and output until the assistant goes, or SIGINT or SIGTERM ends the process.
+def serve(runs: Runs) -> None:
+    """Serve runs over standard input and output until the assistant goes, or SIGINT or SIGTERM ends the process.
 
     Args:
-        newest: reads the run as it is now; nothing outside its folder is read.
+        runs: at least one; nothing outside their folders is read.
     """
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, _stop)
+    end_at_signals()
     try:
-        anyio.run(_serve, server(newest))
+        anyio.run(_serve, server(runs))
     except* BrokenPipeError:  # the assistant is gone
         pass
 
@@ -68,42 +77,60 @@ async def _serve(offered: "Server[Any]") -> None:
         await offered.run(incoming, outgoing, offered.create_initialization_options())
 
 
-def _stop(*_: object) -> None:
-    """End the process at once: the thread that waits for standard input cannot be woken, and nothing is left to do."""
-    os._exit(0)
+def end_at_signals() -> None:
+    """Let SIGINT and SIGTERM end the process at once, without an error.
+
+    The thread that waits for standard input cannot be woken, and nothing is left to do.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: os._exit(0))
 
 
-def server(newest: Callable[[], Snapshot]) -> "Server[Any]":
-    """Return a server that offers one run; it is to be run over any transport.
+def server(runs: Runs) -> "Server[Any]":
+    """Return a server that offers runs; it is to be run over any transport.
 
     Args:
-        newest: reads the run as it is now.
+        runs: at least one; where there are several, each tool takes the name of one as `run`.
     """
-    offer = _Offer(newest=newest)
+    offer = _Offer(runs=runs)
     return Server(
         "fast-snow",
         version=version("fast-snow"),
         title="Fast-SNOW",
-        instructions=INSTRUCTIONS,
-        on_list_tools=offer.list_tools,
-        on_call_tool=offer.call_tool,
-        on_list_resources=offer.list_resources,
-        on_read_resource=offer.read_resource,
+        instructions=INSTRUCTIONS + (SEVERAL if len(runs) > 1 else ""),
+        on_list_tools=_in_thread(offer.list_tools),
+        on_call_tool=_in_thread(offer.call_tool),
+        on_list_resources=_in_thread(offer.list_resources),
+        on_read_resource=_in_thread(offer.read_resource),
     )
+
+
+def _in_thread(answer: Callable[[Any], Any]) -> Callable[[_Context, Any], Awaitable[Any]]:
+    """Answer beside the event loop, so that a long answer holds up no other connection."""
+
+    async def handle(_: _Context, params: Any) -> Any:  # noqa: ANN401 (params and result of each method)
+        return await anyio.to_thread.run_sync(answer, params, limiter=_ONE_AT_A_TIME)
+
+    return handle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Offer:
-    """What one run answers to each request."""
+    """What runs answer to each request, one at a time: reading is not made for threads."""
 
-    newest: Callable[[], Snapshot]
+    runs: Runs
 
-    async def list_tools(self, _: _Context, __: _Page) -> types.ListToolsResult:
-        declared = catalogue.declarations() + ((SHOW_KEYFRAME,) if self.newest().graph.keyframes else ())
-        return types.ListToolsResult(tools=[_tool(each) for each in declared])
+    def list_tools(self, _: _Page) -> types.ListToolsResult:
+        keyframes = any(newest().graph.keyframes for newest in self.runs.values())
+        declared = catalogue.declarations() + ((SHOW_KEYFRAME,) if keyframes else ())
+        return types.ListToolsResult(tools=[_tool(each, self._names) for each in declared])
 
-    async def call_tool(self, _: _Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        arguments, run = params.arguments or {}, self.newest()
+    def call_tool(self, params: types.CallToolRequestParams) -> types.CallToolResult:
+        arguments = dict(params.arguments or {})
+        name = arguments.pop("run", None) if self._names else next(iter(self.runs))
+        if type(name) is not str or name not in self.runs:
+            return _error(f"{params.name}: run: got {json.dumps(name)[:200]}, expected one of {', '.join(self._names)}")
+        run = self.runs[name]()
         up_to = [types.TextContent(text=str(run))] if run.growing else []
         if params.name == SHOW_KEYFRAME.name and run.graph.keyframes:
             return _show(run, arguments)
@@ -118,38 +145,68 @@ class _Offer:
             is_error=outcome.failed,
         )
 
-    async def list_resources(self, _: _Context, __: _Page) -> types.ListResourcesResult:
-        keyframes = self.newest().graph.keyframes
-        overview = types.Resource(
-            uri=GRAPH_URI,
-            name="graph",
-            title="About the scene graph",
+    def list_resources(self, params: _Page) -> types.ListResourcesResult:
+        """List one page; a cursor is the run and the number of its resource that come next, so that runs may grow."""
+        begin = _position(None if params is None else params.cursor)
+        listed = [
+            ((number, i), resource)
+            for number, name in enumerate(self.runs)
+            for i, resource in enumerate(self._resources(name))
+            if (number, i) >= begin
+        ]
+        more = "{}.{}".format(*listed[PAGE][0]) if len(listed) > PAGE else None
+        return types.ListResourcesResult(resources=[each for _, each in listed[:PAGE]], next_cursor=more)
+
+    def _resources(self, name: str) -> Iterator[types.Resource]:
+        root, of = self._root(name), f" of {name}" if self._names else ""
+        yield types.Resource(
+            uri=f"{root}graph",
+            name=f"graph{of}",
+            title=f"About the scene graph{of}",
             description="Frames, units, where depth comes from, the objects and when they are seen.",
             mime_type="application/json",
         )
-        images = [
-            types.Resource(uri=_uri(each), name=f"keyframe-{each.t}", title=f"Keyframe at t = {each.t}", mime_type=JPEG)
-            for each in keyframes
-        ]
-        return types.ListResourcesResult(resources=[overview, *images])
+        for each in self.runs[name]().graph.keyframes:
+            title = f"Keyframe at t = {each.t}{of}"
+            yield types.Resource(uri=_uri(each, root), name=f"keyframe-{each.t}{of}", title=title, mime_type=JPEG)
 
-    async def read_resource(self, _: _Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
-        run = self.newest()
-        if params.uri == GRAPH_URI:
-            text = json.dumps(graph_overview(run.graph) | ({"growing": str(run)} if run.growing else {}))
-            return types.ReadResourceResult(
-                contents=[types.TextResourceContents(uri=params.uri, mime_type="application/json", text=text)]
-            )
-        matching = [each for each in run.graph.keyframes if _uri(each) == params.uri]
-        if not matching:
-            raise MCPError(types.INVALID_PARAMS, f"resource: got {params.uri[:200]!r}, expected one that is listed")
-        try:
-            blob = b64encode(_picture(run, matching[0]).jpeg).decode()
-        except InputError as error:
-            raise MCPError(types.INTERNAL_ERROR, str(error)) from error
-        return types.ReadResourceResult(
-            contents=[types.BlobResourceContents(uri=params.uri, mime_type=JPEG, blob=blob)]
-        )
+    def read_resource(self, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        for name, newest in self.runs.items():
+            root, run = self._root(name), newest()
+            if params.uri == f"{root}graph":
+                text = json.dumps(graph_overview(run.graph, root) | ({"growing": str(run)} if run.growing else {}))
+                about = types.TextResourceContents(uri=params.uri, mime_type="application/json", text=text)
+                return types.ReadResourceResult(contents=[about])
+            for each in run.graph.keyframes:
+                if _uri(each, root) == params.uri:
+                    return _image(run, each, params.uri)
+        raise MCPError(types.INVALID_PARAMS, f"resource: got {params.uri[:200]!r}, expected one that is listed")
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The runs to choose from; none where there is no choice."""
+        return tuple(self.runs) if len(self.runs) > 1 else ()
+
+    def _root(self, name: str) -> str:
+        return f"{ROOT_URI}runs/{quote(name, safe='')}/" if self._names else ROOT_URI
+
+
+def _position(cursor: str | None) -> tuple[int, int]:
+    """Return the run and the number of its resource at which a page begins."""
+    if cursor is None:
+        return 0, 0
+    match = re.fullmatch(r"([0-9]{1,9})\.([0-9]{1,9})", cursor)
+    if match is None:
+        raise MCPError(types.INVALID_PARAMS, f"cursor: got {cursor[:40]!r}, expected the next_cursor of a page")
+    return int(match[1]), int(match[2])
+
+
+def _image(run: Snapshot, keyframe: Keyframe, uri: str) -> types.ReadResourceResult:
+    try:
+        blob = b64encode(_picture(run, keyframe).jpeg).decode()
+    except InputError as error:
+        raise MCPError(types.INTERNAL_ERROR, str(error)) from error
+    return types.ReadResourceResult(contents=[types.BlobResourceContents(uri=uri, mime_type=JPEG, blob=blob)])
 
 
 def _show(run: Snapshot, arguments: Mapping[str, Any]) -> types.CallToolResult:
@@ -171,8 +228,8 @@ def _picture(run: Snapshot, keyframe: Keyframe) -> ImagePart:
     return picture
 
 
-def graph_overview(graph: SceneGraph) -> dict[str, Any]:
-    """Return what a reader must know of a graph before asking it, as JSON."""
+def graph_overview(graph: SceneGraph, root: str = ROOT_URI) -> dict[str, Any]:
+    """Return what a reader must know of a graph before asking it, as JSON; root begins the URIs of its images."""
     time_s = graph.ego.time_s[np.isfinite(graph.ego.time_s)].tolist()
     return {
         "num_frames": graph.num_frames,
@@ -182,19 +239,25 @@ def graph_overview(graph: SceneGraph) -> dict[str, Any]:
         **({"segments": [list(each) for each in graph.segments]} if graph.segments else {}),
         "depth_origin": list(graph.depth_origin),
         "objects": [{"object_id": each.object_id, "theta": list(each.theta)} for each in graph.tracks.values()],
-        "keyframes": [{"t": each.t, "uri": _uri(each)} for each in graph.keyframes],
+        "keyframes": [{"t": each.t, "uri": _uri(each, root)} for each in graph.keyframes],
     }
 
 
-def _uri(keyframe: Keyframe) -> str:
-    return f"{KEYFRAME_URI}{keyframe.t}"
+def _uri(keyframe: Keyframe, root: str) -> str:
+    return f"{root}keyframes/{keyframe.t}"
 
 
-def _tool(declaration: ToolDeclaration) -> types.Tool:
+def _tool(declaration: ToolDeclaration, runs: tuple[str, ...]) -> types.Tool:
+    """Return a tool as it is offered; where there are runs to choose from, `run` is its first argument."""
+    schema = dict(declaration.parameters)
+    if runs:
+        run = {"type": "string", "enum": [*runs], "description": "the run to ask"}
+        schema["properties"] = {"run": run, **schema["properties"]}
+        schema["required"] = ["run", *schema.get("required", ())]
     return types.Tool(
         name=declaration.name,
         description=declaration.description,
-        input_schema=dict(declaration.parameters),
+        input_schema=schema,
         annotations=types.ToolAnnotations(read_only_hint=True, idempotent_hint=True, open_world_hint=False),
     )
 

@@ -45,7 +45,7 @@ def asked(client: Client, conversation) -> Any:
 
 
 def in_memory(graph: SceneGraph, folder: Path) -> Client:
-    return Client(server(lambda: Snapshot(graph=graph, folder=folder)), read_timeout_seconds=PATIENCE_S)
+    return Client(server({"run": lambda: Snapshot(graph=graph, folder=folder)}), read_timeout_seconds=PATIENCE_S)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_live_run_is_followed_to_its_end(run: Result, tmp_path: Path):
             writer.finish(run.graph, run.record)
         return replies, about, await client.call_tool(*calls[0])
 
-    client = Client(server(output.Newest(out)), read_timeout_seconds=PATIENCE_S)
+    client = Client(server({"run": output.Newest(out)}), read_timeout_seconds=PATIENCE_S)
     replies, about, finished = asked(client, conversation)
     for last, (answer, shown) in zip((4, 7), replies, strict=True):
         assert not answer.is_error
@@ -256,8 +256,9 @@ def test_without_the_package_one_line_says_what_to_install(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setitem(sys.modules, "mcp", None)
-    monkeypatch.delitem(sys.modules, "fast_snow.reasoning.mcp_server")
-    monkeypatch.delattr("fast_snow.reasoning.mcp_server")
+    for each in ("mcp_server", "mcp_http"):
+        monkeypatch.delitem(sys.modules, f"fast_snow.reasoning.{each}", raising=False)
+        monkeypatch.delattr(f"fast_snow.reasoning.{each}", raising=False)
     with pytest.raises(SystemExit) as end:
         main(["mcp", str(folder)])
     assert end.value.code == 1
