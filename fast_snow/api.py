@@ -22,6 +22,7 @@ from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.graph import fold, start
 from fast_snow.inputs import Input, open_input
 from fast_snow.inputs.opening import Source, located
+from fast_snow.inputs.recording import some_depth
 from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
@@ -281,7 +282,7 @@ def steps(
             picture=partial(
                 keyframes.encode, every=config.output.keyframe_every, jpeg_quality=config.output.jpeg_quality
             ),
-            fold=partial(fold, config=config),
+            fold=partial(fold, config=config, some_depth=some_depth(source.recording)),
             start=start(config),
             # What is live is shown at once; else the fold may work beside the engines.
             queue_length=config.runtime.queue_length if source.live is None else 0,

@@ -15,6 +15,7 @@ from fast_snow.graph_growth import grown, segments, with_sightings
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, join, reserve
 from fast_snow.incidents import camera_jumps, disagreements, losses
 from fast_snow.joints import join_windows
+from fast_snow.known_lengths import KnownLengths, SomeDepth, known_lengths, nothing_known
 from fast_snow.movers import without_movers
 from fast_snow.reidentification import NamedWindow, Portraits, no_portraits, reidentify
 from fast_snow.sightings import UnplacedFrame, keep_alive
@@ -58,6 +59,7 @@ class FoldState:
         health: counts of all windows.
         joints: how each window after the first was joined to the one before.
         portraits: what re-identification knows of every object; of none where it is off.
+        known_lengths: what is measured of lengths that are known in metres; of no frame where nothing is known.
     """
 
     graph: SceneGraph
@@ -67,6 +69,7 @@ class FoldState:
     health: Health
     joints: tuple[Joint, ...] = ()
     portraits: Portraits = field(default_factory=no_portraits)
+    known_lengths: KnownLengths = field(default_factory=nothing_known)
 
 
 def start(config: Config) -> FoldState:
@@ -84,7 +87,7 @@ def start(config: Config) -> FoldState:
     return FoldState(graph=graph, identity=IdentityState(), tail=None, labelled=(), health=Health())
 
 
-def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldState:
+def fold(state: FoldState, perception: Perception, *, config: Config, some_depth: SomeDepth | None = None) -> FoldState:
     """Grow the graph by one window.
 
     The window's geometry is carried into the world of the graph (the first frame's camera), over the frames it shares
@@ -95,6 +98,7 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
         state: the graph so far.
         perception: of the next window.
         config: thresholds of STEP tokens, fusion and the depth filter.
+        some_depth: reads metres that the input records of some frames.
 
     Returns:
         The next state; its `labelled` masks belong to the added frames.
@@ -142,7 +146,31 @@ def fold(state: FoldState, perception: Perception, *, config: Config) -> FoldSta
         labelled=labelled,
         health=state.health + perception.health + counted + Health(unplaced=sum(map(len, found))),
         joints=(*state.joints, *joints),
+        known_lengths=_known_lengths(state, perception, geometry, shared, config, some_depth),
     )
+
+
+def _known_lengths(
+    state: FoldState,
+    perception: Perception,
+    geometry: Geometry,
+    shared: int,
+    config: Config,
+    some_depth: SomeDepth | None,
+) -> KnownLengths:
+    """Measure in the frames that a window adds what is known in metres."""
+    if not (config.source.camera_height or some_depth is not None):
+        return state.known_lengths
+    added = slice(shared, None)
+    found = known_lengths(
+        geometry[np.arange(shared, len(geometry))],
+        perception.t[added],
+        perception.source_frame[added],
+        with_height=bool(config.source.camera_height),
+        some_depth=some_depth,
+        conf_thresh=config.depth_filter.conf_thresh,
+    )
+    return state.known_lengths.followed_by(found)
 
 
 def _counted(

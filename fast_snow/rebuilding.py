@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -14,18 +14,20 @@ from fast_snow.emptiness import doubts
 from fast_snow.errors import ConfigError, FastSnowWarning, InputError
 from fast_snow.graph import fold, start
 from fast_snow.inputs import open_input
-from fast_snow.inputs.recording import Recording
+from fast_snow.inputs.recording import Recording, some_depth
 from fast_snow.keyframes import KeyframeImage
 from fast_snow.limits import IMAGE_FILE
+from fast_snow.output.graph_json import read_graph
 from fast_snow.output.record import PERCEPTION, SEAL
 from fast_snow.perception_files import PerceptionFiles
 from fast_snow.protocols import Progress, silent
 from fast_snow.run_key import flat, needs_engines
 from fast_snow.run_record import RunSummary, folded
+from fast_snow.scaling import in_metres, rescaled
 from fast_snow.selection import EngineUse
 from fast_snow.step import settled_for
 from fast_snow.typed_json import Sha256, build_dataclass
-from fast_snow.types import Keyframe, StageSeconds
+from fast_snow.types import Keyframe, SceneGraph, StageSeconds
 from fast_snow.untrusted_files import read_bytes, require_inside, shown
 
 
@@ -93,18 +95,14 @@ def rebuild(folder: Path, config: Config, *, warned: Sequence[str] = (), progres
             perception, noticed = files.load(window)
             _warn(noticed)
             keyframes = len(state.graph.keyframes)
-            state, seconds = fold(state, perception, config=config), seconds + perception.seconds
+            state = fold(state, perception, config=config, some_depth=some_depth(files.recording))
+            seconds += perception.seconds
             writer.add(state.labelled, _pictures(folder, state.graph.keyframes[keyframes:]))
             progress("fold", window + 1, windows)
         _warn(doubts(state.graph, state.health, min_points=config.depth_filter.min_points))
-        summary = RunSummary(
-            graph=state.graph,
-            windows=windows,
-            seconds=seconds,
-            health=state.health,
-            joints=state.joints,
-            wall_s=perf_counter() - began,
-        )
+        summary = RunSummary.of(state, windows, seconds)
+        graph = _in_metres(folder, record, summary, config)
+        summary = replace(summary, graph=graph, wall_s=perf_counter() - began)
         writer.keep_perception(files.folder)
         unsealed = {name: value for name, value in record.items() if name not in (SEAL, "files")}
         changed = {
@@ -112,7 +110,7 @@ def rebuild(folder: Path, config: Config, *, warned: Sequence[str] = (), progres
             "config": asdict(settled_for(config, state.graph)),
             "perception": {"key": kept.key, "config": asdict(config)},
         }
-        writer.finish(state.graph, {**unsealed, **folded(summary), **changed})
+        writer.finish(graph, {**unsealed, **folded(summary), **changed})
     name = record["input"].get("name") if isinstance(record.get("input"), dict) else None
     return RebuiltRun(name=str(name or folder), used=used, summary=summary)
 
@@ -148,7 +146,9 @@ def _files(folder: Path, record: dict[str, Any], kept: _KeptPerception, used: Se
         require_inside(where, folder)
     except OSError as error:
         raise InputError(f"{shown(where)}: {error.strerror}, expected perception files: run infer again") from None
-    recording = _recording(record.get("input"), kept.config) if recorded else None
+    source = record.get("input")
+    needed = recorded or (isinstance(source, dict) and source.get("some_depth") is True)
+    recording = _recording(source, kept.config) if needed else None
     return PerceptionFiles(folder=where, key=kept.key, recorded=recorded, recording=recording)
 
 
@@ -167,6 +167,14 @@ def _pictures(folder: Path, keyframes: Iterable[Keyframe]) -> list[KeyframeImage
         KeyframeImage(path=each.path, jpeg=read_bytes(folder / each.path, limit=IMAGE_FILE, within=folder))
         for each in keyframes
     ]
+
+
+def _in_metres(folder: Path, record: dict[str, Any], summary: RunSummary, config: Config) -> SceneGraph:
+    """Return the graph in metres by the lengths that were stated of the run since, or else by those known before it."""
+    stated = read_graph(folder / output.GRAPH, within=folder).scale if "scale" in record else None
+    if stated is None or summary.graph.metric:
+        return in_metres(summary.graph, summary.known_lengths, config.source)
+    return rescaled(summary.graph, stated)
 
 
 def _warn(messages: Iterable[str]) -> None:

@@ -57,14 +57,7 @@ class Memory:
         """What the dead run had come to; None where there was none."""
         if self._last is None:
             return None
-        state = self._last.state
-        return RunSummary(
-            graph=state.graph,
-            windows=self._last.windows,
-            seconds=self._last.seconds,
-            health=state.health,
-            joints=state.joints,
-        )
+        return RunSummary.of(self._last.state, self._last.windows, self._last.seconds)
 
     @property
     def perceived(self) -> int:

@@ -15,6 +15,8 @@ from fast_snow.weights.paths import weights_folder
 
 _OF_THE_FOLD: Final = (
     "step.",
+    "source.camera_height",
+    "source.baseline",
     "output.",
     "depth_filter.conf_thresh",
     "depth_filter.max_extent",

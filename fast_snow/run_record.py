@@ -3,17 +3,20 @@
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import Any
 
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
-from fast_snow.graph import start
+from fast_snow.graph import FoldState, start
 from fast_snow.inputs import Input
+from fast_snow.inputs.recording import some_depth
+from fast_snow.known_lengths import KnownLengths, nothing_known
 from fast_snow.output import SourceOfRun
 from fast_snow.pipeline import Step
+from fast_snow.scaling import in_metres
 from fast_snow.selection import EngineUse
 from fast_snow.step import settled_for
 from fast_snow.types import Health, Joint, SceneGraph, StageSeconds
@@ -47,6 +50,7 @@ class RunSummary:
         seconds: wall time per stage; folding runs beside the others.
         health: counts of all windows.
         joints: how each window after the first was joined to the one before.
+        known_lengths: what was measured of lengths that are known in metres.
         wall_s: seconds from the opening of the input to the last fold; 0 until then.
     """
 
@@ -55,6 +59,7 @@ class RunSummary:
     seconds: StageSeconds = StageSeconds()
     health: Health = Health()
     joints: tuple[Joint, ...] = ()
+    known_lengths: KnownLengths = field(default_factory=nothing_known)
     wall_s: float = 0.0
 
     @property
@@ -64,9 +69,18 @@ class RunSummary:
 
     def after(self, step: Step) -> "RunSummary":
         """Return the summary with one more window."""
-        seconds, state = self.seconds + step.seconds, step.state
+        return RunSummary.of(step.state, self.windows + 1, self.seconds + step.seconds)
+
+    @staticmethod
+    def of(state: FoldState, windows: int, seconds: StageSeconds) -> "RunSummary":
+        """Return the summary of a run whose fold is in a state."""
         return RunSummary(
-            graph=state.graph, windows=self.windows + 1, seconds=seconds, health=state.health, joints=state.joints
+            graph=state.graph,
+            windows=windows,
+            seconds=seconds,
+            health=state.health,
+            joints=state.joints,
+            known_lengths=state.known_lengths,
         )
 
 
@@ -92,7 +106,8 @@ def summarize_run(
     for step in steps:
         keep(step)
         summary = summary.after(step)
-    return replace(summary, wall_s=perf_counter() - began)
+    graph = in_metres(summary.graph, summary.known_lengths, config.source)
+    return replace(summary, graph=graph, wall_s=perf_counter() - began)
 
 
 def record(
@@ -156,6 +171,7 @@ def _input(source: Input, origin: SourceOfRun | None) -> dict[str, Any]:
         "height": source.size[0],
         "width": source.size[1],
         "source_fps": source.source_fps,
+        **({} if some_depth(source.recording) is None else {"some_depth": True}),
     }
 
 

@@ -133,7 +133,8 @@ class Rescale:
         """
         from fast_snow import output
         from fast_snow.api import load
-        from fast_snow.reasoning.metric_scale import rescaled, scale_of
+        from fast_snow.reasoning.metric_scale import scale_of
+        from fast_snow.scaling import rescaled
 
         graph = load(self.out)
         scale = scale_of(graph, self.statements)

@@ -74,6 +74,7 @@ def described(path: Path, config: Config) -> tuple[tuple[str, str], ...]:
     if recording is not None:
         brings = {
             "depth": recording.has_depth,
+            "depth of some frames, for the scale": recording.read_some_depth is not None,
             "poses": recording.has_poses,
             "intrinsics": recording.intrinsics is not None,
             "masks": recording.has_masks,

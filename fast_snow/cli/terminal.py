@@ -175,7 +175,8 @@ def print_summary(
     out.print(engines)
     for line in _not_used(used):
         out.print(f"not used  {escape(line)}", style="dim", highlight=False)
-    out.print(f"scale    {'metric' if graph.metric else 'up to one unknown global factor (not metric)'}")
+    known = "" if graph.scale is None else f" ± {100 * graph.scale.relative_sigma:.2g} %"
+    out.print(f"scale    {f'metric{known}' if graph.metric else 'up to one unknown global factor (not metric)'}")
     out.print(f"depth    {'; '.join(graph.depth_origin)}{_uncertain(summary.health)}", highlight=False)
     if incidents := summarised(summary.health.incidents):
         out.print(f"health   {incidents}", highlight=False)

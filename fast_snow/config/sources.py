@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from fast_snow.config import lengths
 from fast_snow.config.section import Section, between
 
 
@@ -25,6 +26,15 @@ class SourceConfig(Section):
     """Topic of poses (odometry, poses, tf) in a ROS bag or MCAP file; `none` reads none."""
     frame: str = ""
     """Fixed frame of tf that poses refer to; by default the root of the tree."""
+    camera_height: str = ""
+    """Height of the camera above the floor over the clip, like "1.2 m ± 0.05": an unscaled graph becomes metric."""
+    baseline: str = ""
+    """How far apart the camera was in two frames of the clip, like "0 40 = 2 m ± 0.05": the same."""
+
+    def __post_init__(self) -> None:
+        Section.__post_init__(self)
+        lengths.camera_height(self.camera_height)
+        lengths.baseline(self.baseline)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

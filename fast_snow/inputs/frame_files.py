@@ -2,20 +2,23 @@
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float32
 
-from fast_snow.cameras import Intrinsics
+from fast_snow.cameras import Intrinsics, rescale
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.image_files import RecordingFiles, recording_from_files
+from fast_snow.inputs.image_files import RecordingFiles, check_unit, read_depth, recording_from_files
 from fast_snow.inputs.lenses import Lens, calibrated
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.sampling import exact
 from fast_snow.types import Transform
 from fast_snow.untrusted_files import shown
+from fast_snow.untrusted_images import read_rgb
 
 USUAL_FPS = 10.0
 """Frames per second of images alone, where nothing tells their rate."""
@@ -71,6 +74,7 @@ def recording_of(
         FastSnowWarning: frames are left out.
     """
     names = list(frames.color)
+    frames, rare = _rare_depth(frames, metric=metric)
     kept = _complete(frames, names)
     chosen = [names[k] for k in kept]
     files = RecordingFiles(
@@ -79,6 +83,10 @@ def recording_of(
         depth=_of(frames.depth, chosen),
         ids=_of(frames.ids, chosen),
     )
+    some_depth = {i: rare[name] for i, name in enumerate(chosen) if name in rare}
+    if some_depth and intrinsics is not None:  # of the depth images, which the recording does not count as such
+        size = read_depth(next(iter(some_depth.values())), depth_scale, within=frames.folder).shape
+        intrinsics = rescale(intrinsics, size, read_rgb(files.color[0], within=frames.folder).shape[:2])
     recording = recording_from_files(
         files,
         name=frames.folder.resolve().name,
@@ -88,6 +96,10 @@ def recording_of(
         intrinsics=intrinsics,
         metric=metric,
     )
+    if some_depth:
+        check_unit(tuple(some_depth.values()), depth_scale, within=frames.folder)
+        reader = partial(_read_some, some_depth, depth_scale, frames.folder)
+        return replace(recording, read_some_depth=reader)
     if frames.lenses is None:
         return recording
     return calibrated(recording, [frames.lenses[name] for name in chosen], where=shown(frames.folder))
@@ -106,6 +118,30 @@ def rate(fps: float | None, folder: Path) -> Fraction:
             stacklevel=3,
         )
     return exact(fps or USUAL_FPS)
+
+
+def _rare_depth(frames: FrameFiles, *, metric: bool) -> tuple[FrameFiles, Mapping[str, Path]]:
+    """Part depth images from the frames where fewer than half have one: those would otherwise be all that is left.
+
+    Warns:
+        FastSnowWarning: that is so.
+    """
+    depth = frames.depth or {}
+    if not depth or 2 * len(depth) >= len(frames.color) or not metric or frames.lenses is not None:
+        return frames, {}
+    warnings.warn(
+        f"{shown(frames.folder)}: {len(depth)} of {len(frames.color)} frames have a depth image: depth is estimated,"
+        " and these give its scale",
+        FastSnowWarning,
+        stacklevel=4,
+    )
+    return replace(frames, depth=None), depth
+
+
+def _read_some(
+    files: Mapping[int, Path], depth_scale: float, within: Path, index: int
+) -> Float32[np.ndarray, "h w"] | None:
+    return read_depth(files[index], depth_scale, within=within) if index in files else None
 
 
 def _of(files: Mapping[str, Path] | None, names: Sequence[str]) -> tuple[Path, ...] | None:

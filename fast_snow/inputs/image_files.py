@@ -1,7 +1,7 @@
 """Image files of recordings, each read when it is needed."""
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
@@ -95,7 +95,7 @@ def recording_from_files(
     read_one_map = partial(read_ids, within=files.folder)
     color_size = _size(read_color(files.color[0]))
     depth_size = _registered_size(name, "depth", files.depth, read_one_depth, color_size)
-    _check_unit(files, depth_scale)
+    check_unit(files.depth or (), depth_scale, within=files.folder)
     ids_size = _registered_size(name, "masks", files.ids, read_one_map, color_size)
     _check_numbers(files)
     if intrinsics is not None:
@@ -173,10 +173,14 @@ def _stored_depth(path: Path, within: Path | None) -> np.ndarray:
     return read_channel(path, within=within)
 
 
-def _check_unit(files: RecordingFiles, depth_scale: float) -> None:
-    """Refuse a `depth_scale` that puts what was measured beyond a kilometre or within a millimetre."""
-    for path in (files.depth or ())[:LOOKED_AT]:
-        depth = read_depth(path, depth_scale, within=files.folder)
+def check_unit(files: Sequence[Path], depth_scale: float, *, within: Path) -> None:
+    """Refuse a `depth_scale` that puts what was measured beyond a kilometre or within a millimetre.
+
+    Raises:
+        InputError: it does, or a depth image cannot be read.
+    """
+    for path in files[:LOOKED_AT]:
+        depth = read_depth(path, depth_scale, within=within)
         if not (measured := depth[depth > 0]).size:
             continue
         median = float(np.median(measured))

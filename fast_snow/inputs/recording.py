@@ -32,6 +32,7 @@ Arrays = np.ndarray | Sequence[Any]
 """An array, or what makes one: a list of arrays, four numbers."""
 ColorReader = Callable[[int], UInt8[np.ndarray, "height width 3"]]
 DepthReader = Callable[[int], Float32[np.ndarray, "h w"]]
+SomeDepthReader = Callable[[int], Float32[np.ndarray, "h w"] | None]
 IdReader = Callable[[int], Int32[np.ndarray, "h w"]]
 
 
@@ -45,6 +46,8 @@ class Recording(ReadOnlyArrays):
         color_size: height and width of the colour images.
         read_color: reads an RGB image.
         read_depth: reads metres along the optical axis, 0 where there is none.
+        read_some_depth: reads metres as `read_depth` does where most frames have none: None of these. It is no depth to
+            build on, but gives estimated depth its scale.
         read_ids: reads an id map: 0 is background, `IGNORE` is neither.
         T_world_camera: camera-to-world poses in any fixed world.
         intrinsics: pinhole matrix at the size of the depth images, or of the colour images where there is no depth; one
@@ -57,6 +60,7 @@ class Recording(ReadOnlyArrays):
     color_size: GridShape
     read_color: ColorReader
     read_depth: DepthReader | None = None
+    read_some_depth: SomeDepthReader | None = None
     read_ids: IdReader | None = None
     T_world_camera: Float64[np.ndarray, "n 4 4"] | None = None
     intrinsics: Intrinsics | Float64[np.ndarray, "n 3 3"] | None = None
@@ -104,6 +108,11 @@ class Recording(ReadOnlyArrays):
         if self.read_ids is None:
             raise InputError(f"{self.name}: no masks here; expected masks/000000.png …: add them or use another engine")
         return np.stack([self.read_ids(int(k)) for k in frames.source_frame])
+
+
+def some_depth(recording: Recording | None) -> SomeDepthReader | None:
+    """Return what reads depth that only some frames of an input have; None where none have, or all."""
+    return None if recording is None else recording.read_some_depth
 
 
 def check_registered(name: str, what: str, size: GridShape, color_size: GridShape) -> None:

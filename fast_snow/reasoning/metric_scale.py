@@ -7,30 +7,25 @@ as the tools measure it. The scales are averaged as logarithms, weighted by thei
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
-from math import exp, hypot, log, sqrt
-from types import MappingProxyType
+from math import hypot
 from typing import Final
 
 import numpy as np
-from scipy.special import chdtrc
 
+from fast_snow.config.lengths import LENGTH, length_of
 from fast_snow.errors import InputError
-from fast_snow.reasoning.tools.hypothesis_tests import LEVEL
 from fast_snow.reasoning.tools.positions import distance, size
 from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
 from fast_snow.reasoning.tools.tracks import camera_at
-from fast_snow.types import Scale, SceneGraph, Track
+from fast_snow.scaling import Evidence, joint_scale
+from fast_snow.types import Scale, SceneGraph
 
-_NUMBER: Final = r"[0-9]{1,9}(?:\.[0-9]{1,9})?"
-_UNIT: Final = "mm|cm|m"
 _STATEMENT: Final = re.compile(
     r"(?:object (?P<object>[0-9]{1,9}) extent (?P<axis>[xyz])"
     r"|distance (?P<one>[0-9]{1,9}) (?P<other>[0-9]{1,9}) at (?P<t>[0-9]{1,9})"
     r"|camera (?P<first>[0-9]{1,9}) (?P<last>[0-9]{1,9}))"
-    rf" ?= ?(?P<length>{_NUMBER}) ?(?P<unit>{_UNIT})(?: ?(?:±|\+/?-) ?(?P<error>{_NUMBER}) ?(?P<error_unit>{_UNIT})?)?"
+    rf" ?= ?{LENGTH}"
 )
-_METRES: Final = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}
 _EXTENT: Final = {"x": "width", "y": "height", "z": "depth"}
 """What the tool `size` calls the extents along the world's axes."""
 _EXAMPLE: Final = (
@@ -68,21 +63,16 @@ def read_statement(text: str) -> Statement:
     match = _STATEMENT.fullmatch(" ".join(text.split()))
     if match is None:
         raise InputError(f"rescale: got {text[:80]!r}, {_EXAMPLE}")
-    part = match.groupdict()
-    unit = _METRES[part["unit"]]
-    decimals = len(part["length"].partition(".")[2])
-    metres, sigma = float(part["length"]) * unit, 0.5 * 10.0**-decimals * unit
-    if part["error"] is not None:
-        sigma = float(part["error"]) * _METRES[part["error_unit"] or part["unit"]]
-    if not (metres > 0 and sigma > 0):
+    part, length = match.groupdict(), length_of(match)
+    if length is None:
         raise InputError(f"rescale: got {text[:80]!r}, expected a length and an error above 0")
     return Statement(
         text=match[0],
         objects=tuple(int(part[name]) for name in ("object", "one", "other") if part[name] is not None),
         axis=part["axis"] or "",
         t=tuple(int(part[name]) for name in ("t", "first", "last") if part[name] is not None),
-        metres=metres,
-        sigma=sigma,
+        metres=length.metres,
+        sigma=length.sigma,
     )
 
 
@@ -95,55 +85,32 @@ def scale_of(graph: SceneGraph, statements: Sequence[str]) -> Scale:
     """
     if graph.metric and graph.scale is None:
         raise InputError("rescale: the graph is in metres already, expected one in an unknown scale")
+    if len(graph.segments) > 1:
+        raise InputError(
+            f"rescale: the clip has {len(graph.segments)} segments, each in an unknown scale of its own, expected one"
+        )
     if not statements:
         raise InputError(f"rescale: got no statement, {_EXAMPLE}")
     known = [read_statement(each) for each in statements]
-    ratios = [_log_ratio(replace(graph, scale=None), each) for each in known]
-    value, sigma = (np.array(each) for each in zip(*ratios, strict=True))
-    weight = sigma**-2.0
-    mean = float(weight @ value / weight.sum())
-    excess, freedom = float(weight @ (value - mean) ** 2), len(known) - 1
-    if freedom and chdtrc(freedom, excess) < LEVEL:
-        raise InputError(_contradiction(known, ratios))
-    inflated = sqrt(max(1.0, excess / freedom)) if freedom else 1.0
+    evidence = [_evidence(replace(graph, scale=None), each) for each in known]
+    try:
+        scale = joint_scale(evidence)
+    except InputError as error:
+        raise InputError(f"rescale: {error}; correct one or state a larger ±") from None
     before = graph.scale.metres_per_unit if graph.scale is not None else 1.0
-    return Scale(
-        metres_per_unit=before * exp(mean),
-        relative_sigma=float(inflated / sqrt(weight.sum())),
-        statements=len(known),
-    )
+    return replace(scale, metres_per_unit=before * scale.metres_per_unit)
 
 
-def rescaled(graph: SceneGraph, scale: Scale) -> SceneGraph:
-    """Return a graph in metres: all lengths multiplied, also where an earlier scale had been applied."""
-    before = graph.scale.metres_per_unit if graph.scale is not None else 1.0
-    factor = np.float64(scale.metres_per_unit / before)
-
-    def longer(values: np.ndarray) -> np.ndarray:
-        return (factor * values).astype(np.float32)
-
-    def track(each: Track) -> Track:
-        seen = each.observations
-        low, high = longer(seen.low), longer(seen.high)
-        scaled = replace(seen, centroid=longer(seen.centroid), sigma=longer(seen.sigma), low=low, high=high)
-        return replace(each, observations=scaled)
-
-    return replace(
-        graph,
-        metric=True,
-        scale=scale,
-        ego=replace(graph.ego, position=longer(graph.ego.position)),
-        tracks=MappingProxyType({object_id: track(each) for object_id, each in graph.tracks.items()}),
-        merges=tuple(replace(each, distance=float(factor * each.distance)) for each in graph.merges),
-    )
-
-
-def _log_ratio(graph: SceneGraph, statement: Statement) -> tuple[float, float]:
-    """Return the logarithm of the stated length over the graph's, and its standard deviation."""
+def _evidence(graph: SceneGraph, statement: Statement) -> Evidence:
+    """Return the stated length over the graph's."""
     length, sigma = _length(graph, statement)
     if not length > 0:
         raise InputError(f"rescale: {statement.text!r}: that length is 0 in the graph, expected one above 0")
-    return log(statement.metres / length), hypot(statement.sigma / statement.metres, sigma / length)
+    return Evidence(
+        text=repr(statement.text),
+        metres_per_unit=statement.metres / length,
+        sigma=hypot(statement.sigma / statement.metres, sigma / length),
+    )
 
 
 def _length(graph: SceneGraph, statement: Statement) -> tuple[float, float]:
@@ -168,18 +135,3 @@ def _known(answer: ToolAnswer, statement: Statement) -> ToolAnswer:
     if answer.value is None:
         raise InputError(f"rescale: {statement.text!r}: cannot be measured in the graph: {answer.reason}")
     return answer
-
-
-def _contradiction(statements: Sequence[Statement], ratios: Sequence[tuple[float, float]]) -> str:
-    """Name the two statements that differ most, and the scale that each gives."""
-
-    def apart(pair: tuple[int, int]) -> float:
-        (one, one_sigma), (other, other_sigma) = (ratios[i] for i in pair)
-        return abs(one - other) / hypot(one_sigma, other_sigma)
-
-    worst = max(combinations(range(len(statements)), 2), key=apart)
-    shown = " but ".join(
-        f"{statements[i].text!r} gives {exp(ratios[i][0]):.4g} ± {exp(ratios[i][0]) * ratios[i][1]:.2g} m per unit"
-        for i in worst
-    )
-    return f"rescale: statements contradict each other: {shown}; correct one or state a larger ±"

@@ -141,12 +141,12 @@ class Merge:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """How a graph in an unknown scale came to metres: by lengths that a person stated.
+    """How a graph in an unknown scale came to metres: by lengths that are known.
 
     Attributes:
         metres_per_unit: what all lengths were multiplied by.
         relative_sigma: its standard deviation as a share of it; all lengths of the graph are off by it together.
-        statements: how many lengths were stated.
+        statements: how many lengths are known.
     """
 
     metres_per_unit: float
@@ -177,7 +177,7 @@ class SceneGraph(ReadOnlyArrays):
         merges: every decision that two masklets are one object.
         segments: first and last `t` of each stretch of the clip that has a world and a scale of its own; empty where
             all of it has one.
-        scale: how its lengths came to metres, where `fast-snow rescale` brought them there.
+        scale: how its lengths came to metres, where they were not from the first.
     """
 
     grid_size: int

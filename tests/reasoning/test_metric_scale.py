@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from fast_snow.errors import InputError
 from fast_snow.output import graph_json
-from fast_snow.reasoning.metric_scale import read_statement, rescaled, scale_of
+from fast_snow.reasoning.metric_scale import read_statement, scale_of
 from fast_snow.reasoning.tools.positions import distance, size
 from fast_snow.reasoning.tools.relations import nearest
 from fast_snow.reasoning.tools.tool_answers import ToolError
+from fast_snow.scaling import rescaled
 from fast_snow.types import Scale, SceneGraph
 from tests.reasoning.runs import returned, small_run
 

@@ -1,0 +1,161 @@
+"""What a window measures, in the unit of its graph, of lengths that are known in metres: camera height and depth."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
+
+from fast_snow.cameras import unproject
+from fast_snow.types import Columns, FrameGeometry, Geometry
+
+SomeDepth = Callable[[int], Float32[np.ndarray, "h w"] | None]
+"""Reads recorded metres of a frame by its index in the input; None where there are none."""
+
+_FRAMES: Final = 8
+_POINTS_ACROSS: Final = 24
+_CANDIDATES: Final = 300
+_TOLERANCE: Final = 0.02
+"""Points of a plane are so near to it, as a share of the median distance."""
+_UPRIGHT: Final = float(np.cos(np.radians(35)))
+"""A floor is at most so far from level, as the camera is held."""
+_ALIKE: Final = float(np.cos(np.radians(20)))
+"""Its parts are turned from it by at most so much."""
+_LEAST_SHARE: Final = 0.05
+_MOST_BELOW: Final = 0.05
+"""A floor holds at least, and has beneath it at most, such shares of all points."""
+_LEAST_PIXELS: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KnownLengths(Columns):
+    """What was measured in each frame; NaN where nothing was.
+
+    Attributes:
+        t: index in the clip.
+        height: of the camera above the floor, in the graph's unit.
+        metres_per_unit: recorded depth over that of the graph, the median of all pixels that have both.
+        spread: of that ratio among the pixels, as a standard deviation and a share of it.
+    """
+
+    t: Int32[np.ndarray, " n"]
+    height: Float64[np.ndarray, " n"]
+    metres_per_unit: Float64[np.ndarray, " n"]
+    spread: Float64[np.ndarray, " n"]
+
+
+def nothing_known(t: Int32[np.ndarray, " n"] | None = None) -> KnownLengths:
+    """Return frames in which nothing was measured; none by default."""
+    t = np.zeros(0, np.int32) if t is None else t
+    return KnownLengths(t=t, **{name: np.full(len(t), np.nan) for name in ("height", "metres_per_unit", "spread")})
+
+
+def known_lengths(
+    geometry: Geometry,
+    t: Int32[np.ndarray, " n"],
+    source_frame: Int64[np.ndarray, " n"],
+    *,
+    with_height: bool,
+    some_depth: SomeDepth | None,
+    conf_thresh: float,
+) -> KnownLengths:
+    """Measure in the frames of a window what is known in metres.
+
+    Args:
+        geometry: in the graph's unit.
+        t: index of each frame in the clip.
+        source_frame: the same in the input.
+        with_height: whether the camera's height is asked for.
+        some_depth: reads depth that is recorded of some frames.
+        conf_thresh: depth of less confidence is left out.
+    """
+    measured = nothing_known(t)
+    height = camera_heights(geometry, conf_thresh) if with_height else measured.height
+    if some_depth is None:
+        return KnownLengths(t=t, height=height, metres_per_unit=measured.metres_per_unit, spread=measured.spread)
+    ratios = [_depth_ratio(some_depth(k), geometry[i], conf_thresh) for i, k in enumerate(source_frame.tolist())]
+    ratio, spread = np.array(ratios).reshape(-1, 2).T
+    return KnownLengths(t=t, height=height, metres_per_unit=ratio, spread=spread)
+
+
+def camera_heights(geometry: Geometry, conf_thresh: float) -> Float64[np.ndarray, " n"]:
+    """Return the camera's height above the floor in each frame; NaN where no floor is seen.
+
+    The floor is one plane for all frames: nearly level as the cameras are held, beneath them, with hardly anything
+    beneath it, and of such planes the one that most points lie in.
+    """
+    T_world_camera = np.linalg.inv(geometry.T_camera_world)
+    nowhere = np.full(len(geometry), np.nan)
+    chosen = np.unique(np.linspace(0, len(geometry) - 1, _FRAMES).round().astype(int))
+    patches = [_patches(geometry[i], T_world_camera[i], conf_thresh) for i in chosen.tolist()]
+    points, normals = (np.concatenate(each) for each in zip(*patches, strict=True))
+    if len(points) < _LEAST_PIXELS:
+        return nowhere
+    up = -T_world_camera[:, :3, 1].mean(axis=0)
+    cameras = T_world_camera[:, :3, 3]
+    reach = np.median(np.linalg.norm(points - cameras.mean(axis=0), axis=1))
+    plane = _floor(points, normals, cameras, up / np.linalg.norm(up), _TOLERANCE * float(reach))
+    return nowhere if plane is None else cameras @ plane[:3] - plane[3]
+
+
+def _patches(
+    frame: FrameGeometry, T_world_camera: Float64[np.ndarray, "4 4"], conf_thresh: float
+) -> tuple[Float64[np.ndarray, "m 3"], Float64[np.ndarray, "m 3"]]:
+    """Return points of a frame on a coarse grid, and normals towards the camera from their neighbours there."""
+    v, u = np.meshgrid(*(np.linspace(0, n - 1, _POINTS_ACROSS).round().astype(int) for n in frame.depth.shape))
+    depth = np.where(_trusted(frame, conf_thresh), frame.depth, np.nan)[v, u].astype(np.float64)
+    points = unproject(np.stack([u, v], axis=-1).astype(np.float64), depth, frame.intrinsics, T_world_camera)
+    normals = np.cross(points[2:, 1:-1] - points[:-2, 1:-1], points[1:-1, 2:] - points[1:-1, :-2]).reshape(-1, 3)
+    points = points[1:-1, 1:-1].reshape(-1, 3)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    normals *= np.sign(np.sum(normals * (T_world_camera[:3, 3] - points), axis=1, keepdims=True))
+    known = np.isfinite(points).all(axis=1) & np.isfinite(normals).all(axis=1)
+    return points[known], normals[known]
+
+
+def _trusted(frame: FrameGeometry, conf_thresh: float) -> Bool[np.ndarray, "h w"]:
+    return np.isfinite(frame.depth) & (frame.depth > 0) & (frame.confidence >= conf_thresh)
+
+
+def _floor(
+    points: Float64[np.ndarray, "m 3"],
+    normals: Float64[np.ndarray, "m 3"],
+    cameras: Float64[np.ndarray, "n 3"],
+    up: Float64[np.ndarray, "3"],
+    tolerance: float,
+) -> Float64[np.ndarray, "4"] | None:
+    """Return the upward normal and the offset of the floor; None where there is none."""
+    level = np.flatnonzero(normals @ up > _UPRIGHT)
+    tried = np.random.default_rng(0).permutation(level)[:_CANDIDATES]
+    across = normals[tried]
+    above = points @ across.T - np.sum(across * points[tried], axis=1)
+    within = (np.abs(above) < tolerance) & (normals @ across.T > _ALIKE)
+    share = within.mean(axis=0)
+    sound = (share > _LEAST_SHARE) & ((above < -2 * tolerance).mean(axis=0) < _MOST_BELOW)
+    if not sound.any():
+        return None
+    floor = points[within[:, np.argmax(np.where(sound, share, 0))]]
+    normal = np.linalg.svd(floor - floor.mean(axis=0), full_matrices=False)[2][2]
+    normal *= np.sign(normal @ up)
+    offset = normal @ floor.mean(axis=0)
+    return np.append(normal, offset) if (cameras @ normal > offset).all() else None
+
+
+def _depth_ratio(
+    recorded: Float32[np.ndarray, "h w"] | None, frame: FrameGeometry, conf_thresh: float
+) -> tuple[float, float]:
+    """Return the recorded depth over the frame's, and its spread, on the grid of the frame."""
+    if recorded is None:
+        return np.nan, np.nan
+    rows, columns = (
+        ((np.arange(n) + 0.5) * size / n).astype(int) for n, size in zip(frame.depth.shape, recorded.shape, strict=True)
+    )
+    on_grid = recorded[np.ix_(rows, columns)]
+    both = _trusted(frame, conf_thresh) & np.isfinite(on_grid) & (on_grid > 0)
+    if np.count_nonzero(both) < _LEAST_PIXELS:
+        return np.nan, np.nan
+    logs = np.log(on_grid[both].astype(np.float64) / frame.depth[both])
+    middle = np.median(logs)
+    return float(np.exp(middle)), float(1.4826 * np.median(np.abs(logs - middle)))

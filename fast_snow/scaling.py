@@ -1,0 +1,172 @@
+"""Metres for a graph in an unknown scale: what is known of its lengths becomes one scale, and the scale its lengths."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import exp, hypot, log, sqrt
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+from scipy.special import chdtrc
+
+from fast_snow.config import SourceConfig, lengths
+from fast_snow.errors import FastSnowWarning, InputError
+from fast_snow.known_lengths import KnownLengths
+from fast_snow.step import SIGMA_ALONG
+from fast_snow.types import DepthOrigin, Scale, SceneGraph, Track
+
+CONTRADICTION: Final = 0.01
+"""What is known contradicts itself where its errors alone would feign that in less than so many cases."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What one known length says of a scale.
+
+    Attributes:
+        text: what is known, for messages.
+        metres_per_unit: the known length over that of the graph.
+        sigma: standard deviation as a share of it.
+    """
+
+    text: str
+    metres_per_unit: float
+    sigma: float
+
+    def __str__(self) -> str:
+        return f"{self.text} gives {self.metres_per_unit:.4g} ± {self.metres_per_unit * self.sigma:.2g} m per unit"
+
+
+def joint_scale(known: Sequence[Evidence]) -> Scale:
+    """Return the mean of scales as logarithms, weighted by their certainty.
+
+    Raises:
+        InputError: they contradict each other.
+    """
+    value = np.array([log(each.metres_per_unit) for each in known])
+    weight = np.array([each.sigma**-2.0 for each in known])
+    mean = float(weight @ value / weight.sum())
+    excess, freedom = float(weight @ (value - mean) ** 2), len(known) - 1
+    if freedom and chdtrc(freedom, excess) < CONTRADICTION:
+        raise InputError(f"statements contradict each other: {_contradiction(known)}")
+    inflated = sqrt(max(1.0, excess / freedom)) if freedom else 1.0
+    return Scale(metres_per_unit=exp(mean), relative_sigma=float(inflated / sqrt(weight.sum())), statements=len(known))
+
+
+def _contradiction(known: Sequence[Evidence]) -> str:
+    """Name the two that differ most."""
+
+    def apart(pair: tuple[Evidence, Evidence]) -> float:
+        one, other = pair
+        return abs(log(one.metres_per_unit / other.metres_per_unit)) / hypot(one.sigma, other.sigma)
+
+    return " but ".join(map(str, max(combinations(known, 2), key=apart)))
+
+
+def rescaled(graph: SceneGraph, scale: Scale) -> SceneGraph:
+    """Return a graph in metres: all lengths multiplied, also where an earlier scale had been applied."""
+    before = graph.scale.metres_per_unit if graph.scale is not None else 1.0
+    factor = np.float64(scale.metres_per_unit / before)
+
+    def longer(values: np.ndarray) -> np.ndarray:
+        return (factor * values).astype(np.float32)
+
+    def track(each: Track) -> Track:
+        seen = each.observations
+        low, high = longer(seen.low), longer(seen.high)
+        scaled = replace(seen, centroid=longer(seen.centroid), sigma=longer(seen.sigma), low=low, high=high)
+        return replace(each, observations=scaled)
+
+    return replace(
+        graph,
+        metric=True,
+        scale=scale,
+        ego=replace(graph.ego, position=longer(graph.ego.position)),
+        tracks=MappingProxyType({object_id: track(each) for object_id, each in graph.tracks.items()}),
+        merges=tuple(replace(each, distance=float(factor * each.distance)) for each in graph.merges),
+    )
+
+
+def in_metres(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> SceneGraph:
+    """Return the graph of a run in metres, where what was known of its lengths before gives a scale.
+
+    Args:
+        graph: of the run.
+        measured: what its windows measured of what is known.
+        source: says the height of the camera, or its baseline.
+
+    Warns:
+        FastSnowWarning: it does not, or contradicts itself or a graph that is metric: that stays as it is.
+    """
+    found = [*_height(graph, measured, source), *_baseline(graph, source), *_recorded_depth(measured)]
+    known = [each for each in found if isinstance(each, Evidence)]
+    for problem in (each for each in found if isinstance(each, str)):
+        _warn(f"{problem}: it gives no scale")
+    if not known:
+        return graph
+    if len(graph.segments) > 1:
+        _warn(f"the clip has {len(graph.segments)} segments, each in an unknown scale of its own: it stays unscaled")
+        return graph
+    if graph.metric:
+        known.append(Evidence(text="the input itself", metres_per_unit=1.0, sigma=_depth_sigma(graph)))
+    try:
+        scale = joint_scale(known)
+    except InputError as error:
+        _warn(f"{error}; lengths stay as they were: correct one or state a larger ±")
+        return graph
+    return graph if graph.metric else rescaled(graph, scale)
+
+
+def _height(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> Iterator[Evidence | str]:
+    """Compare heights over the clip: the median, as unsure as they scatter and as depth of its origin is."""
+    stated = lengths.camera_height(source.camera_height)
+    if stated is None:
+        return
+    text, height = f"source.camera_height {source.camera_height!r}", measured.height[np.isfinite(measured.height)]
+    if not len(height):
+        yield f"{text}: no floor is seen in any frame"
+        return
+    middle = float(np.median(height))
+    scatter = 1.4826 * float(np.median(np.abs(height - middle))) / middle
+    sigma = hypot(stated.sigma / stated.metres, scatter, _depth_sigma(graph))
+    yield Evidence(text=text, metres_per_unit=stated.metres / middle, sigma=sigma)
+
+
+def _depth_sigma(graph: SceneGraph) -> float:
+    return max((SIGMA_ALONG[each] for each in graph.depth_origin), default=0.0)
+
+
+def _baseline(graph: SceneGraph, source: SourceConfig) -> Iterator[Evidence | str]:
+    stated = lengths.baseline(source.baseline)
+    if stated is None:
+        return
+    first, last, length = stated
+    text, t = f"source.baseline {source.baseline!r}", graph.ego.t.tolist()
+    if first not in t or last not in t:
+        yield f"{text}: the clip has no such frames"
+        return
+    moved = float(np.linalg.norm(graph.ego.position[t.index(last)] - graph.ego.position[t.index(first)]))
+    if not moved > 0:
+        yield f"{text}: the camera does not move in the graph"
+        return
+    yield Evidence(text=text, metres_per_unit=length.metres / moved, sigma=length.sigma / length.metres)
+
+
+def _recorded_depth(measured: KnownLengths) -> Iterator[Evidence]:
+    """Compare recorded depth: the median of the frames, as unsure as they scatter, or as the pixels of one frame do."""
+    frames = np.isfinite(measured.metres_per_unit)
+    if not frames.any():
+        return
+    logs = np.log(measured.metres_per_unit[frames])
+    middle = float(np.median(logs))
+    scatter = (
+        1.4826 * float(np.median(np.abs(logs - middle))) if len(logs) > 2 else float(measured.spread[frames].max())
+    )
+    sigma = hypot(SIGMA_ALONG[DepthOrigin.SENSOR], scatter)
+    yield Evidence(text=f"depth recorded in {len(logs)} frames", metres_per_unit=exp(middle), sigma=sigma)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, FastSnowWarning, stacklevel=3)
