@@ -283,6 +283,7 @@ def steps(
             ),
             fold=partial(fold, config=config),
             start=start(config),
+            conf_thresh=config.depth_filter.conf_thresh,
             # What is live is shown at once; else the fold may work beside the engines.
             queue_length=config.runtime.queue_length if source.live is None else 0,
         )
