@@ -7,15 +7,15 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
+from jaxtyping import Float32, Int32, Int64, UInt8
 
 from fast_snow.types import Joint, Keyframe, Perception, Window
 
-DEPTH_SIDE: Final = 160
+DEPTH_SIDE: Final = 168
 """Pixels of a depth image along its longer side, at most."""
-_STEPS: Final = 512
+DEPTH_STEPS: Final = 512
 """Steps of a depth image per doubling of depth: 0.14 % each."""
-_ONE: Final = 32768
+DEPTH_ONE: Final = 32768
 """The value of depth 1 in a depth image."""
 
 
@@ -111,14 +111,9 @@ def encode_depth(depth: Float32[np.ndarray, "h w"]) -> bytes:
     stride = -(-max(depth.shape) // DEPTH_SIDE)
     small = depth[stride // 2 :: stride, stride // 2 :: stride]
     known = np.isfinite(small) & (small > 0)
-    code = np.round(_ONE + _STEPS * np.log2(small, where=known, out=np.zeros(small.shape)))
+    code = np.round(DEPTH_ONE + DEPTH_STEPS * np.log2(small, where=known, out=np.zeros(small.shape)))
     _, data = cv2.imencode(".png", np.where(known, np.clip(code, 1, 65535), 0).astype(np.uint16))
     return data.tobytes()
-
-
-def decode_depth(code: Shaped[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
-    """Return the depth of the pixels of a depth image; 0 where there is none."""
-    return np.where(code > 0, 2.0 ** ((code.astype(np.float64) - _ONE) / _STEPS), 0).astype(np.float32)
 
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
