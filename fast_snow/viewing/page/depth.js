@@ -63,16 +63,22 @@ const makeDepth = ({ frames, cameras, depth, drawShapes }) => {
     const { p, q, lens } = cameras[each.at];
     if (!q || !lens) return null;
     const picture = frames[each.at].image, rgba = picture && pixelsOf(await load(picture), each.width, each.height);
-    const owners = ownersOf(each, view), R = turn(q), kept = [...each.distance.keys()].filter((i) => each.distance[i] > 0);
-    const cloud = { at: new Float32Array(3 * kept.length), rgb: new Uint32Array(kept.length), size: new Float32Array(kept.length), owners: new Int32Array(kept.length) };
-    kept.forEach((i, k) => {
-      const z = each.distance[i], u = ((i % each.width) + 0.5) / each.width, v = (Math.floor(i / each.width) + 0.5) / each.height;
+    const { width, height, distance } = each, owners = ownersOf(each, view), R = turn(q);
+    const place = (i) => {
+      const z = distance[i], u = ((i % width) + 0.5) / width, v = (Math.floor(i / width) + 0.5) / height;
       const [x, y] = [(z * (u - lens[2])) / lens[0], (z * (v - lens[3])) / lens[1]];
-      for (let axis = 0; axis < 3; axis++) cloud.at[3 * k + axis] = p[axis] + R[3 * axis] * x + R[3 * axis + 1] * y + R[3 * axis + 2] * z;
-      const [r, g, b] = rgba ? rgba.subarray(4 * i, 4 * i + 3) : tint(each, z);
+      return [0, 1, 2].map((axis) => p[axis] + R[3 * axis] * x + R[3 * axis + 1] * y + R[3 * axis + 2] * z);
+    };
+    const kept = [...distance.keys()].filter((i) => distance[i] > 0), count = kept.length;
+    const cloud = { at: new Float32Array(3 * count), rgb: new Uint32Array(count), size: new Float32Array(count), owners: Int32Array.from(kept, (i) => owners[i]) };
+    kept.forEach((i, k) => {
+      const at = place(i), least = distance[i] / (lens[0] * width);
+      // As large as the step to the pixel below, so that surfaces seen at a slant have no stripes; no bridge over edges.
+      const step = distance[i + width] > 0 ? Math.hypot(...place(i + width).map((value, axis) => value - at[axis])) : least;
+      const [r, g, b] = rgba ? rgba.subarray(4 * i, 4 * i + 3) : tint(each, distance[i]);
+      cloud.at.set(at, 3 * k);
       cloud.rgb[k] = (Math.round(b) << 16) | (Math.round(g) << 8) | Math.round(r);
-      cloud.size[k] = z / (lens[0] * each.width);
-      cloud.owners[k] = owners[i];
+      cloud.size[k] = step < 6 * least ? Math.max(least, step) : least;
     });
     return cloud;
   };

@@ -9,7 +9,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
   const reach = Math.max(1e-6, Math.hypot(...low.map((value, axis) => high[axis] - value))) / 2;
   const EDGES = [[0, 1], [2, 3], [4, 5], [6, 7], [0, 2], [1, 3], [4, 6], [5, 7], [0, 4], [1, 5], [2, 6], [3, 7]];
   const color = (name) => getComputedStyle(canvas).getPropertyValue(name);
-  let width = 1, height = 1, ratio = 1, now = 0, chosen = null, owner = null, view = null, follows = false;
+  let width = 1, height = 1, ratio = 1, now = 0, chosen = null, owner = null, view = null, shown = "overview";
 
   // ---------------------------------------------------------------- the eye
   const add = (a, b, k = 1) => [a[0] + k * b[0], a[1] + k * b[1], a[2] + k * b[2]];
@@ -32,9 +32,24 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     return [0, 1, 2].reduce(([x, y, z], i) => [x + eye.right[i] * v[i], y + eye.down[i] * v[i], z + eye.forward[i] * v[i]], [0, 0, 0]);
   };
   const onScreen = (eye, [x, y, z]) => [width / 2 + (eye.focal * x) / z, height / 2 + (eye.focal * y) / z];
+  const cornersOf = ([a, b]) => [...Array(8).keys()].map((i) => [i & 1 ? b[0] : a[0], i & 2 ? b[1] : a[1], i & 4 ? b[2] : a[2]]);
+  const inSight = (p) => p.every((value, axis) => value >= low[axis] - reach / 20 && value <= high[axis] + reach / 20);
+  const framed = [...cameras.map((each) => each.p), ...tracks.flatMap((track) => track.box.flat())].filter(inSight);
+  // Move and step back until the camera's path and the objects fill the canvas.
+  const fitted = (angles) => {
+    view = { ...angles, target: middle, distance: 2 * reach };
+    for (let step = 0; step < 8; step++) {
+      const eye = projection(), corners = (framed.length ? framed : [low, high]).map((corner) => onScreen(eye, seenFrom(eye, corner)));
+      const [[u0, u1], [v0, v1]] = [0, 1].map((axis) => [Math.min(...corners.map((c) => c[axis])), Math.max(...corners.map((c) => c[axis]))]);
+      const k = view.distance / eye.focal, [du, dv] = [(u0 + u1 - width) / 2, (v0 + v1 - height) / 2];
+      view.target = add(add(view.target, eye.right, du * k), eye.down, dv * k);
+      view.distance = Math.max(reach * 0.3, view.distance * Math.max((u1 - u0) / (0.86 * width), (v1 - v0) / (0.8 * height)));
+    }
+    return view;
+  };
   const views = {
-    overview: () => ({ target: middle, yaw: 0.45, pitch: 0.42, distance: 2.1 * reach }),
-    above: () => ({ target: middle, yaw: 0, pitch: Math.PI / 2 - 1e-3, distance: 2.1 * reach }),
+    overview: () => fitted({ yaw: 0.45, pitch: 0.42 }),
+    above: () => fitted({ yaw: 0, pitch: Math.PI / 2 - 1e-3 }),
     camera: () => {
       const { p, q, lens: known } = cameras[now];
       const [x, y, z] = q ? turned(q, [0, 0, 1]) : [0, 0, 1];
@@ -59,7 +74,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
       const x = at[k] - e[0], y = at[k + 1] - e[1], z = at[k + 2] - e[2], far = f[0] * x + f[1] * y + f[2] * z;
       if (far < eye.near) continue;
       const u = w / 2 + (focal * (r[0] * x + r[1] * y + r[2] * z)) / far, v = h / 2 + (focal * (d[0] * x + d[1] * y + d[2] * z)) / far;
-      const side = Math.min(9 * ratio, Math.max(1.3 * ratio, (1.15 * focal * size[i]) / far)), closeness = 1 / far;
+      const side = Math.min(9 * ratio, Math.max(1.3 * ratio, (1.35 * focal * size[i]) / far)), closeness = 1 / far;
       const u0 = Math.max(0, Math.round(u - side / 2)), u1 = Math.min(w, Math.max(u0 + 1, Math.round(u + side / 2)));
       const v0 = Math.max(0, Math.round(v - side / 2)), v1 = Math.min(h, Math.max(v0 + 1, Math.round(v + side / 2)));
       const faded = chosen !== null && String(owners[i]) !== chosen;
@@ -114,7 +129,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     draw(eye, [path(cameras.length)], mark, 1.5, 0.3);
     draw(eye, [path(now + 1)], mark, 2.5, 0.9);
     const { p, q, lens: known } = cameras[now];
-    if (!q || follows) return;
+    if (!q || shown === "camera") return;
     const [fx, fy, cx, cy] = known ?? [1, 1.33, 0.5, 0.5], far = reach * 0.16;
     const corner = (u, v) => add(p, turned(q, [((u - cx) / fx) * far, ((v - cy) / fy) * far, far]));
     const [a, b, c, d, top] = [corner(0, 0), corner(1, 0), corner(1, 1), corner(0, 1), corner(0.5, -0.12)];
@@ -129,7 +144,6 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     }
     return sum.map((value) => value / total);
   }));
-  const cornersOf = ([a, b]) => [...Array(8).keys()].map((i) => [i & 1 ? b[0] : a[0], i & 2 ? b[1] : a[1], i & 4 ? b[2] : a[2]]);
   const seenUntil = (at) => {
     let [first, last] = [0, at.length];
     while (first < last) {
@@ -165,7 +179,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
   const redraw = () => {
     waiting = 0;
     if (!cameras.length) return;
-    if (follows) view = views.camera();
+    if (shown === "camera") view = views.camera();
     const eye = projection();
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
@@ -178,28 +192,31 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
   const later = () => { waiting ||= requestAnimationFrame(redraw); };
 
   // ---------------------------------------------------------------- hands on it
-  const free = () => { follows = false; delete view.lens; changed(null); };
+  const free = () => {
+    delete view.lens;
+    shown = null;
+    changed(null);
+  };
   const orbit = (dx, dy) => {
-    if (follows) free();
+    free();
     view.yaw += dx;
     view.pitch = Math.max(-1.5, Math.min(1.569, view.pitch + dy));
-    changed(null);
     later();
   };
   const move = (dx, dy) => {
-    if (follows) free();
+    free();
     const { right, down } = axes(), k = view.distance / lens();
     view.target = add(add(view.target, right, -dx * k), down, -dy * k);
     later();
   };
   const zoom = (factor) => {
-    if (follows) free();
+    free();
     view.distance = Math.max(reach * 0.02, Math.min(reach * 20, view.distance * factor));
     later();
   };
   const show = (name) => {
+    shown = name;
     view = views[name]();
-    follows = name === "camera";
     changed(name);
     later();
   };
@@ -251,6 +268,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     [width, height, ratio] = [canvas.clientWidth || 1, canvas.clientHeight || 1, Math.min(2, devicePixelRatio || 1)];
     [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
     labels.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    if (shown && cameras.length) view = views[shown]();
     redraw();
   }).observe(canvas);
   view = views.overview();

@@ -57,5 +57,6 @@ const makeTable = ({ table, filters, seenAt }) => {
     shown.textContent = count === rows.length ? `${count} shown` : `${count} of ${rows.length} shown`;
     limit.textContent = +size.value ? `from ${+least().toPrecision(2)} ${filters.unit}` : "any size";
   };
+  sort(0, true);
   return { filter };
 };
