@@ -162,8 +162,10 @@
 
   // ---------------------------------------------------------------- start
   new ResizeObserver(() => { if (frames.length) { drawFrame(frames[now]); drawDepth(); single(); } }).observe(outlines);
-  world.show("overview");
-  seek(0);
+  const wanted = new URLSearchParams(location.hash.slice(1)); // view.html#t=40&object=3&view=camera
+  if (byId.has(wanted.get("object"))) kept = wanted.get("object");
+  world.show(named.some((button) => button.dataset.view === wanted.get("view")) ? wanted.get("view") : "overview");
+  seek(frames.length ? nearestTo(+(wanted.get("t") ?? 0) || 0) : 0);
   deep.ready(view).then(() => {
     seek(now);
     document.body.dataset.ready = "yes";

@@ -43,12 +43,13 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
       const [[u0, u1], [v0, v1]] = [0, 1].map((axis) => [Math.min(...corners.map((c) => c[axis])), Math.max(...corners.map((c) => c[axis]))]);
       const k = view.distance / eye.focal, [du, dv] = [(u0 + u1 - width) / 2, (v0 + v1 - height) / 2];
       view.target = add(add(view.target, eye.right, du * k), eye.down, dv * k);
-      view.distance = Math.max(reach * 0.3, view.distance * Math.max((u1 - u0) / (0.86 * width), (v1 - v0) / (0.8 * height)));
+      view.distance = Math.max(reach * 0.3, view.distance * Math.max((u1 - u0) / (0.92 * width), (v1 - v0) / (0.8 * height)));
     }
     return view;
   };
   const views = {
-    overview: () => fitted({ yaw: 0.45, pitch: 0.42 }),
+    overview: () => [0.3, 0.45, 0.6, -0.3, -0.45, -0.6] // from the side from which it can be nearest
+      .map((yaw) => fitted({ yaw, pitch: 0.5 })).reduce((best, each) => (each.distance < 0.95 * best.distance ? each : best)),
     above: () => fitted({ yaw: 0, pitch: Math.PI / 2 - 1e-3 }),
     camera: () => {
       const { p, q, lens: known } = cameras[now];
@@ -78,7 +79,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
       const u0 = Math.max(0, Math.round(u - side / 2)), u1 = Math.min(w, Math.max(u0 + 1, Math.round(u + side / 2)));
       const v0 = Math.max(0, Math.round(v - side / 2)), v1 = Math.min(h, Math.max(v0 + 1, Math.round(v + side / 2)));
       const faded = chosen !== null && String(owners[i]) !== chosen;
-      const value = (faded ? 0x30000000 : 0xff000000) | rgb[i];
+      const value = (faded ? 0x48000000 : 0xff000000) | rgb[i];
       for (let row = v0; row < v1; row++) {
         for (let j = row * w + u0, end = row * w + u1; j < end; j++) {
           if (depth[j] < closeness) [depth[j], pixels[j], owner[j]] = [closeness, value, owners[i]];
