@@ -36,6 +36,7 @@ from fast_snow.run_record import record, summarize_run
 from fast_snow.selection import Engines, Selection, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph, Window
 from fast_snow.types.values import counted
+from fast_snow.untrusted_images import decode_channel
 from fast_snow.viewing import html
 from fast_snow.viewing.outlines import draw_objects
 from fast_snow.viewing.page_text import headline
@@ -96,7 +97,12 @@ class Result:
         """
         shown = zip(self.graph.keyframes, self.keyframes, strict=True)
         images = ((each.t, keyframes.decode_jpeg(image.jpeg)) for each, image in shown)
-        page = html.render_run_page(self.graph, self.labelled, images, self.record, "keyframes")
+        depths = (
+            (each.t, decode_channel(image.depth, Path(each.path)))
+            for each, image in zip(self.graph.keyframes, self.keyframes, strict=True)
+            if image.depth
+        )
+        page = html.render_run_page(self.graph, self.labelled, images, self.record, "keyframes", depths=depths)
         name = f"of {headline(self.record)}, {counted(len(self.keyframes), 'keyframe')}"
         return PageFrame(page=page, height=height, name=name)
 
@@ -284,6 +290,7 @@ def steps(
             ),
             fold=partial(fold, config=config, some_depth=some_depth(source.recording)),
             start=start(config),
+            conf_thresh=config.depth_filter.conf_thresh,
             # What is live is shown at once; else the fold may work beside the engines.
             queue_length=config.runtime.queue_length if source.live is None else 0,
         )

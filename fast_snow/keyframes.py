@@ -1,12 +1,22 @@
-"""The images that a graph points to."""
+"""The images that a graph points to, and a small depth image beside each."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Int32, Int64, UInt8
+from jaxtyping import Float32, Int32, Int64, UInt8
 
-from fast_snow.types import Keyframe, Window
+from fast_snow.types import Joint, Keyframe, Perception, Window
+
+DEPTH_SIDE: Final = 168
+"""Pixels of a depth image along its longer side, at most."""
+DEPTH_STEPS: Final = 512
+"""Steps of a depth image per doubling of depth: 0.14 % each."""
+DEPTH_ONE: Final = 32768
+"""The value of depth 1 in a depth image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -16,10 +26,23 @@ class KeyframeImage:
     Attributes:
         path: relative to the graph's file.
         jpeg: the file's content.
+        depth: content of the depth image beside it (`encode_depth`); empty where there is none.
     """
 
     path: str
     jpeg: bytes
+    depth: bytes = b""
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Yield path and content of the image's files."""
+        yield self.path, self.jpeg
+        if self.depth:
+            yield depth_path(self.path), self.depth
+
+
+def depth_path(path: str) -> str:
+    """Return the path of the depth image beside a keyframe."""
+    return PurePosixPath(path).with_suffix(".png").as_posix()
 
 
 def keyframes(t: Int32[np.ndarray, " n"], source_frame: Int64[np.ndarray, " n"], *, every: int) -> tuple[Keyframe, ...]:
@@ -49,6 +72,48 @@ def encode(window: Window, *, every: int, jpeg_quality: int) -> tuple[KeyframeIm
         KeyframeImage(path=each.path, jpeg=encode_jpeg(image[each.t], jpeg_quality))
         for each in keyframes(frames.t[added], frames.source_frame[added], every=every)
     )
+
+
+def with_depth(
+    images: Sequence[KeyframeImage],
+    added: Sequence[Keyframe],
+    perception: Perception,
+    joints: Sequence[Joint],
+    conf_thresh: float,
+) -> tuple[KeyframeImage, ...]:
+    """Return keyframes with their depth in the world of the graph.
+
+    Args:
+        images: of a window.
+        added: the keyframes that the window added to the graph; more may be among them.
+        perception: of the window, in its own world.
+        joints: of all windows up to this one: the last may say how long the window's unit is.
+        conf_thresh: depth of less confidence is left out.
+    """
+    scale = next((each.scale for each in joints[-1:] if each.joined and each.t in perception.t), 1.0)
+    row = {int(t): i for i, t in enumerate(perception.t)}
+    t_of, geometry = {each.path: each.t for each in added}, perception.geometry
+    depth = {path: (geometry.depth[row[t]], geometry.confidence[row[t]]) for path, t in t_of.items() if t in row}
+    return tuple(
+        replace(each, depth=encode_depth(np.where(seen[1] >= conf_thresh, seen[0], 0) * np.float32(scale)))
+        if (seen := depth.get(each.path))
+        else each
+        for each in images
+    )
+
+
+def encode_depth(depth: Float32[np.ndarray, "h w"]) -> bytes:
+    """Return a depth map as a small PNG file of 16 bits: 32768 + 512 log2(depth), and 0 where there is none.
+
+    Args:
+        depth: along the optical axis in the unit of the graph's world; every n-th pixel of every n-th row is taken.
+    """
+    stride = -(-max(depth.shape) // DEPTH_SIDE)
+    small = depth[stride // 2 :: stride, stride // 2 :: stride]
+    known = np.isfinite(small) & (small > 0)
+    code = np.round(DEPTH_ONE + DEPTH_STEPS * np.log2(small, where=known, out=np.zeros(small.shape)))
+    _, data = cv2.imencode(".png", np.where(known, np.clip(code, 1, 65535), 0).astype(np.uint16))
+    return data.tobytes()
 
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:

@@ -13,7 +13,7 @@ from time import perf_counter
 from typing import Final
 
 from fast_snow.graph import FoldState
-from fast_snow.keyframes import KeyframeImage
+from fast_snow.keyframes import KeyframeImage, with_depth
 from fast_snow.protocols import Progress, silent
 from fast_snow.types import Perception, StageSeconds, Window
 
@@ -29,6 +29,7 @@ class Pipeline:
         picture: encodes the window's keyframes, so that its images can be freed.
         fold: pure; grows the graph by one perception.
         start: the graph before the first window.
+        conf_thresh: depth of less confidence is not kept beside keyframes.
         queue_length: how many perceived windows may wait for folding; with 0, each is folded before the next is read.
     """
 
@@ -36,6 +37,7 @@ class Pipeline:
     picture: Callable[[Window], tuple[KeyframeImage, ...]]
     fold: Callable[[FoldState, Perception], FoldState]
     start: FoldState
+    conf_thresh: float = 0.5
     queue_length: int = 1
 
 
@@ -111,7 +113,10 @@ def _advance(
 ) -> Step:
     """Fold one perception onto the state that the previous step left."""
     state = pipeline.start if previous is None else previous.result().state
+    known = len(state.graph.keyframes)
     began = perf_counter()
     state = pipeline.fold(state, perception)
+    added = state.graph.keyframes[known:]
+    keyframes = with_depth(keyframes, added, perception, state.joints, pipeline.conf_thresh)
     seconds = replace(perception.seconds, decode=decode_s, fold=perf_counter() - began)
     return Step(window=perception.window, state=state, keyframes=keyframes, seconds=seconds)

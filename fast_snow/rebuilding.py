@@ -15,7 +15,7 @@ from fast_snow.errors import ConfigError, FastSnowWarning, InputError
 from fast_snow.graph import fold, start
 from fast_snow.inputs import open_input
 from fast_snow.inputs.recording import Recording, some_depth
-from fast_snow.keyframes import KeyframeImage
+from fast_snow.keyframes import KeyframeImage, with_depth
 from fast_snow.limits import IMAGE_FILE
 from fast_snow.output.graph_json import read_graph
 from fast_snow.output.record import PERCEPTION, SEAL
@@ -94,10 +94,12 @@ def rebuild(folder: Path, config: Config, *, warned: Sequence[str] = (), progres
         for window in range(windows):
             perception, noticed = files.load(window)
             _warn(noticed)
-            keyframes = len(state.graph.keyframes)
+            known = len(state.graph.keyframes)
             state = fold(state, perception, config=config, some_depth=some_depth(files.recording))
             seconds += perception.seconds
-            writer.add(state.labelled, _pictures(folder, state.graph.keyframes[keyframes:]))
+            added = state.graph.keyframes[known:]
+            pictures, conf_thresh = _pictures(folder, added), config.depth_filter.conf_thresh
+            writer.add(state.labelled, with_depth(pictures, added, perception, state.joints, conf_thresh))
             progress("fold", window + 1, windows)
         _warn(doubts(state.graph, state.health, min_points=config.depth_filter.min_points))
         summary = RunSummary.of(state, windows, seconds)

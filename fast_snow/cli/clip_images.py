@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
 from fast_snow import output
 from fast_snow.config import SamplingConfig, SourceConfig
 from fast_snow.errors import InputError, UserError
 from fast_snow.inputs import Input, open_input
+from fast_snow.keyframes import depth_path
 from fast_snow.presets import apply_preset
 from fast_snow.types import SceneGraph
 from fast_snow.untrusted_files import shown
-from fast_snow.untrusted_images import read_rgb
+from fast_snow.untrusted_images import read_channel, read_rgb
 
 _Image = UInt8[np.ndarray, "height width 3"]
 
@@ -76,3 +77,19 @@ def _keyframes(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, _Image]]:
     for keyframe in graph.keyframes:
         if os.path.lexists(folder / keyframe.path):
             yield keyframe.t, read_rgb(folder / keyframe.path, within=folder)
+
+
+def keyframe_depths(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, Shaped[np.ndarray, "height width"]]]:
+    """Return the depth images beside a run's keyframes, as they are stored, with their `t`.
+
+    Args:
+        folder: of the run, which may come from a stranger.
+        graph: the run's graph.
+
+    Raises:
+        InputError: one is no image of one channel.
+    """
+    for keyframe in graph.keyframes:
+        path = folder / depth_path(keyframe.path)
+        if os.path.lexists(path):
+            yield keyframe.t, read_channel(path, within=folder)

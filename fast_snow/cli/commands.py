@@ -233,7 +233,7 @@ class View:
         """Write the page and print its path, or go to Rerun."""
         from fast_snow import output
         from fast_snow.api import load
-        from fast_snow.cli.clip_images import clip_images
+        from fast_snow.cli.clip_images import clip_images, keyframe_depths
         from fast_snow.reasoning.tools.movement_table import movement_table
         from fast_snow.viewing import html
 
@@ -249,7 +249,8 @@ class View:
         if to_rerun:
             self._to_rerun(graph, masks, images, record)
             return 0
-        html.write_page(page, html.render_run_page(graph, masks, images, record, origin, movement_table(graph)))
+        moves, depths = movement_table(graph), keyframe_depths(self.out, graph)
+        html.write_page(page, html.render_run_page(graph, masks, images, record, origin, moves, depths))
         print(page)
         if self.open:
             import webbrowser

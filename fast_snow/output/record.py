@@ -25,8 +25,8 @@ MASKS: Final = "masks"
 PERCEPTION: Final = "perception"
 HIDDEN: Final = ".fast-snow"
 
-NUMBERED: Final = re.compile(r"[0-9].*\.(jpg|npz)")
-"""What keyframes, masks and perception files are called within their folders."""
+NUMBERED: Final = re.compile(r"[0-9].*\.(jpg|png|npz)")
+"""What keyframes, their depth, masks and perception files are called within their folders."""
 _PLAIN: Final = re.compile(r"[^/\\:\x00]+(/[^/\\:\x00]+)*")
 SEAL: Final = "record_sha256"
 """The record's digest of itself, without this entry."""

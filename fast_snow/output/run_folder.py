@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,8 @@ class RunWriter:
 
     def add(self, labelled: Sequence[LabelledMasks], keyframes: Iterable[KeyframeImage]) -> None:
         """Store what one window adds: masks in files of at most `FRAMES_PER_FILE` frames each."""
-        for each in keyframes:
-            self._write(each.path, each.jpeg)
+        for name, data in chain.from_iterable(each.files() for each in keyframes):
+            self._write(name, data)
         for first in range(0, max(1, len(labelled)), FRAMES_PER_FILE):
             arrays = io.BytesIO()
             np.savez_compressed(arrays, **mask_arrays(labelled[first : first + FRAMES_PER_FILE]))

@@ -11,7 +11,7 @@ from typing import TypeVar, overload
 import numpy as np
 
 from fast_snow.errors import OutputError
-from fast_snow.keyframes import KeyframeImage
+from fast_snow.keyframes import KeyframeImage, depth_path
 from fast_snow.output.mask_files import FRAMES_PER_FILE, mask_arrays, read_mask_file
 from fast_snow.types import LabelledMasks
 
@@ -67,10 +67,11 @@ class Spill:
                 np.savez_compressed(path, **mask_arrays(some))
                 self._masks.append((path, len(some)))
             for image in keyframes:
-                path = self._folder.path / image.path
-                path.parent.mkdir(exist_ok=True)
-                path.write_bytes(image.jpeg)
-                self._images.append((path, 1))
+                for name, data in image.files():
+                    path = self._folder.path / name
+                    path.parent.mkdir(exist_ok=True)
+                    path.write_bytes(data)
+                self._images.append((self._folder.path / image.path, 1))
         except OSError as error:
             raise OutputError(
                 f"{self._folder.path}: cannot be written ({error.strerror}); free some space or set TMPDIR"
@@ -95,4 +96,6 @@ class _Folder:
         weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
     def image(self, path: Path) -> tuple[KeyframeImage]:
-        return (KeyframeImage(path=path.relative_to(self.path).as_posix(), jpeg=path.read_bytes()),)
+        beside = Path(depth_path(str(path)))
+        depth = beside.read_bytes() if beside.exists() else b""
+        return (KeyframeImage(path=path.relative_to(self.path).as_posix(), jpeg=path.read_bytes(), depth=depth),)

@@ -9,14 +9,31 @@ from typing import Any, Final
 
 import jinja2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
 from fast_snow import untrusted_files
 from fast_snow.atomic_files import store
 from fast_snow.errors import OutputError
+from fast_snow.keyframes import DEPTH_ONE, DEPTH_STEPS
 from fast_snow.types import GridShape, LabelledMasks, SceneGraph
-from fast_snow.viewing.page_pictures import MAX_FRAMES, MAX_SIDE, Thumbnail, outline_shapes, thumbnails, top_view
-from fast_snow.viewing.page_text import COLUMNS, headline, run_facts, run_warnings, table_rows
+from fast_snow.viewing.page_pictures import (
+    MAX_FRAMES,
+    MAX_SIDE,
+    Thumbnail,
+    depth_pictures,
+    outline_shapes,
+    thumbnails,
+)
+from fast_snow.viewing.page_scene import scene_data
+from fast_snow.viewing.page_text import (
+    COLUMNS,
+    flat_numbers,
+    headline,
+    run_facts,
+    run_warnings,
+    stage_times,
+    table_rows,
+)
 from fast_snow.viewing.palette import PALETTE, color_of, ink_on
 
 _SEAL: Final = b"<!-- fast-snow view, SHA-256 of the page above: "
@@ -34,6 +51,7 @@ _TEMPLATES = jinja2.Environment(
 _TEMPLATES.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
 
 FrameImages = Iterable[tuple[int, UInt8[np.ndarray, "height width 3"]]]
+DepthImages = Iterable[tuple[int, Shaped[np.ndarray, "_ _"]]]
 
 
 def require_writable(path: Path) -> None:
@@ -75,9 +93,10 @@ def render_run_page(
     images: FrameImages,
     run: Mapping[str, Any],
     images_of: str = "",
-    moves: Mapping[int, tuple[str, str]] = MappingProxyType({}),
+    moves: Mapping[int, tuple[str, str, float, float]] = MappingProxyType({}),
+    depths: DepthImages = (),
 ) -> str:
-    """Return the page of a run: its frames with outlined objects, the scene from above, and a table of its tracks.
+    """Return the page of a run: frames with outlined objects, depth, the scene in 3D, a timeline and a table of tracks.
 
     Args:
         graph: the scene graph.
@@ -85,7 +104,8 @@ def render_run_page(
         images: `(t, RGB image)` of some or all frames; read once. Without any, outlines stand on an empty ground.
         run: the record of the run (`run.json`); what it lacks is left out.
         images_of: what the page says of the images' origin.
-        moves: how far and how fast objects move, by their numbers.
+        moves: how far and how fast objects move, by their numbers: as text and as numbers.
+        depths: `(t, values)` of depth images as `keyframes.encode_depth` writes them; read once.
 
     Returns:
         HTML that needs nothing else; at most `MAX_FRAMES` frames, evenly thinned.
@@ -98,7 +118,13 @@ def render_run_page(
     data = {
         "view": view,
         "frames": _frames(graph, shown, shots, outline_shapes(graph, masks, shown, view)),
-        "plan": top_view(graph, shown),
+        "scene": scene_data(graph, shown),
+        "depth": {
+            "images": depth_pictures(depths, {t: i for i, t in enumerate(shown)}),
+            "one": DEPTH_ONE,
+            "steps": DEPTH_STEPS,
+            "unit": graph.scale.metres_per_unit if graph.scale is not None else 1,
+        },
         "palette": [{"fill": color, "ink": ink_on(i)} for i, color in enumerate(PALETTE)],
         "unit": "m" if graph.metric else "u",
     }
@@ -108,6 +134,8 @@ def render_run_page(
         warnings=run_warnings(run),
         columns=COLUMNS,
         rows=table_rows(graph, moves),
+        stages=stage_times(run),
+        details=(("Settings", flat_numbers(run, "config")), ("Counts", flat_numbers(run, "health"))),
         dashed=any(track.unplaced for track in graph.tracks.values()),
         color_of=color_of,
         ink_on=ink_on,

@@ -1,27 +1,24 @@
-"""The pictures of the page: a bounded number of small JPEGs, the outlines over them, and the scene from above."""
+"""The pictures of the page: a bounded number of small JPEGs, the outlines over them, and depth images."""
 
 import base64
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
-from scipy.spatial.transform import Rotation
+from jaxtyping import Float64, Shaped, UInt8
 
-from fast_snow.keyframes import encode_jpeg
-from fast_snow.types import GridShape, LabelledMasks, SceneGraph, Track
+from fast_snow.keyframes import DEPTH_SIDE, encode_jpeg
+from fast_snow.types import GridShape, LabelledMasks, SceneGraph
 from fast_snow.viewing.outlines import outlines
-from fast_snow.viewing.palette import color_of
 
 MAX_FRAMES: Final = 300
 MAX_SIDE: Final = 640
+MAX_BYTES: Final = 11 * 2**20
+"""Of all JPEGs; a third more as text."""
+MAX_DEPTHS: Final = 100
 _JPEG_QUALITY: Final = 65
-OUTLIERS: Final = 0.02
-"""The share of object positions, at either end of each axis, that need not be in sight."""
-MARGIN: Final = 0.12
 
 _Image = UInt8[np.ndarray, "height width 3"]
 
@@ -46,7 +43,7 @@ class Thumbnail:
 
 
 def thumbnails(images: Iterable[tuple[int, _Image]]) -> list[Thumbnail]:
-    """Encode images, thinned evenly to at most `MAX_FRAMES` however many there are.
+    """Encode images, thinned evenly to at most `MAX_FRAMES` and `MAX_BYTES` however many there are.
 
     Args:
         images: `(t, RGB image)`; read once.
@@ -60,7 +57,7 @@ def thumbnails(images: Iterable[tuple[int, _Image]]) -> list[Thumbnail]:
         if i % stride:
             continue
         kept.append(_thumbnail(t, image))
-        if len(kept) > MAX_FRAMES:
+        while len(kept) > MAX_FRAMES or (len(kept) > 1 and sum(len(each.jpeg) for each in kept) > MAX_BYTES):
             kept, stride = kept[::2], 2 * stride
     return sorted(kept, key=lambda thumbnail: thumbnail.t)
 
@@ -115,77 +112,30 @@ def _path(corners: Float64[np.ndarray, "n 2"]) -> str:
     return f"M{rounded[0, 0]} {rounded[0, 1]}{'l' + moved if moved else ''}z"
 
 
-def top_view(graph: SceneGraph, shown: Sequence[int]) -> dict[str, Any]:
-    """Return what the page draws from above, for the frames it shows.
+def depth_pictures(
+    depths: Iterable[tuple[int, Shaped[np.ndarray, "_ _"]]], index: Mapping[int, int]
+) -> list[dict[str, Any]]:
+    """Return depth images of shown frames as PNGs that a page can decode.
 
     Args:
-        graph: the scene graph.
-        shown: the `t` of each shown frame, ascending.
+        depths: `(t, values)` as `keyframes.encode_depth` writes them; read once.
+        index: of the shown frames, by `t`.
 
     Returns:
-        JSON values: `bounds` (x0, x1, z0, z1), `ego` and `tracks`; all times are indices into `shown`.
+        JSON values, evenly thinned to at most `MAX_DEPTHS`: `at` (index of the frame) and `image`, whose red and green
+        are the high and low bytes.
     """
-    index = {t: i for i, t in enumerate(shown)}
-    tracks = [_track(track, index) for track in graph.tracks.values()]
-    return {"bounds": _bounds(graph), "ego": _ego(graph, index), "tracks": tracks}
+    coded = [(index[t], _split(value)) for t, value in depths if t in index]
+    return [
+        {"at": at, "image": f"data:image/png;base64,{base64.b64encode(png).decode()}"}
+        for at, png in coded[:: -(-len(coded) // MAX_DEPTHS) or 1]
+    ]
 
 
-def _track(track: Track, index: Mapping[int, int]) -> dict[str, Any]:
-    seen = track.observations[np.isin(track.observations.t, list(index))]
-    return {
-        "id": track.object_id,
-        "color": color_of(track.object_id),
-        "at": [index[each.t] for each in seen],
-        "x": [_brief(each.centroid[0]) for each in seen],
-        "z": [_brief(each.centroid[2]) for each in seen],
-        "box": [[_brief(end[axis]) for axis in (0, 2) for end in (each.low, each.high)] for each in seen],
-    }
-
-
-def _ego(graph: SceneGraph, index: Mapping[int, int]) -> dict[str, Any]:
-    ego = graph.ego[np.isin(graph.ego.t, list(index))]
-    return {
-        "at": [index[t] for t in ego.t.tolist()],
-        "x": [_brief(x) for x in ego.position[:, 0]],
-        "z": [_brief(z) for z in ego.position[:, 2]],
-        "heading": [_heading(q) for q in ego.quaternion_xyzw],
-        "half_view": _half_view(graph),
-    }
-
-
-def _heading(quaternion_xyzw: Float32[np.ndarray, "4"]) -> float | None:
-    """Return the direction of the optical axis seen from above, in radians from Z towards X; None where unknown."""
-    q = quaternion_xyzw.astype(np.float64)
-    if not np.linalg.norm(q) > 0:
-        return None
-    x, _, z = Rotation.from_quat(q).apply([0.0, 0.0, 1.0])
-    return _brief(math.atan2(x, z))
-
-
-def _half_view(graph: SceneGraph) -> float:
-    """Return half of the horizontal angle of view in radians; that of a usual camera where intrinsics are unknown."""
-    fx = graph.ego.intrinsics[:, 0]
-    known = fx[fx > 0]
-    if not len(known) or not graph.analysis_grid[1]:
-        return 0.5
-    return math.atan(graph.analysis_grid[1] / 2 / float(np.median(known)))
-
-
-def _bounds(graph: SceneGraph) -> list[float]:
-    """Return x0, x1, z0, z1 around the camera's path and nearly all object positions."""
-    objects = np.concatenate([np.zeros((0, 3)), *(track.observations.centroid for track in graph.tracks.values())])
-    low, high = _range(graph.ego.position.astype(np.float64))
-    if len(objects):
-        near, far = np.quantile(objects, [OUTLIERS, 1 - OUTLIERS], axis=0)
-        low, high = np.minimum(low, near), np.maximum(high, far)
-    margin = MARGIN * max(float((high - low)[[0, 2]].max()), 1e-3)
-    return [_brief(low[0] - margin), _brief(high[0] + margin), _brief(low[2] - margin), _brief(high[2] + margin)]
-
-
-def _range(points: Float64[np.ndarray, "n 3"]) -> tuple[Float64[np.ndarray, "3"], Float64[np.ndarray, "3"]]:
-    return points.min(axis=0, initial=0.0), points.max(axis=0, initial=0.0)
-
-
-def _brief(value: float | np.floating[Any]) -> float:
-    """Return a number with the digits that a plot can show."""
-    return float(f"{float(value):.5g}")
+def _split(value: Shaped[np.ndarray, "_ _"]) -> bytes:
+    """Return 16-bit values as a PNG of 8 bits per channel: browsers read no more."""
+    stride = -(-max(value.shape) // DEPTH_SIDE)
+    small = value[stride // 2 :: stride, stride // 2 :: stride].astype(np.int64)
+    bgr = np.stack([np.zeros_like(small), small & 255, small >> 8 & 255], axis=-1).astype(np.uint8)
+    _, png = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    return png.tobytes()

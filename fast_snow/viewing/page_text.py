@@ -20,6 +20,8 @@ COLUMNS: Final = (
     ("speed", "Mean speed"),
 )
 """Class and heading of each column of the table."""
+MOST_ROWS: Final = 500
+"""Of a list of settings or counts."""
 _DASH: Final = "\N{EN DASH}"
 _TIMES: Final = " \N{MULTIPLICATION SIGN} "
 
@@ -34,10 +36,19 @@ class Fact(NamedTuple):
 
 
 class TableRow(NamedTuple):
-    """One object in the table; `cells` are those of all columns but the first."""
+    """One object in the table; `cells` and the numbers they are sorted by are those of all columns but the first."""
 
     object_id: int
     cells: tuple[str, ...]
+    keys: tuple[float, ...]
+
+
+class StageTime(NamedTuple):
+    """A stage of the run, its wall time as text and as a share of all stages."""
+
+    name: str
+    text: str
+    share: float
 
 
 class _TrackSummary(NamedTuple):
@@ -65,7 +76,6 @@ def run_facts(graph: SceneGraph, run: Mapping[str, Any], shown: int, images_of: 
         shown: number of frames on the page.
         images_of: origin of the images.
     """
-    seconds = {str(k): v for k, v in _mapping(run, "stage_seconds").items() if isinstance(v, (int, float))}
     unknown_scale = Fact("Lengths", "in one unknown scale ", "u", ": compare them with each other, not with metres")
     facts = (
         Fact("Clip", _extent(graph, shown)),
@@ -79,7 +89,6 @@ def run_facts(graph: SceneGraph, run: Mapping[str, Any], shown: int, images_of: 
             for slot, use in _mapping(run, "engines").items()
             if isinstance(use, Mapping)
         ),
-        Fact("Time", ", ".join(f"{stage} {fixed(value, 1)} s" for stage, value in seconds.items() if value)),
     )
     return [fact for fact in facts if any(fact[1:])]
 
@@ -100,6 +109,32 @@ def _incidents(run: Mapping[str, Any]) -> str:
     )
 
 
+def stage_times(run: Mapping[str, Any]) -> list[StageTime]:
+    """Return the stages of the run that took time."""
+    known = {str(k): v for k, v in _mapping(run, "stage_seconds").items() if isinstance(v, (int, float)) and v > 0}
+    total = sum(known.values())
+    return [StageTime(stage, f"{fixed(value, 1)} s", min(1.0, value / total)) for stage, value in known.items()]
+
+
+def flat_numbers(run: Mapping[str, Any], name: str) -> list[tuple[str, str]]:
+    """Return name and value of all that a part of the record holds, nested names joined by dots; lists are left out.
+
+    Args:
+        run: the record of the run (untrusted).
+        name: of the part.
+    """
+    rows: list[tuple[str, str]] = []
+    waiting = [("", _mapping(run, name))]
+    while waiting and len(rows) < MOST_ROWS:
+        prefix, part = waiting.pop()
+        for key, value in part.items():
+            if isinstance(value, Mapping):
+                waiting.append((f"{prefix}{key}.", value))
+            elif not isinstance(value, list):
+                rows.append((f"{prefix}{key}", "\N{EN DASH}" if value is None else str(value)))
+    return sorted(rows[:MOST_ROWS])
+
+
 def run_warnings(run: Mapping[str, Any]) -> list[str]:
     """Return the warnings of the run."""
     notes = run.get("warnings")
@@ -117,21 +152,36 @@ def _extent(graph: SceneGraph, shown: int) -> str:
     return ", ".join(parts)
 
 
-def table_rows(graph: SceneGraph, moves: Mapping[int, tuple[str, str]]) -> list[TableRow]:
+def table_rows(graph: SceneGraph, moves: Mapping[int, tuple[str, str, float, float]]) -> list[TableRow]:
     """Return the table of tracks, in the order of the graph.
 
     Args:
         graph: the scene graph.
-        moves: how far and how fast objects move, by their numbers.
+        moves: how far and how fast objects move, by their numbers: as text and as numbers.
     """
     time_s = dict(zip(graph.ego.t.tolist(), graph.ego.time_s.tolist(), strict=True))
     summaries = {track.object_id: _summary(track, time_s) for track in graph.tracks.values()}
     unit = "m" if graph.metric else "u"
     decimals = 2 if graph.metric else _decimals(list(summaries.values()))
+    unknown = (_DASH, _DASH, math.nan, math.nan)
     return [
-        TableRow(object_id, (*_cells(summary, unit, decimals), *moves.get(object_id, (_DASH, _DASH))))
+        TableRow(
+            object_id,
+            (*_cells(summary, unit, decimals), *moves.get(object_id, unknown)[:2]),
+            (*_keys(graph.tracks[object_id], summary), *map(_known, moves.get(object_id, unknown)[2:])),
+        )
         for object_id, summary in summaries.items()
     ]
+
+
+def _keys(track: Track, summary: _TrackSummary) -> tuple[float, ...]:
+    """Return what rows are sorted by: first frame, observations, distance from the origin and largest extent."""
+    distance, extent = float(np.linalg.norm(summary.position)), float(summary.size.max())
+    return (float(track.theta[0]), float(summary.observations), _known(distance), _known(extent))
+
+
+def _known(value: float) -> float:
+    return float(f"{value:.6g}") if math.isfinite(value) else -1.0
 
 
 def _cells(summary: _TrackSummary, unit: str, decimals: int) -> tuple[str, ...]:

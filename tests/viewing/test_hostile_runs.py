@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import zlib
 from dataclasses import replace
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 
 import fast_snow
 from fast_snow import output
-from fast_snow.cli.clip_images import clip_images
+from fast_snow.cli.clip_images import clip_images, keyframe_depths
 from fast_snow.errors import FastSnowError, InputError
 from fast_snow.limits import IMAGE_PIXELS
 from fast_snow.types import Keyframe
@@ -36,26 +37,40 @@ def images(folder):
     return list(found)
 
 
+def depths(folder):
+    return list(keyframe_depths(folder, fast_snow.load(folder)))
+
+
+BESIDE = pytest.mark.parametrize(("read", "suffix"), [(images, ".jpg"), (depths, ".png")])
+
+
+def first_of(folder, suffix):
+    return min((folder / "keyframes").glob(f"*{suffix}"))
+
+
 def test_keyframes_are_shown(run):
-    assert len(images(run)) == len(fast_snow.load(run).keyframes)
+    assert len(images(run)) == len(depths(run)) == len(fast_snow.load(run).keyframes)
+    first_of(run, ".png").unlink()  # an older run has none
+    assert len(depths(run)) == len(images(run)) - 1
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and FIFOs of POSIX")
-def test_links_out_of_the_run_and_fifos_are_refused(run, tmp_path):
-    first = next((run / "keyframes").iterdir())
-    secret = tmp_path / "secret.jpg"
+@BESIDE
+def test_links_out_of_the_run_and_fifos_are_refused(run, tmp_path, read, suffix):
+    first = first_of(run, suffix)
+    secret = tmp_path / "secret"
     shutil.move(first, secret)
     first.symlink_to(secret)
     with pytest.raises(InputError, match="leads out of"):
-        images(run)
+        read(run)
     first.unlink()
     os.mkfifo(first)
     with pytest.raises(InputError, match="is a FIFO"):
-        images(run)
+        read(run)
     shutil.move(run / "keyframes", tmp_path / "elsewhere")
     (run / "keyframes").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="leads out of"):
-        images(run)
+        read(run)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and FIFOs of POSIX")
@@ -91,6 +106,19 @@ def test_a_keyframe_of_any_size_is_not_decoded(run):
     jpeg = bytearray(data.tobytes())
     at = jpeg.index(b"\xff\xc0") + 5
     jpeg[at : at + 4] = b"\x75\x30\x75\x30"  # 30,000 x 30,000
-    next((run / "keyframes").iterdir()).write_bytes(jpeg)
+    first_of(run, ".jpg").write_bytes(jpeg)
     with pytest.raises(InputError, match=str(IMAGE_PIXELS.largest)):
         images(run)
+
+
+def test_a_depth_image_of_colours_or_of_any_size_is_refused(run):
+    first = first_of(run, ".png")
+    first.write_bytes(cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes())
+    with pytest.raises(InputError, match="3 channels"):
+        depths(run)
+    png = bytearray(cv2.imencode(".png", np.zeros((4, 4), np.uint16))[1].tobytes())
+    png[16:24] = b"\0\0\x75\x30" * 2  # 30,000 x 30,000
+    png[29:33] = zlib.crc32(png[12:29]).to_bytes(4, "big")
+    first.write_bytes(png)
+    with pytest.raises(InputError, match=str(IMAGE_PIXELS.largest)):
+        depths(run)

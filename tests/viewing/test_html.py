@@ -11,14 +11,15 @@ from types import MappingProxyType
 import cv2
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 from fast_snow.errors import OutputError
 from fast_snow.kernels.masks import encode
 from fast_snow.reasoning.tools.catalogue import call_tool
 from fast_snow.reasoning.tools.movement_table import movement_table
-from fast_snow.types import DepthOrigin, Ego, LabelledMasks, SceneGraph, Sighting, StepToken, Track
-from fast_snow.viewing import html
-from fast_snow.viewing.page_pictures import MAX_FRAMES
+from fast_snow.types import DepthOrigin, Ego, LabelledMasks, Scale, SceneGraph, Sighting, StepToken, Track
+from fast_snow.viewing import html, page_pictures
+from fast_snow.viewing.page_pictures import MAX_FRAMES, thumbnails
 from fast_snow.viewing.page_text import fixed
 
 GRID = (36, 48)
@@ -150,21 +151,57 @@ def test_what_was_seen_without_being_placed_is_dashed():
     assert "dashed outline" not in html.render_run_page(graph, masks(), images(), RUN)
 
 
-def test_plan_is_the_world_from_above():
-    plan = data_of(html.render_run_page(scene(), masks(), images(), RUN))["plan"]
-    assert plan["ego"]["z"] == [0, 1, 2, 3]
-    assert plan["ego"]["heading"] == pytest.approx([0, math.pi / 6, math.pi / 3, math.pi / 2], abs=1e-4)
-    assert plan["ego"]["half_view"] == pytest.approx(math.pi / 4)
-    assert [(track["id"], track["at"], track["x"], track["z"]) for track in plan["tracks"]] == [
-        (5, [0, 1, 2, 3], [1, 1, 1, 1], [3, 3, 3, 3]),
-        (12, [1, 2, 3], [1, 2, 3], [2, 2, 2]),
+def test_scene_is_the_world_in_3d():
+    found = data_of(html.render_run_page(scene(), masks(), images(), RUN))["scene"]
+    assert [each["p"] for each in found["cameras"]] == [[0, 0, 0], [0, 0, 1], [0, 0, 2], [0, 0, 3]]
+    # The last camera looks along x.
+    assert Rotation.from_quat(found["cameras"][3]["q"]).apply([0, 0, 1]) == pytest.approx([1, 0, 0], abs=1e-4)
+    assert found["cameras"][0]["lens"] == pytest.approx([0.5, 24 / 36, 0.5, 0.5], rel=1e-4)
+    assert [(track["id"], track["at"], [c[0] for c in track["center"]]) for track in found["tracks"]] == [
+        (5, [0, 1, 2, 3], [1, 1, 1, 1]),
+        (12, [1, 2, 3], [1, 2, 3]),
     ]
-    assert plan["tracks"][0]["box"][0] == [0.75, 1.25, 2.75, 3.25]
-    x0, x1, z0, z1 = plan["bounds"]
-    assert x0 < 0
-    assert x1 > 3
-    assert z0 < 0
-    assert z1 > 3
+    assert found["tracks"][0]["box"][0] == [pytest.approx([0.75, -0.15, 2.75]), pytest.approx([1.25, 0.35, 3.25])]
+    low, high = np.array(found["bounds"])
+    assert low == pytest.approx([0, -0.15, 0])
+    assert high == pytest.approx([3.13, 0.35, 3.25])  # all but the outermost 2 %
+
+
+def test_each_segment_is_a_world_of_its_own():
+    page = html.render_run_page(replace(scene(), segments=((0, 1), (2, 3))), masks(), images(), RUN)
+    assert [each["world"] for each in data_of(page)["scene"]["cameras"]] == [0, 0, 1, 1]
+
+
+def test_timeline_has_gaps_also_where_frames_are_left_out():
+    track = scene(20).tracks[5]
+    gapped = replace(track, observations=track.observations[np.array([0, 1, 2, 7, 8, 19])])
+    graph = replace(scene(20), tracks=MappingProxyType({5: gapped}))
+    found = data_of(html.render_run_page(graph, (), images(1), RUN))["scene"]
+    assert found["tracks"][0]["runs"] == [[0, 2], [7, 8], [19, 19]]
+    assert found["span"] == [0, 19]
+
+
+def test_depth_of_shown_frames_is_kept_as_it_was_stored():
+    values = np.arange(36 * 48, dtype=np.uint16).reshape(GRID) * 37
+    found = data_of(html.render_run_page(scene(), masks(), images(), RUN, depths=[(2, values), (99, values)]))["depth"]
+    assert [each["at"] for each in found["images"]] == [2]
+    png = base64.b64decode(found["images"][0]["image"].removeprefix("data:image/png;base64,"))
+    blue, green, red = np.moveaxis(cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).astype(int), 2, 0)
+    assert (256 * red + green == values).all()
+    assert not blue.any()
+    assert found["unit"] == 1
+
+
+def test_depth_follows_a_graph_that_was_given_metres():
+    graph = replace(scene(), scale=Scale(metres_per_unit=2.5, relative_sigma=0.1, statements=1))
+    assert data_of(html.render_run_page(graph, masks(), images(), RUN))["depth"]["unit"] == 2.5
+
+
+def test_pictures_have_room_for_a_minute_of_video(monkeypatch):
+    monkeypatch.setattr(page_pictures, "MAX_BYTES", 4 * len(thumbnails(images(1))[0].jpeg))
+    shown = thumbnails(images(40))
+    assert sum(len(each.jpeg) for each in shown) <= page_pictures.MAX_BYTES
+    assert set(np.diff([each.t for each in shown])) == {16}
 
 
 def test_table_tells_what_moves_as_the_tools_do():
@@ -242,9 +279,10 @@ def test_unknown_scale_is_never_called_metres():
 def test_unknown_orientation_and_time_are_left_out():
     page = html.render_run_page(scene(known=False), masks(), images(), RUN)
     data = data_of(page)
-    assert data["plan"]["ego"]["heading"] == [None] * 4
+    assert [(each["q"], each["lens"]) for each in data["scene"]["cameras"]] == [(None, None)] * 4
     assert [frame["time"] for frame in data["frames"]] == [None] * 4
     assert "nan" not in page[page.index("<tbody>") : page.index("</dl>")]
+    assert "NaN" not in page[page.index('id="data"') : page.index("</script>", page.index('id="data"'))]
 
 
 def test_keyframes_alone_make_a_page():
@@ -271,7 +309,7 @@ def test_empty_graph_has_a_page():
     )
     page = html.render_run_page(graph, (), (), {})
     assert data_of(page)["frames"] == []
-    assert all(math.isfinite(edge) for edge in data_of(page)["plan"]["bounds"])
+    assert np.isfinite(data_of(page)["scene"]["bounds"]).all()
 
 
 def test_long_clip_is_thinned_and_says_so():
@@ -281,7 +319,7 @@ def test_long_clip_is_thinned_and_says_so():
     assert MAX_FRAMES / 2 <= len(t) <= MAX_FRAMES
     assert set(np.diff(t)) == {t[1]}
     assert f"{len(t)} frames shown, evenly spread" in page
-    assert len(data_of(page)["plan"]["tracks"][0]["at"]) == len(t)
+    assert len(data_of(page)["scene"]["tracks"][0]["at"]) == len(t)
     assert len(data_of(html.render_run_page(scene(n), masks(n), (), RUN))["frames"]) <= MAX_FRAMES
 
 

@@ -13,10 +13,12 @@ UNTOLD = "\N{EN DASH}"
 
 
 class Movement(NamedTuple):
-    """Net movement and mean speed of an object, as text."""
+    """Net movement and mean speed of an object, as text and as numbers: 0 where none is seen, NaN where not known."""
 
     moved: str
     speed: str
+    length: float = math.nan
+    rate: float = math.nan
 
 
 def movement_table(graph: SceneGraph) -> dict[int, Movement]:
@@ -35,9 +37,12 @@ def _movement(graph: SceneGraph, object_id: int) -> Movement:
     moved = _measured(length[0].value, length[0].sigma, unit) if length else UNTOLD
     fast = _measured(rate.value, rate.sigma, f"{unit}/s") if rate.value is not None else UNTOLD
     if not motion.moving:
-        return Movement(f"none seen (seen from {_short(motion.noticed_across)} {unit} on)", "none seen")
+        return Movement(f"none seen (seen from {_short(motion.noticed_across)} {unit} on)", "none seen", 0.0, 0.0)
     doubt = "" if motion.grade is Grade.STATED else "likely "
-    return Movement(f"{doubt}{moved}", f"{doubt}{fast}" if fast != UNTOLD else fast)
+    numbers = (
+        each if isinstance(each, float) else math.nan for each in (length[0].value if length else None, rate.value)
+    )
+    return Movement(f"{doubt}{moved}", f"{doubt}{fast}" if fast != UNTOLD else fast, *numbers)
 
 
 def _short(value: float) -> str:

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { view, frames, plan, palette, unit } = JSON.parse(document.getElementById("data").textContent);
+  const { view, frames, scene, depth, palette, unit } = JSON.parse(document.getElementById("data").textContent);
   const find = (id) => document.getElementById(id);
   const svg = (name, attributes = {}, parent = null) => {
     const element = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -16,121 +16,77 @@
     svg("text", { fill: colors(id).ink }, spot).textContent = id;
     return spot;
   };
+  const byId = new Map(scene.tracks.map((track) => [String(track.id), track]));
+  let now = 0, timer = null, kept = null, pointed = null;
 
-  // ---------------------------------------------------------------- the frame and its outlines
-  const [picture, outlines] = [find("picture"), find("outlines")];
-  outlines.setAttribute("viewBox", `0 0 ${view[1]} ${view[0]}`);
-  const drawFrame = (frame) => {
-    picture.hidden = frame.image === null;
-    if (frame.image !== null) picture.src = frame.image;
-    const scale = view[1] / (outlines.clientWidth || view[1]);
-    outlines.replaceChildren();
+  // ---------------------------------------------------------------- a frame, its outlines and its depth
+  const drawShapes = (parent, frame) => {
+    const scale = view[1] / (parent.clientWidth || view[1]);
+    parent.replaceChildren();
     for (const shape of frame.shapes) {
-      const group = svg("g", { class: shape.unplaced ? "shape unplaced" : "shape", "data-object": shape.id }, outlines);
+      const group = svg("g", { class: shape.unplaced ? "shape unplaced" : "shape", "data-object": shape.id }, parent);
       svg("path", { d: shape.d, fill: colors(shape.id).fill, stroke: colors(shape.id).fill }, group);
     }
     // Numbers come last, so that no outline hides one.
     for (const shape of frame.shapes) {
-      const group = svg("g", { class: "shape", "data-object": shape.id }, outlines);
+      const group = svg("g", { class: "shape", "data-object": shape.id }, parent);
       plate(group, shape.id, 10).setAttribute("transform", `translate(${shape.at.join(" ")}) scale(${scale})`);
     }
   };
+  const [picture, outlines, depthMap, depthOutlines] = [find("picture"), find("outlines"), find("depth-map"), find("depth-outlines")];
+  for (const each of [outlines, depthOutlines]) each.setAttribute("viewBox", `0 0 ${view[1]} ${view[0]}`);
+  const drawFrame = (frame) => {
+    picture.hidden = frame.image === null;
+    if (frame.image !== null) picture.src = frame.image;
+    drawShapes(outlines, frame);
+  };
+  const deep = makeDepth({ frames, cameras: scene.cameras, depth });
+  find("depth-bar").style.background = deep.gradient;
+  let drawnDepth = null;
+  const length = (value) => `${+value.toPrecision(2)} ${unit}`;
+  const drawDepth = () => {
+    const each = deep.nearest(now);
+    if (each && each !== drawnDepth) {
+      deep.drawOn(depthMap, each);
+      find("depth-near").textContent = length(each.near);
+      find("depth-far").textContent = length(each.far);
+    }
+    depthMap.hidden = !each;
+    find("depth-of").textContent = each ? `depth of frame ${frames[each.at].t}` : depth.images.length ? "" : "this run keeps no depth";
+    drawnDepth = each;
+    drawShapes(depthOutlines, each ? frames[each.at] : { shapes: [] });
+  };
 
-  // ---------------------------------------------------------------- the scene from above
-  const above = find("plan");
-  let scene = null;
-  const layPlan = () => {
-    const width = above.clientWidth || 480, height = above.clientHeight || 360;
-    const [x0, x1, z0, z1] = plan.bounds;
-    const scale = Math.min(width / (x1 - x0), height / (z1 - z0));
-    const u = (x) => width / 2 + (x - (x0 + x1) / 2) * scale;
-    const v = (z) => height / 2 - (z - (z0 + z1) / 2) * scale;
-    above.setAttribute("viewBox", `0 0 ${width} ${height}`);
-    above.replaceChildren();
-    drawGrid(width, height, scale, u, v);
-    const line = (xs, zs, stop) => xs.slice(0, stop).map((x, i) => `${i ? "L" : "M"}${u(x).toFixed(1)} ${v(zs[i]).toFixed(1)}`).join("");
-    const camera = svg("g", {}, above);
-    svg("path", { class: "path all camera", d: line(plan.ego.x, plan.ego.z) }, camera);
-    scene = {
-      u, v, line,
-      past: svg("path", { class: "path past camera" }, camera),
-      sight: svg("path", { class: "sight" }, camera),
-      here: svg("circle", { class: "here", r: 4 }, camera),
-      tracks: plan.tracks.map((track) => {
-        const group = svg("g", { class: "track", "data-object": track.id }, above);
-        svg("path", { class: "reach", d: line(track.x, track.z) }, group);
-        svg("path", { class: "path all", stroke: track.color, d: line(track.x, track.z) }, group);
-        return {
-          ...track, group,
-          footprint: svg("rect", { class: "footprint", fill: track.color, stroke: track.color, rx: 2 }, group),
-          past: svg("path", { class: "path past", stroke: track.color }, group),
-          spot: plate(group, track.id, 9),
-        };
-      }),
-    };
-  };
-  const drawGrid = (width, height, scale, u, v) => {
-    const rough = 70 / scale, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((k) => k * power).find((size) => size >= rough);
-    const label = (k) => `${+(k * step).toPrecision(6)} ${unit}`.replace("-", "\u2212");
-    const from = (pixel) => Math.ceil((pixel - u(0)) / scale / step), until = Math.floor((width - u(0)) / scale / step);
-    for (let k = from(0); k <= until; k++) {
-      const x = u(k * step);
-      svg("line", { class: "grid", x1: x, x2: x, y1: 0, y2: height }, above);
-      svg("text", { class: "grid-label", x: x + 4, y: 14 }, above).textContent = label(k);
-    }
-    for (let k = Math.ceil((v(0) - height) / scale / step); k <= Math.floor(v(0) / scale / step); k++) {
-      const y = v(k * step);
-      svg("line", { class: "grid", x1: 0, x2: width, y1: y, y2: y }, above);
-      if (y > 24) svg("text", { class: "grid-label", x: 6, y: y - 4 }, above).textContent = label(k);
-    }
-  };
-  const seenUntil = (at, now) => {
-    let [low, high] = [0, at.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (at[middle] <= now) low = middle + 1; else high = middle;
-    }
-    return low;
-  };
-  const drawPlan = (now) => {
-    const { u, v, line } = scene, ego = plan.ego, stop = seenUntil(ego.at, now);
-    scene.past.setAttribute("d", line(ego.x, ego.z, stop));
-    if (stop) {
-      const [x, y, heading] = [u(ego.x[stop - 1]), v(ego.z[stop - 1]), ego.heading[stop - 1]];
-      scene.here.setAttribute("cx", x);
-      scene.here.setAttribute("cy", y);
-      const edge = (angle) => `${x + 46 * Math.sin(angle)} ${y - 46 * Math.cos(angle)}`;
-      const sight = heading === null ? "" : `M${x} ${y}L${edge(heading - ego.half_view)}L${edge(heading + ego.half_view)}z`;
-      scene.sight.setAttribute("d", sight);
-    }
-    for (const track of scene.tracks) {
-      const last = seenUntil(track.at, now);
-      track.group.classList.toggle("unborn", last === 0);
-      track.group.classList.toggle("away", last > 0 && track.at[last - 1] !== now);
-      track.past.setAttribute("d", line(track.x, track.z, last));
-      if (!last) continue;
-      track.spot.setAttribute("transform", `translate(${u(track.x[last - 1])} ${v(track.z[last - 1])})`);
-      const [left, right, near, far] = track.box[last - 1];
-      const place = { x: u(left), y: v(far), width: Math.max(1, u(right) - u(left)), height: Math.max(1, v(near) - v(far)) };
-      for (const [key, value] of Object.entries(place)) track.footprint.setAttribute(key, value);
-    }
-  };
+  // ---------------------------------------------------------------- the scene, the lanes and the table
+  const named = [...document.querySelectorAll("[data-view]")];
+  const world = makeScene({
+    canvas: find("world"), labels: find("labels"), frames, scene, cloudAt: deep.cloudAt, unit, colors, plate,
+    changed: (name) => named.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.view === name))),
+  });
+  named.forEach((button) => button.addEventListener("click", () => world.show(button.dataset.view)));
+  find("grid").textContent = world.grid;
+  const nearestTo = (t) => frames.reduce((best, frame, i) => (Math.abs(frame.t - t) < Math.abs(frames[best].t - t) ? i : best), 0);
+  const jump = (t) => { pause(); seek(nearestTo(t)); };
+  const lanes = makeLanes({ lanes: find("lanes"), scene, colors, jump });
+  const seenAt = (id, t) => [...byId.get(id).runs, ...byId.get(id).unplaced].some(([from, until]) => from <= t && t <= until);
+  const filters = Object.fromEntries(["moving", "now", "size", "shown", "limit"].map((name) => [name, find(`filter-${name}`)]));
+  const table = makeTable({ table: document.querySelector("table"), filters: { ...filters, unit }, seenAt });
+  for (const name of ["moving", "now", "size"]) filters[name].addEventListener("input", () => table.filter(frames[now]?.t));
 
   // ---------------------------------------------------------------- time
   const [time, clock, play] = [find("time"), find("clock"), find("play")];
-  let now = 0, timer = null;
   time.max = Math.max(0, frames.length - 1);
   const seek = (to) => {
-    if (!frames.length) return;
+    if (!frames.length) return table.filter();
     now = Math.min(frames.length - 1, Math.max(0, to));
-    const { t, time: seconds } = frames[now];
-    const text = `frame ${t}${seconds === null ? "" : ` · ${seconds.toFixed(2)} s`}`;
+    const { t, time: seconds } = frames[now], text = `frame ${t}${seconds === null ? "" : ` · ${seconds.toFixed(2)} s`}`;
     time.value = now;
     time.setAttribute("aria-valuetext", text);
     clock.textContent = text;
     drawFrame(frames[now]);
-    drawPlan(now);
+    drawDepth();
+    lanes.draw(t);
+    table.filter(t);
     single();
   };
   const wait = () => {
@@ -159,9 +115,10 @@
   };
   play.addEventListener("click", toggle);
   time.addEventListener("input", () => { pause(); seek(+time.value); });
+  const TAKES_KEYS = "button, summary, input";
   document.addEventListener("keydown", (event) => {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.target === time) return;
-    if (event.key === " " && event.target.localName !== "button" && event.target.localName !== "summary") toggle();
+    if (event.altKey || event.ctrlKey || event.metaKey || event.target.matches("input[type=range]")) return;
+    if (event.key === " " && !event.target.matches(TAKES_KEYS)) toggle();
     else if (event.key === "ArrowRight") { pause(); seek(now + 1); }
     else if (event.key === "ArrowLeft") { pause(); seek(now - 1); }
     else if (event.key === "Escape") { kept = null; single(); }
@@ -170,7 +127,6 @@
   });
 
   // ---------------------------------------------------------------- singling out one object
-  let kept = null, pointed = null;
   const objectAt = (node) => node.closest?.("[data-object]")?.dataset.object ?? null;
   const single = () => {
     const chosen = pointed ?? kept;
@@ -178,26 +134,40 @@
     for (const element of document.querySelectorAll("[data-object]")) {
       element.classList.toggle("hot", element.dataset.object === chosen);
     }
-    for (const button of document.querySelectorAll("tbody button")) {
+    for (const button of document.querySelectorAll("tbody .number")) {
       button.setAttribute("aria-pressed", String(objectAt(button) === kept));
     }
+    world.draw(now, chosen);
   };
   document.addEventListener("pointerover", (event) => {
-    const there = event.pointerType === "mouse" ? objectAt(event.target) : null;
-    if (there !== pointed) { pointed = there; single(); }
+    const over = event.pointerType === "mouse" ? objectAt(event.target) : null;
+    if (over !== pointed) { pointed = over; single(); }
   });
-  document.addEventListener("click", (event) => {
-    const there = objectAt(event.target);
-    if (there === null) return;
-    kept = kept === there ? null : there;
-    const track = plan.tracks.find((each) => String(each.id) === there);
-    if (kept !== null && event.target.closest("table") && track?.at.length && !track.at.includes(now)) seek(track.at[0]);
+  const choose = (id, { toggles = true } = {}) => {
+    kept = toggles && kept === id ? null : id;
     single();
+  };
+  document.addEventListener("click", (event) => {
+    const id = objectAt(event.target);
+    if (id === null) return;
+    const link = event.target.closest("[data-t]");
+    choose(id, { toggles: !link && !event.target.closest(".bar") });
+    if (link) jump(+link.dataset.t);
+    else if (kept !== null && event.target.closest("table") && !seenAt(id, frames[now]?.t)) jump(byId.get(id).runs[0][0]);
+  });
+  find("world").addEventListener("click", (event) => {
+    const id = world.pick(event.offsetX, event.offsetY);
+    if (id !== undefined) choose(id);
   });
 
-  // ---------------------------------------------------------------- size
-  new ResizeObserver(() => { layPlan(); seek(now); }).observe(above);
-  new ResizeObserver(() => seek(now)).observe(outlines);
-  layPlan();
-  seek(0);
+  // ---------------------------------------------------------------- start
+  new ResizeObserver(() => { if (frames.length) { drawFrame(frames[now]); drawDepth(); single(); } }).observe(outlines);
+  const wanted = new URLSearchParams(location.hash.slice(1)); // view.html#t=40&object=3&view=camera
+  if (byId.has(wanted.get("object"))) kept = wanted.get("object");
+  world.show(named.some((button) => button.dataset.view === wanted.get("view")) ? wanted.get("view") : "overview");
+  seek(frames.length ? nearestTo(+(wanted.get("t") ?? 0) || 0) : 0);
+  deep.ready(view).then(() => {
+    seek(now);
+    document.body.dataset.ready = "yes";
+  });
 })();
