@@ -4,15 +4,14 @@ Graphs without what masks measure (older ones, and the paper's) have grid cells 
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float64, Int64
 
 from fast_snow.reasoning.tools.hypothesis_tests import residuals, robust_sigma
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory
-from fast_snow.types import Columns, SceneGraph
+from fast_snow.types import Cells, Columns, SceneGraph
 
 PixelPositions = Float64[np.ndarray, "n 2"]
 
@@ -62,36 +61,35 @@ def appearance(graph: SceneGraph, trajectory: ObjectTrajectory) -> Appearance:
             resolved=spread.min(axis=1) >= _RESOLVED_PX,
             exact=True,
         )
-    cell = np.array([graph.analysis_grid[1], graph.analysis_grid[0]]) / graph.grid_size
-    tau = seen.cells
-    rows = [
-        _moments(tau.row[begin:end], tau.col[begin:end], tau.coverage[begin:end], graph.grid_size)
-        for begin, end in pairwise(tau.offset.tolist())
-    ]
-    cells = np.array(rows, np.float64).reshape(-1, 7)
+    return _of_cells(graph, seen.cells)
+
+
+def _of_cells(graph: SceneGraph, tau: Cells) -> Appearance:
+    """Take cells for pixels, each with the share of it that is covered."""
+    count, grid = len(tau.offset) - 1, graph.grid_size
+    frame = np.repeat(np.arange(count), np.diff(tau.offset))
+    share = np.clip(tau.coverage.astype(np.float64), 0.0, 1.0)
+    area = np.bincount(frame, share, minlength=count)
+    column_row = np.stack([tau.col, tau.row], axis=1).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):  # NaN where no cell has a share
+        centre = _sums(frame, share[:, None] * column_row, count) / area[:, None]
+        squared = _sums(frame, share[:, None] * (column_row - centre[frame]) ** 2, count) / area[:, None]
+    taken = np.zeros((2, count, grid), np.bool_)
+    taken[0, frame, tau.col] = taken[1, frame, tau.row] = True
+    taken[:, ~(area > 0)] = False
+    cell = np.array([graph.analysis_grid[1], graph.analysis_grid[0]]) / grid
     return Appearance(
-        centre=(cells[:, :2] + 0.5) * cell - 0.5,
-        area=cells[:, 2],
-        spread=cells[:, 3:5] * cell,
-        cut=cells[:, 5] > 0,
-        resolved=cells[:, 6] > 0,
+        centre=(centre + 0.5) * cell - 0.5,
+        area=area,
+        spread=np.sqrt(squared + 1 / 12) * cell,
+        cut=taken[:, :, [0, -1]].any(axis=(0, 2)),
+        resolved=taken.sum(axis=2).min(axis=0) >= _RESOLVED,
         exact=False,
     )
 
 
-def _moments(
-    row: UInt8[np.ndarray, " c"], col: UInt8[np.ndarray, " c"], coverage: Float32[np.ndarray, " c"], grid_size: int
-) -> tuple[float, float, float, float, float, bool, bool]:
-    share = np.clip(coverage.astype(np.float64), 0.0, 1.0)
-    area = float(share.sum())
-    if not area > 0:
-        return np.nan, np.nan, 0.0, np.nan, np.nan, False, False
-    cells = np.stack([col, row]).astype(np.float64)
-    u, v = cells @ share / area
-    du, dv = np.sqrt(((cells - [[u], [v]]) ** 2) @ share / area + 1 / 12)
-    cut = cells.min() <= 0 or cells.max() >= grid_size - 1
-    resolved = min(len(np.unique(each)) for each in cells) >= _RESOLVED
-    return u, v, area, du, dv, bool(cut), resolved
+def _sums(frame: Int64[np.ndarray, " c"], values: Float64[np.ndarray, "c 2"], count: int) -> PixelPositions:
+    return np.stack([np.bincount(frame, each, minlength=count) for each in values.T], axis=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -134,11 +134,12 @@ def blocks(n: int) -> list[Int64[np.ndarray, " ..."]]:
 def combine(measurements: Measurements, weights: Float64[np.ndarray, " n"]) -> VectorEstimate:
     """Return the weighted sum of measurements."""
     _require_finite(measurements.values, measurements.jitter, measurements.wander)
+    start = np.array([block[0] for block in blocks(len(measurements))])
+    share, count = np.add.reduceat(weights, start), np.diff(start, append=len(weights))
+    wander = np.add.reduceat(measurements.wander, start, axis=0) / count[:, None, None]
+    apart = np.abs(np.subtract.outer(np.arange(len(start)), np.arange(len(start))))
     covariance = np.einsum("n,nij->ij", weights**2, measurements.jitter)
-    parts = [(weights[block].sum(), measurements.wander[block].mean(axis=0)) for block in blocks(len(measurements))]
-    for i, (one, wander) in enumerate(parts):
-        for j, (other, other_wander) in enumerate(parts):
-            covariance = covariance + one * other * CORRELATION ** abs(i - j) * (wander + other_wander) / 2
+    covariance += np.einsum("b,bij->ij", share * (CORRELATION**apart @ share), wander)
     return VectorEstimate(value=weights @ measurements.values, covariance=covariance)
 
 

@@ -8,6 +8,7 @@ say which way.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -84,6 +85,7 @@ def require_several(trajectory: ObjectTrajectory) -> None:
         )
 
 
+@lru_cache(maxsize=8)
 def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence:
     """Decide how an object moves.
 
