@@ -52,12 +52,13 @@ def test_the_first_signal_ends_a_live_run_with_its_graph(tmp_path: Path):
 
 def test_signals_are_asked_first_and_then_obeyed():
     answers = iter([True, False])
+    before = signal.getsignal(signal.SIGINT)
     with terminable(stop=lambda: next(answers)):
         signal.raise_signal(signal.SIGTERM)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
     assert next(answers, None) is None
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_credentials_are_in_no_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
