@@ -62,7 +62,8 @@ def _contradiction(known: Sequence[Evidence]) -> str:
         one, other = pair
         return abs(log(one.metres_per_unit / other.metres_per_unit)) / hypot(one.sigma, other.sigma)
 
-    return " but ".join(map(str, max(combinations(known, 2), key=apart)))
+    one, other = max(combinations(known, 2), key=apart)
+    return f"{one} but {other}"
 
 
 def rescaled(graph: SceneGraph, scale: Scale) -> SceneGraph:

@@ -30,7 +30,8 @@ from mcp.client.streamable_http import streamable_http_client
 from fast_snow.reasoning.mcp_http import TOKEN, Endpoint, http_server, listening
 from fast_snow.reasoning.mcp_server import PAGE
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
+"""A server that does not answer fails the test instead of holding it up."""
 SECRET = "correct-horse-battery-staple"
 
 
