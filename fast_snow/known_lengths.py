@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
-from fast_snow.cameras import unproject
+from fast_snow.cameras import rays
 from fast_snow.types import Columns, FrameGeometry, Geometry
 
 SomeDepth = Callable[[int], Float32[np.ndarray, "h w"] | None]
@@ -15,9 +15,9 @@ SomeDepth = Callable[[int], Float32[np.ndarray, "h w"] | None]
 
 _FRAMES: Final = 8
 _POINTS_ACROSS: Final = 24
-_CANDIDATES: Final = 300
+_CANDIDATES: Final = 200
 _TOLERANCE: Final = 0.02
-"""Points of a plane are so near to it, as a share of the median distance."""
+"""Points of a floor are so near to it, as a share of their median distance."""
 _UPRIGHT: Final = float(np.cos(np.radians(35)))
 """A floor is at most so far from level, as the camera is held."""
 _ALIKE: Final = float(np.cos(np.radians(20)))
@@ -80,37 +80,29 @@ def known_lengths(
 
 
 def camera_heights(geometry: Geometry, conf_thresh: float) -> Float64[np.ndarray, " n"]:
-    """Return the camera's height above the floor in each frame; NaN where no floor is seen.
+    """Return the camera's height above the floor in some of the frames; NaN in the others, and where no floor is seen.
 
-    The floor is one plane for all frames: nearly level as the cameras are held, beneath them, with hardly anything
-    beneath it, and of such planes the one that most points lie in.
+    The floor is a plane: nearly level as the camera is held, beneath it, with hardly anything beneath it, and of such
+    planes the one that most points lie in. Each frame has its own, so that their scatter tells how far to trust them.
     """
-    T_world_camera = np.linalg.inv(geometry.T_camera_world)
-    nowhere = np.full(len(geometry), np.nan)
-    chosen = np.unique(np.linspace(0, len(geometry) - 1, _FRAMES).round().astype(int))
-    patches = [_patches(geometry[i], T_world_camera[i], conf_thresh) for i in chosen.tolist()]
-    points, normals = (np.concatenate(each) for each in zip(*patches, strict=True))
-    if len(points) < _LEAST_PIXELS:
-        return nowhere
-    up = -T_world_camera[:, :3, 1].mean(axis=0)
-    cameras = T_world_camera[:, :3, 3]
-    reach = np.median(np.linalg.norm(points - cameras.mean(axis=0), axis=1))
-    plane = _floor(points, normals, cameras, up / np.linalg.norm(up), _TOLERANCE * float(reach))
-    return nowhere if plane is None else cameras @ plane[:3] - plane[3]
+    heights = np.full(len(geometry), np.nan)
+    for i in np.unique(np.linspace(0, len(geometry) - 1, _FRAMES).round().astype(int)).tolist():
+        points, normals = _patches(geometry[i], conf_thresh)
+        if len(points) >= _LEAST_PIXELS:
+            heights[i] = _height_above_floor(points, normals)
+    return heights
 
 
-def _patches(
-    frame: FrameGeometry, T_world_camera: Float64[np.ndarray, "4 4"], conf_thresh: float
-) -> tuple[Float64[np.ndarray, "m 3"], Float64[np.ndarray, "m 3"]]:
-    """Return points of a frame on a coarse grid, and normals towards the camera from their neighbours there."""
+def _patches(frame: FrameGeometry, conf_thresh: float) -> tuple[Float64[np.ndarray, "m 3"], Float64[np.ndarray, "m 3"]]:
+    """Return points on a coarse grid, in the camera's frame, and normals towards it from their neighbours there."""
     v, u = np.meshgrid(*(np.linspace(0, n - 1, _POINTS_ACROSS).round().astype(int) for n in frame.depth.shape))
     depth = np.where(_trusted(frame, conf_thresh), frame.depth, np.nan)[v, u].astype(np.float64)
-    points = unproject(np.stack([u, v], axis=-1).astype(np.float64), depth, frame.intrinsics, T_world_camera)
+    points = rays(np.stack([u, v], axis=-1).astype(np.float64), frame.intrinsics) * depth[..., None]
     normals = np.cross(points[2:, 1:-1] - points[:-2, 1:-1], points[1:-1, 2:] - points[1:-1, :-2]).reshape(-1, 3)
     points = points[1:-1, 1:-1].reshape(-1, 3)
     with np.errstate(divide="ignore", invalid="ignore"):
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-    normals *= np.sign(np.sum(normals * (T_world_camera[:3, 3] - points), axis=1, keepdims=True))
+    normals *= -np.sign(np.sum(normals * points, axis=1, keepdims=True))
     known = np.isfinite(points).all(axis=1) & np.isfinite(normals).all(axis=1)
     return points[known], normals[known]
 
@@ -119,28 +111,21 @@ def _trusted(frame: FrameGeometry, conf_thresh: float) -> Bool[np.ndarray, "h w"
     return np.isfinite(frame.depth) & (frame.depth > 0) & (frame.confidence >= conf_thresh)
 
 
-def _floor(
-    points: Float64[np.ndarray, "m 3"],
-    normals: Float64[np.ndarray, "m 3"],
-    cameras: Float64[np.ndarray, "n 3"],
-    up: Float64[np.ndarray, "3"],
-    tolerance: float,
-) -> Float64[np.ndarray, "4"] | None:
-    """Return the upward normal and the offset of the floor; None where there is none."""
-    level = np.flatnonzero(normals @ up > _UPRIGHT)
+def _height_above_floor(points: Float64[np.ndarray, "m 3"], normals: Float64[np.ndarray, "m 3"]) -> float:
+    """Return how far the floor is from the origin; NaN where there is none. y points down."""
+    level = np.flatnonzero(-normals[:, 1] > _UPRIGHT)
     tried = np.random.default_rng(0).permutation(level)[:_CANDIDATES]
+    tolerance = _TOLERANCE * np.median(np.linalg.norm(points, axis=1))
     across = normals[tried]
     above = points @ across.T - np.sum(across * points[tried], axis=1)
     within = (np.abs(above) < tolerance) & (normals @ across.T > _ALIKE)
     share = within.mean(axis=0)
     sound = (share > _LEAST_SHARE) & ((above < -2 * tolerance).mean(axis=0) < _MOST_BELOW)
     if not sound.any():
-        return None
+        return np.nan
     floor = points[within[:, np.argmax(np.where(sound, share, 0))]]
     normal = np.linalg.svd(floor - floor.mean(axis=0), full_matrices=False)[2][2]
-    normal *= np.sign(normal @ up)
-    offset = normal @ floor.mean(axis=0)
-    return np.append(normal, offset) if (cameras @ normal > offset).all() else None
+    return abs(float(normal @ floor.mean(axis=0)))
 
 
 def _depth_ratio(

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float64
 from scipy.special import chdtrc
 
 from fast_snow.config import SourceConfig, lengths
@@ -62,7 +63,8 @@ def _contradiction(known: Sequence[Evidence]) -> str:
         one, other = pair
         return abs(log(one.metres_per_unit / other.metres_per_unit)) / hypot(one.sigma, other.sigma)
 
-    return " but ".join(map(str, max(combinations(known, 2), key=apart)))
+    one, other = max(combinations(known, 2), key=apart)
+    return f"{one} but {other}"
 
 
 def rescaled(graph: SceneGraph, scale: Scale) -> SceneGraph:
@@ -129,9 +131,14 @@ def _height(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> 
         yield f"{text}: no floor is seen in any frame"
         return
     middle = float(np.median(height))
-    scatter = 1.4826 * float(np.median(np.abs(height - middle))) / middle
-    sigma = hypot(stated.sigma / stated.metres, scatter, _depth_sigma(graph))
+    sigma = hypot(stated.sigma / stated.metres, _scatter(height) / middle, _depth_sigma(graph))
     yield Evidence(text=text, metres_per_unit=stated.metres / middle, sigma=sigma)
+
+
+def _scatter(values: Float64[np.ndarray, " n"]) -> float:
+    """Return what would be the standard deviation of normal values, from where two thirds of them lie."""
+    low, high = np.quantile(values, (0.16, 0.84))
+    return float(high - low) / 2
 
 
 def _depth_sigma(graph: SceneGraph) -> float:
@@ -161,9 +168,7 @@ def _recorded_depth(measured: KnownLengths) -> Iterator[Evidence]:
         return
     logs = np.log(measured.metres_per_unit[frames])
     middle = float(np.median(logs))
-    scatter = (
-        1.4826 * float(np.median(np.abs(logs - middle))) if len(logs) > 2 else float(measured.spread[frames].max())
-    )
+    scatter = _scatter(logs) if len(logs) > 2 else float(measured.spread[frames].max())
     sigma = hypot(SIGMA_ALONG[DepthOrigin.SENSOR], scatter)
     yield Evidence(text=f"depth recorded in {len(logs)} frames", metres_per_unit=exp(middle), sigma=sigma)
 

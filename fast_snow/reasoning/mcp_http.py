@@ -4,7 +4,7 @@ import logging
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -24,6 +24,8 @@ TOKEN: Final = "FAST_SNOW_MCP_TOKEN"
 SHORTEST_TOKEN: Final = 16
 LARGEST_REQUEST: Final = 1 << 20
 MOST_CONNECTIONS: Final = 1_000
+IDLE_S: Final = 75
+"""How long an unused connection is kept: longer than clients do, or one may be closed as they write to it."""
 LAST_ANSWERS_S: Final = 2
 """How long requests may take that are being answered when the server is ended."""
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -42,7 +44,7 @@ class Endpoint:
 
     host: str
     port: int
-    token: str = ""
+    token: str = field(default="", repr=False)
     names: tuple[str, ...] = ()
 
     @property
@@ -120,6 +122,7 @@ def http_server(runs: Runs, at: Endpoint) -> uvicorn.Server:
             server_header=False,
             ws="none",
             limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=IDLE_S,
             timeout_graceful_shutdown=LAST_ANSWERS_S,
         )
     )
@@ -144,7 +147,7 @@ def _application(runs: Runs, at: Endpoint) -> Starlette:
 class _Verifier:
     """Knows one token; comparing takes the same time wherever another one differs."""
 
-    token: str
+    token: str = field(repr=False)
 
     async def verify_token(self, token: str) -> Any:  # noqa: ANN401 (mcp's AccessToken or None)
         if secrets.compare_digest(token.encode(), self.token.encode()):

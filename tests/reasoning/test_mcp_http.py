@@ -30,7 +30,8 @@ from mcp.client.streamable_http import streamable_http_client
 from fast_snow.reasoning.mcp_http import TOKEN, Endpoint, http_server, listening
 from fast_snow.reasoning.mcp_server import PAGE
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
+"""A server that does not answer fails the test instead of holding it up."""
 SECRET = "correct-horse-battery-staple"
 
 
@@ -72,7 +73,7 @@ async def client(at: Endpoint, token: str = "", mode: str = "auto") -> AsyncIter
 
 @pytest.mark.parametrize(
     ("mode", "calls"),  # the handshake of 2025, and the newer protocol without one
-    [("legacy", 20), *(pytest.param(mode, 200, marks=pytest.mark.slow) for mode in ("legacy", "auto"))],
+    [("legacy", 10), *(pytest.param(mode, 200, marks=pytest.mark.slow) for mode in ("legacy", "auto"))],
 )
 def test_two_runs_answer_concurrent_calls(mode: str, calls: int, runs):
     own = {name: returned(runs[name]().graph, "list_objects") for name in runs}
