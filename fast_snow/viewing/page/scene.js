@@ -9,7 +9,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
   const reach = Math.max(1e-6, Math.hypot(...low.map((value, axis) => high[axis] - value))) / 2;
   const EDGES = [[0, 1], [2, 3], [4, 5], [6, 7], [0, 2], [1, 3], [4, 6], [5, 7], [0, 4], [1, 5], [2, 6], [3, 7]];
   const color = (name) => getComputedStyle(canvas).getPropertyValue(name);
-  let width = 1, height = 1, ratio = 1, now = 0, chosen = null, owner = null, view = null, shown = "overview";
+  let width = 1, height = 1, ratio = 1, now = 0, chosen = null, owner = null, buffers = null, view = null, shown = "overview";
 
   // ---------------------------------------------------------------- the eye
   const add = (a, b, k = 1) => [a[0] + k * b[0], a[1] + k * b[1], a[2] + k * b[2]];
@@ -66,11 +66,17 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     const cloud = cloudAt(now);
     owner = null;
     if (!cloud) return;
-    if (points.width !== canvas.width || points.height !== canvas.height) [points.width, points.height] = [canvas.width, canvas.height];
-    const w = points.width, h = points.height, image = paint.createImageData(w, h), pixels = new Uint32Array(image.data.buffer);
-    const depth = new Float32Array(w * h), { at, rgb, size, owners } = cloud, focal = eye.focal * ratio;
-    owner = new Int32Array(w * h).fill(-1);
-    const [e, r, d, f] = [eye.eye, eye.right, eye.down, eye.forward];
+    const w = canvas.width, h = canvas.height;
+    if (buffers?.image.width !== w || buffers.image.height !== h) {
+      [points.width, points.height] = [w, h];
+      const image = paint.createImageData(w, h), pixels = new Uint32Array(image.data.buffer);
+      buffers = { image, pixels, depth: new Float32Array(w * h), owner: new Int32Array(w * h) };
+    }
+    const { image, pixels, depth } = buffers, { at, rgb, size, owners } = cloud, focal = eye.focal * ratio;
+    owner = buffers.owner.fill(-1);
+    pixels.fill(0);
+    depth.fill(0);
+    const only = Number(chosen), [e, r, d, f] = [eye.eye, eye.right, eye.down, eye.forward];
     for (let i = 0, k = 0; i < size.length; i++, k += 3) {
       const x = at[k] - e[0], y = at[k + 1] - e[1], z = at[k + 2] - e[2], far = f[0] * x + f[1] * y + f[2] * z;
       if (far < eye.near) continue;
@@ -78,11 +84,13 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
       const side = Math.min(9 * ratio, Math.max(1.3 * ratio, (1.35 * focal * size[i]) / far)), closeness = 1 / far;
       const u0 = Math.max(0, Math.round(u - side / 2)), u1 = Math.min(w, Math.max(u0 + 1, Math.round(u + side / 2)));
       const v0 = Math.max(0, Math.round(v - side / 2)), v1 = Math.min(h, Math.max(v0 + 1, Math.round(v + side / 2)));
-      const faded = chosen !== null && String(owners[i]) !== chosen;
-      const value = (faded ? 0x48000000 : 0xff000000) | rgb[i];
+      const value = (chosen !== null && owners[i] !== only ? 0x48000000 : 0xff000000) | rgb[i];
       for (let row = v0; row < v1; row++) {
         for (let j = row * w + u0, end = row * w + u1; j < end; j++) {
-          if (depth[j] < closeness) [depth[j], pixels[j], owner[j]] = [closeness, value, owners[i]];
+          if (depth[j] >= closeness) continue;
+          depth[j] = closeness;
+          pixels[j] = value;
+          owner[j] = owners[i];
         }
       }
     }
@@ -275,7 +283,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
   view = views.overview();
   return {
     show,
-    grid: `grid ${+gridStep().toPrecision(3)} ${unit}`,
+    grid: `grid ${+gridStep().toPrecision(3)} ${unit}, world axes x and z`,
     draw: (at, object) => { [now, chosen] = [at, object]; later(); },
     // The object whose points or box are at a place of the canvas; null after a drag.
     pick: (x, y) => {
