@@ -18,6 +18,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     return [v[0] + w * t[0] + y * t[2] - z * t[1], v[1] + w * t[1] + z * t[0] - x * t[2], v[2] + w * t[2] + x * t[1] - y * t[0]];
   };
   const axes = () => {
+    if (view.turn) return view.turn; // of a camera: it may be rolled
     const [a, b] = [view.yaw, view.pitch];
     const forward = [Math.sin(a) * Math.cos(b), Math.sin(b), Math.cos(a) * Math.cos(b)], right = [Math.cos(a), 0, -Math.sin(a)];
     return { forward, right, down: [forward[1] * right[2], forward[2] * right[0] - forward[0] * right[2], -forward[1] * right[0]] };
@@ -52,12 +53,11 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
       .map((yaw) => fitted({ yaw, pitch: 0.5 })).reduce((best, each) => (each.distance < 0.95 * best.distance ? each : best)),
     above: () => fitted({ yaw: 0, pitch: Math.PI / 2 - 1e-3 }),
     camera: () => {
-      const { p, q, lens: known } = cameras[now];
-      const [x, y, z] = q ? turned(q, [0, 0, 1]) : [0, 0, 1];
-      const view = { yaw: Math.atan2(x, z), pitch: Math.asin(Math.max(-1, Math.min(1, y))), distance: reach * 0.5 };
-      const forward = [Math.sin(view.yaw) * Math.cos(view.pitch), y, Math.cos(view.yaw) * Math.cos(view.pitch)];
-      const fit = known ? { lens: known[1], aspect: known[1] && known[0] ? known[1] / known[0] : 1 } : {};
-      return { ...view, ...fit, target: add(p, forward, view.distance) };
+      const { p, q, lens: known } = cameras[now], axis = (v) => (q ? turned(q, v) : v);
+      const turn = { right: axis([1, 0, 0]), down: axis([0, 1, 0]), forward: axis([0, 0, 1]) }, [x, y, z] = turn.forward;
+      const angles = { yaw: Math.atan2(x, z), pitch: Math.asin(Math.max(-1, Math.min(1, y))) }, distance = reach / 2;
+      const fit = known ? { lens: known[1], aspect: known[0] / known[1] } : {};
+      return { ...angles, ...fit, turn, distance, target: add(p, turn.forward, distance) };
     },
   };
 
@@ -203,6 +203,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
   // ---------------------------------------------------------------- hands on it
   const free = () => {
     delete view.lens;
+    delete view.turn;
     shown = null;
     changed(null);
   };
