@@ -60,7 +60,7 @@
   // ---------------------------------------------------------------- the scene, the lanes and the table
   const named = [...document.querySelectorAll("[data-view]")];
   const world = makeScene({
-    canvas: find("world"), labels: find("labels"), frames, scene, cloudAt: deep.cloudAt, unit, colors, plate,
+    canvas: find("world"), labels: find("labels"), scene, cloudAt: deep.cloudAt, unit, colors, plate,
     changed: (name) => named.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.view === name))),
   });
   named.forEach((button) => button.addEventListener("click", () => world.show(button.dataset.view)));
@@ -166,8 +166,12 @@
   if (byId.has(wanted.get("object"))) kept = wanted.get("object");
   world.show(named.some((button) => button.dataset.view === wanted.get("view")) ? wanted.get("view") : "overview");
   seek(frames.length ? nearestTo(+(wanted.get("t") ?? 0) || 0) : 0);
-  deep.ready(view).then(() => {
-    seek(now);
+  const fresh = () => {
+    drawDepth();
+    world.draw(now, pointed ?? kept);
+  };
+  deep.ready(view, fresh).then(() => {
+    single();
     document.body.dataset.ready = "yes";
   });
 })();

@@ -2,11 +2,12 @@
 // The scene in 3D, on a plain canvas. A run's points are few (20,000): they are drawn into a depth buffer of our own,
 // lines by the canvas. No WebGL: it is the same in every browser, sandboxed frame and printer, and needs no library.
 // World axes: x right, y down, z forward.
-const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate, changed }) => {
+const makeScene = ({ canvas, labels, scene, cloudAt, unit, colors, plate, changed }) => {
   const context = canvas.getContext("2d"), points = document.createElement("canvas"), paint = points.getContext("2d");
   const { bounds: [low, high], cameras, tracks } = scene;
   const middle = low.map((value, axis) => (value + high[axis]) / 2);
   const reach = Math.max(1e-6, Math.hypot(...low.map((value, axis) => high[axis] - value))) / 2;
+  const TRAIL = 50; // shown frames that the bold part of a trail reaches back
   const EDGES = [[0, 1], [2, 3], [4, 5], [6, 7], [0, 2], [1, 3], [4, 6], [5, 7], [0, 4], [1, 5], [2, 6], [3, 7]];
   const color = (name) => getComputedStyle(canvas).getPropertyValue(name);
   let width = 1, height = 1, ratio = 1, now = 0, chosen = null, owner = null, buffers = null, view = null, shown = "overview";
@@ -170,7 +171,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     const [all, past] = [pieces(trail.length), pieces(stop)], paths = (some) => some.map(([, path]) => path);
     draw(eye, paths(all.filter(joined)), fill, 1.5, 0.35 * dim);
     draw(eye, paths(all.filter((each) => !joined(each))), fill, 1, 0.35 * dim, [2, 5]);
-    draw(eye, paths(past.filter(joined)), fill, 3, dim);
+    draw(eye, paths(past.filter(joined).filter(([i]) => track.at[i] > now - TRAIL)), fill, 3, dim);
     if (!stop || !worldOf(track.at[stop - 1])) return;
     const corners = cornersOf(track.box[stop - 1]), seen = track.at[stop - 1] === now, edges = EDGES.map(([a, b]) => [corners[a], corners[b]]);
     if (seen) draw(eye, edges, color("--well"), 4, 0.55 * dim);
