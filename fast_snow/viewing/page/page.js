@@ -52,7 +52,7 @@
       find("depth-far").textContent = length(each.far);
     }
     depthMap.hidden = !each;
-    find("depth-of").textContent = each ? `depth of frame ${frames[each.at].t}` : depth.images.length ? "" : "this run keeps no depth";
+    find("depth-of").textContent = each ? `depth of frame ${frames[each.at].t}` : "";
     drawnDepth = each;
     drawShapes(depthOutlines, each ? frames[each.at] : { shapes: [] });
   };
@@ -64,7 +64,8 @@
     changed: (name) => named.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.view === name))),
   });
   named.forEach((button) => button.addEventListener("click", () => world.show(button.dataset.view)));
-  find("grid").textContent = world.grid;
+  find("grid").textContent = depth.images.length ? world.grid : `${world.grid}; this run keeps no depth`;
+  document.body.classList.toggle("flat", !depth.images.length);
   const nearestTo = (t) => frames.reduce((best, frame, i) => (Math.abs(frame.t - t) < Math.abs(frames[best].t - t) ? i : best), 0);
   const jump = (t) => { pause(); seek(nearestTo(t)); };
   const lanes = makeLanes({ lanes: find("lanes"), scene, colors, jump });
