@@ -15,7 +15,7 @@ from fast_snow.viewing.outlines import outlines
 
 MAX_FRAMES: Final = 300
 MAX_SIDE: Final = 640
-MAX_BYTES: Final = 11 * 2**20
+MAX_BYTES: Final = 12 * 2**20
 """Of all JPEGs; a third more as text."""
 MAX_DEPTHS: Final = 100
 _JPEG_QUALITY: Final = 65

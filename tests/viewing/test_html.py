@@ -251,14 +251,17 @@ def test_hostile_names_stay_text():
         "engines": {HOSTILE: {"name": HOSTILE, "meaning": HOSTILE}},
         "stage_seconds": {HOSTILE: 1.0},
         "warnings": [HOSTILE],
+        "config": {HOSTILE: {"name": HOSTILE}},
+        "health": {HOSTILE: 3},
     }
-    plain = Outline(html.render_run_page(scene(), masks(), images(), RUN, images_of="walk.mp4"))
+    harmless = RUN | {"config": {"section": {"name": "value"}}, "health": {"masks": 3}}
+    plain = Outline(html.render_run_page(scene(), masks(), images(), harmless, images_of="walk.mp4"))
     page = html.render_run_page(scene(), masks(), images(), run, images_of=HOSTILE)
     hostile = Outline(page)
     assert hostile.tags == plain.tags
     assert hostile.links == []
     assert data_of(page)["unit"] == "m"
-    assert "".join(hostile.text).count(HOSTILE) == 8
+    assert "".join(hostile.text).count(HOSTILE) == 11
 
 
 @pytest.mark.parametrize(

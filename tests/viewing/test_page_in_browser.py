@@ -43,9 +43,12 @@ const drawn = () => new Promise((resolve) => setTimeout(resolve, 50));
 const views = ["#outlines .shape", "#depth-outlines .shape", "#labels .spot", ".lane", "tbody tr"];
 const hot = () => views.map((view) => [...new Set(ids(`${view}.hot`))]);
 const act = async () => {
-  const found = { ready: true, first: ids("#outlines path[d]").length };
-  const setTime = (value) => { time.value = value; time.dispatchEvent(new Event("input")); };
-  found.masks = [0, 2].map((at) => { setTime(at); return all("#outlines path").map((path) => path.getAttribute("d")); });
+  const found = {};
+  found.masks = [0, 2].map((at) => {
+    time.value = at;
+    time.dispatchEvent(new Event("input"));
+    return all("#outlines path").map((path) => path.getAttribute("d"));
+  });
   await drawn();
   for (const [name, query] of [
     ["outline", '#outlines [data-object="12"]'], ["label", '#labels [data-object="5"]'],
@@ -59,7 +62,8 @@ const act = async () => {
   await drawn();
   found.none = hot();
   const canvas = document.getElementById("world"), box = canvas.getBoundingClientRect();
-  const [x, y] = document.querySelector('#labels [data-object="12"]').getAttribute("transform").match(/[-\\d.]+/g).map(Number);
+  const place = document.querySelector('#labels [data-object="12"]').getAttribute("transform");
+  const [x, y] = place.match(/[-\\d.]+/g).map(Number);
   press(canvas, { clientX: box.left + x, clientY: box.top + y });
   await drawn();
   found.point = hot();
@@ -143,7 +147,7 @@ def test_the_slider_moves_the_masks(found: dict[str, Any]):
 def test_a_click_selects_in_all_views(found: dict[str, Any]):
     # The depth is that of frame 0, where object 12 is not seen.
     assert found["outline"] == found["lane"] == [[12], [], [12], [12], [12]]
-    assert found["label"] == found["row"] == [[5], [5], [5], [5], [5]] or found["label"] == [[5]] * 5
+    assert found["label"] == found["row"] == [[5]] * 5
     assert found["point"] == [[12], [], [12], [12], [12]]
 
 

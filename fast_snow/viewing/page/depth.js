@@ -1,6 +1,6 @@
 "use strict";
 // Depth images: decoded once, drawn as colours, and as points of the world in the colours of their frame.
-const makeDepth = ({ frames, cameras, depth, drawShapes }) => {
+const makeDepth = ({ frames, cameras, depth }) => {
   const STOPS = [[252, 230, 160], [250, 160, 105], [222, 85, 100], [150, 45, 125], [80, 20, 120], [22, 14, 54]]; // near to far
   const side = (width, height) => {
     const canvas = Object.assign(document.createElement("canvas"), { width, height });
@@ -91,10 +91,11 @@ const makeDepth = ({ frames, cameras, depth, drawShapes }) => {
     drawOn,
     cloudAt: (now) => nearest(now)?.cloud ?? null,
     gradient: `linear-gradient(90deg, ${STOPS.map((stop) => `rgb(${stop.join(" ")})`).join(", ")})`,
-    ready: async (view) => {
+    ready: async (view, changed) => {
       for (const entry of depth.images) {
         const each = await read(entry);
         known.push({ ...each, cloud: await cloudOf(each, view) });
+        changed();
       }
     },
   };

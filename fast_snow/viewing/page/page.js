@@ -52,7 +52,7 @@
       find("depth-far").textContent = length(each.far);
     }
     depthMap.hidden = !each;
-    find("depth-of").textContent = each ? `depth of frame ${frames[each.at].t}` : depth.images.length ? "" : "this run keeps no depth";
+    find("depth-of").textContent = each ? `depth of frame ${frames[each.at].t}` : "";
     drawnDepth = each;
     drawShapes(depthOutlines, each ? frames[each.at] : { shapes: [] });
   };
@@ -60,11 +60,12 @@
   // ---------------------------------------------------------------- the scene, the lanes and the table
   const named = [...document.querySelectorAll("[data-view]")];
   const world = makeScene({
-    canvas: find("world"), labels: find("labels"), frames, scene, cloudAt: deep.cloudAt, unit, colors, plate,
+    canvas: find("world"), labels: find("labels"), scene, cloudAt: deep.cloudAt, unit, colors, plate,
     changed: (name) => named.forEach((button) => button.setAttribute("aria-pressed", String(button.dataset.view === name))),
   });
   named.forEach((button) => button.addEventListener("click", () => world.show(button.dataset.view)));
-  find("grid").textContent = world.grid;
+  find("grid").textContent = depth.images.length ? world.grid : `${world.grid}; this run keeps no depth`;
+  document.body.classList.toggle("flat", !depth.images.length);
   const nearestTo = (t) => frames.reduce((best, frame, i) => (Math.abs(frame.t - t) < Math.abs(frames[best].t - t) ? i : best), 0);
   const jump = (t) => { pause(); seek(nearestTo(t)); };
   const lanes = makeLanes({ lanes: find("lanes"), scene, colors, jump });
@@ -166,8 +167,12 @@
   if (byId.has(wanted.get("object"))) kept = wanted.get("object");
   world.show(named.some((button) => button.dataset.view === wanted.get("view")) ? wanted.get("view") : "overview");
   seek(frames.length ? nearestTo(+(wanted.get("t") ?? 0) || 0) : 0);
-  deep.ready(view).then(() => {
-    seek(now);
+  const fresh = () => {
+    drawDepth();
+    world.draw(now, pointed ?? kept);
+  };
+  deep.ready(view, fresh).then(() => {
+    single();
     document.body.dataset.ready = "yes";
   });
 })();

@@ -2,14 +2,15 @@
 // The scene in 3D, on a plain canvas. A run's points are few (20,000): they are drawn into a depth buffer of our own,
 // lines by the canvas. No WebGL: it is the same in every browser, sandboxed frame and printer, and needs no library.
 // World axes: x right, y down, z forward.
-const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate, changed }) => {
+const makeScene = ({ canvas, labels, scene, cloudAt, unit, colors, plate, changed }) => {
   const context = canvas.getContext("2d"), points = document.createElement("canvas"), paint = points.getContext("2d");
   const { bounds: [low, high], cameras, tracks } = scene;
   const middle = low.map((value, axis) => (value + high[axis]) / 2);
   const reach = Math.max(1e-6, Math.hypot(...low.map((value, axis) => high[axis] - value))) / 2;
+  const TRAIL = 50; // shown frames that the bold part of a trail reaches back
   const EDGES = [[0, 1], [2, 3], [4, 5], [6, 7], [0, 2], [1, 3], [4, 6], [5, 7], [0, 4], [1, 5], [2, 6], [3, 7]];
   const color = (name) => getComputedStyle(canvas).getPropertyValue(name);
-  let width = 1, height = 1, ratio = 1, now = 0, chosen = null, owner = null, view = null, shown = "overview";
+  let width = 1, height = 1, ratio = 1, now = 0, chosen = null, owner = null, buffers = null, view = null, shown = "overview";
 
   // ---------------------------------------------------------------- the eye
   const add = (a, b, k = 1) => [a[0] + k * b[0], a[1] + k * b[1], a[2] + k * b[2]];
@@ -18,6 +19,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     return [v[0] + w * t[0] + y * t[2] - z * t[1], v[1] + w * t[1] + z * t[0] - x * t[2], v[2] + w * t[2] + x * t[1] - y * t[0]];
   };
   const axes = () => {
+    if (view.turn) return view.turn; // of a camera: it may be rolled
     const [a, b] = [view.yaw, view.pitch];
     const forward = [Math.sin(a) * Math.cos(b), Math.sin(b), Math.cos(a) * Math.cos(b)], right = [Math.cos(a), 0, -Math.sin(a)];
     return { forward, right, down: [forward[1] * right[2], forward[2] * right[0] - forward[0] * right[2], -forward[1] * right[0]] };
@@ -52,12 +54,11 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
       .map((yaw) => fitted({ yaw, pitch: 0.5 })).reduce((best, each) => (each.distance < 0.95 * best.distance ? each : best)),
     above: () => fitted({ yaw: 0, pitch: Math.PI / 2 - 1e-3 }),
     camera: () => {
-      const { p, q, lens: known } = cameras[now];
-      const [x, y, z] = q ? turned(q, [0, 0, 1]) : [0, 0, 1];
-      const view = { yaw: Math.atan2(x, z), pitch: Math.asin(Math.max(-1, Math.min(1, y))), distance: reach * 0.5 };
-      const forward = [Math.sin(view.yaw) * Math.cos(view.pitch), y, Math.cos(view.yaw) * Math.cos(view.pitch)];
-      const fit = known ? { lens: known[1], aspect: known[1] && known[0] ? known[1] / known[0] : 1 } : {};
-      return { ...view, ...fit, target: add(p, forward, view.distance) };
+      const { p, q, lens: known } = cameras[now], axis = (v) => (q ? turned(q, v) : v);
+      const turn = { right: axis([1, 0, 0]), down: axis([0, 1, 0]), forward: axis([0, 0, 1]) }, [x, y, z] = turn.forward;
+      const angles = { yaw: Math.atan2(x, z), pitch: Math.asin(Math.max(-1, Math.min(1, y))) }, distance = reach / 2;
+      const fit = known ? { lens: known[1], aspect: known[0] / known[1] } : {};
+      return { ...angles, ...fit, turn, distance, target: add(p, turn.forward, distance) };
     },
   };
 
@@ -66,11 +67,17 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     const cloud = cloudAt(now);
     owner = null;
     if (!cloud) return;
-    if (points.width !== canvas.width || points.height !== canvas.height) [points.width, points.height] = [canvas.width, canvas.height];
-    const w = points.width, h = points.height, image = paint.createImageData(w, h), pixels = new Uint32Array(image.data.buffer);
-    const depth = new Float32Array(w * h), { at, rgb, size, owners } = cloud, focal = eye.focal * ratio;
-    owner = new Int32Array(w * h).fill(-1);
-    const [e, r, d, f] = [eye.eye, eye.right, eye.down, eye.forward];
+    const w = canvas.width, h = canvas.height;
+    if (buffers?.image.width !== w || buffers.image.height !== h) {
+      [points.width, points.height] = [w, h];
+      const image = paint.createImageData(w, h), pixels = new Uint32Array(image.data.buffer);
+      buffers = { image, pixels, depth: new Float32Array(w * h), owner: new Int32Array(w * h) };
+    }
+    const { image, pixels, depth } = buffers, { at, rgb, size, owners } = cloud, focal = eye.focal * ratio;
+    owner = buffers.owner.fill(-1);
+    pixels.fill(0);
+    depth.fill(0);
+    const only = Number(chosen), [e, r, d, f] = [eye.eye, eye.right, eye.down, eye.forward];
     for (let i = 0, k = 0; i < size.length; i++, k += 3) {
       const x = at[k] - e[0], y = at[k + 1] - e[1], z = at[k + 2] - e[2], far = f[0] * x + f[1] * y + f[2] * z;
       if (far < eye.near) continue;
@@ -78,11 +85,13 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
       const side = Math.min(9 * ratio, Math.max(1.3 * ratio, (1.35 * focal * size[i]) / far)), closeness = 1 / far;
       const u0 = Math.max(0, Math.round(u - side / 2)), u1 = Math.min(w, Math.max(u0 + 1, Math.round(u + side / 2)));
       const v0 = Math.max(0, Math.round(v - side / 2)), v1 = Math.min(h, Math.max(v0 + 1, Math.round(v + side / 2)));
-      const faded = chosen !== null && String(owners[i]) !== chosen;
-      const value = (faded ? 0x48000000 : 0xff000000) | rgb[i];
+      const value = (chosen !== null && owners[i] !== only ? 0x48000000 : 0xff000000) | rgb[i];
       for (let row = v0; row < v1; row++) {
         for (let j = row * w + u0, end = row * w + u1; j < end; j++) {
-          if (depth[j] < closeness) [depth[j], pixels[j], owner[j]] = [closeness, value, owners[i]];
+          if (depth[j] >= closeness) continue;
+          depth[j] = closeness;
+          pixels[j] = value;
+          owner[j] = owners[i];
         }
       }
     }
@@ -162,7 +171,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
     const [all, past] = [pieces(trail.length), pieces(stop)], paths = (some) => some.map(([, path]) => path);
     draw(eye, paths(all.filter(joined)), fill, 1.5, 0.35 * dim);
     draw(eye, paths(all.filter((each) => !joined(each))), fill, 1, 0.35 * dim, [2, 5]);
-    draw(eye, paths(past.filter(joined)), fill, 3, dim);
+    draw(eye, paths(past.filter(joined).filter(([i]) => track.at[i] > now - TRAIL)), fill, 3, dim);
     if (!stop || !worldOf(track.at[stop - 1])) return;
     const corners = cornersOf(track.box[stop - 1]), seen = track.at[stop - 1] === now, edges = EDGES.map(([a, b]) => [corners[a], corners[b]]);
     if (seen) draw(eye, edges, color("--well"), 4, 0.55 * dim);
@@ -195,6 +204,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
   // ---------------------------------------------------------------- hands on it
   const free = () => {
     delete view.lens;
+    delete view.turn;
     shown = null;
     changed(null);
   };
@@ -275,7 +285,7 @@ const makeScene = ({ canvas, labels, frames, scene, cloudAt, unit, colors, plate
   view = views.overview();
   return {
     show,
-    grid: `grid ${+gridStep().toPrecision(3)} ${unit}`,
+    grid: `grid ${+gridStep().toPrecision(3)} ${unit}, world axes x and z`,
     draw: (at, object) => { [now, chosen] = [at, object]; later(); },
     // The object whose points or box are at a place of the canvas; null after a drag.
     pick: (x, y) => {
