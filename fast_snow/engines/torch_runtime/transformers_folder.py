@@ -56,15 +56,9 @@ class Expected:
 
 
 def load_folder(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: ANN401 (transformers is not typed)
-    """Load a network in fp32 on the CPU, without gradients and in evaluation mode.
+    """Load a network of transformers in fp32 on the CPU, without gradients and in evaluation mode.
 
-    Args:
-        architecture: transformers' class.
-        folder: `config.json` and `model.safetensors`.
-        expected: what the folder should hold.
-
-    Returns:
-        The network; attention never holds its whole score matrix.
+    Attention never holds its whole score matrix.
 
     Raises:
         ConfigError: the folder holds no such network, or files that are damaged or do not belong together.

@@ -59,12 +59,7 @@ class SharedMemory:
         self._position: torch.Tensor | None = None
 
     def remember(self, frame: int, remembered: Remembered) -> None:
-        """Add a frame, and forget what no later frame can use.
-
-        Args:
-            frame: one step further than the last.
-            remembered: the objects in it.
-        """
+        """Add a frame, one step further than the last, and forget what no later frame can use."""
         kept = self._placed(remembered)
         if not self._began:
             self._began[frame] = kept

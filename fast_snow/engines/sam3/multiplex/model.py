@@ -11,14 +11,7 @@ from fast_snow.errors import EngineError
 
 
 def load(model_path: str, device: torch.device) -> UpstreamTracker:
-    """Build the tracker with its trained weights.
-
-    Args:
-        model_path: folder with `sam3.1_multiplex.pt`.
-        device: where it will compute.
-
-    Returns:
-        A `VideoTrackingDynamicMultiplex`.
+    """Build the tracker, a `VideoTrackingDynamicMultiplex`, with the trained weights of a folder.
 
     Raises:
         ConfigError: there are no weights.

@@ -56,15 +56,9 @@ _SHOWN = 3
 
 
 def trained(build: Callable[[], UpstreamTracker], model_path: str, layout: Layout) -> UpstreamTracker:
-    """Build a tracker and give it its trained weights; they stay in host memory.
+    """Build a tracker and give it the trained weights of a folder; they stay in host memory.
 
-    Args:
-        build: makes it, without values of its parameters.
-        model_path: folder with a checkpoint.
-        layout: of the checkpoint.
-
-    Returns:
-        The tracker.
+    `build` makes it, without values of its parameters.
 
     Raises:
         ConfigError: there are no weights.
@@ -80,16 +74,9 @@ def trained(build: Callable[[], UpstreamTracker], model_path: str, layout: Layou
 def with_weights(
     tracker: UpstreamTracker, tensors: Mapping[str, torch.Tensor], *, source: str, layout: Layout
 ) -> UpstreamTracker:
-    """Give a tracker its weights.
+    """Give a tracker, whose parameters may be without values, its weights under its own names; returns it.
 
-    Args:
-        tracker: the network, changed in place; its parameters may be without values.
-        tensors: weights under the names of the tracker.
-        source: where they come from, for messages.
-        layout: of the checkpoint, for messages.
-
-    Returns:
-        The same tracker.
+    Source and layout are for messages.
 
     Raises:
         InputError: weights are missing or have other shapes.
@@ -116,14 +103,7 @@ def with_weights(
 
 
 def read(weights: Path, layout: Layout) -> dict[str, torch.Tensor]:
-    """Read the tracker's weights; nothing in the file is executed.
-
-    Args:
-        weights: the official checkpoint, or the same tensors as safetensors.
-        layout: where it holds them.
-
-    Returns:
-        Weights under the names of the tracker.
+    """Read the weights of a checkpoint under the names of the tracker; nothing in the file is executed.
 
     Raises:
         InputError: the file is damaged or is not a checkpoint.

@@ -71,12 +71,7 @@ class MemoryBank:
         self._first: dict[int, Remembered] = {}
 
     def remember(self, frame: int, remembered: Remembered) -> None:
-        """Add a frame that was just tracked, and forget what no later frame can use.
-
-        Args:
-            frame: one step further from the prompt than the last.
-            remembered: the object in it.
-        """
+        """Add a frame, one step further from the prompt than the last, and forget what no later frame can use."""
         self._past[frame] = self._placed(remembered)
         good = self._good(frame)
         for i in set(self._past) - {frame, *good[: self._limits.pointers]}:
@@ -92,13 +87,7 @@ class MemoryBank:
         self._past, self._first = self._first, {}
 
     def recall(self, frame: int, *, num_frames: int, reverse: bool) -> Recalled:
-        """Return what a frame looks at, by upstream's rule (`Sam3TrackerBase.frame_filter` and what it serves).
-
-        Args:
-            frame: one step further from the prompt than the last that was remembered.
-            num_frames: of the window.
-            reverse: whether the sweep goes backwards.
-        """
+        """Return what the next frame looks at, as upstream's `Sam3TrackerBase.frame_filter` and what it serves."""
         most = min(num_frames - 1, self._limits.pointers)
         chosen = self._good(frame)[:most]
         before = frame + 1 if reverse else frame - 1

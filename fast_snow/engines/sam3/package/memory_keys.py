@@ -42,12 +42,8 @@ def memory_keys(
 ) -> MemoryKeys:
     """Lay out what each object of a batch looks at.
 
-    Args:
-        tracker: the network, for its codes of time.
-        memories: of each object.
-        place: position code of spatial memory.
-        num_frames: of the window; upstream scales time by it where the window is short.
-        dtype: of the keys.
+    `place` is the position code of spatial memory. Upstream scales time by `num_frames` of the window where it is
+    short.
     """
     spatial, spatial_position = _spatial(tracker, memories, place, dtype)
     pointers, pointer_position = _pointers(tracker, memories, num_frames, dtype)

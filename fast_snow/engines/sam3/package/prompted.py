@@ -64,18 +64,9 @@ def decode_prompts(
     batch: int,
     settle: Callable[[_Inside], _Inside] = later_first,
 ) -> Seen:
-    """Turn the prompts of one frame into masks.
+    """Turn the prompts of one frame, of any kinds and on the analysis grid, into one object each.
 
-    Args:
-        network: the network, computing.
-        maps: the frame's feature maps.
-        prompts: any kinds, on the analysis grid.
-        grid: the analysis grid.
-        batch: prompts that are decoded at once.
-        settle: makes mask prompts disjoint.
-
-    Returns:
-        One object per prompt, in their order.
+    `settle` makes mask prompts disjoint.
     """
     decoders: dict[type, _Decode] = {
         BoxPrompt: lambda some: _from_points(network, maps, box_points(some, grid, network.side)),  # type: ignore[arg-type]
@@ -117,14 +108,9 @@ def remember(
     owner: Int[torch.Tensor, "1 s s"],
     index: range,
 ) -> list[Remembered]:
-    """Make the memory that some of a frame's objects are tracked from.
+    """Make the memory that some of the objects prompted in a frame are tracked from.
 
-    Args:
-        network: the network, computing.
-        maps: the frame's feature maps.
-        seen: all objects that were prompted in the frame.
-        owner: which of them each pixel belongs to.
-        index: the objects wanted.
+    `owner` tells which of all of them each pixel belongs to.
     """
     of = torch.tensor(index, device=network.device)
     logits = _at_input(seen.logits[of], network.side)

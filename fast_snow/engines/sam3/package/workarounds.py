@@ -39,8 +39,7 @@ _PKG_RESOURCES = "pkg_resources"
 def on_device(device: torch.device) -> Iterator[None]:
     """Let code that says `cuda` compute on `device` (sam3 0.1.4 names no device but the current GPU).
 
-    Args:
-        device: a GPU becomes the current one; on a CPU, `.cuda()`, `.pin_memory()` and `device="cuda"` stay there.
+    A GPU becomes the current one; on a CPU, `.cuda()`, `.pin_memory()` and `device="cuda"` stay there.
     """
     with _image_encoder_in_any_precision(), torch.cuda.device(device) if device.type == "cuda" else _WithoutGpu():
         yield
@@ -105,12 +104,7 @@ def import_builder() -> ModuleType:
 def built(build: Callable[[], UpstreamTracker], device: torch.device) -> UpstreamTracker:
     """Build a tracker without the bf16 autocast that the constructor of SAM3's leaves on for the process (sam3 0.1.4).
 
-    Args:
-        build: makes a `Sam3TrackerPredictor`, or the tracker of SAM 3.1.
-        device: where its tables are made.
-
-    Returns:
-        The tracker, for inference only.
+    The tracker is for inference only.
     """
     with _quiet(), on_device(device):
         tracker = build()
@@ -145,9 +139,6 @@ def chunked_attention(scores: int = SCORES_AT_ONCE) -> Iterator[None]:
     """Let the attention of sam3 0.1.4 run where no fused kernel does, without a score matrix of gigabytes.
 
     It switches torch's kernels on itself at every call, which undoes `torch.nn.attention.sdpa_kernel`.
-
-    Args:
-        scores: entries of the score matrix that may exist at a time.
     """
     with _attending(lambda _: partial(scaled_dot_product, scores=scores)):
         yield
@@ -155,11 +146,9 @@ def chunked_attention(scores: int = SCORES_AT_ONCE) -> Iterator[None]:
 
 @contextmanager
 def attention_to(alike: Sequence[SameKeys], *, fp8: bool = False) -> Iterator[None]:
-    """Let the attention of sam3 0.1.4 look only at the keys that are an object's own.
+    """Let the attention of sam3 0.1.4 look only at the keys that are an object's own; in fp8 by the package's function.
 
-    Args:
-        alike: the objects, by which keys are theirs; attention to as many keys as there are queries is to all of them.
-        fp8: attend with FlashAttention 3 in fp8, by the package's own function.
+    Attention to as many keys as there are queries is to all of them.
     """
 
     def own_keys(attend: Attend) -> Attend:
@@ -194,8 +183,7 @@ def _attending(replaced: Callable[[Attend], Attend]) -> Iterator[None]:
 def any_attention_kernel(*, fused: bool) -> Iterator[None]:
     """Let SAM 3.1's attention over the memory take any of torch's kernels (sam3 of 2026 insists on FlashAttention).
 
-    Args:
-        fused: whether this device has a kernel without a score matrix; else it is done in pieces.
+    Where the device has none without a score matrix, it is done in pieces.
     """
     from sam3.model import decoder
 

@@ -56,23 +56,11 @@ class TransformersNetwork:
         """Height and width of its input in pixels."""
         return int(self.module.config.image_size)
 
-    def autocast(self) -> torch.autocast:
-        """Return the context in which it computes."""
-        half = self.precision != torch.float32
-        return torch.autocast(self.device.type, dtype=self.precision if half else None, enabled=half)
-
 
 def load(architecture: Architecture, folder: Path, device: torch.device, precision: torch.dtype) -> torch.nn.Module:
-    """Load a tracker.
+    """Load a tracker in evaluation mode; attention never holds its whole score matrix.
 
-    Args:
-        architecture: which.
-        folder: `config.json` and `model.safetensors`.
-        device: where it will compute.
-        precision: what it will compute in; under autocast where that is not fp32.
-
-    Returns:
-        The network in evaluation mode; attention never holds its whole score matrix.
+    It computes under autocast where the precision is not fp32.
 
     Raises:
         ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
