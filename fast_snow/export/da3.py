@@ -6,7 +6,6 @@ one: it needs no package beside `onnx`, and its answers lie within rounding of t
 """
 
 import copy
-import hashlib
 import math
 import tempfile
 import warnings
@@ -30,6 +29,7 @@ from fast_snow.engines.da3.variants import variant_of
 from fast_snow.errors import ConfigError
 from fast_snow.export.da3_patches import exportable
 from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile
+from fast_snow.weights.record import sha256_of
 
 OPSET: Final = 18
 INPUT: Final = "images"
@@ -53,11 +53,8 @@ _TRACED_FRAMES: Final = 3
 def prepare_da3(folder: Path, *, precision: str, config: Da3Config, frame: tuple[int, int]) -> Exportable:
     """Load a variant, ready to be exported.
 
-    Args:
-        folder: `config.json` and `model.safetensors`.
-        precision: `fp32`, or `fp16` for a backbone in half precision; heads, input and outputs are fp32 in both.
-        config: its `chunk_size` is the number of frames that a TensorRT engine is tuned for.
-        frame: height and width of the network's input, as `network_size` answers.
+    Half precision is the backbone's: heads, input and outputs are fp32. A TensorRT engine is tuned for `chunk_size`
+    frames.
 
     Returns:
         The model: `images` (n, 3, h, w) to `depth` and `confidence` (n, h, w) and `pose` (n, 9), n free.
@@ -84,7 +81,7 @@ def prepare_da3(folder: Path, *, precision: str, config: Da3Config, frame: tuple
         opset=OPSET,
         profiles={INPUT: _profile(module, config, frame)},
         tolerance=TOLERANCE[precision],
-        weights_sha256=_sha256(folder / "model.safetensors"),
+        weights_sha256=sha256_of(folder / "model.safetensors"),
         packages={name: version(name) for name in ("depth-anything-3", "onnx", "torch")},
     )
     return Exportable(
@@ -132,12 +129,7 @@ def write_onnx(
 ) -> None:
     """Write the network as ONNX.
 
-    Args:
-        module: upstream's network.
-        path: of the file; the weights of large networks go to `<name>.data` beside it.
-        precision: as `prepare`.
-        frame: as `prepare`.
-        external_from: weights of more bytes go beside the graph.
+    Weights of more than `external_from` bytes go to `<name>.data` beside the graph.
     """
     network = DepthAndPoses(module, precision).eval()
     images = torch.from_numpy(_sample(_TRACED_FRAMES, frame=frame)[INPUT])
@@ -198,8 +190,3 @@ def _sample(count: int, *, frame: tuple[int, int]) -> Arrays:
         for i in range(count):
             image[i] += cv2.resize(coarse[i], frame[::-1], interpolation=cv2.INTER_CUBIC) / 3
     return {INPUT: preprocess(image.clip(0, 255).astype(np.uint8), max(frame))}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

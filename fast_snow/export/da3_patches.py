@@ -22,11 +22,7 @@ _NEVER: Final = sys.maxsize
 
 @contextmanager
 def exportable(frame: tuple[int, int]) -> Iterator[None]:
-    """Patch upstream so that its network can be exported for one size of input; leaving restores it.
-
-    Args:
-        frame: height and width of the network's input, multiples of 14.
-    """
+    """Patch upstream such that its network can be exported for one size (multiples of 14); leaving restores it."""
     backbone = vision_transformer.DinoVisionTransformer
     with ExitStack() as scope:
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from fast_snow.engines.compiled.manifest import Tolerance
 from fast_snow.engines.compiled.network import Arrays, Network
@@ -10,8 +11,7 @@ from fast_snow.engines.compiled.network import Arrays, Network
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShapeProfile:
+class ShapeProfile(NamedTuple):
     """The sizes of one input that a TensorRT engine is tuned for."""
 
     smallest: Shape

@@ -1,7 +1,7 @@
 """Compiles networks: ONNX, and TensorRT engines from it; each is checked against torch before it counts."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import onnx
 
 from fast_snow.engines.compiled import artefacts, onnx_runtime
 from fast_snow.engines.compiled import manifest as manifests
-from fast_snow.engines.compiled.manifest import EngineOrigin, Manifest, Profile, TensorRecord
+from fast_snow.engines.compiled.manifest import EngineOrigin, Manifest, TensorRecord
 from fast_snow.engines.compiled.network import Network
 from fast_snow.errors import EngineError
 from fast_snow.export import parity
@@ -49,17 +49,9 @@ def export_engines(
 ) -> tuple[Exported, ...]:
     """Compile networks; each artefact is complete or, where anything fails, as it was before.
 
-    Answers are compared with torch's for one frame and two, those of engines also for as many as they take.
-
-    Args:
-        exportables: loaded models; taken one after the other, so that a generator holds one at a time.
-        folder: where artefacts go.
-        tensorrt: builds an engine from each ONNX file as well; None makes ONNX only.
-        force: make even what is up to date.
-        progress: told what is being made.
-
-    Returns:
-        The artefacts, ONNX before the engine that was built from it.
+    Answers are compared with torch's for one frame and two, those of engines also for as many as they take. Models are
+    taken one after the other, so that a generator holds one at a time. With `tensorrt` an engine is built from each
+    ONNX file as well.
 
     Raises:
         EngineError: a network could not be written, or differs too much from torch.
@@ -128,11 +120,8 @@ def _up_to_date(path: Path, spec: ExportSpec) -> Manifest | None:
         artefacts.check_content(artefacts.Found(path=path, manifest=manifest))
     except EngineError:
         return None
-    made = (manifest.model, manifest.variant, manifest.precision, manifest.frame, manifest.opset)
-    wanted = (spec.model, spec.variant, spec.precision, spec.frame, spec.opset)
-    same = made == wanted and manifest.weights_sha256 == spec.weights_sha256
-    same = same and dict(manifest.packages) == dict(spec.packages) and dict(manifest.tolerance) == dict(spec.tolerance)
-    return manifest if same and dict(manifest.profiles) == _profiles(spec) else None
+    same = all(getattr(manifest, name) == value for name, value in _values(spec).items())
+    return manifest if same else None
 
 
 def _check_graph(path: Path) -> None:
@@ -194,18 +183,10 @@ def _manifest(
 ) -> Manifest:
     artefact, *external = (manifests.record_of(each) for each in files)
     return Manifest(
-        model=spec.model,
-        variant=spec.variant,
+        **_values(spec),
         target=target,
-        precision=spec.precision,
-        frame=spec.frame,
-        opset=spec.opset,
         inputs=tensors[0],
         outputs=tensors[1],
-        profiles=_profiles(spec),
-        weights_sha256=spec.weights_sha256,
-        packages=dict(spec.packages),
-        tolerance=dict(spec.tolerance),
         parity=dict(measured.outputs),
         artefact=artefact,
         external=tuple(external),
@@ -213,5 +194,7 @@ def _manifest(
     )
 
 
-def _profiles(spec: ExportSpec) -> Mapping[str, Profile]:
-    return {name: (each.smallest, each.usual, each.largest) for name, each in spec.profiles.items()}
+def _values(spec: ExportSpec) -> dict[str, Any]:
+    """Return what a manifest has of an export spec, under the same names."""
+    values = {each.name: getattr(spec, each.name) for each in fields(spec)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}

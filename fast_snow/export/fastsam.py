@@ -53,11 +53,8 @@ values; trained weights were not at hand. TF32 has the mantissa of fp16: engines
 def prepare_fastsam(weights: Path, *, precision: str, config: FastSamConfig, frame: GridShape) -> Exportable:
     """Load FastSAM for export.
 
-    Args:
-        weights: a `.pt` file of ultralytics.
-        precision: `fp32` or `fp16`; inputs and outputs are float32 in both.
-        config: says how many frames go through at once.
-        frame: height and width of the network's input that an engine is tuned for.
+    Inputs and outputs are float32 in either precision; an engine is tuned for `frame` and for a batch of the
+    configuration.
 
     Returns:
         The network; its input is `images`, its outputs are `boxes`, `scores`, `coefficients` and `prototypes`.

@@ -32,12 +32,8 @@ def compare(
 ) -> Parity:
     """Run two networks on the same inputs.
 
-    Args:
-        network: the compiled one.
-        reference: the one it was made from, at fp32; its outputs are compared by name, others are ignored.
-        sample: inputs for a number of frames.
-        tolerance: allowed difference by output name.
-        frames: numbers of frames to compare at.
+    The reference is the network in fp32 that the other was made from; its outputs are compared by name, others are
+    ignored.
 
     Returns:
         Absolute differences over the elements of each of the network's outputs, in double precision.
@@ -62,11 +58,6 @@ def compare(
 
 def require(parity: Parity, tolerance: Mapping[str, Tolerance], what: str) -> None:
     """Refuse a network that differs too much.
-
-    Args:
-        parity: measured.
-        tolerance: what it was measured against.
-        what: the network, for messages.
 
     Raises:
         EngineError: a difference exceeds its tolerance or is not a number.

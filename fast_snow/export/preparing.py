@@ -82,13 +82,7 @@ def compile_networks(
 
 
 def network_size(config: Config, model: CompiledModel, shape: tuple[int, int]) -> GridShape:
-    """Return height and width at which a network sees frames of a video.
-
-    Args:
-        config: the networks' longer sides.
-        model: which network.
-        shape: height and width of the video's frames.
-    """
+    """Return height and width at which a network sees frames of a video of a shape."""
     if model == "fastsam":
         from fast_snow.engines.fastsam import preprocessing as fastsam
 

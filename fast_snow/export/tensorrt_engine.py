@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from fast_snow.atomic_files import storing
 from fast_snow.engines.compiled import artefacts, tensorrt_bindings, tensorrt_runner
 from fast_snow.engines.compiled.artefacts import Machine
-from fast_snow.engines.compiled.cuda_streams import TorchCuda
+from fast_snow.engines.compiled.cuda_streams import Cuda
 from fast_snow.engines.compiled.network import Network
 from fast_snow.engines.compiled.tensorrt_bindings import Untyped
 from fast_snow.engines.torch_runtime import memory
 from fast_snow.errors import ConfigError, EngineError
 from fast_snow.export.exportable import ShapeProfile
-from fast_snow.export.staging import replace_file
 from fast_snow.protocols import Progress, silent
 
 _WORKSPACE_SHARE = 0.8
@@ -38,19 +38,13 @@ class TensorRt:
 
 
 def of_device(device: str) -> TensorRt:
-    """Return TensorRT on a GPU of this machine.
-
-    Args:
-        device: `auto`, `cuda` or `cuda:N`.
-
-    Returns:
-        How to build and to run engines on it.
+    """Return TensorRT on a GPU of this machine: `auto`, `cuda` or `cuda:N`.
 
     Raises:
         ConfigError: no TensorRT, or no such GPU.
     """
     trt = tensorrt_bindings.import_tensorrt()
-    chosen = TorchCuda().device(device)
+    chosen = Cuda().device(device)
     machine = artefacts.this_machine(chosen.index or 0)
     if machine is None:
         raise ConfigError(f"runtime.device: the NVIDIA driver does not offer {chosen}; check the driver")
@@ -103,7 +97,7 @@ def build(
     monitor.raise_interruption()
     if serialized is None:
         raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} could not build an engine ({log.last_error()})")
-    replace_file(engine, memoryview(serialized))
+    _write(engine, serialized)
     _save_timing_cache(config, timing_cache)
 
 
@@ -156,7 +150,12 @@ def _use_timing_cache(config: Untyped, path: Path) -> None:
 def _save_timing_cache(config: Untyped, path: Path) -> None:
     cache = config.get_timing_cache()
     if cache is not None:
-        replace_file(path, memoryview(cache.serialize()))
+        _write(path, cache.serialize())
+
+
+def _write(path: Path, content: Untyped) -> None:
+    with storing(path) as file:
+        file.write(memoryview(content))
 
 
 def _parser_errors(parser: Untyped) -> str:

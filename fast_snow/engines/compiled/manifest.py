@@ -1,23 +1,21 @@
 """What is written beside a compiled network: what it was made from, for which machine, and how well it agrees."""
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 from fast_snow import untrusted_json
+from fast_snow.atomic_files import store
 from fast_snow.errors import EngineError, InputError
 from fast_snow.limits import SMALL_JSON_FILE
 from fast_snow.typed_json import Check, Sha256, at_least, build_dataclass, in_range, short
-from fast_snow.untrusted_files import open_file
+from fast_snow.weights.record import sha256_of
 
 FORMAT_VERSION = 2
 TARGETS = ("onnx", "tensorrt")
 PRECISIONS = ("fp32", "fp16")
-_PIECE_BYTES = 1 << 20
 
 
 def _is_line(value: str) -> bool:
@@ -156,37 +154,18 @@ def record_of(path: Path) -> FileRecord:
     Raises:
         InputError: it is missing or no regular file.
     """
-    digest = hashlib.sha256()
-    with open_file(path) as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return FileRecord(name=path.name, size_bytes=path.stat().st_size, sha256=digest.hexdigest())
+    sha256 = sha256_of(path)
+    return FileRecord(name=path.name, size_bytes=path.stat().st_size, sha256=sha256)
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write a manifest: the file is complete or as it was before.
-
-    Args:
-        manifest: what to write.
-        path: of the JSON file.
-    """
+    """Write a manifest as JSON: the file is complete or as it was before."""
     text = json.dumps({"format_version": FORMAT_VERSION, **asdict(manifest)}, indent=1, allow_nan=False)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    store(path, f"{text}\n".encode())
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest; nothing in the file is trusted.
-
-    Args:
-        path: of the JSON file.
-
-    Returns:
-        The manifest.
 
     Raises:
         EngineError: it cannot be read, is of another format version, or a field is missing or not what it must be.

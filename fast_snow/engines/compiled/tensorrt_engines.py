@@ -22,16 +22,7 @@ class Tensor:
 
 
 def load_engine(path: Path, trt: Untyped, runtime: Untyped, log: Untyped) -> Untyped:
-    """Read an engine.
-
-    Args:
-        path: of the engine.
-        trt: the bindings.
-        runtime: TensorRT's runtime.
-        log: its recorder.
-
-    Returns:
-        The engine; it must not outlive the runtime.
+    """Read an engine; it must not outlive the runtime.
 
     Raises:
         EngineError: there is no such file, or TensorRT cannot load it here.
@@ -70,15 +61,6 @@ def tensors(path: Path, trt: Untyped, engine: Untyped) -> tuple[tuple[Tensor, ..
 
 def profile_for(path: Path, engine: Untyped, inputs: tuple[Tensor, ...], shapes: Shapes) -> int:
     """Return the optimisation profile that takes the shapes and whose usual ones are nearest.
-
-    Args:
-        path: of the engine, for messages.
-        engine: as TensorRT loaded it.
-        inputs: of the engine.
-        shapes: one per input.
-
-    Returns:
-        The profile's index.
 
     Raises:
         EngineError: no profile takes the shapes; says which they take.

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from fast_snow.engines.compiled import tensorrt_bindings, tensorrt_engines
-from fast_snow.engines.compiled.cuda_streams import Cuda, Replay, Stream, TorchCuda, to_device, to_host
+from fast_snow.engines.compiled.cuda_streams import Cuda, Replay, Stream, to_device, to_host
 from fast_snow.engines.compiled.network import Arrays, Network
 from fast_snow.engines.compiled.tensorrt_bindings import Untyped
 from fast_snow.engines.compiled.tensorrt_engines import Shapes, Tensor
@@ -57,13 +57,7 @@ class TensorRtRunner:
         self._prepared: OrderedDict[Shapes, _Prepared] = OrderedDict()
 
     def __call__(self, inputs: Tensors) -> Tensors:
-        """Run the network.
-
-        Args:
-            inputs: by name, contiguous or not, on the runner's device.
-
-        Returns:
-            Outputs by name, on the device; valid until the next call.
+        """Run the network on inputs by name, on the runner's device; the outputs are valid until the next call.
 
         Raises:
             EngineError: inputs that the engine does not take, or TensorRT failed.
@@ -190,21 +184,13 @@ class TensorRtRunner:
 
 @contextmanager
 def open_runner(path: Path, *, device: str = "auto", cuda: Cuda | None = None) -> Iterator[TensorRtRunner]:
-    """Load an engine that takes and returns torch tensors; leaving frees it.
-
-    Args:
-        path: of the engine.
-        device: `auto`, `cuda` or `cuda:N`.
-        cuda: what depends on there being a GPU; torch's by default.
-
-    Yields:
-        The runner.
+    """Load an engine that takes and returns torch tensors (`device`: `auto`, `cuda` or `cuda:N`); leaving frees it.
 
     Raises:
         ConfigError: no GPU, or no TensorRT.
         EngineError: the engine cannot be loaded here.
     """
-    cuda = cuda or TorchCuda()
+    cuda = cuda or Cuda()
     tensorrt_bindings.import_tensorrt()
     chosen = cuda.device(device)
     runner = TensorRtRunner(path, chosen, cuda)
@@ -219,15 +205,9 @@ def open_runner(path: Path, *, device: str = "auto", cuda: Cuda | None = None) -
 def open_network(path: Path, *, device: str = "auto", cuda: Cuda | None = None) -> Iterator[Network]:
     """Load an engine that takes and returns NumPy arrays. Outputs belong to the caller; leaving frees the engine.
 
-    Args:
-        path: of the engine.
-        device: `auto`, `cuda` or `cuda:N`.
-        cuda: what depends on there being a GPU; torch's by default.
-
-    Yields:
-        The network; `MemoryError` where the device's memory does not suffice.
+    The network raises `MemoryError` where the device's memory does not suffice.
     """
-    used = cuda or TorchCuda()
+    used = cuda or Cuda()
     with open_runner(path, device=device, cuda=used) as runner:
         chosen = used.device(device)
 

@@ -36,10 +36,7 @@ class KnownCameras(NamedTuple):
 def known_cameras(prior: GeometryPrior, image_size: GridShape, grid: GridShape) -> KnownCameras | None:
     """Return the cameras of an input on the analysis grid; None where it lacks poses or intrinsics.
 
-    Args:
-        prior: what the input knows.
-        image_size: height and width of the images, to which its intrinsics refer where there is no depth.
-        grid: height and width of the analysis grid.
+    Intrinsics refer to the images where there is no depth.
     """
     if prior.T_camera_world is None or prior.intrinsics is None:
         return None
@@ -65,10 +62,7 @@ def path_scale(
 ) -> float | None:
     """Return the length of one given unit in the network's units, from the distances between camera centres.
 
-    Args:
-        given: poses `T_camera_world` of the input.
-        estimated: poses of the same frames as the network answers them.
-        median_depth: of the network's answer.
+    Both have poses `T_camera_world` of the same frames.
 
     Returns:
         The median of the ratios of distances, weighted by the given distance; None where the path is shorter than

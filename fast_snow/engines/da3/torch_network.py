@@ -35,12 +35,8 @@ _SEED: Final = 0
 def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_BALANCED) -> Iterator[Network]:
     """Load the network; leaving frees its memory, whoever still holds it.
 
-    Computes in half precision on GPUs, the heads in fp32, as upstream does; in fp32 on a CPU.
-
-    Args:
-        folder: `config.json` and `model.safetensors` as Hugging Face has them.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        ref_view_strategy: how the frame is chosen that the others refer to, from three frames on.
+    Computes in half precision on GPUs, the heads in fp32, as upstream does; in fp32 on a CPU. `ref_view_strategy`
+    chooses the frame that the others refer to, from three frames on.
 
     Yields:
         The network: `images` (n, 3, h, w), and `T_camera_world` (n, 4, 4) and `intrinsics` (n, 3, 3) where they are
@@ -69,11 +65,7 @@ def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_B
 def load_da3(folder: Path) -> torch.nn.Module:
     """Build the network of a folder and load its weights; nothing in the folder is executed.
 
-    Args:
-        folder: `config.json`, of which only the variant's name is used, and `model.safetensors`.
-
-    Returns:
-        The network on the CPU, in evaluation mode.
+    Of `config.json` only the variant's name is used. The network is on the CPU, in evaluation mode.
 
     Raises:
         ConfigError: as `open_network`.
