@@ -53,17 +53,8 @@ def associate_tokens(
     """Find the objects of a frame among those seen in the last frames.
 
     Pairs are those of the least total cost, where a pair costs `w · (1 - overlap) + (1 - w) · min(distance / reach, 1)`
-    and an object that stays alone costs `max_cost`. Changes that no object undergoes are no pairs.
-
-    Args:
-        known: the objects seen before.
-        tokens: the objects of the frame.
-        t: index of the frame in the clip.
-        time_s: its time.
-        grid_size: of tau.
-        reach: the distance from which on objects count as far, in the unit of the tokens.
-        metric: whether that is metres.
-        settings: T, weights and limits.
+    and an object that stays alone costs `max_cost`. Changes that no object undergoes are no pairs. From the distance
+    `reach` on objects count as far; it has the unit of the tokens, which is the metre if `metric`.
 
     Returns:
         An id for each token, each at most once, where new objects have new ids in the order of the tokens; and the
@@ -155,12 +146,7 @@ def plausible_change(
 ) -> Bool[np.ndarray, "k m"]:
     """Tell which objects could have become which: not faster and not by more growth than objects do; all with `hops` 0.
 
-    Args:
-        before: objects seen earlier.
-        after: objects of one frame.
-        elapsed_s: seconds since each of those before.
-        metric: whether lengths are in metres; the limit of speed applies only then.
-        settings: the limits.
+    The limit of speed applies only where lengths are in metres.
 
     Reference:
         SNOW, arXiv 2512.16461, Table 1.

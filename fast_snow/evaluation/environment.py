@@ -43,13 +43,7 @@ def provenance(
 ) -> dict[str, Any]:
     """Return what results must carry so that others can reproduce them.
 
-    Args:
-        manifest: its name and digest.
-        config: all settings; those of SNOW, which it always has, are told with them.
-        systems: their names.
-        repeat: number of runs of each clip.
-        warm_up_frames: of the run before the first that counts.
-        fresh_peaks: whether peak memory is that of a run, not of the whole process.
+    With `fresh_peaks` peak memory is that of a run, not of the whole process.
     """
     peak = (
         "during a run, what it held before included"

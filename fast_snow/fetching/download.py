@@ -29,10 +29,8 @@ _MB = 1_000_000
 def download(source: "Published", part: Path, report: Callable[[int, int], None]) -> None:
     """Complete a part file; what it already holds is not downloaded again.
 
-    Args:
-        source: the file.
-        part: destination; kept on failure if it holds anything.
-        report: receives how many bytes there are, and how many there will be (0: unknown).
+    `report` receives how many bytes there are, and how many there will be (0: unknown). On failure the part file is
+    kept if it holds anything.
 
     Raises:
         OutputError: the disk is full or the folder not writable.

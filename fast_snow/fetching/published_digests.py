@@ -47,11 +47,7 @@ class Published:
 def published(weights: Weights, name: str, endpoints: Endpoints, commits: MutableMapping[str, str]) -> Published:
     """Ask the source of some weights about one of their files.
 
-    Args:
-        weights: what the file belongs to.
-        name: of the file.
-        endpoints: addresses of the sources.
-        commits: at which each repository was first seen, so that all files belong together; added to.
+    `commits` has the one at which each repository was first seen, so that all files belong together; it is added to.
 
     Raises:
         UserError: access must be granted first.

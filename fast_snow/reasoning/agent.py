@@ -87,15 +87,8 @@ def converse(
 ) -> Conversation:
     """Let a model answer a question with the help of tools.
 
-    The model is asked at most `max_rounds` times with tools and, where it still calls them then, once more without.
-
-    Args:
-        model: answers.
-        instructions: the system prompt.
-        turn: the question, with what is needed to answer it.
-        declarations: the tools on offer; where there are none, the model is asked once.
-        use: answers a tool call; a call that is repeated word for word is answered from memory.
-        max_rounds: maximum rounds of tool calls.
+    The model is asked at most `max_rounds` times with tools and, where it still calls them then, once more without. A
+    call that is repeated word for word is answered from memory. Without tools the model is asked once.
 
     Returns:
         The conversation, which ends with the model's answer or tells why it has none.

@@ -90,15 +90,7 @@ def answer_question(
 ) -> Answer:
     """Let a model answer a question about a graph.
 
-    Args:
-        model: answers.
-        prompt: the question, with the graph as text and pictures.
-        graph: what the tools measure; all of it, also where the prompt leaves something out.
-        tools: whether the model may use the spatial tools.
-        max_rounds: maximum rounds of tool calls before it must answer.
-
-    Returns:
-        The answer.
+    Tools measure all of the graph, also where the prompt leaves something out.
 
     Raises:
         UserError: as the model raises it.

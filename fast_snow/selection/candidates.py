@@ -76,11 +76,7 @@ def choose(
 ) -> Choice[Opener]:
     """Choose the engine of a slot.
 
-    Args:
-        slot: geometry, segmenter or tracker.
-        wanted: `auto`, a candidate's name or a family's.
-        candidates: the best first; the last one can always run.
-        more: engines that are taken only by name.
+    Of `candidates` the best comes first, and the last can always run; `more` are taken only by name.
 
     Returns:
         For `auto` the first candidate that can run and of which nothing warns; else the first of those wanted that can

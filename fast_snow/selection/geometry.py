@@ -35,15 +35,7 @@ def candidates(
     progress: Progress,
     flows: FlowStore | None = None,
 ) -> Sequence[Candidate[OpenGeometry]]:
-    """Return the engines for depth and poses, the best first.
-
-    Args:
-        config: the engines' parameters.
-        recording: what the input brings.
-        frame: height and width of the input's frames.
-        progress: told how far the engine is.
-        flows: what the classical engines share; None for stores of their own.
-    """
+    """Return the engines for depth and poses, the best first."""
     return (
         _recorded(recording),
         *_networks(config, recording, frame, progress),

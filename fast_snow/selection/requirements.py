@@ -91,15 +91,7 @@ class Artefact:
 
 
 def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridShape, target: Target) -> Artefact:
-    """Look for the compiled network of a model.
-
-    Args:
-        config: says where compiled networks and weights are.
-        model: `fastsam` or `da3`.
-        variant: like `FastSAM-s` or `da3-small`.
-        frame: height and width of the network's input.
-        target: which backend.
-    """
+    """Look for the compiled network of a model."""
     missing = installed("onnxruntime") if target == "onnx" else installed("tensorrt", "torch")
     compiled = artefacts.find_network(
         weights.on_disk(config.engines.compiled_path),

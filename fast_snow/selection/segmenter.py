@@ -26,15 +26,7 @@ def candidates(
     progress: Progress,
     flows: FlowStore | None = None,
 ) -> Sequence[Candidate[OpenSegmenter]]:
-    """Return the engines for objects, the best first.
-
-    Args:
-        config: the engines' parameters.
-        recording: what the input brings.
-        frame: height and width of the input's frames.
-        progress: told how far the engine is.
-        flows: what the classical engines share; None for stores of their own.
-    """
+    """Return the engines for objects, the best first."""
     return (
         _given(recording),
         _compiled("tensorrt", config, frame, progress),

@@ -18,14 +18,7 @@ from fast_snow.selection.requirements import has_sam3_1, installed, masks_given,
 def candidates(
     config: Config, recording: Recording | None, progress: Progress, flows: FlowStore | None = None
 ) -> Sequence[Candidate[OpenTracker]]:
-    """Return the engines for identities, the best first.
-
-    Args:
-        config: the engines' parameters.
-        recording: what the input brings.
-        progress: told how far the engine is.
-        flows: what the classical engines share; None for stores of their own.
-    """
+    """Return the engines for identities, the best first."""
     given = Candidate(
         name="recorded",
         family="recorded",

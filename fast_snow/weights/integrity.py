@@ -28,9 +28,8 @@ _COSTLY: Final = frozenset({"builtins bytearray", "__builtin__ bytearray"})
 def damage(path: Path, *, name: str = "") -> str | None:
     """Return what is wrong with a file of weights, for the user; None: nothing.
 
-    Args:
-        path: `.safetensors`, `.pt` or `.json`; other files need only exist and not be empty.
-        name: its final name, if it has another one for now.
+    Of others than `.safetensors`, `.pt` and `.json` files nothing is read. `name` is its final one, if it has another
+    now.
     """
     try:
         if not path.is_file():

@@ -35,15 +35,8 @@ def encode_positive(
 ) -> Masks:
     """Bring logits to a grid by bilinear interpolation and encode where they are positive inside a box.
 
-    Args:
-        logits: one map per mask.
-        content: the part of a map that the grid covers.
-        box_xyxy: nothing outside is encoded; pixels `(v, u)` of the grid with `x0 <= u < x1` and `y0 <= v < y1` are
-            inside.
-        grid: height and width.
-
-    Returns:
-        `m` masks on the grid; one without a positive pixel is an empty entry.
+    `content` is the part of a map that the grid covers. Pixels `(v, u)` of the grid with `x0 <= u < x1` and `y0 <= v <
+    y1` are inside. A mask without a positive pixel is an empty entry.
     """
     span = np.ceil(box_xyxy.clip(0, [grid[1], grid[0], grid[1], grid[0]])).astype(np.int32)
     start, stop, offset = _encode_positive(

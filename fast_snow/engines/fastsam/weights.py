@@ -42,13 +42,7 @@ class FastSam:
 
 
 def load_fastsam(path: Path) -> FastSam:
-    """Load FastSAM.
-
-    Args:
-        path: a `.pt` file of ultralytics.
-
-    Returns:
-        The network and which one it is.
+    """Load FastSAM from a `.pt` file of ultralytics.
 
     Raises:
         InputError: the file is missing, damaged, not what was fetched, or holds something else.
@@ -67,13 +61,7 @@ def load_fastsam(path: Path) -> FastSam:
 
 
 def random_weights(path: Path, *, variant: str, seed: int) -> None:
-    """Write weights that were never trained: enough to measure speed and memory, useless to find objects.
-
-    Args:
-        path: of the file.
-        variant: `FastSAM-s` or `FastSAM-x`.
-        seed: of the numbers.
-    """
+    """Write weights that were never trained: enough to measure speed and memory, useless to find objects."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _build(variant.removeprefix("FastSAM-"))

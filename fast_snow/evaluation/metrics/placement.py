@@ -171,12 +171,7 @@ def compare_placement(
     """Compare where predicted objects are with where the true ones that they match by their masks are.
 
     Only frames of which the true places are known count. In each, objects are paired anew: identity does not matter.
-
-    Args:
-        truth: true masks.
-        predicted: predicted masks of the same size (`tracking.as_objects`).
-        true_places: of true objects (`place_objects`).
-        places: of predicted objects (`graph_places`).
+    Masks have one size (`tracking.as_objects`); places are those of `place_objects` and `graph_places`.
 
     Raises:
         InputError: no frame has all four, masks are missing or of different sizes.

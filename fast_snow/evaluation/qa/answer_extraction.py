@@ -47,11 +47,8 @@ def extract_choice(reply: str, choices: Mapping[str, str]) -> str | None:
     """Return the letter of the choice that an answer takes.
 
     What stands behind the last "final answer" counts; else behind the last "answer is", "answer:" or box; else a last
-    or first line that is nothing but a choice; else, of a single line, the one letter or choice that it names.
-
-    Args:
-        reply: what was said.
-        choices: texts by letter, which is a capital; of equal texts the first is taken.
+    or first line that is nothing but a choice; else, of a single line, the one letter or choice that it names. Choices
+    have capital letters; of equal texts the first is taken.
 
     Returns:
         A letter of `choices`; None where the answer takes none of them, or leaves it open between two.

@@ -49,11 +49,9 @@ class BesideSnow:
 
 
 def verdicts(names: Sequence[str], gaps: Mapping[tuple[str, str], Sequence[ScoreEstimate]]) -> tuple[BesideSnow, ...]:
-    """Judge the arms that see our graph beside SNOW's.
+    """Judge the arms that see our graph beside SNOW's, by how far the second of two columns is above the first.
 
-    Args:
-        names: of the arms that were asked; without S nothing is judged.
-        gaps: by the names of two columns, how far the second is above the first; the overall score is last.
+    The overall score is last; without arm S nothing is judged.
     """
     if Arm.S.name not in names:
         return ()

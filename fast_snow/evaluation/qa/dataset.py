@@ -215,13 +215,8 @@ def read_recorded(
 ) -> tuple[RecordedAnswers, ...]:
     """Return each model's answers to the questions; answers to others are counted.
 
-    Args:
-        paths: of files with recorded answers.
-        questions: of the dataset.
-        rows_of: reads a file.
-        key: of a row, as for questions.
-        answers_of: the answers in a row, each behind the name of its model.
-        model_per_file: whether files of one model's name are of different models, else they share its answers.
+    `answers_of` tells the answers in a row, each behind the name of its model. With `model_per_file` files of one
+    model's name are of different models, else they share its answers.
     """
     by_model: dict[tuple[Path | None, str], dict[str, RecordedAnswer]] = {}
     for path in paths:

@@ -43,9 +43,7 @@ class QuestionFiles:
 def read_questions(paths: Sequence[Path], root: Path) -> QuestionFiles:
     """Read question files of one dataset, which the first row of each tells, or a manifest that names such files.
 
-    Args:
-        paths: of the question files, or of one manifest.
-        root: the data root of a manifest; its clips' videos lie below it.
+    Paths of a manifest, and its clips' videos, lie below `root`.
 
     Raises:
         InputError: a file cannot be read, is of no known dataset or of another than the others, or a row of it is

@@ -181,16 +181,7 @@ def evaluate_arms(
 ) -> QaReport:
     """Ask a model the questions of a plan in every arm, and compare.
 
-    Args:
-        given: the dataset's questions.
-        plan: which of them are asked.
-        arms: what the model is shown.
-        config: settings of the graphs that are made and, as `vlm`, of the model.
-        open_model: opens the model.
-        runs: where graphs that are made belong.
-        folder: where answers are kept.
-        parallel: how many requests are under way at once.
-        progress: told how far graphs and questions are.
+    Graphs that are made belong in `runs`, answers are kept in `folder`.
 
     Raises:
         UserError: the model cannot be opened, or a folder cannot be used.

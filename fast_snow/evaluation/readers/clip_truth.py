@@ -50,11 +50,8 @@ FORMATS_WITH_RATE: Final = frozenset({"poses-c2w", "7-scenes"})
 def read_truth(sources: Sequence[TruthSource], root: Path, *, size: GridShape | None, fps: float | None) -> Truth:
     """Read all ground truth of a clip; depth is read later, frame by frame.
 
-    Args:
-        sources: each kind at most once, and not both masks and boxes; questions are passed over.
-        root: the data root that their paths are relative to.
-        size: height and width of the annotated images, where they are known; boxes need it.
-        fps: of the input; numbered poses need it.
+    There is each kind at most once, and not both masks and boxes; questions are passed over. Boxes need `size`,
+    numbered poses the input's `fps`.
 
     Returns:
         What is known; its `size` is that of masks or depth, else `size`, else `UNKNOWN`.

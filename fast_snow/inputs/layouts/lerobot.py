@@ -58,11 +58,7 @@ class _Info:
 
 
 def read_episode(folder: Path, options: SourceConfig = SourceConfig()) -> Episode:
-    """Find the video of an episode.
-
-    Args:
-        folder: of the dataset.
-        options: which episode and which camera; by default the first of each.
+    """Find the video of an episode, by default of the first one's first camera.
 
     Raises:
         InputError: the dataset is damaged, or has no such episode or camera.

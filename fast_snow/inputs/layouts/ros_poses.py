@@ -17,15 +17,8 @@ def camera_poses(
     """Return the poses of a camera in a fixed frame.
 
     Where tf and odometry lead from the camera to a root and something on the way moves, they tell; else a topic of
-    poses, which are taken for those of the camera.
-
-    Args:
-        bag: open.
-        camera: coordinate frame of the colour images.
-        stamp_ns: when poses are asked for.
-        topic: the only one that may tell what moves; any if empty.
-        root: the fixed frame; the topmost if empty.
-        where: what the error message points to.
+    poses, which are taken for those of the camera. Only `topic` may tell what moves, if one is named; the fixed frame
+    is `root`, or the topmost.
 
     Returns:
         Camera-to-world matrices, NaN where they are not known; None where nothing tells them.

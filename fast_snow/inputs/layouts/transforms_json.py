@@ -73,11 +73,8 @@ class _Transforms(_Camera):
 def read_transforms(path: Path, options: SourceConfig = SourceConfig()) -> Recording:
     """Open what a `transforms.json` describes: images with poses, and depth where it names depth images.
 
-    With depth the unit is the metre; without it, it is not known unless `options` say so.
-
-    Args:
-        path: the file, or the folder that it lies in; the images lie below that folder.
-        options: frame rate, and whether poses are in metres.
+    With depth the unit is the metre; without it, it is not known unless `options` say so. The path is the file, or the
+    folder that it and the images lie in.
 
     Raises:
         InputError: the file or an image is damaged, missing, or of a camera that is not known.

@@ -96,13 +96,7 @@ def needed(graph: SceneGraph, question: str) -> frozenset[int]:
 
 
 def fit(graph: SceneGraph, necessary: frozenset[int], room: int, measure: TokenMeter) -> GraphExcerpt | None:
-    """Return as much of a graph as there is room for.
-
-    Args:
-        graph: the whole graph.
-        necessary: ids of the objects that stay.
-        room: tokens.
-        measure: counts them.
+    """Return as much of a graph as there is room for, in tokens; of the necessary objects in any case.
 
     Returns:
         The view; None where even a single frame is too long.

@@ -60,12 +60,7 @@ def compose_prompt(
 ) -> VlmPrompt:
     """Write the prompt for a question; equal arguments give equal prompts.
 
-    Args:
-        graph: the scene graph.
-        question: what the user asks; data, whatever it holds.
-        pictures: keyframes, in order of time.
-        budget: maximum prompt length in tokens.
-        content: how much of the graph the model is shown.
+    Pictures are keyframes in order of time; the budget is in tokens.
 
     Returns:
         The question with the whole graph, or with as much of it as the budget holds.

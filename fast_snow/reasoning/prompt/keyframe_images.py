@@ -26,11 +26,7 @@ _Image = UInt8[np.ndarray, "height width 3"]
 def keyframe_images(folder: Path, graph: SceneGraph, *, most: int, labelled: bool = True) -> tuple[ImagePart, ...]:
     """Read evenly spaced keyframes of a run folder and draw the numbered outlines of the graph's objects on them.
 
-    Args:
-        folder: of the run.
-        graph: the run's graph.
-        most: maximum number of keyframes.
-        labelled: whether the objects are drawn; else the keyframes are as they were taken.
+    Keyframes that are not to be labelled are as they were taken.
 
     Returns:
         Images in order of time, named like `keyframe t=10`.
@@ -51,10 +47,6 @@ def keyframe_images(folder: Path, graph: SceneGraph, *, most: int, labelled: boo
 
 def result_keyframe_images(result: Result, *, most: int) -> tuple[ImagePart, ...]:
     """Return the images that `keyframe_images` would read once the result is saved.
-
-    Args:
-        result: a run in memory.
-        most: maximum number of keyframes.
 
     Raises:
         InputError: a keyframe or its masks are missing or damaged.

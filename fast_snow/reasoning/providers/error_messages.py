@@ -104,15 +104,9 @@ _RULES = (
 
 
 def error_to_raise(endpoint: Endpoint, outcome: ErrorResponse | NoResponse, retries: int) -> FastSnowError:
-    """Return the error to raise for a request that was not answered.
+    """Return the error to raise for a request that was not answered, after so many retries.
 
-    Args:
-        endpoint: who was asked.
-        outcome: of the last sending.
-        retries: how often the request was sent again.
-
-    Returns:
-        A UserError where the user can mend it, else an EngineError.
+    It is a UserError where the user can mend it, else an EngineError.
     """
     if isinstance(outcome, NoResponse):
         return _of_no_response(endpoint, outcome, retries)

@@ -198,14 +198,7 @@ def token_count(usage: Any, *path: str) -> int:  # noqa: ANN401
 def checked_reply(
     endpoint: Endpoint, turn: ModelTurn, usage: Usage, *, cut_off: bool = False, refused: str = ""
 ) -> ModelReply:
-    """Return an answer, if it is one.
-
-    Args:
-        endpoint: who answered.
-        turn: what was said.
-        usage: what it took.
-        cut_off: whether it ended at the limit of output tokens.
-        refused: why the content was refused; empty where it was not.
+    """Return an answer, if it is one: not refused, not cut off at the limit of output tokens before its first word.
 
     Raises:
         UserError: the content was refused, or the limit left no room for an answer.
