@@ -28,12 +28,7 @@ class RecentObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnownObjects:
-    """The objects that may be seen again.
-
-    Attributes:
-        seen: each once, oldest id first.
-        next_id: that of the next new object.
-    """
+    """The objects that may be seen again, oldest id first, and the id of the next new one."""
 
     seen: tuple[RecentObject, ...] = ()
     next_id: int = 0
@@ -97,8 +92,7 @@ def _with_ids(
 def tau_overlap(a: Sequence[StepToken], b: Sequence[StepToken], grid_size: int) -> Float64[np.ndarray, "a b"]:
     """Return how much of the cells of tau objects share: the sum of the lesser coverages over that of the greater.
 
-    Returns:
-        In [0, 1]; 0 where neither object fills a cell.
+    It is 0 where neither object fills a cell.
     """
     cells_a, cells_b = _cells(a, grid_size), _cells(b, grid_size)
     shared = np.array([np.minimum(each, cells_b).sum(axis=1) for each in cells_a]).reshape(len(a), len(b))
@@ -179,14 +173,9 @@ def centroids(tokens: Sequence[StepToken]) -> Float64[np.ndarray, "m 3"]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Relations(ReadOnlyArrays):
-    """The edges `E_t` of one frame.
+    """The edges `E_t` of one frame, between object ids, with the distance of their centroids.
 
-    Attributes:
-        t: index in the clip.
-        source: object ids.
-        target: object ids.
-        distance: between the centroids.
-        direction: unit vectors from source to target as the camera sees it: x right, y down, z forward.
+    Directions are unit vectors from source to target as the camera sees it: x right, y down, z forward.
     """
 
     t: int
@@ -209,8 +198,7 @@ def relate_objects(
 ) -> Relations:
     """Relate each object of a frame to the `neighbours` that are nearest to it, or to all where there are fewer.
 
-    Returns:
-        Edges by source, the nearest target first.
+    Edges are sorted by source, the nearest target first.
 
     Reference:
         SNOW, arXiv 2512.16461, section 3.3: edges from geometric proximity and relative orientation.

@@ -26,11 +26,9 @@ NOISE: Final = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cloud(ReadOnlyArrays):
-    """Back-projected pixels of one frame.
+    """Back-projected pixels of one frame: column and row on the analysis grid, and the place.
 
-    Attributes:
-        uv: column and row of each point on the analysis grid.
-        xyz: where it is in the camera's frame, so that clusters do not depend on how the camera's pose is rounded.
+    It is in the camera's frame, so that clusters do not depend on how the camera's pose is rounded.
     """
 
     uv: Int64[np.ndarray, "n 2"]

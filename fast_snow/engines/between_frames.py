@@ -46,12 +46,7 @@ class _SparseTracker:
 
 
 class _Way(NamedTuple):
-    """Where the pixels of one frame are in another.
-
-    Attributes:
-        flow: `(du, dv)` in pixels.
-        trust: in it, in [0, 1].
-    """
+    """Where the pixels of one frame are in another: `(du, dv)` in pixels, and the trust in it, in [0, 1]."""
 
     flow: Float16[np.ndarray, "h w 2"]
     trust: Float16[np.ndarray, "h w"]

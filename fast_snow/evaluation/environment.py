@@ -143,8 +143,7 @@ def forget_peak() -> bool:
 def peak_bytes() -> int:
     """Return the most resident memory of the process since it was forgotten, what it held before included.
 
-    Returns:
-        Bytes; 0 where the system does not tell (Windows).
+    It is 0 where the system does not tell (Windows).
     """
     peak = _field(_STATUS, "VmHWM")
     if peak:

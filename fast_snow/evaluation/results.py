@@ -72,13 +72,7 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Every run over a manifest.
-
-    Attributes:
-        about: manifest, systems, repeats, configuration, versions, hardware, git commit (see `environment.provenance`).
-        outcomes: by repeat, clip and system, in the order in which they ran.
-        schema_version: of the file's layout.
-    """
+    """All results, by repeat, clip and system as they ran, and what they were made with (`environment.provenance`)."""
 
     about: Mapping[str, Any]
     outcomes: tuple[RunResult, ...]

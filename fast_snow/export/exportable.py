@@ -48,13 +48,9 @@ class ExportSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exportable:
-    """A loaded model, ready to be exported.
+    """A loaded model, ready to be exported: `write` writes ONNX, with external data beside it where there is any.
 
-    Attributes:
-        spec: what is fixed.
-        write: writes the ONNX file to a path (and its external data, if any, beside it).
-        reference: the network in torch at fp32, on the same named arrays.
-        sample: repeatable inputs of natural range for a number of frames.
+    The reference is the network in torch at fp32; `sample` gives repeatable inputs for a number of frames.
     """
 
     spec: ExportSpec

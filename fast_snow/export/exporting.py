@@ -26,13 +26,7 @@ _TIMING_CACHE = "tensorrt_timing.cache"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """A compiled network that is in its place.
-
-    Attributes:
-        path: of the artefact; its manifest is beside it.
-        manifest: what it was made from and how well it agrees with torch.
-        up_to_date: it was there already and nothing had to be done.
-    """
+    """A compiled network in its place, its manifest beside it; `up_to_date` if nothing had to be done."""
 
     path: Path
     manifest: Manifest

@@ -12,11 +12,9 @@ from fast_snow.errors import EngineError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """Differences of a compiled network from torch.
+    """Differences of a compiled network from torch by output, over the numbers of frames that were compared.
 
-    Attributes:
-        outputs: by output name, over all samples; NaN where the two do not agree on what is finite.
-        frames: numbers of frames that were compared.
+    They are NaN where the two do not agree on what is finite.
     """
 
     outputs: Mapping[str, Agreement]
@@ -34,9 +32,6 @@ def compare(
 
     The reference is the network in fp32 that the other was made from; its outputs are compared by name, others are
     ignored.
-
-    Returns:
-        Absolute differences over the elements of each of the network's outputs, in double precision.
 
     Raises:
         EngineError: an output is missing on either side, has another shape, or has no tolerance.

@@ -24,13 +24,7 @@ _MOST_ERRORS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRt:
-    """TensorRT on one GPU.
-
-    Attributes:
-        machine: what its engines are bound to.
-        build: `(onnx, engine, profiles, timing_cache, progress)`.
-        open_network: loads an engine.
-    """
+    """TensorRT on one GPU: `build` takes `(onnx, engine, profiles, timing_cache, progress)`."""
 
     machine: Machine
     build: Callable[[Path, Path, Mapping[str, ShapeProfile], Path, Progress], None]

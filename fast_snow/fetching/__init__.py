@@ -26,13 +26,7 @@ _MB = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Addresses of the sources, or of mirrors.
-
-    Attributes:
-        hugging_face: None: that of huggingface_hub (`HF_ENDPOINT`).
-        github: files of releases.
-        github_api: descriptions of releases.
-    """
+    """Addresses of the sources, or of mirrors; None is that of huggingface_hub (`HF_ENDPOINT`)."""
 
     hugging_face: str | None = None
     github: str = "https://github.com"

@@ -47,13 +47,7 @@ class UsedTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A conversation from the question to the answer.
-
-    Attributes:
-        turns: all of it, the model's last turn included.
-        usage: what all requests together consumed.
-        ending: how it ended.
-    """
+    """A conversation from the question to the answer, the model's last turn included, and what it consumed."""
 
     turns: tuple[Turn, ...]
     usage: Usage
@@ -89,9 +83,6 @@ def converse(
 
     The model is asked at most `max_rounds` times with tools and, where it still calls them then, once more without. A
     call that is repeated word for word is answered from memory. Without tools the model is asked once.
-
-    Returns:
-        The conversation, which ends with the model's answer or tells why it has none.
 
     Raises:
         UserError: as the model raises it.

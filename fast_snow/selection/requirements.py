@@ -73,15 +73,7 @@ def runtime(config: Config) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artefact:
-    """A compiled network, or why there is none that can be used.
-
-    Attributes:
-        backend: what runs it.
-        open: checks and loads it.
-        missing: why it cannot be used.
-        caveats: why it is not used unasked.
-        most_frames: how many frames it takes at once; 0 is any number.
-    """
+    """A compiled network that takes so many frames at once (0: any), and why it cannot be used, or not unasked."""
 
     backend: str
     open: OpenNetwork

@@ -17,11 +17,7 @@ _GAMMA = 2.2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Texture:
-    """A picture and its copies at half, quarter … size, against flicker where it is seen from afar.
-
-    Attributes:
-        levels: the pictures, largest first.
-    """
+    """A picture and its copies at half, quarter … size, against flicker where it is seen from afar."""
 
     levels: tuple[Float32[np.ndarray, "_ _ 3"], ...]
 

@@ -16,11 +16,7 @@ SAM_LICENSE = "SAM License"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HuggingFace:
-    """A model repository on the Hugging Face hub.
-
-    Attributes:
-        repository: owner and name.
-    """
+    """A model repository on the Hugging Face hub."""
 
     repository: str
 
@@ -32,12 +28,7 @@ class HuggingFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitHubRelease:
-    """The files of a release on GitHub.
-
-    Attributes:
-        repository: owner and name.
-        tag: of the release.
-    """
+    """The files of a release on GitHub."""
 
     repository: str
     tag: str

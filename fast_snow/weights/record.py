@@ -18,15 +18,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """One fetched file.
-
-    Attributes:
-        sha256: of its content, hexadecimal.
-        size: in bytes.
-        source: address of the download.
-        revision: commit or release.
-        verified: whether the content has the published checksum; a source may publish none.
-    """
+    """One fetched file; it is verified if it has a published checksum."""
 
     sha256: str
     size: int

@@ -17,13 +17,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What a TensorRT engine is bound to.
-
-    Attributes:
-        gpu: name of the GPU.
-        compute_capability: like `9.0`.
-        tensorrt: version; None where it is not installed.
-    """
+    """What a TensorRT engine is bound to; the version of TensorRT is None where it is not installed."""
 
     gpu: str
     compute_capability: str

@@ -40,13 +40,7 @@ Profile = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRecord:
-    """A file as it was when it was written.
-
-    Attributes:
-        name: without folder; the file stands beside the manifest.
-        size_bytes: its length.
-        sha256: of its content, in hexadecimal.
-    """
+    """A file as it was when it was written; it stands beside the manifest, and its name is without folder."""
 
     name: _FileName
     size_bytes: Annotated[int, in_range(0, 2**62)]
@@ -72,12 +66,9 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Difference from torch over all elements of one output.
+    """Difference from torch over all elements of one output: largest and mean, absolute.
 
-    Attributes:
-        largest: absolute difference.
-        mean: absolute difference.
-        worst: the largest difference as a share of what its element's tolerance allows; at most 1.
+    `worst` is the largest as a share of what its element's tolerance allows; at most 1.
     """
 
     largest: _Difference
@@ -87,14 +78,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOrigin:
-    """Where a TensorRT engine was built, which is where it runs.
-
-    Attributes:
-        gpu: name of the GPU.
-        compute_capability: like `9.0`.
-        tensorrt: version.
-        onnx: the file it was built from.
-    """
+    """Where a TensorRT engine was built, which is where it runs, and the ONNX file that it was built from."""
 
     gpu: _Line
     compute_capability: _Line

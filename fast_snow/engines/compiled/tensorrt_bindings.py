@@ -28,9 +28,6 @@ _DTYPES: Mapping[str, torch.dtype] = {
 def import_tensorrt() -> Untyped:
     """Import TensorRT.
 
-    Returns:
-        The module.
-
     Raises:
         ConfigError: it is not installed, is only the registry's stub, or is too old.
     """

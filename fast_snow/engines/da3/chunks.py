@@ -32,12 +32,11 @@ def spans(count: int, size: int, overlap: int) -> tuple[range, ...]:
 def join_chunks(chunks: Iterable[tuple[range, Geometry]], *, one_world: bool = False) -> Geometry:
     """Bring chunks into the world of the first and leave out what is repeated.
 
+    Where two chunks hold a frame, it is as the earlier one has it.
+
     Args:
         chunks: the frames of each and their geometry, on one analysis grid, in the order of `spans`.
         one_world: all chunks are in one world and scale already.
-
-    Returns:
-        The geometry of all frames; where two chunks hold a frame, as the earlier one has it.
 
     Warns:
         FastSnowWarning: two chunks share too little trusted depth and are aligned by their cameras alone.

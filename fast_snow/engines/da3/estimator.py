@@ -190,10 +190,9 @@ def relative_confidence(share: Float32[np.ndarray, "n h w"], config: Da3Config) 
 
 
 def intrinsics(encoding: PoseEncoding, grid: GridShape) -> Float64[np.ndarray, "n 3 3"]:
-    """Return the pinhole matrices of encoded cameras.
+    """Return the pinhole matrices of encoded cameras, for images of a grid.
 
-    Returns:
-        Matrices whose principal point is the image's middle, `(width / 2, height / 2)`, as upstream has it.
+    The principal point is the image's middle, `(width / 2, height / 2)`, as upstream has it.
     """
     height, width = grid
     half = np.array([width, height], np.float64) / 2

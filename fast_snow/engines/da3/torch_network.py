@@ -84,14 +84,7 @@ def load_da3(folder: Path) -> torch.nn.Module:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorchNetwork:
-    """Upstream's forward pass on named arrays.
-
-    Attributes:
-        module: on `device`.
-        device: where it computes.
-        precision: of the backbone; the heads are fp32.
-        ref_view_strategy: how the frame is chosen that the others refer to.
-    """
+    """Upstream's forward pass on named arrays: the backbone in a precision, the heads in fp32."""
 
     module: torch.nn.Module
     device: torch.device

@@ -35,11 +35,8 @@ _WHOLE_FRAME_IOU = 0.9
 class NetworkOutput:
     """What the network answers for one frame, for each of its `a` anchors.
 
-    Attributes:
-        boxes: centre, width and height in pixels of the network's input.
-        scores: in [0, 1].
-        coefficients: of the mask prototypes.
-        prototypes: at a quarter of the network's input.
+    Boxes are centre, width and height in pixels of the network's input, scores in [0, 1]; coefficients are of the mask
+    prototypes, which are at a quarter of that input.
     """
 
     boxes: Float32[np.ndarray, "4 a"]

@@ -13,15 +13,7 @@ from fast_snow.types import GridShape, Masks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """Where the frame lies in maps of logits that were enlarged so that its border falls between pixels.
-
-    Attributes:
-        enlarged: how much the maps are enlarged first: 1, 2 or 4.
-        top: rows of padding above the frame.
-        left: columns of padding left of it.
-        height: rows of the frame.
-        width: columns of the frame.
-    """
+    """Where the frame lies in maps of logits, enlarged 1, 2 or 4 times so that its border falls between pixels."""
 
     enlarged: int
     top: int

@@ -26,14 +26,7 @@ _LARGEST_VALUE = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letterbox:
-    """Where a frame lies in the network's input.
-
-    Attributes:
-        size: height and width of the input.
-        content: height and width of the frame in it.
-        top: rows of padding above the frame.
-        left: columns of padding left of it.
-    """
+    """Where a frame lies in the network's input, whose padding begins with `top` rows and `left` columns."""
 
     size: GridShape
     content: GridShape

@@ -53,12 +53,7 @@ def open_network(path: Path, *, device: str, threads: int = 0) -> Iterator[Netwo
 
 @dataclass(frozen=True, slots=True)
 class FastSamNetwork:
-    """A forward pass on named arrays.
-
-    Attributes:
-        module: a `FastSamOutputs`, or what answers like it.
-        device: where it computes.
-    """
+    """A forward pass of a `FastSamOutputs`, or what answers like it, on named arrays."""
 
     module: torch.nn.Module
     device: torch.device

@@ -30,11 +30,9 @@ _NETWORK_STATE = ("_parameters", "_buffers", "_modules")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FastSam:
-    """A loaded network.
+    """A loaded network on the CPU, in fp32, in evaluation mode.
 
-    Attributes:
-        variant: `FastSAM-s` or `FastSAM-x`; other letters are scales of YOLOv8 that were not published.
-        network: on the CPU, in fp32, in evaluation mode.
+    Its variant is `FastSAM-s` or `FastSAM-x`; other letters are scales of YOLOv8 that were not published.
     """
 
     variant: str

@@ -20,13 +20,7 @@ Embeddings = Sequence[torch.Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageNetwork:
-    """The network and how it computes.
-
-    Attributes:
-        module: transformers' image model.
-        device: where it is.
-        precision: of its arithmetic; under autocast where that is not fp32.
-    """
+    """Transformers' image model, and where and in which precision it computes."""
 
     module: Any
     device: torch.device

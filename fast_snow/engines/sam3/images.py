@@ -16,12 +16,6 @@ class NetworkImages:
 
     At 1008 pixels a prepared frame takes 12 MB, as decoded it is in memory already; transformers keeps its frames in
     these too.
-
-    Attributes:
-        levels: decoded frames, where they wait.
-        side: of the network's input in pixels.
-        device: where the network computes.
-        normalization: that the network was trained with.
     """
 
     levels: ImageStack | UInt8[torch.Tensor, "n height width 3"]

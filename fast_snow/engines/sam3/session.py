@@ -28,13 +28,7 @@ class Started(NamedTuple):
 
 
 class FrameMasks(NamedTuple):
-    """Objects in one frame, on the analysis grid.
-
-    Attributes:
-        local_id: their numbers in the tracking session.
-        masks: one per object, possibly empty.
-        score: confidence in [0, 1].
-    """
+    """Objects in one frame, by their numbers in the session: masks on the analysis grid, possibly empty, and scores."""
 
     local_id: Int32[np.ndarray, " m"]
     masks: Masks

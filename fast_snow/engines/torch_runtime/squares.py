@@ -10,12 +10,7 @@ Channels = tuple[float, float, float]
 
 
 class Normalization(NamedTuple):
-    """What levels from 0 to 255 are reduced by, in each channel.
-
-    Attributes:
-        mean: is subtracted.
-        std: divides the difference.
-    """
+    """What is subtracted from levels from 0 to 255, and what then divides them, in each channel."""
 
     mean: Channels
     std: Channels

@@ -40,14 +40,7 @@ _SHOWN: Final = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a folder should hold, and how messages speak of it.
-
-    Attributes:
-        setting: that names the folder.
-        network: what messages call it.
-        kinds: what `config.json` may say it describes.
-        remedy: what the user can do where the folder does not hold it.
-    """
+    """What a folder should hold: the setting that names it, a network of some kinds, and else the remedy."""
 
     setting: str
     network: str

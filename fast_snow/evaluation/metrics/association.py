@@ -122,13 +122,7 @@ def _ignored_of_boxes(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FramePair:
-    """One frame.
-
-    Attributes:
-        true: row of each true object among the clip's true ids.
-        predicted: row of each predicted object among the clip's predicted ids.
-        iou: of every true object with every predicted one.
-    """
+    """One frame: IoU of every true with every predicted object, and their rows among the clip's ids."""
 
     true: Int64[np.ndarray, " a"]
     predicted: Int64[np.ndarray, " b"]
@@ -201,8 +195,7 @@ def associate_clip(
 def match_objects(ratio: Float64[np.ndarray, "a b"], iou_threshold: float) -> Int64[np.ndarray, "k 2"]:
     """Pair true and predicted objects one to one: as many as can be, and of such pairings that of the greatest IoU.
 
-    Returns:
-        Rows and columns of the pairs, none of which is below the threshold.
+    None of the pairs, of rows and columns, is below the threshold.
     """
     allowed = (ratio >= iou_threshold) & (ratio > 0)
     row, column = linear_sum_assignment(np.where(allowed, ratio, FORBIDDEN), maximize=True)

@@ -27,13 +27,7 @@ MOST_SIDE: Final = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DepthPairs(ReadOnlyArrays):
-    """The depths of the pixels that both the truth and the estimate know.
-
-    Attributes:
-        truth: metres.
-        predicted: in the estimate's unit.
-        known: how many pixels the truth knows, whether or not the estimate does.
-    """
+    """The depths of pixels that truth, in metres, and estimate know; `known` is how many the truth knows."""
 
     truth: Float64[np.ndarray, " n"]
     predicted: Float64[np.ndarray, " n"]

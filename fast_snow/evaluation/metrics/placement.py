@@ -30,11 +30,7 @@ MATCHING_IOU: Final = 0.5
 class PlacedObjects(ReadOnlyArrays):
     """Where the objects of one frame are, along the axes of the graph's world, in the truth's unit.
 
-    Attributes:
-        frame: index in the input.
-        object_id: each at most once.
-        centroid: mean of the visible surface.
-        extent: of the visible surface along each axis.
+    Centroid and extent are those of the visible surface.
     """
 
     frame: int

@@ -25,15 +25,9 @@ _STILL: Final = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrajectoryError:
-    """Distances between true and predicted camera centres.
+    """Distances between true and predicted camera centres, in the unit of the truth, of the poses matched.
 
-    Attributes:
-        rmse: root of the mean square, in the unit of the truth.
-        mean: of the distances.
-        median: of the distances.
-        max: of the distances.
-        scale: by which the predicted path was multiplied; 1 unless aligned by a similarity.
-        matched: how many poses were compared.
+    The predicted path was multiplied by `scale`, which is 1 unless aligned by a similarity.
 
     Reference:
         Sturm et al., A benchmark for the evaluation of RGB-D SLAM systems, IROS 2012 (absolute trajectory error); equal

@@ -30,15 +30,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BesideSnow:
-    """An arm of ours beside SNOW's.
+    """An arm of ours beside SNOW's: ours less SNOW's in the overall score, with its paired 95 % interval.
 
-    Attributes:
-        arm: which of ours.
-        difference: ours less SNOW's in the overall score, over the questions that both answered; None where there are
-            none, or too few scenes for an interval.
-        low: lower end of its paired 95 % interval.
-        high: its upper end.
-        verdict: by the whole interval; not measured where the limit lies within it, or there is none.
+    The difference is over the questions that both answered; None where there are none, or too few scenes for an
+    interval.
     """
 
     arm: str

@@ -129,12 +129,7 @@ def numbered_files(folder: Path, ending: str, source: TruthSource) -> dict[int, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRow:
-    """A line that is not empty and no comment.
-
-    Attributes:
-        where: file and line, for messages.
-        words: what stands between the separators.
-    """
+    """The words of a line that is not empty and no comment, and its place for messages."""
 
     where: str
     words: tuple[str, ...]

@@ -115,13 +115,7 @@ def _objects(index: int, ids: _Ids, *, ignore: int, binary: bool = False) -> Obj
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthImages:
-    """Reads depth by index in the input.
-
-    Attributes:
-        files: one per annotated frame.
-        depth_scale: stored units per metre.
-        size: height and width of all.
-    """
+    """Reads depth by index in the input, of images of one size with `depth_scale` units per metre."""
 
     files: dict[int, Path]
     depth_scale: float

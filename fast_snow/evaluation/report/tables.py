@@ -53,15 +53,7 @@ def says_little(row: ReportRow, metric: MetricDefinition) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The tables of an evaluation.
-
-    Attributes:
-        about: as in `Evaluation`.
-        rows: by clip, then system, in the order of the runs.
-        totals: one per system, over the same clips for all.
-        compared: the clips of the totals.
-        failures: runs that failed, and why.
-    """
+    """The tables of an evaluation: rows by clip and system, totals per system over the clips compared, and failures."""
 
     about: Mapping[str, Any]
     rows: tuple[ReportRow, ...]

@@ -15,13 +15,7 @@ from fast_snow.inputs.tum import read_tum_folder
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What another tool writes.
-
-    Attributes:
-        name: as messages and the documentation call it.
-        is_at: whether a path looks like it; nothing is opened.
-        read: opens it.
-    """
+    """What another tool writes; `is_at` opens nothing."""
 
     name: str
     is_at: Callable[[Path], bool]

@@ -25,15 +25,7 @@ _DEPTH: Final = re.compile("depth", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """Where the frames of an episode lie.
-
-    Attributes:
-        name: of the dataset, the camera and the episode.
-        video: the file.
-        fps: frames per second.
-        start_s: of the episode, in the file's time.
-        stop_s: its end, exclusive; None where the file ends with it.
-    """
+    """Where the frames of an episode lie: from `start_s` to before `stop_s` of a file, or to its end."""
 
     name: str
     video: Path

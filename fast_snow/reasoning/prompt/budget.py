@@ -98,8 +98,7 @@ def needed(graph: SceneGraph, question: str) -> frozenset[int]:
 def fit(graph: SceneGraph, necessary: frozenset[int], room: int, measure: TokenMeter) -> GraphExcerpt | None:
     """Return as much of a graph as there is room for, in tokens; of the necessary objects in any case.
 
-    Returns:
-        The view; None where even a single frame is too long.
+    It is None where even a single frame is too long.
     """
     if _fits(GraphExcerpt(graph=_only(graph, necessary)), room, measure):
         return _most_recent(graph, necessary, room, measure)

@@ -30,13 +30,9 @@ class PartTokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VlmPrompt:
-    """A question, ready to be sent.
+    """The instructions and the turn with the graph, the keyframes and the question, and the tokens of each part.
 
-    Attributes:
-        instructions: the system prompt.
-        turn: the graph, the keyframes and the question.
-        tokens: of each part, in the order of the prompt.
-        left_out: sentences that say what the graph has but this prompt has not; none where it has all.
+    Sentences say what was left out of the graph.
     """
 
     instructions: str
@@ -61,9 +57,6 @@ def compose_prompt(
     """Write the prompt for a question; equal arguments give equal prompts.
 
     Pictures are keyframes in order of time; the budget is in tokens.
-
-    Returns:
-        The question with the whole graph, or with as much of it as the budget holds.
 
     Raises:
         UserError: the question is empty, or the budget does not even hold it with the pictures and one frame.

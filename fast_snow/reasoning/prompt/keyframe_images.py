@@ -26,10 +26,8 @@ _Image = UInt8[np.ndarray, "height width 3"]
 def keyframe_images(folder: Path, graph: SceneGraph, *, most: int, labelled: bool = True) -> tuple[ImagePart, ...]:
     """Read evenly spaced keyframes of a run folder and draw the numbered outlines of the graph's objects on them.
 
-    Keyframes that are not to be labelled are as they were taken.
-
-    Returns:
-        Images in order of time, named like `keyframe t=10`.
+    Keyframes that are not to be labelled are as they were taken. Images are in order of time, named like `keyframe
+    t=10`.
 
     Raises:
         InputError: a keyframe or its masks are missing, damaged or not inside the folder.

@@ -22,14 +22,9 @@ _LONGEST_QUOTE, _LONGEST_PAGE = 300, 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """An error that the user can mend.
+    """An error that the user can mend: a pattern in code, parameter and message, or a status of HTTP.
 
-    Attributes:
-        pattern: found in the code, the parameter and the message that came.
-        meaning: with `{model}` for the model's name.
-        advice: what to do.
-        statuses: those of HTTP that say it by themselves.
-        lasting: whether it counts even where the status says that the trouble passes.
+    A lasting one counts even where the status says that the trouble passes.
     """
 
     pattern: str

@@ -25,13 +25,9 @@ from fast_snow.reasoning.providers.retry import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionalField:
-    """A field that some servers or models refuse.
+    """A field that some servers or models refuse, with the pattern of the complaint.
 
-    Attributes:
-        name: of the field.
-        pattern: found in the complaint.
-        instead: the field that takes its value; empty where there is none.
-        own_needs_it: whether the provider's own server is never asked without it.
+    `instead` takes its value where there is such a field; the provider's own server may need it.
     """
 
     name: str
@@ -42,13 +38,7 @@ class OptionalField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """One of the APIs.
-
-    Attributes:
-        request: builds the body of a request; the text is the instructions.
-        reply: reads the body of a response.
-        optional_fields: fields that may be left out.
-    """
+    """One of the APIs: builds the body of a request of instructions, turns and tools, and reads that of a response."""
 
     request: Callable[[VlmConfig, Endpoint, str, Sequence[Turn], Sequence[ToolDeclaration]], Mapping[str, Any]]
     reply: Callable[[Endpoint, Mapping[str, Any]], ModelReply]
@@ -59,13 +49,8 @@ class Interface:
 class RemoteModel:
     """A model behind one of the APIs; a `VisionLanguageModel`.
 
-    Attributes:
-        config: how it is asked.
-        endpoint: the server.
-        interface: the API.
-        send: sends a body once.
-        pause: waits so many seconds before a request is sent again; Ctrl-C interrupts it.
-        refused: names of the fields that the server has refused; they are not sent again.
+    `send` sends a body once, `pause` waits so many seconds before it is sent again; fields that the server has refused
+    are not sent again.
     """
 
     config: VlmConfig

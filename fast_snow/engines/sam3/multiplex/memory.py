@@ -14,12 +14,7 @@ from fast_snow.engines.sam3.features import to_pinned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryLimits:
-    """How much of the past the network uses.
-
-    Attributes:
-        spatial: frames whose spatial memory is used, beside that in which the state began.
-        pointers: frames whose object pointers are used.
-    """
+    """Of how many frames the network uses spatial memory, beside that in which the state began, and object pointers."""
 
     spatial: int
     pointers: int

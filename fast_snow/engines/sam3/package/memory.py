@@ -16,12 +16,9 @@ from fast_snow.engines.sam3.features import to_pinned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryLimits:
-    """How much of the past the network uses.
+    """Of how many frames the network uses spatial memory, beside the prompt's, and object pointers.
 
-    Attributes:
-        spatial: frames whose spatial memory is used beside the prompt's.
-        pointers: frames whose object pointers are used.
-        good_score: frames that score at most this are not used, but for the one just before.
+    Frames that score at most `good_score` are not used, but for the one just before.
     """
 
     spatial: int
@@ -31,12 +28,9 @@ class MemoryLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """An object in one frame.
+    """An object in one frame: spatial memory in the network's precision, None once it cannot be used, and its pointer.
 
-    Attributes:
-        spatial: spatial memory, in the network's precision; None once it cannot be used.
-        pointer: object pointer.
-        score: predicted IoU times presence, which decides on the use of the frame.
+    The score, predicted IoU times presence, decides on the use of the frame.
     """
 
     spatial: Float[torch.Tensor, "1 c h w"] | None
@@ -45,11 +39,9 @@ class Remembered:
 
 
 class Recalled(NamedTuple):
-    """What a frame looks at of an object's memory.
+    """What a frame looks at: spatial memory, each with the rank of its frame, and pointers, with how far away each is.
 
-    Attributes:
-        spatial: spatial memory, with the rank of its frame: the nearest is 1, the prompt's is 0.
-        pointers: object pointers, with how far away each is.
+    The nearest frame has rank 1, the prompt's 0.
     """
 
     spatial: list[tuple[int, Float[torch.Tensor, "1 c h w"]]]

@@ -17,13 +17,10 @@ from fast_snow.engines.sam3.package.workarounds import UpstreamTracker
 
 
 class MemoryKeys(NamedTuple):
-    """What a batch of `m` objects attends to.
+    """What a batch of `m` objects attends to, with codes of place and time, and which keys are whose.
 
-    Attributes:
-        memory: spatial memory of each object's frames, then its object pointers; zeros where it has fewer.
-        position: codes of place and time.
-        pointer_tokens: how many of the last keys stand for pointers.
-        alike: the objects by which keys are theirs.
+    Spatial memory of each object's frames comes first, then its pointers (`pointer_tokens` keys); zeros where it has
+    fewer.
     """
 
     memory: Float[torch.Tensor, "m k c"]

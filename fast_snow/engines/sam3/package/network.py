@@ -43,12 +43,9 @@ class Seen(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """`m` objects that were followed into a frame.
+    """`m` objects that were followed into a frame, and their spatial memory of it.
 
-    Attributes:
-        seen: how the network sees them.
-        spatial: their spatial memory of the frame.
-        score: predicted IoU times presence, which decides whether they are remembered by it.
+    The score, predicted IoU times presence, decides whether they are remembered by it.
     """
 
     seen: Seen

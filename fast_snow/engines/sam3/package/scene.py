@@ -48,15 +48,7 @@ Network = TypeVar("Network", bound=EncodingNetwork)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene(Generic[Network]):
-    """The network and the window that it looks at.
-
-    Attributes:
-        network: computes.
-        features: of the window's images.
-        grid: height and width of the analysis grid.
-        memory_on_host: whether the memory of objects waits in host memory.
-        absences: begin to count, for objects that are carried in one direction.
-    """
+    """The network and the window that it looks at; `absences` begins to count, for one direction."""
 
     network: Network
     features: Features

@@ -87,9 +87,6 @@ def import_builder() -> ModuleType:
     It switches TF32 on for everyone, warns where there is no GPU, and needs triton for a transform that tracking never
     calls; that of 2026 also needs `pkg_resources`, which setuptools no longer has, for a vocabulary that tracking never
     reads.
-
-    Returns:
-        The module `sam3.model_builder`.
     """
     matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:

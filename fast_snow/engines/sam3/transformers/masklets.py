@@ -49,13 +49,7 @@ class FeatureCache:
 
 
 class ObjectLogits(NamedTuple):
-    """What the network says of objects in one frame.
-
-    Attributes:
-        local_id: the objects' numbers in the tracking session.
-        logits: of their masks, coarse, on the device; of absent objects too.
-        logit: of the confidence that each is there.
-    """
+    """What the network says of objects in one frame: coarse mask logits, of absent ones too, and of their presence."""
 
     local_id: Int32[np.ndarray, " m"]
     logits: Float[torch.Tensor, "m h w"]
