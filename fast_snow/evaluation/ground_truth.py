@@ -86,14 +86,9 @@ class TruthSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ObjectsInFrame(ReadOnlyArrays):
-    """The objects of one frame, as an annotator or a system has them.
+    """The objects of one frame, as an annotator or a system has them, each id at most once.
 
-    Attributes:
-        frame: index in the input, from 0.
-        object_id: each at most once.
-        box_xyxy: half-open boxes in pixels of the annotated size.
-        masks: one per object; None where there are boxes alone.
-        ignore: a set of one mask of pixels that count neither way; None where all count.
+    Boxes are half-open, in pixels of the annotated size. Pixels of `ignore`, a set of one mask, count neither way.
     """
 
     frame: int

@@ -21,18 +21,9 @@ class ShapeProfile(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSpec:
-    """What is fixed about an exported network before it is written.
+    """What is fixed about an exported network before it is written, as its `Manifest` has it.
 
-    Attributes:
-        model: `fastsam` or `da3`.
-        variant: like `FastSAM-s` or `da3-small`.
-        precision: `fp32` or `fp16`; half precision is in the ONNX graph.
-        frame: height and width of the network's input.
-        opset: of ONNX.
-        profiles: sizes by input name.
-        tolerance: allowed difference from torch, by output name.
-        weights_sha256: of the file of the weights.
-        packages: versions of the packages that made the network, by name.
+    Half precision is in the ONNX graph.
     """
 
     model: str

@@ -136,15 +136,7 @@ RETURNING_BALL = _ball(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneConfig:
-    """What is rendered.
-
-    Attributes:
-        size: height and width of the images.
-        frames: how many images.
-        fps: images per second.
-        seed: of the textures.
-        objects: what is in the room.
-    """
+    """What is rendered."""
 
     size: GridShape = (480, 640)
     frames: int = 60

@@ -131,14 +131,9 @@ class FramePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Association:
-    """A clip.
+    """A clip: frames of the truth in order, the number of objects it has, and of those found that count.
 
-    Attributes:
-        frames: one per frame of the truth, in order.
-        true_ids: how many objects the truth has.
-        predicted_ids: how many were found and count.
-        ignored: how many times a predicted object did not count for what the truth says to ignore.
-        frames_outside: frames of the prediction that the truth does not have; they do not count.
+    Objects found in what the truth says to ignore, and frames that it does not have, do not count.
     """
 
     frames: tuple[FramePair, ...]

@@ -153,14 +153,9 @@ def _fit(pairs: DepthPairs, alignment: DepthAlignment) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DepthSample(ReadOnlyArrays):
-    """The depth of one frame at pixels that are evenly spread over the analysis grid.
+    """The depth of one frame at pixels evenly spread over the analysis grid; 0 where there is none that counts.
 
-    Attributes:
-        window: which window of the clip it was estimated in; frames of one window share one scale.
-        t: index in the clip.
-        source_frame: index in the input.
-        depth: as the geometry engine gives it; 0 where there is none that counts.
-        grid: the analysis grid's height and width.
+    Frames of one window share one scale; `t` is the index in the clip, `source_frame` that in the input.
     """
 
     window: int
@@ -180,13 +175,9 @@ class DepthSample(ReadOnlyArrays):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DepthSamples:
-    """Samples of every `every`-th frame of a clip, from its first on.
+    """Samples of every `every`-th frame of a clip, from its first on; `ahead` is the first that has not been seen.
 
-    Attributes:
-        every: doubled as often as more than `MOST_FRAMES` would be kept.
-        windows: how many have been seen.
-        ahead: index of the first frame that has not been seen.
-        frames: in order.
+    `every` is doubled as often as more than `MOST_FRAMES` would be kept.
     """
 
     every: int = 1

@@ -46,11 +46,8 @@ class PlacedObjects(ReadOnlyArrays):
 class PlacementErrors(ReadOnlyArrays):
     """Errors of every predicted object that matches a true one and that both place, over all frames.
 
-    Attributes:
-        centroid: distance of the centroids, in the truth's unit.
-        extent: predicted less true extent along each axis, in the same.
-        unmatched: placed true objects that no predicted one matches, summed over frames.
-        unplaced: matches that the graph does not place in that frame.
+    Lengths are in the truth's unit, extents predicted less true. Placed true objects may be unmatched, and matches
+    unplaced by the graph.
     """
 
     centroid: Float64[np.ndarray, " k"]

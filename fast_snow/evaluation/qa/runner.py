@@ -36,15 +36,9 @@ _NOT_TOLD: Final = frozenset({"base_url", "tools", "timeout_s", "max_retries"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be done.
+    """What is to be done: the questions with run folders by scene, or with videos where there is no run.
 
-    Attributes:
-        asked: the questions, in their order.
-        runs: run folders by scene.
-        videos: of scenes without a run.
-        snow_runs: run folders of SNOW by scene, where SNOW's arm is asked.
-        snow_videos: of scenes without such a run.
-        without: how many questions have neither.
+    The same of SNOW, where its arm is asked; `without` counts the questions that have neither.
     """
 
     asked: tuple[Question, ...]
@@ -145,8 +139,7 @@ def make_runs(
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Turn the videos of scenes into runs below a folder; `save` makes one from a video.
 
-    Returns:
-        The run folders by scene, and why there is none for the others.
+    Tells why there is none for the others.
 
     Raises:
         OutputError: the folder cannot be written.

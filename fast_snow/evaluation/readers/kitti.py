@@ -32,16 +32,10 @@ Numbers = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """One object of one frame.
+    """One object of one frame: its track and class, half-open box in pixels, and its place for messages.
 
-    Attributes:
-        object_id: of its track.
-        category: name of its class; that of a region to ignore is `IGNORED`.
-        box_xyxy: half-open, in pixels.
-        centre: of the box in space, in the frame of the image's camera, metres; None where it is not known.
-        size: length, height, width in metres.
-        yaw: about the camera's y axis, radians.
-        where: for messages.
+    The box in space has its centre in the frame of the image's camera, metres, or none; length, height and width; and
+    yaw about the camera's y axis, radians.
     """
 
     object_id: int

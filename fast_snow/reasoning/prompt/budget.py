@@ -23,13 +23,9 @@ from fast_snow.types import SceneGraph, Track
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """What a view leaves out of a graph.
+    """What a view leaves out of a graph: objects that the question does not need, tau, and frames.
 
-    Attributes:
-        objects: ids of the objects that the question does not need.
-        tau: whether tau of all observations.
-        every: only every so many-th frame is in the view.
-        span: first and last `t` of what is in the view, where that is not the clip.
+    Only every so many-th frame is in it, and those of a span where that is not the clip.
     """
 
     objects: tuple[int, ...] = ()
