@@ -43,12 +43,7 @@ Traced = Any
 
 
 def _positions(
-    _getter: object,
-    frame: tuple[int, int],
-    batch_size: Traced,
-    _height: Traced,
-    _width: Traced,
-    device: torch.device,
+    _getter: object, frame: tuple[int, int], batch_size: Traced, _height: Traced, _width: Traced, device: torch.device
 ) -> torch.Tensor:
     """Return row and column of every patch, (batch_size, patches, 2): without cache and Cartesian product."""
     height, width = frame[0] // PATCH, frame[1] // PATCH

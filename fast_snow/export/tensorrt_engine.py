@@ -116,11 +116,7 @@ def _configure(trt: Untyped, config: Untyped, workspace_bytes: int | None) -> No
 
 
 def _add_profile(
-    builder: Untyped,
-    network: Untyped,
-    config: Untyped,
-    profiles: Mapping[str, ShapeProfile],
-    name: str,
+    builder: Untyped, network: Untyped, config: Untyped, profiles: Mapping[str, ShapeProfile], name: str
 ) -> None:
     profile = builder.create_optimization_profile()
     free = [each for each in map(network.get_input, range(network.num_inputs)) if -1 in tuple(each.shape)]

@@ -29,11 +29,7 @@ _HELPED = "depth or poses of the input{unit}; the rest from structure from motio
 
 
 def candidates(
-    config: Config,
-    recording: Recording | None,
-    frame: GridShape,
-    progress: Progress,
-    flows: FlowStore | None = None,
+    config: Config, recording: Recording | None, frame: GridShape, progress: Progress, flows: FlowStore | None = None
 ) -> Sequence[Candidate[OpenGeometry]]:
     """Return the engines for depth and poses, the best first."""
     return (
@@ -85,12 +81,7 @@ def _networks(
 
 
 def _compiled(
-    target: Target,
-    config: Config,
-    variant: Variant,
-    recording: Recording | None,
-    frame: GridShape,
-    progress: Progress,
+    target: Target, config: Config, variant: Variant, recording: Recording | None, frame: GridShape, progress: Progress
 ) -> tuple[int, Candidate[OpenGeometry]]:
     """Return DA3 on a compiled network, and how many frames that takes at once."""
     size = network_size(*frame, config.da3.process_res)

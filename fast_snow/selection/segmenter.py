@@ -20,11 +20,7 @@ _FOUND = "class-agnostic masks from FastSAM"
 
 
 def candidates(
-    config: Config,
-    recording: Recording | None,
-    frame: GridShape,
-    progress: Progress,
-    flows: FlowStore | None = None,
+    config: Config, recording: Recording | None, frame: GridShape, progress: Progress, flows: FlowStore | None = None
 ) -> Sequence[Candidate[OpenSegmenter]]:
     """Return the engines for objects, the best first."""
     return (

@@ -142,16 +142,7 @@ class SceneConfig:
     frames: int = 60
     fps: float = 10.0
     seed: int = 0
-    objects: tuple[SceneObject, ...] = (
-        CRATE,
-        CABINET,
-        ROLLING_BALL,
-        ROBOT,
-        LATECOMER,
-        APPLE,
-        PARCEL,
-        RETURNING_BALL,
-    )
+    objects: tuple[SceneObject, ...] = (CRATE, CABINET, ROLLING_BALL, ROBOT, LATECOMER, APPLE, PARCEL, RETURNING_BALL)
 
     def __post_init__(self) -> None:
         if min(*self.size, self.frames) < 1 or not self.fps > 0:

@@ -51,10 +51,7 @@ def conditioning(cameras: KnownCameras) -> dict[str, Float32[np.ndarray, "n _ _"
     distance = np.linalg.norm(np.linalg.inv(relative)[:, :3, 3], axis=1)
     lower_median = np.sort(distance)[(len(distance) - 1) // 2]
     relative[:, :3, 3] /= max(float(lower_median), _SMALLEST_UNIT)
-    return {
-        "T_camera_world": relative.astype(np.float32),
-        "intrinsics": cameras.intrinsics.astype(np.float32),
-    }
+    return {"T_camera_world": relative.astype(np.float32), "intrinsics": cameras.intrinsics.astype(np.float32)}
 
 
 def path_scale(

@@ -52,10 +52,7 @@ def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_B
     module.to(place)
     try:
         yield TorchNetwork(
-            module=module,
-            device=place,
-            precision=devices.half_precision(place),
-            ref_view_strategy=ref_view_strategy,
+            module=module, device=place, precision=devices.half_precision(place), ref_view_strategy=ref_view_strategy
         )
     finally:
         module.to("meta")

@@ -64,8 +64,7 @@ class DepthError:
 
 
 def pair_depth(
-    truth: Float32[np.ndarray, "h w"],
-    predicted: Float32[np.ndarray, "predicted_h predicted_w"],
+    truth: Float32[np.ndarray, "h w"], predicted: Float32[np.ndarray, "predicted_h predicted_w"]
 ) -> DepthPairs:
     """Bring an estimate of the same field of view to the truth's grid, by nearest pixel, and keep what both know.
 

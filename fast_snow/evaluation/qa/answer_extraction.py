@@ -30,8 +30,7 @@ _OTHER: Final = re.compile(
     re.IGNORECASE,
 )
 _LEAD: Final = re.compile(
-    r"(?:[\s*_`~\"'$({\[<:=>→-]|\\\w+\{?|\b(?:is|be|would|should|the|option|choice|letter|answer)\b)*",
-    re.IGNORECASE,
+    r"(?:[\s*_`~\"'$({\[<:=>→-]|\\\w+\{?|\b(?:is|be|would|should|the|option|choice|letter|answer)\b)*", re.IGNORECASE
 )
 _LETTER: Final = re.compile(r"([A-Za-z])(?![\w'-]\w)(?!\w)")
 _MORE: Final = re.compile(r"[\s*_`\"'$)}\].,]*(?:\b(?:or|and)\b|[/&,])[\s*_`\"'$({\[]*([A-Za-z])\b")

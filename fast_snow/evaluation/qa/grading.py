@@ -82,8 +82,7 @@ def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Re
         meaning="recorded answers",
         graded=tuple(
             Graded(
-                question=question,
-                mark=mark if answer.verdict is None else replace(mark, score=float(answer.verdict)),
+                question=question, mark=mark if answer.verdict is None else replace(mark, score=float(answer.verdict))
             )
             for (question, answer), mark in zip(pairs, by_rule, strict=True)
         ),

@@ -15,12 +15,7 @@ from fast_snow.errors import EngineError, InputError, UserError
 from fast_snow.reasoning.conversation import ImagePart, ModelReply, ModelTurn, ToolDeclaration, Turn, Usage
 from fast_snow.reasoning.providers.endpoint import Endpoint
 from fast_snow.reasoning.providers.error_messages import error_text, error_to_raise
-from fast_snow.reasoning.providers.retry import (
-    Attempt,
-    ErrorResponse,
-    NoResponse,
-    pause_before_retry_s,
-)
+from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, NoResponse, pause_before_retry_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

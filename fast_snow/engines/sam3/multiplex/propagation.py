@@ -82,12 +82,7 @@ def _sweep(
         tracked = None
         if index:
             tracked = network.follow(
-                maps,
-                memory,
-                frame,
-                num_frames=len(features),
-                reverse=reverse,
-                remember=frame not in joining,
+                maps, memory, frame, num_frames=len(features), reverse=reverse, remember=frame not in joining
             )
             found = on_grid(local_id[index], tracked, scene.grid)
             absences.note(found)

@@ -190,11 +190,7 @@ class TrackingNetwork:
         features, position, sizes = self._flat(maps, count)
         with decoded_masks(self._tracker.sam_mask_decoder) as decoded:
             out = self._tracker.track_step(
-                current_vision_feats=features,
-                current_vision_pos_embeds=position,
-                feat_sizes=sizes,
-                image=None,
-                **step,
+                current_vision_feats=features, current_vision_pos_embeds=position, feat_sizes=sizes, image=None, **step
             )
         return out, decoded[-1]
 

@@ -102,11 +102,7 @@ def owner_of_pixels(logits: Float[torch.Tensor, "m 1 l l"], side: int) -> Int[to
 
 
 def remember(
-    network: TrackingNetwork,
-    maps: Sequence[torch.Tensor],
-    seen: Seen,
-    owner: Int[torch.Tensor, "1 s s"],
-    index: range,
+    network: TrackingNetwork, maps: Sequence[torch.Tensor], seen: Seen, owner: Int[torch.Tensor, "1 s s"], index: range
 ) -> list[Remembered]:
     """Make the memory that some of the objects prompted in a frame are tracked from.
 

@@ -17,13 +17,7 @@ from unittest.mock import patch
 import torch
 from torch.overrides import TorchFunctionMode
 
-from fast_snow.engines.sam3.package.attention import (
-    SCORES_AT_ONCE,
-    Attend,
-    SameKeys,
-    attend_to_own,
-    scaled_dot_product,
-)
+from fast_snow.engines.sam3.package.attention import SCORES_AT_ONCE, Attend, SameKeys, attend_to_own, scaled_dot_product
 
 UpstreamTracker = Any
 """A `sam3.model.sam3_tracker_base.Sam3TrackerBase`; the package has no types."""
