@@ -46,11 +46,7 @@ _LARGEST: Final = 0.5
 
 
 def choose_masks(config: Config, settings: SnowConfig) -> tuple[OpenMasks, EngineUse]:
-    """Choose the source of masks.
-
-    Raises:
-        ConfigError: SAM2 is asked for and cannot run here.
-    """
+    """Choose the source of masks; raises ConfigError where SAM2 is asked for and cannot run here."""
     obstacles = _obstacles(settings)
     if settings.masks == "sam2" and obstacles:
         raise ConfigError(f"snow.masks: sam2 {', and '.join(obstacles)}; or choose classical")

@@ -48,32 +48,24 @@ def in_smaller_pieces(
             if not _is_exhaustion(error):
                 raise
         # Only now, after the handler: the exception holds the frames that hold the memory.
-        _release()
+        free = _release()
         if size <= smallest:
-            raise EngineError(f"{what}: {size} did not fit into {_free()}; {advice}")
+            raise EngineError(f"{what}: {size} did not fit into {free}; {advice}")
         size = max(smallest, size // 2)
         warnings.warn(f"{what}: out of memory: retrying with {size}", FastSnowWarning, stacklevel=2)
 
 
-def _torch() -> Any:  # noqa: ANN401 (a module that may not be there)
-    return sys.modules.get("torch")
-
-
 def _is_exhaustion(error: Exception) -> bool:
-    torch = _torch()
+    torch: Any = sys.modules.get("torch")
     by_allocator = isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
     return by_allocator or _BY_LIBRARIES.search(str(error)) is not None
 
 
-def _release() -> None:
+def _release() -> str:
+    """Give back what nothing uses any more; say what is free."""
     gc.collect()
-    torch = _torch()
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _free() -> str:
-    torch = _torch()
+    torch: Any = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return "the memory of this machine"
+    torch.cuda.empty_cache()
     return f"the {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB of GPU memory that are free"

@@ -114,11 +114,7 @@ def read_evaluation(path: Path) -> Evaluation:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for results.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
+    """Make a folder for results; raises OutputError where it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -131,11 +127,7 @@ def write_json(path: Path, values: object) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        InputError: the file is missing or holds none.
-    """
+    """Read a JSON object; raises InputError where the file is missing or holds none."""
     expected = "expected the results of `fast-snow eval run`: run the evaluation again"
     try:
         values = untrusted_json.load(path, limit=DATASET_JSON_FILE)

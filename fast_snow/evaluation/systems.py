@@ -112,12 +112,7 @@ class _Clock:
 
 
 def run_snow(source: Input, config: Config) -> SystemRun:
-    """Run SNOW over an input, with the geometry engine that Fast-SNOW has.
-
-    Raises:
-        UserError: the input or the configuration cannot be used.
-        FastSnowError: an engine failed.
-    """
+    """Run SNOW over an input, with the geometry engine that Fast-SNOW has; raises as `run_fast_snow`."""
     from fast_snow.baselines.proposals import with_plain_statistics
     from fast_snow.baselines.snow import snow
 

@@ -8,7 +8,6 @@ one: it needs no package beside `onnx`, and its answers lie within rounding of t
 import copy
 import math
 import tempfile
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import version
@@ -28,7 +27,7 @@ from fast_snow.engines.da3.torch_network import FIRST, TorchNetwork, load_da3
 from fast_snow.engines.da3.variants import variant_of
 from fast_snow.errors import ConfigError
 from fast_snow.export.da3_patches import exportable
-from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile
+from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile, export_graph
 from fast_snow.weights.record import sha256_of
 
 OPSET: Final = 18
@@ -136,20 +135,9 @@ def write_onnx(
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch, torch.no_grad(), exportable(frame):
         network(images[:1])  # computes what the patches hold constant, so that it is no part of the graph
         traced = Path(scratch) / path.name  # above 2 GiB torch puts every tensor into a file of its own beside it
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
-            for deprecated in ("You are using the legacy TorchScript", "The feature will be removed"):
-                warnings.filterwarnings("ignore", message=deprecated, category=DeprecationWarning)
-            torch.onnx.export(
-                network,
-                (images,),
-                str(traced),
-                input_names=[INPUT],
-                output_names=list(OUTPUTS),
-                opset_version=OPSET,
-                dynamic_axes={name: {0: "n"} for name in (INPUT, *OUTPUTS)},
-                dynamo=False,
-            )
+        names = (INPUT, *OUTPUTS)
+        axes = {name: {0: "n"} for name in names}
+        export_graph(network, images, traced, names=names, opset_version=OPSET, dynamic_axes=axes)
         graph = onnx.load(traced)
     for output in graph.graph.output[:2]:  # the trace does not say that these are the input's
         for dimension, side in zip(output.type.tensor_type.shape.dim[1:], frame, strict=True):

@@ -1,12 +1,16 @@
 """What a model brings to be exported: its network in torch, how to write it as ONNX, and what it must agree to."""
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fast_snow.engines.compiled.manifest import Tolerance
 from fast_snow.engines.compiled.network import Arrays, Network
+
+if TYPE_CHECKING:
+    import torch
 
 Shape = tuple[int, ...]
 
@@ -48,3 +52,27 @@ class Exportable:
     write: Callable[[Path], None]
     reference: Network
     sample: Callable[[int], Arrays]
+
+
+def export_graph(
+    network: "torch.nn.Module",
+    example: "torch.Tensor",
+    path: Path,
+    *,
+    names: Sequence[str],
+    **named: Any,  # noqa: ANN401
+) -> None:
+    """Write a network as ONNX by torch's TorchScript exporter: the one that replaces it needs onnxscript.
+
+    The first of `names` is the input's, the others are those of the outputs; more are options of `torch.onnx.export`.
+    """
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
+        for deprecated in ("You are using the legacy TorchScript", "The feature will be removed"):
+            warnings.filterwarnings("ignore", message=deprecated, category=DeprecationWarning)
+        inputs, outputs = list(names[:1]), list(names[1:])
+        torch.onnx.export(
+            network, (example,), str(path), input_names=inputs, output_names=outputs, dynamo=False, **named
+        )

@@ -98,10 +98,6 @@ def export(source: ExportSource, name: str, path: Path) -> tuple[Path, ...]:
 
 
 def require_free(path: Path) -> None:
-    """Refuse a path that something has.
-
-    Raises:
-        OutputError: it does.
-    """
+    """Refuse a path that something has; raises OutputError where it does."""
     if os.path.lexists(path):
         raise OutputError(f"{shown(path)}: exists already, and is not written over; move it away or choose with -o")

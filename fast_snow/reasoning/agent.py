@@ -82,11 +82,8 @@ def converse(
     """Let a model answer a question with the help of tools.
 
     The model is asked at most `max_rounds` times with tools and, where it still calls them then, once more without. A
-    call that is repeated word for word is answered from memory. Without tools the model is asked once.
-
-    Raises:
-        UserError: as the model raises it.
-        EngineError: as the model raises it.
+    call that is repeated word for word is answered from memory. Without tools the model is asked once. It raises what
+    the model raises.
     """
     turns: tuple[Turn, ...] = (turn,)
     usage = Usage()

@@ -90,11 +90,7 @@ def answer_question(
 ) -> Answer:
     """Let a model answer a question about a graph.
 
-    Tools measure all of the graph, also where the prompt leaves something out.
-
-    Raises:
-        UserError: as the model raises it.
-        EngineError: as the model raises it.
+    Tools measure all of the graph, also where the prompt leaves something out. It raises what the model raises.
     """
     conversation = converse(
         model,

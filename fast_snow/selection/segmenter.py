@@ -24,7 +24,13 @@ def candidates(
 ) -> Sequence[Candidate[OpenSegmenter]]:
     """Return the engines for objects, the best first."""
     return (
-        _given(recording),
+        Candidate(
+            name="recorded",
+            family="recorded",
+            meaning="masks of the input",
+            opener=lambda: _recorded(recording),
+            missing=masks_given(recording),
+        ),
         _compiled("tensorrt", config, frame, progress),
         _compiled("onnx", config, frame, progress),
         Candidate(
@@ -49,16 +55,6 @@ def candidates(
             meaning="objects from motion and depth; outlines are rough and objects may be split or missed",
             opener=lambda: _classical(config, progress, flows),
         ),
-    )
-
-
-def _given(recording: Recording | None) -> Candidate[OpenSegmenter]:
-    return Candidate(
-        name="recorded",
-        family="recorded",
-        meaning="masks of the input",
-        opener=lambda: _recorded(recording),
-        missing=masks_given(recording),
     )
 
 

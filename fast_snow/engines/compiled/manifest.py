@@ -133,11 +133,7 @@ def path_beside(artefact: Path) -> Path:
 
 
 def record_of(path: Path) -> FileRecord:
-    """Return the record of a file as it is now.
-
-    Raises:
-        InputError: it is missing or no regular file.
-    """
+    """Return the record of a file as it is now; raises InputError where it is missing or no regular file."""
     sha256 = sha256_of(path)
     return FileRecord(name=path.name, size_bytes=path.stat().st_size, sha256=sha256)
 

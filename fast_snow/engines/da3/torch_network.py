@@ -63,9 +63,6 @@ def load_da3(folder: Path) -> torch.nn.Module:
     """Build the network of a folder and load its weights; nothing in the folder is executed.
 
     Of `config.json` only the variant's name is used. The network is on the CPU, in evaluation mode.
-
-    Raises:
-        ConfigError: as `open_network`.
     """
     variant = variant_of(str(folder))
     weights = _read(folder / _WEIGHTS, variant)

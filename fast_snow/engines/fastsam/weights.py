@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from fast_snow.engines.fastsam.quiet_import import ultralytics
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, first_line
 from fast_snow.limits import CHECKPOINT_MODULES, PATH_LENGTH
 from fast_snow.weights import check, damage
 from fast_snow.weights.integrity import require_cheap
@@ -88,7 +88,7 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
         network = _network_of(checkpoint)
         return {} if network is None else dict(_tensors(network))
     except (RuntimeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise InputError(f"{path}: cannot be read ({reason}); {_REMEDY} again") from None
     except (AttributeError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: got a pickle of another structure ({type(error).__name__}), {_EXPECTED}") from None

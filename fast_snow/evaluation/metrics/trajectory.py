@@ -70,11 +70,7 @@ def align_trajectories(
 ) -> Similarity:
     """Find what moves the predicted path onto the true one, with the least sum of squared distances.
 
-    Where the path is straight or still, its turn about itself is any.
-
-    Raises:
-        InputError: as for `compare_trajectories`.
-        EngineError: the packages of the extra `eval` are not installed.
+    Where the path is straight or still, its turn about itself is any. It raises as `compare_trajectories`.
     """
     true_path, path = _associated(truth, predicted, max_gap_s)
     return _least_squares(path.positions_xyz, true_path.positions_xyz, alignment)

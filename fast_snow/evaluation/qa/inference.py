@@ -165,11 +165,7 @@ def cache_answer(folder: Path, digest: str, reply: CachedAnswer, about: Mapping[
 
 
 def cached_answer(folder: Path, digest: str) -> CachedAnswer | None:
-    """Return the reply to a request; None where there is none yet.
-
-    Raises:
-        InputError: its file is damaged.
-    """
+    """Return the reply to a request; None where there is none yet; raises InputError where its file is damaged."""
     path = _path(folder, digest)
     if not path.is_file():
         return None

@@ -59,11 +59,7 @@ class RunFolders:
     without_snow: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, scene: str, arm: Arm) -> Path:
-        """Return the run that an arm shows of a scene.
-
-        Raises:
-            InputError: there is none.
-        """
+        """Return the run that an arm shows of a scene; raises InputError where there is none."""
         if arm is not Arm.S:
             return self.ours[scene]
         if scene not in self.snow:

@@ -110,11 +110,7 @@ def _below(folder: Path, name: str) -> Iterator[Path]:
 
 
 def find_videos(questions: Sequence[Question], videos: Path) -> dict[str, Path]:
-    """Return the video of each scene that has one below a folder.
-
-    Raises:
-        InputError: there is no such folder.
-    """
+    """Return the video of each scene that has one below a folder; raises InputError where there is no such folder."""
     if not videos.is_dir():
         raise InputError(f"{videos}: no such folder; expected the one that the dataset's videos lie in")
     paths = {}

@@ -135,11 +135,7 @@ class TextRow:
     words: tuple[str, ...]
 
     def number(self, column: int, what: str) -> float:
-        """Return a finite number.
-
-        Raises:
-            InputError: the word is none.
-        """
+        """Return a finite number; raises InputError where the word is none."""
         word = self.words[column]
         try:
             value = float(word)

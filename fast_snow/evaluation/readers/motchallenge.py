@@ -49,11 +49,7 @@ def read_boxes(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
 
 
 def read_results(path: Path, source: TruthSource, *, min_confidence: float = -np.inf) -> tuple[ObjectsInFrame, ...]:
-    """Read a tracker's results: like `read_boxes`, but the seventh column is a confidence, at least `min_confidence`.
-
-    Raises:
-        InputError: a line is damaged, or an id comes twice in a frame.
-    """
+    """Read a tracker's results: as `read_boxes`, but the seventh column is a confidence, at least `min_confidence`."""
     return _read(path, source, lambda row: row.number(6, "confidence") >= min_confidence)
 
 

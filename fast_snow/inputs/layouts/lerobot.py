@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 from fast_snow import untrusted_json
 from fast_snow.config import SourceConfig
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, first_line
 from fast_snow.inputs.sampling import exact
 from fast_snow.limits import DATASET_JSON_FILE, EPISODE_TABLE_FILE, PATH_LENGTH
 from fast_snow.typed_json import build_dataclass, matching, more_than
@@ -128,8 +128,7 @@ def _row(folder: Path, camera: str, episode: int) -> dict[str, int | float]:
             table = parquet.read_table(path, columns=["episode_index", *columns])
             rows = table.filter(pyarrow.compute.equal(table["episode_index"], episode)).to_pylist()
         except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-            raise InputError(f"{shown(path)}: no table of episodes ({reason}); download it again") from None
+            raise InputError(f"{shown(path)}: no table of episodes ({first_line(error)}); download it again") from None
         if rows and all(isinstance(rows[0].get(column), int | float) for column in columns):
             return {name: rows[0][column] for column, name in columns.items()}
     raise InputError(

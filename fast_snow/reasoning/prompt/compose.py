@@ -98,11 +98,7 @@ def _too_small(budget: int, fixed: Sequence[PartTokens]) -> UserError:
 
 
 def require_question(question: str) -> None:
-    """Refuse a question without words.
-
-    Raises:
-        UserError: there is nothing but space.
-    """
+    """Refuse a question without words; raises UserError where there is nothing but space."""
     if not question.strip():
         raise UserError('question: got nothing, expected text like "Which way is object 3 moving?"')
 

@@ -64,9 +64,7 @@ class RemoteModel:
     def _answer(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
         """Send a request, without fields that are None, until it is answered; count how often it was sent again.
 
-        Raises:
-            UserError: what the user can mend.
-            EngineError: what the user cannot.
+        Raises UserError for what the user can mend, EngineError for what not.
         """
         retries = failures = 0
         while True:

@@ -13,10 +13,7 @@ from fast_snow.errors import EngineError
 def load(model_path: str, device: torch.device) -> UpstreamTracker:
     """Build the tracker, a `VideoTrackingDynamicMultiplex`, with the trained weights of a folder.
 
-    Raises:
-        ConfigError: there are no weights.
-        EngineError: the package has no SAM 3.1.
-        InputError: the file is damaged or holds another network.
+    It raises as `trained`, and EngineError where the package has no SAM 3.1.
     """
     return trained(lambda: untrained(device), model_path, SAM3_1).to(device)
 

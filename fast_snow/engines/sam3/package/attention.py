@@ -48,9 +48,6 @@ def scaled_dot_product(
     """Attend with torch's plain arithmetic, so many queries at a time as bound the entries of the score matrix.
 
     Exactly the attention of all queries at once, for inference.
-
-    Raises:
-        ValueError: dropout was asked for.
     """
     if dropout_p:
         raise ValueError(f"attention in pieces: got dropout {dropout_p}, expected none; it is for inference")

@@ -10,7 +10,7 @@ import torch
 
 from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, parameters_without_values
 from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
-from fast_snow.errors import ConfigError, InputError
+from fast_snow.errors import ConfigError, InputError, first_line
 from fast_snow.weights import damage, on_disk
 from fast_snow.weights.integrity import require_cheap
 
@@ -58,11 +58,7 @@ _SHOWN = 3
 def trained(build: Callable[[], UpstreamTracker], model_path: str, layout: Layout) -> UpstreamTracker:
     """Build a tracker and give it the trained weights of a folder; they stay in host memory.
 
-    `build` makes it, without values of its parameters.
-
-    Raises:
-        ConfigError: there are no weights.
-        InputError: the file is damaged or holds another network.
+    `build` makes it, without values of its parameters. It raises as `weights_file`, `read` and `with_weights`.
     """
     weights = weights_file(on_disk(model_path), layout)
     tensors = read(weights, layout)
@@ -120,7 +116,7 @@ def read(weights: Path, layout: Layout) -> dict[str, torch.Tensor]:
             require_cheap(weights)
             content = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
     except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, _safetensors_error()) as error:
-        raise InputError(f"{weights}: not a readable checkpoint ({_first_line(error)}); {layout.advice}") from None
+        raise InputError(f"{weights}: not a readable checkpoint ({first_line(error)}); {layout.advice}") from None
     inner = content.get("model", content) if isinstance(content, dict) else content
     if not isinstance(inner, dict) or not all(
         isinstance(name, str) and isinstance(each, torch.Tensor) for name, each in inner.items()
@@ -139,11 +135,7 @@ def read(weights: Path, layout: Layout) -> dict[str, torch.Tensor]:
 
 
 def weights_file(folder: Path, layout: Layout) -> Path:
-    """Return the checkpoint in a folder.
-
-    Raises:
-        ConfigError: there is none, or only that of the other network.
-    """
+    """Return the checkpoint in a folder; raises ConfigError where there is none, or only that of the other network."""
     for name in layout.files:
         if (folder / name).is_file():
             return folder / name
@@ -173,10 +165,6 @@ def _safetensors_error() -> type[Exception]:
 
     error: type[Exception] = SafetensorError
     return error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _some(names: Iterable[str]) -> str:

@@ -45,9 +45,6 @@ def load(architecture: Architecture, folder: Path, device: torch.device, precisi
     """Load a tracker in evaluation mode; attention never holds its whole score matrix.
 
     It computes under autocast where the precision is not fp32.
-
-    Raises:
-        ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
     """
     network: torch.nn.Module = transformers_folder.load_folder(architecture.model, folder, architecture.expected)
     if precision != torch.float32:
