@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, runt
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32
+from jaxtyping import Float, Int, Int32
 
 from fast_snow.config import Sam3Config
 from fast_snow.engines.out_of_memory import in_smaller_pieces
@@ -27,14 +27,26 @@ _ADVICE: Final = "close other programs on it, or set --sam3.features recompute o
 
 
 @runtime_checkable
-class EncodingNetwork(Protocol):
-    """What turns images into features: the network of SAM3, or of SAM 3.1."""
+class SamNetwork(Protocol):
+    """What turns images into features and prompts into objects: the network of SAM3, or of SAM 3.1."""
 
     device: torch.device
     side: int
+    mask_side: int
+    mask_input_side: int
 
     def encode(self, image: Float[torch.Tensor, "1 3 s s"]) -> Sequence[torch.Tensor]:
         """Return the feature maps of an image."""
+        ...
+
+    def start_from_points(
+        self, maps: Sequence[torch.Tensor], xy: Float[torch.Tensor, "m p 2"], label: Int[torch.Tensor, "m p"]
+    ) -> Seen:
+        """Start objects from points in pixels of the network's input (labels as in `prompting`)."""
+        ...
+
+    def start_from_masks(self, maps: Sequence[torch.Tensor], inside: Float[torch.Tensor, "m 1 i i"]) -> Seen:
+        """Start objects from masks in [0, 1] of `mask_input_side` pixels."""
         ...
 
     def computing(self) -> AbstractContextManager[None]:
@@ -43,7 +55,7 @@ class EncodingNetwork(Protocol):
 
 
 Made = TypeVar("Made")
-Network = TypeVar("Network", bound=EncodingNetwork)
+Network = TypeVar("Network", bound=SamNetwork)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +152,7 @@ class Window(ABC, Generic[Network]):
         return in_smaller_pieces(attempt, most, what=f"{self.name}: objects per batch", advice=_ADVICE)
 
 
-def pieces_that_fit(network: EncodingNetwork, bytes_at_full_size: int, most: int) -> int | None:
+def pieces_that_fit(network: SamNetwork, bytes_at_full_size: int, most: int) -> int | None:
     """Return how many pieces of work take half of the free memory, at least 1 and at most `most`; None on a CPU."""
     free = memory.free_bytes(network.device)
     if free is None:
