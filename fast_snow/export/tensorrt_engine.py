@@ -92,7 +92,8 @@ def build(
     if serialized is None:
         raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} could not build an engine ({log.last_error()})")
     _write(engine, serialized)
-    _save_timing_cache(config, timing_cache)
+    if (cache := config.get_timing_cache()) is not None:
+        _write(timing_cache, cache.serialize())
 
 
 def _strongly_typed(trt: Untyped) -> int:
@@ -104,7 +105,10 @@ def _strongly_typed(trt: Untyped) -> int:
 def _parse(trt: Untyped, network: Untyped, onnx: Path, log: Untyped) -> None:
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(onnx)):
-        raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} cannot parse the graph ({_parser_errors(parser)})")
+        errors = [" ".join(str(parser.get_error(i)).split()) for i in range(parser.num_errors)]
+        more = f"; and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
+        reason = ("; ".join(errors[:_MOST_ERRORS]) or "it does not say why") + more
+        raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} cannot parse the graph ({reason})")
 
 
 def _configure(trt: Untyped, config: Untyped, workspace_bytes: int | None) -> None:
@@ -137,21 +141,9 @@ def _use_timing_cache(config: Untyped, path: Path) -> None:
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
-def _save_timing_cache(config: Untyped, path: Path) -> None:
-    cache = config.get_timing_cache()
-    if cache is not None:
-        _write(path, cache.serialize())
-
-
 def _write(path: Path, content: Untyped) -> None:
     with storing(path) as file:
         file.write(memoryview(content))
-
-
-def _parser_errors(parser: Untyped) -> str:
-    errors = [" ".join(str(parser.get_error(i)).split()) for i in range(parser.num_errors)]
-    more = f"; and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
-    return ("; ".join(errors[:_MOST_ERRORS]) or "it does not say why") + more
 
 
 class _Phases:

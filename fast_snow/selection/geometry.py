@@ -13,7 +13,16 @@ from fast_snow.errors import ConfigError
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenGeometry, Progress
 from fast_snow.selection.candidates import Candidate
-from fast_snow.selection.requirements import Target, artefact, installed, lacks, no_gpu, runtime, weights_present
+from fast_snow.selection.requirements import (
+    Target,
+    artefact,
+    installed,
+    lacks,
+    no_gpu,
+    runtime,
+    unreachable,
+    weights_present,
+)
 from fast_snow.types import GridShape
 from fast_snow.weights import weights_folder
 
@@ -68,7 +77,7 @@ def _networks(
     except ConfigError as error:
         unknown = f"cannot be loaded: {error}"
         return tuple(
-            Candidate(name=name, family="da3", meaning=_ESTIMATED, opener=_never, missing=(unknown,))
+            Candidate(name=name, family="da3", meaning=_ESTIMATED, opener=unreachable, missing=(unknown,))
             for name in ("da3-tensorrt", "da3-onnx", "da3-torch")
         )
     backends = (
@@ -146,10 +155,6 @@ def _meaning(variant: Variant) -> str:
 
 def _unit(recording: Recording | None) -> str:
     return ", in metres" if recording is None or recording.metric else ", in a unit that is not known"
-
-
-def _never() -> OpenGeometry:
-    raise AssertionError("unreachable: engine has unmet requirements")
 
 
 def _classical(

@@ -1,9 +1,8 @@
 """What an engine needs of this machine: packages, weights, a GPU, a compiled network. Nothing heavy is imported."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +26,7 @@ def installed(*modules: str) -> tuple[str, ...]:
     return tuple(
         f'needs the package {each}: uv pip install -e ".[{_EXTRA.get(each, "models")}]"'
         for each in modules
-        if not _is_installed(each)
+        if find_spec(each) is None
     )
 
 
@@ -96,7 +95,7 @@ def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridS
     )
     if isinstance(compiled, artefacts.Refused):
         missing = missing or (f"cannot be loaded: {compiled.reason}",)
-        return Artefact(backend=BACKEND[target], open=_none, missing=missing)
+        return Artefact(backend=BACKEND[target], open=unreachable, missing=missing)
     return Artefact(
         backend=BACKEND[target],
         open=lambda: _checked(compiled, config, model, target),
@@ -123,7 +122,8 @@ def _checked(compiled: artefacts.Found, config: Config, model: weights.Model, ta
         yield network
 
 
-def _none() -> AbstractContextManager[Network]:
+def unreachable() -> Any:  # noqa: ANN401 (nothing is returned)
+    """Stand in for what opens an engine that has unmet requirements."""
     raise AssertionError("unreachable: engine has unmet requirements")
 
 
@@ -171,8 +171,3 @@ def _idle_gpu(config: Config) -> tuple[str, ...]:
     if config.runtime.device == "cpu" or not gpu_count() or _on_gpu(config, "onnx"):
         return ()
     return ("this ONNX Runtime does not use the GPU: pip uninstall onnxruntime, then pip install onnxruntime-gpu",)
-
-
-@cache
-def _is_installed(module: str) -> bool:
-    return find_spec(module) is not None

@@ -83,10 +83,6 @@ def _with_boxes(truth: Truth, path: Path, source: TruthSource, _: float | None) 
     return replace(truth, objects=objects, exhaustive=source.exhaustive)
 
 
-def _with_boxes_in_space(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
-    return replace(truth, boxes=kitti.boxes_of(_LABELS[source.format](path, source)))
-
-
 def _with_poses(truth: Truth, path: Path, source: TruthSource, fps: float | None) -> Truth:
     if source.format == "tum":
         return replace(truth, trajectory=trajectories.read_tum(path, source))
@@ -118,7 +114,9 @@ def _sized(truth: Truth, size: GridShape, path: Path) -> Truth:
 _READERS: Final[Mapping[TruthKind, Callable[[Truth, Path, TruthSource, float | None], Truth]]] = {
     TruthKind.MASKS: _with_masks,
     TruthKind.BOXES: _with_boxes,
-    TruthKind.BOXES_3D: _with_boxes_in_space,
+    TruthKind.BOXES_3D: lambda truth, path, source, _: replace(
+        truth, boxes=kitti.boxes_of(_LABELS[source.format](path, source))
+    ),
     TruthKind.POSES: _with_poses,
     TruthKind.DEPTH: _with_depth,
 }

@@ -152,14 +152,11 @@ def _lens(common: _Transforms, frame: _Frame, size: GridShape, where: str) -> Le
     cx, cy = number("cx"), number("cy")
     k1, k2, k3, k4, p1, p2 = (number(name) or 0.0 for name in ("k1", "k2", "k3", "k4", "p1", "p2"))
     fisheye = common.camera_model == "OPENCV_FISHEYE"
+    distortion = (k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)
     return Lens(
         focal=(fx, number("fl_y") or fx),
         centre=((width / 2 if cx is None else cx) - 0.5, (height / 2 if cy is None else cy) - 0.5),
         size=(round(height), round(width)),
-        distortion=_coefficients((k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)),
+        distortion=distortion if any(distortion) else (),
         fisheye=fisheye,
     )
-
-
-def _coefficients(numbers: tuple[float, ...]) -> tuple[float, ...]:
-    return numbers if any(numbers) else ()

@@ -160,6 +160,12 @@ def expect_text(value: Any, name: str) -> str:  # noqa: ANN401
     return "" if value is None else value if isinstance(value, str) else _misshapen(value, name, "text")
 
 
+def inner_text(body: Mapping[str, Any], outer: str, name: str) -> str:
+    """Return a JSON string of an inner object, an empty one where either is missing; else as `expect_text`."""
+    inner = body.get(outer)
+    return expect_text(inner.get(name), name) if isinstance(inner, Mapping) else ""
+
+
 def _misshapen(value: Any, name: str, expected: str) -> Any:  # noqa: ANN401
     raise EngineError(
         f"the server's answer has {str(value)[:80]!r} as {name}, expected {expected}: check --vlm.api and the server"

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, parameters_without_values
 from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
@@ -109,13 +111,11 @@ def read(weights: Path, layout: Layout) -> dict[str, torch.Tensor]:
         raise InputError(f"{weights}: not a readable checkpoint ({problem}); {layout.advice}")
     try:
         if weights.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             content: Any = load_file(weights)
         else:
             require_cheap(weights)
             content = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, _safetensors_error()) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
         raise InputError(f"{weights}: not a readable checkpoint ({first_line(error)}); {layout.advice}") from None
     inner = content.get("model", content) if isinstance(content, dict) else content
     if not isinstance(inner, dict) or not all(
@@ -158,13 +158,6 @@ def _is_of(found: Layout, expected: Layout) -> str:
         f"got the weights of {found.network} ({found.files[-1]}), expected those of {expected.network};"
         f" run fast-snow fetch-models {expected.engine}, or choose --engines.tracker {found.engine}"
     )
-
-
-def _safetensors_error() -> type[Exception]:
-    from safetensors import SafetensorError
-
-    error: type[Exception] = SafetensorError
-    return error
 
 
 def _some(names: Iterable[str]) -> str:
