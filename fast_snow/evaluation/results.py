@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -14,7 +14,7 @@ from fast_snow import untrusted_json
 from fast_snow.atomic_files import store
 from fast_snow.errors import InputError, OutputError
 from fast_snow.limits import DATASET_JSON_FILE
-from fast_snow.typed_json import build_dataclass
+from fast_snow.typed_json import build_dataclass, members
 from fast_snow.untrusted_files import shown
 
 EVALUATION = "evaluation.json"
@@ -64,11 +64,6 @@ class RunResult:
     exhaustive: bool | None = None
     notes: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the outcome as JSON's own types."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
@@ -98,7 +93,7 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     Raises:
         OutputError: the folder is missing, full or not writable.
     """
-    outcomes = [each.as_json() for each in evaluation.outcomes]
+    outcomes = [members(each) for each in evaluation.outcomes]
     about = dict(evaluation.about)
     write_json(path, {"schema_version": evaluation.schema_version, "about": about, "outcomes": outcomes})
 

@@ -1,7 +1,7 @@
 """Compiles networks: ONNX, and TensorRT engines from it; each is checked against torch before it counts."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from fast_snow.export.parity import Parity
 from fast_snow.export.staging import put_in_place, staging
 from fast_snow.export.tensorrt_engine import TensorRt
 from fast_snow.protocols import Progress, silent
+from fast_snow.typed_json import members
 
 FEW = (1, 2)
 """Frames at which every network is compared with torch."""
@@ -114,7 +115,7 @@ def _up_to_date(path: Path, spec: ExportSpec) -> Manifest | None:
         artefacts.check_content(artefacts.Found(path=path, manifest=manifest))
     except EngineError:
         return None
-    same = all(getattr(manifest, name) == value for name, value in _values(spec).items())
+    same = all(getattr(manifest, name) == value for name, value in members(spec).items())
     return manifest if same else None
 
 
@@ -177,7 +178,7 @@ def _manifest(
 ) -> Manifest:
     artefact, *external = (manifests.record_of(each) for each in files)
     return Manifest(
-        **_values(spec),
+        **members(spec),
         target=target,
         inputs=tensors[0],
         outputs=tensors[1],
@@ -186,9 +187,3 @@ def _manifest(
         external=tuple(external),
         origin=origin,
     )
-
-
-def _values(spec: ExportSpec) -> dict[str, Any]:
-    """Return what a manifest has of an export spec, under the same names."""
-    values = {each.name: getattr(spec, each.name) for each in fields(spec)}
-    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}

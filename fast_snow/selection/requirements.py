@@ -93,8 +93,8 @@ def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridS
         _sha256(config, model),
         artefacts.this_machine(_gpu_index(config)) if not missing and _on_gpu(config, target) else None,
     )
-    if isinstance(compiled, artefacts.Refused):
-        missing = missing or (f"cannot be loaded: {compiled.reason}",)
+    if isinstance(compiled, str):
+        missing = missing or (f"cannot be loaded: {compiled}",)
         return Artefact(backend=BACKEND[target], open=unreachable, missing=missing)
     return Artefact(
         backend=BACKEND[target],

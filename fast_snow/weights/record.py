@@ -10,6 +10,7 @@ from typing import Any
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.limits import SMALL_JSON_FILE
+from fast_snow.typed_json import build_dataclass
 from fast_snow.untrusted_files import open_file
 
 RECORD = "SHA256SUMS.json"
@@ -73,14 +74,7 @@ def check(path: Path) -> None:
 
 
 def _recorded(entry: object) -> Recorded | None:
-    match entry:
-        case {
-            "sha256": str(sha256),
-            "size": int(size),
-            "source": str(source),
-            "revision": str(revision),
-            "verified": bool(verified),
-        }:
-            return Recorded(sha256=sha256, size=size, source=source, revision=revision, verified=verified)
-        case _:
-            return None
+    try:
+        return build_dataclass(Recorded, entry, RECORD, extra=True)
+    except InputError:
+        return None

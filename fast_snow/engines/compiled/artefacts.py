@@ -32,13 +32,6 @@ class Found:
     manifest: Manifest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """Why no compiled network can be loaded, and the command that makes one."""
-
-    reason: str
-
-
 def tensorrt_version() -> str | None:
     """Return the version of the installed TensorRT without importing it; None where there is none."""
     for name in _DISTRIBUTIONS:
@@ -79,16 +72,15 @@ def find_network(
     target: str,
     weights_sha256: str | None,
     machine: Machine | None,
-) -> Found | Refused:
-    """Find the best compiled network for a machine.
+) -> Found | str:
+    """Find the best compiled network for a machine; else say why there is none, and the command that makes one.
 
     Half precision comes first on a GPU, full precision on a CPU. Files are compared by size only; `check` compares
     their content. `weights_sha256` is that of the weights that would be loaded otherwise; None if there are none to
     compare with. A machine of None runs on its CPU.
     """
     if target == "tensorrt" and (machine is None or machine.tensorrt is None):
-        missing = "no NVIDIA GPU found" if machine is None else 'needs TensorRT: uv pip install -e ".[gpu]"'
-        return Refused(reason=missing)
+        return "no NVIDIA GPU found" if machine is None else 'needs TensorRT: uv pip install -e ".[gpu]"'
     reasons = []
     for precision in ("fp16", "fp32") if machine else ("fp32", "fp16"):
         path = path_of(folder, variant, frame, precision, target)
@@ -99,11 +91,9 @@ def find_network(
         except EngineError as error:
             reasons.append(f"{error}; rebuild it: {command(model, target, frame, precision)} --force")
     if reasons:
-        return Refused(reason="; ".join(reasons))
+        return "; ".join(reasons)
     height, width = frame
-    return Refused(
-        reason=f"no {target} network of {variant} for {height}x{width} in {folder}: {command(model, target, frame)}"
-    )
+    return f"no {target} network of {variant} for {height}x{width} in {folder}: {command(model, target, frame)}"
 
 
 def check_content(found: Found) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from typing import Final
 
 import torch
 
@@ -12,7 +12,7 @@ from fast_snow.engines.sam3.multiplex.network import MultiplexNetwork
 from fast_snow.engines.sam3.multiplex.propagation import propagate
 from fast_snow.engines.sam3.opening import opened
 from fast_snow.engines.sam3.package.scene import Carried, Window, pieces_that_fit
-from fast_snow.engines.sam3.session import Started, tracking
+from fast_snow.engines.sam3.session import Started
 from fast_snow.engines.torch_runtime import devices
 from fast_snow.protocols import Progress, Tracker, silent
 
@@ -38,13 +38,6 @@ def open_tracker(
     return opened(load, _Window, config, device=device, patience=patience, progress=progress)
 
 
-def serving(
-    network: MultiplexNetwork, config: Sam3Config, patience: int | None = None, progress: Progress = silent
-) -> AbstractContextManager[Tracker]:
-    """Track with a network that is at hand, as `open_tracker` otherwise."""
-    return tracking(partial(_Window, network, config, patience, progress), config)
-
-
 class _Window(Window[MultiplexNetwork]):
     name = "SAM 3.1"
 
@@ -56,3 +49,6 @@ class _Window(Window[MultiplexNetwork]):
 
     def that_fit(self) -> int:
         return self.scene.network.slots * (pieces_that_fit(self.scene.network, _BUCKET_BYTES, _MOST_BUCKETS) or 1)
+
+
+serving: Final = _Window.serving

@@ -16,10 +16,10 @@ from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.engines.sam3.features import Features, KeptFeatures, state_waits_on_host
 from fast_snow.engines.sam3.images import network_images
 from fast_snow.engines.sam3.package.network import Seen
-from fast_snow.engines.sam3.session import Absences, FrameMasks, Started
+from fast_snow.engines.sam3.session import Absences, FrameMasks, Started, tracking
 from fast_snow.engines.torch_runtime import memory
 from fast_snow.engines.torch_runtime.mask_runs import encode_logits
-from fast_snow.protocols import Progress
+from fast_snow.protocols import Progress, Tracker, silent
 from fast_snow.types import Frames, GridShape
 
 _FULL_SIDE: Final = 1008
@@ -105,6 +105,13 @@ class Window(ABC, Generic[Network]):
         self.scene = Scene(network, Features(images, network.encode, kept), grid, on_host, absences)
         self._largest_batch = config.object_batch
         self._progress = progress
+
+    @classmethod
+    def serving(
+        cls, network: Network, config: Sam3Config, patience: int | None = None, progress: Progress = silent
+    ) -> AbstractContextManager[Tracker]:
+        """Track with a network that is at hand."""
+        return tracking(partial(cls, network, config, patience, progress), config)
 
     @abstractmethod
     def carry(self, objects: Sequence[Started]) -> Sequence[Carried]:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 from importlib.util import find_spec
+from typing import Final
 
 import torch
 
@@ -14,7 +14,7 @@ from fast_snow.engines.sam3.package.network import TrackingNetwork
 from fast_snow.engines.sam3.package.propagation import Begun, begin, sweep
 from fast_snow.engines.sam3.package.scene import Carried, Window, pieces_that_fit
 from fast_snow.engines.sam3.package.workarounds import compile_as_upstream
-from fast_snow.engines.sam3.session import Started, tracking
+from fast_snow.engines.sam3.session import Started
 from fast_snow.engines.torch_runtime import devices
 from fast_snow.errors import ConfigError
 from fast_snow.protocols import Progress, Tracker, silent
@@ -49,13 +49,6 @@ def open_tracker(
     return opened(load, _Window, config, device=device, patience=patience, progress=progress)
 
 
-def serving(
-    network: TrackingNetwork, config: Sam3Config, patience: int | None = None, progress: Progress = silent
-) -> AbstractContextManager[Tracker]:
-    """Track with a network that is at hand, as `open_tracker` otherwise."""
-    return tracking(partial(_Window, network, config, patience, progress), config)
-
-
 class _Window(Window[TrackingNetwork]):
     name = "SAM3"
 
@@ -81,3 +74,6 @@ class _Window(Window[TrackingNetwork]):
 
         self.fitting(attempt, len(objects))
         return carried
+
+
+serving: Final = _Window.serving
