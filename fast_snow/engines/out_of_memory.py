@@ -21,24 +21,13 @@ _BY_LIBRARIES: Final = re.compile(r"CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_\w*A
 def in_smaller_pieces(
     attempt: Callable[[int], Made], largest: int, *, what: str, advice: str, smallest: int = 1
 ) -> Made:
-    """Do a piece of work, with pieces half the size each time memory runs out.
+    """Do a piece of work, with pieces half the size each time memory runs out, which is warned of.
 
-    Args:
-        attempt: does the whole work in pieces of the given size; where memory runs out, raises `MemoryError`, torch's
-            `OutOfMemoryError` or the `RuntimeError` of a library of CUDA.
-        largest: size of the pieces at first.
-        what: the pieces, for messages, like "DA3: frames per chunk".
-        advice: what the user can change where the smallest pieces do not fit.
-        smallest: pieces are never smaller than this.
-
-    Returns:
-        What `attempt` returns.
+    Memory runs out where `attempt`, which does the whole work in pieces of a size, raises `MemoryError`, torch's
+    `OutOfMemoryError` or the `RuntimeError` of a library of CUDA. `what` and `advice` are for messages.
 
     Raises:
         EngineError: the smallest pieces do not fit either.
-
-    Warns:
-        FastSnowWarning: pieces were made smaller.
     """
     size = largest
     while True:

@@ -114,14 +114,9 @@ class Trajectory(ReadOnlyArrays):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoxesInSpace(ReadOnlyArrays):
-    """The 3D boxes of one frame.
+    """The 3D boxes of one frame, each id at most once, in the camera's frame (x right, y down, z forward) and metres.
 
-    Attributes:
-        frame: index in the input, from 0.
-        object_id: each at most once.
-        centre: in the camera's frame (x right, y down, z forward), metres.
-        size: extents along the box's own axes: length, height, width; metres.
-        yaw: rotation about the camera's y axis, radians.
+    Sizes are length, height and width along the box's own axes; yaw is about the camera's y axis, in radians.
     """
 
     frame: int

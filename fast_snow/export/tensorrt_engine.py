@@ -62,15 +62,9 @@ def build(
 ) -> None:
     """Build an engine; its file is complete or not there.
 
-    Networks are strongly typed: precision is what the ONNX graph says.
-
-    Args:
-        onnx: what to build from; weights beside it are found.
-        engine: where the engine goes.
-        profiles: sizes by input; every input with an axis of free size needs one.
-        timing_cache: how fast kernels were in earlier builds; read where it fits this GPU, and updated.
-        progress: told the builder's phases.
-        workspace_bytes: GPU memory that kernels may use; all of it by default.
+    Networks are strongly typed: precision is what the ONNX graph says. Every input with an axis of free size needs a
+    profile. The timing cache, how fast kernels were in earlier builds, is read where it fits this GPU, and updated.
+    Kernels may use all memory unless `workspace_bytes` bounds it.
 
     Raises:
         ConfigError: no TensorRT.

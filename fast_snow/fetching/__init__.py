@@ -35,14 +35,7 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """Weights in place.
-
-    Attributes:
-        weights: which.
-        folder: that holds them.
-        files: what is recorded of each file, by name.
-        downloaded: names of the files that this call downloaded; the others were already present.
-    """
+    """Weights in place, with what is recorded of each file; those not downloaded by this call were already present."""
 
     weights: Weights
     folder: Path

@@ -27,14 +27,10 @@ _RATE_LIMITED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What a source publishes of a file.
+    """What a source publishes of a file; the size in bytes and the digest may be unknown.
 
-    Attributes:
-        url: its address.
-        revision: commit or release.
-        size: in bytes; None: not published.
-        digest: SHA-256, or the Git blob hash that the hub has of small files; None: not published.
-        headers: sent to this host alone, since they hold the token.
+    The digest is a SHA-256, or the Git blob hash that the hub has of small files. Headers hold the token: they are sent
+    to this host alone.
     """
 
     url: str

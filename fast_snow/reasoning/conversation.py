@@ -56,15 +56,7 @@ class ModelTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolOutcome:
-    """The result of a tool call, or its error.
-
-    Attributes:
-        call_id: of the call it answers.
-        name: of the tool.
-        content: the result as JSON text, or the message of an error.
-        failed: whether `content` is the message of an error.
-        result: the result as a JSON object; empty where the call failed.
-    """
+    """The result of a tool call as JSON text and object, or the message of its error."""
 
     call_id: str
     name: str

@@ -42,17 +42,10 @@ class Pattern(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SceneObject:
-    """A box or a ball that rests, drives (boxes face their way) or rolls.
+    """A box or a ball that rests, drives (boxes face their way) or rolls; it rests where there is one waypoint.
 
-    Attributes:
-        object_id: its value in the id maps, from 1 to 254.
-        shape: what it is.
-        half_size: half its extent along its own axes in metres; three times the radius for a ball.
-        pattern: what its surface looks like.
-        color: of the surface.
-        accent: of the pattern on it.
-        path: where its centre is and when; it rests where there is one waypoint.
-        yaw: heading in radians of a box that rests.
+    Ids are from 1 to 254; half sizes are in metres along its own axes; yaw is the heading in radians of a box that
+    rests.
     """
 
     object_id: int

@@ -41,16 +41,7 @@ class GitHubRelease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Trained weights that can be fetched.
-
-    Attributes:
-        name: on the command line.
-        model: engine that loads them.
-        source: that publishes them.
-        files: all that the engine needs.
-        licence: of the weights.
-        gated: whether the owner must grant access, on the source's page.
-    """
+    """Trained weights that can be fetched, and the engine that loads them; gated ones need their owner's consent."""
 
     name: str
     model: Model

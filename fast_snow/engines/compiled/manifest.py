@@ -90,23 +90,9 @@ class EngineOrigin:
 class Manifest:
     """All that must be known of a compiled network before it is loaded.
 
-    Attributes:
-        model: `fastsam` or `da3`.
-        variant: like `FastSAM-s` or `da3-small`.
-        target: `onnx` or `tensorrt`.
-        precision: `fp32` or `fp16`.
-        frame: height and width of the network's input.
-        opset: of ONNX.
-        inputs: in the network's order.
-        outputs: in the network's order.
-        profiles: sizes that a TensorRT engine is tuned for, by input.
-        weights_sha256: of the weights it was made from.
-        packages: versions of the packages that made it.
-        tolerance: allowed difference from torch, by output.
-        parity: the measured difference from torch, by output.
-        artefact: the network's file.
-        external: files of its weights, where they are not in the network's file.
-        origin: of a TensorRT engine; None for ONNX, which runs anywhere.
+    Names are like `da3` and `da3-small`, the frame is the size of the network's input. Profiles are the sizes that a
+    TensorRT engine is tuned for, tolerance and parity the allowed and the measured difference from torch. Weights may
+    be in files beside the network's; ONNX, which runs anywhere, has no origin.
     """
 
     model: _Line

@@ -30,15 +30,10 @@ def opened(
     patience: int | None,
     progress: Progress,
 ) -> Iterator[Tracker]:
-    """Open a tracker.
+    """Open a tracker: `load` returns its network on a device, `prepare` the frames of a session for it.
 
-    Args:
-        load: returns the network on a device.
-        prepare: prepares the frames of a session for it.
-        config: its parameters.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        patience: frames in a row without an object after which it is no longer looked for; None never gives up.
-        progress: told how many frames are done, all objects together.
+    The device is `auto`, `cpu`, `cuda` or `cuda:N`. An object is no longer looked for after `patience` frames in a row
+    without it; None never gives up.
 
     Raises:
         ConfigError: no such device, or as `load` raises it.

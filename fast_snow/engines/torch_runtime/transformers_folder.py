@@ -51,13 +51,10 @@ class Expected:
 def load_folder(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: ANN401 (transformers is not typed)
     """Load a network of transformers in fp32 on the CPU, without gradients and in evaluation mode.
 
-    Attention never holds its whole score matrix.
+    Attention never holds its whole score matrix. It warns of tensors that the network does not have.
 
     Raises:
         ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
-
-    Warns:
-        FastSnowWarning: there are tensors that the network does not have.
     """
     for name in (_CONFIG, _WEIGHTS):
         problem = damage(folder / name)

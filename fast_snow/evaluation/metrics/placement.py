@@ -97,14 +97,9 @@ def place_objects(
 ) -> PlacedObjects:
     """Place the true objects of a frame by their masks, true depth and true camera.
 
-    Args:
-        objects: with masks; they are brought to the grid of the depth.
-        depth: along the optical axis; not positive or not finite where there is none.
-        intrinsics: of that grid.
-        T_world_camera: the camera in the truth's world.
-        T_truth_predicted: from the graph's world to the truth's (`anchored`); None where they are one.
-        step: which pixels of a mask are measured; by default all.
-        depth_filter: how few pixels are an object; by default one. Objects without depth are left out.
+    Masks are brought to the grid of the depth, which is not positive or not finite where there is none.
+    `T_truth_predicted` (`anchored`) is None where both worlds are one. By default all pixels of a mask are measured,
+    and one is an object; objects without depth are left out.
 
     Raises:
         InputError: the objects have boxes alone.

@@ -167,13 +167,9 @@ class TextRow:
 def read_rows(
     path: Path, *, columns: int, separator: str | None = None, within: Path | None = None
 ) -> Iterator[TextRow]:
-    """Yield the rows of a table.
+    """Yield the rows of a table: lines without `#` in front, of at least so many words between separators or blanks.
 
-    Args:
-        path: a text file; lines that begin with `#` are comments.
-        columns: how many words a row has at least.
-        separator: between words; None is any blanks.
-        within: the folder that the file, links followed, must not lie outside of.
+    The file, links followed, must not lie outside of `within`.
 
     Raises:
         InputError: the file cannot be read, or a row is too short.

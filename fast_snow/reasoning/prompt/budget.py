@@ -57,14 +57,9 @@ class GraphExcerpt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenMeter:
-    """How many tokens the text of a view takes.
+    """How many tokens the text of a view takes: that of the camera's path, and of one object with or without tau.
 
-    Attributes:
-        cameras: of the camera's path of a graph.
-        track: of one object, with or without tau.
-        fewest_per_pose: no pose takes less.
-        fewest_per_observation: no observation takes less; what cannot fit for this reason alone is not even written.
-        tau_may_go: whether leaving out tau leaves anything to reason with.
+    No pose and no observation takes less than the fewest: what cannot fit for this reason alone is not even written.
     """
 
     cameras: Callable[[SceneGraph], int]

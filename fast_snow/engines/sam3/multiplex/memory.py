@@ -22,14 +22,9 @@ class MemoryLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Remembered:
-    """All objects of a state in one frame.
+    """All objects of a state in one frame: spatial memory of each bucket, the coarsest map, their codes, and pointers.
 
-    Attributes:
-        spatial: spatial memory of each bucket, in the network's precision; None once it cannot be used.
-        position: its code, which is the same in all frames and buckets.
-        image: the coarsest map that tracking takes, `(pixels, 1, channels)`; None as `spatial`.
-        image_position: its code.
-        pointers: object pointers, one per slot.
+    Memory and map, `(pixels, 1, channels)`, are None once they cannot be used.
     """
 
     spatial: torch.Tensor | None

@@ -19,13 +19,9 @@ from fast_snow.weights.integrity import require_cheap
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where an official checkpoint holds the weights of a tracker.
+    """Where an official checkpoint, the first found of its names, holds the weights of a tracker.
 
-    Attributes:
-        network: the name of the network.
-        engine: of Fast-SNOW that runs it; the weights are fetched by the same name.
-        files: names that the checkpoint may have; the first found is taken.
-        prefixes: of weights in the checkpoint, and what they begin with in the tracker.
+    Prefixes of weights in it stand for what they begin with in the tracker.
     """
 
     network: str
