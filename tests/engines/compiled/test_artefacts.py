@@ -125,7 +125,7 @@ def test_refuses_a_manifest_of_another_network(tmp_path):
     other = artefacts.path_of(tmp_path, "da3-small", (14, 14), "fp32", "onnx")
     path.rename(other)
     manifests.path_beside(path).rename(manifests.path_beside(other))
-    assert "its manifest is of another network" in _find(tmp_path, frame=(14, 14)).reason
+    assert "its manifest is of another network" in _find(tmp_path, frame=(14, 14))
 
 
 def test_content_is_checked_to_the_bit_weights_beside_it_too(tmp_path):
@@ -138,7 +138,7 @@ def test_content_is_checked_to_the_bit_weights_beside_it_too(tmp_path):
     with pytest.raises(EngineError, match=r"w\.data: damaged, its SHA-256"):
         artefacts.check_content(found)
     (tmp_path / "w.data").unlink()
-    assert "w.data: No such file" in _find(tmp_path).reason
+    assert "w.data: No such file" in _find(tmp_path)
     assert path.exists()
 
 
