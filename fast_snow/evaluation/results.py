@@ -138,7 +138,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(header)
-    table.writerows(["" if each is None else each for each in row] for row in rows)
+    table.writerows(rows)
     return text.getvalue()
 
 

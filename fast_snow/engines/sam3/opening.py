@@ -21,7 +21,7 @@ PrepareWindow = Callable[..., FollowedWindow]
 
 
 @contextmanager
-def opened(
+def opened_tracker(
     load: Callable[[torch.device], Any],
     prepare: PrepareWindow,
     config: VideoTrackerConfig,

@@ -10,8 +10,8 @@ from fast_snow.config import Sam3Config
 from fast_snow.engines.sam3.multiplex import model
 from fast_snow.engines.sam3.multiplex.network import MultiplexNetwork
 from fast_snow.engines.sam3.multiplex.propagation import propagate
-from fast_snow.engines.sam3.opening import opened
-from fast_snow.engines.sam3.package.scene import Carried, Window, pieces_that_fit
+from fast_snow.engines.sam3.opening import opened_tracker
+from fast_snow.engines.sam3.package.scene import BatchedWindow, Carried, pieces_that_fit
 from fast_snow.engines.sam3.session import Started
 from fast_snow.engines.torch_runtime import devices
 from fast_snow.protocols import Progress, Tracker, silent
@@ -23,7 +23,7 @@ _MOST_BUCKETS = 8
 def open_tracker(
     config: Sam3Config, *, device: str, patience: int | None = None, progress: Progress = silent
 ) -> AbstractContextManager[Tracker]:
-    """Open SAM 3.1's tracker with its trained weights, as `opened` does.
+    """Open SAM 3.1's tracker with its trained weights, as `opened_tracker` does.
 
     Raises:
         ConfigError: no such device, or there are no weights.
@@ -35,10 +35,10 @@ def open_tracker(
         tracker = model.load(config.model_path, place)
         return MultiplexNetwork(tracker, place, devices.precision(config.precision, place))
 
-    return opened(load, _Window, config, device=device, patience=patience, progress=progress)
+    return opened_tracker(load, _Window, config, device=device, patience=patience, progress=progress)
 
 
-class _Window(Window[MultiplexNetwork]):
+class _Window(BatchedWindow[MultiplexNetwork]):
     name = "SAM 3.1"
 
     def carry(self, objects: Sequence[Started]) -> Sequence[Carried]:

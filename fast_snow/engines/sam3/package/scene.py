@@ -82,7 +82,7 @@ def on_grid(local_id: Int32[np.ndarray, " m"], seen: Seen, grid: GridShape) -> F
     return FrameMasks(local_id, encode_logits(seen.logits[:, 0], grid), score)
 
 
-class Window(ABC, Generic[Network]):
+class BatchedWindow(ABC, Generic[Network]):
     """The frames of a session, and how many objects at once fit into memory beside them."""
 
     name: ClassVar[str]

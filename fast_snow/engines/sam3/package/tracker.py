@@ -8,11 +8,11 @@ from typing import Final
 import torch
 
 from fast_snow.config import Sam3Config
-from fast_snow.engines.sam3.opening import opened
+from fast_snow.engines.sam3.opening import opened_tracker
 from fast_snow.engines.sam3.package import model
 from fast_snow.engines.sam3.package.network import TrackingNetwork
 from fast_snow.engines.sam3.package.propagation import Begun, begin, sweep
-from fast_snow.engines.sam3.package.scene import Carried, Window, pieces_that_fit
+from fast_snow.engines.sam3.package.scene import BatchedWindow, Carried, pieces_that_fit
 from fast_snow.engines.sam3.package.workarounds import compile_as_upstream
 from fast_snow.engines.sam3.session import Started
 from fast_snow.engines.torch_runtime import devices
@@ -27,7 +27,7 @@ _BATCH_WITHOUT_GPU = 16
 def open_tracker(
     config: Sam3Config, *, device: str, patience: int | None = None, progress: Progress = silent
 ) -> AbstractContextManager[Tracker]:
-    """Open SAM3's tracker with its trained weights, as `opened` does.
+    """Open SAM3's tracker with its trained weights, as `opened_tracker` does.
 
     Raises:
         ConfigError: no such device, there are no weights, or FlashAttention 3 was asked for and is not there.
@@ -46,10 +46,10 @@ def open_tracker(
         precision = devices.precision(config.precision, place)
         return TrackingNetwork(tracker, place, precision, fp8_attention=config.fp8_attention)
 
-    return opened(load, _Window, config, device=device, patience=patience, progress=progress)
+    return opened_tracker(load, _Window, config, device=device, patience=patience, progress=progress)
 
 
-class _Window(Window[TrackingNetwork]):
+class _Window(BatchedWindow[TrackingNetwork]):
     name = "SAM3"
 
     def carry(self, objects: Sequence[Started]) -> Sequence[Carried]:

@@ -14,7 +14,7 @@ from fast_snow.config import Sam3Config, VideoTrackerConfig
 from fast_snow.engines.out_of_memory import in_smaller_pieces
 from fast_snow.engines.sam3.features import KeptFeatures, state_waits_on_host
 from fast_snow.engines.sam3.images import network_images
-from fast_snow.engines.sam3.opening import opened
+from fast_snow.engines.sam3.opening import opened_tracker
 from fast_snow.engines.sam3.session import Absences, FrameMasks, Started
 from fast_snow.engines.sam3.transformers.masklets import FeatureCache, Masklets, ObjectLogits
 from fast_snow.engines.sam3.transformers.network import Architecture, TransformersNetwork, load
@@ -37,7 +37,7 @@ def open_architecture(
     patience: int | None = None,
     progress: Progress = silent,
 ) -> AbstractContextManager[Tracker]:
-    """Open a tracker, as `opened` does; the memory of EdgeTAM's objects is small and stays on the device.
+    """Open a tracker, as `opened_tracker` does; the memory of EdgeTAM's objects is small and stays on the device.
 
     Raises:
         ConfigError: no such device, or `model_path` holds no such network or damaged files.
@@ -53,7 +53,7 @@ def open_architecture(
             state_on_host=isinstance(config, Sam3Config) and state_waits_on_host(config.offload_state_to_cpu, place),
         )
 
-    return opened(network, TransformersWindow, config, device=device, patience=patience, progress=progress)
+    return opened_tracker(network, TransformersWindow, config, device=device, patience=patience, progress=progress)
 
 
 class TransformersWindow:
