@@ -24,7 +24,13 @@ UpstreamTracker = Any
 Anything = Any
 """What any function of torch may return."""
 
-_NO_CUDA = ("CUDA is not available or torch_xla", "User provided device_type of 'cuda', but CUDA is not available")
+_NOISE: tuple[tuple[str, type[Warning]], ...] = (
+    ("CUDA is not available or torch_xla", UserWarning),
+    ("User provided device_type of 'cuda', but CUDA is not available", UserWarning),
+    ("`torch.jit.script` is deprecated", FutureWarning),
+    ("`torch.jit.script` is deprecated", DeprecationWarning),
+    ("Importing from timm.models.layers", FutureWarning),
+)
 _EDT = "sam3.model.edt"
 _PKG_RESOURCES = "pkg_resources"
 
@@ -162,12 +168,8 @@ def attention_to(alike: Sequence[SameKeys], *, fp8: bool = False) -> Iterator[No
 def _attending(replaced: Callable[[Attend], Attend]) -> Iterator[None]:
     from sam3.sam import transformer
 
-    original = transformer.F
-    transformer.F = _Functional(replaced(original.scaled_dot_product_attention))
-    try:
+    with patch.object(transformer, "F", _Functional(replaced(transformer.F.scaled_dot_product_attention))):
         yield
-    finally:
-        transformer.F = original
 
 
 @contextmanager
@@ -226,11 +228,8 @@ class _Functional:
 @contextmanager
 def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
-        for each in _NO_CUDA:
-            warnings.filterwarnings("ignore", message=each, category=UserWarning)
-        warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=FutureWarning)
-        warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message="Importing from timm.models.layers", category=FutureWarning)
+        for message, category in _NOISE:
+            warnings.filterwarnings("ignore", message=message, category=category)
         yield
 
 
