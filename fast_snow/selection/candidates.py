@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +31,14 @@ class Candidate(Generic[Opener]):
     opener: Callable[[], Opener]
     missing: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
+
+
+def recorded(
+    open_engine: Callable[..., Any], recording: object, meaning: str, missing: tuple[str, ...]
+) -> Candidate[Any]:
+    """Return the engine that answers from what the input brings."""
+    opener = partial(partial, open_engine, recording)
+    return Candidate(name="recorded", family="recorded", meaning=meaning, opener=opener, missing=missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

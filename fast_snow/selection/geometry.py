@@ -5,14 +5,14 @@ from functools import partial
 from typing import Any
 
 from fast_snow.config import Config
-from fast_snow.engines import recorded
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.da3.preprocessing import network_size
 from fast_snow.engines.da3.variants import Variant, variant_of
+from fast_snow.engines.recorded import open_geometry
 from fast_snow.errors import ConfigError
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenGeometry, Progress
-from fast_snow.selection.candidates import Candidate
+from fast_snow.selection.candidates import Candidate, recorded
 from fast_snow.selection.requirements import (
     Target,
     artefact,
@@ -51,18 +51,8 @@ def candidates(
 def _recorded(recording: Recording | None) -> Candidate[OpenGeometry]:
     missing = ["depth"] * (recording is None or not recording.has_depth)
     missing += ["poses"] * (recording is None or not recording.has_poses)
-
-    def opener() -> OpenGeometry:
-        assert recording is not None
-        return partial(recorded.open_geometry, recording)
-
-    return Candidate(
-        name="recorded",
-        family="recorded",
-        meaning=f"depth and poses of the input{_unit(recording)}",
-        opener=opener,
-        missing=(lacks(" and ".join(missing)),) if missing else (),
-    )
+    meaning, why = f"depth and poses of the input{_unit(recording)}", (lacks(" and ".join(missing)),)
+    return recorded(open_geometry, recording, meaning, why if missing else ())
 
 
 def _networks(
@@ -138,9 +128,9 @@ def _in_torch(
 
 
 def _open_estimator(config: Config, variant: Variant, progress: Progress) -> partial[Any]:
-    from fast_snow.engines.da3.estimator import open_geometry
+    from fast_snow.engines.da3 import estimator
 
-    return partial(open_geometry, config.da3, variant=variant, progress=progress)
+    return partial(estimator.open_geometry, config.da3, variant=variant, progress=progress)
 
 
 def _ignored(recording: Recording | None) -> tuple[str, ...]:
@@ -166,10 +156,10 @@ def _classical(
     calibrated = recording is not None and recording.intrinsics is not None and not measured
 
     def opener() -> OpenGeometry:
-        from fast_snow.engines.classical.geometry.estimator import open_geometry
+        from fast_snow.engines.classical.geometry import estimator
 
         return partial(
-            open_geometry,
+            estimator.open_geometry,
             config.classical.geometry,
             **runtime(config),
             prior=recording.prior if recording is not None and (helped or calibrated) else None,

@@ -7,11 +7,11 @@ from math import ceil
 
 from fast_snow import weights
 from fast_snow.config import Config, VideoTrackerConfig
-from fast_snow.engines import recorded
 from fast_snow.engines.classical.neighbour_flow import FlowStore
+from fast_snow.engines.recorded import open_tracker
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenTracker, Progress
-from fast_snow.selection.candidates import Candidate
+from fast_snow.selection.candidates import Candidate, recorded
 from fast_snow.selection.requirements import has_sam3_1, installed, masks_given, no_gpu, runtime, weights_present
 
 
@@ -19,13 +19,7 @@ def candidates(
     config: Config, recording: Recording | None, progress: Progress, flows: FlowStore | None = None
 ) -> Sequence[Candidate[OpenTracker]]:
     """Return the engines for identities, the best first."""
-    given = Candidate(
-        name="recorded",
-        family="recorded",
-        meaning="object identities of the input",
-        opener=lambda: _recorded(recording),
-        missing=masks_given(recording),
-    )
+    given = recorded(open_tracker, recording, "object identities of the input", masks_given(recording))
     by_flow = Candidate(
         name="classical",
         family="classical",
@@ -65,20 +59,15 @@ def _networks(config: Config, progress: Progress) -> Sequence[Candidate[OpenTrac
     )
 
 
-def _recorded(recording: Recording | None) -> OpenTracker:
-    assert recording is not None
-    return partial(recorded.open_tracker, recording)
-
-
 def _network(config: Config, section: VideoTrackerConfig, room: str, progress: Progress) -> OpenTracker:
     """Return what opens a network that sees every n-th frame and gives up objects that could not come back.
 
     `room` is that of the engines in which its module `tracker` is.
     """
-    open_tracker = import_module(f"fast_snow.engines.{room}.tracker").open_tracker
+    open_network = import_module(f"fast_snow.engines.{room}.tracker").open_tracker
     every, life = section.propagate_every, config.fusion
     patience = ceil((life.lost_patience + life.archive_patience) / every)
-    opened = partial(open_tracker, section, device=config.runtime.device, patience=patience, progress=progress)
+    opened = partial(open_network, section, device=config.runtime.device, patience=patience, progress=progress)
     if every == 1:
         return opened
     from fast_snow.engines.between_frames import open_sparse_tracker
@@ -87,8 +76,8 @@ def _network(config: Config, section: VideoTrackerConfig, room: str, progress: P
 
 
 def _classical(config: Config, progress: Progress, flows: FlowStore | None) -> OpenTracker:
-    from fast_snow.engines.classical.tracking.tracker import open_tracker
+    from fast_snow.engines.classical.tracking import tracker
 
     patience = config.fusion.lost_patience + config.fusion.archive_patience
-    opened = partial(open_tracker, config.classical.tracker, **runtime(config))
+    opened = partial(tracker.open_tracker, config.classical.tracker, **runtime(config))
     return partial(opened, flows=flows, patience=patience, progress=progress)
