@@ -54,8 +54,7 @@ def color(message: Any, where: str) -> UInt8[np.ndarray, "height width 3"]:  # n
 def depth(message: Any, where: str) -> Float32[np.ndarray, "h w"]:  # noqa: ANN401
     """Return depth in metres, 0 where there is none: integers are millimetres, as ROS has it (REP 118).
 
-    Raises:
-        InputError: the image is damaged, too large or of an unknown encoding.
+    It raises as `color`.
     """
     stored = _converted(message, None, where) if hasattr(message, "encoding") else _compressed_depth(message, where)
     if stored.ndim != 2:
