@@ -43,7 +43,7 @@ POSE_FILE: Final = "pose_intrinsic_imu.json"
 
 
 def read_scannet(folder: Path, options: SourceConfig = SourceConfig()) -> Recording:
-    """Open what ScanNet's SensReader exports: `color/`, `depth/`, `pose/`, `intrinsic/`, and perhaps `instance-filt/`."""
+    """Open ScanNet's SensReader export: `color/`, `depth/`, `pose/`, `intrinsic/`, and perhaps `instance-filt/`."""
     color = image_files(folder / "color", COLOR_SUFFIXES)
     depth = by_name(image_files(folder / "depth", DEPTH_SUFFIXES)) if (folder / "depth").is_dir() else None
     labels = next((folder / name for name in ("instance-filt", "instance") if (folder / name).is_dir()), None)
@@ -72,7 +72,7 @@ class _IPhoneFrame:
 
 
 def read_scannetpp(folder: Path, options: SourceConfig = SourceConfig()) -> Recording:
-    """Open the iPhone part of a ScanNet++ scene: `iphone/rgb/`, `iphone/depth/` and `iphone/pose_intrinsic_imu.json`."""
+    """Open a ScanNet++ scene's iPhone: `iphone/rgb/`, `iphone/depth/` and `iphone/pose_intrinsic_imu.json`."""
     phone = folder / "iphone"
     where = shown(phone / POSE_FILE)
     document = untrusted_json.load(phone / POSE_FILE, limit=DATASET_JSON_FILE, within=folder)
