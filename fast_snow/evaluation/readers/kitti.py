@@ -52,11 +52,7 @@ Labels = Mapping[int, list[Label]]
 
 
 def read_kitti_text(path: Path, source: TruthSource) -> Labels:
-    """Read the benchmark's text; `camera_offset_m` takes positions from the reference camera to the image's.
-
-    Raises:
-        InputError: a line is damaged, or there is none of the clip's frames.
-    """
+    """Read the benchmark's text; `camera_offset_m` takes positions from the reference camera to the image's."""
     labels = ((row.integer(0, "frame"), _from_row(row, source)) for row in read_rows(path, columns=17))
     return _by_frame(path, source, labels)
 
@@ -101,11 +97,7 @@ class _TracksFile:
 
 
 def read_kitti_tracks(path: Path, source: TruthSource) -> Labels:
-    """Read one JSON file of tracks, with centres and its own offset between the cameras; `camera_offset_m` adds to it.
-
-    Raises:
-        InputError: the file is damaged, or has nothing of the clip's frames.
-    """
+    """Read one JSON file of tracks, with centres and its own offset of the cameras, to which `camera_offset_m` adds."""
     content = build_dataclass(_TracksFile, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
     offset = np.array(content.p2_offset_m) + source.camera_offset_m
     labels = (
