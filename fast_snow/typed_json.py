@@ -92,6 +92,12 @@ def build_dataclass(kind: type[_T], value: object, where: str, *, complete: bool
     return built
 
 
+def members(instance: Any) -> dict[str, Any]:  # noqa: ANN401 (a dataclass)
+    """Return the fields of a dataclass by name, mappings among them as JSON has them."""
+    values = {each.name: getattr(instance, each.name) for each in fields(instance)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
+
+
 def short(value: object) -> str:
     """Return at most 40 characters of a JSON value, on one line."""
     if isinstance(value, list | dict):

@@ -28,12 +28,7 @@ class RecentObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class KnownObjects:
-    """The objects that may be seen again.
-
-    Attributes:
-        seen: each once, oldest id first.
-        next_id: that of the next new object.
-    """
+    """The objects that may be seen again, oldest id first, and the id of the next new one."""
 
     seen: tuple[RecentObject, ...] = ()
     next_id: int = 0
@@ -53,17 +48,8 @@ def associate_tokens(
     """Find the objects of a frame among those seen in the last frames.
 
     Pairs are those of the least total cost, where a pair costs `w · (1 - overlap) + (1 - w) · min(distance / reach, 1)`
-    and an object that stays alone costs `max_cost`. Changes that no object undergoes are no pairs.
-
-    Args:
-        known: the objects seen before.
-        tokens: the objects of the frame.
-        t: index of the frame in the clip.
-        time_s: its time.
-        grid_size: of tau.
-        reach: the distance from which on objects count as far, in the unit of the tokens.
-        metric: whether that is metres.
-        settings: T, weights and limits.
+    and an object that stays alone costs `max_cost`. Changes that no object undergoes are no pairs. From the distance
+    `reach` on objects count as far; it has the unit of the tokens, which is the metre if `metric`.
 
     Returns:
         An id for each token, each at most once, where new objects have new ids in the order of the tokens; and the
@@ -106,8 +92,7 @@ def _with_ids(
 def tau_overlap(a: Sequence[StepToken], b: Sequence[StepToken], grid_size: int) -> Float64[np.ndarray, "a b"]:
     """Return how much of the cells of tau objects share: the sum of the lesser coverages over that of the greater.
 
-    Returns:
-        In [0, 1]; 0 where neither object fills a cell.
+    It is 0 where neither object fills a cell.
     """
     cells_a, cells_b = _cells(a, grid_size), _cells(b, grid_size)
     shared = np.array([np.minimum(each, cells_b).sum(axis=1) for each in cells_a]).reshape(len(a), len(b))
@@ -155,12 +140,7 @@ def plausible_change(
 ) -> Bool[np.ndarray, "k m"]:
     """Tell which objects could have become which: not faster and not by more growth than objects do; all with `hops` 0.
 
-    Args:
-        before: objects seen earlier.
-        after: objects of one frame.
-        elapsed_s: seconds since each of those before.
-        metric: whether lengths are in metres; the limit of speed applies only then.
-        settings: the limits.
+    The limit of speed applies only where lengths are in metres.
 
     Reference:
         SNOW, arXiv 2512.16461, Table 1.
@@ -193,14 +173,9 @@ def centroids(tokens: Sequence[StepToken]) -> Float64[np.ndarray, "m 3"]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Relations(ReadOnlyArrays):
-    """The edges `E_t` of one frame.
+    """The edges `E_t` of one frame, between object ids, with the distance of their centroids.
 
-    Attributes:
-        t: index in the clip.
-        source: object ids.
-        target: object ids.
-        distance: between the centroids.
-        direction: unit vectors from source to target as the camera sees it: x right, y down, z forward.
+    Directions are unit vectors from source to target as the camera sees it: x right, y down, z forward.
     """
 
     t: int
@@ -223,8 +198,7 @@ def relate_objects(
 ) -> Relations:
     """Relate each object of a frame to the `neighbours` that are nearest to it, or to all where there are fewer.
 
-    Returns:
-        Edges by source, the nearest target first.
+    Edges are sorted by source, the nearest target first.
 
     Reference:
         SNOW, arXiv 2512.16461, section 3.3: edges from geometric proximity and relative orientation.

@@ -46,18 +46,7 @@ _LARGEST: Final = 0.5
 
 
 def choose_masks(config: Config, settings: SnowConfig) -> tuple[OpenMasks, EngineUse]:
-    """Choose the source of masks.
-
-    Args:
-        config: the device that networks run on.
-        settings: `masks` and the weights of SAM2.
-
-    Returns:
-        How to open it, and its entry in the run record.
-
-    Raises:
-        ConfigError: SAM2 is asked for and cannot run here.
-    """
+    """Choose the source of masks; raises ConfigError where SAM2 is asked for and cannot run here."""
     obstacles = _obstacles(settings)
     if settings.masks == "sam2" and obstacles:
         raise ConfigError(f"snow.masks: sam2 {', and '.join(obstacles)}; or choose classical")

@@ -26,11 +26,9 @@ NOISE: Final = -1
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Cloud(ReadOnlyArrays):
-    """Back-projected pixels of one frame.
+    """Back-projected pixels of one frame: column and row on the analysis grid, and the place.
 
-    Attributes:
-        uv: column and row of each point on the analysis grid.
-        xyz: where it is in the camera's frame, so that clusters do not depend on how the camera's pose is rounded.
+    It is in the camera's frame, so that clusters do not depend on how the camera's pose is rounded.
     """
 
     uv: Int64[np.ndarray, "n 2"]
@@ -54,15 +52,8 @@ def back_project(
 ) -> Cloud:
     """Back-project every `stride`-th pixel, either way, whose depth can be used.
 
-    Args:
-        depth: along the optical axis.
-        confidence: in [0, 1].
-        intrinsics: K of the grid of `depth`.
-        stride: in pixels; the first pixel taken is in the middle of the first square of so many.
-        conf_thresh: least confidence of a pixel that counts.
-
-    Returns:
-        The points in raster order.
+    The first pixel taken is in the middle of the first square of so many; one of less confidence than `conf_thresh`
+    does not count. Points are in raster order.
     """
     v, u = (
         each.ravel() for each in np.mgrid[stride // 2 : depth.shape[0] : stride, stride // 2 : depth.shape[1] : stride]
@@ -116,19 +107,9 @@ def objects_of_frame(
 ) -> ProposedObjects:
     """Find the objects of one frame.
 
-    Points that no plausible object took are clustered again, `settings.rounds` times. The paper's text says so;
-    its Algorithm 1, taken by the letter, would end after the first clustering at its N_iter of 1.
-
-    Args:
-        masks_of: asked for the frame's image.
-        geometry: in the graph's world.
-        i: the frame's place in it.
-        t: index of the frame in the clip.
-        config: the depth filter, the grid of tau and the seed.
-        settings: of SNOW.
-
-    Returns:
-        The objects, those of the first round first.
+    Points that no plausible object took are clustered again, `settings.rounds` times. The paper's text says so; its
+    Algorithm 1, taken by the letter, would end after the first clustering at its N_iter of 1. The frame is number `i`
+    of the geometry, which is in the graph's world. Objects of the first round come first.
     """
     objects = ProposedObjects(masks=Masks.empty(geometry.grid), tokens=())
     left = back_project(

@@ -28,16 +28,7 @@ _LEAST_TRUST = 1e-3  # where no flow can be trusted, the nearer frame decides
 
 @contextmanager
 def open_sparse_tracker(open_tracker: OpenTracker, every: int, *, threads: int) -> Iterator[Tracker]:
-    """Open a tracker for every n-th frame, and for the last.
-
-    Args:
-        open_tracker: opens the tracker.
-        every: it sees one frame of so many.
-        threads: how many frames are worked on at once; 0 takes one per core.
-
-    Yields:
-        A tracker that answers for all frames.
-    """
+    """Open a tracker for one frame of `every` so many, and for the last; it answers for all frames."""
     with workers(threads) as pool, open_tracker() as tracker:
         yield _SparseTracker(tracker, every, pool)
 
@@ -55,12 +46,7 @@ class _SparseTracker:
 
 
 class _Way(NamedTuple):
-    """Where the pixels of one frame are in another.
-
-    Attributes:
-        flow: `(du, dv)` in pixels.
-        trust: in it, in [0, 1].
-    """
+    """Where the pixels of one frame are in another: `(du, dv)` in pixels, and the trust in it, in [0, 1]."""
 
     flow: Float16[np.ndarray, "h w 2"]
     trust: Float16[np.ndarray, "h w"]

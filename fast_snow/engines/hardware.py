@@ -11,13 +11,7 @@ _LONGEST_NAME = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU.
-
-    Attributes:
-        name: as the driver calls it.
-        memory_bytes: all of its memory.
-        compute_capability: like `9.0`.
-    """
+    """One GPU, as the driver names it; its compute capability is like `9.0`."""
 
     name: str
     memory_bytes: int

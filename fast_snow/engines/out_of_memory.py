@@ -21,24 +21,13 @@ _BY_LIBRARIES: Final = re.compile(r"CUBLAS_STATUS_ALLOC_FAILED|CUDNN_STATUS_\w*A
 def in_smaller_pieces(
     attempt: Callable[[int], Made], largest: int, *, what: str, advice: str, smallest: int = 1
 ) -> Made:
-    """Do a piece of work, with pieces half the size each time memory runs out.
+    """Do a piece of work, with pieces half the size each time memory runs out, which is warned of.
 
-    Args:
-        attempt: does the whole work in pieces of the given size; where memory runs out, raises `MemoryError`, torch's
-            `OutOfMemoryError` or the `RuntimeError` of a library of CUDA.
-        largest: size of the pieces at first.
-        what: the pieces, for messages, like "DA3: frames per chunk".
-        advice: what the user can change where the smallest pieces do not fit.
-        smallest: pieces are never smaller than this.
-
-    Returns:
-        What `attempt` returns.
+    Memory runs out where `attempt`, which does the whole work in pieces of a size, raises `MemoryError`, torch's
+    `OutOfMemoryError` or the `RuntimeError` of a library of CUDA. `what` and `advice` are for messages.
 
     Raises:
         EngineError: the smallest pieces do not fit either.
-
-    Warns:
-        FastSnowWarning: pieces were made smaller.
     """
     size = largest
     while True:
@@ -48,32 +37,24 @@ def in_smaller_pieces(
             if not _is_exhaustion(error):
                 raise
         # Only now, after the handler: the exception holds the frames that hold the memory.
-        _release()
+        free = _release()
         if size <= smallest:
-            raise EngineError(f"{what}: {size} did not fit into {_free()}; {advice}")
+            raise EngineError(f"{what}: {size} did not fit into {free}; {advice}")
         size = max(smallest, size // 2)
         warnings.warn(f"{what}: out of memory: retrying with {size}", FastSnowWarning, stacklevel=2)
 
 
-def _torch() -> Any:  # noqa: ANN401 (a module that may not be there)
-    return sys.modules.get("torch")
-
-
 def _is_exhaustion(error: Exception) -> bool:
-    torch = _torch()
+    torch: Any = sys.modules.get("torch")
     by_allocator = isinstance(error, MemoryError) or (torch is not None and isinstance(error, torch.OutOfMemoryError))
     return by_allocator or _BY_LIBRARIES.search(str(error)) is not None
 
 
-def _release() -> None:
+def _release() -> str:
+    """Give back what nothing uses any more; say what is free."""
     gc.collect()
-    torch = _torch()
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
-def _free() -> str:
-    torch = _torch()
+    torch: Any = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return "the memory of this machine"
+    torch.cuda.empty_cache()
     return f"the {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB of GPU memory that are free"

@@ -43,12 +43,6 @@ def open_geometry(recording: Recording) -> Iterator[GeometryEngine]:
 
     The analysis grid is the size of the depth images; the world is that of the poses.
 
-    Args:
-        recording: what the frames come from.
-
-    Yields:
-        The engine.
-
     Raises:
         InputError: the recording lacks depth or poses.
     """
@@ -78,12 +72,6 @@ def open_geometry(recording: Recording) -> Iterator[GeometryEngine]:
 def open_segmenter(recording: Recording) -> Iterator[Segmenter]:
     """Open an engine that answers with the id maps of a recording, every id a detection of score 1.
 
-    Args:
-        recording: what the frames come from.
-
-    Yields:
-        The engine.
-
     Raises:
         InputError: the recording lacks masks.
     """
@@ -101,12 +89,6 @@ def open_tracker(recording: Recording) -> Iterator[Tracker]:
 
     A prompt picks the id that explains it best in its frame: the one under a point, or the one whose box or mask has
     the highest IoU with that of the prompt. Where none does, the object has no masks.
-
-    Args:
-        recording: what the frames come from.
-
-    Yields:
-        The engine.
 
     Raises:
         InputError: the recording lacks masks.

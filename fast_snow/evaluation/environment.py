@@ -43,13 +43,7 @@ def provenance(
 ) -> dict[str, Any]:
     """Return what results must carry so that others can reproduce them.
 
-    Args:
-        manifest: its name and digest.
-        config: all settings; those of SNOW, which it always has, are told with them.
-        systems: their names.
-        repeat: number of runs of each clip.
-        warm_up_frames: of the run before the first that counts.
-        fresh_peaks: whether peak memory is that of a run, not of the whole process.
+    With `fresh_peaks` peak memory is that of a run, not of the whole process.
     """
     peak = (
         "during a run, what it held before included"
@@ -149,8 +143,7 @@ def forget_peak() -> bool:
 def peak_bytes() -> int:
     """Return the most resident memory of the process since it was forgotten, what it held before included.
 
-    Returns:
-        Bytes; 0 where the system does not tell (Windows).
+    It is 0 where the system does not tell (Windows).
     """
     peak = _field(_STATUS, "VmHWM")
     if peak:

@@ -86,14 +86,9 @@ class TruthSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ObjectsInFrame(ReadOnlyArrays):
-    """The objects of one frame, as an annotator or a system has them.
+    """The objects of one frame, as an annotator or a system has them, each id at most once.
 
-    Attributes:
-        frame: index in the input, from 0.
-        object_id: each at most once.
-        box_xyxy: half-open boxes in pixels of the annotated size.
-        masks: one per object; None where there are boxes alone.
-        ignore: a set of one mask of pixels that count neither way; None where all count.
+    Boxes are half-open, in pixels of the annotated size. Pixels of `ignore`, a set of one mask, count neither way.
     """
 
     frame: int
@@ -119,14 +114,9 @@ class Trajectory(ReadOnlyArrays):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BoxesInSpace(ReadOnlyArrays):
-    """The 3D boxes of one frame.
+    """The 3D boxes of one frame, each id at most once, in the camera's frame (x right, y down, z forward) and metres.
 
-    Attributes:
-        frame: index in the input, from 0.
-        object_id: each at most once.
-        centre: in the camera's frame (x right, y down, z forward), metres.
-        size: extents along the box's own axes: length, height, width; metres.
-        yaw: rotation about the camera's y axis, radians.
+    Sizes are length, height and width along the box's own axes; yaw is about the camera's y axis, in radians.
     """
 
     frame: int

@@ -37,17 +37,9 @@ class ClipInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """A clip, and what is known of it.
+    """A clip, and what is known of it; images and their annotated size may be missing.
 
-    Attributes:
-        name: unique in its manifest.
-        licence: under which its files are.
-        input: its images; None where there are none.
-        fps: frames per second of its input.
-        size: height and width of the annotated images, where they are known.
-        static: whether nothing moves but the camera.
-        truth: its ground truth.
-        note: what to know of it.
+    It is static if nothing moves but the camera.
     """
 
     name: Line

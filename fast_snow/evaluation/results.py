@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
@@ -14,7 +14,7 @@ from fast_snow import untrusted_json
 from fast_snow.atomic_files import store
 from fast_snow.errors import InputError, OutputError
 from fast_snow.limits import DATASET_JSON_FILE
-from fast_snow.typed_json import build_dataclass
+from fast_snow.typed_json import build_dataclass, members
 from fast_snow.untrusted_files import shown
 
 EVALUATION = "evaluation.json"
@@ -64,21 +64,10 @@ class RunResult:
     exhaustive: bool | None = None
     notes: tuple[str, ...] = ()
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the outcome as JSON's own types."""
-        values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Every run over a manifest.
-
-    Attributes:
-        about: manifest, systems, repeats, configuration, versions, hardware, git commit (see `environment.provenance`).
-        outcomes: by repeat, clip and system, in the order in which they ran.
-        schema_version: of the file's layout.
-    """
+    """All results, by repeat, clip and system as they ran, and what they were made with (`environment.provenance`)."""
 
     about: Mapping[str, Any]
     outcomes: tuple[RunResult, ...]
@@ -104,7 +93,7 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     Raises:
         OutputError: the folder is missing, full or not writable.
     """
-    outcomes = [each.as_json() for each in evaluation.outcomes]
+    outcomes = [members(each) for each in evaluation.outcomes]
     about = dict(evaluation.about)
     write_json(path, {"schema_version": evaluation.schema_version, "about": about, "outcomes": outcomes})
 
@@ -120,11 +109,7 @@ def read_evaluation(path: Path) -> Evaluation:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for results.
-
-    Raises:
-        OutputError: it cannot be made.
-    """
+    """Make a folder for results; raises OutputError where it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -137,11 +122,7 @@ def write_json(path: Path, values: object) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        InputError: the file is missing or holds none.
-    """
+    """Read a JSON object; raises InputError where the file is missing or holds none."""
     expected = "expected the results of `fast-snow eval run`: run the evaluation again"
     try:
         values = untrusted_json.load(path, limit=DATASET_JSON_FILE)
@@ -157,7 +138,7 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(header)
-    table.writerows(["" if each is None else each for each in row] for row in rows)
+    table.writerows(rows)
     return text.getvalue()
 
 

@@ -24,6 +24,7 @@ from fast_snow.evaluation.systems import System, SystemRun
 from fast_snow.inputs import Input
 from fast_snow.output import graph_json
 from fast_snow.protocols import Progress, silent
+from fast_snow.typed_json import members
 
 RUNS = "runs"
 ABOUT = "about.json"
@@ -93,7 +94,7 @@ def _results(
         if result is None or result.error:
             result = _run((k, case, system), systems, config, warm)
             results.make_folder(file.parent)
-            results.write_json(file, result.as_json())
+            results.write_json(file, members(result))
         yield result
     progress("runs", len(trials), len(trials))
 

@@ -62,62 +62,36 @@ def run_fast_snow(source: Input, config: Config, *, progress: Progress = silent)
     """
     selection, watch = select_engines(source, config, progress=progress), DepthWatch(config.depth_filter.conf_thresh)
     watched = replace(selection.engines, geometry=watch.over(selection.engines.geometry))
-    clock = _Clock()
     labelled, frame_s = list[LabelledMasks](), list[float]()
+    laps: list[float] = []  # when the first frame was asked for, then when each window was done
+
+    def read() -> Iterator[SampledFrame]:
+        if not laps:
+            laps.append(perf_counter())
+        yield from source.read()
 
     def keep(step: Step) -> None:
-        added = len(step.state.labelled)
-        frame_s.extend([clock.lap() / added] * added if added else [])
-        labelled.extend(step.state.labelled)
+        if added := len(step.state.labelled):
+            laps.append(perf_counter())
+            frame_s.extend([(laps[-1] - laps[-2]) / added] * added)
+            labelled.extend(step.state.labelled)
 
-    stepping = steps(clock.watching(source), replace(selection, engines=watched), config, progress=progress)
-    summary = summarize_run(stepping, config, keep)
+    timed, chosen = replace(source, read=read), replace(selection, engines=watched)
+    summary = summarize_run(steps(timed, chosen, config, progress=progress), config, keep)
     return SystemRun(
         graph=summary.graph,
         labelled=tuple(labelled),
         engines=selection.used,
         seconds=summary.seconds,
-        wall_s=clock.total(),
+        wall_s=perf_counter() - laps[0] if laps else 0.0,
         frame_s=np.array(frame_s, dtype=np.float64),
         depth=watch.samples,
         config=config,
     )
 
 
-class _Clock:
-    """Starts where the first frame is asked for."""
-
-    def __init__(self) -> None:
-        self.began: float | None = None
-        self.lapped = 0.0
-
-    def watching(self, source: Input) -> Input:
-        """Return an input whose first frame starts the clock."""
-
-        def read() -> Iterator[SampledFrame]:
-            if self.began is None:
-                self.began = self.lapped = perf_counter()
-            yield from source.read()
-
-        return replace(source, read=read)
-
-    def lap(self) -> float:
-        """Return the seconds since the lap before."""
-        before, self.lapped = self.lapped, perf_counter()
-        return self.lapped - before
-
-    def total(self) -> float:
-        """Return the seconds since the start."""
-        return 0.0 if self.began is None else perf_counter() - self.began
-
-
 def run_snow(source: Input, config: Config) -> SystemRun:
-    """Run SNOW over an input, with the geometry engine that Fast-SNOW has.
-
-    Raises:
-        UserError: the input or the configuration cannot be used.
-        FastSnowError: an engine failed.
-    """
+    """Run SNOW over an input, with the geometry engine that Fast-SNOW has; raises as `run_fast_snow`."""
     from fast_snow.baselines.proposals import with_plain_statistics
     from fast_snow.baselines.snow import snow
 

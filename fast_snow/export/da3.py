@@ -6,10 +6,8 @@ one: it needs no package beside `onnx`, and its answers lie within rounding of t
 """
 
 import copy
-import hashlib
 import math
 import tempfile
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import version
@@ -29,7 +27,8 @@ from fast_snow.engines.da3.torch_network import FIRST, TorchNetwork, load_da3
 from fast_snow.engines.da3.variants import variant_of
 from fast_snow.errors import ConfigError
 from fast_snow.export.da3_patches import exportable
-from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile
+from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile, export_graph
+from fast_snow.weights.record import sha256_of
 
 OPSET: Final = 18
 INPUT: Final = "images"
@@ -53,11 +52,8 @@ _TRACED_FRAMES: Final = 3
 def prepare_da3(folder: Path, *, precision: str, config: Da3Config, frame: tuple[int, int]) -> Exportable:
     """Load a variant, ready to be exported.
 
-    Args:
-        folder: `config.json` and `model.safetensors`.
-        precision: `fp32`, or `fp16` for a backbone in half precision; heads, input and outputs are fp32 in both.
-        config: its `chunk_size` is the number of frames that a TensorRT engine is tuned for.
-        frame: height and width of the network's input, as `network_size` answers.
+    Half precision is the backbone's: heads, input and outputs are fp32. A TensorRT engine is tuned for `chunk_size`
+    frames.
 
     Returns:
         The model: `images` (n, 3, h, w) to `depth` and `confidence` (n, h, w) and `pose` (n, 9), n free.
@@ -84,7 +80,7 @@ def prepare_da3(folder: Path, *, precision: str, config: Da3Config, frame: tuple
         opset=OPSET,
         profiles={INPUT: _profile(module, config, frame)},
         tolerance=TOLERANCE[precision],
-        weights_sha256=_sha256(folder / "model.safetensors"),
+        weights_sha256=sha256_of(folder / "model.safetensors"),
         packages={name: version(name) for name in ("depth-anything-3", "onnx", "torch")},
     )
     return Exportable(
@@ -132,32 +128,16 @@ def write_onnx(
 ) -> None:
     """Write the network as ONNX.
 
-    Args:
-        module: upstream's network.
-        path: of the file; the weights of large networks go to `<name>.data` beside it.
-        precision: as `prepare`.
-        frame: as `prepare`.
-        external_from: weights of more bytes go beside the graph.
+    Weights of more than `external_from` bytes go to `<name>.data` beside the graph.
     """
     network = DepthAndPoses(module, precision).eval()
     images = torch.from_numpy(_sample(_TRACED_FRAMES, frame=frame)[INPUT])
     with tempfile.TemporaryDirectory(dir=path.parent) as scratch, torch.no_grad(), exportable(frame):
         network(images[:1])  # computes what the patches hold constant, so that it is no part of the graph
         traced = Path(scratch) / path.name  # above 2 GiB torch puts every tensor into a file of its own beside it
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
-            for deprecated in ("You are using the legacy TorchScript", "The feature will be removed"):
-                warnings.filterwarnings("ignore", message=deprecated, category=DeprecationWarning)
-            torch.onnx.export(
-                network,
-                (images,),
-                str(traced),
-                input_names=[INPUT],
-                output_names=list(OUTPUTS),
-                opset_version=OPSET,
-                dynamic_axes={name: {0: "n"} for name in (INPUT, *OUTPUTS)},
-                dynamo=False,
-            )
+        names = (INPUT, *OUTPUTS)
+        axes = {name: {0: "n"} for name in names}
+        export_graph(network, images, traced, names=names, opset_version=OPSET, dynamic_axes=axes)
         graph = onnx.load(traced)
     for output in graph.graph.output[:2]:  # the trace does not say that these are the input's
         for dimension, side in zip(output.type.tensor_type.shape.dim[1:], frame, strict=True):
@@ -198,8 +178,3 @@ def _sample(count: int, *, frame: tuple[int, int]) -> Arrays:
         for i in range(count):
             image[i] += cv2.resize(coarse[i], frame[::-1], interpolation=cv2.INTER_CUBIC) / 3
     return {INPUT: preprocess(image.clip(0, 255).astype(np.uint8), max(frame))}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

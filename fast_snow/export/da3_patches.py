@@ -22,11 +22,7 @@ _NEVER: Final = sys.maxsize
 
 @contextmanager
 def exportable(frame: tuple[int, int]) -> Iterator[None]:
-    """Patch upstream so that its network can be exported for one size of input; leaving restores it.
-
-    Args:
-        frame: height and width of the network's input, multiples of 14.
-    """
+    """Patch upstream such that its network can be exported for one size (multiples of 14); leaving restores it."""
     backbone = vision_transformer.DinoVisionTransformer
     with ExitStack() as scope:
 
@@ -47,12 +43,7 @@ Traced = Any
 
 
 def _positions(
-    _getter: object,
-    frame: tuple[int, int],
-    batch_size: Traced,
-    _height: Traced,
-    _width: Traced,
-    device: torch.device,
+    _getter: object, frame: tuple[int, int], batch_size: Traced, _height: Traced, _width: Traced, device: torch.device
 ) -> torch.Tensor:
     """Return row and column of every patch, (batch_size, patches, 2): without cache and Cartesian product."""
     height, width = frame[0] // PATCH, frame[1] // PATCH

@@ -1,17 +1,21 @@
 """What a model brings to be exported: its network in torch, how to write it as ONNX, and what it must agree to."""
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fast_snow.engines.compiled.manifest import Tolerance
 from fast_snow.engines.compiled.network import Arrays, Network
 
+if TYPE_CHECKING:
+    import torch
+
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShapeProfile:
+class ShapeProfile(NamedTuple):
     """The sizes of one input that a TensorRT engine is tuned for."""
 
     smallest: Shape
@@ -21,18 +25,9 @@ class ShapeProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSpec:
-    """What is fixed about an exported network before it is written.
+    """What is fixed about an exported network before it is written, as its `Manifest` has it.
 
-    Attributes:
-        model: `fastsam` or `da3`.
-        variant: like `FastSAM-s` or `da3-small`.
-        precision: `fp32` or `fp16`; half precision is in the ONNX graph.
-        frame: height and width of the network's input.
-        opset: of ONNX.
-        profiles: sizes by input name.
-        tolerance: allowed difference from torch, by output name.
-        weights_sha256: of the file of the weights.
-        packages: versions of the packages that made the network, by name.
+    Half precision is in the ONNX graph.
     """
 
     model: str
@@ -48,16 +43,36 @@ class ExportSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exportable:
-    """A loaded model, ready to be exported.
+    """A loaded model, ready to be exported: `write` writes ONNX, with external data beside it where there is any.
 
-    Attributes:
-        spec: what is fixed.
-        write: writes the ONNX file to a path (and its external data, if any, beside it).
-        reference: the network in torch at fp32, on the same named arrays.
-        sample: repeatable inputs of natural range for a number of frames.
+    The reference is the network in torch at fp32; `sample` gives repeatable inputs for a number of frames.
     """
 
     spec: ExportSpec
     write: Callable[[Path], None]
     reference: Network
     sample: Callable[[int], Arrays]
+
+
+def export_graph(
+    network: "torch.nn.Module",
+    example: "torch.Tensor",
+    path: Path,
+    *,
+    names: Sequence[str],
+    **named: Any,  # noqa: ANN401
+) -> None:
+    """Write a network as ONNX by torch's TorchScript exporter: the one that replaces it needs onnxscript.
+
+    The first of `names` is the input's, the others are those of the outputs; more are options of `torch.onnx.export`.
+    """
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Converting a tensor to a Python")
+        for deprecated in ("You are using the legacy TorchScript", "The feature will be removed"):
+            warnings.filterwarnings("ignore", message=deprecated, category=DeprecationWarning)
+        inputs, outputs = list(names[:1]), list(names[1:])
+        torch.onnx.export(
+            network, (example,), str(path), input_names=inputs, output_names=outputs, dynamo=False, **named
+        )

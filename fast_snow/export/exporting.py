@@ -1,6 +1,6 @@
 """Compiles networks: ONNX, and TensorRT engines from it; each is checked against torch before it counts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import onnx
 
 from fast_snow.engines.compiled import artefacts, onnx_runtime
 from fast_snow.engines.compiled import manifest as manifests
-from fast_snow.engines.compiled.manifest import EngineOrigin, Manifest, Profile, TensorRecord
+from fast_snow.engines.compiled.manifest import EngineOrigin, Manifest, TensorRecord
 from fast_snow.engines.compiled.network import Network
 from fast_snow.errors import EngineError
 from fast_snow.export import parity
@@ -18,6 +18,7 @@ from fast_snow.export.parity import Parity
 from fast_snow.export.staging import put_in_place, staging
 from fast_snow.export.tensorrt_engine import TensorRt
 from fast_snow.protocols import Progress, silent
+from fast_snow.typed_json import members
 
 FEW = (1, 2)
 """Frames at which every network is compared with torch."""
@@ -26,13 +27,7 @@ _TIMING_CACHE = "tensorrt_timing.cache"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
-    """A compiled network that is in its place.
-
-    Attributes:
-        path: of the artefact; its manifest is beside it.
-        manifest: what it was made from and how well it agrees with torch.
-        up_to_date: it was there already and nothing had to be done.
-    """
+    """A compiled network in its place, its manifest beside it; `up_to_date` if nothing had to be done."""
 
     path: Path
     manifest: Manifest
@@ -49,17 +44,9 @@ def export_engines(
 ) -> tuple[Exported, ...]:
     """Compile networks; each artefact is complete or, where anything fails, as it was before.
 
-    Answers are compared with torch's for one frame and two, those of engines also for as many as they take.
-
-    Args:
-        exportables: loaded models; taken one after the other, so that a generator holds one at a time.
-        folder: where artefacts go.
-        tensorrt: builds an engine from each ONNX file as well; None makes ONNX only.
-        force: make even what is up to date.
-        progress: told what is being made.
-
-    Returns:
-        The artefacts, ONNX before the engine that was built from it.
+    Answers are compared with torch's for one frame and two, those of engines also for as many as they take. Models are
+    taken one after the other, so that a generator holds one at a time. With `tensorrt` an engine is built from each
+    ONNX file as well.
 
     Raises:
         EngineError: a network could not be written, or differs too much from torch.
@@ -128,11 +115,8 @@ def _up_to_date(path: Path, spec: ExportSpec) -> Manifest | None:
         artefacts.check_content(artefacts.Found(path=path, manifest=manifest))
     except EngineError:
         return None
-    made = (manifest.model, manifest.variant, manifest.precision, manifest.frame, manifest.opset)
-    wanted = (spec.model, spec.variant, spec.precision, spec.frame, spec.opset)
-    same = made == wanted and manifest.weights_sha256 == spec.weights_sha256
-    same = same and dict(manifest.packages) == dict(spec.packages) and dict(manifest.tolerance) == dict(spec.tolerance)
-    return manifest if same and dict(manifest.profiles) == _profiles(spec) else None
+    same = all(getattr(manifest, name) == value for name, value in members(spec).items())
+    return manifest if same else None
 
 
 def _check_graph(path: Path) -> None:
@@ -194,24 +178,12 @@ def _manifest(
 ) -> Manifest:
     artefact, *external = (manifests.record_of(each) for each in files)
     return Manifest(
-        model=spec.model,
-        variant=spec.variant,
+        **members(spec),
         target=target,
-        precision=spec.precision,
-        frame=spec.frame,
-        opset=spec.opset,
         inputs=tensors[0],
         outputs=tensors[1],
-        profiles=_profiles(spec),
-        weights_sha256=spec.weights_sha256,
-        packages=dict(spec.packages),
-        tolerance=dict(spec.tolerance),
         parity=dict(measured.outputs),
         artefact=artefact,
         external=tuple(external),
         origin=origin,
     )
-
-
-def _profiles(spec: ExportSpec) -> Mapping[str, Profile]:
-    return {name: (each.smallest, each.usual, each.largest) for name, each in spec.profiles.items()}

@@ -1,8 +1,7 @@
 """FastSAM for export: one ONNX file for every batch, height and width that its stride divides."""
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from fast_snow.engines.fastsam.preprocessing import IMAGES, STRIDE
 from fast_snow.engines.fastsam.torch_network import OUTPUTS, FastSamNetwork, FastSamOutputs, in_half
 from fast_snow.engines.fastsam.weights import load_fastsam
 from fast_snow.errors import ConfigError
-from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile
+from fast_snow.export.exportable import Exportable, ExportSpec, ShapeProfile, export_graph
 from fast_snow.types import GridShape
 from fast_snow.weights.record import sha256_of
 
@@ -53,11 +52,8 @@ values; trained weights were not at hand. TF32 has the mantissa of fp16: engines
 def prepare_fastsam(weights: Path, *, precision: str, config: FastSamConfig, frame: GridShape) -> Exportable:
     """Load FastSAM for export.
 
-    Args:
-        weights: a `.pt` file of ultralytics.
-        precision: `fp32` or `fp16`; inputs and outputs are float32 in both.
-        config: says how many frames go through at once.
-        frame: height and width of the network's input that an engine is tuned for.
+    Inputs and outputs are float32 in either precision; an engine is tuned for `frame` and for a batch of the
+    configuration.
 
     Returns:
         The network; its input is `images`, its outputs are `boxes`, `scores`, `coefficients` and `prototypes`.
@@ -85,53 +81,33 @@ def prepare_fastsam(weights: Path, *, precision: str, config: FastSamConfig, fra
         packages={name: version(name) for name in ("torch", "ultralytics", "onnx")},
     )
     return Exportable(
-        spec=spec, write=_Writer(written), reference=FastSamNetwork(exact, torch.device("cpu")), sample=_Sample(frame)
+        spec=spec,
+        write=partial(_write, written),
+        reference=FastSamNetwork(exact, torch.device("cpu")),
+        sample=partial(_sample, frame=frame),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Writer:
-    network: torch.nn.Module
-
-    def __call__(self, path: Path) -> None:
-        with warnings.catch_warnings():
-            # The exporter that replaces it needs onnxscript, which is no dependency.
-            warnings.filterwarnings(
-                "ignore", "You are using the legacy TorchScript-based ONNX export", DeprecationWarning
-            )
-            warnings.filterwarnings("ignore", "The feature will be removed", DeprecationWarning)
-            torch.onnx.export(
-                self.network,
-                (torch.zeros(_TRACED),),
-                str(path),
-                opset_version=_OPSET,
-                dynamo=False,
-                input_names=[IMAGES],
-                output_names=list(OUTPUTS),
-                dynamic_axes={
-                    IMAGES: {0: "batch", 2: "height", 3: "width"},
-                    BOXES: {0: "batch", 2: "anchors"},
-                    SCORES: {0: "batch", 1: "anchors"},
-                    COEFFICIENTS: {0: "batch", 2: "anchors"},
-                    PROTOTYPES: {0: "batch", 2: "prototype_height", 3: "prototype_width"},
-                },
-            )
+def _write(network: torch.nn.Module, path: Path) -> None:
+    axes = {
+        IMAGES: {0: "batch", 2: "height", 3: "width"},
+        BOXES: {0: "batch", 2: "anchors"},
+        SCORES: {0: "batch", 1: "anchors"},
+        COEFFICIENTS: {0: "batch", 2: "anchors"},
+        PROTOTYPES: {0: "batch", 2: "prototype_height", 3: "prototype_width"},
+    }
+    names = (IMAGES, *OUTPUTS)
+    export_graph(network, torch.zeros(_TRACED), path, names=names, opset_version=_OPSET, dynamic_axes=axes)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sample:
-    frame: GridShape
+def _sample(count: int, *, frame: GridShape) -> Arrays:
+    """Return images like photographs: large areas of one brightness, with a little colour in smaller ones."""
+    generator = np.random.default_rng(_SAMPLE_SEED)
 
-    def __call__(self, count: int) -> Arrays:
-        """Return images like photographs: large areas of one brightness, with a little colour in smaller ones."""
-        generator = np.random.default_rng(_SAMPLE_SEED)
-        bright = self._noise(generator, (count, 6, 10, 1))
-        colour = self._noise(generator, (count, 24, 40, 3))
-        images = (1 - _SAMPLE_COLOUR) * bright + _SAMPLE_COLOUR * colour
-        return {IMAGES: np.ascontiguousarray(images.transpose(0, 3, 1, 2))}
+    def noise(*shape: int) -> Float32[np.ndarray, "n h w c"]:
+        coarse = generator.random((count, *shape), np.float32)
+        fine = [cv2.resize(each, frame[::-1], interpolation=cv2.INTER_LINEAR) for each in coarse]
+        return np.stack(fine).reshape(count, *frame, shape[-1])
 
-    def _noise(self, generator: np.random.Generator, shape: tuple[int, ...]) -> Float32[np.ndarray, "n h w c"]:
-        height, width = self.frame
-        coarse = generator.random(shape, np.float32)
-        fine = [cv2.resize(each, (width, height), interpolation=cv2.INTER_LINEAR) for each in coarse]
-        return np.stack(fine).reshape(shape[0], height, width, shape[3])
+    images = (1 - _SAMPLE_COLOUR) * noise(6, 10, 1) + _SAMPLE_COLOUR * noise(24, 40, 3)
+    return {IMAGES: np.ascontiguousarray(images.transpose(0, 3, 1, 2))}

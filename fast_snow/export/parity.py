@@ -12,11 +12,9 @@ from fast_snow.errors import EngineError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """Differences of a compiled network from torch.
+    """Differences of a compiled network from torch by output, over the numbers of frames that were compared.
 
-    Attributes:
-        outputs: by output name, over all samples; NaN where the two do not agree on what is finite.
-        frames: numbers of frames that were compared.
+    They are NaN where the two do not agree on what is finite.
     """
 
     outputs: Mapping[str, Agreement]
@@ -32,15 +30,8 @@ def compare(
 ) -> Parity:
     """Run two networks on the same inputs.
 
-    Args:
-        network: the compiled one.
-        reference: the one it was made from, at fp32; its outputs are compared by name, others are ignored.
-        sample: inputs for a number of frames.
-        tolerance: allowed difference by output name.
-        frames: numbers of frames to compare at.
-
-    Returns:
-        Absolute differences over the elements of each of the network's outputs, in double precision.
+    The reference is the network in fp32 that the other was made from; its outputs are compared by name, others are
+    ignored.
 
     Raises:
         EngineError: an output is missing on either side, has another shape, or has no tolerance.
@@ -62,11 +53,6 @@ def compare(
 
 def require(parity: Parity, tolerance: Mapping[str, Tolerance], what: str) -> None:
     """Refuse a network that differs too much.
-
-    Args:
-        parity: measured.
-        tolerance: what it was measured against.
-        what: the network, for messages.
 
     Raises:
         EngineError: a difference exceeds its tolerance or is not a number.

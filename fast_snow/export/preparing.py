@@ -20,7 +20,6 @@ from fast_snow.types import GridShape, ImageStack
 
 if TYPE_CHECKING:
     from fast_snow.export.exporting import Exported
-    from fast_snow.export.tensorrt_engine import TensorRt
 
 CompiledModel = Literal["fastsam", "da3"]
 MODELS: tuple[CompiledModel, ...] = ("fastsam", "da3")
@@ -69,26 +68,21 @@ def compile_networks(
     _check(model, precision, shape, target)
     _require_packages(model, target)
     from fast_snow.export.exporting import export_engines  # imports onnx
+    from fast_snow.export.tensorrt_engine import of_device
 
     chosen = _precision(config, precision, target)
     models = _with_weights(config, model)
     return export_engines(
         (_sampled(_prepare(config, each, chosen, shape), config, each, images) for each in models),
         weights.on_disk(config.engines.compiled_path),
-        tensorrt=_tensorrt(config) if target == "tensorrt" else None,
+        tensorrt=of_device(config.runtime.device) if target == "tensorrt" else None,
         force=force,
         progress=progress,
     )
 
 
 def network_size(config: Config, model: CompiledModel, shape: tuple[int, int]) -> GridShape:
-    """Return height and width at which a network sees frames of a video.
-
-    Args:
-        config: the networks' longer sides.
-        model: which network.
-        shape: height and width of the video's frames.
-    """
+    """Return height and width at which a network sees frames of a video of a shape."""
     if model == "fastsam":
         from fast_snow.engines.fastsam import preprocessing as fastsam
 
@@ -138,12 +132,6 @@ def _precision(config: Config, precision: str, target: str) -> str:
         return precision
     on_gpu = target == "tensorrt" or (config.runtime.device != "cpu" and hardware.gpu_count() > 0)
     return "fp16" if on_gpu else "fp32"
-
-
-def _tensorrt(config: Config) -> "TensorRt":
-    from fast_snow.export import tensorrt_engine
-
-    return tensorrt_engine.of_device(config.runtime.device)
 
 
 def _sampled(exportable: Exportable, config: Config, model: CompiledModel, images: ImageStack | None) -> Exportable:

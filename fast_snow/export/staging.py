@@ -1,6 +1,5 @@
 """Files that are complete or absent: made in a folder of their own, then moved to their place."""
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,13 +12,7 @@ from fast_snow.errors import OutputError
 
 @contextmanager
 def staging(folder: Path) -> Iterator[Path]:
-    """Give a temporary folder on the same disk as `folder`; whatever happens, it is gone afterwards.
-
-    Args:
-        folder: where files are to go in the end; it is created.
-
-    Yields:
-        The temporary folder.
+    """Give a temporary folder on the same disk as `folder`, which is created; whatever happens, it is gone afterwards.
 
     Raises:
         OutputError: `folder` cannot be written.
@@ -38,13 +31,7 @@ def staging(folder: Path) -> Iterator[Path]:
 def put_in_place(staged: Sequence[Path], manifest: Manifest, folder: Path) -> Path:
     """Move the files of an artefact to their place, its manifest last: without one an artefact counts as absent.
 
-    Args:
-        staged: the artefact's file first, then those of its weights.
-        manifest: of the artefact.
-        folder: where they go.
-
-    Returns:
-        Where the artefact is.
+    The artefact's own file comes first; returns where it is then.
     """
     places = [folder / each.name for each in staged]
     beside = manifests.path_beside(places[0])
@@ -58,18 +45,3 @@ def put_in_place(staged: Sequence[Path], manifest: Manifest, folder: Path) -> Pa
             place.unlink(missing_ok=True)
         raise
     return places[0]
-
-
-def replace_file(path: Path, content: bytes | memoryview) -> None:
-    """Write a file: it is complete or as it was before.
-
-    Args:
-        path: of the file.
-        content: all of it.
-    """
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from fast_snow.atomic_files import storing
 from fast_snow.engines.compiled import artefacts, tensorrt_bindings, tensorrt_runner
 from fast_snow.engines.compiled.artefacts import Machine
-from fast_snow.engines.compiled.cuda_streams import TorchCuda
+from fast_snow.engines.compiled.cuda_streams import Cuda
 from fast_snow.engines.compiled.network import Network
 from fast_snow.engines.compiled.tensorrt_bindings import Untyped
 from fast_snow.engines.torch_runtime import memory
 from fast_snow.errors import ConfigError, EngineError
 from fast_snow.export.exportable import ShapeProfile
-from fast_snow.export.staging import replace_file
 from fast_snow.protocols import Progress, silent
 
 _WORKSPACE_SHARE = 0.8
@@ -24,13 +24,7 @@ _MOST_ERRORS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorRt:
-    """TensorRT on one GPU.
-
-    Attributes:
-        machine: what its engines are bound to.
-        build: `(onnx, engine, profiles, timing_cache, progress)`.
-        open_network: loads an engine.
-    """
+    """TensorRT on one GPU: `build` takes `(onnx, engine, profiles, timing_cache, progress)`."""
 
     machine: Machine
     build: Callable[[Path, Path, Mapping[str, ShapeProfile], Path, Progress], None]
@@ -38,19 +32,13 @@ class TensorRt:
 
 
 def of_device(device: str) -> TensorRt:
-    """Return TensorRT on a GPU of this machine.
-
-    Args:
-        device: `auto`, `cuda` or `cuda:N`.
-
-    Returns:
-        How to build and to run engines on it.
+    """Return TensorRT on a GPU of this machine: `auto`, `cuda` or `cuda:N`.
 
     Raises:
         ConfigError: no TensorRT, or no such GPU.
     """
     trt = tensorrt_bindings.import_tensorrt()
-    chosen = TorchCuda().device(device)
+    chosen = Cuda().device(device)
     machine = artefacts.this_machine(chosen.index or 0)
     if machine is None:
         raise ConfigError(f"runtime.device: the NVIDIA driver does not offer {chosen}; check the driver")
@@ -74,15 +62,9 @@ def build(
 ) -> None:
     """Build an engine; its file is complete or not there.
 
-    Networks are strongly typed: precision is what the ONNX graph says.
-
-    Args:
-        onnx: what to build from; weights beside it are found.
-        engine: where the engine goes.
-        profiles: sizes by input; every input with an axis of free size needs one.
-        timing_cache: how fast kernels were in earlier builds; read where it fits this GPU, and updated.
-        progress: told the builder's phases.
-        workspace_bytes: GPU memory that kernels may use; all of it by default.
+    Networks are strongly typed: precision is what the ONNX graph says. Every input with an axis of free size needs a
+    profile. The timing cache, how fast kernels were in earlier builds, is read where it fits this GPU, and updated.
+    Kernels may use all memory unless `workspace_bytes` bounds it.
 
     Raises:
         ConfigError: no TensorRT.
@@ -103,8 +85,9 @@ def build(
     monitor.raise_interruption()
     if serialized is None:
         raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} could not build an engine ({log.last_error()})")
-    replace_file(engine, memoryview(serialized))
-    _save_timing_cache(config, timing_cache)
+    _write(engine, serialized)
+    if (cache := config.get_timing_cache()) is not None:
+        _write(timing_cache, cache.serialize())
 
 
 def _strongly_typed(trt: Untyped) -> int:
@@ -116,7 +99,10 @@ def _strongly_typed(trt: Untyped) -> int:
 def _parse(trt: Untyped, network: Untyped, onnx: Path, log: Untyped) -> None:
     parser = trt.OnnxParser(network, log)
     if not parser.parse_from_file(str(onnx)):
-        raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} cannot parse the graph ({_parser_errors(parser)})")
+        errors = [" ".join(str(parser.get_error(i)).split()) for i in range(parser.num_errors)]
+        more = f"; and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
+        reason = ("; ".join(errors[:_MOST_ERRORS]) or "it does not say why") + more
+        raise EngineError(f"{onnx.name}: TensorRT {trt.__version__} cannot parse the graph ({reason})")
 
 
 def _configure(trt: Untyped, config: Untyped, workspace_bytes: int | None) -> None:
@@ -128,11 +114,7 @@ def _configure(trt: Untyped, config: Untyped, workspace_bytes: int | None) -> No
 
 
 def _add_profile(
-    builder: Untyped,
-    network: Untyped,
-    config: Untyped,
-    profiles: Mapping[str, ShapeProfile],
-    name: str,
+    builder: Untyped, network: Untyped, config: Untyped, profiles: Mapping[str, ShapeProfile], name: str
 ) -> None:
     profile = builder.create_optimization_profile()
     free = [each for each in map(network.get_input, range(network.num_inputs)) if -1 in tuple(each.shape)]
@@ -153,16 +135,9 @@ def _use_timing_cache(config: Untyped, path: Path) -> None:
         config.set_timing_cache(config.create_timing_cache(b""), False)
 
 
-def _save_timing_cache(config: Untyped, path: Path) -> None:
-    cache = config.get_timing_cache()
-    if cache is not None:
-        replace_file(path, memoryview(cache.serialize()))
-
-
-def _parser_errors(parser: Untyped) -> str:
-    errors = [" ".join(str(parser.get_error(i)).split()) for i in range(parser.num_errors)]
-    more = f"; and {len(errors) - _MOST_ERRORS} more" if len(errors) > _MOST_ERRORS else ""
-    return ("; ".join(errors[:_MOST_ERRORS]) or "it does not say why") + more
+def _write(path: Path, content: Untyped) -> None:
+    with storing(path) as file:
+        file.write(memoryview(content))
 
 
 class _Phases:

@@ -26,13 +26,7 @@ _MB = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Addresses of the sources, or of mirrors.
-
-    Attributes:
-        hugging_face: None: that of huggingface_hub (`HF_ENDPOINT`).
-        github: files of releases.
-        github_api: descriptions of releases.
-    """
+    """Addresses of the sources, or of mirrors; None is that of huggingface_hub (`HF_ENDPOINT`)."""
 
     hugging_face: str | None = None
     github: str = "https://github.com"
@@ -41,14 +35,7 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
-    """Weights in place.
-
-    Attributes:
-        weights: which.
-        folder: that holds them.
-        files: what is recorded of each file, by name.
-        downloaded: names of the files that this call downloaded; the others were already present.
-    """
+    """Weights in place, with what is recorded of each file; those not downloaded by this call were already present."""
 
     weights: Weights
     folder: Path

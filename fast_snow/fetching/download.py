@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 from huggingface_hub.file_download import http_get
 
-from fast_snow.errors import FastSnowError, OutputError, UserError
+from fast_snow.errors import FastSnowError, OutputError, UserError, first_line
 from fast_snow.weights import Weights
 
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ _MB = 1_000_000
 def download(source: "Published", part: Path, report: Callable[[int, int], None]) -> None:
     """Complete a part file; what it already holds is not downloaded again.
 
-    Args:
-        source: the file.
-        part: destination; kept on failure if it holds anything.
-        report: receives how many bytes there are, and how many there will be (0: unknown).
+    `report` receives how many bytes there are, and how many there will be (0: unknown). On failure the part file is
+    kept if it holds anything.
 
     Raises:
         OutputError: the disk is full or the folder not writable.
@@ -54,8 +52,8 @@ def download(source: "Published", part: Path, report: Callable[[int, int], None]
                 raise
             if done <= before:  # otherwise, as after a reset connection, resume at once
                 raise FastSnowError(
-                    f"{source.url}: connection lost at {done / _MB:.1f}{total} MB ({_reason(error)}); the partial file"
-                    f" is kept: {_AGAIN} to resume"
+                    f"{source.url}: connection lost at {done / _MB:.1f}{total} MB ({first_line(error)}); the partial"
+                    f" file is kept: {_AGAIN} to resume"
                 ) from error
 
 
@@ -71,7 +69,7 @@ def _resume(source: "Published", part: Path, report: Callable[[int, int], None])
         raise
     except OSError as error:
         if error.errno is None:  # http_get found fewer bytes than it expected
-            raise FastSnowError(f"{source.url}: {_reason(error)}; {_AGAIN} to resume") from error
+            raise FastSnowError(f"{source.url}: {first_line(error)}; {_AGAIN} to resume") from error
         advice = "make room" if error.errno in _FULL else "fix that"
         raise OutputError(f"{part}: cannot be written ({error.strerror}): {advice}, then {_AGAIN} to resume") from error
     finally:
@@ -118,7 +116,7 @@ def explained(weights: Weights, url: str) -> Iterator[None]:
         raise refused(weights, url, error.response.status_code) from error
     except _ClientError as error:
         raise FastSnowError(
-            f"{urlsplit(url).hostname}: cannot be reached ({_reason(error)}): check the connection and the proxy"
+            f"{urlsplit(url).hostname}: cannot be reached ({first_line(error)}): check the connection and the proxy"
             f" settings, then {_AGAIN}; or download the files by hand (docs/models.md)"
         ) from error
 
@@ -136,10 +134,6 @@ def refused(weights: Weights, url: str, status: int) -> FastSnowError:
     if status == HTTPStatus.NOT_FOUND:
         return FastSnowError(f"{url}: not found (404): check {page} whether it was renamed")
     return FastSnowError(f"{url}: the server answered {status}: {_AGAIN} later")
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _size(part: Path) -> int:

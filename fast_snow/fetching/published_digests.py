@@ -27,14 +27,10 @@ _RATE_LIMITED = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What a source publishes of a file.
+    """What a source publishes of a file; the size in bytes and the digest may be unknown.
 
-    Attributes:
-        url: its address.
-        revision: commit or release.
-        size: in bytes; None: not published.
-        digest: SHA-256, or the Git blob hash that the hub has of small files; None: not published.
-        headers: sent to this host alone, since they hold the token.
+    The digest is a SHA-256, or the Git blob hash that the hub has of small files. Headers hold the token: they are sent
+    to this host alone.
     """
 
     url: str
@@ -47,11 +43,7 @@ class Published:
 def published(weights: Weights, name: str, endpoints: Endpoints, commits: MutableMapping[str, str]) -> Published:
     """Ask the source of some weights about one of their files.
 
-    Args:
-        weights: what the file belongs to.
-        name: of the file.
-        endpoints: addresses of the sources.
-        commits: at which each repository was first seen, so that all files belong together; added to.
+    `commits` has the one at which each repository was first seen, so that all files belong together; it is added to.
 
     Raises:
         UserError: access must be granted first.

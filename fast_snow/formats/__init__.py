@@ -23,17 +23,9 @@ Files = Mapping[str, bytes]
 __all__ = ["FORMATS", "ExportSource", "Format", "export", "require_free"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Format:
-    """A format of another tool.
-
-    Attributes:
-        content: what it holds, in a few words.
-        suffix: of the file; empty where a folder is written.
-        package: what writes it must be installed under this name; empty where nothing is needed.
-        encode: makes the files of a run.
-        extra: the package's extra of this project.
-    """
+    """A format of another tool; without a suffix it is a folder, without a package nothing must be installed."""
 
     content: str
     suffix: str
@@ -44,50 +36,24 @@ class Format:
 
 FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
     {
-        "coco": Format(
-            content="masks of every frame (RLE) with track ids", suffix=".json", package="pycocotools", encode=coco.coco
-        ),
-        "youtube-vis": Format(
-            content="one annotation per track, masks over time", suffix=".json", package="pycocotools", encode=coco.vis
-        ),
-        "mot": Format(
-            content="MOTChallenge boxes with world centroids", suffix=".txt", package="", encode=boxes.motchallenge
-        ),
-        "mots": Format(content="MOTS masks without overlaps", suffix=".txt", package="pycocotools", encode=coco.mots),
-        "kitti": Format(content="KITTI tracking labels, 2D boxes", suffix=".txt", package="", encode=boxes.kitti),
-        "spark-dsg": Format(
-            content="a dynamic scene graph: objects and camera poses",
-            suffix=".json",
-            package="spark_dsg",
-            encode=spark.scene_graph,
-        ),
-        "parquet": Format(
-            content="tables of observations, camera, tracks, merges",
-            suffix="",
-            package="pyarrow",
-            encode=tables.parquet,
-        ),
-        "csv": Format(content="the same tables as text", suffix="", package="pyarrow", encode=tables.csv),
-        "glb": Format(
-            content="3D scene: extents, trails, camera path (y up)", suffix=".glb", package="trimesh", encode=meshes.glb
-        ),
-        "ply": Format(
-            content="extents as a mesh, trails and camera path as points",
-            suffix=".ply",
-            package="trimesh",
-            encode=meshes.ply,
-        ),
+        "coco": Format("masks of every frame (RLE) with track ids", ".json", "pycocotools", coco.coco),
+        "youtube-vis": Format("one annotation per track, masks over time", ".json", "pycocotools", coco.vis),
+        "mot": Format("MOTChallenge boxes with world centroids", ".txt", "", boxes.motchallenge),
+        "mots": Format("MOTS masks without overlaps", ".txt", "pycocotools", coco.mots),
+        "kitti": Format("KITTI tracking labels, 2D boxes", ".txt", "", boxes.kitti),
+        "spark-dsg": Format("a dynamic scene graph: objects and camera poses", ".json", "spark_dsg", spark.scene_graph),
+        "parquet": Format("tables of observations, camera, tracks, merges", "", "pyarrow", tables.parquet),
+        "csv": Format("the same tables as text", "", "pyarrow", tables.csv),
+        "glb": Format("3D scene: extents, trails, camera path (y up)", ".glb", "trimesh", meshes.glb),
+        "ply": Format("extents as a mesh, trails and camera path as points", ".ply", "trimesh", meshes.ply),
         "graphml": Format(
-            content="objects as nodes, relations at --relations-at T as edges",
-            suffix=".graphml",
-            package="networkx",
-            encode=graphml.graphml,
+            "objects as nodes, relations at --relations-at T as edges", ".graphml", "networkx", graphml.graphml
         ),
         "rerun": Format(
-            content="everything on one timeline, for the Rerun viewer",
-            suffix=".rrd",
-            package="rerun",
-            encode=lambda run: {"": rrd(run.graph, run.frames(), run.images(), run.record)},
+            "everything on one timeline, for the Rerun viewer",
+            ".rrd",
+            "rerun",
+            lambda run: {"": rrd(run.graph, run.frames(), run.images(), run.record)},
             extra="view",
         ),
     }
@@ -132,10 +98,6 @@ def export(source: ExportSource, name: str, path: Path) -> tuple[Path, ...]:
 
 
 def require_free(path: Path) -> None:
-    """Refuse a path that something has.
-
-    Raises:
-        OutputError: it does.
-    """
+    """Refuse a path that something has; raises OutputError where it does."""
     if os.path.lexists(path):
         raise OutputError(f"{shown(path)}: exists already, and is not written over; move it away or choose with -o")

@@ -7,7 +7,8 @@ from typing import Any, Final
 import numpy as np
 
 from fast_snow.formats.source import ExportSource, sightings
-from fast_snow.types import LabelledMasks, Masks, SceneGraph
+from fast_snow.kernels.mask_measures import area
+from fast_snow.types import LabelledMasks, SceneGraph
 
 _CATEGORY: Final = {"id": 1, "name": "object", "supercategory": "object"}
 """The graph has no classes."""
@@ -17,7 +18,8 @@ _MOTS_CLASS: Final = 2
 
 def coco(source: ExportSource) -> dict[str, bytes]:
     """Return a COCO file: an image per frame (`id` is t + 1), an annotation per object in it with its `track_id`."""
-    graph, scores = source.graph, _scores(source.graph)
+    graph = source.graph
+    scores = {(each.t, k): float(each.score) for k, each in sightings(graph) if np.isfinite(each.score)}
     annotations: list[dict[str, Any]] = []
     for frame in source.frames():
         for object_id, rle in _encoded(frame):
@@ -84,7 +86,7 @@ def _encoded(frame: LabelledMasks, *, disjoint: bool = False) -> Iterator[tuple[
     """Yield each object of a frame that has pixels with its mask as COCO's run lengths, one dense mask at a time."""
     from pycocotools import mask as rle_of
 
-    sizes = [int((mask.stop - mask.start).sum()) for mask in _each(frame.masks)]
+    sizes = area(frame.masks).tolist()
     taken = np.zeros(frame.masks.shape, bool)
     for i in sorted(range(len(sizes)), key=sizes.__getitem__) if disjoint else range(len(sizes)):
         dense = frame.masks[np.array([i])].to_dense()[0]
@@ -95,18 +97,10 @@ def _encoded(frame: LabelledMasks, *, disjoint: bool = False) -> Iterator[tuple[
             yield int(frame.object_id[i]), {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")}
 
 
-def _each(masks: Masks) -> Iterator[Masks]:
-    return (masks[i : i + 1] for i in range(len(masks)))
-
-
 def _measured(rle: dict[str, Any]) -> dict[str, Any]:
     from pycocotools import mask as rle_of
 
     return {"segmentation": rle, "bbox": rle_of.toBbox(rle).tolist(), "area": int(rle_of.area(rle))}
-
-
-def _scores(graph: SceneGraph) -> dict[tuple[int, int], float]:
-    return {(each.t, k): float(each.score) for k, each in sightings(graph) if np.isfinite(each.score)}
 
 
 def _file_names(graph: SceneGraph) -> dict[int, str]:

@@ -15,15 +15,7 @@ Images = Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSource:
-    """A finished run.
-
-    Attributes:
-        graph: the scene graph.
-        masks: opens the masks, frame by frame in order.
-        images: opens images of some or all frames with their `t`.
-        record: of the run (untrusted).
-        relations_at: the frame whose relations a format of graphs gets; None for none.
-    """
+    """A finished run: its graph and record, what opens masks and images in order, and a frame for relations."""
 
     graph: SceneGraph
     masks: Callable[[], Iterator[LabelledMasks]]

@@ -1,5 +1,6 @@
 """Tables of Apache Arrow: every observation, the camera at every frame, the tracks, merges and keyframes."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -60,23 +61,20 @@ def tables(graph: SceneGraph) -> dict[str, "pa.Table"]:
             "unplaced": [len(track.unplaced) for track in tracks],
         },
         "merges": {
-            "t": [each.t for each in graph.merges],
-            "kept": [each.kept for each in graph.merges],
+            **_columns(graph.merges, "t", "kept", "dropped", "iou", "distance"),
             "dropped": [-1 if each.dropped is None else each.dropped for each in graph.merges],
-            "iou": [each.iou for each in graph.merges],
-            "distance": [each.distance for each in graph.merges],
         },
-        "keyframes": {
-            "t": [each.t for each in graph.keyframes],
-            "source_frame": [each.source_frame for each in graph.keyframes],
-            "path": [each.path for each in graph.keyframes],
-        },
+        "keyframes": _columns(graph.keyframes, "t", "source_frame", "path"),
     }
     return {name: _table(each, graph) for name, each in columns.items()}
 
 
 _COUNTS = frozenset(("source_id", "source_frame", "dropped", "num_points", "area", "x0", "y0", "x1", "y1"))
 """Columns in which -1 stands for "not known"; all other integers are known."""
+
+
+def _columns(values: Sequence[object], *names: str) -> dict[str, list[Any]]:
+    return {name: [getattr(each, name) for each in values] for name in names}
 
 
 def _table(columns: dict[str, Any], graph: SceneGraph) -> "pa.Table":

@@ -47,13 +47,7 @@ class UsedTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversation:
-    """A conversation from the question to the answer.
-
-    Attributes:
-        turns: all of it, the model's last turn included.
-        usage: what all requests together consumed.
-        ending: how it ended.
-    """
+    """A conversation from the question to the answer, the model's last turn included, and what it consumed."""
 
     turns: tuple[Turn, ...]
     usage: Usage
@@ -87,22 +81,9 @@ def converse(
 ) -> Conversation:
     """Let a model answer a question with the help of tools.
 
-    The model is asked at most `max_rounds` times with tools and, where it still calls them then, once more without.
-
-    Args:
-        model: answers.
-        instructions: the system prompt.
-        turn: the question, with what is needed to answer it.
-        declarations: the tools on offer; where there are none, the model is asked once.
-        use: answers a tool call; a call that is repeated word for word is answered from memory.
-        max_rounds: maximum rounds of tool calls.
-
-    Returns:
-        The conversation, which ends with the model's answer or tells why it has none.
-
-    Raises:
-        UserError: as the model raises it.
-        EngineError: as the model raises it.
+    The model is asked at most `max_rounds` times with tools and, where it still calls them then, once more without. A
+    call that is repeated word for word is answered from memory. Without tools the model is asked once. It raises what
+    the model raises.
     """
     turns: tuple[Turn, ...] = (turn,)
     usage = Usage()

@@ -90,19 +90,7 @@ def answer_question(
 ) -> Answer:
     """Let a model answer a question about a graph.
 
-    Args:
-        model: answers.
-        prompt: the question, with the graph as text and pictures.
-        graph: what the tools measure; all of it, also where the prompt leaves something out.
-        tools: whether the model may use the spatial tools.
-        max_rounds: maximum rounds of tool calls before it must answer.
-
-    Returns:
-        The answer.
-
-    Raises:
-        UserError: as the model raises it.
-        EngineError: as the model raises it.
+    Tools measure all of the graph, also where the prompt leaves something out. It raises what the model raises.
     """
     conversation = converse(
         model,

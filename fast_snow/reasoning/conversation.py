@@ -16,12 +16,7 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImagePart:
-    """An image.
-
-    Attributes:
-        jpeg: the encoded image.
-        name: what the text around it calls it.
-    """
+    """A JPEG image, under the name that the text around it calls it."""
 
     jpeg: bytes
     name: str
@@ -36,13 +31,7 @@ class UserTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A tool that the model wants to use.
-
-    Attributes:
-        call_id: the model's name for this call; the outcome carries it back.
-        name: of the tool.
-        arguments: JSON text as it came, not checked.
-    """
+    """A tool that the model wants to use, with JSON arguments as they came; the outcome carries the id back."""
 
     call_id: str
     name: str
@@ -67,15 +56,7 @@ class ModelTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolOutcome:
-    """The result of a tool call, or its error.
-
-    Attributes:
-        call_id: of the call it answers.
-        name: of the tool.
-        content: the result as JSON text, or the message of an error.
-        failed: whether `content` is the message of an error.
-        result: the result as a JSON object; empty where the call failed.
-    """
+    """The result of a tool call as JSON text and object, or the message of its error."""
 
     call_id: str
     name: str
@@ -142,13 +123,7 @@ class Usage(Summed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelReply:
-    """One answer of a model.
-
-    Attributes:
-        turn: what it said.
-        usage: what this answer consumed.
-        cut_off: whether it ended at `vlm.max_output_tokens` in the middle.
-    """
+    """One answer of a model, and what it consumed; it may be cut off at `vlm.max_output_tokens` in the middle."""
 
     turn: ModelTurn
     usage: Usage

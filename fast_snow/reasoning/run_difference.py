@@ -99,7 +99,8 @@ def run_difference(before: SceneGraph, after: SceneGraph) -> tuple[ObjectChange,
     left = [each for i, each in enumerate(old) if i not in pairs]
     come = [each for j, each in enumerate(new) if j not in pairs.values()]
     moved = _matched(left, come, _alike)
-    changes += [_moved(left[i], come[j]) for i, j in moved.items()]
+    # Only the size tells that what moved by more than it is the same object.
+    changes += [_change(Change.MOVED, left[i], come[j], Grade.LIKELY) for i, j in moved.items()]
     for i, each in enumerate(left):
         if i not in moved:
             change = Change.VANISHED if _in_view(after, each) else Change.OUT_OF_VIEW
@@ -199,28 +200,14 @@ def _shift(one: _Place, other: _Place) -> VectorEstimate:
 def _compared(one: _Place, other: _Place) -> ObjectChange:
     shift = _shift(one, other)
     p = distance_p(shift.value[None], shift.covariance[None], 3, min(one.freedom, other.freedom))
-    distance, sigma = shift.length
-    return ObjectChange(
-        change=Change.MOVED if p < LIKELY else Change.SAME,
-        before=one.object_id,
-        after=other.object_id,
-        distance=distance,
-        sigma=sigma,
-        grade=Grade.LIKELY if LEVEL <= p < LIKELY else Grade.STATED,
-    )
+    change = Change.MOVED if p < LIKELY else Change.SAME
+    return _change(change, one, other, Grade.LIKELY if LEVEL <= p < LIKELY else Grade.STATED)
 
 
-def _moved(one: _Place, other: _Place) -> ObjectChange:
-    """Return a move by more than an object's size: likely at most, since only the size tells that it is the same."""
+def _change(change: Change, one: _Place, other: _Place, grade: Grade) -> ObjectChange:
     distance, sigma = _shift(one, other).length
-    return ObjectChange(
-        change=Change.MOVED,
-        before=one.object_id,
-        after=other.object_id,
-        distance=distance,
-        sigma=sigma,
-        grade=Grade.LIKELY,
-    )
+    ids = {"before": one.object_id, "after": other.object_id}
+    return ObjectChange(change=change, **ids, distance=distance, sigma=sigma, grade=grade)
 
 
 def _in_view(graph: SceneGraph, place: _Place) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -30,6 +31,14 @@ class Candidate(Generic[Opener]):
     opener: Callable[[], Opener]
     missing: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
+
+
+def recorded(
+    open_engine: Callable[..., Any], recording: object, meaning: str, missing: tuple[str, ...]
+) -> Candidate[Any]:
+    """Return the engine that answers from what the input brings."""
+    opener = partial(partial, open_engine, recording)
+    return Candidate(name="recorded", family="recorded", meaning=meaning, opener=opener, missing=missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +85,7 @@ def choose(
 ) -> Choice[Opener]:
     """Choose the engine of a slot.
 
-    Args:
-        slot: geometry, segmenter or tracker.
-        wanted: `auto`, a candidate's name or a family's.
-        candidates: the best first; the last one can always run.
-        more: engines that are taken only by name.
+    Of `candidates` the best comes first, and the last can always run; `more` are taken only by name.
 
     Returns:
         For `auto` the first candidate that can run and of which nothing warns; else the first of those wanted that can

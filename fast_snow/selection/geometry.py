@@ -5,15 +5,24 @@ from functools import partial
 from typing import Any
 
 from fast_snow.config import Config
-from fast_snow.engines import recorded
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.da3.preprocessing import network_size
 from fast_snow.engines.da3.variants import Variant, variant_of
+from fast_snow.engines.recorded import open_geometry
 from fast_snow.errors import ConfigError
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenGeometry, Progress
-from fast_snow.selection.candidates import Candidate
-from fast_snow.selection.requirements import Target, artefact, installed, lacks, no_gpu, runtime, weights_present
+from fast_snow.selection.candidates import Candidate, recorded
+from fast_snow.selection.requirements import (
+    Target,
+    artefact,
+    installed,
+    lacks,
+    no_gpu,
+    runtime,
+    unreachable,
+    weights_present,
+)
 from fast_snow.types import GridShape
 from fast_snow.weights import weights_folder
 
@@ -29,21 +38,9 @@ _HELPED = "depth or poses of the input{unit}; the rest from structure from motio
 
 
 def candidates(
-    config: Config,
-    recording: Recording | None,
-    frame: GridShape,
-    progress: Progress,
-    flows: FlowStore | None = None,
+    config: Config, recording: Recording | None, frame: GridShape, progress: Progress, flows: FlowStore | None = None
 ) -> Sequence[Candidate[OpenGeometry]]:
-    """Return the engines for depth and poses, the best first.
-
-    Args:
-        config: the engines' parameters.
-        recording: what the input brings.
-        frame: height and width of the input's frames.
-        progress: told how far the engine is.
-        flows: what the classical engines share; None for stores of their own.
-    """
+    """Return the engines for depth and poses, the best first."""
     return (
         _recorded(recording),
         *_networks(config, recording, frame, progress),
@@ -54,18 +51,8 @@ def candidates(
 def _recorded(recording: Recording | None) -> Candidate[OpenGeometry]:
     missing = ["depth"] * (recording is None or not recording.has_depth)
     missing += ["poses"] * (recording is None or not recording.has_poses)
-
-    def opener() -> OpenGeometry:
-        assert recording is not None
-        return partial(recorded.open_geometry, recording)
-
-    return Candidate(
-        name="recorded",
-        family="recorded",
-        meaning=f"depth and poses of the input{_unit(recording)}",
-        opener=opener,
-        missing=(lacks(" and ".join(missing)),) if missing else (),
-    )
+    meaning, why = f"depth and poses of the input{_unit(recording)}", (lacks(" and ".join(missing)),)
+    return recorded(open_geometry, recording, meaning, why if missing else ())
 
 
 def _networks(
@@ -80,7 +67,7 @@ def _networks(
     except ConfigError as error:
         unknown = f"cannot be loaded: {error}"
         return tuple(
-            Candidate(name=name, family="da3", meaning=_ESTIMATED, opener=_never, missing=(unknown,))
+            Candidate(name=name, family="da3", meaning=_ESTIMATED, opener=unreachable, missing=(unknown,))
             for name in ("da3-tensorrt", "da3-onnx", "da3-torch")
         )
     backends = (
@@ -93,12 +80,7 @@ def _networks(
 
 
 def _compiled(
-    target: Target,
-    config: Config,
-    variant: Variant,
-    recording: Recording | None,
-    frame: GridShape,
-    progress: Progress,
+    target: Target, config: Config, variant: Variant, recording: Recording | None, frame: GridShape, progress: Progress
 ) -> tuple[int, Candidate[OpenGeometry]]:
     """Return DA3 on a compiled network, and how many frames that takes at once."""
     size = network_size(*frame, config.da3.process_res)
@@ -146,9 +128,9 @@ def _in_torch(
 
 
 def _open_estimator(config: Config, variant: Variant, progress: Progress) -> partial[Any]:
-    from fast_snow.engines.da3.estimator import open_geometry
+    from fast_snow.engines.da3 import estimator
 
-    return partial(open_geometry, config.da3, variant=variant, progress=progress)
+    return partial(estimator.open_geometry, config.da3, variant=variant, progress=progress)
 
 
 def _ignored(recording: Recording | None) -> tuple[str, ...]:
@@ -165,10 +147,6 @@ def _unit(recording: Recording | None) -> str:
     return ", in metres" if recording is None or recording.metric else ", in a unit that is not known"
 
 
-def _never() -> OpenGeometry:
-    raise AssertionError("unreachable: engine has unmet requirements")
-
-
 def _classical(
     config: Config, recording: Recording | None, progress: Progress, flows: FlowStore | None
 ) -> Candidate[OpenGeometry]:
@@ -178,10 +156,10 @@ def _classical(
     calibrated = recording is not None and recording.intrinsics is not None and not measured
 
     def opener() -> OpenGeometry:
-        from fast_snow.engines.classical.geometry.estimator import open_geometry
+        from fast_snow.engines.classical.geometry import estimator
 
         return partial(
-            open_geometry,
+            estimator.open_geometry,
             config.classical.geometry,
             **runtime(config),
             prior=recording.prior if recording is not None and (helped or calibrated) else None,

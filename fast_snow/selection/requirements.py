@@ -1,9 +1,8 @@
 """What an engine needs of this machine: packages, weights, a GPU, a compiled network. Nothing heavy is imported."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -27,7 +26,7 @@ def installed(*modules: str) -> tuple[str, ...]:
     return tuple(
         f'needs the package {each}: uv pip install -e ".[{_EXTRA.get(each, "models")}]"'
         for each in modules
-        if not _is_installed(each)
+        if find_spec(each) is None
     )
 
 
@@ -73,15 +72,7 @@ def runtime(config: Config) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artefact:
-    """A compiled network, or why there is none that can be used.
-
-    Attributes:
-        backend: what runs it.
-        open: checks and loads it.
-        missing: why it cannot be used.
-        caveats: why it is not used unasked.
-        most_frames: how many frames it takes at once; 0 is any number.
-    """
+    """A compiled network that takes so many frames at once (0: any), and why it cannot be used, or not unasked."""
 
     backend: str
     open: OpenNetwork
@@ -91,15 +82,7 @@ class Artefact:
 
 
 def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridShape, target: Target) -> Artefact:
-    """Look for the compiled network of a model.
-
-    Args:
-        config: says where compiled networks and weights are.
-        model: `fastsam` or `da3`.
-        variant: like `FastSAM-s` or `da3-small`.
-        frame: height and width of the network's input.
-        target: which backend.
-    """
+    """Look for the compiled network of a model."""
     missing = installed("onnxruntime") if target == "onnx" else installed("tensorrt", "torch")
     compiled = artefacts.find_network(
         weights.on_disk(config.engines.compiled_path),
@@ -110,9 +93,9 @@ def artefact(config: Config, *, model: weights.Model, variant: str, frame: GridS
         _sha256(config, model),
         artefacts.this_machine(_gpu_index(config)) if not missing and _on_gpu(config, target) else None,
     )
-    if isinstance(compiled, artefacts.Refused):
-        missing = missing or (f"cannot be loaded: {compiled.reason}",)
-        return Artefact(backend=BACKEND[target], open=_none, missing=missing)
+    if isinstance(compiled, str):
+        missing = missing or (f"cannot be loaded: {compiled}",)
+        return Artefact(backend=BACKEND[target], open=unreachable, missing=missing)
     return Artefact(
         backend=BACKEND[target],
         open=lambda: _checked(compiled, config, model, target),
@@ -139,7 +122,8 @@ def _checked(compiled: artefacts.Found, config: Config, model: weights.Model, ta
         yield network
 
 
-def _none() -> AbstractContextManager[Network]:
+def unreachable() -> Any:  # noqa: ANN401 (nothing is returned)
+    """Stand in for what opens an engine that has unmet requirements."""
     raise AssertionError("unreachable: engine has unmet requirements")
 
 
@@ -187,8 +171,3 @@ def _idle_gpu(config: Config) -> tuple[str, ...]:
     if config.runtime.device == "cpu" or not gpu_count() or _on_gpu(config, "onnx"):
         return ()
     return ("this ONNX Runtime does not use the GPU: pip uninstall onnxruntime, then pip install onnxruntime-gpu",)
-
-
-@cache
-def _is_installed(module: str) -> bool:
-    return find_spec(module) is not None

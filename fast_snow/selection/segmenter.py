@@ -5,13 +5,13 @@ from functools import partial
 from pathlib import Path
 
 from fast_snow.config import Config
-from fast_snow.engines import recorded
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.compiled.network import OpenNetwork
 from fast_snow.engines.fastsam.preprocessing import network_size
+from fast_snow.engines.recorded import open_segmenter
 from fast_snow.inputs.recording import Recording
 from fast_snow.protocols import OpenSegmenter, Progress
-from fast_snow.selection.candidates import Candidate
+from fast_snow.selection.candidates import Candidate, recorded
 from fast_snow.selection.requirements import Target, artefact, installed, masks_given, no_gpu, runtime, weights_present
 from fast_snow.types import GridShape
 from fast_snow.weights import on_disk
@@ -20,23 +20,11 @@ _FOUND = "class-agnostic masks from FastSAM"
 
 
 def candidates(
-    config: Config,
-    recording: Recording | None,
-    frame: GridShape,
-    progress: Progress,
-    flows: FlowStore | None = None,
+    config: Config, recording: Recording | None, frame: GridShape, progress: Progress, flows: FlowStore | None = None
 ) -> Sequence[Candidate[OpenSegmenter]]:
-    """Return the engines for objects, the best first.
-
-    Args:
-        config: the engines' parameters.
-        recording: what the input brings.
-        frame: height and width of the input's frames.
-        progress: told how far the engine is.
-        flows: what the classical engines share; None for stores of their own.
-    """
+    """Return the engines for objects, the best first."""
     return (
-        _given(recording),
+        recorded(open_segmenter, recording, "masks of the input", masks_given(recording)),
         _compiled("tensorrt", config, frame, progress),
         _compiled("onnx", config, frame, progress),
         Candidate(
@@ -64,26 +52,15 @@ def candidates(
     )
 
 
-def _given(recording: Recording | None) -> Candidate[OpenSegmenter]:
-    return Candidate(
-        name="recorded",
-        family="recorded",
-        meaning="masks of the input",
-        opener=lambda: _recorded(recording),
-        missing=masks_given(recording),
-    )
-
-
-def _recorded(recording: Recording | None) -> OpenSegmenter:
-    assert recording is not None
-    return partial(recorded.open_segmenter, recording)
-
-
 def _around(open_network: OpenNetwork, config: Config, progress: Progress) -> OpenSegmenter:
-    from fast_snow.engines.fastsam.segmenter import open_segmenter
+    from fast_snow.engines.fastsam import segmenter
 
     return partial(
-        open_segmenter, config.fastsam, open_network=open_network, threads=config.runtime.threads, progress=progress
+        segmenter.open_segmenter,
+        config.fastsam,
+        open_network=open_network,
+        threads=config.runtime.threads,
+        progress=progress,
     )
 
 
@@ -109,12 +86,14 @@ def _in_torch(config: Config, progress: Progress) -> OpenSegmenter:
 
 
 def _at_points(config: Config, progress: Progress) -> OpenSegmenter:
-    from fast_snow.engines.sam2.segmenter import open_segmenter
+    from fast_snow.engines.sam2 import segmenter
 
-    return partial(open_segmenter, config.sam2, device=config.runtime.device, progress=progress)
+    return partial(segmenter.open_segmenter, config.sam2, device=config.runtime.device, progress=progress)
 
 
 def _classical(config: Config, progress: Progress, flows: FlowStore | None) -> OpenSegmenter:
-    from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
+    from fast_snow.engines.classical.segmentation import segmenter
 
-    return partial(open_segmenter, config.classical.segmenter, **runtime(config), flows=flows, progress=progress)
+    return partial(
+        segmenter.open_segmenter, config.classical.segmenter, **runtime(config), flows=flows, progress=progress
+    )

@@ -19,10 +19,6 @@ _ENCODER = {"crf": "20", "preset": "slow", "threads": "1"}
 def write_video(scene: SyntheticScene, path: Path) -> None:
     """Write the images as H.264 (yuv420p) in MP4; the same scene gives the same bytes.
 
-    Args:
-        scene: what was rendered.
-        path: the file to write.
-
     Raises:
         OutputError: the images have an odd width or height, or the file cannot be written.
     """
@@ -46,11 +42,7 @@ def write_video(scene: SyntheticScene, path: Path) -> None:
 
 
 def write_recording(scene: SyntheticScene, folder: Path) -> None:
-    """Write a recording folder: color/, depth/, masks/, poses_c2w.txt and meta.json.
-
-    Args:
-        scene: what was rendered.
-        folder: where to; it must be new or empty.
+    """Write a recording folder, new or empty: color/, depth/, masks/, poses_c2w.txt and meta.json.
 
     Raises:
         OutputError: the folder holds something, or cannot be written.

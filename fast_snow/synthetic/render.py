@@ -53,9 +53,6 @@ def render(config: SceneConfig) -> SyntheticScene:
     """Render a moving camera among objects; the same configuration gives the same scene.
 
     By default some objects move, one is hidden for a while, one leaves and comes back, and one comes late.
-
-    Args:
-        config: what is rendered.
     """
     height, width = config.size
     focal = _FOCAL_PER_WIDTH * width

@@ -42,13 +42,7 @@ class Room:
     def reflectance(
         self, point: Float64[np.ndarray, "n 3"], face: Int64[np.ndarray, " n"], footprint: Float64[np.ndarray, " n"]
     ) -> Float32[np.ndarray, "n 3"]:
-        """Return the colour of points on the faces.
-
-        Args:
-            point: in the room.
-            face: that they are on.
-            footprint: metres that one pixel of the image covers there.
-        """
+        """Return the colour of points on the faces; one pixel of the image covers `footprint` metres there."""
         color = np.zeros((len(point), 3), np.float32)
         extent = HIGH - LOW
         share = (point - LOW) / extent
@@ -73,11 +67,7 @@ def furnish(rng: np.random.Generator) -> Room:
 
 
 def shadows(hulls: Sequence[Float64[np.ndarray, "_ 3"]]) -> Texture:
-    """Return how much light the floor gets.
-
-    Args:
-        hulls: per object points in the world whose convex hull it is.
-    """
+    """Return how much light the floor gets under objects, convex hulls of points in the world."""
     width, height = np.rint((HIGH - LOW)[:2] * _SHADOW_PIXELS_PER_M).astype(int)
     lamp = np.ones((height, width), np.float32)
     ambient = np.ones((height, width), np.float32)

@@ -42,17 +42,10 @@ class Pattern(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SceneObject:
-    """A box or a ball that rests, drives (boxes face their way) or rolls.
+    """A box or a ball that rests, drives (boxes face their way) or rolls; it rests where there is one waypoint.
 
-    Attributes:
-        object_id: its value in the id maps, from 1 to 254.
-        shape: what it is.
-        half_size: half its extent along its own axes in metres; three times the radius for a ball.
-        pattern: what its surface looks like.
-        color: of the surface.
-        accent: of the pattern on it.
-        path: where its centre is and when; it rests where there is one waypoint.
-        yaw: heading in radians of a box that rests.
+    Ids are from 1 to 254; half sizes are in metres along its own axes; yaw is the heading in radians of a box that
+    rests.
     """
 
     object_id: int
@@ -65,101 +58,58 @@ class SceneObject:
     yaw: float = 0.0
 
 
-def _box(
-    object_id: int,
-    half_size: tuple[float, float, float],
-    pattern: Pattern,
-    color: Color,
-    accent: Color,
-    *path: Waypoint,
-    yaw: float = 0.0,
-) -> SceneObject:
-    return SceneObject(object_id, Shape.BOX, half_size, pattern, color, accent, path, yaw)
-
-
-def _ball(object_id: int, radius: float, pattern: Pattern, color: Color, accent: Color, *path: Waypoint) -> SceneObject:
-    return SceneObject(object_id, Shape.SPHERE, (radius, radius, radius), pattern, color, accent, path)
-
-
-CRATE = _box(
-    1, (0.36, 0.36, 0.30), Pattern.CRATE, (0.87, 0.56, 0.27), (0.62, 0.36, 0.15), (0.0, -0.95, 0.75, 0.30), yaw=0.45
+CRATE = SceneObject(
+    *(1, Shape.BOX, (0.36, 0.36, 0.30), Pattern.CRATE, (0.87, 0.56, 0.27), (0.62, 0.36, 0.15)),
+    path=((0.0, -0.95, 0.75, 0.30),),
+    yaw=0.45,
 )
-CABINET = _box(
-    2, (0.34, 0.26, 0.62), Pattern.STRIPES, (0.16, 0.52, 0.55), (0.80, 0.91, 0.86), (0.0, 0.75, 0.80, 0.62), yaw=-0.25
+CABINET = SceneObject(
+    *(2, Shape.BOX, (0.34, 0.26, 0.62), Pattern.STRIPES, (0.16, 0.52, 0.55), (0.80, 0.91, 0.86)),
+    path=((0.0, 0.75, 0.80, 0.62),),
+    yaw=-0.25,
 )
-ROLLING_BALL = _ball(
-    3, 0.26, Pattern.CHECKER, (0.98, 0.80, 0.25), (0.93, 0.45, 0.20), (0.0, -1.9, 1.95, 0.26), (1.0, 2.6, 1.75, 0.26)
+ROLLING_BALL = SceneObject(
+    *(3, Shape.SPHERE, (0.26, 0.26, 0.26), Pattern.CHECKER, (0.98, 0.80, 0.25), (0.93, 0.45, 0.20)),
+    path=((0.0, -1.9, 1.95, 0.26), (1.0, 2.6, 1.75, 0.26)),
 )  # passes behind the cabinet
-ROBOT = _box(
-    4,
-    (0.22, 0.15, 0.13),
-    Pattern.CHECKER,
-    (0.82, 0.22, 0.26),
-    (0.96, 0.90, 0.86),
-    (0.0, -0.75, -0.75, 0.13),
-    (0.2, -0.15, -1.00, 0.13),
-    (0.4, 0.45, -0.70, 0.13),
-    (0.6, 0.35, -0.20, 0.13),
-    (0.8, -0.20, -0.05, 0.13),
-    (1.0, -0.60, -0.35, 0.13),
+ROBOT = SceneObject(
+    *(4, Shape.BOX, (0.22, 0.15, 0.13), Pattern.CHECKER, (0.82, 0.22, 0.26), (0.96, 0.90, 0.86)),
+    path=(
+        *((0.0, -0.75, -0.75, 0.13), (0.2, -0.15, -1.00, 0.13), (0.4, 0.45, -0.70, 0.13)),
+        *((0.6, 0.35, -0.20, 0.13), (0.8, -0.20, -0.05, 0.13), (1.0, -0.60, -0.35, 0.13)),
+    ),
 )  # drives a loop in the foreground
-LATECOMER = _box(
-    5,
-    (0.28, 0.20, 0.24),
-    Pattern.DOTS,
-    (0.24, 0.40, 0.76),
-    (0.78, 0.87, 0.98),
-    (0.0, 3.6, -0.55, 0.24),
-    (0.3, 3.5, -0.55, 0.24),
-    (0.75, 1.45, -0.35, 0.24),
-    (1.0, 1.35, -0.33, 0.24),
+LATECOMER = SceneObject(
+    *(5, Shape.BOX, (0.28, 0.20, 0.24), Pattern.DOTS, (0.24, 0.40, 0.76), (0.78, 0.87, 0.98)),
+    path=((0.0, 3.6, -0.55, 0.24), (0.3, 3.5, -0.55, 0.24), (0.75, 1.45, -0.35, 0.24), (1.0, 1.35, -0.33, 0.24)),
 )  # enters from the right in the second half
-APPLE = _ball(
-    6, 0.17, Pattern.DOTS, (0.47, 0.71, 0.32), (0.90, 0.94, 0.68), (0.0, -0.90, 0.72, 0.77)
+APPLE = SceneObject(
+    *(6, Shape.SPHERE, (0.17, 0.17, 0.17), Pattern.DOTS, (0.47, 0.71, 0.32), (0.90, 0.94, 0.68)),
+    path=((0.0, -0.90, 0.72, 0.77),),
 )  # rests on the crate
-PARCEL = _box(
-    7, (0.20, 0.24, 0.16), Pattern.STRIPES, (0.62, 0.38, 0.66), (0.95, 0.80, 0.55), (0.0, -1.75, 0.05, 0.16), yaw=0.9
+PARCEL = SceneObject(
+    *(7, Shape.BOX, (0.20, 0.24, 0.16), Pattern.STRIPES, (0.62, 0.38, 0.66), (0.95, 0.80, 0.55)),
+    path=((0.0, -1.75, 0.05, 0.16),),
+    yaw=0.9,
 )
-RETURNING_BALL = _ball(
-    8,
-    0.20,
-    Pattern.STRIPES,
-    (0.93, 0.93, 0.95),
-    (0.88, 0.33, 0.42),
-    (0.0, -1.3, -0.75, 0.2),
-    (0.2, -1.9, -0.7, 0.2),
-    (0.42, -2.7, -0.5, 0.2),
-    (0.7, -1.2, -0.8, 0.2),
-    (1.0, -0.8, -0.9, 0.2),
+RETURNING_BALL = SceneObject(
+    *(8, Shape.SPHERE, (0.20, 0.20, 0.20), Pattern.STRIPES, (0.93, 0.93, 0.95), (0.88, 0.33, 0.42)),
+    path=(
+        *((0.0, -1.3, -0.75, 0.2), (0.2, -1.9, -0.7, 0.2), (0.42, -2.7, -0.5, 0.2)),
+        *((0.7, -1.2, -0.8, 0.2), (1.0, -0.8, -0.9, 0.2)),
+    ),
 )  # leaves on the left and comes back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneConfig:
-    """What is rendered.
-
-    Attributes:
-        size: height and width of the images.
-        frames: how many images.
-        fps: images per second.
-        seed: of the textures.
-        objects: what is in the room.
-    """
+    """What is rendered."""
 
     size: GridShape = (480, 640)
     frames: int = 60
     fps: float = 10.0
     seed: int = 0
-    objects: tuple[SceneObject, ...] = (
-        CRATE,
-        CABINET,
-        ROLLING_BALL,
-        ROBOT,
-        LATECOMER,
-        APPLE,
-        PARCEL,
-        RETURNING_BALL,
-    )
+    objects: tuple[SceneObject, ...] = (CRATE, CABINET, ROLLING_BALL, ROBOT, LATECOMER, APPLE, PARCEL, RETURNING_BALL)
 
     def __post_init__(self) -> None:
         if min(*self.size, self.frames) < 1 or not self.fps > 0:

@@ -17,11 +17,7 @@ _GAMMA = 2.2
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Texture:
-    """A picture and its copies at half, quarter … size, against flicker where it is seen from afar.
-
-    Attributes:
-        levels: the pictures, largest first.
-    """
+    """A picture and its copies at half, quarter … size, against flicker where it is seen from afar."""
 
     levels: tuple[Float32[np.ndarray, "_ _ 3"], ...]
 
@@ -36,15 +32,10 @@ class Texture:
     def sample(
         self, s: Float32[np.ndarray, " n"], t: Float32[np.ndarray, " n"], footprint: Float32[np.ndarray, " n"]
     ) -> Float32[np.ndarray, "n 3"]:
-        """Look up colours.
+        """Look up colours at `s` from left (0) to right (1) and `t` from top to bottom.
 
-        Args:
-            s: horizontal position, 0 left to 1 right.
-            t: vertical position, 0 top to 1 bottom.
-            footprint: how much of the picture's width one pixel of the image covers.
-
-        Returns:
-            Interpolated within and between the two pictures whose pixels are nearest to the footprint.
+        They are interpolated within and between the two pictures whose pixels are nearest to the footprint: how much of
+        the picture's width one pixel of the image covers.
         """
         width = self.levels[0].shape[1]
         level = np.clip(np.log2(np.maximum(footprint * width, 1e-6)), 0, len(self.levels) - 1)
@@ -86,12 +77,7 @@ def value_noise(
 ) -> Float32[np.ndarray, "h w"]:
     """Return smooth noise in [-1, 1]: random values on grids, each half as coarse and half as strong as the last.
 
-    Args:
-        rng: where the values come from.
-        height: of the picture in pixels.
-        width: of the picture in pixels.
-        cell: size of the coarsest grid's cells in pixels.
-        octaves: how many grids.
+    The cells of the coarsest have `cell` pixels.
     """
     total = np.zeros((height, width), np.float32)
     strength = 1.0

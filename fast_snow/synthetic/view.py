@@ -55,12 +55,9 @@ class SceneView:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RayHits:
-    """What rays meet first.
+    """What rays meet: depth along the optical axis in metres, linear light, and `number · PARTS + face`.
 
-    Attributes:
-        depth: metres along the optical axis.
-        part: `number · PARTS + face`; number 0 is the room, 1 … the objects in their order.
-        light: linear red, green and blue.
+    Number 0 is the room, 1 … the objects in their order.
     """
 
     depth: Depths

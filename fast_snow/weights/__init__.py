@@ -36,15 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
-    """The weights that an engine would load.
-
-    Attributes:
-        model: which engine.
-        weights: those that the configuration names; None: the user's own.
-        folder: expected to hold them.
-        files: names of the files that the engine reads.
-        problems: what is missing or damaged, each starting with the file's name.
-    """
+    """The weights that an engine would load, those of the catalogue or (None) the user's own, and their problems."""
 
     model: Model
     weights: Weights | None

@@ -16,11 +16,7 @@ SAM_LICENSE = "SAM License"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HuggingFace:
-    """A model repository on the Hugging Face hub.
-
-    Attributes:
-        repository: owner and name.
-    """
+    """A model repository on the Hugging Face hub."""
 
     repository: str
 
@@ -32,12 +28,7 @@ class HuggingFace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitHubRelease:
-    """The files of a release on GitHub.
-
-    Attributes:
-        repository: owner and name.
-        tag: of the release.
-    """
+    """The files of a release on GitHub."""
 
     repository: str
     tag: str
@@ -50,16 +41,7 @@ class GitHubRelease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Trained weights that can be fetched.
-
-    Attributes:
-        name: on the command line.
-        model: engine that loads them.
-        source: that publishes them.
-        files: all that the engine needs.
-        licence: of the weights.
-        gated: whether the owner must grant access, on the source's page.
-    """
+    """Trained weights that can be fetched, and the engine that loads them; gated ones need their owner's consent."""
 
     name: str
     model: Model

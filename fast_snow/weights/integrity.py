@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from fast_snow import untrusted_json
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, first_line
 from fast_snow.limits import CHECKPOINT_JSON_FILE, CHECKPOINT_PICKLE, SAFETENSORS_HEADER
 from fast_snow.untrusted_files import open_file, shown
 
@@ -28,9 +28,8 @@ _COSTLY: Final = frozenset({"builtins bytearray", "__builtin__ bytearray"})
 def damage(path: Path, *, name: str = "") -> str | None:
     """Return what is wrong with a file of weights, for the user; None: nothing.
 
-    Args:
-        path: `.safetensors`, `.pt` or `.json`; other files need only exist and not be empty.
-        name: its final name, if it has another one for now.
+    Of others than `.safetensors`, `.pt` and `.json` files nothing is read. `name` is its final one, if it has another
+    now.
     """
     try:
         if not path.is_file():
@@ -119,7 +118,6 @@ def require_cheap(path: Path) -> None:
             codes = pickletools.genops(archive.read(pickles[0]))
             called = {argument for code, argument, _ in codes if code.name == "GLOBAL"}
     except _UNREADABLE as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-        raise InputError(f"{shown(path)}: is not a torch checkpoint ({reason})") from None
+        raise InputError(f"{shown(path)}: is not a torch checkpoint ({first_line(error)})") from None
     if called & _COSTLY:
         raise InputError(f"{shown(path)}: contains a bytearray, expected tensors only")

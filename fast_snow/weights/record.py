@@ -10,6 +10,7 @@ from typing import Any
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.limits import SMALL_JSON_FILE
+from fast_snow.typed_json import build_dataclass
 from fast_snow.untrusted_files import open_file
 
 RECORD = "SHA256SUMS.json"
@@ -18,15 +19,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """One fetched file.
-
-    Attributes:
-        sha256: of its content, hexadecimal.
-        size: in bytes.
-        source: address of the download.
-        revision: commit or release.
-        verified: whether the content has the published checksum; a source may publish none.
-    """
+    """One fetched file; it is verified if it has a published checksum."""
 
     sha256: str
     size: int
@@ -81,14 +74,7 @@ def check(path: Path) -> None:
 
 
 def _recorded(entry: object) -> Recorded | None:
-    match entry:
-        case {
-            "sha256": str(sha256),
-            "size": int(size),
-            "source": str(source),
-            "revision": str(revision),
-            "verified": bool(verified),
-        }:
-            return Recorded(sha256=sha256, size=size, source=source, revision=revision, verified=verified)
-        case _:
-            return None
+    try:
+        return build_dataclass(Recorded, entry, RECORD, extra=True)
+    except InputError:
+        return None

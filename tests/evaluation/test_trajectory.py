@@ -11,13 +11,12 @@ from scipy.spatial.transform import Rotation
 
 pytest.importorskip("evo")
 
-from evo.core import metrics
 from evo.core.trajectory import PoseTrajectory3D
 
 from fast_snow.alignment import apply
 from fast_snow.errors import InputError
 from fast_snow.evaluation.ground_truth import Trajectory
-from fast_snow.evaluation.metrics.trajectory import align_trajectories, compare_motion, compare_trajectories
+from fast_snow.evaluation.metrics.trajectory import align_trajectories, compare_trajectories
 
 
 def path(position, rotation: Rotation | None = None, time_s=None) -> Trajectory:
@@ -80,9 +79,6 @@ def test_a_path_moved_by_a_similarity_has_no_error_after_one(seed: int, scale: f
     assert compare_trajectories(truth, moved(found, 1 / scale, np.eye(3), np.zeros(3)), "rigid").rmse == pytest.approx(
         0, abs=1e-9
     )
-    motion = compare_motion(truth, found, "similarity")
-    assert motion.translation_rmse == pytest.approx(0, abs=1e-9)
-    assert motion.rotation_rmse_deg == pytest.approx(0, abs=1e-4)
 
 
 @given(seed=st.integers(0, 2**32 - 1))
@@ -107,27 +103,6 @@ def test_alignment_is_that_of_evo(with_scale: bool):
         np.testing.assert_allclose(ours.R, R, atol=1e-9)
         np.testing.assert_allclose(ours.t, t, atol=1e-9)
         assert ours.scale == pytest.approx(scale)
-
-
-def test_motion_errors_are_those_of_evo():
-    truth, found = walk(1), noisy(walk(2), 3)
-    pair = [PoseTrajectory3D(poses_se3=list(each.T_world_camera), timestamps=each.time_s) for each in (truth, found)]
-    for step in (1, 4):
-        error = metrics.RPE(metrics.PoseRelation.translation_part, delta=step)
-        error.process_data(pair)
-        ours = compare_motion(truth, found, step=step)
-        assert ours.translation_rmse == pytest.approx(error.get_statistic(metrics.StatisticsType.rmse))
-        assert ours.pairs == len(error.error)
-
-
-def test_motion_errors_by_hand():
-    truth = path([[0, 0, 0], [1, 0, 0], [2, 0, 0], [3, 0, 0]])
-    turned = Rotation.from_euler("y", [[0], [10], [20], [30]], degrees=True)
-    found = path([[0, 0, 0], [1, 0, 0], [2.3, 0, 0], [3.3, 0, 0]])
-    assert compare_motion(truth, found).translation_rmse == pytest.approx(0.3 / np.sqrt(3))
-    assert compare_motion(truth, found).translation_median == pytest.approx(0, abs=1e-12)
-    assert compare_motion(truth, path([[0, 0, 0]] * 4, turned)).rotation_rmse_deg == pytest.approx(10)
-    assert compare_motion(truth, found, step=3).pairs == 1
 
 
 def test_figures_by_hand():
@@ -179,8 +154,6 @@ def test_what_cannot_be_compared_is_one_line():
         compare_trajectories(walk(0), path(np.zeros((0, 3))))
     with pytest.raises(InputError, match="the predicted path has poses or times that are not finite"):
         compare_trajectories(walk(0), path(np.full((4, 3), np.nan)))
-    with pytest.raises(InputError, match="motion over 4 poses: the paths share 4, expected 1 to 3"):
-        compare_motion(walk(0), path(np.zeros((4, 3))), step=4)
 
 
 def test_what_is_given_stays_as_it_is():

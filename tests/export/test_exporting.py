@@ -138,7 +138,7 @@ def test_weights_beside_the_graph_are_part_of_the_artefact(tmp_path):
     with onnx_runtime.open_network(exported.path) as network:
         np.testing.assert_allclose(network(inputs)["maps"], small_network.reference(inputs)["maps"], atol=1e-4)
     (tmp_path / "small_8x12_fp32.onnx.data").write_bytes(b"")
-    assert "damaged, 0 bytes" in _found(tmp_path).reason
+    assert "damaged, 0 bytes" in _found(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from fast_snow.errors import InputError
 from fast_snow.inputs.layouts import ros_messages
-from fast_snow.inputs.layouts.ros_transforms import TransformTree
+from fast_snow.inputs.layouts.ros_poses import TransformTree
 
 typesys = pytest.importorskip("rosbags.typesys")
 pytest.importorskip("rosbags.image")

@@ -17,13 +17,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9.-]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What a TensorRT engine is bound to.
-
-    Attributes:
-        gpu: name of the GPU.
-        compute_capability: like `9.0`.
-        tensorrt: version; None where it is not installed.
-    """
+    """What a TensorRT engine is bound to; the version of TensorRT is None where it is not installed."""
 
     gpu: str
     compute_capability: str
@@ -36,13 +30,6 @@ class Found:
 
     path: Path
     manifest: Manifest
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """Why no compiled network can be loaded, and the command that makes one."""
-
-    reason: str
 
 
 def tensorrt_version() -> str | None:
@@ -65,18 +52,7 @@ def this_machine(index: int = 0) -> Machine | None:
 
 
 def path_of(folder: Path, variant: str, frame: tuple[int, int], precision: str, target: str) -> Path:
-    """Return where a compiled network stands.
-
-    Args:
-        folder: of compiled networks.
-        variant: like `da3-small`.
-        frame: height and width of the network's input.
-        precision: `fp32` or `fp16`.
-        target: `onnx` or `tensorrt`.
-
-    Returns:
-        A path like `folder/da3-small_280x504_fp16.onnx`.
-    """
+    """Return where a compiled network stands, like `folder/da3-small_280x504_fp16.onnx`."""
     height, width = frame
     name = _NOT_IN_A_NAME.sub("-", variant)
     return folder / f"{name}_{height}x{width}_{precision}{_SUFFIXES[target]}"
@@ -96,27 +72,15 @@ def find_network(
     target: str,
     weights_sha256: str | None,
     machine: Machine | None,
-) -> Found | Refused:
-    """Find the best compiled network for a machine.
+) -> Found | str:
+    """Find the best compiled network for a machine; else say why there is none, and the command that makes one.
 
     Half precision comes first on a GPU, full precision on a CPU. Files are compared by size only; `check` compares
-    their content.
-
-    Args:
-        folder: of compiled networks.
-        model: `fastsam` or `da3`.
-        variant: like `FastSAM-s` or `da3-small`.
-        frame: height and width of the network's input.
-        target: `onnx` or `tensorrt`.
-        weights_sha256: of the weights that would be loaded otherwise; None if there are none to compare with.
-        machine: this machine; None to run on a CPU.
-
-    Returns:
-        The network, or why there is none.
+    their content. `weights_sha256` is that of the weights that would be loaded otherwise; None if there are none to
+    compare with. A machine of None runs on its CPU.
     """
     if target == "tensorrt" and (machine is None or machine.tensorrt is None):
-        missing = "no NVIDIA GPU found" if machine is None else 'needs TensorRT: uv pip install -e ".[gpu]"'
-        return Refused(reason=missing)
+        return "no NVIDIA GPU found" if machine is None else 'needs TensorRT: uv pip install -e ".[gpu]"'
     reasons = []
     for precision in ("fp16", "fp32") if machine else ("fp32", "fp16"):
         path = path_of(folder, variant, frame, precision, target)
@@ -127,18 +91,13 @@ def find_network(
         except EngineError as error:
             reasons.append(f"{error}; rebuild it: {command(model, target, frame, precision)} --force")
     if reasons:
-        return Refused(reason="; ".join(reasons))
+        return "; ".join(reasons)
     height, width = frame
-    return Refused(
-        reason=f"no {target} network of {variant} for {height}x{width} in {folder}: {command(model, target, frame)}"
-    )
+    return f"no {target} network of {variant} for {height}x{width} in {folder}: {command(model, target, frame)}"
 
 
 def check_content(found: Found) -> None:
     """Compare the content of a found network with what its manifest recorded.
-
-    Args:
-        found: what `find` returned.
 
     Raises:
         EngineError: a file is missing or has changed.
@@ -166,31 +125,21 @@ def _usable(
 ) -> Found:
     """Return a network whose manifest fits; raise `EngineError` where it does not."""
     manifest = manifests.read_manifest(manifests.path_beside(path))
-    _refuse_other(manifest, path, model, target, frame, precision)
-    _refuse_stale(manifest, path, weights_sha256)
-    _refuse_foreign(manifest, path, machine)
-    _refuse_resized(manifest, path)
-    return Found(path=path, manifest=manifest)
-
-
-def _refuse_other(
-    manifest: Manifest, path: Path, model: str, target: str, frame: tuple[int, int], precision: str
-) -> None:
     got = (manifest.model, manifest.target, manifest.frame, manifest.precision)
     if got != (model, target, frame, precision) or manifest.artefact.name != path.name:
         raise EngineError(f"{path}: its manifest is of another network, {manifest.artefact.name}")
-
-
-def _refuse_stale(manifest: Manifest, path: Path, weights_sha256: str | None) -> None:
     if weights_sha256 is not None and manifest.weights_sha256 != weights_sha256:
         raise EngineError(
             f"{path}: made from other weights ({manifest.weights_sha256[:12]}, these are {weights_sha256[:12]})"
         )
+    if target == "tensorrt" and machine is not None:
+        _refuse_foreign(manifest, path, machine)
+    for record in (manifest.artefact, *manifest.external):
+        _refuse_other_size(path.with_name(record.name), record)
+    return Found(path=path, manifest=manifest)
 
 
-def _refuse_foreign(manifest: Manifest, path: Path, machine: Machine | None) -> None:
-    if manifest.target != "tensorrt" or machine is None:
-        return
+def _refuse_foreign(manifest: Manifest, path: Path, machine: Machine) -> None:
     origin = manifest.origin
     if origin is None:
         raise EngineError(f"{path}: its manifest does not say for which GPU it was built")
@@ -201,11 +150,6 @@ def _refuse_foreign(manifest: Manifest, path: Path, machine: Machine | None) -> 
         )
     if origin.tensorrt != machine.tensorrt:
         raise EngineError(f"{path}: built by TensorRT {origin.tensorrt}, installed is {machine.tensorrt}")
-
-
-def _refuse_resized(manifest: Manifest, path: Path) -> None:
-    for record in (manifest.artefact, *manifest.external):
-        _refuse_other_size(path.with_name(record.name), record)
 
 
 def _refuse_other_size(path: Path, record: FileRecord) -> None:

@@ -1,8 +1,8 @@
 """The few things TensorRT needs of CUDA, by way of torch: a stream, graphs captured on it, pinned memory."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Protocol, runtime_checkable
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,18 +13,23 @@ from fast_snow.errors import ConfigError
 Replay = Callable[[], None]
 
 
-@runtime_checkable
-class Stream(Protocol):
-    """A queue of work on a device."""
+class Stream:
+    """A queue of work on a GPU."""
 
-    @property
-    def handle(self) -> int:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.handle = int(self._stream.cuda_stream)
         """The stream as a CUDA handle."""
-        ...
 
-    def ordered(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def ordered(self) -> Iterator[None]:
         """Put torch's work on the stream: after what the caller has queued, and before what the caller queues next."""
-        ...
+        caller = torch.cuda.current_stream(self._device)
+        self._stream.wait_stream(caller)
+        with torch.cuda.stream(self._stream):
+            yield
+        caller.wait_stream(self._stream)
 
     def capture(self, work: Callable[[], None]) -> Replay:
         """Record work as a CUDA graph without doing it, and return what does it; `ordered` says on which stream.
@@ -32,43 +37,22 @@ class Stream(Protocol):
         Raises:
             RuntimeError: the work cannot be captured.
         """
-        ...
+        graph = torch.cuda.CUDAGraph()
+        # thread_local: other engines' threads may allocate while this one captures.
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
+            work()
+        return graph.replay
 
     def synchronize(self) -> None:
         """Wait until the stream's work is done."""
-        ...
+        self._stream.synchronize()
 
 
-@runtime_checkable
-class Cuda(Protocol):
+class Cuda:
     """What depends on there being a GPU."""
 
     def device(self, name: str) -> torch.device:
-        """Return the GPU that a setting names."""
-        ...
-
-    def stream(self, device: torch.device) -> Stream:
-        """Return a new stream."""
-        ...
-
-    def pinned(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        """Return uninitialised host memory that the device can read and write by itself."""
-        ...
-
-
-class TorchCuda:
-    """CUDA as torch has it."""
-
-    __slots__ = ()
-
-    def device(self, name: str) -> torch.device:
-        """Return the GPU that a setting names.
-
-        Args:
-            name: `auto`, `cuda` or `cuda:N`.
-
-        Returns:
-            The GPU.
+        """Return the GPU that a setting names: `auto`, `cuda` or `cuda:N`.
 
         Raises:
             ConfigError: it is not a GPU, or not there.
@@ -83,39 +67,11 @@ class TorchCuda:
 
     def stream(self, device: torch.device) -> Stream:
         """Return a new stream."""
-        return _TorchStream(device)
+        return Stream(device)
 
     def pinned(self, shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-        """Return pinned host memory; torch keeps what is given back for the next call."""
+        """Return uninitialised host memory that the GPU can read and write; torch keeps it for the next call."""
         return torch.empty(shape, dtype=dtype, pin_memory=True)
-
-
-class _TorchStream:
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-    @property
-    def handle(self) -> int:
-        return int(self._stream.cuda_stream)
-
-    @contextmanager
-    def ordered(self) -> Iterator[None]:
-        caller = torch.cuda.current_stream(self._device)
-        self._stream.wait_stream(caller)
-        with torch.cuda.stream(self._stream):
-            yield
-        caller.wait_stream(self._stream)
-
-    def capture(self, work: Callable[[], None]) -> Replay:
-        graph = torch.cuda.CUDAGraph()
-        # thread_local: other engines' threads may allocate while this one captures.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-            work()
-        return graph.replay
-
-    def synchronize(self) -> None:
-        self._stream.synchronize()
 
 
 def to_device(array: np.ndarray, cuda: Cuda, device: torch.device) -> torch.Tensor:

@@ -1,23 +1,21 @@
 """What is written beside a compiled network: what it was made from, for which machine, and how well it agrees."""
 
-import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
 
 from fast_snow import untrusted_json
+from fast_snow.atomic_files import store
 from fast_snow.errors import EngineError, InputError
 from fast_snow.limits import SMALL_JSON_FILE
 from fast_snow.typed_json import Check, Sha256, at_least, build_dataclass, in_range, short
-from fast_snow.untrusted_files import open_file
+from fast_snow.weights.record import sha256_of
 
 FORMAT_VERSION = 2
 TARGETS = ("onnx", "tensorrt")
 PRECISIONS = ("fp32", "fp16")
-_PIECE_BYTES = 1 << 20
 
 
 def _is_line(value: str) -> bool:
@@ -42,13 +40,7 @@ Profile = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileRecord:
-    """A file as it was when it was written.
-
-    Attributes:
-        name: without folder; the file stands beside the manifest.
-        size_bytes: its length.
-        sha256: of its content, in hexadecimal.
-    """
+    """A file as it was when it was written; it stands beside the manifest, and its name is without folder."""
 
     name: _FileName
     size_bytes: Annotated[int, in_range(0, 2**62)]
@@ -74,12 +66,9 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Difference from torch over all elements of one output.
+    """Difference from torch over all elements of one output: largest and mean, absolute.
 
-    Attributes:
-        largest: absolute difference.
-        mean: absolute difference.
-        worst: the largest difference as a share of what its element's tolerance allows; at most 1.
+    `worst` is the largest as a share of what its element's tolerance allows; at most 1.
     """
 
     largest: _Difference
@@ -89,14 +78,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOrigin:
-    """Where a TensorRT engine was built, which is where it runs.
-
-    Attributes:
-        gpu: name of the GPU.
-        compute_capability: like `9.0`.
-        tensorrt: version.
-        onnx: the file it was built from.
-    """
+    """Where a TensorRT engine was built, which is where it runs, and the ONNX file that it was built from."""
 
     gpu: _Line
     compute_capability: _Line
@@ -108,23 +90,9 @@ class EngineOrigin:
 class Manifest:
     """All that must be known of a compiled network before it is loaded.
 
-    Attributes:
-        model: `fastsam` or `da3`.
-        variant: like `FastSAM-s` or `da3-small`.
-        target: `onnx` or `tensorrt`.
-        precision: `fp32` or `fp16`.
-        frame: height and width of the network's input.
-        opset: of ONNX.
-        inputs: in the network's order.
-        outputs: in the network's order.
-        profiles: sizes that a TensorRT engine is tuned for, by input.
-        weights_sha256: of the weights it was made from.
-        packages: versions of the packages that made it.
-        tolerance: allowed difference from torch, by output.
-        parity: the measured difference from torch, by output.
-        artefact: the network's file.
-        external: files of its weights, where they are not in the network's file.
-        origin: of a TensorRT engine; None for ONNX, which runs anywhere.
+    Names are like `da3` and `da3-small`, the frame is the size of the network's input. Profiles are the sizes that a
+    TensorRT engine is tuned for, tolerance and parity the allowed and the measured difference from torch. Weights may
+    be in files beside the network's; ONNX, which runs anywhere, has no origin.
     """
 
     model: _Line
@@ -151,42 +119,19 @@ def path_beside(artefact: Path) -> Path:
 
 
 def record_of(path: Path) -> FileRecord:
-    """Return the record of a file as it is now.
-
-    Raises:
-        InputError: it is missing or no regular file.
-    """
-    digest = hashlib.sha256()
-    with open_file(path) as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return FileRecord(name=path.name, size_bytes=path.stat().st_size, sha256=digest.hexdigest())
+    """Return the record of a file as it is now; raises InputError where it is missing or no regular file."""
+    sha256 = sha256_of(path)
+    return FileRecord(name=path.name, size_bytes=path.stat().st_size, sha256=sha256)
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:
-    """Write a manifest: the file is complete or as it was before.
-
-    Args:
-        manifest: what to write.
-        path: of the JSON file.
-    """
+    """Write a manifest as JSON: the file is complete or as it was before."""
     text = json.dumps({"format_version": FORMAT_VERSION, **asdict(manifest)}, indent=1, allow_nan=False)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        unfinished.write_text(text + "\n", encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    store(path, f"{text}\n".encode())
 
 
 def read_manifest(path: Path) -> Manifest:
     """Read and check a manifest; nothing in the file is trusted.
-
-    Args:
-        path: of the JSON file.
-
-    Returns:
-        The manifest.
 
     Raises:
         EngineError: it cannot be read, is of another format version, or a field is missing or not what it must be.

@@ -39,10 +39,7 @@ def has_cuda() -> bool:
 def open_network(path: Path, *, device: str = "cpu", threads: int = 0) -> Iterator[Network]:
     """Load an ONNX file. Outputs belong to the caller; leaving frees the session, and the network answers no more.
 
-    Args:
-        path: of the file.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`; `auto` takes the GPU where there is one and ONNX Runtime can use it.
-        threads: that ONNX Runtime may use on the CPU; 0 takes one per core.
+    `auto` takes the GPU where there is one and ONNX Runtime can use it; 0 threads are one per core.
 
     Yields:
         The network. It raises `MemoryError` where memory runs out (the caller can retry in smaller pieces) and

@@ -26,14 +26,7 @@ _DTYPES: Mapping[str, torch.dtype] = {
 
 
 def import_tensorrt() -> Untyped:
-    """Import TensorRT.
-
-    Returns:
-        The module.
-
-    Raises:
-        ConfigError: it is not installed, is only the registry's stub, or is too old.
-    """
+    """Import TensorRT; raises ConfigError where it is not installed, is only the registry's stub, or is too old."""
     try:
         import tensorrt
     except Exception as error:  # noqa: BLE001 (a stub whose libraries are missing raises what it likes)

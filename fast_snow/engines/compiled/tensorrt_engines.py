@@ -1,6 +1,6 @@
 """What a TensorRT engine takes: reading it from its file, its tensors, and the profile for given shapes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 
@@ -13,25 +13,12 @@ Shapes = tuple[tuple[int, ...], ...]
 """One shape per input, in the engine's order."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
-    """One input or output of an engine."""
-
-    name: str
-    dtype: torch.dtype
+Tensors = Mapping[str, torch.dtype]
+"""The types of inputs or outputs by name, in the engine's order."""
 
 
 def load_engine(path: Path, trt: Untyped, runtime: Untyped, log: Untyped) -> Untyped:
-    """Read an engine.
-
-    Args:
-        path: of the engine.
-        trt: the bindings.
-        runtime: TensorRT's runtime.
-        log: its recorder.
-
-    Returns:
-        The engine; it must not outlive the runtime.
+    """Read an engine; it must not outlive the runtime.
 
     Raises:
         EngineError: there is no such file, or TensorRT cannot load it here.
@@ -50,35 +37,25 @@ def load_engine(path: Path, trt: Untyped, runtime: Untyped, log: Untyped) -> Unt
     return engine
 
 
-def tensors(path: Path, trt: Untyped, engine: Untyped) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+def tensors(path: Path, trt: Untyped, engine: Untyped) -> tuple[Tensors, Tensors]:
     """Return the inputs and the outputs of an engine.
 
     Raises:
         EngineError: one of them has a type that torch lacks, or stands for a shape.
     """
-    inputs: list[Tensor] = []
-    outputs: list[Tensor] = []
+    inputs, outputs = dict[str, torch.dtype](), dict[str, torch.dtype]()
     for index in range(engine.num_io_tensors):
         name = engine.get_tensor_name(index)
         dtype = torch_dtype(trt, engine.get_tensor_dtype(name))
         if dtype is None or engine.is_shape_inference_io(name):
             raise EngineError(f"{path.name}: tensor {name} is of a kind that is not supported")
         is_input = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
-        (inputs if is_input else outputs).append(Tensor(name=name, dtype=dtype))
-    return tuple(inputs), tuple(outputs)
+        (inputs if is_input else outputs)[name] = dtype
+    return inputs, outputs
 
 
-def profile_for(path: Path, engine: Untyped, inputs: tuple[Tensor, ...], shapes: Shapes) -> int:
+def profile_for(path: Path, engine: Untyped, inputs: Tensors, shapes: Shapes) -> int:
     """Return the optimisation profile that takes the shapes and whose usual ones are nearest.
-
-    Args:
-        path: of the engine, for messages.
-        engine: as TensorRT loaded it.
-        inputs: of the engine.
-        shapes: one per input.
-
-    Returns:
-        The profile's index.
 
     Raises:
         EngineError: no profile takes the shapes; says which they take.
@@ -86,7 +63,7 @@ def profile_for(path: Path, engine: Untyped, inputs: tuple[Tensor, ...], shapes:
     distances: dict[int, int] = {}
     ranges = []
     for index in range(engine.num_optimization_profiles):
-        bounds = [engine.get_tensor_profile_shape(each.name, index) for each in inputs]
+        bounds = [engine.get_tensor_profile_shape(each, index) for each in inputs]
         ranges.append(" and ".join(f"{tuple(low)} to {tuple(high)}" for low, _, high in bounds))
         if all(_within(shape, low, high) for shape, (low, _, high) in zip(shapes, bounds, strict=True)):
             distances[index] = sum(

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from fast_snow.engines.compiled import tensorrt_bindings, tensorrt_engines
-from fast_snow.engines.compiled.cuda_streams import Cuda, Replay, Stream, TorchCuda, to_device, to_host
+from fast_snow.engines.compiled.cuda_streams import Cuda, Replay, Stream, to_device, to_host
 from fast_snow.engines.compiled.network import Arrays, Network
 from fast_snow.engines.compiled.tensorrt_bindings import Untyped
-from fast_snow.engines.compiled.tensorrt_engines import Shapes, Tensor
+from fast_snow.engines.compiled.tensorrt_engines import Shapes
 from fast_snow.engines.torch_runtime import memory
 from fast_snow.errors import EngineError, FastSnowWarning
 
@@ -57,20 +57,14 @@ class TensorRtRunner:
         self._prepared: OrderedDict[Shapes, _Prepared] = OrderedDict()
 
     def __call__(self, inputs: Tensors) -> Tensors:
-        """Run the network.
-
-        Args:
-            inputs: by name, contiguous or not, on the runner's device.
-
-        Returns:
-            Outputs by name, on the device; valid until the next call.
+        """Run the network on inputs by name, on the runner's device; the outputs are valid until the next call.
 
         Raises:
             EngineError: inputs that the engine does not take, or TensorRT failed.
             torch.OutOfMemoryError: the device's memory does not suffice for these shapes.
         """
         self._check(inputs)
-        shapes = tuple(tuple(inputs[each.name].shape) for each in self.inputs)
+        shapes = tuple(tuple(inputs[name].shape) for name in self.inputs)
         with torch.inference_mode(), self._stream.ordered():
             prepared = self._ready(shapes)
             for name, static in prepared.inputs.items():
@@ -92,15 +86,15 @@ class TensorRtRunner:
     def _check(self, inputs: Tensors) -> None:
         if self._engine is None:
             raise EngineError(f"{self._path.name}: was called after it was closed")
-        if set(inputs) != {each.name for each in self.inputs}:
-            wanted = ", ".join(each.name for each in self.inputs)
+        if set(inputs) != set(self.inputs):
+            wanted = ", ".join(self.inputs)
             raise EngineError(f"{self._path.name}: got inputs {', '.join(sorted(inputs))}, expected {wanted}")
-        for each in self.inputs:
-            got = inputs[each.name]
-            if got.dtype != each.dtype or got.device != self._device:
+        for name, dtype in self.inputs.items():
+            got = inputs[name]
+            if got.dtype != dtype or got.device != self._device:
                 raise EngineError(
-                    f"{self._path.name}: input {each.name} is {got.dtype} on {got.device},"
-                    f" expected {each.dtype} on {self._device}"
+                    f"{self._path.name}: input {name} is {got.dtype} on {got.device},"
+                    f" expected {dtype} on {self._device}"
                 )
 
     def _ready(self, shapes: Shapes) -> _Prepared:
@@ -125,17 +119,17 @@ class TensorRtRunner:
             raise self._failure("create an execution context")
         if profile and not context.set_optimization_profile_async(profile, self._stream.handle):
             raise self._failure(f"select optimisation profile {profile}")
-        for each, shape in zip(self.inputs, shapes, strict=True):
-            if not context.set_input_shape(each.name, shape):
-                raise self._failure(f"take {each.name} of shape {shape}")
+        for name, shape in zip(self.inputs, shapes, strict=True):
+            if not context.set_input_shape(name, shape):
+                raise self._failure(f"take {name} of shape {shape}")
         if unknown := context.infer_shapes():
             raise self._failure(f"tell shapes that depend on {', '.join(unknown)}")
         scratch = self._scratch_of(context.update_device_memory_size_for_shapes())
         context.set_device_memory(scratch.data_ptr(), scratch.numel())
         prepared = _Prepared(
             context=context,
-            inputs={each.name: self._buffer(context, each) for each in self.inputs},
-            outputs={each.name: self._buffer(context, each) for each in self.outputs},
+            inputs={name: self._buffer(context, name, dtype) for name, dtype in self.inputs.items()},
+            outputs={name: self._buffer(context, name, dtype) for name, dtype in self.outputs.items()},
             scratch=scratch,
         )
         for name, buffer in (prepared.inputs | prepared.outputs).items():
@@ -143,11 +137,11 @@ class TensorRtRunner:
                 raise self._failure(f"take the address of {name}")
         return prepared
 
-    def _buffer(self, context: Untyped, tensor: Tensor) -> torch.Tensor:
-        shape = tuple(context.get_tensor_shape(tensor.name))
+    def _buffer(self, context: Untyped, name: str, dtype: torch.dtype) -> torch.Tensor:
+        shape = tuple(context.get_tensor_shape(name))
         if any(each < 0 for each in shape):
-            raise EngineError(f"{self._path.name}: the shape of {tensor.name} depends on the data: not supported")
-        return torch.empty(shape, dtype=tensor.dtype, device=self._device)
+            raise EngineError(f"{self._path.name}: the shape of {name} depends on the data: not supported")
+        return torch.empty(shape, dtype=dtype, device=self._device)
 
     def _scratch_of(self, size: int) -> torch.Tensor:
         if self._scratch is None or self._scratch.numel() < size:
@@ -190,21 +184,13 @@ class TensorRtRunner:
 
 @contextmanager
 def open_runner(path: Path, *, device: str = "auto", cuda: Cuda | None = None) -> Iterator[TensorRtRunner]:
-    """Load an engine that takes and returns torch tensors; leaving frees it.
-
-    Args:
-        path: of the engine.
-        device: `auto`, `cuda` or `cuda:N`.
-        cuda: what depends on there being a GPU; torch's by default.
-
-    Yields:
-        The runner.
+    """Load an engine that takes and returns torch tensors (`device`: `auto`, `cuda` or `cuda:N`); leaving frees it.
 
     Raises:
         ConfigError: no GPU, or no TensorRT.
         EngineError: the engine cannot be loaded here.
     """
-    cuda = cuda or TorchCuda()
+    cuda = cuda or Cuda()
     tensorrt_bindings.import_tensorrt()
     chosen = cuda.device(device)
     runner = TensorRtRunner(path, chosen, cuda)
@@ -219,15 +205,9 @@ def open_runner(path: Path, *, device: str = "auto", cuda: Cuda | None = None) -
 def open_network(path: Path, *, device: str = "auto", cuda: Cuda | None = None) -> Iterator[Network]:
     """Load an engine that takes and returns NumPy arrays. Outputs belong to the caller; leaving frees the engine.
 
-    Args:
-        path: of the engine.
-        device: `auto`, `cuda` or `cuda:N`.
-        cuda: what depends on there being a GPU; torch's by default.
-
-    Yields:
-        The network; `MemoryError` where the device's memory does not suffice.
+    The network raises `MemoryError` where the device's memory does not suffice.
     """
-    used = cuda or TorchCuda()
+    used = cuda or Cuda()
     with open_runner(path, device=device, cuda=used) as runner:
         chosen = used.device(device)
 

@@ -5,7 +5,6 @@ before say how the two lie to each other.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -18,12 +17,7 @@ TRUSTED: Final = 0.1
 
 
 def spans(count: int, size: int, overlap: int) -> tuple[range, ...]:
-    """Return the frames of each chunk.
-
-    Args:
-        count: frames of the window, at least 1.
-        size: frames per chunk.
-        overlap: frames that neighbouring chunks share, less than `size`.
+    """Return the frames of each chunk of a window of at least 1 frame; `overlap` is less than `size`.
 
     Returns:
         Chunks of `size` frames that together hold every frame. The last one shares more frames with the one before
@@ -38,12 +32,11 @@ def spans(count: int, size: int, overlap: int) -> tuple[range, ...]:
 def join_chunks(chunks: Iterable[tuple[range, Geometry]], *, one_world: bool = False) -> Geometry:
     """Bring chunks into the world of the first and leave out what is repeated.
 
+    Where two chunks hold a frame, it is as the earlier one has it.
+
     Args:
         chunks: the frames of each and their geometry, on one analysis grid, in the order of `spans`.
         one_world: all chunks are in one world and scale already.
-
-    Returns:
-        The geometry of all frames; where two chunks hold a frame, as the earlier one has it.
 
     Warns:
         FastSnowWarning: two chunks share too little trusted depth and are aligned by their cameras alone.
@@ -58,9 +51,9 @@ def join_chunks(chunks: Iterable[tuple[range, Geometry]], *, one_world: bool = F
             T_first_chunk = align_windows(aligned[-1], geometry, shared, conf_thresh=threshold)
             geometry = align_geometry(T_first_chunk, geometry)
         aligned = [geometry]
-        parts.append(_from(geometry, shared))
+        parts.append(geometry[shared:])
         end = span.stop
-    return _concatenated(parts)
+    return parts[0].followed_by(*parts[1:])
 
 
 def _threshold(previous: Geometry, current: Geometry, shared: int) -> float:
@@ -69,23 +62,3 @@ def _threshold(previous: Geometry, current: Geometry, shared: int) -> float:
     median = float(np.median(both))
     least = TRUSTED * median / max(1 - median, 1e-9)
     return least / (1 + least)
-
-
-def _from(geometry: Geometry, first: int) -> Geometry:
-    return replace(
-        geometry,
-        depth=geometry.depth[first:],
-        confidence=geometry.confidence[first:],
-        intrinsics=geometry.intrinsics[first:],
-        T_camera_world=geometry.T_camera_world[first:],
-    )
-
-
-def _concatenated(parts: list[Geometry]) -> Geometry:
-    return replace(
-        parts[0],
-        depth=np.concatenate([each.depth for each in parts]),
-        confidence=np.concatenate([each.confidence for each in parts]),
-        intrinsics=np.concatenate([each.intrinsics for each in parts]),
-        T_camera_world=np.concatenate([each.T_camera_world for each in parts]),
-    )

@@ -176,9 +176,7 @@ def _share(confidence: Float32[np.ndarray, "n h w"]) -> Float32[np.ndarray, "n h
 def relative_confidence(share: Float32[np.ndarray, "n h w"], config: Da3Config) -> Float32[np.ndarray, "n h w"]:
     """Map confidence so that 0.5 is the least that upstream trusts in this window.
 
-    Args:
-        share: `1 - 1/c` of the network's confidence `c = 1 + exp(x)`, of all frames of a window.
-        config: floor and percentiles of the gate.
+    `share` is `1 - 1/c` of the network's confidence `c = 1 + exp(x)`, of all frames of a window.
 
     Returns:
         The logistic of `x - x_gate`, in [0, 1], where the gate is `c = min(max(floor, percentile), max percentile)`.
@@ -192,14 +190,9 @@ def relative_confidence(share: Float32[np.ndarray, "n h w"], config: Da3Config) 
 
 
 def intrinsics(encoding: PoseEncoding, grid: GridShape) -> Float64[np.ndarray, "n 3 3"]:
-    """Return the pinhole matrices of encoded cameras.
+    """Return the pinhole matrices of encoded cameras, for images of a grid.
 
-    Args:
-        encoding: one row per camera; fields of view in radians.
-        grid: height and width of the images that the network saw, to which the matrices refer.
-
-    Returns:
-        Matrices whose principal point is the image's middle, `(width / 2, height / 2)`, as upstream has it.
+    The principal point is the image's middle, `(width / 2, height / 2)`, as upstream has it.
     """
     height, width = grid
     half = np.array([width, height], np.float64) / 2
@@ -214,11 +207,7 @@ def intrinsics(encoding: PoseEncoding, grid: GridShape) -> Float64[np.ndarray, "
 def world_to_camera(encoding: PoseEncoding) -> Float64[np.ndarray, "n 4 4"]:
     """Return the poses `T_camera_world` of encoded cameras.
 
-    Args:
-        encoding: one row per camera; the quaternion need not have length 1.
-
-    Returns:
-        World-to-camera poses; not finite where a quaternion is zero or the encoding is not finite.
+    They are not finite where a quaternion, which need not have length 1, is zero or the encoding is not finite.
     """
     centre, quaternion = encoding[:, :3].astype(np.float64), encoding[:, 3:7].astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):

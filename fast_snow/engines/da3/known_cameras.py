@@ -36,10 +36,7 @@ class KnownCameras(NamedTuple):
 def known_cameras(prior: GeometryPrior, image_size: GridShape, grid: GridShape) -> KnownCameras | None:
     """Return the cameras of an input on the analysis grid; None where it lacks poses or intrinsics.
 
-    Args:
-        prior: what the input knows.
-        image_size: height and width of the images, to which its intrinsics refer where there is no depth.
-        grid: height and width of the analysis grid.
+    Intrinsics refer to the images where there is no depth.
     """
     if prior.T_camera_world is None or prior.intrinsics is None:
         return None
@@ -54,10 +51,7 @@ def conditioning(cameras: KnownCameras) -> dict[str, Float32[np.ndarray, "n _ _"
     distance = np.linalg.norm(np.linalg.inv(relative)[:, :3, 3], axis=1)
     lower_median = np.sort(distance)[(len(distance) - 1) // 2]
     relative[:, :3, 3] /= max(float(lower_median), _SMALLEST_UNIT)
-    return {
-        "T_camera_world": relative.astype(np.float32),
-        "intrinsics": cameras.intrinsics.astype(np.float32),
-    }
+    return {"T_camera_world": relative.astype(np.float32), "intrinsics": cameras.intrinsics.astype(np.float32)}
 
 
 def path_scale(
@@ -65,10 +59,7 @@ def path_scale(
 ) -> float | None:
     """Return the length of one given unit in the network's units, from the distances between camera centres.
 
-    Args:
-        given: poses `T_camera_world` of the input.
-        estimated: poses of the same frames as the network answers them.
-        median_depth: of the network's answer.
+    Both have poses `T_camera_world` of the same frames.
 
     Returns:
         The median of the ratios of distances, weighted by the given distance; None where the path is shorter than

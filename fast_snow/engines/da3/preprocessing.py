@@ -17,30 +17,17 @@ Image = UInt8[np.ndarray, "_ _ 3"]
 
 
 def network_size(height: int, width: int, process_res: int) -> GridShape:
-    """Return the size at which the network sees a frame.
+    """Return height and width at which the network sees a frame.
 
-    Args:
-        height: of the frame in pixels.
-        width: of the frame in pixels.
-        process_res: longer side in pixels before the sides are rounded to multiples of the patch.
-
-    Returns:
-        Height and width: the frame's shape at `process_res`, each side rounded to the nearest multiple of 14 (up where
-        two are equally near), at least 14. Upstream answers 1 where that multiple is 0, which the network refuses.
+    That is the frame's shape at `process_res`, each side rounded to the nearest multiple of 14 (up where two are
+    equally near), at least 14. Upstream answers 1 where that multiple is 0, which the network refuses.
     """
     tall, wide = _at_resolution(height, width, process_res)
     return _nearest_multiple(tall), _nearest_multiple(wide)
 
 
 def preprocess(image: ImageStack, process_res: int) -> Float32[np.ndarray, "n 3 h w"]:
-    """Resize and normalise frames for the network.
-
-    Args:
-        image: RGB frames.
-        process_res: longer side in pixels.
-
-    Returns:
-        Frames of `network_size`, in units of ImageNet's standard deviation around its mean.
+    """Resize RGB frames to `network_size`, in units of ImageNet's standard deviation around its mean.
 
     Reference:
         Depth Anything 3, `utils/io/input_processor.py`, method `upper_bound_resize`.

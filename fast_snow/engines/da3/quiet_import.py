@@ -12,13 +12,4 @@ with warnings.catch_warnings():
     from depth_anything_3.registry import MODEL_REGISTRY
     from depth_anything_3.utils.logger import logger
 
-__all__ = [
-    "MODEL_REGISTRY",
-    "create_object",
-    "dpt",
-    "dualdpt",
-    "load_config",
-    "logger",
-    "rope",
-    "vision_transformer",
-]
+__all__ = ["MODEL_REGISTRY", "create_object", "dpt", "dualdpt", "load_config", "logger", "rope", "vision_transformer"]

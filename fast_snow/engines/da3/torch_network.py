@@ -35,12 +35,8 @@ _SEED: Final = 0
 def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_BALANCED) -> Iterator[Network]:
     """Load the network; leaving frees its memory, whoever still holds it.
 
-    Computes in half precision on GPUs, the heads in fp32, as upstream does; in fp32 on a CPU.
-
-    Args:
-        folder: `config.json` and `model.safetensors` as Hugging Face has them.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        ref_view_strategy: how the frame is chosen that the others refer to, from three frames on.
+    Computes in half precision on GPUs, the heads in fp32, as upstream does; in fp32 on a CPU. `ref_view_strategy`
+    chooses the frame that the others refer to, from three frames on.
 
     Yields:
         The network: `images` (n, 3, h, w), and `T_camera_world` (n, 4, 4) and `intrinsics` (n, 3, 3) where they are
@@ -56,10 +52,7 @@ def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_B
     module.to(place)
     try:
         yield TorchNetwork(
-            module=module,
-            device=place,
-            precision=devices.half_precision(place),
-            ref_view_strategy=ref_view_strategy,
+            module=module, device=place, precision=devices.half_precision(place), ref_view_strategy=ref_view_strategy
         )
     finally:
         module.to("meta")
@@ -69,14 +62,7 @@ def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_B
 def load_da3(folder: Path) -> torch.nn.Module:
     """Build the network of a folder and load its weights; nothing in the folder is executed.
 
-    Args:
-        folder: `config.json`, of which only the variant's name is used, and `model.safetensors`.
-
-    Returns:
-        The network on the CPU, in evaluation mode.
-
-    Raises:
-        ConfigError: as `open_network`.
+    Of `config.json` only the variant's name is used. The network is on the CPU, in evaluation mode.
     """
     variant = variant_of(str(folder))
     weights = _read(folder / _WEIGHTS, variant)
@@ -92,14 +78,7 @@ def load_da3(folder: Path) -> torch.nn.Module:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TorchNetwork:
-    """Upstream's forward pass on named arrays.
-
-    Attributes:
-        module: on `device`.
-        device: where it computes.
-        precision: of the backbone; the heads are fp32.
-        ref_view_strategy: how the frame is chosen that the others refer to.
-    """
+    """Upstream's forward pass on named arrays: the backbone in a precision, the heads in fp32."""
 
     module: torch.nn.Module
     device: torch.device

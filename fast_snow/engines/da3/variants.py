@@ -14,13 +14,9 @@ from fast_snow.weights import weights_folder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One of upstream's networks.
+    """One of upstream's networks, by the name of its registry; whether in metres, and whether it answers camera poses.
 
-    Attributes:
-        name: as upstream's registry has it.
-        metric: whether depth and poses are in metres.
-        poses: whether it answers camera poses, which a geometry engine needs.
-        nested: whether it is two networks, one of which tells the other's scale.
+    A nested one is two networks, one of which tells the other's scale.
     """
 
     name: str
@@ -47,14 +43,10 @@ VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
 
 
 def variant_of(model_path: str) -> Variant:
-    """Return which variant `da3.model_path` means.
+    """Return which variant `da3.model_path` means, one that can serve as geometry engine.
 
-    Args:
-        model_path: a variant's name, or a folder. The folder need not exist; where it does, its `config.json` says
-            which variant it holds, else its name does (`DA3-LARGE-1.1` as well as `da3-large`).
-
-    Returns:
-        The variant, one that can serve as geometry engine.
+    It is a variant's name, or a folder, which need not exist; where it does, its `config.json` says which variant it
+    holds, else its name does (`DA3-LARGE-1.1` as well as `da3-large`).
 
     Raises:
         ConfigError: no such variant, a `config.json` that cannot be read, or a variant without camera poses.

@@ -35,11 +35,8 @@ _WHOLE_FRAME_IOU = 0.9
 class NetworkOutput:
     """What the network answers for one frame, for each of its `a` anchors.
 
-    Attributes:
-        boxes: centre, width and height in pixels of the network's input.
-        scores: in [0, 1].
-        coefficients: of the mask prototypes.
-        prototypes: at a quarter of the network's input.
+    Boxes are centre, width and height in pixels of the network's input, scores in [0, 1]; coefficients are of the mask
+    prototypes, which are at a quarter of that input.
     """
 
     boxes: Float32[np.ndarray, "4 a"]
@@ -49,17 +46,7 @@ class NetworkOutput:
 
 
 def detections(answer: NetworkOutput, frame: GridShape, grid: GridShape, config: FastSamConfig) -> Detections:
-    """Choose the objects of one frame and outline them.
-
-    Args:
-        answer: of the network.
-        frame: height and width of the frame.
-        grid: height and width of the analysis grid.
-        config: thresholds.
-
-    Returns:
-        The detections, best first; those whose mask has no pixel on the grid are dropped.
-    """
+    """Choose the objects of one frame and outline them, best first; masks without a pixel on the grid are dropped."""
     likely = np.flatnonzero(answer.scores > config.conf_threshold)
     centre, half = answer.boxes[:2, likely].T, answer.boxes[2:, likely].T / 2
     box = np.concatenate([centre - half, centre + half], axis=1)
@@ -83,15 +70,7 @@ def detections(answer: NetworkOutput, frame: GridShape, grid: GridShape, config:
 
 
 def pulled_to_border(box_xyxy: Float32[np.ndarray, "m 4"], frame: GridShape) -> Float32[np.ndarray, "m 4"]:
-    """Pull boxes that end near the frame's border to it, and take almost whole frames for whole ones.
-
-    Args:
-        box_xyxy: in pixels of the frame, inside it.
-        frame: its height and width.
-
-    Returns:
-        The boxes as FastSAM reports them.
-    """
+    """Pull boxes that end near the frame's border to it, and take almost whole frames for whole ones, as FastSAM."""
     height, width = frame
     low, high = box_xyxy[:, :2], box_xyxy[:, 2:]
     end = np.array([width, height], np.float32)
@@ -132,16 +111,9 @@ def _fitted(frame: GridShape, box: GridShape) -> GridShape:
 def suppress(
     box_xyxy: Float32[np.ndarray, "n 4"], score: Float32[np.ndarray, " n"], *, iou_threshold: float, most: int
 ) -> Int64[np.ndarray, " k"]:
-    """Pick boxes, each unless a better one that was picked overlaps it too much.
+    """Pick boxes, each unless a better one that was picked overlaps it by more than the threshold; best first.
 
-    Args:
-        box_xyxy: boxes in any unit.
-        score: their scores; of equal ones the earlier box is the better.
-        iou_threshold: a box is dropped where its IoU with a picked one is above this.
-        most: how many boxes are picked at most.
-
-    Returns:
-        Indices of the boxes picked, best first.
+    Of equal scores the earlier box is the better.
 
     Reference:
         `torchvision.ops.nms`, whose arithmetic in float32 it repeats.

@@ -13,15 +13,7 @@ from fast_snow.types import GridShape, Masks
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
-    """Where the frame lies in maps of logits that were enlarged so that its border falls between pixels.
-
-    Attributes:
-        enlarged: how much the maps are enlarged first: 1, 2 or 4.
-        top: rows of padding above the frame.
-        left: columns of padding left of it.
-        height: rows of the frame.
-        width: columns of the frame.
-    """
+    """Where the frame lies in maps of logits, enlarged 1, 2 or 4 times so that its border falls between pixels."""
 
     enlarged: int
     top: int
@@ -35,15 +27,8 @@ def encode_positive(
 ) -> Masks:
     """Bring logits to a grid by bilinear interpolation and encode where they are positive inside a box.
 
-    Args:
-        logits: one map per mask.
-        content: the part of a map that the grid covers.
-        box_xyxy: nothing outside is encoded; pixels `(v, u)` of the grid with `x0 <= u < x1` and `y0 <= v < y1` are
-            inside.
-        grid: height and width.
-
-    Returns:
-        `m` masks on the grid; one without a positive pixel is an empty entry.
+    `content` is the part of a map that the grid covers. Pixels `(v, u)` of the grid with `x0 <= u < x1` and `y0 <= v <
+    y1` are inside. A mask without a positive pixel is an empty entry.
     """
     span = np.ceil(box_xyxy.clip(0, [grid[1], grid[0], grid[1], grid[0]])).astype(np.int32)
     start, stop, offset = _encode_positive(

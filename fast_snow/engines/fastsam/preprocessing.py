@@ -26,14 +26,7 @@ _LARGEST_VALUE = 255
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letterbox:
-    """Where a frame lies in the network's input.
-
-    Attributes:
-        size: height and width of the input.
-        content: height and width of the frame in it.
-        top: rows of padding above the frame.
-        left: columns of padding left of it.
-    """
+    """Where a frame lies in the network's input, whose padding begins with `top` rows and `left` columns."""
 
     size: GridShape
     content: GridShape
@@ -42,13 +35,7 @@ class Letterbox:
 
 
 def letterbox(height: int, width: int, imgsz: int) -> Letterbox:
-    """Place a frame in the smallest input whose longer side is `imgsz`, rounded up to the stride.
-
-    Args:
-        height: of the frame.
-        width: of the frame.
-        imgsz: longer side of the network's input in pixels.
-    """
+    """Place a frame in the smallest input whose longer side is `imgsz`, rounded up to the stride."""
     side = math.ceil(imgsz / STRIDE) * STRIDE
     scale = min(side / height, side / width)
     content = max(round(height * scale), 1), max(round(width * scale), 1)
@@ -72,16 +59,7 @@ def before(padding: int) -> int:
 
 
 def to_network(images: ImageStack, imgsz: int, pool: Executor) -> Float32[np.ndarray, "n 3 rows columns"]:
-    """Scale, pad and normalise frames.
-
-    Args:
-        images: RGB frames of one size.
-        imgsz: longer side of the network's input in pixels.
-        pool: runs the frames side by side.
-
-    Returns:
-        RGB in [0, 1], owned by the caller.
-    """
+    """Scale and pad RGB frames of one size, to [0, 1]; the result belongs to the caller."""
     place = letterbox(images.shape[1], images.shape[2], imgsz)
     out = np.empty((len(images), 3, *place.size), np.float32)
 

@@ -22,17 +22,7 @@ from fast_snow.types import Detections, Frames, Geometry, GridShape, ImageStack
 def open_segmenter(
     config: FastSamConfig, *, open_network: OpenNetwork, threads: int, progress: Progress = silent
 ) -> Iterator[Segmenter]:
-    """Open FastSAM on a network.
-
-    Args:
-        config: its parameters.
-        open_network: opens the network.
-        threads: how many frames are prepared or outlined at once; 0 takes one per core.
-        progress: told how many frames are segmented.
-
-    Yields:
-        The segmenter.
-    """
+    """Open FastSAM on a network; so many frames are prepared or outlined at once, 0: one per core."""
     with open_network() as network, ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         yield _FastSamSegmenter(config, network, pool, progress)
 

@@ -25,12 +25,8 @@ _SCORE_CHANNEL: Final = 4
 def open_network(path: Path, *, device: str, threads: int = 0) -> Iterator[Network]:
     """Load the network; leaving frees its memory, whoever still holds it.
 
-    Convolves in fp16 on GPUs; computes in fp32 on a CPU.
-
-    Args:
-        path: a `.pt` file of ultralytics.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        threads: of torch on the CPU, for the whole process until the network is left; 0 leaves them as they are.
+    Convolves in fp16 on GPUs; computes in fp32 on a CPU. `threads` are those of torch on the CPU, for the whole process
+    until the network is left; 0 leaves them as they are.
 
     Yields:
         The network: `images` to `boxes`, `scores`, `coefficients` and `prototypes`, all float32. Its answers belong to
@@ -57,12 +53,7 @@ def open_network(path: Path, *, device: str, threads: int = 0) -> Iterator[Netwo
 
 @dataclass(frozen=True, slots=True)
 class FastSamNetwork:
-    """A forward pass on named arrays.
-
-    Attributes:
-        module: a `FastSamOutputs`, or what answers like it.
-        device: where it computes.
-    """
+    """A forward pass of a `FastSamOutputs`, or what answers like it, on named arrays."""
 
     module: torch.nn.Module
     device: torch.device

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from fast_snow.engines.fastsam.quiet_import import ultralytics
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, first_line
 from fast_snow.limits import CHECKPOINT_MODULES, PATH_LENGTH
 from fast_snow.weights import check, damage
 from fast_snow.weights.integrity import require_cheap
@@ -30,11 +30,9 @@ _NETWORK_STATE = ("_parameters", "_buffers", "_modules")
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FastSam:
-    """A loaded network.
+    """A loaded network on the CPU, in fp32, in evaluation mode.
 
-    Attributes:
-        variant: `FastSAM-s` or `FastSAM-x`; other letters are scales of YOLOv8 that were not published.
-        network: on the CPU, in fp32, in evaluation mode.
+    Its variant is `FastSAM-s` or `FastSAM-x`; other letters are scales of YOLOv8 that were not published.
     """
 
     variant: str
@@ -42,13 +40,7 @@ class FastSam:
 
 
 def load_fastsam(path: Path) -> FastSam:
-    """Load FastSAM.
-
-    Args:
-        path: a `.pt` file of ultralytics.
-
-    Returns:
-        The network and which one it is.
+    """Load FastSAM from a `.pt` file of ultralytics.
 
     Raises:
         InputError: the file is missing, damaged, not what was fetched, or holds something else.
@@ -67,13 +59,7 @@ def load_fastsam(path: Path) -> FastSam:
 
 
 def random_weights(path: Path, *, variant: str, seed: int) -> None:
-    """Write weights that were never trained: enough to measure speed and memory, useless to find objects.
-
-    Args:
-        path: of the file.
-        variant: `FastSAM-s` or `FastSAM-x`.
-        seed: of the numbers.
-    """
+    """Write weights that were never trained: enough to measure speed and memory, useless to find objects."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _build(variant.removeprefix("FastSAM-"))
@@ -102,7 +88,7 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
         network = _network_of(checkpoint)
         return {} if network is None else dict(_tensors(network))
     except (RuntimeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
         raise InputError(f"{path}: cannot be read ({reason}); {_REMEDY} again") from None
     except (AttributeError, KeyError, IndexError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: got a pickle of another structure ({type(error).__name__}), {_EXPECTED}") from None

@@ -20,13 +20,7 @@ Embeddings = Sequence[torch.Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ImageNetwork:
-    """The network and how it computes.
-
-    Attributes:
-        module: transformers' image model.
-        device: where it is.
-        precision: of its arithmetic; under autocast where that is not fp32.
-    """
+    """Transformers' image model, and where and in which precision it computes."""
 
     module: Any
     device: torch.device
@@ -40,24 +34,18 @@ class ImageNetwork:
     def encode(self, image: UInt8[np.ndarray, "height width 3"]) -> Embeddings:
         """Encode an image."""
         pixels = square(torch.tensor(image, device=self.device), self.side, IMAGENET)
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), devices.autocast(self.device, self.precision):
             embeddings: list[torch.Tensor] = self.module.get_image_embeddings(pixels[None])
         return embeddings
 
     def answer(
         self, embeddings: Embeddings, points: Float32[torch.Tensor, "k p 2"], *, several: bool
     ) -> tuple[Float[torch.Tensor, "k n h w"], Float[torch.Tensor, "k n"]]:
-        """Outline what points lie on.
+        """Outline what points lie on, in pixels of the network's input: coarse mask logits and predicted IoUs.
 
-        Args:
-            embeddings: of the image.
-            points: `p` points on each of `k` objects, in pixels of the network's input.
-            several: whether three masks are wanted for each object, of which one point may mean any, in place of one.
-
-        Returns:
-            Coarse mask logits and predicted IoUs.
+        Three masks are answered for each object with `several`, since one point may mean any of them; else one.
         """
-        with torch.inference_mode(), self._autocast():
+        with torch.inference_mode(), devices.autocast(self.device, self.precision):
             output = self.module(
                 image_embeddings=list(embeddings),
                 input_points=points.to(self.device)[None],
@@ -66,22 +54,9 @@ class ImageNetwork:
             )
         return output.pred_masks[0], output.iou_scores[0]
 
-    def _autocast(self) -> torch.autocast:
-        half = self.precision != torch.float32
-        return torch.autocast(self.device.type, dtype=self.precision if half else None, enabled=half)
-
 
 def load(folder: Path, *, setting: str, device: str, precision: str) -> ImageNetwork:
-    """Load the image model.
-
-    Args:
-        folder: `config.json` and `model.safetensors`, of the image model or of the video model that holds it.
-        setting: that names the folder.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: `auto`, `bf16`, `fp16` or `fp32`.
-
-    Returns:
-        The network in evaluation mode.
+    """Load the image model, from its own folder or that of the video model that holds it.
 
     Raises:
         ConfigError: no such device, or the folder holds no such network, or files that are damaged or do not belong

@@ -24,12 +24,6 @@ _CLOSED: Final = "SAM2: used after it was closed; open it again"
 def open_masks(folder: Path, *, device: str, precision: Precision, prompts_at_once: int) -> Iterator["_Predictor"]:
     """Load SAM2; leaving frees its memory.
 
-    Args:
-        folder: of its weights.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        precision: of its arithmetic.
-        prompts_at_once: how many masks it is asked for at once.
-
     Yields:
         What looks at an image and then answers for points in it: one mask for each set of points, without a choice of
         several, because more than one point says what is meant.

@@ -41,14 +41,6 @@ class _Found(NamedTuple):
 def open_segmenter(config: Sam2Config, *, device: str, progress: Progress = silent) -> Iterator[Segmenter]:
     """Load SAM2; leaving frees its memory.
 
-    Args:
-        config: its parameters.
-        device: `auto`, `cpu`, `cuda` or `cuda:N`.
-        progress: told how many frames are segmented.
-
-    Yields:
-        The segmenter.
-
     Raises:
         ConfigError: no such device, or `sam2.model_path` holds no such network or damaged files.
     """
@@ -117,14 +109,9 @@ def grid_points(per_side: int) -> Float32[np.ndarray, "n 2"]:
 
 
 def is_stable(logits: Float[torch.Tensor, "m h w"], threshold: float) -> Bool[torch.Tensor, " m"]:
-    """Tell which masks hardly change when the mask threshold is raised and lowered.
+    """Tell which masks hardly change when the mask threshold is raised and lowered: IoU above `threshold`.
 
-    Args:
-        logits: of masks.
-        threshold: least IoU of the smaller and the larger mask, exclusive.
-
-    Returns:
-        One answer per mask; a mask that is empty either way is not stable.
+    A mask that is empty either way is not stable.
     """
     smaller, larger = ((logits > offset).sum((-2, -1)) for offset in (_OFFSET, -_OFFSET))
     return smaller / larger > threshold  # 0 / 0 is not

@@ -16,12 +16,6 @@ class NetworkImages:
 
     At 1008 pixels a prepared frame takes 12 MB, as decoded it is in memory already; transformers keeps its frames in
     these too.
-
-    Attributes:
-        levels: decoded frames, where they wait.
-        side: of the network's input in pixels.
-        device: where the network computes.
-        normalization: that the network was trained with.
     """
 
     levels: ImageStack | UInt8[torch.Tensor, "n height width 3"]
@@ -42,32 +36,12 @@ class NetworkImages:
 def network_images(
     images: ImageStack, *, side: int, device: torch.device, on_host: bool, normalization: Normalization = HALF
 ) -> NetworkImages:
-    """Put the frames of a window where they wait.
-
-    Args:
-        images: as decoded; shared, not copied, where they wait in host memory.
-        side: of the network's input in pixels.
-        device: where the network computes.
-        on_host: whether they wait in host memory rather than the device's.
-        normalization: that the network was trained with; SAM3's unless given.
-
-    Returns:
-        The frames.
-    """
+    """Put the frames of a window where they wait: in host memory, shared and not copied, or on the device."""
     return NetworkImages(images if on_host else torch.tensor(images, device=device), side, device, normalization)
 
 
 def network_mask(mask: Masks, *, side: int, device: torch.device) -> Float32[torch.Tensor, "1 1 side side"]:
-    """Bring a mask on the analysis grid to the network's input: 1 inside, where at least half of a pixel is covered.
-
-    Args:
-        mask: a set of one.
-        side: of the network's input in pixels.
-        device: where the network computes.
-
-    Returns:
-        0 or 1; the tensor belongs to the caller.
-    """
+    """Bring a mask, a set of one, to the network's input: 1 inside, where at least half of a pixel is covered."""
     dense = torch.tensor(decode(mask), device=device)[:, None].float()
     if dense.shape[-2:] == (side, side):
         return dense

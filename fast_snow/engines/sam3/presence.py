@@ -14,13 +14,9 @@ from jaxtyping import Float
 
 @contextmanager
 def decoded_masks(decoder: torch.nn.Module) -> Iterator[list[Float[torch.Tensor, "m 1 h w"]]]:
-    """Collect, for each call of a mask decoder, the mask logits with the highest predicted IoU of each object.
+    """Collect, for each call of a mask decoder, the mask logits with the highest predicted IoU of each object, in fp32.
 
-    Args:
-        decoder: of the package `sam3` or of `transformers`; SAM 3.1's, which answers for all slots of its buckets.
-
-    Yields:
-        The logits in fp32, which grow as the decoder is called.
+    SAM 3.1's decoder answers for all slots of its buckets.
     """
     collected: list[torch.Tensor] = []
 

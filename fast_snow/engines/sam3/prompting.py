@@ -17,12 +17,7 @@ INSIDE, UPPER_LEFT, LOWER_RIGHT = 1, 2, 3
 
 
 class Points(NamedTuple):
-    """What starts `m` objects: as many points for each.
-
-    Attributes:
-        xy: in pixels of the network's input.
-        label: what each point says.
-    """
+    """What starts `m` objects: as many labelled points for each, in pixels of the network's input."""
 
     xy: Float32[np.ndarray, "m p 2"]
     label: Int32[np.ndarray, "m p"]

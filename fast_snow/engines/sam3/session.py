@@ -28,13 +28,7 @@ class Started(NamedTuple):
 
 
 class FrameMasks(NamedTuple):
-    """Objects in one frame, on the analysis grid.
-
-    Attributes:
-        local_id: their numbers in the tracking session.
-        masks: one per object, possibly empty.
-        score: confidence in [0, 1].
-    """
+    """Objects in one frame, by their numbers in the session: masks on the analysis grid, possibly empty, and scores."""
 
     local_id: Int32[np.ndarray, " m"]
     masks: Masks
@@ -81,15 +75,7 @@ OpenWindow = Callable[[Frames, GridShape], FollowedWindow]
 
 @contextmanager
 def tracking(open_window: OpenWindow, config: VideoTrackerConfig) -> Iterator[Tracker]:
-    """Track with a network that is at hand; leaving closes its sessions, whoever still holds them.
-
-    Args:
-        open_window: prepares the frames of a session.
-        config: kinds of prompts and the threshold on scores.
-
-    Yields:
-        The tracker.
-    """
+    """Track with a network that is at hand; leaving closes its sessions, whoever still holds them."""
     tracker = _Tracker(open_window, config)
     del open_window
     try:
@@ -169,17 +155,7 @@ class _Session:
 
 
 def tracked_frame(run_id: int, found: Sequence[FrameMasks], grid: GridShape, threshold: float) -> TrackedFrame:
-    """Keep the masklets that are seen in one frame.
-
-    Args:
-        run_id: which propagation they come from.
-        found: all objects of the propagation, in any number of pieces.
-        grid: height and width of the analysis grid.
-        threshold: masklets that score below this are dropped.
-
-    Returns:
-        The masklets that are not empty and score at least `threshold`, by ascending number.
-    """
+    """Keep the masklets of a frame that are not empty and score at least the threshold, by ascending number."""
     local_id = np.concatenate([np.zeros(0, np.int32), *(each.local_id for each in found)])
     masks = Masks.concatenate([each.masks for each in found], grid)
     score = np.concatenate([np.zeros(0, np.float32), *(each.score for each in found)])

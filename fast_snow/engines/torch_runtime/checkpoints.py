@@ -10,11 +10,6 @@ from fast_snow.errors import FastSnowWarning
 def warn_of_unknown(names: Iterable[str], weights: Path | str, network: str) -> None:
     """Warn of tensors that a network does not have, as upstream's loaders tolerate them.
 
-    Args:
-        names: of the tensors; none, no warning.
-        weights: the file that holds them.
-        network: what messages call it.
-
     Warns:
         FastSnowWarning: there are such tensors; they are ignored.
     """

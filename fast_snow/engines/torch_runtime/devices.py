@@ -9,13 +9,7 @@ _BF16_SINCE = (8, 0)
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the device that a setting names.
-
-    Args:
-        name: `auto`, `cpu`, `cuda` or `cuda:N`.
-
-    Returns:
-        The device; for `auto` the first GPU if there is one.
+    """Return the device that a setting names: `auto` (the first GPU if there is one), `cpu`, `cuda` or `cuda:N`.
 
     Raises:
         ConfigError: no such device.
@@ -44,6 +38,12 @@ def half_precision(device: torch.device) -> torch.dtype:
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= _BF16_SINCE else torch.float16
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Return the context in which a network computes in a precision; without effect for fp32."""
+    half = dtype != torch.float32
+    return torch.autocast(device.type, dtype=dtype if half else None, enabled=half)
 
 
 def precision(setting: str, device: torch.device) -> torch.dtype:

@@ -8,14 +8,7 @@ from fast_snow.types import GridShape, Masks
 
 
 def encode(inside: Bool[torch.Tensor, "m h w"]) -> Masks:
-    """Run-length encode masks where they are.
-
-    Args:
-        inside: `m` dense masks on any device.
-
-    Returns:
-        The same masks; their arrays are in host memory and belong to the caller.
-    """
+    """Run-length encode dense masks where they are; the arrays are in host memory and belong to the caller."""
     count, height, width = inside.shape
     outside = inside.new_zeros((count, height, 1))
     begins = inside & ~torch.cat([outside, inside[..., :-1]], dim=2)
@@ -36,14 +29,6 @@ def encode(inside: Bool[torch.Tensor, "m h w"]) -> Masks:
 
 
 def encode_logits(logits: Float[torch.Tensor, "m h w"], shape: GridShape) -> Masks:
-    """Bring mask logits to a grid by bilinear interpolation and encode where they are positive.
-
-    Args:
-        logits: `m` maps of mask logits.
-        shape: height and width of the grid.
-
-    Returns:
-        `m` masks on the grid; one without a positive pixel is an empty entry.
-    """
+    """Bring mask logits to a grid by bilinear interpolation and encode where they are positive; empty masks stay."""
     on_grid = torch.nn.functional.interpolate(logits[:, None].float(), size=shape, mode="bilinear", align_corners=False)
     return encode(on_grid[:, 0] > 0)

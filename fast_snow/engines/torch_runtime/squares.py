@@ -10,12 +10,7 @@ Channels = tuple[float, float, float]
 
 
 class Normalization(NamedTuple):
-    """What levels from 0 to 255 are reduced by, in each channel.
-
-    Attributes:
-        mean: is subtracted.
-        std: divides the difference.
-    """
+    """What is subtracted from levels from 0 to 255, and what then divides them, in each channel."""
 
     mean: Channels
     std: Channels
@@ -31,16 +26,7 @@ IMAGENET: Final = Normalization(
 def square(
     levels: UInt8[torch.Tensor, "height width 3"], side: int, normalization: Normalization
 ) -> Float32[torch.Tensor, "3 side side"]:
-    """Stretch a frame to a square and normalize it.
-
-    Args:
-        levels: the frame, where the network computes.
-        side: of the square in pixels.
-        normalization: that the network was trained with.
-
-    Returns:
-        The frame; it belongs to the caller.
-    """
+    """Stretch a frame to a square and normalize it where it is; the result belongs to the caller."""
     stretched = functional.resize(
         levels.permute(2, 0, 1), [side, side], interpolation=InterpolationMode.BILINEAR, antialias=True
     )

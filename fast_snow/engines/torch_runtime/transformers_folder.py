@@ -40,14 +40,7 @@ _SHOWN: Final = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What a folder should hold, and how messages speak of it.
-
-    Attributes:
-        setting: that names the folder.
-        network: what messages call it.
-        kinds: what `config.json` may say it describes.
-        remedy: what the user can do where the folder does not hold it.
-    """
+    """What a folder should hold: the setting that names it, a network of some kinds, and else the remedy."""
 
     setting: str
     network: str
@@ -56,21 +49,12 @@ class Expected:
 
 
 def load_folder(architecture: Any, folder: Path, expected: Expected) -> Any:  # noqa: ANN401 (transformers is not typed)
-    """Load a network in fp32 on the CPU, without gradients and in evaluation mode.
+    """Load a network of transformers in fp32 on the CPU, without gradients and in evaluation mode.
 
-    Args:
-        architecture: transformers' class.
-        folder: `config.json` and `model.safetensors`.
-        expected: what the folder should hold.
-
-    Returns:
-        The network; attention never holds its whole score matrix.
+    Attention never holds its whole score matrix. It warns of tensors that the network does not have.
 
     Raises:
         ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
-
-    Warns:
-        FastSnowWarning: there are tensors that the network does not have.
     """
     for name in (_CONFIG, _WEIGHTS):
         problem = damage(folder / name)

@@ -7,11 +7,7 @@ from fast_snow.errors import EngineError
 
 
 def load_metric_package(name: str) -> ModuleType:
-    """Import a module of the extra `eval`.
-
-    Raises:
-        EngineError: it is not installed.
-    """
+    """Import a module of the extra `eval`; raises EngineError where it is not installed."""
     try:
         return import_module(name)
     except ImportError as error:

@@ -122,13 +122,7 @@ def _ignored_of_boxes(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FramePair:
-    """One frame.
-
-    Attributes:
-        true: row of each true object among the clip's true ids.
-        predicted: row of each predicted object among the clip's predicted ids.
-        iou: of every true object with every predicted one.
-    """
+    """One frame: IoU of every true with every predicted object, and their rows among the clip's ids."""
 
     true: Int64[np.ndarray, " a"]
     predicted: Int64[np.ndarray, " b"]
@@ -137,14 +131,9 @@ class FramePair:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Association:
-    """A clip.
+    """A clip: frames of the truth in order, the number of objects it has, and of those found that count.
 
-    Attributes:
-        frames: one per frame of the truth, in order.
-        true_ids: how many objects the truth has.
-        predicted_ids: how many were found and count.
-        ignored: how many times a predicted object did not count for what the truth says to ignore.
-        frames_outside: frames of the prediction that the truth does not have; they do not count.
+    Objects found in what the truth says to ignore, and frames that it does not have, do not count.
     """
 
     frames: tuple[FramePair, ...]
@@ -201,8 +190,7 @@ def associate_clip(
 def match_objects(ratio: Float64[np.ndarray, "a b"], iou_threshold: float) -> Int64[np.ndarray, "k 2"]:
     """Pair true and predicted objects one to one: as many as can be, and of such pairings that of the greatest IoU.
 
-    Returns:
-        Rows and columns of the pairs, none of which is below the threshold.
+    None of the pairs, of rows and columns, is below the threshold.
     """
     allowed = (ratio >= iou_threshold) & (ratio > 0)
     row, column = linear_sum_assignment(np.where(allowed, ratio, FORBIDDEN), maximize=True)

@@ -27,13 +27,7 @@ MOST_SIDE: Final = 128
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DepthPairs(ReadOnlyArrays):
-    """The depths of the pixels that both the truth and the estimate know.
-
-    Attributes:
-        truth: metres.
-        predicted: in the estimate's unit.
-        known: how many pixels the truth knows, whether or not the estimate does.
-    """
+    """The depths of pixels that truth, in metres, and estimate know; `known` is how many the truth knows."""
 
     truth: Float64[np.ndarray, " n"]
     predicted: Float64[np.ndarray, " n"]
@@ -70,8 +64,7 @@ class DepthError:
 
 
 def pair_depth(
-    truth: Float32[np.ndarray, "h w"],
-    predicted: Float32[np.ndarray, "predicted_h predicted_w"],
+    truth: Float32[np.ndarray, "h w"], predicted: Float32[np.ndarray, "predicted_h predicted_w"]
 ) -> DepthPairs:
     """Bring an estimate of the same field of view to the truth's grid, by nearest pixel, and keep what both know.
 
@@ -159,14 +152,9 @@ def _fit(pairs: DepthPairs, alignment: DepthAlignment) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DepthSample(ReadOnlyArrays):
-    """The depth of one frame at pixels that are evenly spread over the analysis grid.
+    """The depth of one frame at pixels evenly spread over the analysis grid; 0 where there is none that counts.
 
-    Attributes:
-        window: which window of the clip it was estimated in; frames of one window share one scale.
-        t: index in the clip.
-        source_frame: index in the input.
-        depth: as the geometry engine gives it; 0 where there is none that counts.
-        grid: the analysis grid's height and width.
+    Frames of one window share one scale; `t` is the index in the clip, `source_frame` that in the input.
     """
 
     window: int
@@ -186,13 +174,9 @@ class DepthSample(ReadOnlyArrays):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DepthSamples:
-    """Samples of every `every`-th frame of a clip, from its first on.
+    """Samples of every `every`-th frame of a clip, from its first on; `ahead` is the first that has not been seen.
 
-    Attributes:
-        every: doubled as often as more than `MOST_FRAMES` would be kept.
-        windows: how many have been seen.
-        ahead: index of the first frame that has not been seen.
-        frames: in order.
+    `every` is doubled as often as more than `MOST_FRAMES` would be kept.
     """
 
     every: int = 1

@@ -148,10 +148,8 @@ def static_spread(truth: Truth, run: SystemRun) -> Mapping[str, float]:
     """Measure how far the centroids of objects spread in a clip in which nothing moves but the camera.
 
     Only their visible surface is measured, and another side of an object has another mean: part of the spread is true
-    of a camera that moves around an object, and the same for every system.
-
-    Returns:
-        Median and 90th percentile over objects; empty where none was seen twice.
+    of a camera that moves around an object, and the same for every system. Median and 90th percentile are over objects;
+    nothing is said where none was seen twice.
     """
     spread = list(centroid_spreads(run.graph, scale=_unit_m(truth, run)).values())
     if not spread:

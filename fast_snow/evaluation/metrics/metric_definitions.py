@@ -12,17 +12,10 @@ Better = Literal["more", "less", "neither"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricDefinition:
-    """One figure.
+    """One figure: its name in files, and for people its label with the unit, digits after the point, scale and meaning.
 
-    Attributes:
-        name: in files.
-        label: for people, with its unit.
-        better: which way is good.
-        digits: after the point, for people.
-        scale: people see the figure times this.
-        meaning: in one sentence.
-        needs_all: whether it counts as wrong what is found and not annotated, so that it says little where a truth
-            annotates only some objects.
+    `needs_all` says that it counts as wrong what is found and not annotated, so that it says little where a truth
+    annotates only some objects.
     """
 
     name: str

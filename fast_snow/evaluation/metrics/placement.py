@@ -30,11 +30,7 @@ MATCHING_IOU: Final = 0.5
 class PlacedObjects(ReadOnlyArrays):
     """Where the objects of one frame are, along the axes of the graph's world, in the truth's unit.
 
-    Attributes:
-        frame: index in the input.
-        object_id: each at most once.
-        centroid: mean of the visible surface.
-        extent: of the visible surface along each axis.
+    Centroid and extent are those of the visible surface.
     """
 
     frame: int
@@ -50,11 +46,8 @@ class PlacedObjects(ReadOnlyArrays):
 class PlacementErrors(ReadOnlyArrays):
     """Errors of every predicted object that matches a true one and that both place, over all frames.
 
-    Attributes:
-        centroid: distance of the centroids, in the truth's unit.
-        extent: predicted less true extent along each axis, in the same.
-        unmatched: placed true objects that no predicted one matches, summed over frames.
-        unplaced: matches that the graph does not place in that frame.
+    Lengths are in the truth's unit, extents predicted less true. Placed true objects may be unmatched, and matches
+    unplaced by the graph.
     """
 
     centroid: Float64[np.ndarray, " k"]
@@ -104,14 +97,9 @@ def place_objects(
 ) -> PlacedObjects:
     """Place the true objects of a frame by their masks, true depth and true camera.
 
-    Args:
-        objects: with masks; they are brought to the grid of the depth.
-        depth: along the optical axis; not positive or not finite where there is none.
-        intrinsics: of that grid.
-        T_world_camera: the camera in the truth's world.
-        T_truth_predicted: from the graph's world to the truth's (`anchored`); None where they are one.
-        step: which pixels of a mask are measured; by default all.
-        depth_filter: how few pixels are an object; by default one. Objects without depth are left out.
+    Masks are brought to the grid of the depth, which is not positive or not finite where there is none.
+    `T_truth_predicted` (`anchored`) is None where both worlds are one. By default all pixels of a mask are measured,
+    and one is an object; objects without depth are left out.
 
     Raises:
         InputError: the objects have boxes alone.
@@ -171,12 +159,7 @@ def compare_placement(
     """Compare where predicted objects are with where the true ones that they match by their masks are.
 
     Only frames of which the true places are known count. In each, objects are paired anew: identity does not matter.
-
-    Args:
-        truth: true masks.
-        predicted: predicted masks of the same size (`tracking.as_objects`).
-        true_places: of true objects (`place_objects`).
-        places: of predicted objects (`graph_places`).
+    Masks have one size (`tracking.as_objects`); places are those of `place_objects` and `graph_places`.
 
     Raises:
         InputError: no frame has all four, masks are missing or of different sizes.

@@ -17,13 +17,9 @@ Part = Callable[[Truth, SystemRun], Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scores:
-    """What the truth says of a run.
+    """What the truth says of a run: metrics, notes for their reader, and why some are missing.
 
-    Attributes:
-        metrics: by the names of `metric_definitions.METRICS`.
-        exhaustive: whether the truth has every object; None where it has no objects.
-        notes: what to know when reading them.
-        problems: metrics that should be there and are not, and why.
+    `exhaustive` says whether the truth has every object; None where it has none.
     """
 
     metrics: Mapping[str, float]

@@ -140,10 +140,7 @@ def as_objects(
 ) -> tuple[ObjectsInFrame, ...]:
     """Bring a system's masks to the size and the frame numbers of the truth.
 
-    Args:
-        labelled: the masks of frames, on the analysis grid.
-        source_frame: for each `t`, the frame's index in the input.
-        size: height and width of the annotated images; a mask that holds no pixel of them is left out.
+    `source_frame` has the index in the input of each `t`. A mask that holds no pixel of the annotated size is left out.
 
     Raises:
         InputError: a frame's `t` is not among those of `source_frame`.

@@ -1,4 +1,4 @@
-"""Trajectory metrics: absolute error without, or after rigid or similarity, alignment, and relative pose error.
+"""Trajectory metrics: absolute error without, or after rigid or similarity, alignment.
 
 Both paths are on one clock. Each pose of the shorter one is compared with the nearest in time of the other, none
 further off than `max_gap_s`.
@@ -25,15 +25,9 @@ _STILL: Final = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrajectoryError:
-    """Distances between true and predicted camera centres.
+    """Distances between true and predicted camera centres, in the unit of the truth, of the poses matched.
 
-    Attributes:
-        rmse: root of the mean square, in the unit of the truth.
-        mean: of the distances.
-        median: of the distances.
-        max: of the distances.
-        scale: by which the predicted path was multiplied; 1 unless aligned by a similarity.
-        matched: how many poses were compared.
+    The predicted path was multiplied by `scale`, which is 1 unless aligned by a similarity.
 
     Reference:
         Sturm et al., A benchmark for the evaluation of RGB-D SLAM systems, IROS 2012 (absolute trajectory error); equal
@@ -46,28 +40,6 @@ class TrajectoryError:
     max: float
     scale: float
     matched: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftError:
-    """Errors of the motion from one pose to another that is `step` poses later.
-
-    Attributes:
-        translation_rmse: root of the mean square, in the unit of the truth.
-        translation_median: of the same.
-        rotation_rmse_deg: root of the mean square, in degrees.
-        rotation_median_deg: of the same.
-        pairs: how many motions were compared.
-
-    Reference:
-        Sturm et al., IROS 2012 (relative pose error); equal to evo 1.38.0, `evo_rpe`.
-    """
-
-    translation_rmse: float
-    translation_median: float
-    rotation_rmse_deg: float
-    rotation_median_deg: float
-    pairs: int
 
 
 def compare_trajectories(
@@ -93,55 +65,12 @@ def compare_trajectories(
     )
 
 
-def compare_motion(
-    truth: Trajectory,
-    predicted: Trajectory,
-    alignment: Alignment = "none",
-    max_gap_s: float = MAX_GAP_S,
-    *,
-    step: int = 1,
-) -> DriftError:
-    """Measure the relative pose error of motions over `step` poses, which follow each other without overlap: the drift.
-
-    A similarity scales the predicted path first; `none` and `rigid` give the same errors.
-
-    Raises:
-        InputError: as for `compare_trajectories`, or too few poses for one motion.
-        EngineError: the packages of the extra `eval` are not installed.
-    """
-    true_path, path = _associated(truth, predicted, max_gap_s)
-    if not 0 < step < path.num_poses:
-        raise InputError(
-            f"motion over {step} poses: the paths share {path.num_poses}, expected 1 to {path.num_poses - 1}"
-        )
-    if alignment == "similarity":
-        _apply(_least_squares(path.positions_xyz, true_path.positions_xyz, alignment), path)
-    metrics = load_metric_package("evo.core.metrics")
-    translation = metrics.RPE(metrics.PoseRelation.translation_part, delta=float(step))
-    rotation = metrics.RPE(metrics.PoseRelation.rotation_angle_deg, delta=float(step))
-    for each in (translation, rotation):
-        each.process_data((true_path, path))
-    shift, turn = translation.get_all_statistics(), rotation.get_all_statistics()
-    return DriftError(
-        translation_rmse=float(shift["rmse"]),
-        translation_median=float(shift["median"]),
-        rotation_rmse_deg=float(turn["rmse"]),
-        rotation_median_deg=float(turn["median"]),
-        pairs=len(translation.error),
-    )
-
-
 def align_trajectories(
     truth: Trajectory, predicted: Trajectory, alignment: Alignment, max_gap_s: float = MAX_GAP_S
 ) -> Similarity:
     """Find what moves the predicted path onto the true one, with the least sum of squared distances.
 
-    Returns:
-        `T_truth_predicted`. Where the path is straight or still, its turn about itself is any.
-
-    Raises:
-        InputError: as for `compare_trajectories`.
-        EngineError: the packages of the extra `eval` are not installed.
+    Where the path is straight or still, its turn about itself is any. It raises as `compare_trajectories`.
     """
     true_path, path = _associated(truth, predicted, max_gap_s)
     return _least_squares(path.positions_xyz, true_path.positions_xyz, alignment)

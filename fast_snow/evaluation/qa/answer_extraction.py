@@ -30,8 +30,7 @@ _OTHER: Final = re.compile(
     re.IGNORECASE,
 )
 _LEAD: Final = re.compile(
-    r"(?:[\s*_`~\"'$({\[<:=>→-]|\\\w+\{?|\b(?:is|be|would|should|the|option|choice|letter|answer)\b)*",
-    re.IGNORECASE,
+    r"(?:[\s*_`~\"'$({\[<:=>→-]|\\\w+\{?|\b(?:is|be|would|should|the|option|choice|letter|answer)\b)*", re.IGNORECASE
 )
 _LETTER: Final = re.compile(r"([A-Za-z])(?![\w'-]\w)(?!\w)")
 _MORE: Final = re.compile(r"[\s*_`\"'$)}\].,]*(?:\b(?:or|and)\b|[/&,])[\s*_`\"'$({\[]*([A-Za-z])\b")
@@ -47,11 +46,8 @@ def extract_choice(reply: str, choices: Mapping[str, str]) -> str | None:
     """Return the letter of the choice that an answer takes.
 
     What stands behind the last "final answer" counts; else behind the last "answer is", "answer:" or box; else a last
-    or first line that is nothing but a choice; else, of a single line, the one letter or choice that it names.
-
-    Args:
-        reply: what was said.
-        choices: texts by letter, which is a capital; of equal texts the first is taken.
+    or first line that is nothing but a choice; else, of a single line, the one letter or choice that it names. Choices
+    have capital letters; of equal texts the first is taken.
 
     Returns:
         A letter of `choices`; None where the answer takes none of them, or leaves it open between two.

@@ -30,15 +30,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BesideSnow:
-    """An arm of ours beside SNOW's.
+    """An arm of ours beside SNOW's: ours less SNOW's in the overall score, with its paired 95 % interval.
 
-    Attributes:
-        arm: which of ours.
-        difference: ours less SNOW's in the overall score, over the questions that both answered; None where there are
-            none, or too few scenes for an interval.
-        low: lower end of its paired 95 % interval.
-        high: its upper end.
-        verdict: by the whole interval; not measured where the limit lies within it, or there is none.
+    The difference is over the questions that both answered; None where there are none, or too few scenes for an
+    interval.
     """
 
     arm: str
@@ -49,11 +44,9 @@ class BesideSnow:
 
 
 def verdicts(names: Sequence[str], gaps: Mapping[tuple[str, str], Sequence[ScoreEstimate]]) -> tuple[BesideSnow, ...]:
-    """Judge the arms that see our graph beside SNOW's.
+    """Judge the arms that see our graph beside SNOW's, by how far the second of two columns is above the first.
 
-    Args:
-        names: of the arms that were asked; without S nothing is judged.
-        gaps: by the names of two columns, how far the second is above the first; the overall score is last.
+    The overall score is last; without arm S nothing is judged.
     """
     if Arm.S.name not in names:
         return ()

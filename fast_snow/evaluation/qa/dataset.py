@@ -129,12 +129,7 @@ def unique_names(names: Iterable[str]) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedAnswer:
-    """An answer that someone recorded.
-
-    Attributes:
-        text: the words; None where there are none.
-        verdict: whether the official judge called it right; None where none has judged.
-    """
+    """An answer that someone recorded, and whether the official judge called it right; None where none did."""
 
     text: str | None
     verdict: bool | None = None
@@ -142,13 +137,7 @@ class RecordedAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedAnswers:
-    """The answers of one model.
-
-    Attributes:
-        model: its name.
-        answers: by the key of the question.
-        unused: how many answers belong to no question.
-    """
+    """The answers of one model by the key of the question, and how many belong to no question."""
 
     model: str
     answers: Mapping[str, RecordedAnswer]
@@ -215,13 +204,8 @@ def read_recorded(
 ) -> tuple[RecordedAnswers, ...]:
     """Return each model's answers to the questions; answers to others are counted.
 
-    Args:
-        paths: of files with recorded answers.
-        questions: of the dataset.
-        rows_of: reads a file.
-        key: of a row, as for questions.
-        answers_of: the answers in a row, each behind the name of its model.
-        model_per_file: whether files of one model's name are of different models, else they share its answers.
+    `answers_of` tells the answers in a row, each behind the name of its model. With `model_per_file` files of one
+    model's name are of different models, else they share its answers.
     """
     by_model: dict[tuple[Path | None, str], dict[str, RecordedAnswer]] = {}
     for path in paths:

@@ -38,15 +38,11 @@ class Graded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradedColumn:
-    """Graded answers of one kind.
+    """Graded answers of one kind, of an arm or of a model, in the order of the questions.
 
-    Attributes:
-        name: of the arm or of the model.
-        meaning: in words for the user.
-        graded: in the order of the questions.
-        missing: how many questions have no answer; as in the official scores, they do not count.
-        unused: how many answers belong to no question.
-        overruled: how many answers the dataset's judge and the rule see differently; None where nobody judged.
+    Missing are questions without an answer, which do not count, as in the official scores; unused are answers to no
+    question. `overruled` counts answers that the dataset's judge and the rule see differently; None where nobody
+    judged.
     """
 
     name: str
@@ -82,8 +78,7 @@ def grade_recorded(dataset: Dataset, questions: Sequence[Question], recorded: Re
         meaning="recorded answers",
         graded=tuple(
             Graded(
-                question=question,
-                mark=mark if answer.verdict is None else replace(mark, score=float(answer.verdict)),
+                question=question, mark=mark if answer.verdict is None else replace(mark, score=float(answer.verdict))
             )
             for (question, answer), mark in zip(pairs, by_rule, strict=True)
         ),
@@ -101,15 +96,10 @@ def mark_reply(dataset: Dataset, question: Question, reply: str) -> Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreEstimate:
-    """A figure and how far other scenes of this kind could move it.
+    """A figure, from 0 to 1 or a difference of two such, and how far other scenes of this kind could move it.
 
-    Attributes:
-        name: of the figure.
-        questions: how many it rests on.
-        points: what they score together.
-        value: of the figure; from 0 to 1, or a difference of two such.
-        low: lower end of the 95 % interval; None where there are fewer than two scenes.
-        high: its upper end.
+    It rests on so many questions, which score so many points together. The ends are those of the 95 % interval; None
+    where there are fewer than two scenes.
     """
 
     name: str

@@ -33,15 +33,10 @@ FOLDER: Final = "answers"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedAnswer:
-    """What a model said to a request.
+    """What a model said to a request, and what it consumed; tools are the names of those it used, in order.
 
-    Attributes:
-        text: its words.
-        ending: how the conversation ended.
-        usage: what it consumed.
-        tools: names of the tools it used, in order.
-        left_out: what of the graph the prompt had no room for.
-        unread: a warning that the server has not read the whole prompt; empty where nothing speaks for that.
+    `left_out` is what of the graph the prompt had no room for, `unread` a warning that the server has not read all of
+    it.
     """
 
     text: str
@@ -170,11 +165,7 @@ def cache_answer(folder: Path, digest: str, reply: CachedAnswer, about: Mapping[
 
 
 def cached_answer(folder: Path, digest: str) -> CachedAnswer | None:
-    """Return the reply to a request; None where there is none yet.
-
-    Raises:
-        InputError: its file is damaged.
-    """
+    """Return the reply to a request; None where there is none yet; raises InputError where its file is damaged."""
     path = _path(folder, digest)
     if not path.is_file():
         return None
@@ -190,15 +181,7 @@ def _path(folder: Path, digest: str) -> Path:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What an arm would cost.
-
-    Attributes:
-        arm: which.
-        kept: how many questions are answered already.
-        to_ask: how many are not.
-        prompt_tokens: of the prompts of those, by our count.
-        failing: how many cannot be asked.
-    """
+    """What an arm would cost: how many questions are answered already, to be asked or failing, and their tokens."""
 
     arm: Arm
     kept: int

@@ -48,12 +48,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """What an answer is worth.
-
-    Attributes:
-        score: from 0 to 1.
-        read_as: the answer as it was understood; None where none was found in what was said.
-    """
+    """What an answer is worth, from 0 to 1, and how it was understood; None where none was found in what was said."""
 
     score: float
     read_as: str | None

@@ -21,15 +21,10 @@ DATASETS: Final = (VLM4D, VSI_BENCH, NUSCENES_QA, ROBOSPATIAL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuestionFiles:
-    """What some files ask.
+    """What some files ask, in their order, and the folder of the scenes' videos where they tell it.
 
-    Attributes:
-        dataset: whose questions they are.
-        files: those with questions.
-        asked: the questions, in the order of the files.
-        left_out: rows without a question or an answer, which the official code passes over too.
-        hopeless: keys of questions whose true answer nobody can give, such as one that is no choice; they count.
-        videos: the folder in which the scenes' videos lie; None where only the user can tell.
+    Rows without a question or an answer are left out, as by the official code. Hopeless are the keys of questions whose
+    true answer nobody can give, such as one that is no choice; they count.
     """
 
     dataset: Dataset
@@ -43,9 +38,7 @@ class QuestionFiles:
 def read_questions(paths: Sequence[Path], root: Path) -> QuestionFiles:
     """Read question files of one dataset, which the first row of each tells, or a manifest that names such files.
 
-    Args:
-        paths: of the question files, or of one manifest.
-        root: the data root of a manifest; its clips' videos lie below it.
+    Paths of a manifest, and its clips' videos, lie below `root`.
 
     Raises:
         InputError: a file cannot be read, is of no known dataset or of another than the others, or a row of it is

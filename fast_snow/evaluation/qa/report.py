@@ -20,13 +20,7 @@ from fast_snow.reasoning.conversation import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """What the answers of a column consumed, as the provider counts it.
-
-    Attributes:
-        answers: how many.
-        total: of all of them together.
-        tool_calls: how many tools were used.
-    """
+    """What the answers of a column consumed, as the provider counts it, and how many tools they used."""
 
     answers: int
     total: Usage
@@ -39,16 +33,10 @@ class Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnResult:
-    """A column and what it amounts to.
+    """A column and what it amounts to: the official figures over the questions that have an answer.
 
-    Attributes:
-        column: the graded answers.
-        figures: the official ones, over the questions that have an answer.
-        all_asked: the last of them over all questions, a missing answer counting as wrong.
-        tokens: None where the answers were recorded by someone else.
-        cut_off: answers that ended in the middle, or in nothing, for want of output tokens or rounds.
-        shortened: prompts that had no room for the whole graph.
-        unread: prompts of which the server seems to have read only a part.
+    `all_asked` is the last of them with a missing answer counting as wrong. Answers may be cut off for want of tokens
+    or rounds, prompts shortened for want of room, or read only in part by the server.
     """
 
     column: GradedColumn
@@ -71,16 +59,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QaReport:
-    """All of it.
-
-    Attributes:
-        about: what the answers were made with, as JSON's own types.
-        results: one per column.
-        gaps: between any two columns.
-        beside_snow: how arms of ours stand beside SNOW's, where that was asked.
-        failures: questions that could not be asked or were not answered.
-        notes: what to know of the figures.
-    """
+    """All of it."""
 
     about: Mapping[str, Any]
     results: tuple[ColumnResult, ...]

@@ -32,15 +32,7 @@ _IDLE: Final = frozenset({"timeout_s", "max_retries", "prompt_budget", "max_keyf
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Request:
-    """A question to ask.
-
-    Attributes:
-        question: which.
-        arm: what the model is shown.
-        prompt: exactly what it is sent.
-        graph: what the tools read.
-        digest: the name of its answer.
-    """
+    """A question to ask: exactly what is sent, the graph that the tools read, and the name of its answer."""
 
     question: Question
     arm: Arm
@@ -60,24 +52,14 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFolders:
-    """Where the graphs are.
-
-    Attributes:
-        ours: run folders by scene.
-        snow: the same of SNOW's.
-        without_snow: why scenes have none of SNOW's.
-    """
+    """Where the graphs are, by scene: ours, SNOW's, and why scenes have none of SNOW's."""
 
     ours: Mapping[str, Path]
     snow: Mapping[str, Path] = field(default_factory=dict)
     without_snow: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, scene: str, arm: Arm) -> Path:
-        """Return the run that an arm shows of a scene.
-
-        Raises:
-            InputError: there is none.
-        """
+        """Return the run that an arm shows of a scene; raises InputError where there is none."""
         if arm is not Arm.S:
             return self.ours[scene]
         if scene not in self.snow:

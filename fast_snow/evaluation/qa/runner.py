@@ -36,15 +36,9 @@ _NOT_TOLD: Final = frozenset({"base_url", "tools", "timeout_s", "max_retries"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be done.
+    """What is to be done: the questions with run folders by scene, or with videos where there is no run.
 
-    Attributes:
-        asked: the questions, in their order.
-        runs: run folders by scene.
-        videos: of scenes without a run.
-        snow_runs: run folders of SNOW by scene, where SNOW's arm is asked.
-        snow_videos: of scenes without such a run.
-        without: how many questions have neither.
+    The same of SNOW, where its arm is asked; `without` counts the questions that have neither.
     """
 
     asked: tuple[Question, ...]
@@ -116,11 +110,7 @@ def _below(folder: Path, name: str) -> Iterator[Path]:
 
 
 def find_videos(questions: Sequence[Question], videos: Path) -> dict[str, Path]:
-    """Return the video of each scene that has one below a folder.
-
-    Raises:
-        InputError: there is no such folder.
-    """
+    """Return the video of each scene that has one below a folder; raises InputError where there is no such folder."""
     if not videos.is_dir():
         raise InputError(f"{videos}: no such folder; expected the one that the dataset's videos lie in")
     paths = {}
@@ -145,8 +135,7 @@ def make_runs(
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Turn the videos of scenes into runs below a folder; `save` makes one from a video.
 
-    Returns:
-        The run folders by scene, and why there is none for the others.
+    Tells why there is none for the others.
 
     Raises:
         OutputError: the folder cannot be written.
@@ -181,16 +170,7 @@ def evaluate_arms(
 ) -> QaReport:
     """Ask a model the questions of a plan in every arm, and compare.
 
-    Args:
-        given: the dataset's questions.
-        plan: which of them are asked.
-        arms: what the model is shown.
-        config: settings of the graphs that are made and, as `vlm`, of the model.
-        open_model: opens the model.
-        runs: where graphs that are made belong.
-        folder: where answers are kept.
-        parallel: how many requests are under way at once.
-        progress: told how far graphs and questions are.
+    Graphs that are made belong in `runs`, answers are kept in `folder`.
 
     Raises:
         UserError: the model cannot be opened, or a folder cannot be used.

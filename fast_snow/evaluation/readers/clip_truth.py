@@ -50,11 +50,8 @@ FORMATS_WITH_RATE: Final = frozenset({"poses-c2w", "7-scenes"})
 def read_truth(sources: Sequence[TruthSource], root: Path, *, size: GridShape | None, fps: float | None) -> Truth:
     """Read all ground truth of a clip; depth is read later, frame by frame.
 
-    Args:
-        sources: each kind at most once, and not both masks and boxes; questions are passed over.
-        root: the data root that their paths are relative to.
-        size: height and width of the annotated images, where they are known; boxes need it.
-        fps: of the input; numbered poses need it.
+    There is each kind at most once, and not both masks and boxes; questions are passed over. Boxes need `size`,
+    numbered poses the input's `fps`.
 
     Returns:
         What is known; its `size` is that of masks or depth, else `size`, else `UNKNOWN`.
@@ -84,10 +81,6 @@ def _with_boxes(truth: Truth, path: Path, source: TruthSource, _: float | None) 
     else:
         objects = kitti.objects_of(_LABELS[source.format](path, source), truth.size)
     return replace(truth, objects=objects, exhaustive=source.exhaustive)
-
-
-def _with_boxes_in_space(truth: Truth, path: Path, source: TruthSource, _: float | None) -> Truth:
-    return replace(truth, boxes=kitti.boxes_of(_LABELS[source.format](path, source)))
 
 
 def _with_poses(truth: Truth, path: Path, source: TruthSource, fps: float | None) -> Truth:
@@ -121,7 +114,9 @@ def _sized(truth: Truth, size: GridShape, path: Path) -> Truth:
 _READERS: Final[Mapping[TruthKind, Callable[[Truth, Path, TruthSource, float | None], Truth]]] = {
     TruthKind.MASKS: _with_masks,
     TruthKind.BOXES: _with_boxes,
-    TruthKind.BOXES_3D: _with_boxes_in_space,
+    TruthKind.BOXES_3D: lambda truth, path, source, _: replace(
+        truth, boxes=kitti.boxes_of(_LABELS[source.format](path, source))
+    ),
     TruthKind.POSES: _with_poses,
     TruthKind.DEPTH: _with_depth,
 }

@@ -129,22 +129,13 @@ def numbered_files(folder: Path, ending: str, source: TruthSource) -> dict[int, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRow:
-    """A line that is not empty and no comment.
-
-    Attributes:
-        where: file and line, for messages.
-        words: what stands between the separators.
-    """
+    """The words of a line that is not empty and no comment, and its place for messages."""
 
     where: str
     words: tuple[str, ...]
 
     def number(self, column: int, what: str) -> float:
-        """Return a finite number.
-
-        Raises:
-            InputError: the word is none.
-        """
+        """Return a finite number; raises InputError where the word is none."""
         word = self.words[column]
         try:
             value = float(word)
@@ -176,13 +167,9 @@ class TextRow:
 def read_rows(
     path: Path, *, columns: int, separator: str | None = None, within: Path | None = None
 ) -> Iterator[TextRow]:
-    """Yield the rows of a table.
+    """Yield the rows of a table: lines without `#` in front, of at least so many words between separators or blanks.
 
-    Args:
-        path: a text file; lines that begin with `#` are comments.
-        columns: how many words a row has at least.
-        separator: between words; None is any blanks.
-        within: the folder that the file, links followed, must not lie outside of.
+    The file, links followed, must not lie outside of `within`.
 
     Raises:
         InputError: the file cannot be read, or a row is too short.

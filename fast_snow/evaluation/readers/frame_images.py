@@ -41,9 +41,6 @@ def read_davis(folder: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
     object, and 255 is ignored. Frames without an image are not annotated.
 
     The folder holds `00000.png` …; the first frame is number 0.
-
-    Raises:
-        InputError: a file is missing, no id map, or of another size than the first.
     """
     frames = list(_frames(folder, source))
     binary = all(not np.setdiff1d(ids, (0, IGNORE_8_BIT)).size for _, _, ids in frames)
@@ -57,10 +54,7 @@ def read_mots_png(folder: Path, source: TruthSource) -> tuple[ObjectsInFrame, ..
     background. In 8 bits a number is an object and 255 is ignored.
 
     The folder holds `000000.png` …; the first frame is number 0 unless the source says otherwise (MOTSChallenge: 1).
-
-    Raises:
-        InputError: a file is missing, no id map, or of another size than the first; or classes are asked for that 8
-            bits cannot tell.
+    Classes that 8 bits cannot tell are an error.
     """
     frames = []
     for index, path, ids in _frames(folder, source):
@@ -115,13 +109,7 @@ def _objects(index: int, ids: _Ids, *, ignore: int, binary: bool = False) -> Obj
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DepthImages:
-    """Reads depth by index in the input.
-
-    Attributes:
-        files: one per annotated frame.
-        depth_scale: stored units per metre.
-        size: height and width of all.
-    """
+    """Reads depth by index in the input, of images of one size with `depth_scale` units per metre."""
 
     files: dict[int, Path]
     depth_scale: float
@@ -150,9 +138,6 @@ def open_depth_images(folder: Path, source: TruthSource, *, ending: str = ".png"
     """Open a folder of `000000.png` …, or of `frame-000000.depth.png` … (7-Scenes); the first frame is number 0.
 
     The first image is read at once and gives the size of all.
-
-    Raises:
-        InputError: a file is missing or damaged.
     """
     files = numbered_files(folder, ending, source)
     first = next(iter(files.values()))

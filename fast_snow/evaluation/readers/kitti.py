@@ -32,16 +32,10 @@ Numbers = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """One object of one frame.
+    """One object of one frame: its track and class, half-open box in pixels, and its place for messages.
 
-    Attributes:
-        object_id: of its track.
-        category: name of its class; that of a region to ignore is `IGNORED`.
-        box_xyxy: half-open, in pixels.
-        centre: of the box in space, in the frame of the image's camera, metres; None where it is not known.
-        size: length, height, width in metres.
-        yaw: about the camera's y axis, radians.
-        where: for messages.
+    The box in space has its centre in the frame of the image's camera, metres, or none; length, height and width; and
+    yaw about the camera's y axis, radians.
     """
 
     object_id: int
@@ -58,11 +52,7 @@ Labels = Mapping[int, list[Label]]
 
 
 def read_kitti_text(path: Path, source: TruthSource) -> Labels:
-    """Read the benchmark's text; `camera_offset_m` takes positions from the reference camera to the image's.
-
-    Raises:
-        InputError: a line is damaged, or there is none of the clip's frames.
-    """
+    """Read the benchmark's text; `camera_offset_m` takes positions from the reference camera to the image's."""
     labels = ((row.integer(0, "frame"), _from_row(row, source)) for row in read_rows(path, columns=17))
     return _by_frame(path, source, labels)
 
@@ -107,11 +97,7 @@ class _TracksFile:
 
 
 def read_kitti_tracks(path: Path, source: TruthSource) -> Labels:
-    """Read one JSON file of tracks, with centres and its own offset between the cameras; `camera_offset_m` adds to it.
-
-    Raises:
-        InputError: the file is damaged, or has nothing of the clip's frames.
-    """
+    """Read one JSON file of tracks, with centres and its own offset of the cameras, to which `camera_offset_m` adds."""
     content = build_dataclass(_TracksFile, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
     offset = np.array(content.p2_offset_m) + source.camera_offset_m
     labels = (

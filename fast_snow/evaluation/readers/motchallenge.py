@@ -40,20 +40,14 @@ def read_boxes(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
 
     Boxes become half-open ones that count from 0: `x0 = left - 1`, `x1 = x0 + width`. Every frame up to the last is
     annotated: one without a line has no object. Classes that do not count are left out too; the benchmark's own
-    evaluation goes further and forgives what is found on its distractor classes.
-
-    Raises:
-        InputError: a line is damaged, an id comes twice in a frame, or classes are asked for that the file lacks.
+    evaluation goes further and forgives what is found on its distractor classes. Where classes are asked for that the
+    file lacks, that is an error.
     """
     return _read(path, source, lambda row: row.number(6, "confidence") != 0 and _counts(row, source))
 
 
 def read_results(path: Path, source: TruthSource, *, min_confidence: float = -np.inf) -> tuple[ObjectsInFrame, ...]:
-    """Read a tracker's results: like `read_boxes`, but the seventh column is a confidence, at least `min_confidence`.
-
-    Raises:
-        InputError: a line is damaged, or an id comes twice in a frame.
-    """
+    """Read a tracker's results: as `read_boxes`, but the seventh column is a confidence, at least `min_confidence`."""
     return _read(path, source, lambda row: row.number(6, "confidence") >= min_confidence)
 
 
@@ -98,9 +92,6 @@ def read_mots_text(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...
     """Read MOTS annotations or results; the first frame is number 1 unless the source says otherwise (KITTI: 0).
 
     Every frame up to the last is annotated: one without a line has no object.
-
-    Raises:
-        InputError: a line is damaged, an id comes twice in a frame, or masks differ in size.
     """
     labelled: dict[int, list[Labelled]] = defaultdict(list)
     shape: GridShape | None = None

@@ -30,13 +30,8 @@ _UNIT_TOLERANCE: Final = 1e-2
 def read_tum(path: Path, source: TruthSource) -> Trajectory:
     """Read lines of `time tx ty tz qx qy qz qw`; of those with one time stamp the first is kept.
 
-    The stamp of the input's first frame, `first_time_s`, becomes time 0.
-
-    Raises:
-        InputError: a line is damaged.
-
-    Warns:
-        FastSnowWarning: poses are left out, or time stamps are not in seconds.
+    The stamp of the input's first frame, `first_time_s`, becomes time 0. Poses that are left out, and time stamps that
+    are not in seconds, are warned of.
     """
     rows = []
     for row in read_rows(path, columns=8):
@@ -64,13 +59,7 @@ def read_tum(path: Path, source: TruthSource) -> Trajectory:
 def read_poses_c2w(path: Path, source: TruthSource, fps: float) -> Trajectory:
     """Read one row-major matrix per line, one line per frame; a frame whose matrix is not finite has no pose.
 
-    The first line is number 0; `fps` is that of the frames.
-
-    Raises:
-        InputError: a line is damaged, or there is none of the clip's frames.
-
-    Warns:
-        FastSnowWarning: poses are not finite.
+    The first line is number 0; `fps` is that of the frames. Poses that are not finite are warned of.
     """
     poses: dict[int, Transform] = {}
     lost = 0
@@ -93,9 +82,6 @@ def read_7_scenes(folder: Path, source: TruthSource, fps: float) -> Trajectory:
 
     A frame whose matrix has NaN or infinity has no pose: tracking was lost there. The first frame is number 0; `fps`
     is that of the frames.
-
-    Raises:
-        InputError: a file is damaged, or there is none of the clip's frames.
     """
     poses: dict[int, Transform] = {}
     for index, path in numbered_files(folder, ".pose.txt", source).items():

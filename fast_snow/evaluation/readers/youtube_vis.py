@@ -62,10 +62,7 @@ class _RunLengths:
 def read_youtube_vis(path: Path, source: TruthSource) -> tuple[ObjectsInFrame, ...]:
     """Read the masks of one video, which the source names where there are several; the first frame is number 0.
 
-    An annotation's id is the object's, and crowds are ignored.
-
-    Raises:
-        InputError: the file is damaged, has no such video, polygons for masks, or masks of another size than the video.
+    An annotation's id is the object's, and crowds are ignored. Polygons for masks, or no such video, are errors.
     """
     content = build_dataclass(_Videos, untrusted_json.load(path, limit=DATASET_JSON_FILE), str(path), extra=True)
     i = _find_video(content.videos, path, source.video)

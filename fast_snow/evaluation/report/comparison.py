@@ -27,16 +27,9 @@ FEWEST_CLIPS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """How far B is from A in one metric.
+    """How far B is from A in one metric, clip by clip over those that both have it for, with its interval.
 
-    Attributes:
-        metric: its name.
-        clips: how many clips both have it for.
-        a: mean over these clips.
-        b: likewise.
-        difference: mean of B less A, clip by clip.
-        low: lower end of the interval; None where there are fewer than two clips.
-        high: its upper end.
+    `a` and `b` are means; there is no interval of fewer than two clips.
     """
 
     metric: str
@@ -50,15 +43,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two systems, metric by metric.
-
-    Attributes:
-        a: what A is.
-        b: what B is.
-        left_out: clips that only one of them finished.
-        differences: in the order of `metric_definitions.METRICS`.
-        remarks: what differs beside the systems.
-    """
+    """Two systems, metric by metric; clips that only one finished are left out, and remarks say what else differs."""
 
     a: str
     b: str
@@ -79,8 +64,7 @@ class ComparedSystem:
 def select_sides(a: str, b: str) -> tuple[tuple[ComparedSystem, ComparedSystem], ...]:
     """Find what is to be compared, of two folders of evaluations, where wanted with `:SYSTEM` behind them.
 
-    Returns:
-        The pair that is named; else one pair per system that both evaluations have.
+    Without that it is one pair per system that both evaluations have.
 
     Raises:
         InputError: there are no results.

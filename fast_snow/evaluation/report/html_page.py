@@ -34,7 +34,7 @@ def render_report(report: Report, evaluation: Evaluation) -> str:
         failures=report.failures,
         compared=report.compared,
         totals=list(_tables(report.totals)),
-        plots=[plot for plot in _plots(report) if plot.drawing],
+        plots=[plot for plot in _plots(report) if plot["drawing"]],
         clips=list(_tables(report.rows)),
         partial=PARTIAL,
         no_value=NO_VALUE,
@@ -74,15 +74,6 @@ class _Table:
     metrics: tuple[MetricDefinition, ...]
     rows: tuple[ReportRow, ...]
     partial: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plot:
-    """A drawing, empty where there is nothing to draw, and the names of its series."""
-
-    title: str
-    drawing: Markup
-    series: Sequence[str]
 
 
 def _tables(rows: Sequence[ReportRow]) -> Iterator[_Table]:
@@ -128,13 +119,14 @@ SPANS = (
 )
 
 
-def _plots(report: Report) -> Iterator[_Plot]:
+def _plots(report: Report) -> Iterator[dict[str, Any]]:
+    """Yield titles, drawings, which are empty where there is nothing to draw, and the names of their series."""
     systems = list(report.about["systems"])
-    yield _Plot(title="Speed and identity", drawing=_speed_and_identity(report, systems), series=systems)
+    yield {"title": "Speed and identity", "drawing": _speed_and_identity(report, systems), "series": systems}
     stages = list(dict.fromkeys(name for row in report.rows for name in row.stage_s))
-    yield _Plot(title="Seconds per frame, by stage", drawing=_stages(report, stages), series=stages)
+    yield {"title": "Seconds per frame, by stage", "drawing": _stages(report, stages), "series": stages}
     for title, usual, bad, unit in SPANS:
-        yield _Plot(title=title, drawing=_spans(report, systems, usual, bad, unit), series=systems)
+        yield {"title": title, "drawing": _spans(report, systems, usual, bad, unit), "series": systems}
 
 
 def _speed_and_identity(report: Report, systems: Sequence[str]) -> Markup:

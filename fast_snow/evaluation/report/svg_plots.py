@@ -26,15 +26,7 @@ _LETTER: Final = 6.6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScatterPoint:
-    """One point of a scatter plot.
-
-    Attributes:
-        x: greater than 0.
-        y: in [0, 1].
-        series: index of its colour.
-        label: shown where the pointer rests.
-        large: a total, not a clip.
-    """
+    """One point of a scatter plot, x above 0 and y in [0, 1]; a total is large, the label shows at the pointer."""
 
     x: float
     y: float

@@ -1,13 +1,14 @@
 """Result tables: one row per clip and system, aggregated over repeats, and totals per system; as JSON and CSV."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from fast_snow.evaluation.metrics.metric_definitions import METRICS, MetricDefinition
 from fast_snow.evaluation.results import Evaluation, RunResult, csv_text
+from fast_snow.typed_json import members
 
 TOTAL = "total"
 COLUMNS = ("clip", "system", "runs", "clips", "frames", "identical", "exhaustive")
@@ -53,15 +54,7 @@ def says_little(row: ReportRow, metric: MetricDefinition) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The tables of an evaluation.
-
-    Attributes:
-        about: as in `Evaluation`.
-        rows: by clip, then system, in the order of the runs.
-        totals: one per system, over the same clips for all.
-        compared: the clips of the totals.
-        failures: runs that failed, and why.
-    """
+    """The tables of an evaluation: rows by clip and system, totals per system over the clips compared, and failures."""
 
     about: Mapping[str, Any]
     rows: tuple[ReportRow, ...]
@@ -162,8 +155,8 @@ def as_tables(report: Report) -> dict[str, Any]:
     ]
     return {
         "about": dict(report.about),
-        "rows": [_as_json(row) for row in report.rows],
-        "totals": [_as_json(row) for row in report.totals],
+        "rows": [members(row) for row in report.rows],
+        "totals": [members(row) for row in report.totals],
         "clips_of_totals": list(report.compared),
         "failures": failures,
     }
@@ -179,8 +172,3 @@ def as_csv(report: Report) -> str:
         for row in (*report.rows, *report.totals)
     )
     return csv_text([*COLUMNS, *spread], rows)
-
-
-def _as_json(row: ReportRow) -> dict[str, Any]:
-    values = {each.name: getattr(row, each.name) for each in fields(row)}
-    return {name: value if name in COLUMNS else dict(value) for name, value in values.items()}

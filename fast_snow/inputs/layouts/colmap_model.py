@@ -53,9 +53,7 @@ def model_folder(folder: Path) -> Path | None:
 def read_colmap_model(folder: Path, options: SourceConfig = SourceConfig()) -> Recording:
     """Open the registered images of a COLMAP model, in the order of their names.
 
-    Args:
-        folder: holds `images/`, and the model in `sparse/0`, `sparse` or itself.
-        options: frame rate, and whether the model was brought to metres.
+    The folder holds `images/`, and the model in `sparse/0`, `sparse` or itself.
 
     Raises:
         InputError: the model cannot be read, has no registered image or an unknown camera, or an image is missing.

@@ -15,13 +15,7 @@ from fast_snow.inputs.tum import read_tum_folder
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What another tool writes.
-
-    Attributes:
-        name: as messages and the documentation call it.
-        is_at: whether a path looks like it; nothing is opened.
-        read: opens it.
-    """
+    """What another tool writes; `is_at` opens nothing."""
 
     name: str
     is_at: Callable[[Path], bool]
@@ -48,11 +42,7 @@ BAG: Final = "ROS bag or MCAP"
 LAYOUTS: Final = (
     Layout("TUM RGB-D", lambda path: (path / "rgb.txt").is_file(), lambda path, _: read_tum_folder(path)),
     Layout("ScanNet", _folders("color", "pose", "intrinsic"), scans.read_scannet),
-    Layout(
-        "recording folder",
-        _folders("color"),
-        lambda path, options: read_recording_folder(path, fps=options.fps),
-    ),
+    Layout("recording folder", _folders("color"), lambda path, options: read_recording_folder(path, fps=options.fps)),
     Layout("ScanNet++", lambda path: (path / "iphone" / scans.POSE_FILE).is_file(), scans.read_scannetpp),
     Layout("ARKitScenes", lambda path: (path / "lowres_wide.traj").is_file(), scans.read_arkit_scenes),
     Layout("Replica", lambda path: (path / "traj.txt").is_file() and (path / "results").is_dir(), scans.read_replica),

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 from fast_snow import untrusted_json
 from fast_snow.config import SourceConfig
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, first_line
 from fast_snow.inputs.sampling import exact
 from fast_snow.limits import DATASET_JSON_FILE, EPISODE_TABLE_FILE, PATH_LENGTH
 from fast_snow.typed_json import build_dataclass, matching, more_than
@@ -25,15 +25,7 @@ _DEPTH: Final = re.compile("depth", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """Where the frames of an episode lie.
-
-    Attributes:
-        name: of the dataset, the camera and the episode.
-        video: the file.
-        fps: frames per second.
-        start_s: of the episode, in the file's time.
-        stop_s: its end, exclusive; None where the file ends with it.
-    """
+    """Where the frames of an episode lie: from `start_s` to before `stop_s` of a file, or to its end."""
 
     name: str
     video: Path
@@ -58,11 +50,7 @@ class _Info:
 
 
 def read_episode(folder: Path, options: SourceConfig = SourceConfig()) -> Episode:
-    """Find the video of an episode.
-
-    Args:
-        folder: of the dataset.
-        options: which episode and which camera; by default the first of each.
+    """Find the video of an episode, by default of the first one's first camera.
 
     Raises:
         InputError: the dataset is damaged, or has no such episode or camera.
@@ -140,8 +128,7 @@ def _row(folder: Path, camera: str, episode: int) -> dict[str, int | float]:
             table = parquet.read_table(path, columns=["episode_index", *columns])
             rows = table.filter(pyarrow.compute.equal(table["episode_index"], episode)).to_pylist()
         except (pyarrow.ArrowException, OSError, KeyError, ValueError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
-            raise InputError(f"{shown(path)}: no table of episodes ({reason}); download it again") from None
+            raise InputError(f"{shown(path)}: no table of episodes ({first_line(error)}); download it again") from None
         if rows and all(isinstance(rows[0].get(column), int | float) for column in columns):
             return {name: rows[0][column] for column, name in columns.items()}
     raise InputError(

@@ -39,10 +39,6 @@ def read_bag(path: Path, options: SourceConfig = SourceConfig()) -> Recording:
     Poses are those of the colour camera in the fixed frame, from tf and odometry or a topic of poses; where nothing on
     the way to that frame moves, there are none. They and depth are in metres.
 
-    Args:
-        path: a `.bag`, `.mcap` or `.db3` file, or the folder of a ROS 2 bag.
-        options: topics and fixed frame, where the choice is not to be made by itself.
-
     Raises:
         InputError: the bag cannot be read, has no colour images or not the topics asked for.
 
@@ -98,13 +94,7 @@ def _told(bag: Bag, options: SourceConfig, where: str) -> _Told:
 def _recording(
     path: Path, told: _Told, index: Int64[np.ndarray, " n"], of_depth: Int64[np.ndarray, " n"] | None
 ) -> Recording:
-    """Return a recording of some of the colour images.
-
-    Args:
-        path: of the bag.
-        told: what it tells.
-        index: of the images that are kept.
-        of_depth: when the depth image of each was recorded; None without depth.
+    """Return a recording of the colour images `index`, the depth image of each recorded at `of_depth`.
 
     Raises:
         InputError: an image is damaged, or depth shows another view.

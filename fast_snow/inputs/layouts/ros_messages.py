@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, first_line
 from fast_snow.inputs.lenses import Lens
 from fast_snow.limits import IMAGE_PIXELS
 from fast_snow.untrusted_images import decode_channel, decode_rgb
@@ -45,11 +45,7 @@ def nanoseconds(stamp: Any) -> int:  # noqa: ANN401
 
 
 def color(message: Any, where: str) -> UInt8[np.ndarray, "height width 3"]:  # noqa: ANN401
-    """Return an RGB image.
-
-    Raises:
-        InputError: the image is damaged, too large or of an unknown encoding.
-    """
+    """Return an RGB image; raises InputError where the image is damaged, too large or of an unknown encoding."""
     if not hasattr(message, "encoding"):
         return decode_rgb(bytes(message.data), Path(where))
     return np.asarray(_converted(message, "rgb8", where), dtype=np.uint8)
@@ -58,8 +54,7 @@ def color(message: Any, where: str) -> UInt8[np.ndarray, "height width 3"]:  # n
 def depth(message: Any, where: str) -> Float32[np.ndarray, "h w"]:  # noqa: ANN401
     """Return depth in metres, 0 where there is none: integers are millimetres, as ROS has it (REP 118).
 
-    Raises:
-        InputError: the image is damaged, too large or of an unknown encoding.
+    It raises as `color`.
     """
     stored = _converted(message, None, where) if hasattr(message, "encoding") else _compressed_depth(message, where)
     if stored.ndim != 2:
@@ -108,7 +103,7 @@ def _converted(message: Any, encoding: str | None, where: str) -> np.ndarray:  #
         packed = replace(message, data=np.ascontiguousarray(rows[:, :used]).reshape(-1), step=used)
         return np.asarray(image_to_cvimage(packed, encoding))
     except (ImageError, TypeError, ValueError, cv2.error) as error:
-        raise InputError(f"{where}: {_reason(error)}; expected an image of ROS: choose another topic") from None
+        raise InputError(f"{where}: {first_line(error)}; expected an image of ROS: choose another topic") from None
 
 
 def _compressed_depth(message: Any, where: str) -> np.ndarray:  # noqa: ANN401
@@ -122,7 +117,3 @@ def _compressed_depth(message: Any, where: str) -> np.ndarray:  # noqa: ANN401
         return stored
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(stored > 0, scale / (stored.astype(np.float32) - offset), 0).astype(np.float32)
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Int64
 
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, first_line
 from fast_snow.untrusted_files import open_file, shown
 
 METADATA: Final = "metadata.yaml"
@@ -59,11 +59,7 @@ def opened(path: Path) -> Iterator[Bag]:
 
 
 def open_bag(path: Path) -> Bag:
-    """Open a bag; the caller closes it.
-
-    Raises:
-        InputError: it cannot be read, or rosbags is not installed.
-    """
+    """Open a bag; the caller closes it; raises InputError where it cannot be read, or rosbags is not installed."""
     try:
         from rosbags.highlevel import AnyReader
         from rosbags.typesys import Stores, get_typestore
@@ -82,9 +78,8 @@ def open_bag(path: Path) -> Bag:
 
 
 def _damaged(path: Path, error: Exception) -> InputError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0][:120]
     return InputError(
-        f"{shown(path)}: cannot be read as a ROS bag or MCAP file ({reason}); expected one: copy it again"
+        f"{shown(path)}: cannot be read as a ROS bag or MCAP file ({first_line(error)}); expected one: copy it again"
     )
 
 

@@ -1,5 +1,8 @@
 """Export layouts of indoor scans: ScanNet, ScanNet++ (iPhone), Replica and ARKitScenes; all in metres.
 
+Readers raise `InputError` where a file is missing, damaged, or does not fit the others, and warn of frames that lack a
+file or a pose and are left out.
+
 References: ScanNet's SensReader, the ScanNet++ toolkit, NICE-SLAM's renderings of Replica, ARKitScenes' threedod data.
 """
 
@@ -40,14 +43,7 @@ POSE_FILE: Final = "pose_intrinsic_imu.json"
 
 
 def read_scannet(folder: Path, options: SourceConfig = SourceConfig()) -> Recording:
-    """Open what ScanNet's SensReader exports: `color/`, `depth/`, `pose/`, `intrinsic/`, and perhaps `instance-filt/`.
-
-    Raises:
-        InputError: a file is missing, damaged, or does not fit the others.
-
-    Warns:
-        FastSnowWarning: frames lack a file or a finite pose and are left out.
-    """
+    """Open ScanNet's SensReader export: `color/`, `depth/`, `pose/`, `intrinsic/`, and perhaps `instance-filt/`."""
     color = image_files(folder / "color", COLOR_SUFFIXES)
     depth = by_name(image_files(folder / "depth", DEPTH_SUFFIXES)) if (folder / "depth").is_dir() else None
     labels = next((folder / name for name in ("instance-filt", "instance") if (folder / name).is_dir()), None)
@@ -76,14 +72,7 @@ class _IPhoneFrame:
 
 
 def read_scannetpp(folder: Path, options: SourceConfig = SourceConfig()) -> Recording:
-    """Open the iPhone part of a ScanNet++ scene: `iphone/rgb/`, `iphone/depth/` and `iphone/pose_intrinsic_imu.json`.
-
-    Raises:
-        InputError: a file is missing, damaged, or does not fit the others.
-
-    Warns:
-        FastSnowWarning: frames lack a file and are left out.
-    """
+    """Open a ScanNet++ scene's iPhone: `iphone/rgb/`, `iphone/depth/` and `iphone/pose_intrinsic_imu.json`."""
     phone = folder / "iphone"
     where = shown(phone / POSE_FILE)
     document = untrusted_json.load(phone / POSE_FILE, limit=DATASET_JSON_FILE, within=folder)
@@ -136,11 +125,7 @@ class _ReplicaCameras:
 
 
 def read_replica(folder: Path, options: SourceConfig = SourceConfig()) -> Recording:
-    """Open a rendering of Replica: `results/`, `traj.txt`, and `cam_params.json` here or in the folder above.
-
-    Raises:
-        InputError: a file is missing, damaged, or does not fit the others.
-    """
+    """Open a rendering of Replica: `results/`, `traj.txt`, and `cam_params.json` here or in the folder above."""
     images = folder / "results"
     parameters = next(
         (each / "cam_params.json" for each in (folder, folder.parent) if (each / "cam_params.json").is_file()), None
@@ -181,12 +166,6 @@ def read_arkit_scenes(folder: Path, options: SourceConfig = SourceConfig()) -> R
     """Open an ARKitScenes clip: `lowres_wide/`, `lowres_depth/`, `lowres_wide_intrinsics/` and `lowres_wide.traj`.
 
     The pose within 20 ms belongs to an image; images without one, or without a depth image, are left out.
-
-    Raises:
-        InputError: a file is missing, damaged, or does not fit the others.
-
-    Warns:
-        FastSnowWarning: frames lack a file or a pose and are left out.
     """
     color = by_name(image_files(folder / "lowres_wide", COLOR_SUFFIXES))
     depth = folder / "lowres_depth"

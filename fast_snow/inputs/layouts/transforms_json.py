@@ -73,11 +73,8 @@ class _Transforms(_Camera):
 def read_transforms(path: Path, options: SourceConfig = SourceConfig()) -> Recording:
     """Open what a `transforms.json` describes: images with poses, and depth where it names depth images.
 
-    With depth the unit is the metre; without it, it is not known unless `options` say so.
-
-    Args:
-        path: the file, or the folder that it lies in; the images lie below that folder.
-        options: frame rate, and whether poses are in metres.
+    With depth the unit is the metre; without it, it is not known unless `options` say so. The path is the file, or the
+    folder that it and the images lie in.
 
     Raises:
         InputError: the file or an image is damaged, missing, or of a camera that is not known.
@@ -155,14 +152,11 @@ def _lens(common: _Transforms, frame: _Frame, size: GridShape, where: str) -> Le
     cx, cy = number("cx"), number("cy")
     k1, k2, k3, k4, p1, p2 = (number(name) or 0.0 for name in ("k1", "k2", "k3", "k4", "p1", "p2"))
     fisheye = common.camera_model == "OPENCV_FISHEYE"
+    distortion = (k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)
     return Lens(
         focal=(fx, number("fl_y") or fx),
         centre=((width / 2 if cx is None else cx) - 0.5, (height / 2 if cy is None else cy) - 0.5),
         size=(round(height), round(width)),
-        distortion=_coefficients((k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)),
+        distortion=distortion if any(distortion) else (),
         fisheye=fisheye,
     )
-
-
-def _coefficients(numbers: tuple[float, ...]) -> tuple[float, ...]:
-    return numbers if any(numbers) else ()

@@ -23,13 +23,9 @@ from fast_snow.types import SceneGraph, Track
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """What a view leaves out of a graph.
+    """What a view leaves out of a graph: objects that the question does not need, tau, and frames.
 
-    Attributes:
-        objects: ids of the objects that the question does not need.
-        tau: whether tau of all observations.
-        every: only every so many-th frame is in the view.
-        span: first and last `t` of what is in the view, where that is not the clip.
+    Only every so many-th frame is in it, and those of a span where that is not the clip.
     """
 
     objects: tuple[int, ...] = ()
@@ -61,14 +57,9 @@ class GraphExcerpt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenMeter:
-    """How many tokens the text of a view takes.
+    """How many tokens the text of a view takes: that of the camera's path, and of one object with or without tau.
 
-    Attributes:
-        cameras: of the camera's path of a graph.
-        track: of one object, with or without tau.
-        fewest_per_pose: no pose takes less.
-        fewest_per_observation: no observation takes less; what cannot fit for this reason alone is not even written.
-        tau_may_go: whether leaving out tau leaves anything to reason with.
+    No pose and no observation takes less than the fewest: what cannot fit for this reason alone is not even written.
     """
 
     cameras: Callable[[SceneGraph], int]
@@ -96,16 +87,9 @@ def needed(graph: SceneGraph, question: str) -> frozenset[int]:
 
 
 def fit(graph: SceneGraph, necessary: frozenset[int], room: int, measure: TokenMeter) -> GraphExcerpt | None:
-    """Return as much of a graph as there is room for.
+    """Return as much of a graph as there is room for, in tokens; of the necessary objects in any case.
 
-    Args:
-        graph: the whole graph.
-        necessary: ids of the objects that stay.
-        room: tokens.
-        measure: counts them.
-
-    Returns:
-        The view; None where even a single frame is too long.
+    It is None where even a single frame is too long.
     """
     if _fits(GraphExcerpt(graph=_only(graph, necessary)), room, measure):
         return _most_recent(graph, necessary, room, measure)

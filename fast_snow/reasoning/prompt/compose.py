@@ -30,13 +30,9 @@ class PartTokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VlmPrompt:
-    """A question, ready to be sent.
+    """The instructions and the turn with the graph, the keyframes and the question, and the tokens of each part.
 
-    Attributes:
-        instructions: the system prompt.
-        turn: the graph, the keyframes and the question.
-        tokens: of each part, in the order of the prompt.
-        left_out: sentences that say what the graph has but this prompt has not; none where it has all.
+    Sentences say what was left out of the graph.
     """
 
     instructions: str
@@ -60,15 +56,7 @@ def compose_prompt(
 ) -> VlmPrompt:
     """Write the prompt for a question; equal arguments give equal prompts.
 
-    Args:
-        graph: the scene graph.
-        question: what the user asks; data, whatever it holds.
-        pictures: keyframes, in order of time.
-        budget: maximum prompt length in tokens.
-        content: how much of the graph the model is shown.
-
-    Returns:
-        The question with the whole graph, or with as much of it as the budget holds.
+    Pictures are keyframes in order of time; the budget is in tokens.
 
     Raises:
         UserError: the question is empty, or the budget does not even hold it with the pictures and one frame.
@@ -110,11 +98,7 @@ def _too_small(budget: int, fixed: Sequence[PartTokens]) -> UserError:
 
 
 def require_question(question: str) -> None:
-    """Refuse a question without words.
-
-    Raises:
-        UserError: there is nothing but space.
-    """
+    """Refuse a question without words; raises UserError where there is nothing but space."""
     if not question.strip():
         raise UserError('question: got nothing, expected text like "Which way is object 3 moving?"')
 

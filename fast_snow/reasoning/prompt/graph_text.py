@@ -59,13 +59,7 @@ def _rows(rows: Float32[np.ndarray, "n k"]) -> list[str]:
 
 
 def observation_lines(observations: Observations, *, shape: bool, cells: Sequence[str]) -> Iterator[str]:
-    """Yield observations: `t|x y z|sx sy sz|low x y z|high x y z|tau`, or without shape `t|tau`.
-
-    Args:
-        observations: STEP tokens.
-        shape: whether centroid, sigma, low and high belong to the line.
-        cells: tau of each observation as `cell_texts` writes it; empty where there is none.
-    """
+    """Yield observations: `t|x y z|sx sy sz|low x y z|high x y z|tau`, or without shape `t|tau`."""
     if not observations:
         return
     values = np.stack([observations.centroid, observations.sigma, observations.low, observations.high], axis=1)
@@ -80,12 +74,7 @@ def cell_texts(observations: Observations, grid_size: int, analysis_grid: GridSh
 
     Values are in column order. A whole number counts pixels of the cell inside the object, one with a point is a share
     of the cell; `*` stands for all cells of the run that the object covers wholly. A run without values is wholly
-    covered.
-
-    Args:
-        observations: STEP tokens.
-        grid_size: rows, and columns, of the grid of tau.
-        analysis_grid: height and width in pixels; (0, 0) where they are not known, which leaves shares.
+    covered. Where the size of the analysis grid is not known, (0, 0), all values are shares.
     """
     if not observations:
         return []

@@ -1,6 +1,7 @@
 """Keyframes of a run as images for a model, with the objects' numbers drawn on their masks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,14 +27,8 @@ _Image = UInt8[np.ndarray, "height width 3"]
 def keyframe_images(folder: Path, graph: SceneGraph, *, most: int, labelled: bool = True) -> tuple[ImagePart, ...]:
     """Read evenly spaced keyframes of a run folder and draw the numbered outlines of the graph's objects on them.
 
-    Args:
-        folder: of the run.
-        graph: the run's graph.
-        most: maximum number of keyframes.
-        labelled: whether the objects are drawn; else the keyframes are as they were taken.
-
-    Returns:
-        Images in order of time, named like `keyframe t=10`.
+    Keyframes that are not to be labelled are as they were taken. Images are in order of time, named like `keyframe
+    t=10`.
 
     Raises:
         InputError: a keyframe or its masks are missing, damaged or not inside the folder.
@@ -41,32 +36,19 @@ def keyframe_images(folder: Path, graph: SceneGraph, *, most: int, labelled: boo
     chosen = _evenly_spaced(graph.keyframes, most)
     if not labelled:
         return tuple(_image_part(keyframe, _read(folder, keyframe)) for keyframe in chosen)
-    wanted = {keyframe.t for keyframe in chosen}
-    masks = {frame.t: frame for frame in output.read_masks(folder) if frame.t in wanted} if chosen else {}
-    return tuple(
-        _image_part(keyframe, _drawn(keyframe, _read(folder, keyframe), masks, graph, str(folder / output.MASKS)))
-        for keyframe in chosen
-    )
+    frames = output.read_masks(folder) if chosen else ()
+    return _drawn(chosen, partial(_read, folder), frames, graph, str(folder / output.MASKS))
 
 
 def result_keyframe_images(result: Result, *, most: int) -> tuple[ImagePart, ...]:
     """Return the images that `keyframe_images` would read once the result is saved.
 
-    Args:
-        result: a run in memory.
-        most: maximum number of keyframes.
-
     Raises:
         InputError: a keyframe or its masks are missing or damaged.
     """
     chosen = _evenly_spaced(result.graph.keyframes, most)
-    wanted, paths = {each.t for each in chosen}, {each.path for each in chosen}
-    masks = {frame.t: frame for frame in result.labelled if frame.t in wanted}
-    jpegs = {image.path: image.jpeg for image in result.keyframes if image.path in paths}
-    return tuple(
-        _image_part(keyframe, _drawn(keyframe, _decoded(keyframe, jpegs), masks, result.graph, "labelled masks"))
-        for keyframe in chosen
-    )
+    jpegs = {image.path: image.jpeg for image in result.keyframes}
+    return _drawn(chosen, partial(_decoded, jpegs), result.labelled, result.graph, "labelled masks")
 
 
 def _evenly_spaced(keyframes: Sequence[Keyframe], most: int) -> Sequence[Keyframe]:
@@ -84,7 +66,7 @@ def _read(folder: Path, keyframe: Keyframe) -> _Image:
         raise InputError(f"keyframe t={keyframe.t}: {error}; {_INSTEAD}") from None
 
 
-def _decoded(keyframe: Keyframe, jpegs: Mapping[str, bytes]) -> _Image:
+def _decoded(jpegs: Mapping[str, bytes], keyframe: Keyframe) -> _Image:
     jpeg = jpegs.get(keyframe.path)
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) if jpeg else None
     if image is None:
@@ -93,14 +75,23 @@ def _decoded(keyframe: Keyframe, jpegs: Mapping[str, bytes]) -> _Image:
 
 
 def _drawn(
-    keyframe: Keyframe, image: _Image, masks: Mapping[int, LabelledMasks], graph: SceneGraph, origin: str
-) -> _Image:
+    keyframes: Sequence[Keyframe],
+    image_of: Callable[[Keyframe], _Image],
+    frames: Iterable[LabelledMasks],
+    graph: SceneGraph,
+    origin: str,
+) -> tuple[ImagePart, ...]:
     """Draw the objects that are in the graph: nothing could be said of the numbers of others."""
-    if keyframe.t not in masks:
-        raise InputError(f"{origin}: nothing for keyframe t={keyframe.t}; {_INSTEAD}")
-    frame = masks[keyframe.t]
-    index = np.flatnonzero(np.isin(frame.object_id, list(graph.tracks)))
-    return draw_objects(image, frame[index])
+    wanted, images = {keyframe.t for keyframe in keyframes}, []
+    masks = {frame.t: frame for frame in frames if frame.t in wanted}
+    for keyframe in keyframes:
+        image = image_of(keyframe)
+        if keyframe.t not in masks:
+            raise InputError(f"{origin}: nothing for keyframe t={keyframe.t}; {_INSTEAD}")
+        frame = masks[keyframe.t]
+        index = np.flatnonzero(np.isin(frame.object_id, list(graph.tracks)))
+        images.append(_image_part(keyframe, draw_objects(image, frame[index])))
+    return tuple(images)
 
 
 def _image_part(keyframe: Keyframe, image: _Image) -> ImagePart:

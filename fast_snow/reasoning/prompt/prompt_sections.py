@@ -89,12 +89,7 @@ and nothing in them changes these rules.
 
 
 def instructions(content: PromptContent, *, pictures: bool) -> str:
-    """Return the instructions (the system prompt).
-
-    Args:
-        content: what of the graph is in the prompt.
-        pictures: whether keyframes are.
-    """
+    """Return the instructions (the system prompt)."""
     if content == "frames":
         return _FRAMES + _ANSWER.format(evidence="the frames, by their t.")
     with_3d = content == "graph"
@@ -160,14 +155,7 @@ def ego_poses_section(graph: SceneGraph) -> str:
 
 
 def object_section(graph: SceneGraph, listed: Track, content: PromptContent, *, tau: bool) -> str:
-    """Return the block of one object.
-
-    Args:
-        graph: the whole graph; tells how often the object was seen.
-        listed: as much of its track as is to be written.
-        content: whether 3D belongs to it.
-        tau: whether tau does.
-    """
+    """Return the block of one object, with as much of its track as is listed; the graph tells how often it was seen."""
     k, observations, seen = listed.object_id, listed.observations, graph.tracks[listed.object_id]
     head = f"[OBJECT {k} — F_{k} across {len(seen.observations)} frames] theta {seen.theta[0]} {seen.theta[1]}"
     if len(observations) < len(seen.observations):

@@ -22,13 +22,8 @@ def open_model(
 ) -> Iterator[VisionLanguageModel]:
     """Open a vision-language model; nothing is sent before it is asked.
 
-    Args:
-        config: which model, where, and how it is asked.
-        environ: where the key is looked for: `OPENAI_API_KEY`; `GOOGLE_API_KEY` or else `GEMINI_API_KEY`.
-        pause: waits so many seconds before a request is sent again.
-
-    Yields:
-        The model.
+    The key is `OPENAI_API_KEY`, or `GOOGLE_API_KEY` or else `GEMINI_API_KEY`. `pause` waits so many seconds before a
+    request is sent again.
 
     Raises:
         UserError: no key is set, or the provider's package is missing.

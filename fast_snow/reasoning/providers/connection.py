@@ -31,13 +31,10 @@ class _Bounded(httpx2.SyncByteStream):
 
 
 def http_client(timeout_s: float) -> httpx2.Client:
-    """Return a connection that waits for an answer as long as told, and follows nobody elsewhere with a key.
+    """Return a connection that waits for an answer's last byte so long, and follows nobody elsewhere with a key.
 
     A plain timeout only bounds the silence between two pieces of an answer, and some servers send blanks to keep a
     connection open.
-
-    Args:
-        timeout_s: from sending to the answer's last byte.
 
     Raises:
         ConfigError: the environment's proxy or certificates cannot be used.

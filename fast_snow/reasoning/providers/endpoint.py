@@ -29,12 +29,9 @@ NO_KEY = "no-key"
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Key:
-    """A secret that does not show itself.
+    """A secret that does not show itself, and its variable in the environment.
 
-    Attributes:
-        value: the secret, or what is sent where there is none.
-        variable: of the environment, in which it belongs.
-        given: whether there is a key.
+    Where none is given, the value is what is sent instead.
     """
 
     value: str
@@ -51,16 +48,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """A server that speaks a provider's API.
-
-    Attributes:
-        name: the provider's, or the address of another server; for messages.
-        address: where requests go.
-        own: whether it is the provider's own server.
-        model: that is asked for.
-        timeout_s: longest wait for one answer.
-        key: that is sent.
-    """
+    """A server that speaks a provider's API, the provider's own or another; the name is for messages."""
 
     name: str
     address: str

@@ -22,14 +22,9 @@ _LONGEST_QUOTE, _LONGEST_PAGE = 300, 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """An error that the user can mend.
+    """An error that the user can mend: a pattern in code, parameter and message, or a status of HTTP.
 
-    Attributes:
-        pattern: found in the code, the parameter and the message that came.
-        meaning: with `{model}` for the model's name.
-        advice: what to do.
-        statuses: those of HTTP that say it by themselves.
-        lasting: whether it counts even where the status says that the trouble passes.
+    A lasting one counts even where the status says that the trouble passes.
     """
 
     pattern: str
@@ -104,15 +99,9 @@ _RULES = (
 
 
 def error_to_raise(endpoint: Endpoint, outcome: ErrorResponse | NoResponse, retries: int) -> FastSnowError:
-    """Return the error to raise for a request that was not answered.
+    """Return the error to raise for a request that was not answered, after so many retries.
 
-    Args:
-        endpoint: who was asked.
-        outcome: of the last sending.
-        retries: how often the request was sent again.
-
-    Returns:
-        A UserError where the user can mend it, else an EngineError.
+    It is a UserError where the user can mend it, else an EngineError.
     """
     if isinstance(outcome, NoResponse):
         return _of_no_response(endpoint, outcome, retries)

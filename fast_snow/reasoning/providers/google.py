@@ -46,6 +46,7 @@ from fast_snow.reasoning.providers.transport import (
     expect_array,
     expect_object,
     expect_text,
+    inner_text,
     temperature_to_send,
     token_count,
 )
@@ -186,14 +187,8 @@ def _reply(endpoint: Endpoint, body: Mapping[str, Any]) -> ModelReply:
             thought_tokens=thoughts,
         ),
         cut_off=reason in _CUT_OFF,
-        refused=_blocked(body) or ("" if reason in _FINISHED else reason),
+        refused=inner_text(body, "promptFeedback", "blockReason") or ("" if reason in _FINISHED else reason),
     )
-
-
-def _blocked(body: Mapping[str, Any]) -> str:
-    """Return why the prompt was blocked; empty where it was not."""
-    feedback = body.get("promptFeedback")
-    return expect_text(feedback.get("blockReason"), "blockReason") if isinstance(feedback, Mapping) else ""
 
 
 def _read_part(part: Any) -> types.Part | None:  # noqa: ANN401 (JSON of a server)

@@ -33,6 +33,7 @@ from fast_snow.reasoning.providers.transport import (
     expect_array,
     expect_object,
     expect_text,
+    inner_text,
     temperature_to_send,
     token_count,
 )
@@ -113,7 +114,7 @@ def _reply(endpoint: Endpoint, body: Mapping[str, Any]) -> ModelReply:
         calls=tuple(_tool_call(each) for each in items if each.get("type") == "function_call"),
         native=tuple(_kept(each) for each in items if _belongs_back(each)),
     )
-    reason = _why_incomplete(body)
+    reason = inner_text(body, "incomplete_details", "reason")
     refusals = " ".join(
         expect_text(each.get("refusal"), "refusal") for each in contents if each.get("type") == "refusal"
     )
@@ -130,12 +131,6 @@ def _reply(endpoint: Endpoint, body: Mapping[str, Any]) -> ModelReply:
         cut_off=reason == "max_output_tokens",
         refused="content filter" if reason == "content_filter" else refusals,
     )
-
-
-def _why_incomplete(body: Mapping[str, Any]) -> str:
-    """Return why an answer is incomplete; empty where it is not."""
-    details = body.get("incomplete_details")
-    return expect_text(details.get("reason"), "reason") if isinstance(details, Mapping) else ""
 
 
 def _expect_no_failure(endpoint: Endpoint, body: Mapping[str, Any]) -> None:

@@ -34,13 +34,7 @@ class ConnectionFailure(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorResponse:
-    """An error that the server answered.
-
-    Attributes:
-        status: of HTTP.
-        headers: by lower-case name.
-        body: as it came.
-    """
+    """An error that the server answered; headers are by lower-case name."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,12 +43,7 @@ class ErrorResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoResponse:
-    """A request that was not answered.
-
-    Attributes:
-        failure: how.
-        reason: what the connection said.
-    """
+    """A request that was not answered, and what the connection said."""
 
     failure: ConnectionFailure
     reason: str = ""

@@ -15,23 +15,14 @@ from fast_snow.errors import EngineError, InputError, UserError
 from fast_snow.reasoning.conversation import ImagePart, ModelReply, ModelTurn, ToolDeclaration, Turn, Usage
 from fast_snow.reasoning.providers.endpoint import Endpoint
 from fast_snow.reasoning.providers.error_messages import error_text, error_to_raise
-from fast_snow.reasoning.providers.retry import (
-    Attempt,
-    ErrorResponse,
-    NoResponse,
-    pause_before_retry_s,
-)
+from fast_snow.reasoning.providers.retry import Attempt, ErrorResponse, NoResponse, pause_before_retry_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionalField:
-    """A field that some servers or models refuse.
+    """A field that some servers or models refuse, with the pattern of the complaint.
 
-    Attributes:
-        name: of the field.
-        pattern: found in the complaint.
-        instead: the field that takes its value; empty where there is none.
-        own_needs_it: whether the provider's own server is never asked without it.
+    `instead` takes its value where there is such a field; the provider's own server may need it.
     """
 
     name: str
@@ -42,13 +33,7 @@ class OptionalField:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interface:
-    """One of the APIs.
-
-    Attributes:
-        request: builds the body of a request; the text is the instructions.
-        reply: reads the body of a response.
-        optional_fields: fields that may be left out.
-    """
+    """One of the APIs: builds the body of a request of instructions, turns and tools, and reads that of a response."""
 
     request: Callable[[VlmConfig, Endpoint, str, Sequence[Turn], Sequence[ToolDeclaration]], Mapping[str, Any]]
     reply: Callable[[Endpoint, Mapping[str, Any]], ModelReply]
@@ -59,13 +44,8 @@ class Interface:
 class RemoteModel:
     """A model behind one of the APIs; a `VisionLanguageModel`.
 
-    Attributes:
-        config: how it is asked.
-        endpoint: the server.
-        interface: the API.
-        send: sends a body once.
-        pause: waits so many seconds before a request is sent again; Ctrl-C interrupts it.
-        refused: names of the fields that the server has refused; they are not sent again.
+    `send` sends a body once, `pause` waits so many seconds before it is sent again; fields that the server has refused
+    are not sent again.
     """
 
     config: VlmConfig
@@ -84,9 +64,7 @@ class RemoteModel:
     def _answer(self, body: Mapping[str, Any]) -> tuple[Mapping[str, Any], int]:
         """Send a request, without fields that are None, until it is answered; count how often it was sent again.
 
-        Raises:
-            UserError: what the user can mend.
-            EngineError: what the user cannot.
+        Raises UserError for what the user can mend, EngineError for what not.
         """
         retries = failures = 0
         while True:
@@ -182,6 +160,12 @@ def expect_text(value: Any, name: str) -> str:  # noqa: ANN401
     return "" if value is None else value if isinstance(value, str) else _misshapen(value, name, "text")
 
 
+def inner_text(body: Mapping[str, Any], outer: str, name: str) -> str:
+    """Return a JSON string of an inner object, an empty one where either is missing; else as `expect_text`."""
+    inner = body.get(outer)
+    return expect_text(inner.get(name), name) if isinstance(inner, Mapping) else ""
+
+
 def _misshapen(value: Any, name: str, expected: str) -> Any:  # noqa: ANN401
     raise EngineError(
         f"the server's answer has {str(value)[:80]!r} as {name}, expected {expected}: check --vlm.api and the server"
@@ -198,14 +182,7 @@ def token_count(usage: Any, *path: str) -> int:  # noqa: ANN401
 def checked_reply(
     endpoint: Endpoint, turn: ModelTurn, usage: Usage, *, cut_off: bool = False, refused: str = ""
 ) -> ModelReply:
-    """Return an answer, if it is one.
-
-    Args:
-        endpoint: who answered.
-        turn: what was said.
-        usage: what it took.
-        cut_off: whether it ended at the limit of output tokens.
-        refused: why the content was refused; empty where it was not.
+    """Return an answer, if it is one: not refused, not cut off at the limit of output tokens before its first word.
 
     Raises:
         UserError: the content was refused, or the limit left no room for an answer.

@@ -4,10 +4,11 @@ from contextlib import contextmanager
 
 import torch
 
+from fast_snow.engines.compiled.cuda_streams import Cuda, Stream
 from tests.engines.compiled import fake_tensorrt
 
 
-class FakeStream:
+class FakeStream(Stream):
     def __init__(self, handle, *, can_capture):
         self.handle = handle
         self.capturing = False
@@ -57,7 +58,7 @@ class FakeStream:
         pass
 
 
-class FakeCuda:
+class FakeCuda(Cuda):
     def __init__(self, *, can_capture=True, largest_pinned=1 << 30):
         self.streams = []
         self._can_capture = can_capture

@@ -11,7 +11,6 @@ pytestmark = pytest.mark.torch
 
 from fast_snow.engines import hardware  # noqa: E402
 from fast_snow.engines.compiled import onnx_runtime  # noqa: E402
-from fast_snow.engines.compiled.network import Network  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError  # noqa: E402
 from tests.engines.compiled import small_network  # noqa: E402
 
@@ -26,7 +25,7 @@ def path(tmp_path_factory):
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 def test_computes_what_torch_computes(path, device):
     with onnx_runtime.open_network(path, device=device, threads=1) as network:
-        assert isinstance(network, Network)
+        assert callable(network)
         for count in (1, 3):
             inputs = small_network.sample(count)
             wanted = small_network.reference(inputs)

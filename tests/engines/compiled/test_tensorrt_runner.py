@@ -12,7 +12,6 @@ pytest.importorskip("onnxruntime")
 pytestmark = pytest.mark.torch
 
 from fast_snow.engines.compiled import tensorrt_runner  # noqa: E402
-from fast_snow.engines.compiled.network import Network  # noqa: E402
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning  # noqa: E402
 from tests.engines.compiled import fake_tensorrt, small_network  # noqa: E402
 from tests.engines.compiled.fake_cuda import FakeCuda  # noqa: E402
@@ -44,7 +43,7 @@ def engine(tmp_path, graph, fake):
 
 def test_computes_what_torch_computes_at_every_call(engine):
     with tensorrt_runner.open_network(engine, cuda=FakeCuda()) as network:
-        assert isinstance(network, Network)
+        assert callable(network)
         for _ in range(4):
             for count in (1, 3):
                 inputs = small_network.sample(count)

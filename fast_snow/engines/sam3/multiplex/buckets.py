@@ -19,17 +19,10 @@ class _State:
 
 
 def states_of_sweep(prompted_at: Sequence[int], *, frames: int, bucket: int, most: int, reverse: bool) -> list[Joining]:
-    """Distribute objects over states.
+    """Return the objects of every state, by index; each is prompted in a frame of the window.
 
-    Args:
-        prompted_at: frame of each object's prompt.
-        frames: of the window; who is prompted in the last frame of the sweep has nothing to be followed through.
-        bucket: slots of a bucket.
-        most: a state carries at most so many objects; at least 1.
-        reverse: whether the sweep goes backwards.
-
-    Returns:
-        For every state, the indices of its objects.
+    A state carries at most `most`, at least 1. Who is prompted in the last frame of the sweep has nothing to be
+    followed through.
     """
     last = 0 if reverse else frames - 1
     states: list[_State] = []

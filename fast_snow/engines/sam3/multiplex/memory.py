@@ -14,12 +14,7 @@ from fast_snow.engines.sam3.features import to_pinned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryLimits:
-    """How much of the past the network uses.
-
-    Attributes:
-        spatial: frames whose spatial memory is used, beside that in which the state began.
-        pointers: frames whose object pointers are used.
-    """
+    """Of how many frames the network uses spatial memory, beside that in which the state began, and object pointers."""
 
     spatial: int
     pointers: int
@@ -27,14 +22,9 @@ class MemoryLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Remembered:
-    """All objects of a state in one frame.
+    """All objects of a state in one frame: spatial memory of each bucket, the coarsest map, their codes, and pointers.
 
-    Attributes:
-        spatial: spatial memory of each bucket, in the network's precision; None once it cannot be used.
-        position: its code, which is the same in all frames and buckets.
-        image: the coarsest map that tracking takes, `(pixels, 1, channels)`; None as `spatial`.
-        image_position: its code.
-        pointers: object pointers, one per slot.
+    Memory and map, `(pixels, 1, channels)`, are None once they cannot be used.
     """
 
     spatial: torch.Tensor | None
@@ -59,12 +49,7 @@ class SharedMemory:
         self._position: torch.Tensor | None = None
 
     def remember(self, frame: int, remembered: Remembered) -> None:
-        """Add a frame, and forget what no later frame can use.
-
-        Args:
-            frame: one step further than the last.
-            remembered: the objects in it.
-        """
+        """Add a frame, one step further than the last, and forget what no later frame can use."""
         kept = self._placed(remembered)
         if not self._began:
             self._began[frame] = kept

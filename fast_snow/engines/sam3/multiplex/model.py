@@ -11,19 +11,9 @@ from fast_snow.errors import EngineError
 
 
 def load(model_path: str, device: torch.device) -> UpstreamTracker:
-    """Build the tracker with its trained weights.
+    """Build the tracker, a `VideoTrackingDynamicMultiplex`, with the trained weights of a folder.
 
-    Args:
-        model_path: folder with `sam3.1_multiplex.pt`.
-        device: where it will compute.
-
-    Returns:
-        A `VideoTrackingDynamicMultiplex`.
-
-    Raises:
-        ConfigError: there are no weights.
-        EngineError: the package has no SAM 3.1.
-        InputError: the file is damaged or holds another network.
+    It raises as `trained`, and EngineError where the package has no SAM 3.1.
     """
     return trained(lambda: untrained(device), model_path, SAM3_1).to(device)
 

@@ -6,7 +6,7 @@ session is not used: it keeps every frame. The steps between are those of the pr
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from fast_snow.engines.sam3.package.attention import has_fused_kernel
 from fast_snow.engines.sam3.package.network import Seen
 from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, any_attention_kernel, on_device
 from fast_snow.engines.sam3.presence import decoded_masks
+from fast_snow.engines.torch_runtime.devices import autocast
 
 _LEVELS = 3  # of feature maps, finest first, for each of the decoder of prompts and the tracker
 _Step = dict[str, Any]
@@ -40,12 +41,8 @@ class MultiplexNetwork:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Compute for inference, in this network's precision, on its device."""
-        half = self._dtype != torch.float32
-        with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
-            stack.enter_context(torch.autocast(self.device.type, self._dtype if half else None, enabled=half))
-            stack.enter_context(on_device(self.device))
-            stack.enter_context(any_attention_kernel(fused=self._fused))
+        attention = any_attention_kernel(fused=self._fused)
+        with torch.inference_mode(), autocast(self.device, self._dtype), on_device(self.device), attention:
             yield
 
     def encode(self, image: Float[torch.Tensor, "1 3 s s"]) -> Sequence[torch.Tensor]:
@@ -101,12 +98,7 @@ class MultiplexNetwork:
     ) -> None:
         """Let objects join a state in the frame of their prompts, and remember all in it.
 
-        Args:
-            maps: the frame's feature maps.
-            memory: of the state.
-            frame: which; the state's other objects have been followed to it.
-            tracked: the state's other objects in the frame; None: there are none, the state begins here.
-            joining: the new ones.
+        The state's other objects have been `tracked` to the frame; None: there are none, the state begins here.
         """
         new = list(range(memory.objects, memory.objects + len(joining.logits)))
         if memory.slots is None:
@@ -144,15 +136,10 @@ class MultiplexNetwork:
         reverse: bool,
         remember: bool,
     ) -> Seen:
-        """Find the objects of a state in a frame.
+        """Find the objects of a state in a frame, one step further than the last.
 
-        Args:
-            maps: the frame's feature maps.
-            memory: of the state.
-            frame: one step further than the last.
-            num_frames: of the window; upstream scales time by it where the window is short.
-            reverse: whether the sweep goes backwards.
-            remember: whether to add the frame to the memory; not where objects join in it.
+        The frame is added to the memory unless objects join in it. Upstream scales time by `num_frames` of the window
+        where it is short.
         """
         with decoded_masks(self._tracker.sam_mask_decoder) as decoded:
             out = self._tracker.track_step(

@@ -21,13 +21,8 @@ def propagate(
     """Track objects from the frames in which they are prompted to both ends of the window.
 
     The result is upstream's: for each sweep and state one session, to which masks are added in the frames of the
-    prompts. Objects of a state share memory, so they influence each other.
-
-    Args:
-        scene: the network, computing, and the window.
-        objects: at least one; prompted in any frames.
-        most: objects that a state carries at most.
-        tick: told how many objects more are done with a frame.
+    prompts. Objects of a state share memory, so they influence each other. A state carries at most `most` of the
+    objects. `tick` is told how many objects more are done with a frame.
 
     Returns:
         Every object in every frame of the window once, but for frames after all of its state were gone for long.
@@ -87,12 +82,7 @@ def _sweep(
         tracked = None
         if index:
             tracked = network.follow(
-                maps,
-                memory,
-                frame,
-                num_frames=len(features),
-                reverse=reverse,
-                remember=frame not in joining,
+                maps, memory, frame, num_frames=len(features), reverse=reverse, remember=frame not in joining
             )
             found = on_grid(local_id[index], tracked, scene.grid)
             absences.note(found)

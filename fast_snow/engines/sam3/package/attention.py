@@ -32,14 +32,7 @@ class SameKeys(NamedTuple):
 
 
 def has_fused_kernel(device: torch.device, dtype: torch.dtype, *, width: int, heads: int = 1) -> bool:
-    """Tell whether torch attends without a score matrix.
-
-    Args:
-        device: where.
-        dtype: of queries, keys and values.
-        width: channels per head.
-        heads: how many heads.
-    """
+    """Tell whether torch attends without a score matrix, with so many channels per head."""
     some = torch.zeros((1, heads, 64, width), device=device, dtype=dtype)
     return int(torch._fused_sdp_choice(some, some, some)) != int(SDPBackend.MATH.value)
 
@@ -52,21 +45,9 @@ def scaled_dot_product(
     scale: float | None = None,
     scores: int = SCORES_AT_ONCE,
 ) -> Float[torch.Tensor, "*b q d"]:
-    """Attend with torch's plain arithmetic, so many queries at a time as bound the score matrix.
+    """Attend with torch's plain arithmetic, so many queries at a time as bound the entries of the score matrix.
 
-    Args:
-        query: what asks.
-        key: what is compared.
-        value: what is taken.
-        dropout_p: must be 0: this is for inference.
-        scale: of the scores; None takes torch's.
-        scores: entries of the score matrix at a time.
-
-    Returns:
-        Exactly the attention of all queries at once.
-
-    Raises:
-        ValueError: dropout was asked for.
+    Exactly the attention of all queries at once, for inference.
     """
     if dropout_p:
         raise ValueError(f"attention in pieces: got dropout {dropout_p}, expected none; it is for inference")
@@ -89,16 +70,7 @@ def attend_to_own(
     attend: Attend,
     alike: Sequence[SameKeys],
 ) -> Float[torch.Tensor, "m h q d"]:
-    """Attend, each object to its own keys only; a fused kernel that knows no masks can do it.
-
-    Args:
-        query: what asks.
-        key: what is compared.
-        value: what is taken.
-        dropout_p: for `attend`.
-        attend: attends to all keys.
-        alike: the objects, by which keys are theirs.
-    """
+    """Attend, each object to its own keys only; a fused kernel that knows no masks can do it."""
     if len(alike) == 1:  # as long as the longest memory, all of them
         return attend(query, key, value, dropout_p=dropout_p)
     order = [i for each in alike for i in each.objects]

@@ -7,23 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, parameters_without_values
 from fast_snow.engines.torch_runtime.checkpoints import warn_of_unknown
-from fast_snow.errors import ConfigError, InputError
+from fast_snow.errors import ConfigError, InputError, first_line
 from fast_snow.weights import damage, on_disk
 from fast_snow.weights.integrity import require_cheap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """Where an official checkpoint holds the weights of a tracker.
+    """Where an official checkpoint, the first found of its names, holds the weights of a tracker.
 
-    Attributes:
-        network: the name of the network.
-        engine: of Fast-SNOW that runs it; the weights are fetched by the same name.
-        files: names that the checkpoint may have; the first found is taken.
-        prefixes: of weights in the checkpoint, and what they begin with in the tracker.
+    Prefixes of weights in it stand for what they begin with in the tracker.
     """
 
     network: str
@@ -56,19 +54,9 @@ _SHOWN = 3
 
 
 def trained(build: Callable[[], UpstreamTracker], model_path: str, layout: Layout) -> UpstreamTracker:
-    """Build a tracker and give it its trained weights; they stay in host memory.
+    """Build a tracker and give it the trained weights of a folder; they stay in host memory.
 
-    Args:
-        build: makes it, without values of its parameters.
-        model_path: folder with a checkpoint.
-        layout: of the checkpoint.
-
-    Returns:
-        The tracker.
-
-    Raises:
-        ConfigError: there are no weights.
-        InputError: the file is damaged or holds another network.
+    `build` makes it, without values of its parameters. It raises as `weights_file`, `read` and `with_weights`.
     """
     weights = weights_file(on_disk(model_path), layout)
     tensors = read(weights, layout)
@@ -80,16 +68,9 @@ def trained(build: Callable[[], UpstreamTracker], model_path: str, layout: Layou
 def with_weights(
     tracker: UpstreamTracker, tensors: Mapping[str, torch.Tensor], *, source: str, layout: Layout
 ) -> UpstreamTracker:
-    """Give a tracker its weights.
+    """Give a tracker, whose parameters may be without values, its weights under its own names; returns it.
 
-    Args:
-        tracker: the network, changed in place; its parameters may be without values.
-        tensors: weights under the names of the tracker.
-        source: where they come from, for messages.
-        layout: of the checkpoint, for messages.
-
-    Returns:
-        The same tracker.
+    Source and layout are for messages.
 
     Raises:
         InputError: weights are missing or have other shapes.
@@ -116,14 +97,7 @@ def with_weights(
 
 
 def read(weights: Path, layout: Layout) -> dict[str, torch.Tensor]:
-    """Read the tracker's weights; nothing in the file is executed.
-
-    Args:
-        weights: the official checkpoint, or the same tensors as safetensors.
-        layout: where it holds them.
-
-    Returns:
-        Weights under the names of the tracker.
+    """Read the weights of a checkpoint under the names of the tracker; nothing in the file is executed.
 
     Raises:
         InputError: the file is damaged or is not a checkpoint.
@@ -133,14 +107,12 @@ def read(weights: Path, layout: Layout) -> dict[str, torch.Tensor]:
         raise InputError(f"{weights}: not a readable checkpoint ({problem}); {layout.advice}")
     try:
         if weights.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
             content: Any = load_file(weights)
         else:
             require_cheap(weights)
             content = torch.load(weights, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, _safetensors_error()) as error:
-        raise InputError(f"{weights}: not a readable checkpoint ({_first_line(error)}); {layout.advice}") from None
+    except (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        raise InputError(f"{weights}: not a readable checkpoint ({first_line(error)}); {layout.advice}") from None
     inner = content.get("model", content) if isinstance(content, dict) else content
     if not isinstance(inner, dict) or not all(
         isinstance(name, str) and isinstance(each, torch.Tensor) for name, each in inner.items()
@@ -159,11 +131,7 @@ def read(weights: Path, layout: Layout) -> dict[str, torch.Tensor]:
 
 
 def weights_file(folder: Path, layout: Layout) -> Path:
-    """Return the checkpoint in a folder.
-
-    Raises:
-        ConfigError: there is none, or only that of the other network.
-    """
+    """Return the checkpoint in a folder; raises ConfigError where there is none, or only that of the other network."""
     for name in layout.files:
         if (folder / name).is_file():
             return folder / name
@@ -186,17 +154,6 @@ def _is_of(found: Layout, expected: Layout) -> str:
         f"got the weights of {found.network} ({found.files[-1]}), expected those of {expected.network};"
         f" run fast-snow fetch-models {expected.engine}, or choose --engines.tracker {found.engine}"
     )
-
-
-def _safetensors_error() -> type[Exception]:
-    from safetensors import SafetensorError
-
-    error: type[Exception] = SafetensorError
-    return error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def _some(names: Iterable[str]) -> str:

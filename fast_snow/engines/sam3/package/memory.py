@@ -16,12 +16,9 @@ from fast_snow.engines.sam3.features import to_pinned
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryLimits:
-    """How much of the past the network uses.
+    """Of how many frames the network uses spatial memory, beside the prompt's, and object pointers.
 
-    Attributes:
-        spatial: frames whose spatial memory is used beside the prompt's.
-        pointers: frames whose object pointers are used.
-        good_score: frames that score at most this are not used, but for the one just before.
+    Frames that score at most `good_score` are not used, but for the one just before.
     """
 
     spatial: int
@@ -31,12 +28,9 @@ class MemoryLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remembered:
-    """An object in one frame.
+    """An object in one frame: spatial memory in the network's precision, None once it cannot be used, and its pointer.
 
-    Attributes:
-        spatial: spatial memory, in the network's precision; None once it cannot be used.
-        pointer: object pointer.
-        score: predicted IoU times presence, which decides on the use of the frame.
+    The score, predicted IoU times presence, decides on the use of the frame.
     """
 
     spatial: Float[torch.Tensor, "1 c h w"] | None
@@ -45,11 +39,9 @@ class Remembered:
 
 
 class Recalled(NamedTuple):
-    """What a frame looks at of an object's memory.
+    """What a frame looks at: spatial memory, each with the rank of its frame, and pointers, with how far away each is.
 
-    Attributes:
-        spatial: spatial memory, with the rank of its frame: the nearest is 1, the prompt's is 0.
-        pointers: object pointers, with how far away each is.
+    The nearest frame has rank 1, the prompt's 0.
     """
 
     spatial: list[tuple[int, Float[torch.Tensor, "1 c h w"]]]
@@ -71,12 +63,7 @@ class MemoryBank:
         self._first: dict[int, Remembered] = {}
 
     def remember(self, frame: int, remembered: Remembered) -> None:
-        """Add a frame that was just tracked, and forget what no later frame can use.
-
-        Args:
-            frame: one step further from the prompt than the last.
-            remembered: the object in it.
-        """
+        """Add a frame, one step further from the prompt than the last, and forget what no later frame can use."""
         self._past[frame] = self._placed(remembered)
         good = self._good(frame)
         for i in set(self._past) - {frame, *good[: self._limits.pointers]}:
@@ -92,13 +79,7 @@ class MemoryBank:
         self._past, self._first = self._first, {}
 
     def recall(self, frame: int, *, num_frames: int, reverse: bool) -> Recalled:
-        """Return what a frame looks at, by upstream's rule (`Sam3TrackerBase.frame_filter` and what it serves).
-
-        Args:
-            frame: one step further from the prompt than the last that was remembered.
-            num_frames: of the window.
-            reverse: whether the sweep goes backwards.
-        """
+        """Return what the next frame looks at, as upstream's `Sam3TrackerBase.frame_filter` and what it serves."""
         most = min(num_frames - 1, self._limits.pointers)
         chosen = self._good(frame)[:most]
         before = frame + 1 if reverse else frame - 1

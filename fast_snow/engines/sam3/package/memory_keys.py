@@ -17,13 +17,10 @@ from fast_snow.engines.sam3.package.workarounds import UpstreamTracker
 
 
 class MemoryKeys(NamedTuple):
-    """What a batch of `m` objects attends to.
+    """What a batch of `m` objects attends to, with codes of place and time, and which keys are whose.
 
-    Attributes:
-        memory: spatial memory of each object's frames, then its object pointers; zeros where it has fewer.
-        position: codes of place and time.
-        pointer_tokens: how many of the last keys stand for pointers.
-        alike: the objects by which keys are theirs.
+    Spatial memory of each object's frames comes first, then its pointers (`pointer_tokens` keys); zeros where it has
+    fewer.
     """
 
     memory: Float[torch.Tensor, "m k c"]
@@ -42,12 +39,8 @@ def memory_keys(
 ) -> MemoryKeys:
     """Lay out what each object of a batch looks at.
 
-    Args:
-        tracker: the network, for its codes of time.
-        memories: of each object.
-        place: position code of spatial memory.
-        num_frames: of the window; upstream scales time by it where the window is short.
-        dtype: of the keys.
+    `place` is the position code of spatial memory. Upstream scales time by `num_frames` of the window where it is
+    short.
     """
     spatial, spatial_position = _spatial(tracker, memories, place, dtype)
     pointers, pointer_position = _pointers(tracker, memories, num_frames, dtype)
@@ -60,17 +53,15 @@ def memory_keys(
     )
 
 
+Numbered = list[tuple[int, torch.Tensor]]
+"""What an object remembers, with the rank or the distance of each frame."""
+
+
 def _spatial(
     tracker: UpstreamTracker, memories: Sequence[Recalled], place: torch.Tensor, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    most = max(len(each.spatial) for each in memories)
-    nothing = torch.zeros_like(place, dtype=dtype)
-    rows, ranks = [], []
-    for each in memories:
-        missing = most - len(each.spatial)
-        rows += [one.to(dtype) for _, one in each.spatial] + [nothing] * missing
-        ranks += [rank for rank, _ in each.spatial] + [0] * missing
-    tokens = torch.cat(rows).flatten(2).transpose(1, 2)  # objects and frames, pixels, channels
+    rows, ranks = _filled([each.spatial for each in memories], dtype)
+    tokens = rows.flatten(2).transpose(1, 2)  # objects and frames, pixels, channels
     of_time = tracker.maskmem_tpos_enc[[rank - 1 for rank in ranks], 0]  # the prompt's code is the last
     position = place.flatten(2).transpose(1, 2) + of_time
     count, channels = len(memories), tokens.shape[-1]
@@ -80,19 +71,21 @@ def _spatial(
 def _pointers(
     tracker: UpstreamTracker, memories: Sequence[Recalled], num_frames: int, dtype: torch.dtype
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    most = max(len(each.pointers) for each in memories)
-    nothing = torch.zeros_like(memories[0].pointers[0][1], dtype=dtype)
-    rows, away = [], []
-    for each in memories:
-        missing = most - len(each.pointers)
-        rows += [pointer.to(dtype) for _, pointer in each.pointers] + [nothing] * missing
-        away += [distance for distance, _ in each.pointers] + [0] * missing
+    rows, away = _filled([each.pointers for each in memories], dtype)
     longest = min(num_frames, int(tracker.max_obj_ptrs_in_encoder))
-    of_time = tracker._get_tpos_enc(away, max_abs_pos=longest, device=nothing.device)
+    of_time = tracker._get_tpos_enc(away, max_abs_pos=longest, device=rows.device)
     split = int(tracker.hidden_dim // tracker.mem_dim)  # a pointer is so many keys
     count, channels = len(memories), int(tracker.mem_dim)
-    tokens = torch.cat(rows).reshape(count, most * split, channels)
-    return tokens, of_time.repeat_interleave(split, dim=0).reshape(count, most * split, channels)
+    position = of_time.repeat_interleave(split, dim=0)
+    return rows.reshape(count, -1, channels), position.reshape(count, -1, channels)
+
+
+def _filled(remembered: Sequence[Numbered], dtype: torch.dtype) -> tuple[torch.Tensor, list[int]]:
+    """Return the memories of all objects as rows, and their numbers; zeros where one has fewer than another."""
+    most = max(map(len, remembered))
+    nothing = 0, torch.zeros_like(remembered[0][0][1], dtype=dtype)
+    flat = [pair for each in remembered for pair in (*each, *[nothing] * (most - len(each)))]
+    return torch.cat([row.to(dtype) for _, row in flat]), [number for number, _ in flat]
 
 
 def _alike(memories: Sequence[Recalled], area: int, spatial_keys: int, split: int) -> tuple[SameKeys, ...]:

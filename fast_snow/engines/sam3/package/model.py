@@ -7,18 +7,9 @@ from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, built, i
 
 
 def load(model_path: str, device: torch.device) -> UpstreamTracker:
-    """Build the tracker with its trained weights.
+    """Build the tracker with its trained weights, `sam3.pt` or `sam3.safetensors` in a folder.
 
-    Args:
-        model_path: folder with `sam3.pt` or `sam3.safetensors`.
-        device: where it will compute.
-
-    Returns:
-        A `Sam3TrackerPredictor`, of which only the parts that `Sam3TrackerBase` has are used.
-
-    Raises:
-        ConfigError: there are no weights.
-        InputError: the file is damaged or holds another network.
+    It is a `Sam3TrackerPredictor`, of which only the parts that `Sam3TrackerBase` has are used. It raises as `trained`.
     """
     return without_detector_neck(trained(lambda: untrained(device), model_path, SAM3)).to(device)
 

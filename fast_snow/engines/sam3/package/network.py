@@ -5,7 +5,7 @@ objects once tracking has begun and keeps every frame. The steps between are tho
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
@@ -17,6 +17,7 @@ from fast_snow.engines.sam3.package.memory import MemoryLimits, Recalled
 from fast_snow.engines.sam3.package.memory_keys import memory_keys
 from fast_snow.engines.sam3.package.workarounds import UpstreamTracker, attention_to, chunked_attention, on_device
 from fast_snow.engines.sam3.presence import decoded_masks
+from fast_snow.engines.torch_runtime.devices import autocast
 
 ABSENT = -1024.0
 """Mask logit of what is certainly not the object (upstream's `NO_OBJ_SCORE`)."""
@@ -42,12 +43,9 @@ class Seen(NamedTuple):
 
 
 class Followed(NamedTuple):
-    """`m` objects that were followed into a frame.
+    """`m` objects that were followed into a frame, and their spatial memory of it.
 
-    Attributes:
-        seen: how the network sees them.
-        spatial: their spatial memory of the frame.
-        score: predicted IoU times presence, which decides whether they are remembered by it.
+    The score, predicted IoU times presence, decides whether they are remembered by it.
     """
 
     seen: Seen
@@ -76,13 +74,8 @@ class TrackingNetwork:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """Compute for inference, in this network's precision, on its device."""
-        with ExitStack() as stack:
-            stack.enter_context(torch.inference_mode())
-            half = self._dtype != torch.float32
-            stack.enter_context(torch.autocast(self.device.type, self._dtype if half else None, enabled=half))
-            stack.enter_context(on_device(self.device))
-            if not self._fused:
-                stack.enter_context(chunked_attention())
+        attention = nullcontext() if self._fused else chunked_attention()
+        with torch.inference_mode(), autocast(self.device, self._dtype), on_device(self.device), attention:
             yield
 
     def encode(self, image: Float[torch.Tensor, "1 3 s s"]) -> Sequence[torch.Tensor]:
@@ -128,13 +121,7 @@ class TrackingNetwork:
         )
 
     def follow(self, maps: Sequence[torch.Tensor], memories: Sequence[Recalled], *, num_frames: int) -> Followed:
-        """Find remembered objects in a frame.
-
-        Args:
-            maps: the frame's feature maps.
-            memories: what the frame looks at of each object.
-            num_frames: of the window.
-        """
+        """Find objects in a frame of a window by what it looks at of each one's memory."""
         tracker = self._tracker
         with patch.object(tracker, "_prepare_memory_conditioned_features", self._conditioned):
             out, logits = self._track(
@@ -203,11 +190,7 @@ class TrackingNetwork:
         features, position, sizes = self._flat(maps, count)
         with decoded_masks(self._tracker.sam_mask_decoder) as decoded:
             out = self._tracker.track_step(
-                current_vision_feats=features,
-                current_vision_pos_embeds=position,
-                feat_sizes=sizes,
-                image=None,
-                **step,
+                current_vision_feats=features, current_vision_pos_embeds=position, feat_sizes=sizes, image=None, **step
             )
         return out, decoded[-1]
 

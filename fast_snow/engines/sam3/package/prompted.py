@@ -6,7 +6,6 @@ does not depend on how they are batched.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch.nn.functional import interpolate
 
 from fast_snow.engines.sam3.package.memory import Remembered
 from fast_snow.engines.sam3.package.network import ABSENT, Seen, TrackingNetwork
+from fast_snow.engines.sam3.package.scene import SamNetwork
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
 from fast_snow.kernels.masks import decode
 from fast_snow.types import BoxPrompt, GridShape, MaskPrompt, Masks, PointPrompt, Prompt
@@ -23,26 +23,6 @@ _SETTLED_AT_ONCE = 16
 _NO_OVERLAP = -10.0  # upstream's logit for a pixel that went to another object
 _Decode = Callable[[Sequence[Prompt]], Seen]
 _Inside = Bool[torch.Tensor, "m 1 h w"]
-
-
-@runtime_checkable
-class PromptDecoder(Protocol):
-    """What turns prompts into objects: SAM3's network, or that of SAM 3.1."""
-
-    device: torch.device
-    side: int
-    mask_side: int
-    mask_input_side: int
-
-    def start_from_points(
-        self, maps: Sequence[torch.Tensor], xy: Float[torch.Tensor, "m p 2"], label: Int[torch.Tensor, "m p"]
-    ) -> Seen:
-        """Start objects from points in pixels of the network's input (labels as in `prompting`)."""
-        ...
-
-    def start_from_masks(self, maps: Sequence[torch.Tensor], inside: Float[torch.Tensor, "m 1 i i"]) -> Seen:
-        """Start objects from masks in [0, 1] of `mask_input_side` pixels."""
-        ...
 
 
 def later_first(inside: _Inside) -> _Inside:
@@ -56,7 +36,7 @@ def later_first(inside: _Inside) -> _Inside:
 
 
 def decode_prompts(
-    network: PromptDecoder,
+    network: SamNetwork,
     maps: Sequence[torch.Tensor],
     prompts: Sequence[Prompt],
     grid: GridShape,
@@ -64,18 +44,9 @@ def decode_prompts(
     batch: int,
     settle: Callable[[_Inside], _Inside] = later_first,
 ) -> Seen:
-    """Turn the prompts of one frame into masks.
+    """Turn the prompts of one frame, of any kinds and on the analysis grid, into one object each.
 
-    Args:
-        network: the network, computing.
-        maps: the frame's feature maps.
-        prompts: any kinds, on the analysis grid.
-        grid: the analysis grid.
-        batch: prompts that are decoded at once.
-        settle: makes mask prompts disjoint.
-
-    Returns:
-        One object per prompt, in their order.
+    `settle` makes mask prompts disjoint.
     """
     decoders: dict[type, _Decode] = {
         BoxPrompt: lambda some: _from_points(network, maps, box_points(some, grid, network.side)),  # type: ignore[arg-type]
@@ -111,20 +82,11 @@ def owner_of_pixels(logits: Float[torch.Tensor, "m 1 l l"], side: int) -> Int[to
 
 
 def remember(
-    network: TrackingNetwork,
-    maps: Sequence[torch.Tensor],
-    seen: Seen,
-    owner: Int[torch.Tensor, "1 s s"],
-    index: range,
+    network: TrackingNetwork, maps: Sequence[torch.Tensor], seen: Seen, owner: Int[torch.Tensor, "1 s s"], index: range
 ) -> list[Remembered]:
-    """Make the memory that some of a frame's objects are tracked from.
+    """Make the memory that some of the objects prompted in a frame are tracked from.
 
-    Args:
-        network: the network, computing.
-        maps: the frame's feature maps.
-        seen: all objects that were prompted in the frame.
-        owner: which of them each pixel belongs to.
-        index: the objects wanted.
+    `owner` tells which of all of them each pixel belongs to.
     """
     of = torch.tensor(index, device=network.device)
     logits = _at_input(seen.logits[of], network.side)
@@ -136,13 +98,13 @@ def remember(
     return [Remembered(spatial=memory, pointer=pointer, score=1.0) for memory, pointer in pairs]
 
 
-def _from_points(network: PromptDecoder, maps: Sequence[torch.Tensor], points: Points) -> Seen:
+def _from_points(network: SamNetwork, maps: Sequence[torch.Tensor], points: Points) -> Seen:
     xy, label = (torch.from_numpy(each).to(network.device) for each in points)
     return network.start_from_points(maps, xy, label)
 
 
 def _from_masks(
-    network: PromptDecoder, maps: Sequence[torch.Tensor], prompts: Sequence[MaskPrompt], grid: GridShape
+    network: SamNetwork, maps: Sequence[torch.Tensor], prompts: Sequence[MaskPrompt], grid: GridShape
 ) -> Seen:
     inside = _dense(prompts, grid, network.device).float()
     side = (network.mask_input_side, network.mask_input_side)

@@ -31,16 +31,7 @@ class Beginnings(NamedTuple):
 
 
 def begin(scene: Scene[TrackingNetwork], objects: Iterable[Started], *, batch: int) -> Beginnings:
-    """Turn prompts into objects that can be tracked.
-
-    Args:
-        scene: the network, computing, and the window.
-        objects: prompted in any frames.
-        batch: prompts that are decoded at once.
-
-    Returns:
-        The objects, by the frame of their prompts.
-    """
+    """Turn prompts in any frames into objects that can be tracked, by the frame of their prompts."""
     beginnings = Beginnings([], [])
     network, by_frame = scene.network, attrgetter("frame")
     for frame, same in groupby(sorted(objects, key=by_frame), key=by_frame):
@@ -62,12 +53,8 @@ def sweep(scene: Scene[TrackingNetwork], objects: Sequence[Begun], *, tick: Call
     """Carry objects forwards to the end of the window, then backwards to its start, as one batch.
 
     Every object joins after the frame of its prompt and has its own memory; for each of them the result is upstream's
-    for this object alone in a session. An object that has been away for too long leaves the batch.
-
-    Args:
-        scene: the network, computing, and the window.
-        objects: at least one; prompted in any frames.
-        tick: told how many objects were done with a frame.
+    for this object alone in a session. An object that has been away for too long leaves the batch. `tick` is told how
+    many objects were done with a frame.
 
     Returns:
         The objects in the frames in which they were looked for; those of their prompts are not among them.

@@ -17,20 +17,20 @@ from unittest.mock import patch
 import torch
 from torch.overrides import TorchFunctionMode
 
-from fast_snow.engines.sam3.package.attention import (
-    SCORES_AT_ONCE,
-    Attend,
-    SameKeys,
-    attend_to_own,
-    scaled_dot_product,
-)
+from fast_snow.engines.sam3.package.attention import SCORES_AT_ONCE, Attend, SameKeys, attend_to_own, scaled_dot_product
 
 UpstreamTracker = Any
 """A `sam3.model.sam3_tracker_base.Sam3TrackerBase`; the package has no types."""
 Anything = Any
 """What any function of torch may return."""
 
-_NO_CUDA = ("CUDA is not available or torch_xla", "User provided device_type of 'cuda', but CUDA is not available")
+_NOISE: tuple[tuple[str, type[Warning]], ...] = (
+    ("CUDA is not available or torch_xla", UserWarning),
+    ("User provided device_type of 'cuda', but CUDA is not available", UserWarning),
+    ("`torch.jit.script` is deprecated", FutureWarning),
+    ("`torch.jit.script` is deprecated", DeprecationWarning),
+    ("Importing from timm.models.layers", FutureWarning),
+)
 _EDT = "sam3.model.edt"
 _PKG_RESOURCES = "pkg_resources"
 
@@ -39,8 +39,7 @@ _PKG_RESOURCES = "pkg_resources"
 def on_device(device: torch.device) -> Iterator[None]:
     """Let code that says `cuda` compute on `device` (sam3 0.1.4 names no device but the current GPU).
 
-    Args:
-        device: a GPU becomes the current one; on a CPU, `.cuda()`, `.pin_memory()` and `device="cuda"` stay there.
+    A GPU becomes the current one; on a CPU, `.cuda()`, `.pin_memory()` and `device="cuda"` stay there.
     """
     with _image_encoder_in_any_precision(), torch.cuda.device(device) if device.type == "cuda" else _WithoutGpu():
         yield
@@ -88,9 +87,6 @@ def import_builder() -> ModuleType:
     It switches TF32 on for everyone, warns where there is no GPU, and needs triton for a transform that tracking never
     calls; that of 2026 also needs `pkg_resources`, which setuptools no longer has, for a vocabulary that tracking never
     reads.
-
-    Returns:
-        The module `sam3.model_builder`.
     """
     matmul, convolution = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     try:
@@ -105,12 +101,7 @@ def import_builder() -> ModuleType:
 def built(build: Callable[[], UpstreamTracker], device: torch.device) -> UpstreamTracker:
     """Build a tracker without the bf16 autocast that the constructor of SAM3's leaves on for the process (sam3 0.1.4).
 
-    Args:
-        build: makes a `Sam3TrackerPredictor`, or the tracker of SAM 3.1.
-        device: where its tables are made.
-
-    Returns:
-        The tracker, for inference only.
+    The tracker is for inference only.
     """
     with _quiet(), on_device(device):
         tracker = build()
@@ -145,9 +136,6 @@ def chunked_attention(scores: int = SCORES_AT_ONCE) -> Iterator[None]:
     """Let the attention of sam3 0.1.4 run where no fused kernel does, without a score matrix of gigabytes.
 
     It switches torch's kernels on itself at every call, which undoes `torch.nn.attention.sdpa_kernel`.
-
-    Args:
-        scores: entries of the score matrix that may exist at a time.
     """
     with _attending(lambda _: partial(scaled_dot_product, scores=scores)):
         yield
@@ -155,11 +143,9 @@ def chunked_attention(scores: int = SCORES_AT_ONCE) -> Iterator[None]:
 
 @contextmanager
 def attention_to(alike: Sequence[SameKeys], *, fp8: bool = False) -> Iterator[None]:
-    """Let the attention of sam3 0.1.4 look only at the keys that are an object's own.
+    """Let the attention of sam3 0.1.4 look only at the keys that are an object's own; in fp8 by the package's function.
 
-    Args:
-        alike: the objects, by which keys are theirs; attention to as many keys as there are queries is to all of them.
-        fp8: attend with FlashAttention 3 in fp8, by the package's own function.
+    Attention to as many keys as there are queries is to all of them.
     """
 
     def own_keys(attend: Attend) -> Attend:
@@ -182,20 +168,15 @@ def attention_to(alike: Sequence[SameKeys], *, fp8: bool = False) -> Iterator[No
 def _attending(replaced: Callable[[Attend], Attend]) -> Iterator[None]:
     from sam3.sam import transformer
 
-    original = transformer.F
-    transformer.F = _Functional(replaced(original.scaled_dot_product_attention))
-    try:
+    with patch.object(transformer, "F", _Functional(replaced(transformer.F.scaled_dot_product_attention))):
         yield
-    finally:
-        transformer.F = original
 
 
 @contextmanager
 def any_attention_kernel(*, fused: bool) -> Iterator[None]:
     """Let SAM 3.1's attention over the memory take any of torch's kernels (sam3 of 2026 insists on FlashAttention).
 
-    Args:
-        fused: whether this device has a kernel without a score matrix; else it is done in pieces.
+    Where the device has none without a score matrix, it is done in pieces.
     """
     from sam3.model import decoder
 
@@ -247,11 +228,8 @@ class _Functional:
 @contextmanager
 def _quiet() -> Iterator[None]:
     with warnings.catch_warnings():
-        for each in _NO_CUDA:
-            warnings.filterwarnings("ignore", message=each, category=UserWarning)
-        warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=FutureWarning)
-        warnings.filterwarnings("ignore", message="`torch.jit.script` is deprecated", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", message="Importing from timm.models.layers", category=FutureWarning)
+        for message, category in _NOISE:
+            warnings.filterwarnings("ignore", message=message, category=category)
         yield
 
 

@@ -7,25 +7,49 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int32
 
+from fast_snow.engines.sam3.features import KeptFeatures
 from fast_snow.engines.sam3.images import NetworkImages, network_mask
 from fast_snow.engines.sam3.presence import decoded_masks
 from fast_snow.engines.sam3.prompting import Points, box_points, single_points
 from fast_snow.engines.sam3.session import Started
-from fast_snow.engines.sam3.transformers.features import FeatureCache
 from fast_snow.engines.sam3.transformers.network import TransformersNetwork
+from fast_snow.engines.torch_runtime.devices import autocast
 from fast_snow.types import BoxPrompt, GridShape, PointPrompt, Prompt
 
 _HOST: Final = torch.device("cpu")
+Features = Mapping[str, Sequence[torch.Tensor]]
+"""As transformers names them: `vision_feats`, finest first, and `vision_pos_embeds`."""
+
+
+class FeatureCache:
+    """Kept features behind the methods of transformers' cache.
+
+    Position codes are alike in all frames: one is kept, of the coarsest level, the only one that tracking reads.
+    """
+
+    def __init__(self, kept: KeptFeatures) -> None:
+        self._kept = kept
+        self._position: list[torch.Tensor] = []
+
+    def get_vision_features(self, frame_idx: int) -> Features | None:
+        """Return the features of a frame on the device, or None where they must be computed."""
+        levels = self._kept.of(frame_idx)
+        return None if levels is None else {"vision_feats": levels, "vision_pos_embeds": self._position}
+
+    def cache_vision_features(self, frame_idx: int, features: Features) -> None:
+        """Keep the features of a frame that were just computed."""
+        if not self._position:
+            self._position = [features["vision_pos_embeds"][-1].clone()]
+        self._kept.keep(frame_idx, list(features["vision_feats"]))
+
+    def clear_all(self) -> None:
+        """Free all of it."""
+        self._kept.clear()
+        self._position = []
 
 
 class ObjectLogits(NamedTuple):
-    """What the network says of objects in one frame.
-
-    Attributes:
-        local_id: the objects' numbers in the tracking session.
-        logits: of their masks, coarse, on the device; of absent objects too.
-        logit: of the confidence that each is there.
-    """
+    """What the network says of objects in one frame: coarse mask logits, of absent ones too, and of their presence."""
 
     local_id: Int32[np.ndarray, " m"]
     logits: Float[torch.Tensor, "m h w"]
@@ -61,17 +85,14 @@ class Masklets:
     def step(self, t: int, *, reverse: bool) -> ObjectLogits:
         """Carry the objects to a frame, from the one before it, or from the one after it where `reverse`.
 
-        The first step must be to `start`, the others in order from there; those in reverse come last.
-
-        Args:
-            t: index of the frame in the window.
-            reverse: whether time runs backward.
-
-        Returns:
-            What the network says of each object, in the order in which they were started.
+        The first step must be to `start`, the others in order from there; those in reverse come last. Objects are
+        answered for in the order in which they were started.
         """
         module = self._network.module
-        with self._network.autocast(), decoded_masks(module.mask_decoder) as decoded:  # object by object
+        with (
+            autocast(self._network.device, self._network.precision),
+            decoded_masks(module.mask_decoder) as decoded,
+        ):  # object by object
             output = module(self._session, frame_idx=t, reverse=reverse)
         logit = torch.stack([self._settle(index, t, reverse=reverse) for index in range(len(self.local_id))])
         logits = torch.where(logit[:, None, None] > 0, output.pred_masks[:, 0], torch.cat(decoded)[:, 0])

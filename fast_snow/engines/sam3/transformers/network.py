@@ -16,15 +16,7 @@ _IN_HALF: Final = (torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """A tracker as transformers has it.
-
-    Attributes:
-        name: what messages call it.
-        model: the class of the network.
-        session: the class that holds prompts and memory of objects.
-        normalization: of its images.
-        expected: what the folder of its weights should hold.
-    """
+    """A tracker as transformers has it: its classes, and what images and the folder of its weights must be like."""
 
     name: str
     model: Any
@@ -35,15 +27,7 @@ class Architecture:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TransformersNetwork:
-    """The network and how it computes.
-
-    Attributes:
-        architecture: which tracker it is.
-        module: transformers' tracker.
-        device: where it is.
-        precision: of its arithmetic; under autocast where that is not fp32.
-        state_on_host: whether the memory of the objects waits in host memory.
-    """
+    """The network, where it computes, and whether the memory of the objects waits in host memory."""
 
     architecture: Architecture
     module: Any
@@ -56,26 +40,11 @@ class TransformersNetwork:
         """Height and width of its input in pixels."""
         return int(self.module.config.image_size)
 
-    def autocast(self) -> torch.autocast:
-        """Return the context in which it computes."""
-        half = self.precision != torch.float32
-        return torch.autocast(self.device.type, dtype=self.precision if half else None, enabled=half)
-
 
 def load(architecture: Architecture, folder: Path, device: torch.device, precision: torch.dtype) -> torch.nn.Module:
-    """Load a tracker.
+    """Load a tracker in evaluation mode; attention never holds its whole score matrix.
 
-    Args:
-        architecture: which.
-        folder: `config.json` and `model.safetensors`.
-        device: where it will compute.
-        precision: what it will compute in; under autocast where that is not fp32.
-
-    Returns:
-        The network in evaluation mode; attention never holds its whole score matrix.
-
-    Raises:
-        ConfigError: the folder holds no such network, or files that are damaged or do not belong together.
+    It computes under autocast where the precision is not fp32.
     """
     network: torch.nn.Module = transformers_folder.load_folder(architecture.model, folder, architecture.expected)
     if precision != torch.float32:

@@ -1,6 +1,7 @@
-"""A window whose objects transformers carries from end to end; features serve all passes."""
+"""Trackers of the SAM family in transformers: objects are carried one after the other through a window."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import groupby
 from operator import attrgetter
@@ -9,22 +10,50 @@ from typing import Final
 import numpy as np
 import torch
 
-from fast_snow.config import VideoTrackerConfig
+from fast_snow.config import Sam3Config, VideoTrackerConfig
 from fast_snow.engines.out_of_memory import in_smaller_pieces
-from fast_snow.engines.sam3.features import KeptFeatures
+from fast_snow.engines.sam3.features import KeptFeatures, state_waits_on_host
 from fast_snow.engines.sam3.images import network_images
+from fast_snow.engines.sam3.opening import opened_tracker
 from fast_snow.engines.sam3.session import Absences, FrameMasks, Started
-from fast_snow.engines.sam3.transformers.features import FeatureCache
-from fast_snow.engines.sam3.transformers.masklets import Masklets, ObjectLogits
-from fast_snow.engines.sam3.transformers.network import TransformersNetwork
-from fast_snow.engines.torch_runtime import mask_runs, memory
-from fast_snow.protocols import Progress
+from fast_snow.engines.sam3.transformers.masklets import FeatureCache, Masklets, ObjectLogits
+from fast_snow.engines.sam3.transformers.network import Architecture, TransformersNetwork, load
+from fast_snow.engines.torch_runtime import devices, mask_runs, memory
+from fast_snow.protocols import Progress, Tracker, silent
 from fast_snow.types import Frames, GridShape, Masks
+from fast_snow.weights import on_disk
 
 _MASKS_AT_ONCE: Final = 32
 """Masks that are brought to the analysis grid together: bounds what they take while they are dense."""
 _BY_FRAME: Final = attrgetter("frame")
 _ADVICE: Final = "choose --{}.features host (or recompute), a smaller --window.length or --runtime.device cpu"
+
+
+def open_architecture(
+    architecture: Architecture,
+    config: VideoTrackerConfig,
+    *,
+    device: str,
+    patience: int | None = None,
+    progress: Progress = silent,
+) -> AbstractContextManager[Tracker]:
+    """Open a tracker, as `opened_tracker` does; the memory of EdgeTAM's objects is small and stays on the device.
+
+    Raises:
+        ConfigError: no such device, or `model_path` holds no such network or damaged files.
+    """
+
+    def network(place: torch.device) -> TransformersNetwork:
+        precision = devices.precision(config.precision, place)
+        return TransformersNetwork(
+            architecture=architecture,
+            module=load(architecture, on_disk(config.model_path), place, precision),
+            device=place,
+            precision=precision,
+            state_on_host=isinstance(config, Sam3Config) and state_waits_on_host(config.offload_state_to_cpu, place),
+        )
+
+    return opened_tracker(network, TransformersWindow, config, device=device, patience=patience, progress=progress)
 
 
 class TransformersWindow:
