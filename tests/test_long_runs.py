@@ -189,6 +189,7 @@ def test_masks_in_memory_lie_on_disk_as_long_as_they_are_referred_to(tmp_path, m
         ),
         ('"score":0.9', '"score":NaN', "holds NaN, expected finite numbers"),
         ('"area":700', f'"area":{"[" * 70}{"]" * 70}', "nested too deeply"),
+        ('"area":700', '"\ud800":700', "holds half of a UTF-16 pair, expected Unicode text"),
         ('"area":700', '"area":true', "tracks[0].F_k[0].area: got true, expected integer"),
         ('"area":700', '"area":700,"maker":{"a":"x:y"}', None),
         ('"area":700', '"area":7e2', None),

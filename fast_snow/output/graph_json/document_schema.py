@@ -81,8 +81,11 @@ def _converted(value: object, kind: type[T], node: Mapping[str, Any], path: Plac
 def _as_type(value: object, kind: type[T]) -> T | None:
     try:
         return convert(value, kind)
+    except UnicodeEncodeError:
+        untrusted_json.refuse_surrogates(value)
     except ValidationError:
-        return None
+        pass
+    return None
 
 
 def _refusals(node: Mapping[str, Any], root: Mapping[str, Any], value: object, path: Place) -> Iterator[str]:
