@@ -31,11 +31,11 @@ _FOUR: Final = (nan,) * 4
 _NO_BOX: Final = (-1,) * 4
 
 
-class Entry(Struct, frozen=True, gc=False, omit_defaults=True):
+class DocumentEntry(Struct, frozen=True, gc=False, omit_defaults=True):
     """An object of the document; unknown members of it are left alone."""
 
 
-class CoveredCell(Entry):
+class CoveredCell(DocumentEntry):
     """A cell of tau."""
 
     row: GridIndex
@@ -43,7 +43,7 @@ class CoveredCell(Entry):
     iou: Share
 
 
-class SightingEntry(Entry, kw_only=True):
+class SightingEntry(DocumentEntry, kw_only=True):
     """One object in the image alone."""
 
     t: Count
@@ -56,7 +56,7 @@ class SightingEntry(Entry, kw_only=True):
     rotation: Point = _THREE
 
 
-class Spread(Entry):
+class Spread(DocumentEntry):
     """Of an object's points along one axis."""
 
     mu: Number32
@@ -65,7 +65,7 @@ class Spread(Entry):
     max: Number32
 
 
-class Spreads(Entry):
+class Spreads(DocumentEntry):
     """Of an object's points."""
 
     x: Spread
@@ -83,7 +83,7 @@ class ObservationEntry(SightingEntry, kw_only=True):
     num_points: Count = -1
 
 
-class TrackEntry(Entry):
+class TrackEntry(DocumentEntry):
     """One object."""
 
     object_id: Count
@@ -92,7 +92,7 @@ class TrackEntry(Entry):
     unplaced: list[SightingEntry] = []
 
 
-class BackgroundEntry(Entry):
+class BackgroundEntry(DocumentEntry):
     """How what rests moves in the image since the frame before."""
 
     matches: Count
@@ -101,7 +101,7 @@ class BackgroundEntry(Entry):
     turn_sigma: Sigma = nan
 
 
-class FrameEntry(Entry):
+class FrameEntry(DocumentEntry):
     """One place of the camera's path."""
 
     t: Count
@@ -114,7 +114,7 @@ class FrameEntry(Entry):
     background: BackgroundEntry = BackgroundEntry(matches=-1)
 
 
-class ScaleEntry(Entry):
+class ScaleEntry(DocumentEntry):
     """How lengths came to metres."""
 
     metres_per_unit: Positive
@@ -122,7 +122,7 @@ class ScaleEntry(Entry):
     statements: Count
 
 
-class AnchorEntry(Entry):
+class AnchorEntry(DocumentEntry):
     """An image of the clip."""
 
     frame_idx: Long
@@ -130,7 +130,7 @@ class AnchorEntry(Entry):
     path: PathText
 
 
-class MergeEntry(Entry):
+class MergeEntry(DocumentEntry):
     """A decision that two masklets are one object."""
 
     t: Count
@@ -142,7 +142,7 @@ class MergeEntry(Entry):
     appearance: Share = nan
 
 
-class Metadata(Entry):
+class Metadata(DocumentEntry):
     """What holds for all of the document."""
 
     schema_version: Annotated[int, Meta(ge=1, le=1)]
@@ -159,7 +159,7 @@ class Metadata(Entry):
     scale: ScaleEntry | UnsetType = UNSET
 
 
-class Document(Entry):
+class Document(DocumentEntry):
     """A scene graph."""
 
     metadata: Metadata
