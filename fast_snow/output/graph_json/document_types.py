@@ -35,7 +35,7 @@ class DocumentEntry(Struct, frozen=True, gc=False, omit_defaults=True):
     """An object of the document; unknown members of it are left alone."""
 
 
-class CoveredCell(DocumentEntry):
+class CoveredCell(DocumentEntry, frozen=True):
     """A cell of tau."""
 
     row: GridIndex
@@ -43,7 +43,7 @@ class CoveredCell(DocumentEntry):
     iou: Share
 
 
-class SightingEntry(DocumentEntry, kw_only=True):
+class SightingEntry(DocumentEntry, frozen=True, kw_only=True):
     """One object in the image alone."""
 
     t: Count
@@ -56,7 +56,7 @@ class SightingEntry(DocumentEntry, kw_only=True):
     rotation: Point = _THREE
 
 
-class Spread(DocumentEntry):
+class Spread(DocumentEntry, frozen=True):
     """Of an object's points along one axis."""
 
     mu: Number32
@@ -65,7 +65,7 @@ class Spread(DocumentEntry):
     max: Number32
 
 
-class Spreads(DocumentEntry):
+class Spreads(DocumentEntry, frozen=True):
     """Of an object's points."""
 
     x: Spread
@@ -73,7 +73,7 @@ class Spreads(DocumentEntry):
     z: Spread
 
 
-class ObservationEntry(SightingEntry, kw_only=True):
+class ObservationEntry(SightingEntry, frozen=True, kw_only=True):
     """One STEP token."""
 
     c: Point
@@ -83,7 +83,7 @@ class ObservationEntry(SightingEntry, kw_only=True):
     num_points: Count = -1
 
 
-class TrackEntry(DocumentEntry):
+class TrackEntry(DocumentEntry, frozen=True):
     """One object."""
 
     object_id: Count
@@ -92,7 +92,7 @@ class TrackEntry(DocumentEntry):
     unplaced: list[SightingEntry] = []
 
 
-class BackgroundEntry(DocumentEntry):
+class BackgroundEntry(DocumentEntry, frozen=True):
     """How what rests moves in the image since the frame before."""
 
     matches: Count
@@ -101,7 +101,7 @@ class BackgroundEntry(DocumentEntry):
     turn_sigma: Sigma = nan
 
 
-class FrameEntry(DocumentEntry):
+class FrameEntry(DocumentEntry, frozen=True):
     """One place of the camera's path."""
 
     t: Count
@@ -114,7 +114,7 @@ class FrameEntry(DocumentEntry):
     background: BackgroundEntry = BackgroundEntry(matches=-1)
 
 
-class ScaleEntry(DocumentEntry):
+class ScaleEntry(DocumentEntry, frozen=True):
     """How lengths came to metres."""
 
     metres_per_unit: Positive
@@ -122,7 +122,7 @@ class ScaleEntry(DocumentEntry):
     statements: Count
 
 
-class AnchorEntry(DocumentEntry):
+class AnchorEntry(DocumentEntry, frozen=True):
     """An image of the clip."""
 
     frame_idx: Long
@@ -130,7 +130,7 @@ class AnchorEntry(DocumentEntry):
     path: PathText
 
 
-class MergeEntry(DocumentEntry):
+class MergeEntry(DocumentEntry, frozen=True):
     """A decision that two masklets are one object."""
 
     t: Count
@@ -142,7 +142,7 @@ class MergeEntry(DocumentEntry):
     appearance: Share = nan
 
 
-class Metadata(DocumentEntry):
+class Metadata(DocumentEntry, frozen=True):
     """What holds for all of the document."""
 
     schema_version: Annotated[int, Meta(ge=1, le=1)]
@@ -159,7 +159,7 @@ class Metadata(DocumentEntry):
     scale: ScaleEntry | UnsetType = UNSET
 
 
-class Document(DocumentEntry):
+class Document(DocumentEntry, frozen=True):
     """A scene graph."""
 
     metadata: Metadata
