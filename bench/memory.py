@@ -172,7 +172,7 @@ def main(
     classical: bool = False,
     hour: bool = True,
 ) -> None:
-    """Measure and print; write everything to `json_path`, if given.
+    """Measure and print; write all results so far to `json_path`, if given.
 
     Args:
         case: one of the processes: a `Case` as JSON.
@@ -191,9 +191,9 @@ def main(
             results.append(json.loads(done.stdout))
             results[-1]["folder"] = Path(each.folder).name
             print(results[-1], flush=True)
-    if json_path is not None:
-        report = {"hardware": hardware("numpy", "numba"), "results": results}
-        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+            if json_path is not None:  # after each, because all together take hours
+                report = {"hardware": hardware("numpy", "numba"), "results": results}
+                json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -111,27 +111,12 @@ def fold(state: FoldState, perception: Perception, *, config: Config, some_depth
     if begins:
         state, known = replace(state, identity=begin_segment(state.identity), portraits=no_portraits()), ()
     geometry = align_geometry(T_graph_window, perception.geometry)
-    sources = {source for frame in perception.tracked for source in frame.source_id.tolist()}
-    observed = _observed(perception, geometry, settled(config, (geometry.origin,), sources))
-    objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
-
-    # 1. Bind the masklets to known objects over the frames that both windows hold.
-    identity, fusion, metric = reserve(state.identity, sources - {NO_SOURCE}), config.fusion, geometry.metric
-    identity, joined = _joined(identity, objects[: len(known)], known, config=fusion, metric=metric)
-    # 2. Name the objects of the frames that are new.
+    observed = _observed(perception, geometry, settled(config, (geometry.origin,), _sources(perception)))
     unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
-    frames = zip(objects[shared:], observed[shared:], unplaced, strict=True)
-    added, portraits = _named(identity, known, frames, config=fusion, metric=metric), state.portraits
-    if fusion.reidentify:
-        cuts = state.health.incidents.cuts + perception.health.incidents.cuts
-        added, portraits = reidentify(added, portraits, cuts)
-    identity, known, named, bound, merges = added
-    # 3. Give what was seen without being placed to the objects it is, also to those that are placed only later.
-    graph = grown(state.graph, perception, geometry, shared, named, [*joined, *merges], config)
-    found = [
-        others.objects({**identity.bound, **then}, frame.object_id, graph.tracks)
-        for others, then, frame in zip(unplaced, bound, named, strict=True)
-    ]
+    window, portraits = _identified(state, perception, observed, unplaced, known, geometry.metric, config.fusion)
+    identity, known, named, _, merges = window
+    graph = grown(state.graph, perception, geometry, shared, named, merges, config)
+    found = _found(window, unplaced, graph)
     labelled = tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True))
     counted = _counted([each.health for each in observed[shared:]], perception, geometry, state, labelled)
     return FoldState(
@@ -171,6 +156,40 @@ def _known_lengths(
         conf_thresh=config.depth_filter.conf_thresh,
     )
     return state.known_lengths.followed_by(found)
+
+
+def _sources(perception: Perception) -> set[int]:
+    return {source for frame in perception.tracked for source in frame.source_id.tolist()}
+
+
+def _identified(
+    state: FoldState,
+    perception: Perception,
+    observed: Sequence[FrameTokens],
+    unplaced: Sequence[UnplacedFrame],
+    known: Sequence[NamedFrame],
+    metric: bool,
+    config: FusionConfig,
+) -> tuple[NamedWindow, Portraits]:
+    """Bind masklets to known objects in the frames that both windows hold; name those of the added frames."""
+    objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
+    first = len(observed) - len(unplaced)
+    identity = reserve(state.identity, _sources(perception) - {NO_SOURCE})
+    identity, joined = _joined(identity, objects[: len(known)], known, config=config, metric=metric)
+    frames = zip(objects[first:], observed[first:], unplaced, strict=True)
+    window, portraits = _named(identity, known, frames, config=config, metric=metric), state.portraits
+    if config.reidentify:
+        cuts = state.health.incidents.cuts + perception.health.incidents.cuts
+        window, portraits = reidentify(window, portraits, cuts)
+    return window._replace(merges=[*joined, *window.merges]), portraits
+
+
+def _found(window: NamedWindow, unplaced: Sequence[UnplacedFrame], graph: SceneGraph) -> list[dict[int, int]]:
+    """Give what was seen without being placed to the objects it is, also to those that are placed only later."""
+    return [
+        others.objects({**window.identity.bound, **then}, frame.object_id, graph.tracks)
+        for others, then, frame in zip(unplaced, window.bound, window.frames, strict=True)
+    ]
 
 
 def _counted(

@@ -106,15 +106,21 @@ def rebuild(folder: Path, config: Config, *, warned: Sequence[str] = (), progres
         graph = _in_metres(folder, record, summary, config)
         summary = replace(summary, graph=graph, wall_s=perf_counter() - began)
         writer.keep_perception(files.folder)
-        unsealed = {name: value for name, value in record.items() if name not in (SEAL, "files")}
-        changed = {
-            "warnings": list(warned),
-            "config": asdict(settled_for(config, state.graph)),
-            "perception": {"key": kept.key, "config": asdict(config)},
-        }
-        writer.finish(graph, {**unsealed, **folded(summary), **changed})
+        writer.finish(graph, {**_unsealed(record), **folded(summary), **_changed(summary, kept, config, warned)})
     name = record["input"].get("name") if isinstance(record.get("input"), dict) else None
     return RebuiltRun(name=str(name or folder), used=used, summary=summary)
+
+
+def _unsealed(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in record.items() if name not in (SEAL, "files")}
+
+
+def _changed(summary: RunSummary, kept: _KeptPerception, config: Config, warned: Sequence[str]) -> dict[str, Any]:
+    return {
+        "warnings": list(warned),
+        "config": asdict(settled_for(config, summary.graph)),
+        "perception": {"key": kept.key, "config": asdict(config)},
+    }
 
 
 def _kept(folder: Path, record: dict[str, Any]) -> _KeptPerception:

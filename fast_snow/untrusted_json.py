@@ -3,17 +3,22 @@
 The only module that calls `json.loads`. What need not fit in memory is read by `output.graph_json.json_pieces`.
 """
 
+import gc
 import json
 import math
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+import msgspec
 
 from fast_snow import untrusted_files
 from fast_snow.errors import InputError
 from fast_snow.limits import JSON_DEPTH, JSON_INTEGER, Limit
+
+T = TypeVar("T")
 
 _SHOWN: Final = 40
 """Characters of a stranger's name or number that a message shows."""
@@ -62,6 +67,27 @@ def loads(text: str) -> Any:  # noqa: ANN401 (JSON)
     if SURROGATE.search(text):
         refuse_surrogates(value)
     return value
+
+
+def typed(text: str, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """Return what a JSON text holds as a type, several times as fast as `loads`; None where `loads` must look at it.
+
+    Args:
+        text: as `loads`.
+        decoder: of a type that holds no texts and omits its defaults where it is written.
+    """
+    collects = gc.isenabled()
+    gc.disable()  # nothing is thrown away meanwhile: looking for it would take as long as decoding
+    try:
+        value = decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return None
+    finally:
+        if collects:
+            gc.enable()
+    # A member that is unknown, or occurs twice, is in the text but not in the value.
+    as_many = msgspec.json.encode(value).count(b":") == text.count(":")
+    return value if as_many and not _has_large_numbers(text) else None
 
 
 def decoder(text: str) -> json.JSONDecoder:

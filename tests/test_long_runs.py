@@ -174,3 +174,47 @@ def test_masks_in_memory_lie_on_disk_as_long_as_they_are_referred_to(tmp_path, m
     del labelled
     gc.collect()
     assert not folder.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refusal"),
+    [
+        ('"F_k"', '"object_id":9,"F_k"', 'an object has two members "object_id", expected each name once'),
+        ('"theta":[0,2]', '"theta":[0,2],"theta":[0,2]', 'an object has two members "theta", expected each name once'),
+        ('"num_points":345', '"num_points":1e999', "holds the number 1e999, expected finite numbers"),
+        (
+            '"c":[5.12,',
+            '"c":[99999999999999999999,',
+            "holds the integer 99999999999999999999, expected at most 64 bits",
+        ),
+        ('"score":0.9', '"score":NaN', "holds NaN, expected finite numbers"),
+        ('"area":700', f'"area":{"[" * 70}{"]" * 70}', "nested too deeply"),
+        ('"area":700', '"\ud800":700', "holds half of a UTF-16 pair, expected Unicode text"),
+        ('"area":700', '"area":true', "tracks[0].F_k[0].area: got true, expected integer"),
+        ('"area":700', '"area":700,"maker":{"a":"x:y"}', None),
+        ('"area":700', '"area":7e2', None),
+    ],
+)
+def test_what_types_must_not_let_pass_is_refused_and_what_they_do_not_know_is_read(old, new, refusal):
+    text = graph_json.dumps(small_graph())
+    assert old in text
+    if refusal is None:
+        assert_identical(graph_json.loads(text.replace(old, new)), small_graph())
+        return
+    with pytest.raises(InputError) as error:
+        graph_json.loads(text.replace(old, new, 1))
+    assert str(error.value).startswith(refusal)
+
+
+@pytest.mark.parametrize("end", ["}", ',"more":[{"object_id":1}]}', '}{"object_id":'])
+def test_tracks_are_read_as_types_whatever_follows_them(monkeypatch, end):
+    slow = []
+    value = json_pieces._Text.value
+    monkeypatch.setattr(json_pieces._Text, "value", lambda self, outside: slow.append(outside) or value(self, outside))
+    text = graph_json.dumps(small_graph()).rstrip().removesuffix("}") + end
+    if end.endswith(":"):
+        with pytest.raises(InputError, match=r"Extra data, expected JSON"):
+            graph_json.loads(text)
+    else:
+        assert_identical(graph_json.loads(text), small_graph())
+    assert (2 in slow) == (len(end) > 1)

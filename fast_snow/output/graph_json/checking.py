@@ -1,10 +1,10 @@
 """What must hold in a document beyond the types of its members."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, Int64
@@ -12,7 +12,8 @@ from jaxtyping import Bool, Float, Int, Int64
 from fast_snow.errors import InputError
 from fast_snow.limits import IMAGE_PIXELS, PATH_LENGTH
 from fast_snow.output.graph_json.columns import Listed, TrackColumns, ego_of, track_columns
-from fast_snow.output.graph_json.document_schema import require_conformance
+from fast_snow.output.graph_json.document_schema import conforming
+from fast_snow.output.graph_json.document_types import Metadata
 from fast_snow.typed_json import short
 from fast_snow.types import Ego, Observations, Sightings
 
@@ -43,23 +44,22 @@ def validate(document: object) -> None:
         Traceback (most recent call last):
         fast_snow.errors.InputError: metadata.num_tracks: got 0, expected 8, as many as there are
     """
-    require_conformance(document)
-    assert isinstance(document, dict)
-    check_meaning(document, ego_of(document["ego"]), [track_columns(document["tracks"])])
+    conformed = conforming(document)
+    check_meaning(conformed.metadata, ego_of(conformed.ego), [track_columns(conformed.tracks)])
 
 
-def check_meaning(document: Mapping[str, Any], ego: Ego, parts: Sequence[TrackColumns]) -> None:
+def check_meaning(metadata: Metadata, ego: Ego, parts: Sequence[TrackColumns]) -> None:
     """Check what the JSON Schema cannot say; raises as `validate`.
 
     Args:
-        document: conforms to the schema, but that its tracks need no more than their ids.
+        metadata: of a document.
         ego: the camera's path of the same document.
         parts: the columns of all its tracks.
     """
-    metadata = document["metadata"]
-    _check_metadata(metadata, len(document["ego"]), len(document["tracks"]))
+    ids = [object_id for part in parts for object_id in part.object_id.tolist()]
+    _check_metadata(metadata, len(ego.t), len(ids))
     _check_ego(ego)
-    _check_ids([track["object_id"] for track in document["tracks"]])
+    _check_ids(ids)
     for part in parts:
         _check_times(part, ego)
         for entries, listed in ((part.seen, part.seen_at), (part.unplaced, part.unplaced_at)):
@@ -67,33 +67,33 @@ def check_meaning(document: Mapping[str, Any], ego: Ego, parts: Sequence[TrackCo
         _check_positions(part)
 
 
-def grid_size_of(metadata: Mapping[str, Any]) -> int:
+def grid_size_of(metadata: Metadata) -> int:
     """Return how many rows, and columns, the grid of tau has."""
-    rows, columns = (int(number) for number in metadata["grid"].split("x"))
+    rows, columns = (int(number) for number in metadata.grid.split("x"))
     if rows != columns or rows > MAX_GRID:
-        raise InputError(f"metadata.grid: got {short(metadata['grid'])}, expected as many rows as columns, up to 256")
+        raise InputError(f"metadata.grid: got {short(metadata.grid)}, expected as many rows as columns, up to 256")
     return rows
 
 
-def _check_metadata(metadata: Mapping[str, Any], frames: int, tracks: int) -> None:
+def _check_metadata(metadata: Metadata, frames: int, tracks: int) -> None:
     for name, count in (("num_frames", frames), ("num_tracks", tracks)):
-        if metadata[name] != count:
-            raise InputError(f"metadata.{name}: got {metadata[name]}, expected {count}, as many as there are")
-    height, width = metadata.get("analysis_grid", (0, 0))
+        if (stated := getattr(metadata, name)) != count:
+            raise InputError(f"metadata.{name}: got {stated}, expected {count}, as many as there are")
+    height, width = metadata.analysis_grid
     if height * width > IMAGE_PIXELS.largest:
         raise InputError(
             f"metadata.analysis_grid: got {height} x {width}, expected at most {IMAGE_PIXELS.largest} pixels"
         )
-    bounds = [t for segment in metadata.get("segments", ()) for t in segment]
+    bounds = [t for segment in metadata.segments for t in segment]
     if any(after < before + i % 2 for i, (before, after) in enumerate(pairwise(bounds))):
         raise InputError(f"metadata.segments: got {short(bounds)}, expected first <= last, each after the one before")
-    factor = metadata.get("scale", {}).get("metres_per_unit", 1)
-    if not factor > 0:
-        raise InputError(f"metadata.scale.metres_per_unit: got {short(factor)}, expected a number above 0")
-    for i, anchor in enumerate(metadata["visual_anchor"]):
-        if not is_inside(anchor["path"]):
+    if metadata.scale and not metadata.scale.metres_per_unit > 0:
+        factor = short(metadata.scale.metres_per_unit)
+        raise InputError(f"metadata.scale.metres_per_unit: got {factor}, expected a number above 0")
+    for i, anchor in enumerate(metadata.visual_anchor):
+        if not is_inside(anchor.path):
             raise InputError(
-                f"metadata.visual_anchor[{i}].path: got {short(anchor['path'])}, expected a path inside the document's"
+                f"metadata.visual_anchor[{i}].path: got {short(anchor.path)}, expected a path inside the document's"
                 " folder"
             )
 

@@ -1,34 +1,41 @@
 """The JSON Schema of a document: older versions brought to it, whether one conforms to it, and where it does not.
 
-The `jsonschema` package visits one value at a time and would take minutes for a clip with a million cells. `conforms`
-reads the same schema, but visits all values at one place of it (say, every `row` of every cell) together. It knows only
-the keywords that the schema uses. Where it objects, `jsonschema` has the last word and says what is wrong.
+The `jsonschema` package visits one value at a time and would take minutes for a clip with a million cells. A document
+is read as the types of `document_types`; where that fails, `jsonschema` has the last word and says what is wrong.
 """
 
-import re
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import cache
 from importlib import resources
-from itertools import chain
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from msgspec import ValidationError, convert
 
 from fast_snow import untrusted_json
 from fast_snow.errors import FastSnowWarning, InputError
+from fast_snow.output.graph_json.document_types import (
+    Document,
+    FrameEntry,
+    ObservationEntry,
+    SightingEntry,
+    TrackEntry,
+)
 from fast_snow.typed_json import short
 
 if TYPE_CHECKING:
-    from jsonschema import ValidationError
+    import jsonschema
 
-_TYPES: Final[Mapping[str, frozenset[type]]] = {
-    "object": frozenset({dict}),
-    "array": frozenset({list}),
-    "string": frozenset({str}),
-    "boolean": frozenset({bool}),
-    "integer": frozenset({int}),
-    "number": frozenset({int, float}),
-    "null": frozenset({type(None)}),
+T = TypeVar("T")
+Place = tuple[str | int, ...]
+
+_ENTRIES: Final[Mapping[str, type]] = {
+    "frame": FrameEntry,
+    "track": TrackEntry,
+    "observation": ObservationEntry,
+    "sighting": SightingEntry,
 }
 
 
@@ -43,42 +50,51 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
-def require_conformance(document: object) -> None:
-    """Check a document against the schema.
+def conforming(document: object) -> Document:
+    """Return a document as types.
 
     Args:
         document: a parsed document.
 
     Raises:
-        InputError: names the first place that does not conform, what is there and what was expected.
+        InputError: names the first place that does not conform to the schema, what is there and what was expected.
     """
-    root = schema()
-    for refusal in _refusals(root, root, document, ()):
+    return _converted(document, Document, schema(), ())
+
+
+def conforming_tracks(tracks: Sequence[object], first: int) -> list[TrackEntry]:
+    """Return some tracks of a document, of which the first has the index `first`; raises as `conforming`."""
+    node = {"$ref": "#/$defs/track"}
+    return [_converted(track, TrackEntry, node, ("tracks", i)) for i, track in enumerate(tracks, first)]
+
+
+def _converted(value: object, kind: type[T], node: Mapping[str, Any], path: Place) -> T:
+    if isinstance(value, kind):
+        return value
+    if (converted := _as_type(value, kind)) is not None:
+        return converted
+    for refusal in _refusals(node, schema(), value, path):
         raise InputError(refusal)
+    return convert(value, kind, strict=False)  # whole numbers that are written like 3.0
 
 
-def require_tracks(tracks: Sequence[object], first: int) -> None:
-    """Check some tracks of a document, of which the first has the index `first`; raises as `require_conformance`."""
-    root = schema()
-    node = root["properties"]["tracks"]["items"]
-    if not conforms(node, root, tracks):
-        for i, track in enumerate(tracks, first):
-            for refusal in _refusals(node, root, track, ("tracks", i)):
-                raise InputError(refusal)
+def _as_type(value: object, kind: type[T]) -> T | None:
+    try:
+        return convert(value, kind)
+    except UnicodeEncodeError:
+        untrusted_json.refuse_surrogates(value)
+    except ValidationError:
+        pass
+    return None
 
 
-def _refusals(
-    node: Mapping[str, Any], root: Mapping[str, Any], value: object, path: tuple[str | int, ...]
-) -> Iterator[str]:
-    """Yield what `jsonschema` says of a value and of what is in it, where `conforms` objects."""
-    if conforms(node, root, [value]):
+def _refusals(node: Mapping[str, Any], root: Mapping[str, Any], value: object, path: Place) -> Iterator[str]:
+    """Yield what `jsonschema` says of a value and of what is in it; what reads as a type is passed over at once."""
+    name = node.get("$ref", "").removeprefix("#/$defs/")
+    if name in _ENTRIES and _as_type(value, _ENTRIES[name]) is not None:
         return
-    node = _resolved(node, root)
-    own_rules = {name: rule for name, rule in node.items() if name not in ("properties", "items")}
-    import jsonschema  # slow to load: only where something is wrong
-
-    for error in jsonschema.Draft202012Validator(own_rules).iter_errors(value):
-        yield _explain(error, path)
+    node = root["$defs"][name] if name else node
+    yield from _own_refusals(node, value, path)
     if isinstance(value, dict):
         for name, child in node.get("properties", {}).items():
             if name in value:
@@ -88,56 +104,17 @@ def _refusals(
             yield from _refusals(node["items"], root, each, (*path, i))
 
 
-def conforms(node: Mapping[str, Any], root: Mapping[str, Any], values: Sequence[Any]) -> bool:
-    """Return whether all `values` conform to one node of a schema; may be stricter than the schema, never laxer.
+def _own_refusals(node: Mapping[str, Any], value: object, path: Place) -> Iterator[str]:
+    import jsonschema  # slow to load: only where something is wrong
 
-    Args:
-        node: the schema that each of `values` must conform to.
-        root: the whole schema, for references.
-        values: what stands in a document at the place that `node` describes.
-    """
-    if not values:
-        return True
-    node = _resolved(node, root)
-    names = node["type"] if isinstance(node["type"], list) else [node["type"]]
-    if not set(map(type, values)) <= frozenset().union(*(_TYPES[name] for name in names)):
-        return False
-    present = [value for value in values if value is not None] if "null" in names else values
-    return not present or all(_KEYWORDS[keyword](node, root, present) for keyword in node if keyword in _KEYWORDS)
+    if isinstance(value, float) and not math.isfinite(value):
+        yield f"{json_path(path)}: got {value}, expected a finite number"
+    own_rules = {name: rule for name, rule in node.items() if name not in ("properties", "items")}
+    for error in jsonschema.Draft202012Validator(own_rules).iter_errors(value):
+        yield _explain(error, path)
 
 
-def _resolved(node: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
-    return root["$defs"][node["$ref"].removeprefix("#/$defs/")] if "$ref" in node else node
-
-
-def _properties(node: Mapping[str, Any], root: Mapping[str, Any], values: Sequence[dict[str, Any]]) -> bool:
-    return all(
-        conforms(child, root, [value[name] for value in values if name in value])
-        for name, child in node["properties"].items()
-    )
-
-
-def _required(node: Mapping[str, Any], _: object, values: Sequence[dict[str, Any]]) -> bool:
-    wanted = set(node["required"])
-    return all(wanted <= value.keys() for value in values)
-
-
-_Check = Callable[[Mapping[str, Any], Mapping[str, Any], Sequence[Any]], bool]
-_KEYWORDS: Final[Mapping[str, _Check]] = {
-    "properties": _properties,
-    "required": _required,
-    "items": lambda node, root, values: conforms(node["items"], root, list(chain.from_iterable(values))),
-    "minItems": lambda node, _, values: min(map(len, values)) >= node["minItems"],
-    "maxItems": lambda node, _, values: max(map(len, values)) <= node["maxItems"],
-    "minimum": lambda node, _, values: min(values) >= node["minimum"],
-    "maximum": lambda node, _, values: max(values) <= node["maximum"],
-    "enum": lambda node, _, values: set(values) <= set(node["enum"]),
-    "maxLength": lambda node, _, values: max(map(len, values)) <= node["maxLength"],
-    "pattern": lambda node, _, values: all(re.search(node["pattern"], value) for value in set(values)),
-}
-
-
-def _explain(error: "ValidationError", steps: Sequence[str | int]) -> str:
+def _explain(error: "jsonschema.ValidationError", steps: Place) -> str:
     path = json_path(steps)
     wanted: Any = error.validator_value
     if error.validator == "required":
@@ -157,7 +134,7 @@ def _explain(error: "ValidationError", steps: Sequence[str | int]) -> str:
     return f"{path or 'document'}: got {short(error.instance)}, expected {expected.get(str(error.validator), wanted)}"
 
 
-def json_path(steps: Sequence[str | int]) -> str:
+def json_path(steps: Place) -> str:
     """Return a place in a document as text, such as `tracks[3].F_k[0].t`."""
     text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
     return text.removeprefix(".")

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from fast_snow.errors import InputError
@@ -10,20 +10,28 @@ from fast_snow.untrusted_json import SURROGATE, decoder, distinct, refuse_deep, 
 
 TOGETHER: Final = 2**22
 """Characters of entries that are handed out together."""
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_NAME: Final = 1024
+"""Characters in which the first name of an entry is expected, if its end is to be guessed."""
+_LONGEST_GUESS: Final = 2**26
+"""Characters of an entry whose end is guessed."""
+_SPACES: Final = " \t\n\r"
+_SPACE: Final = re.compile(f"[{_SPACES}]*")
 _NUMBER: Final = "0123456789+-.eE"
 _LONGEST_NUMBER: Final = 4096
 _CUT: Final = 64
 """The decoder complains at most so far before the place where a text was cut, but of strings."""
 
 
-def members(pieces: Iterable[str], *, listed: str) -> Iterator[tuple[str, Any]]:
+def members(
+    pieces: Iterable[str], *, listed: str, typed: Callable[[str], Any] | None = None
+) -> Iterator[tuple[str, Any]]:
     """Yield the members of the object that a JSON text holds; nothing where it holds anything else.
 
     Args:
         pieces: of the text.
         listed: the member that may be long: where it is an array, its value is an iterator of lists of its entries, to
             be used up before the next member.
+        typed: reads the text of an entry faster; answers None for what it does not know or must not let pass.
 
     Raises:
         InputError: as `untrusted_json.loads`.
@@ -42,7 +50,7 @@ def members(pieces: Iterable[str], *, listed: str) -> Iterator[tuple[str, Any]]:
             if text.peek() != ":":
                 text.refuse("Expecting ':' delimiter")
             text.skip()
-            yield name, text.entries() if name == listed and text.peek() == "[" else text.value(1)
+            yield name, text.entries(typed) if name == listed and text.peek() == "[" else text.value(1)
             more = text.goes_on("}")
     if text.peek():
         text.refuse("Extra data")
@@ -55,6 +63,7 @@ class _Text:
         self.pieces, self.ended = iter(pieces), False
         self.text, self.held, self.at = "", "", 0
         self.line, self.column = 1, 1
+        self.decoder: json.JSONDecoder | None = None
         self.usual = 0
         """Characters of the last value: trying to read one of which less is there would be in vain."""
 
@@ -86,16 +95,37 @@ class _Text:
         self.skip()
         return found == ","
 
-    def entries(self) -> Iterator[list[Any]]:
+    def entries(self, typed: Callable[[str], Any] | None) -> Iterator[list[Any]]:
         """Yield the entries of an array, as many at once as have about `TOGETHER` characters."""
         more = not self.opens("[", "]")
         while more:
             found, size = list[Any](), 0
             while more and size < TOGETHER:
-                found.append(self.value(2))
+                entry = self._guessed(typed) if typed else None
+                typed = typed if entry is not None else None  # wrong guesses cost time: one must do
+                found.append(entry if typed else self.value(2))
                 size += self.usual
                 more = self.goes_on("]")
             yield found
+
+    def _guessed(self, typed: Callable[[str], Any]) -> Any:  # noqa: ANN401 (JSON)
+        """Return the next entry if it ends where the next one begins as it does, or before the text's last bracket."""
+        end = self._guess()
+        text = self.text[self.at : end].rstrip(_SPACES).removesuffix(",")
+        entry = typed(text)
+        if entry is not None:
+            self.at, self.usual = self.at + len(text), len(text)
+        return entry
+
+    def _guess(self) -> int:
+        while self.peek() and len(self.text) - self.at < _NAME and not self.ended:
+            self._read_on()
+        begin = self.text[self.at : self.text.find(":", self.at) + 1]
+        while (end := self.text.find(begin, self.at + 1)) < 0 and not self.ended:
+            if len(self.text) - self.at > _LONGEST_GUESS:
+                return self.at
+            self._read_on()
+        return end if end >= 0 else self.text.rfind("]")
 
     def value(self, outside: int) -> Any:  # noqa: ANN401 (JSON)
         """Return the next value; around it are `outside` levels."""
@@ -107,7 +137,7 @@ class _Text:
         value, end = decoded
         if isinstance(value, dict | list):
             refuse_deep(self.text[self.at : end], outside=outside)
-        if self.surrogates:
+        if SURROGATE.search(self.text, self.at, end):
             refuse_surrogates(value)
         self.at, self.usual = end, end - self.at
         return value
@@ -115,6 +145,7 @@ class _Text:
     def _decoded(self) -> tuple[Any, int] | None:
         """Return the value at the present place and where it ends; None where more must be read to tell."""
         try:
+            self.decoder = self.decoder or decoder(self.text)
             value, end = self.decoder.raw_decode(self.text, self.at)
         except json.JSONDecodeError as error:
             if self.ended or (error.pos < len(self.text) - _CUT and not error.msg.startswith("Unterminated")):
@@ -148,5 +179,4 @@ class _Text:
         kept = text if self.ended else text.rstrip(_NUMBER)
         kept = kept if len(text) - len(kept) < _LONGEST_NUMBER else text
         self.text, self.held, self.at = kept, text[len(kept) :], 0
-        self.decoder = decoder(kept)
-        self.surrogates = SURROGATE.search(kept) is not None
+        self.decoder = None
