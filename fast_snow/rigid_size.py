@@ -1,7 +1,7 @@
-"""The distance of what moves where its depth is a guess: tied over time by how large it looks, since it keeps its size.
+"""The distance of what moves where its depth is a guess: tied over time to how large it looks, since its size stays.
 
-Where something stands on the ground is a poor guess from frame to frame (it jumps, its feet are hidden), but all of them
-together say how large it is, and its size in the image then says how far away it is in each frame.
+Where something stands on the ground is a poor guess from frame to frame (it jumps, its feet are hidden), but all of
+them together say how large it is, and its size in the image then says how far away it is in each frame.
 """
 
 from dataclasses import replace
@@ -20,15 +20,17 @@ SHAPE: Final = 0.1
 MOST_BENT: Final = float(np.log(2))
 """A logarithm of width over height that is further from the usual one is that of a part, or of another side."""
 CONTRADICTED: Final = 3.0
-"""Triangulated depth of what is seen to move is a guess too where size contradicts it by so many standard deviations."""
+"""Triangulated depth of what moves is a guess too where size contradicts it by so many standard deviations."""
 REMEMBERED: Final = 120
 """Observations before those of a window that tell an object's size."""
 FEWEST: Final = 3
+"""Whole outlines that tell a size."""
 
 DEDUCED: Final = frozenset({DepthOrigin.TRIANGULATED, DepthOrigin.GROUND_PLANE_PRIOR})
 """Origins of depth that presume rest, or a ground to stand on."""
 _MEASURED: Final = SIGMA_ALONG[DepthOrigin.TRIANGULATED]
-_NEAR: Final = 5
+_NEAR: Final = 9
+"""Frames around one that tell what it would look like but for an error."""
 
 _Series = Float64[np.ndarray, " n"]
 
@@ -57,20 +59,19 @@ def tied(before: Observations, new: Observations, ego: Ego, grid: GridShape, ori
         return new
     # 1. How large it is: ln(distance) + ln(apparent length) is the same in all frames, but for the guesses.
     length = np.log(distance) + np.log(np.maximum(seen.area, 1)) / 2
-    weight = 1 / (guess**2 + _MEASURED**2 + shape**2)
-    off = _weighted_median(length[whole], weight[whole]) - length
-    contradicted = whole & (np.abs(off) > CONTRADICTED * np.hypot(_MEASURED, shape))
-    guess = np.where(contradicted, np.maximum(guess, SIGMA_OF_GUESS), guess)
-    # 2. How far each guess is off; what is cut or half hidden is off by what its neighbours are.
-    added = np.arange(len(seen)) >= len(seen) - len(new)
-    told = added & whole & (guess > 0)
-    if not told.any():
-        return new
-    off = np.interp(seen.t, seen.t[told], off[told])
+    off, beyond = np.median(length[whole]) - length, CONTRADICTED * np.hypot(_MEASURED, shape)
+    guess = np.where(whole & (np.abs(off) > beyond), np.maximum(guess, SIGMA_OF_GUESS), guess)
+    # 2. How far each guess is off; what is cut or half hidden stays a guess, but does not jump.
     pull = guess**2 / (guess**2 + shape**2)
-    along = np.hypot(np.hypot(_MEASURED, np.maximum(guess, np.abs(pull * off))), pull * shape)
-    moved = guess[added] > 0
-    return _moved(new, moved, camera[added], np.exp(pull * off)[added], (distance * along)[added])
+    shift = np.where(whole, pull * off, 0.0)
+    placed = np.log(distance) + shift
+    jump = median_filter(placed, _NEAR, mode="nearest") - placed
+    jumps = ~whole & (np.abs(jump) > beyond)
+    guess, shift = np.where(jumps, SIGMA_OF_GUESS, guess), np.where(jumps, shift + jump, shift)
+    along = np.hypot(np.hypot(_MEASURED, np.maximum(guess, np.abs(shift))), pull * shape)
+    added = slice(len(seen) - len(new), None)
+    moved = shift[added] != 0
+    return _moved(new, moved, camera[added], np.exp(shift)[added], (distance * along)[added])
 
 
 def _guess(seen: Observations, distance: _Series) -> _Series:
@@ -102,14 +103,12 @@ def _moves(seen: Observations, origin: DepthOrigin) -> bool:
     return any(moves(seen[i : i + RECENT]) for i in range(0, max(len(seen) - RECENT // 2, 1), RECENT // 2))
 
 
-def _weighted_median(values: _Series, weight: _Series) -> float:
-    order = np.argsort(values, kind="stable")
-    above = np.cumsum(weight[order])
-    return float(values[order][np.searchsorted(above, above[-1] / 2)])
-
-
 def _moved(
-    new: Observations, moved: Bool[np.ndarray, " m"], camera: Float64[np.ndarray, "m 3"], factor: _Series, along: _Series
+    new: Observations,
+    moved: Bool[np.ndarray, " m"],
+    camera: Float64[np.ndarray, "m 3"],
+    factor: _Series,
+    along: _Series,
 ) -> Observations:
     """Return observations, those of `moved` at `factor` times their distance from the camera."""
     columns = {name: getattr(new, name).copy() for name in ("centroid", "low", "high", "sigma", "centroid_sigma")}
