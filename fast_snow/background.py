@@ -3,7 +3,7 @@
 It is measured on points that were found again, those on objects left out, by the homography that most of them follow:
 exact for a camera that turns, that of the dominant surface for one that moves. How far it may be off is told by what
 two halves of the image say, over several ways to halve it; points near each other err together, so that whole cells of
-the image go to one half.
+the image go to one half. What follows another surface is not in it, so that parallax between the cells adds to that.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from fast_snow.cameras import rays
 from fast_snow.kernels.masks import decode
@@ -32,6 +32,9 @@ _MOSTLY_COVERED: Final = 0.7
 _HALVES: Final = 8
 _CELLS: Final = 4
 """Cells of the image in each direction."""
+_PARALLAX: Final = 0.3
+"""What rests nearer or farther than the dominant surface moves by up to this share more or less."""
+_LEAST_IN_CELL: Final = 4
 _LEAST_SIGMA: Final = 0.05
 """Pixels: what points that are followed may all be off together."""
 _CONTRADICTED: Final = (2.0, 0.05)
@@ -65,7 +68,7 @@ def with_background(geometry: Geometry, frames: Frames, masks: Sequence[Masks]) 
         if turns_only and homography is not None:
             T_step[:3, :3] = turned(before, now, geometry.intrinsics[i])
         T_camera_world[i] = T_step @ T_camera_world[i - 1]
-        found = None if homography is None else _motion(geometry, T_step, homography, before, now)
+        found = None if homography is None else _motion(geometry, T_step, homography, matches, inlier)
         if found is not None:
             for name, value in found.items():
                 columns[name][i] = value
@@ -105,13 +108,17 @@ def _on_background(matches: Pair, masks: Masks, grid: GridShape) -> Pair:
 
 
 def _motion(
-    geometry: Geometry, T_step: Transform, homography: _Homography, before: Places, now: Places
+    geometry: Geometry, T_step: Transform, homography: _Homography, matches: Pair, inlier: Bool[np.ndarray, " k"]
 ) -> dict[str, object]:
-    """Return the motion of the background by the matches that follow it."""
+    """Return the motion of the background by the matches that follow it, and how far it may be off by all of them."""
+    before, now = (each[inlier] for each in matches)
     height, width = geometry.grid
     middle = np.array([[(width - 1) / 2, (height - 1) / 2]])
     shift = _moved(homography, middle)[0] - middle[0]
     sigma = np.hypot(_halves_disagree(before, now, middle, geometry.grid), _LEAST_SIGMA)
+    sigma = np.hypot(
+        sigma, _cells_disagree(homography, matches, _PARALLAX * float(np.linalg.norm(shift)), geometry.grid)
+    )
     turns_only, K = geometry.origin is DepthOrigin.GROUND_PLANE_PRIOR, geometry.intrinsics[0]
     missed = _missed(K, T_step, before, now)
     if len(missed) < _LEAST_MATCHES or (not turns_only and contradicts(K, T_step, before, now)):
@@ -150,7 +157,7 @@ def _moved(homography: _Homography, places: Places) -> Places:
 
 def _halves_disagree(before: Places, now: Places, middle: Places, grid: GridShape) -> Float64[np.ndarray, "2"]:
     """Return the standard deviation of the motion in the middle of the image, from what halves of the image say."""
-    cell = (before[:, ::-1] * _CELLS / np.array(grid)).astype(int).clip(0, _CELLS - 1) @ (_CELLS, 1)
+    cell = _cells(before, grid)
     rng = np.random.default_rng(0)
     squares = []
     for _ in range(_HALVES):
@@ -166,6 +173,32 @@ def _halves_disagree(before: Places, now: Places, middle: Places, grid: GridShap
         return np.full(2, _INLIERS[-1])
     # A half is off by sqrt(2) of what all are, two halves differ by sqrt(2) of that.
     return np.asarray(np.sqrt(np.median(squares, axis=0) / 0.4549) / 2)
+
+
+def _cells_disagree(
+    homography: _Homography, matches: Pair, parallax: float, grid: GridShape
+) -> Float64[np.ndarray, "2"]:
+    """Return the standard error of the motion by how far the points of each cell are from it, by their median.
+
+    Neighbouring cells show one surface: all of them count as four independent ones, the quadrants.
+
+    Args:
+        homography: the motion.
+        matches: all of them.
+        parallax: pixels by which what rests may be off it.
+        grid: of the matches.
+    """
+    before, now = matches
+    off = now - _moved(homography, before)
+    near, cell = np.linalg.norm(off, axis=1) < max(_INLIERS[-1], parallax), _cells(before, grid)
+    members = [off[near & (cell == k)] for k in range(_CELLS**2)]
+    medians = [np.median(each, axis=0) for each in members if len(each) >= _LEAST_IN_CELL]
+    return np.asarray(np.sqrt(np.mean(np.square(medians), axis=0)) / 2) if medians else np.zeros(2)
+
+
+def _cells(places: Places, grid: GridShape) -> Int64[np.ndarray, " k"]:
+    """Return the cell of the image that each place lies in."""
+    return (places[:, ::-1] * _CELLS / np.array(grid)).astype(int).clip(0, _CELLS - 1) @ (_CELLS, 1)
 
 
 def contradicts(K: Float64[np.ndarray, "3 3"], T_now_before: Transform, before: Places, now: Places) -> bool:

@@ -12,6 +12,7 @@ from fast_snow.config import Config
 from fast_snow.errors import EngineError
 from fast_snow.fusion import NamedFrame
 from fast_snow.keyframes import keyframes
+from fast_snow.rigid_size import tied
 from fast_snow.sightings import UnplacedFrame
 from fast_snow.types import (
     AnyDated,
@@ -58,13 +59,14 @@ def grown(
         perception.t[shared:], perception.source_frame[shared:], every=config.output.keyframe_every
     )
     origin = graph.depth_origin if geometry.origin in graph.depth_origin else (*graph.depth_origin, geometry.origin)
+    ego = _grown_ego(graph.ego, perception, geometry, shared)
     return replace(
         graph,
         analysis_grid=geometry.grid,
         metric=graph.metric and geometry.metric,
         depth_origin=origin,
-        ego=_grown_ego(graph.ego, perception, geometry, shared),
-        tracks=MappingProxyType(_grown_tracks(graph.tracks, named)),
+        ego=ego,
+        tracks=MappingProxyType(_grown_tracks(graph.tracks, named, ego, geometry)),
         keyframes=_log(graph.keyframes).grown_by(added_keyframes),
         merges=_log(graph.merges).grown_by(merges),
     )
@@ -74,7 +76,9 @@ def _log(entries: Sequence[AnyDated]) -> Log[AnyDated]:
     return entries if isinstance(entries, Log) else Log(entries)
 
 
-def _grown_tracks(tracks: Mapping[int, Track], named: Sequence[NamedFrame]) -> dict[int, Track]:
+def _grown_tracks(
+    tracks: Mapping[int, Track], named: Sequence[NamedFrame], ego: Ego, geometry: Geometry
+) -> dict[int, Track]:
     """Return the tracks with the observations of more frames; new ones follow in the order of first appearance."""
     added: dict[int, list[StepToken]] = {}
     recorded: set[int] = set()
@@ -91,7 +95,8 @@ def _grown_tracks(tracks: Mapping[int, Track], named: Sequence[NamedFrame]) -> d
                 f"the tracker engine gave recorded identity {object_id} after that number had gone to an object without"
                 " one; expected source_id in every window, or numbers that are not in use"
             )
-        observations = before.observations.grown_by(Observations.of(new))
+        placed = tied(before.observations, Observations.of(new), ego, geometry.grid, geometry.origin)
+        observations = before.observations.grown_by(placed)
         theta = int(observations.t[0]), int(observations.t[-1])
         grown[object_id] = replace(before, observations=observations, theta=theta)
     return grown

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from fast_snow.kernels.masks import decode
-from fast_snow.types import Geometry, Masks, Track
+from fast_snow.types import Geometry, Masks, Observations, Track
 
 RECENT: Final = 30
 """Observations that tell whether an object moves now."""
@@ -23,13 +23,13 @@ REMAINING: Final = 0.1
 """Share of the measured pixels that must be left; with less, it is rather the whole estimate that drifts."""
 
 
-def moves(track: Track) -> bool:
+def moves(seen: Observations) -> bool:
     """Tell whether an object moved significantly lately: along a straight course, against how it strays from it.
 
     Args:
-        track: its observations, in one world.
+        seen: its observations, in one world.
     """
-    recent = track.observations[-RECENT:]
+    recent = seen[-RECENT:]
     if len(recent) < LEAST:
         return False
     t, centroid = recent.t.astype(np.float64), recent.centroid.astype(np.float64)
@@ -53,7 +53,7 @@ def without_movers(
     Returns:
         The same geometry, with confidence 0 where a moving object is; unchanged where hardly anything would be left.
     """
-    moving = [track.object_id for track in tracks if moves(track)]
+    moving = [track.object_id for track in tracks if moves(track.observations)]
     if not moving:
         return geometry
     still = geometry.confidence.copy()

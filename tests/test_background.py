@@ -13,7 +13,7 @@ from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import recording_from_arrays
 from fast_snow.inputs.windows import windows
 from fast_snow.reasoning.tools.catalogue import call_tool
-from fast_snow.types import BackgroundMotion, DepthOrigin, Frames, Geometry, Health
+from fast_snow.types import BackgroundMotion, DepthOrigin, Frames, Geometry, Health, TrackedPoints
 from tests.building import boxes
 from tests.output.test_graph_json import small_graph
 
@@ -84,6 +84,26 @@ def test_what_is_on_objects_does_not_count():
     on_it = [boxes((3 * i, 20, 3 * i + 80, 90), grid=SIZE) for i in frames.source_frame.tolist()]
     found = with_background(geometry(4), frames, on_it).background
     np.testing.assert_allclose(found.shift[1:, 0], -3 * PER_SOURCE_FRAME, rtol=0.03)
+
+
+def test_what_rests_nearer_makes_the_motion_less_sure_by_its_parallax():
+    frames = read(scene())
+    u, v = (each.ravel().astype(np.float32) for each in np.meshgrid(np.arange(4, 156, 8), np.arange(4, 116, 8)))
+
+    def uncertainty(parallax):
+        way = np.where((u < 60) & (v > 60), 1 + parallax, 1.0) * 36
+        points = np.array(
+            [
+                TrackedPoints(point_id=np.arange(len(u)), uv=np.stack([u - i * way, v], axis=1).astype(np.float32))
+                for i in range(2)
+            ]
+        )
+        found = with_background(geometry(2), replace(frames[:2], points=points), nothing(2)).background
+        assert found.shift[1, 0] == pytest.approx(-36, abs=1)
+        return found.shift_sigma[1, 0]
+
+    assert uncertainty(0.0) == pytest.approx(0.05, abs=0.01)
+    assert uncertainty(0.2) > 0.5
 
 
 def test_poses_that_the_images_contradict_are_not_known():

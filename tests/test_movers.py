@@ -39,13 +39,13 @@ def course(length: int, step: float, noise: float) -> np.ndarray:
     ],
 )
 def test_an_object_moves_where_it_went_further_than_it_strays(length, step, noise, moving):
-    assert moves(track(course(length, step, noise))) == moving
+    assert moves(track(course(length, step, noise)).observations) == moving
 
 
 def test_what_moved_long_ago_rests_now():
     rests = np.concatenate([course(40, 0.1, 0.01), course(30, 0.0, 0.01)])
-    assert not moves(track(rests))
-    assert moves(track(rests[:40]))
+    assert not moves(track(rests).observations)
+    assert moves(track(rests[:40]).observations)
 
 
 def test_a_large_mover_does_not_pull_the_next_window():

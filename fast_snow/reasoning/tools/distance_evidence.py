@@ -17,14 +17,11 @@ from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL
 from fast_snow.reasoning.tools.noise import ASSUMED_ALONG, depth_errors, noise_of, rays
 from fast_snow.reasoning.tools.tool_answers import Grade, Unknowable
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory
-from fast_snow.types import DepthOrigin, SceneGraph
+from fast_snow.rigid_size import DEDUCED, SHAPE
+from fast_snow.types import SceneGraph
 
-SHAPE: Final = 0.1
-"""By which share the apparent length of an object may change though its distance does not: it turns, or bends."""
 UNSEEN_SHAPE: Final = 0.35
 """The same where its shape cannot be told: that of a thing twice as long as broad which turns by a quarter."""
-
-_DEDUCED: Final = frozenset({DepthOrigin.TRIANGULATED, DepthOrigin.GROUND_PLANE_PRIOR})
 
 _Series = Float64[np.ndarray, " n"]
 
@@ -112,7 +109,7 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
         )
     look = growth(size.t.astype(np.float64), -size.value, np.full(len(size), size.jitter), np.zeros(len(size)))
     look = Growth(value=look.value, sigma=float(np.hypot(look.sigma, shape)))
-    measured = not {*graph.depth_origin} & _DEDUCED
+    measured = not {*graph.depth_origin} & DEDUCED
     combined = _combined(trajectory, (jitter, wander), size, shape, measured=measured, drift=noise.drift.along)
     differ = abs(depth.value - look.value) > CRITICAL * float(np.hypot(depth.sigma, look.sigma))
     return replace(
@@ -139,6 +136,7 @@ def _combined(
     # A change of shape between two ends errs at either end by this.
     by_size = np.full(len(x), shape / np.sqrt(2))
     strain = _strain(apart, np.hypot(jitter, size.jitter), np.hypot(wander, by_size))
+    strain = np.maximum(strain, wander / ASSUMED_ALONG)  # a guess that was tied to size says by how much they differed
     if measured:
         by_size, strain = strain * np.hypot(wander, by_size), np.ones(len(x))
     depth_variance, size_variance = jitter**2 + wander**2, size.jitter**2 + by_size**2

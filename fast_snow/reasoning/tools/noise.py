@@ -215,8 +215,19 @@ def other_part(trajectory: ObjectTrajectory, *, surface: bool = True) -> AcrossA
     turned = surface * np.linalg.norm(trajectory.sigma, axis=1) * np.arccos(np.clip(ray @ middle, -1, 1))
     along = np.einsum("ni,ni->n", ray**2, trajectory.sigma**2)
     across = np.maximum((trajectory.sigma**2).sum(axis=1) - along, 0.0) / 2
-    across, along = np.sqrt(across), np.sqrt(along)
-    return np.hypot(turned, across - np.median(across)), np.hypot(turned, along - np.median(along))
+    steady = _steady(trajectory)
+    across, along = np.sqrt(across) * steady, np.sqrt(along) * steady
+    return (
+        np.hypot(turned, (across - np.median(across)) / steady),
+        np.hypot(turned, (along - np.median(along)) / steady),
+    )
+
+
+def _steady(trajectory: ObjectTrajectory) -> Float64[np.ndarray, " n"]:
+    """Return by what guessed distances are multiplied to be all the same: they follow the size, and tell no part."""
+    _, distance = rays(trajectory)
+    guessed = np.nan_to_num(trajectory.token.centroid_sigma[:, 1]) > distance * SIGMA_OF_GUESS / 2
+    return np.where(guessed, np.median(distance) / np.maximum(distance, _TINY), 1.0)
 
 
 def _covariance(

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.appearance import aspect_ratio
+from fast_snow.reasoning.tools.appearance import aspect_ratio, outline_notes
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL
 from fast_snow.reasoning.tools.reference_frames import LEVEL_NOTE
 from fast_snow.reasoning.tools.rotation_evidence import CORNER, RotationEvidence, Turned, rotation_evidence, spin_grade
@@ -97,6 +97,8 @@ def _denied(graph: SceneGraph, trajectory: ObjectTrajectory, rotation: RotationE
     swings, doubt = _shape(graph, trajectory)
     if swings >= _SWINGS_OF_A_TURN:
         raise Unknowable(doubt)
+    for inconsistent in outline_notes(graph, trajectory):
+        raise Unknowable(inconsistent)
     if rotation.upright is None and doubt:
         raise Unknowable(f"{doubt}; {_texture_reason(rotation)}")
     known = [each for each in (rotation.upright, rotation.sight) if each is not None]
@@ -117,8 +119,10 @@ def _denied(graph: SceneGraph, trajectory: ObjectTrajectory, rotation: RotationE
 
 
 def _denial(known: Sequence[Turned]) -> Grade:
-    """Return how sure it is that nothing of what is known is part of a full turn."""
+    """Return how sure it is that nothing of what is known is part of a full turn, nor itself more than a corner."""
     least = _LEAST_SEEN * _FULL_TURN
+    if any(abs(each.value) > CORNER for each in known):
+        return Grade.UNKNOWN
     if all(abs(each.value) + LIKELY_CRITICAL * each.sigma < least for each in known):
         return Grade.STATED
     return Grade.LIKELY if all(abs(each.value) + each.sigma < least for each in known) else Grade.UNKNOWN

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from fast_snow.reasoning.tools.distance_evidence import graded
-from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL, VectorEstimate, block_means
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, VectorEstimate, block_means
 from fast_snow.reasoning.tools.motion_evidence import motion_of, require_several
 from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.reference_frames import LEVEL_NOTE
@@ -30,9 +30,8 @@ from fast_snow.reasoning.tools.tracks import ObjectTrajectory, trajectory_of
 from fast_snow.types import SceneGraph
 
 _CLEAR_TURN: Final = 45.0
-"""It is stated that something goes straight where a turn by so many degrees would have been noticed."""
-_RIGHT_ANGLE: Final = 90.0
-"""Nothing is told where not even a turn by so many degrees would likely have been noticed."""
+"""What turns by so many degrees does not go straight: that it does is stated where such a turn would have been noticed,
+and is not told at all where it lies within one standard deviation of what is seen."""
 _ABOUT: Final = 180.0
 """Two headings that may differ by more degrees do not tell to which side the way between them turned."""
 _FEW_BLOCKS: Final = 3
@@ -48,7 +47,7 @@ def turning(graph: SceneGraph, *, object_id: ObjectId, t_from: FirstFrame = None
     side, grade = "right" if turned.value > 0 else "left", graded(turned.value, turned.sigma)
     straight = grade is Grade.UNKNOWN
     if straight:
-        if LIKELY_CRITICAL * turned.sigma > _RIGHT_ANGLE:
+        if abs(turned.value) + turned.sigma > _CLEAR_TURN:
             raise Unknowable(
                 f"object {object_id} turns by {turned.value:.0f} ± {turned.sigma:.0f} degrees to its right, which tells"
                 " neither a turn nor a straight way"

@@ -109,6 +109,13 @@ def test_no_two_tools_contradict_each_other_and_what_is_stated_is_true(seeds):
     assert counted.count("not spinning: stated wrong") == 0
 
 
+def test_what_may_turn_by_45_degrees_is_not_said_to_go_straight():
+    """It turns by 58 degrees, and 51 plus or minus 30 are seen."""
+    answer = call_tool(moving_boxes(35).graph, "turning", {"object_id": 7})
+    assert answer.value is None
+    assert "neither a turn nor a straight way" in answer.reason
+
+
 def test_a_contradiction_would_be_found():
     told = {"is_moving": "static", "heading": "left", "motion_without_camera": "right", "approach": "coming closer"}
     answers = {name: ToolAnswer(value=value) for name, value in told.items()}

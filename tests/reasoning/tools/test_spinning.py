@@ -64,8 +64,9 @@ def test_texture_tells_whether_and_which_way_something_spins(yaw, roll, value, g
     assert (answer.value, answer.grade) == (value, grade), answer.reason
 
 
-def test_half_a_turn_is_neither_a_spin_nor_none():
-    answer = call_tool(textured(120), "spinning", {"object_id": 1})
+@pytest.mark.parametrize("yaw", [120, 105])
+def test_half_a_turn_is_neither_a_spin_nor_none(yaw):
+    answer = call_tool(textured(yaw), "spinning", {"object_id": 1})
     assert answer.value is None
     assert "too little to tell a spin" in answer.reason
 
@@ -99,8 +100,11 @@ def test_an_outline_that_doubles_within_a_frame_is_doubted(factor):
     grown = replace(tokens[30].region, area=int(4000 * factor))
     tokens[30] = replace(tokens[30], region=grown)
     graph = of_tokens(graph, {1: tokens})
-    doubts = [note for note in call_tool(graph, "spinning", {"object_id": 1}).notes if "outline" in note]
+    doubts = [note for note in call_tool(graph, "is_moving", {"object_id": 1}).notes if "outline" in note]
     assert [("t = 30, 31" in each) for each in doubts] == ([True] if factor > 2 else [])
+    answer = call_tool(graph, "spinning", {"object_id": 1})
+    assert answer.value == (None if factor > 2 else "not spinning")
+    assert factor < 2 or "doubles or halves within a frame" in answer.reason
     before = call_tool(graph, "spinning", {"object_id": 1, "t_to": 29})
     assert not any("outline" in note for note in before.notes)
 
