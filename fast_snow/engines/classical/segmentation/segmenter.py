@@ -125,6 +125,7 @@ class _ClassicalSegmenter:
         shape = _working_shape(geometry.grid)
         lab = list(self.pool.map(lambda image: to_lab(image, shape), frames.image))
         links = link_neighbours(self.flows(frames, geometry.grid, self.pool), lab, geometry, self.pool)
+        return_freed_memory()
         evidence = through_time([motion_evidence(each, shape) for each in links], links)
         self.flows.keep_moves(frames, evidence)
         views = list(self.pool.map(lambda each: View(each, colour_bins(each, FINE)), lab))
@@ -166,6 +167,7 @@ class _ClassicalSegmenter:
         """Find what stands out from the planes of the scene, in every frame; also returns how many planes there are."""
         frames, tolerance = [geometry[i] for i in range(len(lab))], self.rules.tolerance
         planes = background(frames, tolerance=tolerance, least_share=self.rules.least_plane, seed=self.seed)
+        return_freed_memory()
         shape = _working_shape(geometry.grid)
 
         def evident(frame: FrameGeometry) -> Float32[np.ndarray, "h w"]:
