@@ -115,6 +115,7 @@ def perceive(
 
 @contextmanager
 def _phase(progress: Progress, name: str, total: int) -> Iterator[None]:
+    return_freed_memory()
     progress(name, 0, total)
     yield
     return_freed_memory()

@@ -82,11 +82,13 @@ class Infer:
         from fast_snow import output
         from fast_snow.api import collected_warnings, newest_view, open_source, steps
         from fast_snow.cli.terminal import print_resumption, print_summary, shown_progress, terminable
+        from fast_snow.freed_memory import share_one_heap
         from fast_snow.kernels.compilation import watched_compilation
         from fast_snow.resuming import remember
         from fast_snow.run_record import record, summarize_run
         from fast_snow.selection import select_engines
 
+        share_one_heap()
         live = replace(self.config.live, real_time=self.live or self.config.live.real_time)
         config, began = replace(self.config, live=live), perf_counter()
         with ExitStack() as stack:

@@ -30,10 +30,11 @@ _LARGEST_GAIN = 2.0
 _LEAST_SIDE = 16
 _RETURNS = 1.0  # pixels there and back
 _LEAST_RETURNING = 0.75  # share of the image
+_INTERPOLATED = 1e-3  # pixels
 
 
 class NeighbourFlow(NamedTuple):
-    """The motion between a frame and the next; half precision is 1/32 pixel for a flow of 32 to 64 pixels.
+    """The motion between a frame and the next.
 
     Attributes:
         homography: maps pixels of the frame to the next; what most of the image follows.
@@ -42,12 +43,39 @@ class NeighbourFlow(NamedTuple):
     """
 
     homography: Homography
-    forward: Float16[np.ndarray, "h w 2"]
-    backward: Float16[np.ndarray, "h w 2"]
+    forward: "PackedFlow"
+    backward: "PackedFlow"
 
     def both(self) -> tuple[Flow, Flow]:
-        """Return the flow forward and backward in single precision."""
-        return self.forward.astype(np.float32), self.backward.astype(np.float32)
+        """Return the flow forward and backward."""
+        return self.forward.unpacked(), self.backward.unpacked()
+
+
+class PackedFlow(NamedTuple):
+    """Flow in half precision (1/32 pixel from 32 to 64 pixels), at half the size where it was enlarged from that.
+
+    Attributes:
+        flow: in pixels of the full size.
+        shape: the full size.
+    """
+
+    flow: Float16[np.ndarray, "rows columns 2"]
+    shape: GridShape
+
+    @classmethod
+    def of(cls, flow: Flow) -> "PackedFlow":
+        """Pack a flow. Dense search ends at half the size and interpolates; so nothing of what it found is lost."""
+        shape = (flow.shape[0], flow.shape[1])
+        small = flow
+        if min(shape) > 1 and not any(side % 2 for side in shape):
+            small = _halved(_halved(flow).swapaxes(0, 1)).swapaxes(0, 1)
+            small = small if float(cv2.absdiff(_enlarged(small, shape), flow).max()) < _INTERPOLATED else flow
+        return cls(small.astype(np.float16, order="C"), shape)
+
+    def unpacked(self) -> Flow:
+        """Return the flow at full size in single precision."""
+        flow = self.flow.astype(np.float32)
+        return flow if flow.shape[:2] == self.shape else _enlarged(flow, self.shape)
 
 
 class FlowStore:
@@ -121,7 +149,16 @@ def _between(gray_a: Gray, gray_b: Gray, seed: int) -> NeighbourFlow:
             np.where(better[0][..., None], other[0], flow[0]),
             np.where(better[1][..., None], other[1], flow[1]),
         )
-    return NeighbourFlow(homography, flow[0].astype(np.float16), flow[1].astype(np.float16))
+    return NeighbourFlow(homography, *(PackedFlow.of(each) for each in flow))
+
+
+def _halved(flow: Float32[np.ndarray, "n m 2"]) -> Float32[np.ndarray, "k m 2"]:
+    """Return the rows from which linear interpolation made twice as many."""
+    return np.concatenate([flow[:1], 1.5 * flow[2::2] - 0.5 * flow[1:-1:2]])
+
+
+def _enlarged(flow: Float32[np.ndarray, "rows columns 2"], shape: GridShape) -> Flow:
+    return cv2.resize(np.ascontiguousarray(flow), shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fast_snow.engines.classical import neighbour_flow
 from fast_snow.engines.classical.flow import consistency, flow_between, gray
-from fast_snow.engines.classical.neighbour_flow import FlowStore
+from fast_snow.engines.classical.neighbour_flow import FlowStore, PackedFlow
 from fast_snow.engines.classical.segmentation.camera_motion import relative_flow
 from fast_snow.types import DepthOrigin, Frames, Geometry
 from tests.engines.classical.scenes import frames_of
@@ -54,8 +54,8 @@ def test_another_window_is_computed_anew(pool):
     one, other = window(), window(seed=1)
     before = store(one, GRID, pool)
     after = store(other, GRID, pool)
-    assert not np.array_equal(before[0].forward, after[0].forward)
-    np.testing.assert_array_equal(store(one, GRID, pool)[0].forward, before[0].forward)
+    assert not np.array_equal(before[0].forward.flow, after[0].forward.flow)
+    np.testing.assert_array_equal(store(one, GRID, pool)[0].forward.flow, before[0].forward.flow)
 
 
 def test_flow_is_forgotten_with_the_images(pool):
@@ -75,6 +75,22 @@ def test_what_moves_is_kept_for_the_same_images_only(pool):
     assert store.moves(other) is None
     store(other, GRID, pool)
     assert store.moves(frames) is None
+
+
+def test_flow_is_kept_at_the_size_at_which_it_was_found(pool):
+    gray_a, gray_b = gray(window(2).image, GRID)
+    flow = flow_between(gray_a, gray_b)
+    packed = PackedFlow.of(flow)
+    assert packed.flow.shape == (GRID[0] // 2, GRID[1] // 2, 2)
+    np.testing.assert_allclose(packed.unpacked(), flow, atol=0.01)
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (7, 6), (1, 2)])
+def test_flow_that_was_not_interpolated_is_kept_as_it_is(shape):
+    flow = np.random.default_rng(0).normal(0, 2, (*shape, 2)).astype(np.float32)
+    packed = PackedFlow.of(flow)
+    assert packed.flow.shape == flow.shape
+    np.testing.assert_allclose(packed.unpacked(), flow, atol=0.01)
 
 
 def test_one_frame_has_no_neighbours(pool):

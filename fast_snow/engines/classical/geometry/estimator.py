@@ -30,6 +30,7 @@ from fast_snow.engines.classical.geometry.structure_from_motion import GUESSED_F
 from fast_snow.engines.classical.geometry.triangulation import TriangulatedDepth, triangulate
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.errors import FastSnowWarning
+from fast_snow.freed_memory import return_freed_memory
 from fast_snow.inputs.sampling import shrunk_size
 from fast_snow.point_matches import rescaled, track_points
 from fast_snow.protocols import GeometryEngine, Progress, silent
@@ -150,6 +151,7 @@ class _Engine:
         grid = shrunk_size(frames.image.shape[1:3], self.config.process_res)
         K = np.tile(rescale(path.intrinsics, shape, grid), (len(frames), 1, 1))
         typical = np.where(np.isfinite(path.typical_depth), path.typical_depth, np.nanmedian(path.typical_depth))
+        return_freed_memory()  # of structure from motion
         depth = np.empty((len(frames), *grid), np.float32)
         confidence = np.empty_like(depth)
 

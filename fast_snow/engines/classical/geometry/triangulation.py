@@ -94,7 +94,7 @@ def triangulate(
 def _flow(gray: UInt8[np.ndarray, "n h w"], known: Sequence[NeighbourFlow], pair: tuple[int, int]) -> Flow:
     i, j = pair
     if known and abs(j - i) == 1:
-        return (known[i].forward if j > i else known[j].backward).astype(np.float32)
+        return (known[i].forward if j > i else known[j].backward).unpacked()
     return flow_between(gray[i], gray[j])
 
 

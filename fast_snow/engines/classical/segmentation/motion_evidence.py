@@ -33,12 +33,13 @@ class NeighbourMotion(NamedTuple):
 
     Attributes:
         flow: to the neighbour, in working pixels.
-        relative: the part of the flow that the camera does not explain, in pixels of the analysis grid.
+        relative: the part of the flow that the camera does not explain, in pixels of the analysis grid; `None` once it
+            is let go.
         trust: in [0, 1], by flow consistency and by colour.
     """
 
     flow: HalfFlow
-    relative: HalfFlow
+    relative: HalfFlow | None
     trust: Float16[np.ndarray, "h w"]
 
 
@@ -51,6 +52,14 @@ class Links(NamedTuple):
     def all(self) -> list[NeighbourMotion]:
         """Return the neighbours that exist."""
         return [each for each in self if each is not None]
+
+    def relative(self) -> list[Float32[np.ndarray, "h w 2"]]:
+        """Return the motion towards each neighbour that the camera does not explain."""
+        return [each.relative.astype(np.float32) for each in self.all() if each.relative is not None]
+
+    def without_relative(self) -> "Links":
+        """Return the links without what the camera does not explain: two fifths of them."""
+        return Links(*(each and each._replace(relative=None) for each in self))
 
 
 def link_neighbours(
@@ -117,7 +126,7 @@ def motion_evidence(links: Links, shape: GridShape) -> Float32[np.ndarray, "h w"
     seen = links.all()
     if not seen:
         return np.full(shape, -1.0, np.float32)
-    residual = np.minimum.reduce([np.linalg.norm(each.relative.astype(np.float32), axis=-1) for each in seen])
+    residual = np.minimum.reduce([np.linalg.norm(each, axis=-1) for each in links.relative()])
     trust = np.maximum.reduce([each.trust for each in seen]).astype(np.float32)
     threshold = max(LEAST_MOTION, _OVER_MEDIAN * np.median(residual), _OVER_PEAK * np.percentile(residual, _PEAK))
     evidence = np.clip((residual - threshold) / (0.5 * threshold), -2.0, 2.0)

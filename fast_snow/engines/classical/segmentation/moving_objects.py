@@ -11,16 +11,17 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Int32
+from jaxtyping import Bool, Float32, Int32, UInt8
 
 from fast_snow.engines.classical.appearance import histogram, log_odds, sigmoid
-from fast_snow.engines.classical.edge_aware import Affinity, smooth
+from fast_snow.engines.classical.edge_aware import affinity, smooth
 
 Posterior = Float32[np.ndarray, "h w"]
 
 _MOTION_WEIGHT = 1.5
 _COLOUR_WEIGHT = 2.0
 _STRENGTH = 30.0
+EDGE_SIGMA = 14.0  # L*a*b* levels
 _SPAN = 3  # frames before and after that share a colour model
 _ROUNDS = 3
 _AROUND = 12  # working pixels
@@ -30,10 +31,10 @@ _RING = 4  # working pixels
 
 
 class View(NamedTuple):
-    """What one frame looks like on the working grid: fine colour bins and likeness of neighbours."""
+    """What one frame looks like on the working grid: its colours, and their fine bins."""
 
+    lab: UInt8[np.ndarray, "h w 3"]
     bins: Int32[np.ndarray, "h w"]
-    alike: Affinity
 
 
 def moving_probability(
@@ -81,7 +82,7 @@ def _pooled(
 
 def _infer(view: View, evidence: Float32[np.ndarray, "h w"], odds: Float32[np.ndarray, " bins"]) -> Posterior:
     both = _MOTION_WEIGHT * evidence + _COLOUR_WEIGHT * odds[view.bins]
-    return smooth(sigmoid(both), view.alike, _STRENGTH)
+    return smooth(sigmoid(both), affinity(view.lab, EDGE_SIGMA), _STRENGTH)
 
 
 def moving_labels(

@@ -32,6 +32,7 @@ from fast_snow.engines.classical.segmentation.motion_evidence import (
     through_time,
 )
 from fast_snow.engines.classical.segmentation.moving_objects import (
+    EDGE_SIGMA,
     View,
     border_contrast,
     clearly_moving,
@@ -43,11 +44,12 @@ from fast_snow.engines.classical.segmentation.region_chains import Regions, best
 from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
 from fast_snow.engines.classical.segmentation.surfaces import creases, outlined, surfaces, with_steps
 from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
+from fast_snow.freed_memory import return_freed_memory
 from fast_snow.kernels.colours import colour_bins, to_lab
 from fast_snow.kernels.mask_measures import bounding_boxes
 from fast_snow.kernels.masks import encode
 from fast_snow.protocols import Progress, Segmenter, silent
-from fast_snow.types import DepthOrigin, Detections, Frames, Geometry, GridShape, Segmentation
+from fast_snow.types import DepthOrigin, Detections, FrameGeometry, Frames, Geometry, GridShape, Segmentation
 
 _SURE = 2.0
 _STRENGTH = 30.0
@@ -56,7 +58,6 @@ _SHOWS_OUTLINES = (DepthOrigin.SENSOR, DepthOrigin.TRIANGULATED)
 """Origins of depth that show the outlines of objects; a ground-plane guess shows none."""
 
 _WORKING_SIDE = 256
-_SIGMA = 14.0
 
 
 class SurfaceRules(NamedTuple):
@@ -124,13 +125,18 @@ class _ClassicalSegmenter:
         shape = _working_shape(geometry.grid)
         lab = list(self.pool.map(lambda image: to_lab(image, shape), frames.image))
         links = link_neighbours(self.flows(frames, geometry.grid, self.pool), lab, geometry, self.pool)
+        return_freed_memory()
         evidence = through_time([motion_evidence(each, shape) for each in links], links)
         self.flows.keep_moves(frames, evidence)
-        views = list(self.pool.map(lambda each: View(colour_bins(each, FINE), affinity(each, _SIGMA)), lab))
+        views = list(self.pool.map(lambda each: View(each, colour_bins(each, FINE)), lab))
         probability = moving_probability(views, evidence, self.pool)
         moving = list(self.pool.map(self._moving, probability, evidence, links))
+        # What has been read for the last time is let go: the largest of this phase comes next.
+        del views
+        links = [each.without_relative() for each in links]
+        return_freed_memory()
         if geometry.origin in _SHOWS_OUTLINES:
-            still, planes = self._standing(lab, views, moving, links, geometry)
+            still, planes = self._standing(lab, moving, links, geometry)
         else:
             nothing_moves = not any(len(each.score) and each.score.any() for each in moving)
             still, planes = list(self.pool.map(self._coloured if nothing_moves else _nothing, lab)), 0
@@ -149,40 +155,46 @@ class _ClassicalSegmenter:
     ) -> Regions:
         least, most = self._sizes(probability.size)
         label = moving_labels(probability, evidence, least=least, most=most)
-        step = motion_step(label, [each.relative.astype(np.float32) for each in links.all()])
+        step = motion_step(label, links.relative())
         clear = clearly_moving(label, evidence)
         score = np.where(step >= LEAST_MOTION, clear * border_contrast(label, probability), np.float32(0.0))
         label = np.where(np.append(False, score > 0)[label], label, 0).astype(np.int32)
         return Regions(label, np.eye(len(score) + 1, dtype=np.bool_)[1:], score)
 
     def _standing(
-        self, lab: list[Lab], views: list[View], moving: list[Regions], links: list[Links], geometry: Geometry
+        self, lab: list[Lab], moving: list[Regions], links: list[Links], geometry: Geometry
     ) -> tuple[list[Regions], int]:
         """Find what stands out from the planes of the scene, in every frame; also returns how many planes there are."""
         frames, tolerance = [geometry[i] for i in range(len(lab))], self.rules.tolerance
         planes = background(frames, tolerance=tolerance, least_share=self.rules.least_plane, seed=self.seed)
-        depth = [depth_map(each, lab[0].shape[:2]) for each in frames]
-        evidence = self.pool.map(lambda frame, z: standing_out(frame, z, planes, tolerance=tolerance), frames, depth)
-        stands = through_time(list(evidence), links)
+        return_freed_memory()
+        shape = _working_shape(geometry.grid)
+
+        def evident(frame: FrameGeometry) -> Float32[np.ndarray, "h w"]:
+            return standing_out(frame, depth_map(frame, shape), planes, tolerance=tolerance)
+
+        stands = through_time(list(self.pool.map(evident, frames)), links)
         sharp = geometry.origin is DepthOrigin.SENSOR  # triangulated depth is blurred by its flow
-        return list(self.pool.map(partial(self._surfaces, sharp=sharp), lab, views, moving, depth, stands)), len(planes)
+        return list(self.pool.map(partial(self._surfaces, sharp=sharp), lab, moving, frames, stands)), len(planes)
 
     def _surfaces(
         self,
         lab: Lab,
-        view: View,
         moving: Regions,
-        depth: Float32[np.ndarray, "h w"],
+        frame: FrameGeometry,
         stands: Float32[np.ndarray, "h w"],
         *,
         sharp: bool,
     ) -> Regions:
         moves = moving.label > 0
         likely = sigmoid(_SURE * np.where(moves, np.float32(-1.0), stands)).astype(np.float32)
+        depth = depth_map(frame, stands.shape)
         crease, limit = creases(depth), self.rules.largest_crease
         edges = edges_of(even_colours(lab))
         leaf = superpixels(with_steps(edges, depth) if sharp else edges)
-        label = surfaces(leaf, crease, smooth(likely, view.alike, _STRENGTH) - np.float32(0.5), limit=limit)
+        label = surfaces(
+            leaf, crease, smooth(likely, affinity(lab, EDGE_SIGMA), _STRENGTH) - np.float32(0.5), limit=limit
+        )
         label = np.where(moves, 0, label).astype(np.int32)
         area = np.bincount(label.ravel(), minlength=int(label.max()) + 1)[1:]
         least, most = self._sizes(label.size)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float16, Float32, Shaped
+from jaxtyping import Bool, Float32, Shaped
 
 from fast_snow.engines.classical.edge_aware import Crop, smooth
 from fast_snow.engines.classical.tracking.evidence import CarryRules, Evidence, Origins, likelihood
@@ -57,10 +57,10 @@ class Step(NamedTuple):
         moves: how clearly each pixel of the next frame moves by itself, as log-odds; `None` where nobody told.
     """
 
-    flow: Float16[np.ndarray, "h w 2"]
-    back: Float16[np.ndarray, "h w 2"]
-    trust: Float16[np.ndarray, "h w"]
-    back_trust: Float16[np.ndarray, "h w"]
+    flow: Float32[np.ndarray, "h w 2"]
+    back: Float32[np.ndarray, "h w 2"]
+    trust: Float32[np.ndarray, "h w"]
+    back_trust: Float32[np.ndarray, "h w"]
     before: View
     view: View
     rules: CarryRules
@@ -221,7 +221,7 @@ def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Sof
         Likelihood in the window of the place.
     """
     window, sprite, crop = place.window, place.sprite, step.view.crop(place.window)
-    back, trust = step.back[window].astype(np.float32), step.back_trust[window].astype(np.float32)
+    back, trust = np.ascontiguousarray(step.back[window]), np.ascontiguousarray(step.back_trust[window])
     warped = sprite.shape
     if by_flow:
         offset = np.array([box.start - old.start for box, old in zip(window, state.window, strict=True)][::-1])

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float16, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from fast_snow.config import ClassicalTrackerConfig
 from fast_snow.engines.classical.flow import consistency, workers
@@ -30,6 +30,7 @@ from fast_snow.types import Frames, GridShape, Masks, Prompt, TrackedFrame
 
 _COLOUR_ERROR = 25.0  # L*a*b* levels, summed over the channels
 _LEAST_TRUST = 0.1
+_FULL_TRUST = 255
 _SAME = 0.5  # IoU of a prompt with an object that was carried to it
 
 
@@ -86,16 +87,24 @@ class _ClassicalTracker:
 
 
 class _Flows(NamedTuple):
-    """Flow between two neighbouring frames and the trust in it, small enough to keep for a whole window."""
+    """Flow between two neighbouring frames and the trust in it, small enough to keep for a whole window.
 
-    forward: Float16[np.ndarray, "h w 2"]
-    backward: Float16[np.ndarray, "h w 2"]
-    forward_trust: Float16[np.ndarray, "h w"]
-    backward_trust: Float16[np.ndarray, "h w"]
+    Attributes:
+        between: the flow.
+        forward_trust: in the flow to the next frame, from 0 to `_FULL_TRUST`.
+        backward_trust: in the flow from the next frame.
+    """
+
+    between: NeighbourFlow
+    forward_trust: UInt8[np.ndarray, "h w"]
+    backward_trust: UInt8[np.ndarray, "h w"]
 
     def step(self, before: View, view: View, rules: CarryRules, *, reverse: bool) -> Step:
         """Return the motion in the direction of propagation, from one frame to the next one."""
-        forward, backward, forward_trust, backward_trust = self
+        forward, backward = self.between.both()
+        forward_trust, backward_trust = (
+            each * np.float32(1 / _FULL_TRUST) for each in (self.forward_trust, self.backward_trust)
+        )
         if reverse:
             return Step(backward, forward, backward_trust, forward_trust, before, view, rules)
         return Step(forward, backward, forward_trust, backward_trust, before, view, rules)
@@ -159,7 +168,7 @@ class _Session:
             trust(consistency(backward, forward), backward, self._lab[b], self._lab[a], _COLOUR_ERROR),
         )
         trusts = (_LEAST_TRUST + (1 - _LEAST_TRUST) * each for each in both)
-        return _Flows(between.forward, between.backward, *(each.astype(np.float16) for each in trusts))
+        return _Flows(between, *(np.rint(_FULL_TRUST * each).astype(np.uint8) for each in trusts))
 
     def _sweep(
         self, objects: Sequence[_Started], flows: Sequence[_Flows], seen: list[list[_Seen]], *, reverse: bool
