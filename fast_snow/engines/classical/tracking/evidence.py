@@ -15,6 +15,7 @@ _COLOUR_APART = 30.0  # L*a*b* levels, summed over the channels, likewise for wh
 _EXPECTED = 0.3  # to have come with the object counts by this share outside the sprite's shape
 _LEFT_BEHIND = 4.0
 _NOWHERE_NEAR = 0.01
+_LARGEST_LOGIT = np.float32(np.log(0.98 / 0.02) / 3.9)
 
 
 class CarryRules(NamedTuple):
@@ -110,8 +111,9 @@ def likelihood(
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _logit(p):
-    p = min(max(p, np.float32(0.02)), np.float32(0.98))
-    return np.log(p / (np.float32(1.0) - p)) / np.float32(3.9)  # 1 at 0.98
+    if p <= np.float32(0.02) or p >= np.float32(0.98):  # nearly all pixels, which need no logarithm
+        return _LARGEST_LOGIT if p > np.float32(0.5) else -_LARGEST_LOGIT
+    return np.log(p / (np.float32(1.0) - p)) / np.float32(3.9)
 
 
 @numba.njit(cache=True, nogil=True)
