@@ -79,7 +79,7 @@ def _dense_search() -> cv2.DISOpticalFlow:
     """Return the thread's own search: what it allocates for one pair of images serves the next."""
     if not hasattr(_of_thread, "dis"):
         _of_thread.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    return _of_thread.dis  # type: ignore[no-any-return]
+    return _of_thread.dis
 
 
 def consistency(

@@ -46,4 +46,4 @@ def fetch_labels(labels: np.ndarray, where: Float32[np.ndarray, "h w 2"]) -> np.
 
 def _maps(where: Float32[np.ndarray, "h w 2"]) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
     u, v = cv2.split(where)
-    return u, v  # type: ignore[return-value]
+    return u, v

@@ -48,7 +48,7 @@ class Sprite(NamedTuple):
         """Return the sprite after the object was seen in its window."""
         faded = _FADES * self.shape
         look = cv2.copyTo(even, (soft > faded).view(np.uint8), self.look.copy())
-        return Sprite(np.maximum(soft, faded), look)  # type: ignore[arg-type]
+        return Sprite(np.maximum(soft, faded), look)
 
 
 def best_shift(
