@@ -5,6 +5,7 @@ the engines share one GPU in turn.
 """
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -35,6 +36,8 @@ from fast_snow.seeds import Seeds, seeds
 from fast_snow.texture_rotation import with_rotation
 from fast_snow.types import (
     Detections,
+    Frames,
+    Geometry,
     GridShape,
     Health,
     Incidents,
@@ -97,7 +100,7 @@ def perceive(
         thresh = config.tracker.nested_thresh
         started = seeds(detections, min_points=config.depth_filter.min_points, nested_thresh=thresh)
         passes, resolved = _track(tracker, window, geometry.grid, started.detections, config)
-    tracked = _described(window, resolved.frames, geometry.grid)
+    tracked, geometry = _described(frames, resolved.frames, geometry)
     unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh).prompts
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     return Perception(
@@ -106,7 +109,7 @@ def perceive(
         t=frames.t,
         time_s=frames.time_s,
         source_frame=frames.source_frame,
-        geometry=with_background(geometry, frames, [each.masks for each in tracked]),
+        geometry=geometry,
         tracked=tracked,
         health=_health(detections, started, passes, resolved, _incidents(window, unfound)),
         seconds=seconds,
@@ -163,12 +166,16 @@ def _joined(passes: Sequence[_Pass], window: Window, config: Config) -> WithoutR
     return without_repeats(frames, iou_thresh=config.fusion.cross_run_iou_thresh)
 
 
-def _described(window: Window, tracked: Sequence[TrackedFrame], grid: GridShape) -> tuple[TrackedFrame, ...]:
-    """Return the masklets with their colours, and with how far each turned."""
-    images = window.frames.image
-    shares = (colour_shares(each.masks, image) for each, image in zip(tracked, images, strict=True))
-    coloured = [replace(each, appearance=share) for each, share in zip(tracked, shares, strict=True)]
-    return with_rotation(coloured, images, grid)
+def _described(
+    frames: Frames, tracked: Sequence[TrackedFrame], geometry: Geometry
+) -> tuple[tuple[TrackedFrame, ...], Geometry]:
+    """Return the masklets with their colours and turns; beside, the geometry with the motion of the background."""
+    with ThreadPoolExecutor(1) as beside:
+        turned = beside.submit(with_rotation, tracked, frames.image, geometry.grid)
+        shares = [colour_shares(each.masks, image) for each, image in zip(tracked, frames.image, strict=True)]
+        geometry = with_background(geometry, frames, [each.masks for each in tracked])
+    coloured = (replace(each, appearance=share) for each, share in zip(turned.result(), shares, strict=True))
+    return tuple(coloured), geometry
 
 
 def _incidents(window: Window, unfound: Sequence[MaskPrompt]) -> Incidents:

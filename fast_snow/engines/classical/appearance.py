@@ -24,28 +24,33 @@ def histogram(bins: Int[np.ndarray, "*shape"], weight: Float[np.ndarray, "*shape
     return blurred(count.astype(np.float32)).ravel()
 
 
-def blurred(count: Float32[np.ndarray, "*axes"]) -> Float32[np.ndarray, "*axes"]:
-    """Blur an array with [1, 2, 1] / 4 along each axis; what would spill over an end is lost."""
-    out = count
-    for axis, size in enumerate(count.shape):
-        lines = out.reshape(int(np.prod(count.shape[:axis])), size, -1)
-        out = _blurred_lines(readonly(lines)).reshape(count.shape)
-    return out
+def blurred(count: Float32[np.ndarray, "*axes"], skip: int = 0) -> Float32[np.ndarray, "*axes"]:
+    """Blur an array with [1, 2, 1] / 4 along its axes but the first `skip`; what would spill over an end is lost.
+
+    Axes of one member are left as they are.
+    """
+    sizes = np.array(count.shape[skip:], np.int64)
+    return _blurred(readonly(count.reshape(-1)), readonly(sizes[sizes > 1])).reshape(count.shape)
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _blurred_lines(lines):
-    outer, size, inner = lines.shape
-    out = np.empty(lines.shape, np.float32)
-    for i in range(outer):
-        for j in range(size):
-            low, high = max(j - 1, 0), min(j + 1, size - 1)
-            low_weight, high_weight = np.float32(0.25 * (j > 0)), np.float32(0.25 * (j < size - 1))
-            for k in range(inner):
-                out[i, j, k] = (
-                    np.float32(0.5) * lines[i, j, k] + low_weight * lines[i, low, k] + high_weight * lines[i, high, k]
-                )
+def _blurred(values, sizes):
+    half, quarter = np.float32(0.5), np.float32(0.25)
+    out = values.copy()
+    for axis in range(len(sizes)):
+        size, stride = sizes[axis], np.prod(sizes[axis + 1 :])
+        before = out.copy()
+        # Everywhere as if there were no ends, which is fast, then at both ends of each line.
+        inner, middle = out[stride:-stride], before[stride:-stride]
+        low, high = before[: -2 * stride], before[2 * stride :]
+        for i in range(len(inner)):
+            inner[i] = half * middle[i] + quarter * low[i] + quarter * high[i]
+        for first in range(0, len(values), size * stride):
+            last = first + (size - 1) * stride
+            for i in range(stride):
+                out[first + i] = half * before[first + i] + quarter * before[first + stride + i]
+                out[last + i] = half * before[last + i] + quarter * before[last - stride + i]
     return out
 
 

@@ -105,7 +105,7 @@ def _affinity_of_bytes(guide, rate):
     return right, below
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _smooth(values, right, below, strength):
     out = values.copy()
@@ -114,7 +114,7 @@ def _smooth(values, right, below, strength):
     return out
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _solve_rows(out, right, strength):
     """Solve each row's tridiagonal system in place (Thomas algorithm)."""
@@ -134,7 +134,7 @@ def _solve_rows(out, right, strength):
             out[y, x] += carry[x] * out[y, x + 1]
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _solve_columns(out, below, strength):
     """Solve each column's system in place, all columns side by side for the cache's sake."""

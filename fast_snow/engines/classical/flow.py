@@ -10,6 +10,7 @@ Reference: T. Kroeger, R. Timofte, D. Dai, L. Van Gool. Fast Optical Flow using 
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import local
 from typing import no_type_check
 
 import cv2
@@ -21,6 +22,7 @@ from fast_snow.types import GridShape, ImageStack, readonly
 
 # DIS reads outside the image where a side shrinks below its 8 pixel patch at the finest level it works on (the second).
 _MIN_SIDE = 32
+_of_thread = local()
 
 
 @contextmanager
@@ -69,9 +71,15 @@ def flow_between(gray_a: UInt8[np.ndarray, "h w"], gray_b: UInt8[np.ndarray, "h 
     h, w = gray_a.shape
     pad = (0, max(0, _MIN_SIDE - h), 0, max(0, _MIN_SIDE - w))
     a, b = (cv2.copyMakeBorder(each, *pad, cv2.BORDER_REPLICATE) for each in (gray_a, gray_b))
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow = dis.calc(a, b, None)  # type: ignore[call-overload]  # its stub wants a flow to start from
+    flow = _dense_search().calc(a, b, None)  # type: ignore[call-overload]  # its stub wants a flow to start from
     return np.ascontiguousarray(flow[:h, :w], np.float32)
+
+
+def _dense_search() -> cv2.DISOpticalFlow:
+    """Return the thread's own search: what it allocates for one pair of images serves the next."""
+    if not hasattr(_of_thread, "dis"):
+        _of_thread.dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return _of_thread.dis
 
 
 def consistency(

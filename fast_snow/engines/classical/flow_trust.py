@@ -29,5 +29,9 @@ def trust(
         Trust in [0, 1].
     """
     fetched = fetch(other_colours, pixel_grid(*flow.shape[:2]) + flow)
-    change = sum(each.astype(np.float32) for each in cv2.split(cv2.absdiff(fetched, colours)))
-    return np.exp(-((distance / _FLOW_ERROR) ** 2) - (change / colour_error) ** 2)
+    light, green_red, blue_yellow = cv2.split(cv2.absdiff(fetched, colours))
+    # The sum ends at 255, which nobody trusts any more.
+    change = cv2.add(cv2.add(light, green_red), blue_yellow)
+    alike = np.exp(-((np.arange(256, dtype=np.float32) / np.float32(colour_error)) ** 2))
+    distance = distance / np.float32(_FLOW_ERROR)
+    return np.exp(-distance * distance) * cv2.LUT(change, alike)

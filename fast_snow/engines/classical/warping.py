@@ -1,10 +1,13 @@
 """Fetching pixels from where they come from."""
 
+from functools import lru_cache
 from typing import TypeVar
 
 import cv2
 import numpy as np
 from jaxtyping import Float32
+
+from fast_snow.types import readonly
 
 Flow = Float32[np.ndarray, "h w 2"]
 """Displacements `(du, dv)` in pixels."""
@@ -12,10 +15,11 @@ Flow = Float32[np.ndarray, "h w 2"]
 Image = TypeVar("Image", bound=np.ndarray)
 
 
+@lru_cache(maxsize=4)
 def pixel_grid(height: int, width: int) -> Float32[np.ndarray, "h w 2"]:
-    """Return the coordinates `(u, v)` of every pixel."""
+    """Return the coordinates `(u, v)` of every pixel; read-only."""
     v, u = np.indices((height, width), np.float32)
-    return np.stack([u, v], axis=-1)
+    return readonly(np.stack([u, v], axis=-1))
 
 
 def fetch(image: Image, where: Float32[np.ndarray, "h w 2"], *, outside: float | None = None) -> Image:
@@ -41,4 +45,5 @@ def fetch_labels(labels: np.ndarray, where: Float32[np.ndarray, "h w 2"]) -> np.
 
 
 def _maps(where: Float32[np.ndarray, "h w 2"]) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
-    return np.ascontiguousarray(where[..., 0]), np.ascontiguousarray(where[..., 1])
+    u, v = cv2.split(where)
+    return u, v

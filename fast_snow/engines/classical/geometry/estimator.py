@@ -5,7 +5,7 @@ Where the camera does not move enough for that, depth is a ground-plane guess an
 
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -99,7 +99,7 @@ class _Engine:
             points = with_matches(points, gray(frames.image, sfm_shape))
             path = measured_path(points, known.depth, sfm_shape, self.config, intrinsics=K, seed=self.seed)
             return _with_given_depth(known.depth, path, sfm_shape, metric=known.metric)
-        found = reconstructed_path(points, sfm_shape, self.config, intrinsics=K, seed=self.seed)
+        found = self._reconstructed(frames, points, sfm_shape, K)
         followed = followed or points
         if found is not None and not found.fits(followed, 0.0):
             # Too fast for the clip's own frames: the source's frames between show more.
@@ -112,6 +112,17 @@ class _Engine:
             pairs = neighbours(with_matches(followed, gray(frames.image, sfm_shape)))
             return self._guess(frames, turning_path(pairs, sfm_shape, K), sfm_shape, K)
         return answer
+
+    def _reconstructed(
+        self, frames: Frames, points: list[TrackedPoints], shape: GridShape, K: Float64[np.ndarray, "3 3"] | None
+    ) -> CameraPath | None:
+        """Reconstruct the path on one core, while the others search for the flow that depth is triangulated from."""
+        with ThreadPoolExecutor(1) as beside:
+            if self.threads != 1:
+                beside.submit(
+                    self.flows, frames, shrunk_size(frames.image.shape[1:3], self.config.process_res), self.pool
+                )
+            return reconstructed_path(points, shape, self.config, intrinsics=K, seed=self.seed)
 
     def _follow(self, frames: Frames, shape: GridShape) -> list[TrackedPoints]:
         points = []

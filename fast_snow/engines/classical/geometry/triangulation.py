@@ -133,9 +133,9 @@ def _view(
     flow, K_j = flows[i, j], intrinsics[j]
     T_j_i = T_camera_world[j] @ np.linalg.inv(T_camera_world[i])
     height, width = flow.shape[:2]
-    v, u = np.indices((height, width), dtype=np.float32)
+    u, v = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     H = (K_j @ T_j_i[:3, :3] @ np.linalg.inv(intrinsics[i])).astype(np.float32)
-    a = [row[0] * u + row[1] * v + row[2] for row in H]
+    a = [row[0] * u + (row[1] * v + row[2]) for row in H]
     b = (K_j @ T_j_i[:3, 3]).astype(np.float32)
     u, v = u + flow[..., 0], v + flow[..., 1]
     p = b[0] - u * b[2], b[1] - v * b[2]
@@ -153,6 +153,14 @@ def _view(
     return _View(inverse_depth=rho, information=information, good=returned < _MAX_RETURN_ERROR, residual=residual)
 
 
+def _largest_miss(view: _View) -> float:
+    """Return by how many pixels the good flow to static points may miss their epipolar lines."""
+    small = view.good & (view.residual < _MOVING_RESIDUAL / _OVER_MEDIAN)
+    if 2 * np.count_nonzero(small) > np.count_nonzero(view.good) or not view.good.any():
+        return _MOVING_RESIDUAL  # so is the median, which takes far longer
+    return max(_MOVING_RESIDUAL, _OVER_MEDIAN * float(np.median(view.residual[view.good])))
+
+
 def _fuse(views: Sequence[_View], shape: tuple[int, ...]) -> TriangulatedDepth:
     """Average inverse depth by information; views that disagree inflate the variance."""
     information, weighted = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
@@ -166,8 +174,7 @@ def _fuse(views: Sequence[_View], shape: tuple[int, ...]) -> TriangulatedDepth:
     for view in views:
         disagreement += view.information * (view.inverse_depth - rho) ** 2
         good |= view.good
-        usual = float(np.median(view.residual[view.good])) if view.good.any() else 0.0
-        misses = view.residual > max(_MOVING_RESIDUAL, _OVER_MEDIAN * usual)
+        misses = view.residual > _largest_miss(view)
         moving &= ~view.good | misses | (view.inverse_depth <= 0)
     positive = (rho > 0) & (information > 0)
     variance = np.maximum(disagreement, 1.0) / np.maximum(information, tiny)

@@ -47,7 +47,7 @@ def relative_flow(flow: Flow, homography: Float64[np.ndarray, "3 3"], geometry: 
     )
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _relative(flow, depth, confidence, homography, turn, shift, nearer):
     height, width, _ = flow.shape

@@ -126,11 +126,16 @@ def motion_evidence(links: Links, shape: GridShape) -> Float32[np.ndarray, "h w"
     seen = links.all()
     if not seen:
         return np.full(shape, -1.0, np.float32)
-    residual = np.minimum.reduce([np.linalg.norm(each, axis=-1) for each in links.relative()])
+    residual = np.minimum.reduce([_length(each) for each in links.relative()])
     trust = np.maximum.reduce([each.trust for each in seen]).astype(np.float32)
     threshold = max(LEAST_MOTION, _OVER_MEDIAN * np.median(residual), _OVER_PEAK * np.percentile(residual, _PEAK))
     evidence = np.clip((residual - threshold) / (0.5 * threshold), -2.0, 2.0)
     return np.where(evidence < 0, evidence, trust * evidence).astype(np.float32)
+
+
+def _length(flow: HalfFlow) -> Float32[np.ndarray, "h w"]:
+    u, v = (flow[..., i].astype(np.float32) for i in range(2))
+    return np.sqrt(u * u + v * v)
 
 
 def through_time(

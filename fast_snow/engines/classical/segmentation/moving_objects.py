@@ -140,6 +140,10 @@ def motion_step(
         inside = (labels == i + 1).astype(np.uint8)
         around = (cv2.dilate(inside, far) > cv2.dilate(inside, near)) & (labels == 0)
         if around.any():
-            apart = [np.median(each[inside > 0], axis=0) - np.median(each[around], axis=0) for each in relative]
+            apart = [_median(each[inside > 0]) - _median(each[around]) for each in relative]
             step[i] = min((float(np.linalg.norm(each)) for each in apart), default=0.0)
     return step
+
+
+def _median(flow: Float32[np.ndarray, "p 2"]) -> Float32[np.ndarray, "2"]:
+    return np.median(np.ascontiguousarray(flow.T), axis=1)

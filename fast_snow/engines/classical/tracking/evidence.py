@@ -15,6 +15,7 @@ _COLOUR_APART = 30.0  # L*a*b* levels, summed over the channels, likewise for wh
 _EXPECTED = 0.3  # to have come with the object counts by this share outside the sprite's shape
 _LEFT_BEHIND = 4.0
 _NOWHERE_NEAR = 0.01
+_LARGEST_LOGIT = np.float32(np.log(0.98 / 0.02) / 3.9)
 
 
 class CarryRules(NamedTuple):
@@ -107,14 +108,15 @@ def likelihood(
     return _likelihood(*arrays, *motions, readonly(origins.even), *origins.corner, *odds, *weights)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _logit(p):
-    p = min(max(p, np.float32(0.02)), np.float32(0.98))
-    return np.log(p / (np.float32(1.0) - p)) / np.float32(3.9)  # 1 at 0.98
+    if p <= np.float32(0.02) or p >= np.float32(0.98):  # nearly all pixels, which need no logarithm
+        return _LARGEST_LOGIT if p > np.float32(0.5) else -_LARGEST_LOGIT
+    return np.log(p / (np.float32(1.0) - p)) / np.float32(3.9)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _colour_weight(near, trust, fine, colour_odds):
     hit = reject = np.float32(0.0)
@@ -131,7 +133,7 @@ def _colour_weight(near, trust, fine, colour_odds):
     return max(np.float32(0.0), hit / weight_in + reject / weight_out - np.float32(1.0))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _change(even, y, x, before, v, u):
     """Return the difference of a pixel's colour to that of the nearest pixel of the frame before."""
@@ -143,7 +145,7 @@ def _change(even, y, x, before, v, u):
     return np.float32(total)
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _came_with(back_u, back_v, own_u, own_v, around_u, around_v):
     """Return whether a pixel came with the object (1) or with what lies around it (-1), by flow back."""
@@ -153,7 +155,7 @@ def _came_with(back_u, back_v, own_u, own_v, around_u, around_v):
     return min(max((from_around - from_own) / apart, np.float32(-1.0)), np.float32(1.0))
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def _likelihood(
     near,

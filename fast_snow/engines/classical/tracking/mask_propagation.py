@@ -225,7 +225,8 @@ def segmented(state: Carried, place: Place, step: Step, *, by_flow: bool) -> Sof
     warped = sprite.shape
     if by_flow:
         offset = np.array([box.start - old.start for box, old in zip(window, state.window, strict=True)][::-1])
-        origin = pixel_grid(*back.shape[:2]) + back + offset.astype(np.float32)
+        height, width = back.shape[:2]
+        origin = pixel_grid(*step.view.fine.shape)[:height, :width] + back + offset.astype(np.float32)
         warped = fetch(state.soft, origin, outside=0.0)
     else:
         trust = np.zeros_like(trust)

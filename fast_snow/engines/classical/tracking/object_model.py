@@ -139,7 +139,8 @@ def _counted(
 ) -> tuple[Float32[np.ndarray, "c c c k k"], Float32[np.ndarray, "c c c k k"]]:
     cell = cell_of(view.coarse, window, square)
     count = _count(readonly(cell), readonly(soft), COARSE**3 * _CELLS**2)
-    return blurred(count[0].reshape(_SHAPE)), blurred(count[1].reshape(_SHAPE))
+    inside, outside = blurred(count.reshape(2, *_SHAPE), skip=1)
+    return inside, outside
 
 
 def cell_of(coarse: Int32[np.ndarray, "h w"], window: Crop, square: Square) -> Int32[np.ndarray, "h w"]:

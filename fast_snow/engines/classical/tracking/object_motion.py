@@ -49,11 +49,11 @@ def object_motion(
         The similarity of most trusted pixels; the median shift where there are too few of them or where their scale
         changes more than objects do between frames; `None` where there are no pixels.
     """
-    rows, columns = np.divmod(np.flatnonzero(pixels), pixels.shape[1])
-    if not len(rows):
+    index = np.flatnonzero(pixels)
+    if not len(index):
         return None
-    every = 1 + len(rows) // (4 * _POINTS)
-    rows, columns = rows[::every] + window[0].start, columns[::every] + window[1].start
+    rows, columns = np.divmod(index[:: 1 + len(index) // (4 * _POINTS)], pixels.shape[1])
+    rows, columns = rows + window[0].start, columns + window[1].start
     moves = flow[rows, columns].astype(np.float64) @ (1, 1j)
     trusted = np.flatnonzero(trust[rows, columns] > 0.5)
     picked = trusted[:: 1 + len(trusted) // _POINTS]

@@ -47,7 +47,8 @@ class Sprite(NamedTuple):
     def renewed(self, soft: Float32[np.ndarray, "h w"], even: UInt8[np.ndarray, "h w 3"]) -> "Sprite":
         """Return the sprite after the object was seen in its window."""
         faded = _FADES * self.shape
-        return Sprite(np.maximum(soft, faded), np.where((soft > faded)[..., None], even, self.look))
+        look = cv2.copyTo(even, (soft > faded).view(np.uint8), self.look.copy())
+        return Sprite(np.maximum(soft, faded), look)
 
 
 def best_shift(
@@ -65,11 +66,10 @@ def best_shift(
     Returns:
         The shift that is to be added to the motion, and the mean difference of colours there, in [0, 1].
     """
-    rows, columns = np.divmod(np.flatnonzero(sprite.shape > 0.5), sprite.shape.shape[1])
-    if not len(rows):
+    index = np.flatnonzero(sprite.shape > 0.5)
+    if not len(index):
         return 0j, 1.0
-    every = 1 + len(rows) // _POINTS
-    rows, columns = rows[::every], columns[::every]
+    rows, columns = np.divmod(index[:: 1 + len(index) // _POINTS], sprite.shape.shape[1])
     to = motion.gain * (columns + window[1].start + 1j * (rows + window[0].start)) + motion.shift
     at = np.rint(np.stack([to.real, to.imag])).astype(np.int32)
     look, weight = sprite.look[rows, columns], sprite.shape[rows, columns]
@@ -117,15 +117,15 @@ def _shift_costs(even, at, look, weight, steps, stride, limit):
     total = np.float32(0.0)
     for p in range(at.shape[1]):
         total += weight[p]
+        light, green_red, blue_yellow = np.int32(look[p, 0]), np.int32(look[p, 1]), np.int32(look[p, 2])
         for i in range(side):
             y = at[1, p] + (i - steps) * stride
+            row, last = even[min(max(y, 0), height - 1)], width if 0 <= y < height else 0  # no column of no row
             for j in range(side):
                 x = at[0, p] + (j - steps) * stride
                 differs = limit
-                if 0 <= y < height and 0 <= x < width:
-                    apart = abs(np.int32(even[y, x, 0]) - np.int32(look[p, 0]))
-                    apart += abs(np.int32(even[y, x, 1]) - np.int32(look[p, 1]))
-                    apart += abs(np.int32(even[y, x, 2]) - np.int32(look[p, 2]))
-                    differs = min(np.float32(apart), limit)
+                if 0 <= x < last:
+                    apart = abs(np.int32(row[x, 0]) - light) + abs(np.int32(row[x, 1]) - green_red)
+                    differs = min(np.float32(apart + abs(np.int32(row[x, 2]) - blue_yellow)), limit)
                 cost[i, j] += weight[p] * differs
     return cost / (total * limit)
