@@ -28,6 +28,10 @@ _TICK_S: Final = 0.2
 class Worker(Protocol):
     """Answers requests, wherever it runs; starts anew by itself after it was lost."""
 
+    def ready(self) -> bool:
+        """Return whether it can be called; may wait a few seconds for it."""
+        ...
+
     def call(self, request: Packed, limit_s: float) -> Packed:
         """Return the reply.
 
@@ -124,7 +128,12 @@ class Coordinator:
     def _serve(self, number: int) -> None:
         """Give one worker one request after the other."""
         worker = self._workers[number]
-        while (waiting := self._requests.take(number)) is not None:
+        while not self._stopped:
+            ready = worker.ready()
+            self._requests.note(number, present=ready)
+            waiting = self._requests.take(number) if ready else None
+            if waiting is None:
+                continue
             reply, content = self._reply(worker, number, waiting)
             if isinstance(content, Failure) and len(waiting.failed_on) + 1 < _ATTEMPTS and waiting.wanted():
                 waiting.retried()

@@ -37,7 +37,6 @@ from fast_snow.batching.messages import (
     packed,
 )
 from fast_snow.batching.processes import redirect
-from fast_snow.config import Config
 from fast_snow.errors import EngineError, FastSnowError, FastSnowWarning, InputError
 from fast_snow.inputs import Input
 from fast_snow.keyframes import KeyframeImage
@@ -140,9 +139,10 @@ class Delegation:
         path = self._files.path(window.index)
         self._futures[window.index] = self._exchange.ask(request, partial(_stored, path))
         count = len(window.frames)
-        return replace(window, frames=replace(window.frames, image=np.zeros((count, 1, 1, 3), np.uint8), points=None))
+        points = np.full(count, None, object)
+        return replace(window, frames=replace(window.frames, image=np.zeros((count, 1, 1, 3), np.uint8), points=points))
 
-    def _perceive(self, window: Window, watch: Progress) -> Perception:
+    def _perceive(self, window: Window, _: Progress) -> Perception:
         if window.index not in self._futures:  # its file of an interrupted run is damaged
             window = self._asked(window)
         self._futures[window.index].result()

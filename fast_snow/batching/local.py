@@ -11,6 +11,10 @@ class ProcessWorker:
         self._setting = setting
         self._child: Child | None = None
 
+    def ready(self) -> bool:
+        """Return that it can be called at any time."""
+        return True
+
     def call(self, request: Packed, limit_s: float) -> Packed:
         """Return the reply.
 

@@ -1,4 +1,4 @@
-"""Processes of this machine that serve one end of a pipe; imports nothing heavy, so that a child can first set itself up."""
+"""Processes of this machine that serve a pipe; imports nothing heavy, so that a child can first set itself up."""
 
 import multiprocessing
 import os
@@ -106,13 +106,18 @@ def _begin(connection: Connection, setting: Setting) -> None:
 
         resource.setrlimit(resource.RLIMIT_DATA, (setting.memory_bytes, setting.memory_bytes))
     served = import_module(setting.serves)
+    limit_threads(setting.threads)
+    with suppress(EOFError, BrokenPipeError):
+        served.serve(connection, setting.options)
+
+
+def limit_threads(count: int) -> None:
+    """Set how many threads OpenCV, BLAS and OpenMP may use in this process."""
     import cv2
     from threadpoolctl import threadpool_limits
 
-    cv2.setNumThreads(setting.threads)
-    threadpool_limits(setting.threads)
-    with suppress(EOFError, BrokenPipeError):
-        served.serve(connection, setting.options)
+    cv2.setNumThreads(count)
+    threadpool_limits(count)
 
 
 def block_interrupts() -> None:

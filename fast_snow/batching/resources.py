@@ -15,11 +15,11 @@ class Resources:
     workers: int = 0
     """Number of workers (0: one per GPU; without GPUs, one per two cores)."""
     ray: str | None = None
-    """Address of a Ray cluster (`auto`, HOST:PORT, ray://HOST:PORT), or `local`; without it, processes of this machine."""
+    """Address of a Ray cluster (auto or HOST:PORT), or `local` (default: processes of this machine)."""
     cpus_per_worker: float = 1.0
     """CPUs that a worker reserves on Ray."""
-    gpus_per_worker: float = 0.0
-    """GPUs, or a fraction of one, that a worker reserves on Ray; on this machine, workers take GPUs in turn."""
+    gpus_per_worker: float | None = None
+    """GPUs, or a fraction of one, that a worker reserves on Ray (default: one, where the cluster has any)."""
     memory_gb: float = 0.0
     """Maximum memory per worker and per folding process in GB (0: no limit); Ray reserves it."""
     folding: int = 0
@@ -29,7 +29,7 @@ class Resources:
 
     def __post_init__(self) -> None:
         for name in ("workers", "cpus_per_worker", "gpus_per_worker", "memory_gb", "folding"):
-            if not 0 <= getattr(self, name) < 1e6:
+            if not 0 <= (getattr(self, name) or 0) < 1e6:
                 raise ConfigError(f"{name}: got {getattr(self, name)}, expected 0 or more")
         if not 0 < self.time_limit_s < 1e7:
             raise ConfigError(f"time_limit_s: got {self.time_limit_s}, expected seconds")

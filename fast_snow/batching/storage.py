@@ -114,8 +114,8 @@ def _one_line(kind: type[UserError], address: str, what: str) -> Iterator[None]:
         yield
     except Exception as error:
         raise kind(
-            f"{hidden(address)}: cannot be {what} ({type(error).__name__}), expected storage that the credentials of the"
-            " environment open"
+            f"{hidden(address)}: cannot be {what} ({type(error).__name__}), expected storage that the credentials of"
+            " the environment open"
         ) from error
 
 

@@ -1,9 +1,9 @@
 """The videos of a batch: from a list or a pattern, each with a name of its own."""
 
-import glob
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -49,8 +49,8 @@ def videos(inputs: str | Path | Sequence[str | Path]) -> tuple[Video, ...]:
 
 
 def _sources(given: str) -> list[str]:
-    if glob.has_magic(given):
-        return matching(given) if is_remote(given) else sorted(glob.glob(str(Path(given).expanduser()), recursive=True))
+    if has_magic(given):
+        return matching(given) if is_remote(given) else sorted(glob(str(Path(given).expanduser()), recursive=True))  # noqa: PTH207 (absolute and relative patterns)
     path = Path(given)
     if is_remote(given) or path.suffix not in (".txt", ".lst"):
         return [given]

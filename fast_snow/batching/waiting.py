@@ -31,7 +31,7 @@ class WaitingRequests:
     """Hands each request to one of several workers."""
 
     def __init__(self, most: int, num_workers: int) -> None:
-        self._most, self._num_workers = most, num_workers
+        self._most, self._present = most, set(range(num_workers))
         self._changed = Condition()
         self._requests: deque[Waiting] = deque()
         self._failed: list[Waiting] = []
@@ -62,6 +62,12 @@ class WaitingRequests:
                 self._changed.wait()
         return None
 
+    def note(self, worker: int, *, present: bool) -> None:
+        """Note whether a worker can take requests: what failed waits for no other one."""
+        with self._changed:
+            (self._present.add if present else self._present.discard)(worker)
+            self._changed.notify_all()
+
     def close(self) -> None:
         """Let nobody wait any longer."""
         with self._changed:
@@ -71,9 +77,10 @@ class WaitingRequests:
     def _next(self, worker: int) -> Waiting | None:
         self._failed = [each for each in self._failed if each.wanted()]
         for request in self._failed:
-            if worker not in request.failed_on or self._num_workers == 1:
-                self._failed.remove(request)
-                return request
+            if worker in request.failed_on and not self._present.issubset(request.failed_on):
+                continue  # another worker will take it
+            self._failed.remove(request)
+            return request
         while self._requests:
             request = self._requests.popleft()
             if request.wanted():

@@ -14,8 +14,8 @@ from fast_snow.config import Config
 class Batch:
     """Turn many videos into 4D scene graphs, on the processors of this machine or on a Ray cluster.
 
-    Writes DIR/NAME (as infer does) and DIR/NAME.log per video, DIR/batch.csv and DIR/batch.json. Finished videos are skipped
-    and interrupted ones resumed by the same command. Exit code 1 if any video failed.
+    Writes DIR/NAME (as infer does) and DIR/NAME.log per video, DIR/batch.csv and DIR/batch.json. Finished videos are
+    skipped and interrupted ones resumed by the same command. Exit code 1 if any video failed.
     """
 
     inputs: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="MANIFEST_OR_GLOB")]
