@@ -21,7 +21,7 @@ from fast_snow.engines.hardware import gpus
 from fast_snow.errors import OutputError
 from fast_snow.protocols import Progress, silent
 
-_WORKER: Final = "fast_snow.batching.worker"
+WORKER: Final = "fast_snow.batching.worker"
 _FOLDING: Final = "fast_snow.batching.folding"
 KEPT: Final = "the same command resumes: finished videos are skipped, the others go on where they were"
 
@@ -115,7 +115,7 @@ def _worker(config: Config, resources: Resources, out: Path, number: int) -> Set
     seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
     own = seen[number % len(seen)] if seen != [""] else str(number % len(found)) if found else ""
     return Setting(
-        serves=_WORKER,
+        serves=WORKER,
         options=config,
         log=out / "workers.log",
         threads=config.runtime.threads,
