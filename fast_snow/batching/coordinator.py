@@ -79,7 +79,7 @@ class Coordinator:
         tally: Tally,
     ) -> None:
         self._workers, self._start_folding, self._plan, self._tally = workers, start_folding, plan, tally
-        self._requests = WaitingRequests(len(workers), len(workers))
+        self._requests = WaitingRequests(max(1, len(workers) // 4), len(workers))
         self._videos: SimpleQueue[Video] = SimpleQueue()
         for video in videos:
             self._videos.put(video)

@@ -36,7 +36,7 @@ from fast_snow.batching.messages import (
     WindowRequest,
     packed,
 )
-from fast_snow.batching.processes import redirect
+from fast_snow.batching.processes import receive, redirect, send
 from fast_snow.errors import EngineError, FastSnowError, FastSnowWarning, InputError
 from fast_snow.inputs import Input
 from fast_snow.keyframes import KeyframeImage
@@ -63,7 +63,7 @@ class Exchange:
     def send(self, message: object) -> None:
         """Send the coordinator a message."""
         with self._sending:
-            self._connection.send(message)
+            send(self._connection, message)
 
     def ask(self, request: Request, then: Callable[[Any], Any]) -> "Future[Any]":
         """Send a request for a worker.
@@ -79,7 +79,7 @@ class Exchange:
     def _receive(self) -> None:
         try:
             while True:
-                message = self._connection.recv()
+                message = receive(self._connection)
                 if isinstance(message, Job):
                     self.jobs.put(message)
                 else:
@@ -248,7 +248,7 @@ def _is_finished(folder: Path, key: str) -> bool:
 
 
 def _stored(path: Path, reply: Perceived) -> None:
-    store(path, reply.file)
+    store(path, bytes(reply.file))
 
 
 def _log(line: str) -> None:

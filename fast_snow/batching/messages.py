@@ -105,7 +105,7 @@ class WindowRequest:
 class Perceived:
     """The content of a perception file, how many frames it adds, and the most memory that its worker has held."""
 
-    file: bytes
+    file: bytes | pickle.PickleBuffer
     frames: int
     peak_bytes: int
 
@@ -131,10 +131,16 @@ Reply = Selected | Perceived | Failure
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """A value as bytes; its arrays are read-only when it is unpacked, as they are in all values."""
+    """A value as bytes, which who passes it on need not know; its arrays are not copied.
+
+    Unpacked, arrays are read-only, as in all values.
+    """
 
     tree: bytes
-    arrays: tuple[bytes, ...]
+    arrays: tuple[bytes | pickle.PickleBuffer, ...]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Packed, (self.tree, tuple(map(pickle.PickleBuffer, self.arrays)))
 
     def unpacked(self) -> Any:  # noqa: ANN401 (any message)
         """Return the value; only ever called on what our own processes sent."""
@@ -145,4 +151,4 @@ def packed(value: object) -> Packed:
     """Return a value as bytes."""
     arrays: list[pickle.PickleBuffer] = []
     tree = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
-    return Packed(tree, tuple(each.raw().tobytes() for each in arrays))
+    return Packed(tree, tuple(arrays))

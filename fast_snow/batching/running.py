@@ -38,8 +38,8 @@ def batch(
     """Turn many videos into 4D scene graphs, on the processes of this machine or on a Ray cluster.
 
     Each window is perceived by any of the workers, and each video folded in order: the graphs are those of one run
-    after the other. A video that fails costs no other; a finished run of the same input, engines and settings is skipped.
-    Scripts need `if __name__ == "__main__":`, as for any Python processes.
+    after the other. A video that fails costs no other; a finished run of the same input, engines and settings is
+    skipped. Scripts need `if __name__ == "__main__":`, as for any Python processes.
 
     Args:
         inputs: a text file with one path or URL per line, a pattern such as `clips/*.mp4`, or paths.

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from pickle import PickleBuffer
 from typing import Any
 
 from fast_snow import packed_values
@@ -23,6 +24,7 @@ from fast_snow.batching.messages import (
     WindowRequest,
     packed,
 )
+from fast_snow.batching.processes import receive, send
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.errors import EngineError, FastSnowError
@@ -81,7 +83,7 @@ class WindowWorker:
         files = PerceptionFiles(folder=Path(), key=request.key, recorded=recorded, recording=source.recording)
         file = packed_values.dumps(files.stored(perception, noticed), compressed=request.compressed)
         added = len(request.window.frames) - request.window.shared
-        return Perceived(file=file, frames=added, peak_bytes=_peak_bytes())
+        return Perceived(file=PickleBuffer(file), frames=added, peak_bytes=_peak_bytes())
 
     def _selection(self, origin: Origin) -> tuple[Input, Selection]:
         if self._chosen is None or self._chosen[0] != origin:
@@ -113,8 +115,9 @@ def serve(connection: Connection, config: Config) -> None:
     warnings.simplefilter("ignore")
     worker = WindowWorker(config)
     while True:
-        request: Packed = connection.recv()
-        connection.send(packed(worker(request.unpacked())))
+        request: Packed = receive(connection)
+        send(connection, packed(worker(request.unpacked())))
+        del request
 
 
 def _source(origin: Origin, config: Config) -> Input:
