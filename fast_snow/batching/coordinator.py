@@ -1,5 +1,6 @@
 """Runs a batch: passes requests on from folding processes to workers, and starts anew what dies."""
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -171,9 +172,10 @@ class Coordinator:
 
     def _outcome(self, number: int, video: Video) -> Outcome:
         folder, log = self._plan.folder / video.name, self._plan.folder / f"{video.name}.log"
+        copies = self._plan.folder / ".inputs" / video.name
         target = None if self._plan.remote is None else f"{self._plan.remote}/{video.name}"
         try:
-            source = storage.fetch(video.source, self._plan.folder / ".inputs" / video.name)
+            source = storage.fetch(video.source, copies)
             if target is not None:
                 storage.fetch_record(target, folder)
             job = Job(
@@ -187,6 +189,8 @@ class Coordinator:
             outcome = self._folded(number, video, job)
             if target is not None and outcome.status == "done":
                 storage.upload(folder, target)
+            if outcome.status != "failed":
+                shutil.rmtree(copies, ignore_errors=True)
         except UserError as error:
             return Outcome(status="failed", error=str(error))
         return outcome

@@ -2,15 +2,17 @@
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from fast_snow.batching.messages import Packed, packed
 from fast_snow.batching.processes import LostError, limit_threads
 from fast_snow.batching.resources import Resources
 from fast_snow.config import Config
 from fast_snow.errors import ConfigError
+
+Result = TypeVar("Result")
 
 _START_S = 5.0
 """So long is waited for an actor before the next look; without free resources it is not started."""
@@ -93,27 +95,50 @@ def connected(config: Config, resources: Resources) -> Iterator[Sequence[RayWork
     Raises:
         ConfigError: Ray is not installed, there is no cluster at the address, or it has no room for a worker.
     """
-    try:
-        import ray
-    except ImportError as error:
-        raise ConfigError('--ray: needs Ray: uv pip install -e ".[cluster]"') from error
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    address = None if resources.ray == "local" else resources.ray
-    started = not ray.is_initialized()
-    if started:
-        try:
-            ray.init(
-                address, log_to_driver=False, include_dashboard=None if address else False, logging_level=logging.ERROR
-            )
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            why = str(error).splitlines()[0]
-            raise ConfigError(f"--ray: got {resources.ray}, expected the address of a Ray cluster: {why}") from error
-    try:
+    with _cluster(str(resources.ray)) as ray:
         found: dict[str, float] = ray.cluster_resources()
         gpus = resources.gpus_per_worker
         gpus = float(found.get("GPU", 0) > 0 and config.runtime.device != "cpu") if gpus is None else gpus
         count = _num_workers(found, resources, gpus)
         yield [RayWorker(config, resources, gpus) for _ in range(count)]
+
+
+def spread(calls: Sequence[Callable[[], Result]], address: str) -> Iterator[tuple[int, Result]]:
+    """Yield the number and the result of each call, as they come from a cluster, where each takes one CPU.
+
+    Raises:
+        ConfigError: as `connected`.
+        FastSnowError: a call was lost with its machine again and again.
+    """
+    with _cluster(address) as ray:
+        task = ray.remote(lambda call: call()).options(scheduling_strategy="SPREAD")
+        waiting = {task.remote(call): number for number, call in enumerate(calls)}
+        while waiting:
+            (ready, *_), _ = ray.wait(list(waiting))
+            try:
+                yield waiting.pop(ready), ray.get(ready)
+            except ray.exceptions.RayError as error:
+                raise LostError(f"--ray: a run was lost: {str(error).splitlines()[0]}") from None
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Any]:
+    """Connect to a cluster, or start one; yields Ray."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError('--ray: needs Ray: uv pip install -e ".[cluster]"') from error
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    started = not ray.is_initialized()
+    if started:
+        where: dict[str, Any] = {"include_dashboard": False} if address == "local" else {"address": address}
+        try:
+            ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            why = str(error).splitlines()[0]
+            raise ConfigError(f"--ray: got {address}, expected the address of a Ray cluster: {why}") from error
+    try:
+        yield ray
     finally:
         if started:
             ray.shutdown()
