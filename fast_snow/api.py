@@ -276,7 +276,7 @@ def steps(
         config: all settings.
         progress: told how far the work is.
         memory: what a dead run left, and where this one stores the same; windows that it folded are not yielded again.
-        detour: lets others perceive the windows; None for the engines of the selection.
+        detour: lets others perceive the windows.
 
     Warns:
         FastSnowWarning: after the last window, of what makes the result doubtful, such as no tracks.
@@ -293,16 +293,12 @@ def steps(
             # What is live is shown at once; else the fold may work beside the engines.
             queue_length=config.runtime.queue_length if source.live is None else 0,
         )
-        if detour is not None:
-            pipeline = detour.attached(pipeline)
-        state = pipeline.start
+        pipeline = pipeline if detour is None else detour.attached(pipeline)
         parts = windows(source, config.window, config.classical.geometry)
         cut: Iterator[Window] = parts
         if memory is not None:
             pipeline, cut = memory.attached(pipeline), islice(parts, memory.folded, None)
-            state = pipeline.start
-        if detour is not None:
-            cut = detour.ahead(cut)
+        state, cut = pipeline.start, cut if detour is None else detour.ahead(cut)
         # Both at once, whatever ends this: a live input is read by a thread, the fold is another.
         with closing(parts), closing(run(pipeline, cut, progress=progress)) as folded:
             for step in folded:

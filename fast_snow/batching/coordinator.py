@@ -18,11 +18,15 @@ from fast_snow.batching.report import Tally
 from fast_snow.batching.videos import Video
 from fast_snow.batching.waiting import Waiting, WaitingRequests
 from fast_snow.config import Config
-from fast_snow.errors import UserError
+from fast_snow.errors import EngineError, UserError
 from fast_snow.protocols import Progress
 
 _ATTEMPTS: Final = 2
 """So often a window, and the fold of a video whose process dies, are tried."""
+_STARTS: Final = 3
+"""After so many workers that could not be started in a row, the batch ends."""
+_START_S: Final = 120.0
+"""A folding process may be silent at least so long: it is started meanwhile."""
 _TICK_S: Final = 0.2
 
 
@@ -30,7 +34,11 @@ class Worker(Protocol):
     """Answers requests, wherever it runs; starts anew by itself after it was lost."""
 
     def ready(self) -> bool:
-        """Return whether it can be called; may wait a few seconds for it."""
+        """Return whether it can be called; may wait a few seconds for it.
+
+        Raises:
+            LostError: it could not be started.
+        """
         ...
 
     def call(self, request: Packed, limit_s: float) -> Packed:
@@ -129,8 +137,16 @@ class Coordinator:
     def _serve(self, number: int) -> None:
         """Give one worker one request after the other."""
         worker = self._workers[number]
+        failures = 0
         while not self._stopped:
-            ready = worker.ready()
+            try:
+                ready, failures = worker.ready(), 0
+            except LostError as error:
+                ready, failures = False, failures + 1
+                if failures == _STARTS:
+                    raise EngineError(
+                        f"no worker can be started: it {error}; {self._plan.folder}/workers.log says why"
+                    ) from None
             self._requests.note(number, present=ready)
             waiting = self._requests.take(number) if ready else None
             if waiting is None:
@@ -218,10 +234,11 @@ class Coordinator:
             with suppress(LostError):  # its own thread will notice
                 child.send((request, reply))
 
+        silence_s = max(self._plan.limit_s, _START_S)
         child.send(job)
         try:
             while True:
-                message = child.receive(self._plan.limit_s)
+                message = child.receive(silence_s)
                 match message:
                     case Outcome():
                         return message
@@ -239,6 +256,6 @@ class Coordinator:
                         )
                         self._requests.put(waiting)
                     case _ if not open_requests[0]:
-                        raise LostError(f"did nothing for {self._plan.limit_s:g} s")
+                        raise LostError(f"did nothing for {silence_s:g} s")
         finally:
             going[0] = False

@@ -1,7 +1,12 @@
 """Workers that are processes of this machine."""
 
+from typing import Final
+
 from fast_snow.batching.messages import Packed
 from fast_snow.batching.processes import Child, LostError, Setting
+
+START_S: Final = 5.0
+"""So long is waited for a worker to start before the next look."""
 
 
 class ProcessWorker:
@@ -10,10 +15,22 @@ class ProcessWorker:
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
         self._child: Child | None = None
+        self._up = False
 
     def ready(self) -> bool:
-        """Return that it can be called at any time."""
-        return True
+        """Start the process where it does not run; return whether it does.
+
+        Raises:
+            LostError: it could not be started.
+        """
+        if self._child is None:
+            self._child, self._up = Child(self._setting), False
+        try:
+            self._up = self._up or self._child.receive(START_S) is not None
+        except LostError:
+            self.close()
+            raise
+        return self._up
 
     def call(self, request: Packed, limit_s: float) -> Packed:
         """Return the reply.
@@ -21,8 +38,10 @@ class ProcessWorker:
         Raises:
             LostError: the process died, or took longer than the limit.
         """
-        child = self._child = self._child or Child(self._setting)
+        child = self._child
         try:
+            if child is None:
+                raise LostError("was ended")
             child.send(request)
             reply: Packed | None = child.receive(limit_s)
             if reply is None:

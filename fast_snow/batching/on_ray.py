@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
+from fast_snow.batching.local import START_S
 from fast_snow.batching.messages import Packed, packed
 from fast_snow.batching.processes import LostError, limit_threads
 from fast_snow.batching.resources import Resources
@@ -13,9 +14,6 @@ from fast_snow.config import Config
 from fast_snow.errors import ConfigError
 
 Result = TypeVar("Result")
-
-_START_S = 5.0
-"""So long is waited for an actor before the next look; without free resources it is not started."""
 
 
 class _Actor:
@@ -51,14 +49,18 @@ class RayWorker:
         self._actor: Any = None
 
     def ready(self) -> bool:
-        """Start the actor where it does not run; return whether it does."""
+        """Start the actor where it does not run; return whether it does: without free resources, it does not.
+
+        Raises:
+            LostError: it could not be started.
+        """
         actor = self._actor = self._actor or self._kind.remote(self._config)
         try:
-            found, _ = self._ray.wait([actor.ready.remote()], timeout=_START_S)
+            found, _ = self._ray.wait([actor.ready.remote()], timeout=START_S)
             return bool(found and self._ray.get(found[0]))
-        except self._ray.exceptions.RayError:
+        except self._ray.exceptions.RayError as error:
             self.close()
-            return False
+            raise LostError(f"could not be started ({str(error).splitlines()[0]})") from None
 
     def call(self, request: Packed, limit_s: float) -> Packed:
         """Return the reply.

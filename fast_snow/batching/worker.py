@@ -114,6 +114,7 @@ def serve(connection: Connection, config: Config) -> None:
     """Answer requests that come through a pipe."""
     warnings.simplefilter("ignore")
     worker = WindowWorker(config)
+    send(connection, "ready")
     while True:
         request: Packed = receive(connection)
         send(connection, packed(worker(request.unpacked())))
