@@ -24,7 +24,7 @@ from fast_snow.protocols import Progress
 _ATTEMPTS: Final = 2
 """So often a window, and the fold of a video whose process dies, are tried."""
 _STARTS: Final = 3
-"""After so many workers that could not be started in a row, the batch ends."""
+"""A worker that could not be started so often in a row is given up."""
 _START_S: Final = 120.0
 """A folding process may be silent at least so long: it is started meanwhile."""
 _TICK_S: Final = 0.2
@@ -94,7 +94,7 @@ class Coordinator:
             self._videos.put(video)
         self._children: dict[int, Child] = {}
         self._selected: dict[bytes, Packed] = {}
-        self._stopped = False
+        self._stopped, self._problem = False, ""
         self._problems: SimpleQueue[BaseException] = SimpleQueue()
         self._serving = [Thread(target=self._guarded, args=(self._serve, k), daemon=True) for k in range(len(workers))]
         self._folding = [Thread(target=self._guarded, args=(self._fold, k), daemon=True) for k in range(num_folding)]
@@ -103,6 +103,7 @@ class Coordinator:
         """Fold all videos.
 
         Raises:
+            EngineError: no worker can be started.
             KeyboardInterrupt: of the user; all processes are ended, and what they stored is whole.
         """
         try:
@@ -111,6 +112,8 @@ class Coordinator:
             while any(thread.is_alive() for thread in self._folding):
                 with suppress(Empty):
                     raise self._problems.get(timeout=_TICK_S)
+                if not any(thread.is_alive() for thread in self._serving):
+                    raise EngineError(self._problem)
                 progress(*self._tally.line())
             progress(*self._tally.line())
         finally:
@@ -144,9 +147,9 @@ class Coordinator:
             except LostError as error:
                 ready, failures = False, failures + 1
                 if failures == _STARTS:
-                    raise EngineError(
-                        f"no worker can be started: it {error}; {self._plan.folder}/workers.log says why"
-                    ) from None
+                    self._requests.note(number, present=False)
+                    self._problem = f"no worker can be started: it {error}; {self._plan.folder}/workers.log says why"
+                    return
             self._requests.note(number, present=ready)
             waiting = self._requests.take(number) if ready else None
             if waiting is None:

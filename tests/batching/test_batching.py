@@ -17,9 +17,12 @@ from fast_snow.batching.resources import Resources
 from fast_snow.batching.running import batch
 from fast_snow.cli.batch_command import Batch
 from fast_snow.presets import as_options
-from tests.batching.conftest import alone, copied
+from fast_snow.synthetic.files import write_recording
+from fast_snow.synthetic.scene import SceneConfig
+from tests.batching.conftest import SIZE, alone, copied
 from tests.output.runs import files
 from tests.resuming.runs import CONFIG, results
+from tests.scenes import rendered
 
 TWO = Resources(workers=2, folding=2, time_limit_s=300)
 
@@ -98,9 +101,10 @@ def test_twelve_clips_by_actors_of_ray(
 
 @pytest.mark.slow
 def test_workers_that_are_killed_cost_nothing_but_their_windows(clips: list[Path], tmp_path: Path, faulty: None):
-    clip = copied(clips[1], "once-killed", tmp_path)
+    clip = tmp_path / "once-killed"
+    write_recording(rendered(SceneConfig(size=SIZE, frames=13)), clip)  # four windows
     result = batch([clip, clips[0]], tmp_path / "out", config=CONFIG, resources=TWO)
-    assert [(row.status, row.retries) for row in result.rows] == [("done", 1), ("done", 0)]
+    assert [(row.status, row.retries) for row in result.rows] == [("done", 2), ("done", 0)]
     assert runs(tmp_path / "out") == alone([clip, clips[0]], tmp_path / "alone")
     assert result.windows == sum(row.windows for row in result.rows)
 
