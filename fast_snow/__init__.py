@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from fast_snow.api import build_graph as build_graph
     from fast_snow.api import load as load
     from fast_snow.api import stream as stream
+    from fast_snow.batching.report import BatchResult as BatchResult
+    from fast_snow.batching.report import BatchRow as BatchRow
+    from fast_snow.batching.resources import Resources as Resources
+    from fast_snow.batching.running import batch as batch
     from fast_snow.config import Config as Config
     from fast_snow.engines.from_functions import GeometryFunction as GeometryFunction
     from fast_snow.engines.from_functions import SegmenterFunction as SegmenterFunction
@@ -67,6 +71,9 @@ __version__: str
 
 _MODULES = {
     "api": ("Result", "build_graph", "load", "stream"),
+    "batching.report": ("BatchResult", "BatchRow"),
+    "batching.resources": ("Resources",),
+    "batching.running": ("batch",),
     "config": ("Config",),
     "engines.from_functions": ("GeometryFunction", "SegmenterFunction"),
     "errors": (

@@ -28,7 +28,7 @@ from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
 from fast_snow.output import graph_json
 from fast_snow.perception import perceive
-from fast_snow.pipeline import Pipeline, Step, run
+from fast_snow.pipeline import Detour, Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
 from fast_snow.resuming import Memory
@@ -267,7 +267,13 @@ def load(folder: str | Path) -> SceneGraph:
 
 
 def steps(
-    source: Input, selection: Selection, config: Config, *, progress: Progress = silent, memory: Memory | None = None
+    source: Input,
+    selection: Selection,
+    config: Config,
+    *,
+    progress: Progress = silent,
+    memory: Memory | None = None,
+    detour: Detour | None = None,
 ) -> Iterator[Step]:
     """Run the pipeline that a configuration describes; yields the graph after each window.
 
@@ -277,6 +283,7 @@ def steps(
         config: all settings.
         progress: told how far the work is.
         memory: what a dead run left, and where this one stores the same; windows that it folded are not yielded again.
+        detour: lets others perceive the windows.
 
     Warns:
         FastSnowWarning: after the last window, of what makes the result doubtful, such as no tracks.
@@ -294,12 +301,12 @@ def steps(
             # What is live is shown at once; else the fold may work beside the engines.
             queue_length=config.runtime.queue_length if source.live is None else 0,
         )
-        state = pipeline.start
+        pipeline = pipeline if detour is None else detour.attached(pipeline)
         parts = windows(source, config.window, config.classical.geometry)
         cut: Iterator[Window] = parts
         if memory is not None:
             pipeline, cut = memory.attached(pipeline), islice(parts, memory.folded, None)
-            state = pipeline.start
+        state, cut = pipeline.start, cut if detour is None else detour.ahead(cut)
         # Both at once, whatever ends this: a live input is read by a thread, the fold is another.
         with closing(parts), closing(run(pipeline, cut, progress=progress)) as folded:
             for step in folded:

@@ -8,6 +8,7 @@ The dataclass is the format: types, dimensions and what its arrays must have in 
 """
 
 import hashlib
+import io
 import json
 import math
 import zipfile
@@ -17,7 +18,7 @@ from enum import Enum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
-from typing import IO, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import IO, Any, BinaryIO, Final, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -52,20 +53,15 @@ def write(path: Path, value: object, *, compressed: bool = True) -> str:
     Raises:
         OutputError: the folder is missing, full or not writable.
     """
-    arrays: list[np.ndarray] = []
-    tree = json.dumps(_tree(type(value), value, arrays), separators=(",", ":")).encode()
-    sha256 = hashlib.sha256(tree)
-    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
-    with storing(path) as file, zipfile.ZipFile(file, "w", method, compresslevel=1) as archive:
-        with _row(archive, "tree", len(tree)) as row:
-            row.write(tree)
-        with _row(archive, "data", sum(each.nbytes for each in arrays)) as row:
-            for piece in (piece for array in arrays for piece in _pieces(array)):
-                sha256.update(piece)
-                row.write(piece)
-        with _row(archive, "sha256", sha256.digest_size) as row:
-            row.write(sha256.digest())
-    return sha256.hexdigest()
+    with storing(path) as file:
+        return _write(file, value, compressed=compressed)
+
+
+def dumps(value: object, *, compressed: bool = True) -> bytes:
+    """Return the content of the file that `write` would store."""
+    file = io.BytesIO()
+    _write(file, value, compressed=compressed)
+    return file.getvalue()
 
 
 def read(path: Path, kind: type[_T], *, within: Path, sha256: str | None = None) -> _T:
@@ -89,6 +85,23 @@ def read(path: Path, kind: type[_T], *, within: Path, sha256: str | None = None)
         if data.left or stream.read(size) != data.sha256.digest() or sha256 not in (None, data.sha256.hexdigest()):
             raise InputError("its content does not have its digest")
     return value
+
+
+def _write(file: BinaryIO, value: object, *, compressed: bool) -> str:
+    arrays: list[np.ndarray] = []
+    tree = json.dumps(_tree(type(value), value, arrays), separators=(",", ":")).encode()
+    sha256 = hashlib.sha256(tree)
+    method = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
+    with zipfile.ZipFile(file, "w", method, compresslevel=1) as archive:
+        with _row(archive, "tree", len(tree)) as row:
+            row.write(tree)
+        with _row(archive, "data", sum(each.nbytes for each in arrays)) as row:
+            for piece in (piece for array in arrays for piece in _pieces(array)):
+                sha256.update(piece)
+                row.write(piece)
+        with _row(archive, "sha256", sha256.digest_size) as row:
+            row.write(sha256.digest())
+    return sha256.hexdigest()
 
 
 def array_bytes(value: object) -> int:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import current_thread
 from time import perf_counter
-from typing import Final
+from typing import Final, Protocol
 
 from fast_snow.graph import FoldState
 from fast_snow.keyframes import KeyframeImage, with_depth
@@ -39,6 +39,18 @@ class Pipeline:
     start: FoldState
     conf_thresh: float = 0.5
     queue_length: int = 1
+
+
+class Detour(Protocol):
+    """Lets others than this process perceive windows."""
+
+    def attached(self, pipeline: Pipeline) -> Pipeline:
+        """Return the pipeline with another `perceive`."""
+        ...
+
+    def ahead(self, windows: Iterable[Window]) -> Iterator[Window]:
+        """Yield the windows; may read some ahead of the fold."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -21,15 +21,16 @@ def resident(engines: EngineOpeners) -> Iterator[EngineOpeners]:
     """
     with ExitStack() as stack:
         yield EngineOpeners(
-            geometry=_opened_once(engines.geometry, stack),
-            segmenter=_opened_once(engines.segmenter, stack),
-            tracker=_opened_once(engines.tracker, stack),
+            geometry=opened_once(engines.geometry, stack),
+            segmenter=opened_once(engines.segmenter, stack),
+            tracker=opened_once(engines.tracker, stack),
         )
 
 
-def _opened_once(
+def opened_once(
     open_engine: Callable[[], AbstractContextManager[Engine]], stack: ExitStack
 ) -> Callable[[], AbstractContextManager[Engine]]:
+    """Return an opener that opens an engine at its first use and leaves it open until a stack is closed."""
     opened: list[Engine] = []
 
     @contextmanager

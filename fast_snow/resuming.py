@@ -44,7 +44,7 @@ class Memory:
         lasting: bool,
     ) -> None:
         self._lasting = lasting
-        self._writer, self._files, self._key, self._noticed = writer, files, key, noticed
+        self._writer, self.files, self._key, self._noticed = writer, files, key, noticed
         self._expected, self._config, self._keep = source.expected_frames, config, config.output.keep_perception
         self._full = False
         self._last = writer.go_on(key.perception, key.fold)
@@ -63,16 +63,16 @@ class Memory:
     def perceived(self) -> int:
         """How many windows from the first on need no engine."""
         window = self.folded
-        while self._files.path(window).exists():
+        while self.files.path(window).exists():
             window += 1
         return window
 
     @property
     def noted(self) -> dict[str, Any]:
-        """What the record of the run says: windows of a dead run, and what perception files depend on."""
+        """What the record of the run says: its key, windows of a dead run, and what perception files depend on."""
         resumed = {"resumed_windows": self.folded} if self.folded else {}
         kept = {"perception": {"key": self._key.perception, "config": asdict(self._config)}} if self._keep else {}
-        return {**resumed, **kept}
+        return {"key": self._key.fold, **resumed, **kept}
 
     def __str__(self) -> str:
         total = num_windows(self._expected, self._config.window)
@@ -109,7 +109,7 @@ class Memory:
             return
         if not self._keep:
             with suppress(OSError):
-                self._files.path(step.window).unlink(missing_ok=True)
+                self.files.path(step.window).unlink(missing_ok=True)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -124,14 +124,14 @@ class Memory:
     def finish(self) -> None:
         """Make the perception files part of the run, where they are to be kept."""
         if self._keep:
-            self._writer.keep_perception(self._files.folder)
+            self._writer.keep_perception(self.files.folder)
 
     def _perceive(self, pipeline: Pipeline, window: Window, watch: Progress) -> Perception:
-        path = self._files.path(window.index)
+        path = self.files.path(window.index)
         if not path.exists():
             return pipeline.perceive(window, watch)
         try:
-            perception, noticed = self._files.load(window.index, window.frames)
+            perception, noticed = self.files.load(window.index, window.frames)
         except InputError as error:
             warnings.warn(f"{error}: computed again", FastSnowWarning, stacklevel=2)
             path.unlink()
@@ -143,7 +143,7 @@ class Memory:
     def _fold(self, pipeline: Pipeline, state: FoldState, perception: Perception) -> FoldState:
         """Store a perception before it is folded: on the fold's thread, so that no engine waits for the disk."""
         wanted = (self._lasting and not self._full) or self._keep
-        if wanted and not self._files.path(perception.window).exists():
+        if wanted and not self.files.path(perception.window).exists():
             try:
                 self._store(perception)
             except OutputError as error:
@@ -153,7 +153,7 @@ class Memory:
         return pipeline.fold(state, perception)
 
     def _store(self, perception: Perception) -> None:
-        path, stored = self._files.path(perception.window), self._files.stored(perception, self._noticed)
+        path, stored = self.files.path(perception.window), self.files.stored(perception, self._noticed)
         free, most = shutil.disk_usage(path.parent).free, packed_values.array_bytes(stored) + _ROOM
         if free < most:
             raise OutputError(

@@ -74,6 +74,8 @@ class EvalRun:
     """Output folder of the results."""
     overwrite: bool = False
     """Discard results already in OUT and run everything again."""
+    ray: str | None = None
+    """Spread runs over a Ray cluster (auto, HOST:PORT, or `local` to start one): for accuracy; runs share machines."""
     preset: Preset = None
     quiet: Quiet = False
     debug: Debug = False
@@ -108,6 +110,7 @@ class EvalRun:
                 manifest=file_identity(self.manifest),
                 repeat=self.repeat,
                 progress=progress,
+                ray=self.ray,
             )
         report = tabulate_runs(evaluation)
         files = write_report(report, self.out, evaluation)

@@ -17,6 +17,7 @@ import tyro
 
 from fast_snow.cli import standard_streams
 from fast_snow.cli.ask_commands import Ask
+from fast_snow.cli.batch_command import Batch
 from fast_snow.cli.commands import Infer, Mcp, Query, Validate, View
 from fast_snow.cli.doctor import Doctor
 from fast_snow.cli.eval_commands import Eval
@@ -30,6 +31,7 @@ from fast_snow.presets import BASE_URL, as_options, load_preset
 
 Command = (
     Infer
+    | Batch
     | Rebuild
     | Ask
     | Query
@@ -47,7 +49,7 @@ Command = (
 )
 _READS = {"ask": ("vlm.",), "fetch-models": FetchModels.settings, "export-engines": ExportEngines.settings}
 """Settings of a preset that these commands accept; the others accept all."""
-_WITH_PRESET = (["infer"], ["ask"], ["fetch-models"], ["export-engines"], ["eval", "run"], ["eval", "qa"])
+_WITH_PRESET = (["infer"], ["batch"], ["ask"], ["fetch-models"], ["export-engines"], ["eval", "run"], ["eval", "qa"])
 
 
 def _parse(arguments: list[str]) -> Command:

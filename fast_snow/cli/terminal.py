@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TaskID, 
 from rich.progress import Progress as Bars
 from rich.table import Table
 
+from fast_snow.batching.report import BatchResult
 from fast_snow.cli.standard_streams import Tolerant, unfailing
 from fast_snow.incidents import summarised
 from fast_snow.inputs.live.state import Live
@@ -183,6 +184,30 @@ def print_summary(
     print_warnings(warnings, out)
     out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
     out.print(f"view     fast-snow view {escape(str(folder))}", highlight=False)
+
+
+@unfailing()
+def print_batch(result: BatchResult, folder: str) -> None:
+    """Print what became of the videos of a batch; never fails."""
+    out = console()
+    frames = sum(row.frames for row in result.rows)
+    counts = ", ".join(
+        f"{n} {each}" for each in ("done", "skipped", "failed", "interrupted") if (n := result.count(each))
+    )
+    busy = result.busy_s / max(1, len(result.peak_bytes)) / result.wall_s
+    out.print(
+        f"[bold]{counted(len(result.rows), 'video')}[/]: {counts}; {counted(frames, 'frame')} in {result.wall_s:.1f} s,"
+        f" {frames / result.wall_s:.1f} frames per second"
+    )
+    peak = max(result.peak_bytes, default=0) / 1e9
+    out.print(
+        f"workers  {len(result.peak_bytes)}, {busy:.0%} of the time at work, at most {peak:.1f} GB each",
+        highlight=False,
+    )
+    for row in result.rows:
+        if row.status == "failed":
+            out.print(f"[yellow]failed[/]   {escape(row.video)}: {escape(row.error)}", highlight=False)
+    out.print(f"table    {escape(str(Path(folder) / 'batch.csv'))}", highlight=False)
 
 
 def _uncertain(health: Health) -> str:

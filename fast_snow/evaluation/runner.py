@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 
 from fast_snow.api import collected_warnings
+from fast_snow.batching.on_ray import spread
 from fast_snow.config import Config, SamplingConfig
 from fast_snow.errors import ConfigError, FastSnowError, FastSnowWarning, OutputError
 from fast_snow.evaluation import environment, results
@@ -54,12 +55,14 @@ def evaluate_systems(
     manifest: Mapping[str, Any],
     repeat: int = 1,
     progress: Progress = silent,
+    ray: str | None = None,
 ) -> Evaluation:
     """Run every system over every clip, `repeat` times with the same seed, and score what comes out.
 
     Repeats follow each other from outside in: each round takes all clips, and each clip all systems, so that a slow
     moment of the machine meets all alike. A run that fails is recorded and the others go on. Every result is written to
-    `folder` as soon as it is there: an interrupted evaluation resumes, and failed runs are tried again.
+    `folder` as soon as it is there: an interrupted evaluation resumes, and failed runs are tried again. With the
+    address of a Ray cluster, runs are spread over it, in any order.
 
     Returns:
         All results, and what they were made with, `manifest` being the name and digest of the clips' list.
@@ -77,26 +80,35 @@ def evaluate_systems(
     )
     _claim(folder, about)
     trials = [(k, case, system) for k in range(repeat) for case in cases for system in systems]
-    evaluation = Evaluation(about=about, outcomes=tuple(_results(trials, systems, config, folder, progress)))
+    evaluation = Evaluation(about=about, outcomes=tuple(_results(trials, systems, config, folder, progress, ray)))
     results.write_evaluation(evaluation, folder / results.EVALUATION)
     return evaluation
 
 
 def _results(
-    trials: Sequence[Trial], systems: Mapping[str, System], config: Config, folder: Path, progress: Progress
+    trials: Sequence[Trial],
+    systems: Mapping[str, System],
+    config: Config,
+    folder: Path,
+    progress: Progress,
+    ray: str | None,
 ) -> Iterator[RunResult]:
     """Yield the result of each trial: that of an earlier evaluation, else that of a new run, which is stored."""
+    files = [
+        folder / RUNS / quote(case.name, safe="") / f"{quote(system, safe='')}-{k}.json" for k, case, system in trials
+    ]
+    found = [results.read_result(RunResult, file) if file.is_file() else None for file in files]
+    missing = [index for index, result in enumerate(found) if result is None or result.error]
     warm: set[str] = set()
-    for index, (k, case, system) in enumerate(trials):
-        progress("runs", index, len(trials))
-        file = folder / RUNS / quote(case.name, safe="") / f"{quote(system, safe='')}-{k}.json"
-        result = results.read_result(RunResult, file) if file.is_file() else None
-        if result is None or result.error:
-            result = _run((k, case, system), systems, config, warm)
-            results.make_folder(file.parent)
-            results.write_json(file, members(result))
-        yield result
+    calls = [partial(_run, trials[index], systems, config, warm) for index in missing]
+    made = ((k, call()) for k, call in enumerate(calls)) if ray is None else spread(calls, ray)
+    for done, (k, result) in enumerate(made):
+        progress("runs", len(trials) - len(missing) + done, len(trials))
+        results.make_folder(files[missing[k]].parent)
+        results.write_json(files[missing[k]], members(result))
+        found[missing[k]] = result
     progress("runs", len(trials), len(trials))
+    return (result for result in found if result is not None)
 
 
 def _claim(folder: Path, about: Mapping[str, Any]) -> None:
