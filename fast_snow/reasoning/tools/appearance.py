@@ -82,7 +82,7 @@ def _of_cells(graph: SceneGraph, tau: Cells) -> Appearance:
         centre=(centre + 0.5) * cell - 0.5,
         area=area,
         spread=np.sqrt(squared + 1 / 12) * cell,
-        cut=taken[:, :, [0, -1]].any(axis=(0, 2)),
+        cut=np.asarray(taken[:, :, [0, -1]].any(axis=(0, 2))),
         resolved=taken.sum(axis=2).min(axis=0) >= _RESOLVED,
         exact=False,
     )
