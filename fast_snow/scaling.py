@@ -23,7 +23,7 @@ CONTRADICTION: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class ScaleEvidence:
     """What one known length says of a scale.
 
     Attributes:
@@ -40,7 +40,7 @@ class Evidence:
         return f"{self.text} gives {self.metres_per_unit:.4g} ± {self.metres_per_unit * self.sigma:.2g} m per unit"
 
 
-def joint_scale(known: Sequence[Evidence]) -> Scale:
+def joint_scale(known: Sequence[ScaleEvidence]) -> Scale:
     """Return the mean of scales as logarithms, weighted by their certainty.
 
     Raises:
@@ -56,10 +56,10 @@ def joint_scale(known: Sequence[Evidence]) -> Scale:
     return Scale(metres_per_unit=exp(mean), relative_sigma=float(inflated / sqrt(weight.sum())), statements=len(known))
 
 
-def _contradiction(known: Sequence[Evidence]) -> str:
+def _contradiction(known: Sequence[ScaleEvidence]) -> str:
     """Name the two that differ most."""
 
-    def apart(pair: tuple[Evidence, Evidence]) -> float:
+    def apart(pair: tuple[ScaleEvidence, ScaleEvidence]) -> float:
         one, other = pair
         return abs(log(one.metres_per_unit / other.metres_per_unit)) / hypot(one.sigma, other.sigma)
 
@@ -103,7 +103,7 @@ def in_metres(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -
         FastSnowWarning: it does not, or contradicts itself or a graph that is metric: that stays as it is.
     """
     found = [*_height(graph, measured, source), *_baseline(graph, source), *_recorded_depth(measured)]
-    known = [each for each in found if isinstance(each, Evidence)]
+    known = [each for each in found if isinstance(each, ScaleEvidence)]
     for problem in (each for each in found if isinstance(each, str)):
         _warn(f"{problem}: it gives no scale")
     if not known:
@@ -112,7 +112,7 @@ def in_metres(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -
         _warn(f"the clip has {len(graph.segments)} segments, each in an unknown scale of its own: it stays unscaled")
         return graph
     if graph.metric:
-        known.append(Evidence(text="the input itself", metres_per_unit=1.0, sigma=_depth_sigma(graph)))
+        known.append(ScaleEvidence(text="the input itself", metres_per_unit=1.0, sigma=_depth_sigma(graph)))
     try:
         scale = joint_scale(known)
     except InputError as error:
@@ -121,7 +121,7 @@ def in_metres(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -
     return graph if graph.metric else rescaled(graph, scale)
 
 
-def _height(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> Iterator[Evidence | str]:
+def _height(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> Iterator[ScaleEvidence | str]:
     """Compare heights over the clip: the median, as unsure as they scatter and as depth of its origin is."""
     stated = lengths.camera_height(source.camera_height)
     if stated is None:
@@ -132,7 +132,7 @@ def _height(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> 
         return
     middle = float(np.median(height))
     sigma = hypot(stated.sigma / stated.metres, _scatter(height) / middle, _depth_sigma(graph))
-    yield Evidence(text=text, metres_per_unit=stated.metres / middle, sigma=sigma)
+    yield ScaleEvidence(text=text, metres_per_unit=stated.metres / middle, sigma=sigma)
 
 
 def _scatter(values: Float64[np.ndarray, " n"]) -> float:
@@ -145,7 +145,7 @@ def _depth_sigma(graph: SceneGraph) -> float:
     return max((SIGMA_ALONG[each] for each in graph.depth_origin), default=0.0)
 
 
-def _baseline(graph: SceneGraph, source: SourceConfig) -> Iterator[Evidence | str]:
+def _baseline(graph: SceneGraph, source: SourceConfig) -> Iterator[ScaleEvidence | str]:
     stated = lengths.baseline(source.baseline)
     if stated is None:
         return
@@ -158,10 +158,10 @@ def _baseline(graph: SceneGraph, source: SourceConfig) -> Iterator[Evidence | st
     if not moved > 0:
         yield f"{text}: the camera does not move in the graph"
         return
-    yield Evidence(text=text, metres_per_unit=length.metres / moved, sigma=length.sigma / length.metres)
+    yield ScaleEvidence(text=text, metres_per_unit=length.metres / moved, sigma=length.sigma / length.metres)
 
 
-def _recorded_depth(measured: KnownLengths) -> Iterator[Evidence]:
+def _recorded_depth(measured: KnownLengths) -> Iterator[ScaleEvidence]:
     """Compare recorded depth: the median of the frames, as unsure as they scatter, or as the pixels of one frame do."""
     frames = np.isfinite(measured.metres_per_unit)
     if not frames.any():
@@ -170,7 +170,7 @@ def _recorded_depth(measured: KnownLengths) -> Iterator[Evidence]:
     middle = float(np.median(logs))
     scatter = _scatter(logs) if len(logs) > 2 else float(measured.spread[frames].max())
     sigma = hypot(SIGMA_ALONG[DepthOrigin.SENSOR], scatter)
-    yield Evidence(text=f"depth recorded in {len(logs)} frames", metres_per_unit=exp(middle), sigma=sigma)
+    yield ScaleEvidence(text=f"depth recorded in {len(logs)} frames", metres_per_unit=exp(middle), sigma=sigma)
 
 
 def _warn(message: str) -> None:

@@ -84,9 +84,8 @@ def recording_of(
         ids=_of(frames.ids, chosen),
     )
     some_depth = {i: rare[name] for i, name in enumerate(chosen) if name in rare}
-    if some_depth and intrinsics is not None:  # of the depth images, which the recording does not count as such
-        size = read_depth(next(iter(some_depth.values())), depth_scale, within=frames.folder).shape
-        intrinsics = rescale(intrinsics, size, read_rgb(files.color[0], within=frames.folder).shape[:2])
+    if some_depth and intrinsics is not None:
+        intrinsics = _of_colour(intrinsics, next(iter(some_depth.values())), files)
     recording = recording_from_files(
         files,
         name=frames.folder.resolve().name,
@@ -98,11 +97,13 @@ def recording_of(
     )
     if some_depth:
         check_unit(tuple(some_depth.values()), depth_scale, within=frames.folder)
-        reader = partial(_read_some, some_depth, depth_scale, frames.folder)
-        return replace(recording, read_some_depth=reader)
-    if frames.lenses is None:
-        return recording
-    return calibrated(recording, [frames.lenses[name] for name in chosen], where=shown(frames.folder))
+        return replace(recording, read_some_depth=partial(_read_some, some_depth, depth_scale, frames.folder))
+    lenses = frames.lenses
+    return (
+        recording
+        if lenses is None
+        else calibrated(recording, [lenses[name] for name in chosen], where=shown(frames.folder))
+    )
 
 
 def rate(fps: float | None, folder: Path) -> Fraction:
@@ -136,6 +137,12 @@ def _rare_depth(frames: FrameFiles, *, metric: bool) -> tuple[FrameFiles, Mappin
         stacklevel=4,
     )
     return replace(frames, depth=None), depth
+
+
+def _of_colour(intrinsics: Intrinsics, depth: Path, files: RecordingFiles) -> Intrinsics:
+    """Return intrinsics of depth images for the colour images: rare ones are not counted as the recording's depth."""
+    sizes = (read_depth(depth, 1.0, within=files.folder).shape, read_rgb(files.color[0], within=files.folder).shape[:2])
+    return rescale(intrinsics, *sizes)
 
 
 def _read_some(

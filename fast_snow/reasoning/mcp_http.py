@@ -32,7 +32,7 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class HttpEndpoint:
     """Where a server listens, and whom it answers.
 
     Attributes:
@@ -53,7 +53,7 @@ class Endpoint:
         return f"http://{_bracketed(self.host)}:{self.port}/mcp"
 
 
-def endpoint(address: str, names: Sequence[str], environ: Mapping[str, str]) -> Endpoint:
+def endpoint(address: str, names: Sequence[str], environ: Mapping[str, str]) -> HttpEndpoint:
     """Read where to listen.
 
     Args:
@@ -79,10 +79,10 @@ def endpoint(address: str, names: Sequence[str], environ: Mapping[str, str]) -> 
         )
     if token and not (len(token) >= SHORTEST_TOKEN and token.isascii() and token.isprintable() and " " not in token):
         raise InputError(f"mcp: {TOKEN}: expected {SHORTEST_TOKEN} ASCII characters or more, without spaces")
-    return Endpoint(host=host, port=port, token=token, names=tuple(each.lower() for each in names))
+    return HttpEndpoint(host=host, port=port, token=token, names=tuple(each.lower() for each in names))
 
 
-def serve_http(runs: Runs, at: Endpoint) -> None:
+def serve_http(runs: Runs, at: HttpEndpoint) -> None:
     """Serve runs over HTTP until SIGINT or SIGTERM ends the process; print where, once connections are taken.
 
     Raises:
@@ -96,7 +96,7 @@ def serve_http(runs: Runs, at: Endpoint) -> None:
         http_server(runs, at).run(sockets=[taken])
 
 
-def listening(at: Endpoint) -> socket.socket:
+def listening(at: HttpEndpoint) -> socket.socket:
     """Return a socket that listens.
 
     Raises:
@@ -110,7 +110,7 @@ def listening(at: Endpoint) -> socket.socket:
         raise InputError(f"mcp: --http: {at.host}:{at.port}: {reason}, expected a free port of this machine") from None
 
 
-def http_server(runs: Runs, at: Endpoint) -> uvicorn.Server:
+def http_server(runs: Runs, at: HttpEndpoint) -> uvicorn.Server:
     """Return a server for a socket that listens at an endpoint, whose port is the socket's."""
     return uvicorn.Server(
         uvicorn.Config(
@@ -128,7 +128,7 @@ def http_server(runs: Runs, at: Endpoint) -> uvicorn.Server:
     )
 
 
-def _application(runs: Runs, at: Endpoint) -> Starlette:
+def _application(runs: Runs, at: HttpEndpoint) -> Starlette:
     """Answer at /mcp, each request by itself: there are no sessions to keep, run out of or steal."""
     verifier = _Verifier(at.token) if at.token else None
     application: Starlette = server(runs).streamable_http_app(
@@ -155,7 +155,7 @@ class _Verifier:
         return None
 
 
-def _own_names(at: Endpoint) -> TransportSecuritySettings:
+def _own_names(at: HttpEndpoint) -> TransportSecuritySettings:
     """Allow only the names of this server, against web pages that rebind a name of their own to its address."""
     own = {*_LOOPBACK, _bracketed(at.host), *at.names}
     if not is_loopback(at.url):

@@ -17,7 +17,7 @@ from fast_snow.errors import InputError
 from fast_snow.reasoning.tools.positions import distance, size
 from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
 from fast_snow.reasoning.tools.tracks import camera_at
-from fast_snow.scaling import Evidence, joint_scale
+from fast_snow.scaling import ScaleEvidence, joint_scale
 from fast_snow.types import Scale, SceneGraph
 
 _STATEMENT: Final = re.compile(
@@ -101,12 +101,12 @@ def scale_of(graph: SceneGraph, statements: Sequence[str]) -> Scale:
     return replace(scale, metres_per_unit=before * scale.metres_per_unit)
 
 
-def _evidence(graph: SceneGraph, statement: Statement) -> Evidence:
+def _evidence(graph: SceneGraph, statement: Statement) -> ScaleEvidence:
     """Return the stated length over the graph's."""
     length, sigma = _length(graph, statement)
     if not length > 0:
         raise InputError(f"rescale: {statement.text!r}: that length is 0 in the graph, expected one above 0")
-    return Evidence(
+    return ScaleEvidence(
         text=repr(statement.text),
         metres_per_unit=statement.metres / length,
         sigma=hypot(statement.sigma / statement.metres, sigma / length),

@@ -27,7 +27,7 @@ import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
-from fast_snow.reasoning.mcp_http import TOKEN, Endpoint, http_server, listening
+from fast_snow.reasoning.mcp_http import TOKEN, HttpEndpoint, http_server, listening
 from fast_snow.reasoning.mcp_server import PAGE
 
 PATIENCE_S = 180.0
@@ -47,9 +47,9 @@ def runs(graph: SceneGraph, folder: Path) -> dict[str, Callable[[], Snapshot]]:
 
 
 @asynccontextmanager
-async def serving(runs: dict[str, Callable[[], Snapshot]], **settings: Any) -> AsyncIterator[Endpoint]:
+async def serving(runs: dict[str, Callable[[], Snapshot]], **settings: Any) -> AsyncIterator[HttpEndpoint]:
     """Serve runs at a free port of this machine, in the event loop of the test."""
-    at = Endpoint(host="127.0.0.1", port=0, **settings)
+    at = HttpEndpoint(host="127.0.0.1", port=0, **settings)
     taken = listening(at)
     at = replace(at, port=taken.getsockname()[1])
     running = http_server(runs, at)
@@ -63,7 +63,7 @@ async def serving(runs: dict[str, Callable[[], Snapshot]], **settings: Any) -> A
 
 
 @asynccontextmanager
-async def client(at: Endpoint, token: str = "", mode: str = "auto") -> AsyncIterator[Client]:
+async def client(at: HttpEndpoint, token: str = "", mode: str = "auto") -> AsyncIterator[Client]:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     async with httpx2.AsyncClient(headers=headers, timeout=PATIENCE_S) as http:
         transport = streamable_http_client(at.url, http_client=http)
