@@ -241,8 +241,7 @@ def stream(
 def newest_view(graph: SceneGraph, config: Config) -> SceneGraph:
     """Return the view `M_t` of the newest frame, at least as long as a window of the run."""
     length = config.step.temporal_window and max(config.step.temporal_window, config.window.length)
-    t = int(graph.ego.t[-1]) if graph.num_frames else 0
-    return graph.window(t=t, length=length, stride=config.step.window_stride)
+    return graph.window(t=int(max(graph.ego.t, default=0)), length=length, stride=config.step.window_stride)
 
 
 def load(folder: str | Path) -> SceneGraph:
