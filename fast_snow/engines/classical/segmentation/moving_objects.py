@@ -53,10 +53,12 @@ def moving_probability(
     disc = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * _AROUND + 1,) * 2)
     around = [cv2.dilate((each > 0).astype(np.uint8), disc).view(np.bool_) for each in evidence]
     moving = [np.where(each > 0.3, sigmoid(2.0 * each), 0.0).astype(np.float32) for each in evidence]
-    probability = moving
+    probability: list[Posterior] = []
     for _ in range(_ROUNDS):
         colours = list(pool.map(_colours, views, moving, around))
         pooled = [_pooled(colours, frame) for frame in range(len(views))]
+        moving.clear()  # with what follows: not held twice
+        probability.clear()
         probability = list(pool.map(_infer, views, evidence, pooled))
         moving = [_seeds(*each) for each in zip(probability, evidence, strict=True)]
     return probability

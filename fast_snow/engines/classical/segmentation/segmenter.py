@@ -174,6 +174,7 @@ class _ClassicalSegmenter:
             return standing_out(frame, depth_map(frame, shape), planes, tolerance=tolerance)
 
         stands = through_time(list(self.pool.map(evident, frames)), links)
+        return_freed_memory()
         sharp = geometry.origin is DepthOrigin.SENSOR  # triangulated depth is blurred by its flow
         return list(self.pool.map(partial(self._surfaces, sharp=sharp), lab, moving, frames, stands)), len(planes)
 
