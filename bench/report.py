@@ -115,6 +115,7 @@ def memory(results: Results) -> list[str]:
         table(["run", "observations", "CPU ms per frame, first / second half", "CPU s", "peak MB"], rows),
         "Each run is a process of its own; its peak is `ru_maxrss`, all that it ever held. *load* reads the `4dsg.json`"
         " that the run before it wrote. CPU time is of all threads; frames are 160x96.",
+        *([results["note"]] if "note" in results else []),
     ]
 
 
