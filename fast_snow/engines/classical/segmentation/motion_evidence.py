@@ -133,8 +133,8 @@ def motion_evidence(links: Links, shape: GridShape) -> Float32[np.ndarray, "h w"
     return np.where(evidence < 0, evidence, trust * evidence).astype(np.float32)
 
 
-def _length(flow: HalfFlow) -> Float32[np.ndarray, "h w"]:
-    u, v = (flow[..., i].astype(np.float32) for i in range(2))
+def _length(flow: Float32[np.ndarray, "h w 2"]) -> Float32[np.ndarray, "h w"]:
+    u, v = flow[..., 0], flow[..., 1]
     return np.sqrt(u * u + v * v)
 
 
