@@ -208,7 +208,7 @@ class Coordinator:
             outcome = self._folded(number, video, job)
             if target is not None and outcome.status == "done":
                 storage.upload(folder, target)
-            if outcome.status != "failed":
+            if outcome.status != "failed" and storage.is_remote(video.source):
                 shutil.rmtree(copies, ignore_errors=True)
         except UserError as error:
             return Outcome(status="failed", error=str(error))

@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from fast_snow.atomic_files import store
 from fast_snow.batching.messages import Outcome
 from fast_snow.batching.storage import hidden, is_remote
 from fast_snow.batching.videos import Video
+from fast_snow.errors import OutputError
+
+TABLES: Final = ("batch.csv", "batch.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +77,26 @@ def write_tables(result: BatchResult, folder: Path) -> None:
     table = csv.DictWriter(text, [each.name for each in fields(BatchRow)], lineterminator="\n")
     table.writeheader()
     table.writerows(asdict(row) for row in result.rows)
-    store(folder / "batch.csv", text.getvalue().encode())
-    store(folder / "batch.json", (json.dumps(asdict(result), indent=2) + "\n").encode())
+    store(folder / TABLES[0], text.getvalue().encode())
+    store(folder / TABLES[1], (json.dumps(asdict(result), indent=2) + "\n").encode())
+
+
+def require_own_tables(folder: Path) -> None:
+    """Check that tables that an earlier batch did not write are not replaced.
+
+    Raises:
+        OutputError: a file of their name begins otherwise.
+    """
+    begins = (",".join(each.name for each in fields(BatchRow)).encode() + b"\n", b'{\n  "rows": [')
+    for name, begin in zip(TABLES, begins, strict=True):
+        path = folder / name
+        if not path.exists():
+            continue
+        with path.open("rb") as file:
+            if file.read(len(begin)) != begin:
+                raise OutputError(
+                    f"{path}: not the table of a batch, expected another folder: move it, or choose one with -o"
+                )
 
 
 class Tally:

@@ -13,7 +13,7 @@ from fast_snow.batching import storage
 from fast_snow.batching.coordinator import Coordinator, Plan, Worker
 from fast_snow.batching.local import ProcessWorker
 from fast_snow.batching.processes import Child, Setting
-from fast_snow.batching.report import BatchResult, Tally, write_tables
+from fast_snow.batching.report import BatchResult, Tally, require_own_tables, write_tables
 from fast_snow.batching.resources import Resources, cores
 from fast_snow.batching.videos import videos
 from fast_snow.config import Config
@@ -65,6 +65,7 @@ def batch(
     found = videos(inputs)
     remote = str(folder).rstrip("/") if storage.is_remote(str(folder)) else None
     out = _folder(Path(folder).expanduser() if remote is None else _staging(remote))
+    require_own_tables(out)
     with _workers(config, resources, out) as (workers, settings):
         tally = Tally(found, len(workers))
         plan = Plan(

@@ -50,8 +50,10 @@ def fetch(address: str, folder: Path) -> Path:
         if not entries:
             raise FileNotFoundError(path)
         for name, info in entries.items():
-            copy = target if name == path else target / PurePosixPath(name).relative_to(path)
-            _copy(system, name, info, copy)
+            inside = PurePosixPath(name).relative_to(path)
+            if ".." in (*inside.parts, target.name):  # names of objects are any text
+                raise ValueError(name)
+            _copy(system, name, info, target / inside)
     return target
 
 
@@ -120,9 +122,13 @@ def _one_line(kind: type[UserError], address: str, what: str) -> Iterator[None]:
 
 
 def _copy(system: Any, name: str, info: Any, copy: Path) -> None:  # noqa: ANN401 (fsspec has no types)
-    modified = system.modified(name).timestamp()
+    try:
+        modified = system.modified(name).timestamp()
+    except NotImplementedError:  # http does not tell
+        modified = None
     if copy.is_file() and (copy.stat().st_size, copy.stat().st_mtime) == (info["size"], modified):
         return
     copy.parent.mkdir(parents=True, exist_ok=True)
     system.get_file(name, str(copy))
-    os.utime(copy, (modified, modified))
+    if modified is not None:
+        os.utime(copy, (modified, modified))

@@ -10,7 +10,7 @@ from fast_snow.batching import storage
 from fast_snow.batching.resources import Resources
 from fast_snow.batching.running import batch
 from fast_snow.batching.videos import videos
-from fast_snow.errors import ConfigError, InputError
+from fast_snow.errors import ConfigError, InputError, OutputError
 from tests.batching.conftest import alone
 from tests.resuming.runs import CONFIG
 
@@ -44,6 +44,13 @@ def test_files_and_folders_are_copied_once(memory: fsspec.AbstractFileSystem, tm
     assert before.st_mtime == pytest.approx(memory.modified("/scan/meta.json").timestamp(), abs=1e-3)
 
 
+def test_objects_do_not_leave_their_folder(memory: fsspec.AbstractFileSystem, tmp_path: Path):
+    memory.store["/scan/../../escaped"] = memory.open("/other", "wb")
+    with pytest.raises(InputError, match=r"memory://scan: cannot be read \(ValueError\)"):
+        storage.fetch("memory://scan", tmp_path / "copies")
+    assert not list(tmp_path.rglob("escaped"))
+
+
 def test_a_run_is_uploaded_and_its_record_found_again(memory: fsspec.AbstractFileSystem, tmp_path: Path):
     run = tmp_path / "run"
     (run / "masks").mkdir(parents=True)
@@ -63,6 +70,15 @@ def test_what_is_missing_is_told_without_credentials(memory: fsspec.AbstractFile
         storage.fetch("memory://user:secret@nobody/clip.mp4?key=secret", tmp_path)
     with pytest.raises(ConfigError, match="cannot be opened"):
         storage.fetch("nonsense://bucket/clip.mp4", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["batch.csv", "batch.json"])
+def test_tables_of_others_are_not_replaced(tmp_path: Path, name: str):
+    (tmp_path / name).write_text("sample,yield\n")
+    with pytest.raises(OutputError, match=f"{name}: not the table of a batch"):
+        batch([tmp_path / "clip.mp4"], tmp_path)
+    assert (tmp_path / name).read_text() == "sample,yield\n"
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.slow
