@@ -18,6 +18,7 @@ from fast_snow import untrusted_files
 from fast_snow.errors import InputError
 from fast_snow.limits import JSON_DEPTH, JSON_INTEGER, Limit
 
+Decoder = json.JSONDecoder
 T = TypeVar("T")
 
 _SHOWN: Final = 40
@@ -90,9 +91,9 @@ def typed(text: str, decoder: msgspec.json.Decoder[T]) -> T | None:
     return value if as_many and not _has_large_numbers(text) else None
 
 
-def decoder(text: str) -> json.JSONDecoder:
+def decoder(text: str) -> Decoder:
     """Return a decoder for values in a text that refuses what `loads` does but deep nesting and halves of pairs."""
-    return json.JSONDecoder(**_rules(text))
+    return Decoder(**_rules(text))
 
 
 def _rules(text: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from fast_snow.errors import InputError
-from fast_snow.untrusted_json import SURROGATE, decoder, distinct, refuse_deep, refuse_surrogates, too_deep
+from fast_snow.untrusted_json import SURROGATE, Decoder, decoder, distinct, refuse_deep, refuse_surrogates, too_deep
 
 TOGETHER: Final = 2**22
 """Characters of entries that are handed out together."""
@@ -63,7 +63,7 @@ class _Text:
         self.pieces, self.ended = iter(pieces), False
         self.text, self.held, self.at = "", "", 0
         self.line, self.column = 1, 1
-        self.decoder: json.JSONDecoder | None = None
+        self.decoder: Decoder | None = None
         self.usual = 0
         """Characters of the last value: trying to read one of which less is there would be in vain."""
 
