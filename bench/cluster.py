@@ -193,11 +193,11 @@ def measured(run: Path) -> Cluster:
     Args:
         run: its folder.
     """
-    record = json.loads((run / "run.json").read_text())
+    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
     seconds, windows, source = record["stage_seconds"], record["windows"], record["input"]
     config = record["config"]
     frames = record["frames"] / windows + config["window"]["overlap"] * (windows - 1) / windows
-    grid = json.loads((run / "4dsg.json").read_text())["metadata"].get("analysis_grid") or [
+    grid = json.loads((run / "4dsg.json").read_text(encoding="utf-8"))["metadata"].get("analysis_grid") or [
         source["height"],
         source["width"],
     ]

@@ -49,6 +49,7 @@ def test_every_object_is_one_track_without_a_switch(result: Result, scene: Synth
     assert sorted(objects_of_tracks(result, scene).values()) == scene.object_id.tolist()
 
 
+@pytest.mark.slow
 def test_recorded_numbers_are_the_object_ids_also_across_windows(result: Result, scene: SyntheticScene):
     """The ball that is away while two windows meet keeps its number too."""
     config = Config(depth_filter=SMALL, window=WindowConfig(length=25, overlap=5))

@@ -113,14 +113,14 @@ def test_eval_runs_where_there_is_no_module_resource(tmp_path):
 @pytest.mark.parametrize(
     ("packages", "arguments", "install"),
     [
-        ("onnx,ultralytics", ["export-engines"], "models,onnx"),
+        pytest.param("onnx,ultralytics", ["export-engines"], "models,onnx", marks=pytest.mark.slow),
         (
             "ultralytics",
             ["infer", "examples/scene.mp4", "-o", "{run}/new", "--engines.segmenter", "fastsam-torch"],
             "models",
         ),
-        ("huggingface_hub", ["fetch-models", "da3-small"], "models"),
-        ("mcp", ["mcp", "{run}"], "vlm"),
+        pytest.param("huggingface_hub", ["fetch-models", "da3-small"], "models", marks=pytest.mark.slow),
+        pytest.param("mcp", ["mcp", "{run}"], "vlm", marks=pytest.mark.slow),
         ("openai", ["ask", "{run}", "what?", "--vlm.max-keyframes", "0"], "vlm"),
     ],
 )

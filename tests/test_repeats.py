@@ -54,7 +54,9 @@ def test_a_short_masklet_repeats_another_in_the_frames_that_it_has():
     assert names(without_repeats(clip, iou_thresh=0.5).frames) == [[(0, 0)]] * 8
 
 
-@pytest.mark.parametrize("lost", [3, 30, 60, 62, 70, 80, 100, 119])
+@pytest.mark.parametrize(
+    "lost", [3, 62, 119, *(pytest.param(each, marks=pytest.mark.slow) for each in (30, 60, 70, 80, 100))]
+)
 def test_what_was_lost_and_found_again_is_one_masklet(lost: int):
     clip = lives((0, 0, dict.fromkeys(range(lost), LEFT)), (1, 0, dict.fromkeys(range(120), LEFT)), length=120)
     resolved = without_repeats(clip, iou_thresh=0.5)

@@ -103,6 +103,7 @@ def test_the_permissive_preset_from_the_command_line(models: Models, video: Path
     assert document["tracks"]
 
 
+@pytest.mark.slow
 def test_torch_and_the_package_sam3_from_python(models: Models, video: Path):
     config = replace(
         models.config,

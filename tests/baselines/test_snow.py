@@ -46,6 +46,7 @@ def run(scene: SyntheticScene) -> SnowRun:
     return snow(input_of(scene), CONFIG, settings=SETTINGS)
 
 
+@pytest.mark.slow
 def test_the_camera_is_that_of_fast_snow(scene: SyntheticScene, run: SnowRun):
     """The same geometry engine, windows and alignment, to the bit."""
     config = replace(CONFIG, engines=EnginesConfig(segmenter="recorded", tracker="recorded"))
@@ -222,7 +223,8 @@ def test_of_repeats_the_best_stays():
     np.testing.assert_array_equal(kept.box_xyxy, [[0, 0, 10, 9], [12, 12, 20, 20]])
 
 
-@pytest.mark.parametrize("clip", ["blackswan", pytest.param("horsejump-high", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("clip", ["blackswan", "horsejump-high"])
 def test_real_clips_repeat_bit_by_bit(clips: Path, clip: str):
     config = Config(sampling=SamplingConfig(max_frames=4, max_side=240))
     graphs = [

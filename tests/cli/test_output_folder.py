@@ -176,6 +176,7 @@ def full() -> Iterator[IO[bytes]]:
         yield device
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_called_failed_for_a_full_disk_behind_its_output(
     full: IO[bytes], made: Path, tmp_path: Path
 ):
@@ -227,6 +228,7 @@ def kill(made: Path, out: Path, after_s: float) -> None:
     assert found == before or record["frames"] == SCENE.frames
 
 
+@pytest.mark.slow
 def test_two_processes_race_for_one_folder(made: Path, tmp_path: Path):
     race(made, tmp_path / "out")
 

@@ -59,6 +59,7 @@ def test_every_example_is_run():
     assert {path.stem for path in SCRIPTS} == {*OUTPUT, "ask"}
 
 
+@pytest.mark.slow
 def test_the_notebook_runs(monkeypatch: pytest.MonkeyPatch):
     """Its cells run in order, as Jupyter does it, in one process; a warning would be an error."""
     monkeypatch.chdir(EXAMPLES)

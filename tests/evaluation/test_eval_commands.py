@@ -73,6 +73,7 @@ def test_a_wrong_option_is_one_line(clips: Path, tmp_path: Path, wrong):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_shipped_manifest_is_complete(clips: Path, capsys):
     assert EvalCheck(manifest=MANIFEST, root=clips).run() == 0
     assert "no problems" in capsys.readouterr().out

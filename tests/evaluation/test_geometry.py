@@ -225,6 +225,7 @@ def test_a_kitchen_with_its_own_depth_is_placed_as_its_depth_says(clips: Path, s
     assert found.metrics["spread_m"] > 0
 
 
+@pytest.mark.slow
 def test_a_kitchen_with_estimated_depth_is_off_by_what_its_depth_is(clips: Path):
     config = Config(sampling=SamplingConfig(max_frames=5), engines=EnginesConfig(geometry="classical"))
     known, made = real(clips, "redkitchen_dev", config)

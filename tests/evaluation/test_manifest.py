@@ -306,6 +306,7 @@ def test_sums_of_folders_are_those_of_a_shell(tmp_path):
 # ------------------------------------------------------------------------------------------------ as shipped
 
 
+@pytest.mark.slow
 def test_the_shipped_manifest_is_true_of_the_clips(clips):
     manifest = manifests.load_manifest(SHIPPED, clips)
     assert manifests.check_manifest(manifest, clips) == ()
@@ -324,6 +325,7 @@ def files_of(clip):
         yield clip.input.path
 
 
+@pytest.mark.slow
 def test_the_shipped_clips_hold_what_their_description_says(clips):
     by_name = {clip.name: clip for clip in manifests.load_manifest(SHIPPED, clips).clips}
     mots = manifests.read_clip_truth(by_name["mots20_05_dev"], clips)

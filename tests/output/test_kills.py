@@ -71,7 +71,7 @@ def kill_everywhere(templates: Path, tmp_path: Path, *, old: bool, after: bool) 
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("old", [False, True], ids=["first run", "over a run"])
+@pytest.mark.parametrize("old", [pytest.param(False, marks=pytest.mark.slow), True], ids=["first run", "over a run"])
 def test_killed_at_every_change(templates: Path, tmp_path: Path, old: bool, after: bool):
     for folder in kill_everywhere(templates, tmp_path, old=old, after=after):
         if (folder / "4dsg.json").exists():  # at any time it is whole or absent: readers do not wait for a recovery
@@ -98,7 +98,7 @@ def test_killed_at_every_change_of_the_recovery_too(templates: Path, tmp_path: P
                 break
 
 
-@pytest.mark.parametrize("old", [False, True], ids=["first run", "over a run"])
+@pytest.mark.parametrize("old", [pytest.param(False, marks=pytest.mark.slow), True], ids=["first run", "over a run"])
 def test_a_full_disk_at_every_change(templates: Path, tmp_path: Path, old: bool):
     """One clear error; the old run stays, and a run that was finished is kept, wherever the disk is found full."""
     at = 0

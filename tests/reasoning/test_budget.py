@@ -138,7 +138,11 @@ def test_a_budget_is_kept_and_prompts_repeat(seed, budget, question):
         assert prompt == compose_prompt(whole, question, (), budget=10**9)
 
 
-@pytest.mark.parametrize("question", [ANY, "object 7?", "object 7? " * 10_000])
+@pytest.mark.parametrize(
+    "question",
+    [ANY, pytest.param("object 7?", marks=pytest.mark.slow), "object 7? " * 10_000],
+    ids=["any", "one", "long"],
+)
 def test_a_graph_that_is_far_too_large(question):
     ts = range(600)
     observations = tuple(token(t) for t in ts)

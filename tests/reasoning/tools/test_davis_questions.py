@@ -17,8 +17,7 @@ from fast_snow.reasoning.tools.tool_answers import Grade
 
 UNKNOWN = ("real/validation_194", "real/validation_684")
 ASKED = {name: tool for name, tool in question_tools().tools.items() if name not in UNKNOWN}
-FIRST_CLIP = 3
-"""So many questions are about blackswan; those about the other clips are slow."""
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +31,7 @@ def questions(clips: Path):
     return read_questions(clips)
 
 
-@pytest.mark.parametrize(
-    ("name", "tool"),
-    [each if i < FIRST_CLIP else pytest.param(*each, marks=pytest.mark.slow) for i, each in enumerate(ASKED.items())],
-)
+@pytest.mark.parametrize(("name", "tool"), ASKED.items())
 def test_the_tool_decides_as_people_do(graph, questions, name, tool):
     asked = questions[name]
     answer = call_tool(graph(Path(asked["clip"]).parent.name), tool, {"object_id": 1})
@@ -45,7 +41,6 @@ def test_the_tool_decides_as_people_do(graph, questions, name, tool):
     assert choice == asked["answer"], answer.as_json()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", UNKNOWN)
 def test_the_tool_does_not_state_what_it_cannot_know(graph, questions, name):
     tool = question_tools().tools[name]
@@ -53,10 +48,7 @@ def test_the_tool_does_not_state_what_it_cannot_know(graph, questions, name):
     assert answer.value is None or answer.grade is Grade.UNKNOWN, answer.as_json()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["blackswan", *(pytest.param(each, marks=pytest.mark.slow) for each in ("car-shadow", "horsejump-high", "libby"))],
-)
+@pytest.mark.parametrize("name", ["blackswan", "car-shadow", "horsejump-high", "libby"])
 def test_each_object_moves_in_the_world_while_the_camera_follows_it(graph, name):
     assert call_tool(graph(name), "is_moving", {"object_id": 1}).value == "moving"
 
