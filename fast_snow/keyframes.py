@@ -7,9 +7,10 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Int32, Int64, UInt8
+from jaxtyping import Float32, Int32, Int64, Shaped, UInt8
 
-from fast_snow.types import Joint, Keyframe, Perception, Window
+from fast_snow.cameras import Intrinsics, pinhole
+from fast_snow.types import GridShape, Joint, Keyframe, Perception, Window
 
 DEPTH_SIDE: Final = 168
 """Pixels of a depth image along its longer side, at most."""
@@ -108,12 +109,30 @@ def encode_depth(depth: Float32[np.ndarray, "h w"]) -> bytes:
     Args:
         depth: along the optical axis in the unit of the graph's world; every n-th pixel of every n-th row is taken.
     """
-    stride = -(-max(depth.shape) // DEPTH_SIDE)
+    stride = _stride(depth.shape)
     small = depth[stride // 2 :: stride, stride // 2 :: stride]
     known = np.isfinite(small) & (small > 0)
     code = np.round(DEPTH_ONE + DEPTH_STEPS * np.log2(small, where=known, out=np.zeros(small.shape)))
     _, data = cv2.imencode(".png", np.where(known, np.clip(code, 1, 65535), 0).astype(np.uint16))
     return data.tobytes()
+
+
+def decode_depth(values: Shaped[np.ndarray, "h w"]) -> Float32[np.ndarray, "h w"]:
+    """Return the depth that a depth image holds, in the unit in which it was written; 0 where there is none."""
+    depth = np.exp2((values.astype(np.float32) - DEPTH_ONE) / DEPTH_STEPS)
+    return np.where(values > 0, depth, 0).astype(np.float32)
+
+
+def depth_intrinsics(K: Intrinsics, grid: GridShape) -> Intrinsics:
+    """Return the pinhole of depth images, which take every n-th pixel of an analysis grid, from that of the grid."""
+    stride = _stride(grid)
+    fx, fy, cx, cy = K[0, 0], K[1, 1], K[0, 2], K[1, 2]
+    first = stride // 2
+    return pinhole(fx / stride, fy / stride, (cx - first) / stride, (cy - first) / stride)
+
+
+def _stride(grid: tuple[int, ...]) -> int:
+    return -(-max(grid) // DEPTH_SIDE)
 
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:

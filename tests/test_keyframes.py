@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fast_snow.keyframes import DEPTH_SIDE, depth_path, encode_depth, with_depth
+from fast_snow.cameras import pinhole, rays
+from fast_snow.keyframes import DEPTH_SIDE, decode_depth, depth_intrinsics, depth_path, encode_depth, with_depth
 from fast_snow.types import Joint, Keyframe
 from fast_snow.untrusted_images import decode_channel
 from tests.reasoning.runs import small_run
@@ -28,6 +29,17 @@ def test_depth_is_kept_to_a_seventh_of_a_percent():
     assert max(found.shape) <= DEPTH_SIDE
     assert found == pytest.approx(depth[1::3, 1::3], rel=0.0014 / 2)
     assert Image.open(io.BytesIO(png)).mode.startswith("I")  # 16 bit: any tool reads it
+
+
+def test_points_of_the_grid_lie_behind_their_pixels_of_the_depth_image():
+    depth, K = np.random.default_rng(0).uniform(1, 9, (300, 420)).astype(np.float32), pinhole(400, 380, 205.5, 140.2)
+    values = decode_channel(encode_depth(depth), Path("depth.png"))
+    found, lens = decode_depth(values), depth_intrinsics(K, (300, 420))
+    v, u = (each.ravel() for each in np.indices(found.shape))
+    points = rays(np.stack([u, v], axis=1).astype(np.float64), lens) * found[v, u, None]
+    expected = rays(np.stack([3 * u + 1, 3 * v + 1], axis=1).astype(np.float64), K) * depth[1::3, 1::3][v, u, None]
+    np.testing.assert_allclose(points, expected, rtol=7e-4, atol=1e-6)
+    assert decode_depth(np.zeros((1, 1), np.uint16)) == 0
 
 
 def test_there_is_none_where_depth_is_not_known():

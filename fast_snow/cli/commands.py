@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fast_snow.pipeline import Step
     from fast_snow.selection import Selection
     from fast_snow.types import LabelledMasks, SceneGraph
-    from fast_snow.viewing.rerun_recording import Images
+    from fast_snow.viewing.rerun_recording import DepthImages, Images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,11 +247,11 @@ class View:
             html.require_writable(page)
         graph, record = load(self.out), output.read_record(self.out)
         images, origin = clip_images(self.out, graph, record, video=self.video and _expanded(self.video))
-        masks = output.read_masks(self.out)
+        masks, depths = output.read_masks(self.out), keyframe_depths(self.out, graph)
         if to_rerun:
-            self._to_rerun(graph, masks, images, record)
+            self._to_rerun(graph, masks, images, record, depths)
             return 0
-        moves, depths = movement_table(graph), keyframe_depths(self.out, graph)
+        moves = movement_table(graph)
         html.write_page(page, html.render_run_page(graph, masks, images, record, origin, moves, depths))
         print(page)
         if self.open:
@@ -261,18 +261,23 @@ class View:
         return 0
 
     def _to_rerun(
-        self, graph: "SceneGraph", masks: "Iterator[LabelledMasks]", images: "Images", record: Mapping[str, Any]
+        self,
+        graph: "SceneGraph",
+        masks: "Iterator[LabelledMasks]",
+        images: "Images",
+        record: Mapping[str, Any],
+        depths: "DepthImages",
     ) -> None:
         from fast_snow.atomic_files import store
         from fast_snow.formats import require_free
         from fast_snow.viewing import rerun_recording
 
         if self.rerun_save is None:
-            rerun_recording.show(graph, masks, images, record)
+            rerun_recording.show(graph, masks, images, record, depths)
             return
         path = _expanded(self.rerun_save)
         require_free(path)
-        store(path, rerun_recording.rrd(graph, masks, images, record))
+        store(path, rerun_recording.rrd(graph, masks, images, record, depths))
         print(path)
 
 

@@ -58,7 +58,7 @@ class Export:
         """
         from fast_snow import output
         from fast_snow.api import load
-        from fast_snow.cli.clip_images import clip_images
+        from fast_snow.cli.clip_images import clip_images, keyframe_depths
         from fast_snow.formats import FORMATS, ExportSource, export, require_free
 
         path = self.path or self.out / "export" / f"{self.to}{FORMATS[self.to].suffix}"
@@ -69,6 +69,7 @@ class Export:
             graph=graph,
             masks=lambda: output.read_masks(self.out),
             images=lambda: clip_images(self.out, graph, record, video=self.video)[0],
+            depths=lambda: keyframe_depths(self.out, graph),
             record=record,
             relations_at=self.relations_at,
         )

@@ -5,21 +5,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
 from fast_snow.errors import InputError
 from fast_snow.types import LabelledMasks, SceneGraph, Sighting, StepToken
 
 Images = Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]
+Depths = Iterator[tuple[int, Shaped[np.ndarray, "_ _"]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportSource:
-    """A finished run: its graph and record, what opens masks and images in order, and a frame for relations."""
+    """A finished run: graph and record, what opens masks, images and depth images in order, a frame for relations."""
 
     graph: SceneGraph
     masks: Callable[[], Iterator[LabelledMasks]]
     images: Callable[[], Images] = lambda: iter(())
+    depths: Callable[[], Depths] = lambda: iter(())
     record: Mapping[str, Any] = field(default_factory=dict)
     relations_at: int | None = None
 

@@ -1,4 +1,4 @@
-"""A run in the Rerun viewer: video, numbered outlines, camera, extents and trails on the timelines `t` and `time_s`."""
+"""A run in the Rerun viewer: video, depth, outlines, camera, extents and trails on the timelines `t` and `time_s`."""
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Shaped, UInt8
 
-from fast_snow.cameras import pinhole, rescale
+from fast_snow.cameras import Intrinsics, pinhole, rescale
 from fast_snow.errors import EngineError
-from fast_snow.keyframes import KeyframeImage, decode_jpeg, encode_jpeg
+from fast_snow.keyframes import KeyframeImage, decode_depth, decode_jpeg, depth_intrinsics, encode_jpeg
 from fast_snow.types import GridShape, LabelledMasks, Merge, Observations, SceneGraph
+from fast_snow.untrusted_images import decode_channel
 from fast_snow.viewing.outlines import outlines
 from fast_snow.viewing.page_text import headline, run_warnings
 from fast_snow.viewing.palette import rgb_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from rerun import RecordingStream
 
 Images = Iterable[tuple[int, UInt8[np.ndarray, "height width 3"]]]
+DepthImages = Iterable[tuple[int, Shaped[np.ndarray, "_ _"]]]
 
 WORLD: Final = "world"
 OBJECTS: Final = "world/objects"
@@ -33,6 +35,7 @@ CAMERA: Final = "world/camera"
 IMAGE: Final = "world/camera/image"
 PICTURE: Final = "world/camera/image/picture"
 MASKS: Final = "world/camera/image/masks"
+DEPTH: Final = "world/camera/depth"
 CAMERA_PATH: Final = "world/camera_path"
 LOG: Final = "log"
 
@@ -41,8 +44,9 @@ class _Part(IntEnum):
     """What is logged of a frame, in this order."""
 
     PICTURE = 0
-    WORLD = 1
-    MASKS = 2
+    DEPTH = 1
+    WORLD = 2
+    MASKS = 3
 
 
 TRAIL: Final = 50
@@ -54,7 +58,13 @@ _PLANE_SHARE: Final = 0.15
 _GREY: Final = (150, 150, 150)
 
 
-def rrd(graph: SceneGraph, masks: Iterable[LabelledMasks], images: Images, run: Mapping[str, Any]) -> bytes:
+def rrd(
+    graph: SceneGraph,
+    masks: Iterable[LabelledMasks],
+    images: Images,
+    run: Mapping[str, Any],
+    depths: DepthImages = (),
+) -> bytes:
     """Return the content of an .rrd file, with the layout in which it opens.
 
     Args:
@@ -62,25 +72,32 @@ def rrd(graph: SceneGraph, masks: Iterable[LabelledMasks], images: Images, run: 
         masks: the objects of each frame; read once.
         images: `(t, RGB image)` of some or all frames; read once.
         run: the record of the run (untrusted).
+        depths: `(t, values)` of depth images as `keyframes.encode_depth` writes them; read once.
     """
     recording = new_recording(run)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.rrd"
         recording.save(path, default_blueprint=_blueprint())
-        log_run(recording, graph, masks, images, run)
+        log_run(recording, graph, masks, images, run, depths)
         recording.flush()
         recording.disconnect()
         return path.read_bytes()
 
 
-def show(graph: SceneGraph, masks: Iterable[LabelledMasks], images: Images, run: Mapping[str, Any]) -> None:
+def show(
+    graph: SceneGraph,
+    masks: Iterable[LabelledMasks],
+    images: Images,
+    run: Mapping[str, Any],
+    depths: DepthImages = (),
+) -> None:
     """Show a run in the Rerun viewer, which is started unless it runs; arguments are those of `rrd`.
 
     Raises:
         EngineError: the viewer cannot be started.
     """
     recording = viewer(run)
-    log_run(recording, graph, masks, images, run)
+    log_run(recording, graph, masks, images, run, depths)
     recording.flush()
 
 
@@ -104,9 +121,10 @@ def log_run(
     masks: Iterable[LabelledMasks],
     images: Images,
     run: Mapping[str, Any],
+    depths: DepthImages = (),
 ) -> None:
     """Log a run frame by frame; arguments are those of `rrd`."""
-    log_frames(recording, graph, frozenset(graph.ego.t.tolist()), masks, images)
+    log_frames(recording, graph, frozenset(graph.ego.t.tolist()), masks, images, depths)
     _log_texts(recording, graph, run)
 
 
@@ -118,8 +136,10 @@ def log_window(
 ) -> None:
     """Log what a window adds to a graph that grows; its keyframes are its images."""
     t_of = {each.path: each.t for each in graph.keyframes}
-    images = ((t_of[each.path], decode_jpeg(each.jpeg)) for each in pictures if each.path in t_of)
-    log_frames(recording, graph, frozenset(each.t for each in labelled), labelled, images)
+    shown = [each for each in pictures if each.path in t_of]
+    images = ((t_of[each.path], decode_jpeg(each.jpeg)) for each in shown)
+    depths = ((t_of[each.path], decode_channel(each.depth, Path(each.path))) for each in shown if each.depth)
+    log_frames(recording, graph, frozenset(each.t for each in labelled), labelled, images, depths)
 
 
 def log_frames(
@@ -128,6 +148,7 @@ def log_frames(
     frames: AbstractSet[int],
     masks: Iterable[LabelledMasks],
     images: Images,
+    depths: DepthImages = (),
 ) -> None:
     """Log some frames of a graph, which may still grow.
 
@@ -137,6 +158,7 @@ def log_frames(
         frames: which `t`.
         masks: of these frames or more; read once.
         images: `(t, RGB image)` of some of these frames or more; read once.
+        depths: `(t, values)` of depth images of some of these frames or more; read once.
     """
     import rerun as rr
 
@@ -144,10 +166,13 @@ def log_frames(
     recording.log(CAMERA_PATH, rr.LineStrips3D([graph.ego.position], colors=[_GREY]), static=True)
     tokens, times = _by_frame(graph, frames), _times(graph, frames)
     plane, size, pictured = _PLANE_SHARE * _usual_distance(graph), graph.analysis_grid, -1
-    pictures = ((t, _Part.PICTURE, image) for t, image in images)
-    world = ((t, _Part.WORLD, i) for i, t in enumerate(graph.ego.t.tolist()))
-    outlined = ((frame.t, _Part.MASKS, frame) for frame in masks)
-    parts: tuple[Iterable[tuple[int, _Part, Any]], ...] = (pictures, world, outlined)
+    depth: tuple[int, Any] = (-1, None)
+    parts: tuple[Iterable[tuple[int, _Part, Any]], ...] = (
+        ((t, _Part.PICTURE, image) for t, image in images),
+        ((t, _Part.DEPTH, values) for t, values in depths),
+        ((t, _Part.WORLD, i) for i, t in enumerate(graph.ego.t.tolist())),
+        ((frame.t, _Part.MASKS, frame) for frame in masks),
+    )
     # A viewer shows what has come so far: all of a frame comes together.
     for t, part, value in merge(*parts, key=lambda each: each[:2]):
         if t not in times:
@@ -155,12 +180,15 @@ def log_frames(
         _set_time(recording, t, times[t])
         if part is _Part.PICTURE:
             size, pictured = _log_image(recording, value), t
+        elif part is _Part.DEPTH:
+            depth = t, value
         elif part is _Part.MASKS:
             _log_masks(recording, value, size)
         else:
             if pictured != t:  # an older picture would not show what is outlined
                 recording.log(PICTURE, rr.Clear(recursive=False))
             _log_camera(recording, graph, value, size, plane)
+            _log_depth(recording, graph, value, depth[1] if depth[0] == t else None, plane)
             _log_objects(recording, tokens.get(t, {}))
 
 
@@ -193,13 +221,14 @@ def new_recording(run: Mapping[str, Any]) -> "RecordingStream":
 
 
 def _blueprint() -> "rrb.Blueprint":
-    """Return the layout: the video over the log at the left, the scene at the right, the timeline below."""
+    """Return the layout: the video over depth and log at the left, the scene at the right, the timeline below."""
     import rerun.blueprint as rrb
 
     video = rrb.Spatial2DView(origin=IMAGE, name="Video")
+    depth = rrb.Spatial2DView(origin=DEPTH, name="Depth")
     scene = rrb.Spatial3DView(origin=WORLD, name="Scene")
     log = rrb.TextLogView(origin=LOG, name="Merges and warnings")
-    left = rrb.Vertical(video, log, row_shares=[3, 1])
+    left = rrb.Vertical(video, rrb.Horizontal(depth, log), row_shares=[2, 1])
     return rrb.Blueprint(
         rrb.Horizontal(left, scene, column_shares=[1, 1]),
         rrb.TimePanel(timeline="t", state="collapsed"),
@@ -232,15 +261,43 @@ def _log_camera(recording: "RecordingStream", graph: SceneGraph, i: int, size: G
     """Log pose and pinhole of a frame, where known; an image of `size` stands `plane` before the camera."""
     import rerun as rr
 
-    quaternion, intrinsics = graph.ego.quaternion_xyzw[i], graph.ego.intrinsics[i].astype(np.float64)
+    quaternion, lens = graph.ego.quaternion_xyzw[i], _lens(graph, i)
     turn = {"quaternion": rr.Quaternion(xyzw=quaternion)} if np.isfinite(quaternion).all() else {}
     recording.log(CAMERA, rr.Transform3D(translation=graph.ego.position[i], **turn))
-    if not (np.isfinite(intrinsics).all() and (intrinsics[:2] > 0).all() and min(graph.analysis_grid) > 0):
+    if lens is not None:
+        _log_lens(recording, IMAGE, rescale(lens, graph.analysis_grid, size), size, plane)
+
+
+def _log_depth(
+    recording: "RecordingStream", graph: SceneGraph, i: int, values: Shaped[np.ndarray, "_ _"] | None, plane: float
+) -> None:
+    """Log the depth image of a frame, if any, with its pinhole; Rerun shows it in the scene as points."""
+    import rerun as rr
+
+    if values is None:
+        recording.log(DEPTH, rr.Clear(recursive=False))
         return
-    matrix = rescale(pinhole(*intrinsics.tolist()), graph.analysis_grid, size)
-    matrix[:2, 2] += 0.5  # Rerun's pixels have their centres at a half
-    lens = rr.Pinhole(image_from_camera=matrix, width=size[1], height=size[0], image_plane_distance=plane, color=_GREY)
-    recording.log(IMAGE, lens)
+    unit, lens = 1.0 if graph.scale is None else graph.scale.metres_per_unit, _lens(graph, i)
+    recording.log(DEPTH, rr.DepthImage(decode_depth(values) * np.float32(unit), meter=1.0))
+    if lens is not None:
+        _log_lens(recording, DEPTH, depth_intrinsics(lens, graph.analysis_grid), values.shape, plane)
+
+
+def _lens(graph: SceneGraph, i: int) -> Intrinsics | None:
+    """Return the pinhole of a frame of the analysis grid, where it is known."""
+    intrinsics = graph.ego.intrinsics[i].astype(np.float64)
+    if np.isfinite(intrinsics).all() and (intrinsics[:2] > 0).all() and min(graph.analysis_grid) > 0:
+        return pinhole(*intrinsics.tolist())
+    return None
+
+
+def _log_lens(recording: "RecordingStream", entity: str, lens: Intrinsics, size: GridShape, plane: float) -> None:
+    import rerun as rr
+
+    lens = lens.copy()
+    lens[:2, 2] += 0.5  # Rerun's pixels have their centres at a half
+    shown = rr.Pinhole(image_from_camera=lens, width=size[1], height=size[0], image_plane_distance=plane, color=_GREY)
+    recording.log(entity, shown)
 
 
 def _log_image(recording: "RecordingStream", image: UInt8[np.ndarray, "height width 3"]) -> GridShape:

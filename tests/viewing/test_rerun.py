@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fast_snow.keyframes import decode_jpeg
+from fast_snow.cameras import pinhole
+from fast_snow.keyframes import decode_jpeg, encode_depth
 from fast_snow.types import Merge
+from fast_snow.untrusted_images import decode_channel
 from fast_snow.viewing import rerun_recording as views
 from tests.reasoning.runs import small_run
 
@@ -16,6 +18,10 @@ chunks = pytest.importorskip("rerun.chunk")
 
 RUN = small_run()
 GRAPH = replace(RUN.graph, merges=(Merge(t=2, kept=1, dropped=7, iou=0.71, distance=0.12),))
+DEPTH_T = GRAPH.keyframes[-1].t
+SLOPE = np.linspace(0.5, 4, GRAPH.analysis_grid[0] * GRAPH.analysis_grid[1], dtype=np.float32).reshape(
+    GRAPH.analysis_grid
+)
 RECORD = {"input": {"name": "scene"}, "warnings": ["the camera hardly moves"]}
 
 
@@ -23,7 +29,11 @@ RECORD = {"input": {"name": "scene"}, "warnings": ["the camera hardly moves"]}
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = zip((each.t for each in GRAPH.keyframes), (decode_jpeg(each.jpeg) for each in RUN.keyframes), strict=True)
     path = tmp_path_factory.mktemp("rerun") / "run.rrd"
-    path.write_bytes(views.rrd(GRAPH, RUN.labelled, images, RECORD))
+    path.write_bytes(
+        views.rrd(
+            GRAPH, RUN.labelled, images, RECORD, [(DEPTH_T, decode_channel(encode_depth(SLOPE), Path("depth.png")))]
+        )
+    )
     return path
 
 
@@ -93,6 +103,28 @@ def test_the_camera_sees_the_objects_where_the_image_has_them(rows: dict[str, li
             assert x0 <= uv[0] <= x1
             assert y0 <= uv[1] <= y1
             assert np.abs(np.array(place[str(k)]) - uv).max() < max(x1 - x0, y1 - y0)
+
+
+def test_depth_lies_where_the_camera_sees_it(rows: dict[str, list[dict[str, object]]]):
+    assert times(rows[views.DEPTH], "DepthImage:buffer") == [DEPTH_T]
+    assert times(rows[views.DEPTH], "Clear:is_recursive") == [t for t in GRAPH.ego.t.tolist() if t != DEPTH_T]
+    row = {
+        name: value
+        for each in rows[views.DEPTH]
+        if each["t"] == DEPTH_T
+        for name, value in each.items()
+        if value is not None
+    }
+    width, height = row["Pinhole:resolution"][0]
+    depth = np.frombuffer(bytes(row["DepthImage:buffer"][0]), np.float32).reshape(round(height), round(width))
+    K = np.array(row["Pinhole:image_from_camera"][0]).reshape(3, 3).T
+    grid = pinhole(*GRAPH.ego.intrinsics[GRAPH.ego.t.tolist().index(DEPTH_T)].tolist())
+    stride = round(GRAPH.analysis_grid[1] / width)
+    for v, u in ((0, 0), (depth.shape[0] - 1, depth.shape[1] - 1)):
+        at = stride // 2 + stride * np.array([u, v])
+        assert depth[v, u] == pytest.approx(SLOPE[at[1], at[0]], rel=1e-3)
+        ours, reruns = np.linalg.solve(grid, [*at, 1.0]), np.linalg.solve(K, [u + 0.5, v + 0.5, 1.0])
+        assert np.allclose(ours, reruns, atol=1e-6)
 
 
 def test_merges_and_warnings_are_log_entries(rows: dict[str, list[dict[str, object]]]):
