@@ -4,7 +4,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -193,6 +193,9 @@ class Coordinator:
         folder, log = self._plan.folder / video.name, self._plan.folder / f"{video.name}.log"
         copies = self._plan.folder / ".inputs" / video.name
         target = None if self._plan.remote is None else f"{self._plan.remote}/{video.name}"
+        config = self._plan.config
+        if video.episode is not None:
+            config = replace(config, source=replace(config.source, episode=video.episode))
         try:
             source = storage.fetch(video.source, copies)
             if target is not None:
@@ -201,7 +204,7 @@ class Coordinator:
                 source=source,
                 folder=folder,
                 log=log,
-                config=self._plan.config,
+                config=config,
                 overwrite=self._plan.overwrite,
                 ahead=self._plan.ahead,
             )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path, PurePosixPath
@@ -9,6 +10,7 @@ from typing import Final
 
 from fast_snow.batching.storage import is_remote, matching
 from fast_snow.errors import InputError
+from fast_snow.inputs.layouts import lerobot
 from fast_snow.limits import TABLE_FILE
 from fast_snow.untrusted_files import read_text, shown
 
@@ -22,10 +24,12 @@ class Video:
     Attributes:
         name: of its run folder.
         source: path or URL.
+        episode: of a LeRobot dataset; None for other inputs.
     """
 
     name: str
     source: str
+    episode: int | None = None
 
 
 def videos(inputs: str | Path | Sequence[str | Path]) -> tuple[Video, ...]:
@@ -33,7 +37,8 @@ def videos(inputs: str | Path | Sequence[str | Path]) -> tuple[Video, ...]:
 
     Args:
         inputs: a text file with one path or URL per line (relative to its folder; lines that begin with `#` are
-            skipped), a pattern such as `clips/*.mp4` or `s3://bucket/clips/*.mp4`, or the paths themselves.
+            skipped), a pattern such as `clips/*.mp4` or `s3://bucket/clips/*.mp4`, or the paths themselves. A LeRobot
+            dataset is as many videos as it has episodes.
 
     Raises:
         InputError: there are none, or the list cannot be read.
@@ -45,7 +50,7 @@ def videos(inputs: str | Path | Sequence[str | Path]) -> tuple[Video, ...]:
         raise InputError(
             f"{shown(Path(str(inputs)))}: got no video, expected a list of them or a pattern like 'clips/*.mp4'"
         )
-    return tuple(Video(name=name, source=source) for name, source in zip(_names(found), found, strict=True))
+    return tuple(each for pair in zip(_names(found), found, strict=True) for each in _episodes(*pair))
 
 
 def _sources(given: str) -> list[str]:
@@ -57,6 +62,16 @@ def _sources(given: str) -> list[str]:
     lines = (line.strip() for line in read_text(path, limit=TABLE_FILE).splitlines())
     wanted = [line for line in lines if line and not line.startswith("#")]
     return [each if is_remote(each) else str(path.parent / Path(each).expanduser()) for each in wanted]
+
+
+def _episodes(name: str, source: str) -> list[Video]:
+    """Return the episodes of a dataset; what is none, or is damaged, is one video, which fails alone if it must."""
+    folder = Path(source).expanduser()
+    if not is_remote(source) and (folder / lerobot.INFO).is_file():
+        with suppress(InputError):
+            count = lerobot.num_episodes(folder)
+            return [Video(name=f"{name}-{episode:06d}", source=source, episode=episode) for episode in range(count)]
+    return [Video(name=name, source=source)]
 
 
 def _names(sources: Sequence[str]) -> list[str]:

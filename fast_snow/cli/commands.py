@@ -82,6 +82,7 @@ class Infer:
         from fast_snow import output
         from fast_snow.api import collected_warnings, newest_view, open_source, steps
         from fast_snow.cli.terminal import print_resumption, print_summary, shown_progress, terminable
+        from fast_snow.compiling_ahead import compiled_ahead
         from fast_snow.freed_memory import share_one_heap
         from fast_snow.kernels.compilation import watched_compilation
         from fast_snow.resuming import remember
@@ -102,6 +103,8 @@ class Infer:
             writer = stack.enter_context(opened)
             selection = select_engines(source, config, progress=progress)
             self._warn_of_idle_settings(selection)
+            if any(use.name == "classical" and use.slot != "geometry" for use in selection.used):
+                stack.enter_context(compiled_ahead())
             watch = _live_viewer(source.name) if self.rerun else _no_viewer
             lasting = origin if source.live is None else None  # what is live does not come again
             memory = remember(writer, source, lasting, selection, config, noticed)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,14 @@ from fast_snow.batching.report import BatchResult
 from fast_snow.batching.resources import Resources
 from fast_snow.batching.running import batch
 from fast_snow.cli.batch_command import Batch
+from fast_snow.config import Config, SourceConfig
 from fast_snow.presets import as_options
 from fast_snow.synthetic.files import write_recording
 from fast_snow.synthetic.scene import SceneConfig
 from tests.batching.conftest import SIZE, alone, copied
+from tests.inputs.layout_files import write_lerobot
 from tests.output.runs import files
-from tests.resuming.runs import CONFIG, results
+from tests.resuming.runs import CONFIG, infer, results
 from tests.scenes import rendered
 
 ONE = Resources(workers=1, folding=1, time_limit_s=300)
@@ -150,6 +153,17 @@ def test_an_interrupted_batch_is_resumed(
     result = batch(twelve, tmp_path, config=CONFIG, resources=TWO)
     assert set(statuses(result).values()) == {"done", "skipped"}
     assert runs(tmp_path) == twelve_alone
+
+
+@pytest.mark.slow
+def test_all_episodes_of_a_dataset_are_run(tmp_path: Path):
+    pytest.importorskip("pyarrow")
+    dataset = write_lerobot(rendered(SceneConfig(size=(96, 128), frames=6)), tmp_path / "arm")
+    result = batch([dataset], tmp_path / "out", resources=ONE)
+    assert statuses(result) == {"arm-000000": "done", "arm-000001": "done"}
+    infer(dataset, tmp_path / "alone", replace(Config(), source=SourceConfig(episode=1)))
+    assert results(tmp_path / "out/arm-000001") == results(tmp_path / "alone")
+    assert results(tmp_path / "out/arm-000000") != results(tmp_path / "alone")
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """What a batch reads, how its runs are named, and how requests wait."""
 
+import json
 from pathlib import Path
 from threading import Thread
 
@@ -37,6 +38,19 @@ def test_equal_names_are_told_apart_by_their_folders():
 def test_a_run_does_not_take_the_name_of_a_log_or_a_table():
     assert [name for name, _ in named(["a/clip", "b/clip.log.mp4"])] == ["a-clip", "b-clip.log"]
     assert named(["batch.csv/"]) == [("batch", "batch.csv/")]
+
+
+def test_each_episode_of_a_dataset_is_a_video_and_a_damaged_one_fails_alone(tmp_path: Path):
+    (tmp_path / "arm/meta").mkdir(parents=True)
+    (tmp_path / "bad/meta").mkdir(parents=True)
+    info = {"codebase_version": "v3.0", "features": {}, "video_path": None, "total_episodes": 2, "fps": 10}
+    (tmp_path / "arm/meta/info.json").write_text(json.dumps(info))
+    (tmp_path / "bad/meta/info.json").write_text(json.dumps(info | {"total_episodes": 10**12}))
+    assert [(each.name, each.episode) for each in videos([tmp_path / "arm", tmp_path / "bad"])] == [
+        ("arm-000000", 0),
+        ("arm-000001", 1),
+        ("bad", None),
+    ]
 
 
 def test_nothing_found_and_names_that_cannot_be_told_apart_are_the_users_mistakes(tmp_path: Path):

@@ -19,7 +19,7 @@ from fast_snow.reasoning.tools.catalogue import call_tool
 from fast_snow.reasoning.tools.movement_table import movement_table
 from fast_snow.types import DepthOrigin, Ego, LabelledMasks, Scale, SceneGraph, Sighting, StepToken, Track
 from fast_snow.viewing import html, page_pictures
-from fast_snow.viewing.page_pictures import MAX_FRAMES, thumbnails
+from fast_snow.viewing.page_pictures import thumbnails
 from fast_snow.viewing.page_text import fixed
 
 GRID = (36, 48)
@@ -315,15 +315,18 @@ def test_empty_graph_has_a_page():
     assert np.isfinite(data_of(page)["scene"]["bounds"]).all()
 
 
-def test_long_clip_is_thinned_and_says_so():
-    n = 2 * MAX_FRAMES + 5
+def test_long_clip_is_thinned_and_says_so(monkeypatch: pytest.MonkeyPatch):
+    most = 40
+    for module in (html, page_pictures):
+        monkeypatch.setattr(module, "MAX_FRAMES", most)
+    n = 2 * most + 5
     page = html.render_run_page(scene(n), masks(n), images(n, size=(24, 32)), RUN)
     t = [frame["t"] for frame in data_of(page)["frames"]]
-    assert MAX_FRAMES / 2 <= len(t) <= MAX_FRAMES
+    assert most / 2 <= len(t) <= most
     assert set(np.diff(t)) == {t[1]}
     assert f"{len(t)} frames shown, evenly spread" in page
     assert len(data_of(page)["scene"]["tracks"][0]["at"]) == len(t)
-    assert len(data_of(html.render_run_page(scene(n), masks(n), (), RUN))["frames"]) <= MAX_FRAMES
+    assert len(data_of(html.render_run_page(scene(n), masks(n), (), RUN))["frames"]) <= most
 
 
 def test_large_images_are_shrunk():

@@ -19,6 +19,7 @@ from fast_snow.typed_json import build_dataclass, matching, more_than
 from fast_snow.untrusted_files import inside, open_file, shown
 
 INFO: Final = "meta/info.json"
+MOST_EPISODES: Final = 1_000_000
 _FIELD: Final = re.compile(r"\{([a-z_]+)(?::0?([0-9])d)?\}")
 _DEPTH: Final = re.compile("depth", re.IGNORECASE)
 
@@ -55,10 +56,7 @@ def read_episode(folder: Path, options: SourceConfig = SourceConfig()) -> Episod
     Raises:
         InputError: the dataset is damaged, or has no such episode or camera.
     """
-    where = shown(folder / INFO)
-    info = build_dataclass(
-        _Info, untrusted_json.load(folder / INFO, limit=DATASET_JSON_FILE, within=folder), where, extra=True
-    )
+    info, where = _info(folder)
     camera = _camera(info, options.color, where)
     if info.video_path is None:
         raise InputError(f"{where}: no videos here; expected video_path: record the dataset with videos")
@@ -82,6 +80,24 @@ def read_episode(folder: Path, options: SourceConfig = SourceConfig()) -> Episod
         start_s=exact(float(row["from_timestamp"])),
         stop_s=exact(float(row["to_timestamp"])),
     )
+
+
+def num_episodes(folder: Path) -> int:
+    """Return how many episodes a dataset has.
+
+    Raises:
+        InputError: the dataset is damaged.
+    """
+    info, where = _info(folder)
+    if not 0 < info.total_episodes <= MOST_EPISODES:
+        raise InputError(f"{where}: total_episodes: got {info.total_episodes}, expected 1 to {MOST_EPISODES}")
+    return info.total_episodes
+
+
+def _info(folder: Path) -> tuple[_Info, str]:
+    where = shown(folder / INFO)
+    value = untrusted_json.load(folder / INFO, limit=DATASET_JSON_FILE, within=folder)
+    return build_dataclass(_Info, value, where, extra=True), where
 
 
 def _cameras(info: _Info, where: str) -> tuple[str, ...]:

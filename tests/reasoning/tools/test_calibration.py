@@ -34,7 +34,7 @@ def test_uncertainties_are_those_of_normal_errors(across, along):
     """One sigma holds in 68 %, two in 95 % and three in 99.7 % of cases; sigmas are themselves estimates."""
     graph = scene(speed=0.05)
     off = []
-    for measured in asked(graph, across, along, 20):
+    for measured in asked(graph, across, along, 12):
         for k, t in ((1, 5), (3, 20), (6, 33)):
             truth = graph.tracks[k].observations[t].centroid
             answer = call_tool(measured, "position", {"object_id": k, "t": t})
@@ -84,7 +84,7 @@ def test_the_example_scenes_uncertainties_hold(across, along):
 def test_what_rests_is_called_moving_about_as_seldom_as_the_level_says(across, along):
     answers = [
         call_tool(measured, "is_moving", {"object_id": k})
-        for measured in asked(scene(), across, along, 25)
+        for measured in asked(scene(), across, along, 15)
         for k in STATIC_PLACES
     ]
     moving = [each.grade for each in answers if each.value == "moving"]
@@ -97,15 +97,15 @@ def test_motion_is_found_once_it_is_well_beyond_the_noise(across, along):
     """Across the line of sight, over the whole clip by thirty times the noise of one frame."""
     speed = 30 * across * 4 / FRAMES
     answers = [
-        call_tool(each, "is_moving", {"object_id": 6}).value for each in asked(scene(speed=speed), across, along, 20)
+        call_tool(each, "is_moving", {"object_id": 6}).value for each in asked(scene(speed=speed), across, along, 10)
     ]
-    assert answers == ["moving"] * 20
+    assert answers == ["moving"] * 10
 
 
 def test_motion_far_below_the_noise_is_not_claimed():
     answers = [
         call_tool(each, "is_moving", {"object_id": 6}).value
-        for each in asked(scene(speed=0.01 / FRAMES), 0.01, 0.05, 20)
+        for each in asked(scene(speed=0.01 / FRAMES), 0.01, 0.05, 10)
     ]
     assert answers.count("moving") <= 1
 
