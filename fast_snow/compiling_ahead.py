@@ -1,7 +1,7 @@
 """Compiles the later half of a first run's kernels in a process beside it, which then meets them ready.
 
-Run as a module it is that process: the classical tracker follows given masks through a few small frames, STEP tokens are
-made of them, and Numba's cache keeps what that compiles. The run itself needs what comes before it compiled at once.
+Run as a module it is that process: the classical tracker follows given masks through a few small frames, STEP tokens
+are made of them, and Numba's cache keeps what that compiles. What comes before is compiled by the run, which needs it.
 """
 
 import os
@@ -22,14 +22,14 @@ FRAMES: Final = 10
 
 @contextmanager
 def compiled_ahead() -> Iterator[None]:
-    """Start such a process when the block is about to compile its first kernel; it ends with the block at the latest."""
+    """Start such a process when the block is about to compile its first kernel; with the block it ends, too."""
     processes: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
         if (os.cpu_count() or 1) > 1:
-            quiet = {each: subprocess.DEVNULL for each in ("stdin", "stdout", "stderr")}
-            with suppress(OSError):  # it is of no need
-                processes.append(subprocess.Popen([sys.executable, "-m", __name__], **quiet))
+            command, none = [sys.executable, "-m", __name__], subprocess.DEVNULL
+            with suppress(OSError):  # the run does without
+                processes.append(subprocess.Popen(command, stdin=none, stdout=none, stderr=none))
 
     with watched_compilation(start):
         try:
