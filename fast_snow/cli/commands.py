@@ -6,13 +6,13 @@ What is heavy is imported where a command runs, here as in the other modules of 
 import json
 import os
 import warnings
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from fast_snow.inputs.live.address import LiveAddress
     from fast_snow.pipeline import Step
     from fast_snow.selection import Selection
-    from fast_snow.types import LabelledMasks, SceneGraph
-    from fast_snow.viewing.rerun_recording import DepthImages, Images
+    from fast_snow.viewing.rerun_recording import ShownRun
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,7 +251,9 @@ class View:
         images, origin = clip_images(self.out, graph, record, video=self.video and _expanded(self.video))
         masks, depths = output.read_masks(self.out), keyframe_depths(self.out, graph)
         if to_rerun:
-            self._to_rerun(graph, masks, images, record, depths)
+            from fast_snow.viewing.rerun_recording import ShownRun
+
+            self._to_rerun(ShownRun(graph=graph, masks=masks, images=images, depths=depths, record=record))
             return 0
         moves = movement_table(graph)
         html.write_page(page, html.render_run_page(graph, masks, images, record, origin, moves, depths))
@@ -263,24 +264,17 @@ class View:
             webbrowser.open(page.resolve().as_uri())
         return 0
 
-    def _to_rerun(
-        self,
-        graph: "SceneGraph",
-        masks: "Iterator[LabelledMasks]",
-        images: "Images",
-        record: Mapping[str, Any],
-        depths: "DepthImages",
-    ) -> None:
+    def _to_rerun(self, run: "ShownRun") -> None:
         from fast_snow.atomic_files import store
         from fast_snow.formats import require_free
         from fast_snow.viewing import rerun_recording
 
         if self.rerun_save is None:
-            rerun_recording.show(graph, masks, images, record, depths)
+            rerun_recording.show(run)
             return
         path = _expanded(self.rerun_save)
         require_free(path)
-        store(path, rerun_recording.rrd(graph, masks, images, record, depths))
+        store(path, rerun_recording.rrd(run))
         print(path)
 
 

@@ -53,7 +53,7 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType(
             "everything on one timeline, for the Rerun viewer",
             ".rrd",
             "rerun",
-            lambda run: {"": rrd(run.graph, run.frames(), run.images(), run.record, run.depths())},
+            lambda run: {"": rrd(run.shown())},
             extra="view",
         ),
     }

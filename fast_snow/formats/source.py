@@ -9,6 +9,7 @@ from jaxtyping import Shaped, UInt8
 
 from fast_snow.errors import InputError
 from fast_snow.types import LabelledMasks, SceneGraph, Sighting, StepToken
+from fast_snow.viewing.rerun_recording import ShownRun
 
 Images = Iterator[tuple[int, UInt8[np.ndarray, "height width 3"]]]
 Depths = Iterator[tuple[int, Shaped[np.ndarray, "_ _"]]]
@@ -38,6 +39,12 @@ class ExportSource:
                 yield frame
         if self.graph.tracks and not some:
             raise InputError("masks/: none in the run, expected those that infer wrote; run infer again")
+
+    def shown(self) -> ShownRun:
+        """Return what a viewer shows."""
+        return ShownRun(
+            graph=self.graph, masks=self.frames(), images=self.images(), depths=self.depths(), record=self.record
+        )
 
 
 def sightings(graph: SceneGraph) -> Iterator[tuple[int, StepToken | Sighting]]:

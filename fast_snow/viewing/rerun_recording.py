@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from enum import IntEnum
 from heapq import merge
 from pathlib import Path
@@ -58,56 +59,55 @@ _PLANE_SHARE: Final = 0.15
 _GREY: Final = (150, 150, 150)
 
 
-def rrd(
-    graph: SceneGraph,
-    masks: Iterable[LabelledMasks],
-    images: Images,
-    run: Mapping[str, Any],
-    depths: DepthImages = (),
-) -> bytes:
-    """Return the content of an .rrd file, with the layout in which it opens.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShownRun:
+    """What is shown of a run; masks and images are read once.
 
-    Args:
-        graph: the scene graph.
-        masks: the objects of each frame; read once.
-        images: `(t, RGB image)` of some or all frames; read once.
-        run: the record of the run (untrusted).
-        depths: `(t, values)` of depth images as `keyframes.encode_depth` writes them; read once.
+    Attributes:
+        graph: the scene graph, which may still grow.
+        masks: the objects of its frames.
+        images: `(t, RGB image)` of some or all frames.
+        depths: `(t, values)` of depth images as `keyframes.encode_depth` writes them.
+        record: of the run (untrusted).
     """
-    recording = new_recording(run)
+
+    graph: SceneGraph
+    masks: Iterable[LabelledMasks]
+    images: Images = ()
+    depths: DepthImages = ()
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+
+def rrd(run: ShownRun) -> bytes:
+    """Return the content of an .rrd file, with the layout in which it opens."""
+    recording = new_recording(run.record)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.rrd"
         recording.save(path, default_blueprint=_blueprint())
-        log_run(recording, graph, masks, images, run, depths)
+        log_run(recording, run)
         recording.flush()
         recording.disconnect()
         return path.read_bytes()
 
 
-def show(
-    graph: SceneGraph,
-    masks: Iterable[LabelledMasks],
-    images: Images,
-    run: Mapping[str, Any],
-    depths: DepthImages = (),
-) -> None:
-    """Show a run in the Rerun viewer, which is started unless it runs; arguments are those of `rrd`.
+def show(run: ShownRun) -> None:
+    """Show a run in the Rerun viewer, which is started unless it runs.
 
     Raises:
         EngineError: the viewer cannot be started.
     """
-    recording = viewer(run)
-    log_run(recording, graph, masks, images, run, depths)
+    recording = viewer(run.record)
+    log_run(recording, run)
     recording.flush()
 
 
-def viewer(run: Mapping[str, Any]) -> "RecordingStream":
+def viewer(record: Mapping[str, Any]) -> "RecordingStream":
     """Return a new recording that a viewer shows, which is started unless it runs.
 
     Raises:
         EngineError: Rerun is not installed, or its viewer cannot be started.
     """
-    recording = new_recording(run)
+    recording = new_recording(record)
     try:
         recording.spawn(default_blueprint=_blueprint())
     except (RuntimeError, OSError) as error:
@@ -115,17 +115,10 @@ def viewer(run: Mapping[str, Any]) -> "RecordingStream":
     return recording
 
 
-def log_run(
-    recording: "RecordingStream",
-    graph: SceneGraph,
-    masks: Iterable[LabelledMasks],
-    images: Images,
-    run: Mapping[str, Any],
-    depths: DepthImages = (),
-) -> None:
-    """Log a run frame by frame; arguments are those of `rrd`."""
-    log_frames(recording, graph, frozenset(graph.ego.t.tolist()), masks, images, depths)
-    _log_texts(recording, graph, run)
+def log_run(recording: "RecordingStream", run: ShownRun) -> None:
+    """Log a run frame by frame."""
+    log_frames(recording, run, frozenset(run.graph.ego.t.tolist()))
+    _log_texts(recording, run.graph, run.record)
 
 
 def log_window(
@@ -137,41 +130,30 @@ def log_window(
     """Log what a window adds to a graph that grows; its keyframes are its images."""
     t_of = {each.path: each.t for each in graph.keyframes}
     shown = [each for each in pictures if each.path in t_of]
-    images = ((t_of[each.path], decode_jpeg(each.jpeg)) for each in shown)
-    depths = ((t_of[each.path], decode_channel(each.depth, Path(each.path))) for each in shown if each.depth)
-    log_frames(recording, graph, frozenset(each.t for each in labelled), labelled, images, depths)
+    run = ShownRun(
+        graph=graph,
+        masks=labelled,
+        images=((t_of[each.path], decode_jpeg(each.jpeg)) for each in shown),
+        depths=((t_of[each.path], decode_channel(each.depth, Path(each.path))) for each in shown if each.depth),
+    )
+    log_frames(recording, run, frozenset(each.t for each in labelled))
 
 
-def log_frames(
-    recording: "RecordingStream",
-    graph: SceneGraph,
-    frames: AbstractSet[int],
-    masks: Iterable[LabelledMasks],
-    images: Images,
-    depths: DepthImages = (),
-) -> None:
-    """Log some frames of a graph, which may still grow.
-
-    Args:
-        recording: where to.
-        graph: the scene graph so far.
-        frames: which `t`.
-        masks: of these frames or more; read once.
-        images: `(t, RGB image)` of some of these frames or more; read once.
-        depths: `(t, values)` of depth images of some of these frames or more; read once.
-    """
+def log_frames(recording: "RecordingStream", run: ShownRun, frames: AbstractSet[int]) -> None:
+    """Log some frames of a run, of which there may be more masks and images."""
     import rerun as rr
 
+    graph = run.graph
     recording.log(WORLD, rr.ViewCoordinates.RDF, static=True)
     recording.log(CAMERA_PATH, rr.LineStrips3D([graph.ego.position], colors=[_GREY]), static=True)
     tokens, times = _by_frame(graph, frames), _times(graph, frames)
     plane, size, pictured = _PLANE_SHARE * _usual_distance(graph), graph.analysis_grid, -1
     depth: tuple[int, Any] = (-1, None)
     parts: tuple[Iterable[tuple[int, _Part, Any]], ...] = (
-        ((t, _Part.PICTURE, image) for t, image in images),
-        ((t, _Part.DEPTH, values) for t, values in depths),
+        ((t, _Part.PICTURE, image) for t, image in run.images),
+        ((t, _Part.DEPTH, values) for t, values in run.depths),
         ((t, _Part.WORLD, i) for i, t in enumerate(graph.ego.t.tolist())),
-        ((frame.t, _Part.MASKS, frame) for frame in masks),
+        ((frame.t, _Part.MASKS, frame) for frame in run.masks),
     )
     # A viewer shows what has come so far: all of a frame comes together.
     for t, part, value in merge(*parts, key=lambda each: each[:2]):
@@ -203,7 +185,7 @@ def _set_time(recording: "RecordingStream", t: int, time_s: float) -> None:
         recording.set_time("time_s", duration=time_s)
 
 
-def new_recording(run: Mapping[str, Any]) -> "RecordingStream":
+def new_recording(record: Mapping[str, Any]) -> "RecordingStream":
     """Return an empty recording with the name of the run's input.
 
     Raises:
@@ -216,7 +198,7 @@ def new_recording(run: Mapping[str, Any]) -> "RecordingStream":
     recording = rr.RecordingStream("fast-snow")
     recording.set_log_tick_enabled(False)
     recording.set_log_time_enabled(False)
-    recording.send_recording_name(headline(run))
+    recording.send_recording_name(headline(record))
     return recording
 
 
@@ -346,12 +328,12 @@ def _log_masks(recording: "RecordingStream", frame: LabelledMasks, size: GridSha
     recording.log(f"{MASKS}/numbers", rr.Points2D(points, colors=inks, labels=labels, show_labels=True))
 
 
-def _log_texts(recording: "RecordingStream", graph: SceneGraph, run: Mapping[str, Any]) -> None:
+def _log_texts(recording: "RecordingStream", graph: SceneGraph, record: Mapping[str, Any]) -> None:
     """Log merges at their frames, and the run's warnings at the first frame."""
     import rerun as rr
 
     times = _times(graph, frozenset(graph.ego.t.tolist()))
-    for warning in run_warnings(run):
+    for warning in run_warnings(record):
         for t in list(times)[:1]:
             _set_time(recording, t, times[t])
             recording.log(f"{LOG}/warnings", rr.TextLog(warning, level=rr.TextLogLevel.WARN))

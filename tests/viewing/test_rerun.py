@@ -29,11 +29,9 @@ RECORD = {"input": {"name": "scene"}, "warnings": ["the camera hardly moves"]}
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     images = zip((each.t for each in GRAPH.keyframes), (decode_jpeg(each.jpeg) for each in RUN.keyframes), strict=True)
     path = tmp_path_factory.mktemp("rerun") / "run.rrd"
-    path.write_bytes(
-        views.rrd(
-            GRAPH, RUN.labelled, images, RECORD, [(DEPTH_T, decode_channel(encode_depth(SLOPE), Path("depth.png")))]
-        )
-    )
+    depths = [(DEPTH_T, decode_channel(encode_depth(SLOPE), path))]
+    run = views.ShownRun(graph=GRAPH, masks=RUN.labelled, images=images, depths=depths, record=RECORD)
+    path.write_bytes(views.rrd(run))
     return path
 
 
