@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -36,9 +37,9 @@ print(json.dumps(sorted(compiled.names)))
 
 @pytest.fixture
 def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """Put a program in place of Python that notes its arguments and waits; return what starts were noted."""
+    """Put a program in place of Python that notes its number and arguments and waits; return what was noted."""
     noted, program = tmp_path / "noted", tmp_path / "python"
-    program.write_text(f'#!/bin/sh\necho "$@" >> {noted}\nexec cat {tmp_path}/fifo\n')
+    program.write_text(f'#!/bin/sh\necho "$$ $@" >> {noted}\nexec cat {tmp_path}/fifo\n')
     program.chmod(0o700)
     os.mkfifo(tmp_path / "fifo")
     monkeypatch.setattr(sys, "executable", str(program))
@@ -50,11 +51,13 @@ def test_it_starts_with_the_first_kernel_and_ends_with_the_run(python: Callable[
     with compiled_ahead():
         for kernel in (njit(lambda x: x + 1), njit(lambda x: x - 1)):
             kernel(np.zeros(2))
+        latest = monotonic() + 60
         while not python():
-            pass
-    assert python() == ["-m fast_snow.compiling_ahead"]
-    with pytest.raises(ChildProcessError):
-        os.waitpid(-1, os.WNOHANG)
+            assert monotonic() < latest
+    ((number, *arguments),) = (each.split() for each in python())
+    assert arguments == ["-m", "fast_snow.compiling_ahead"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(number), 0)
 
 
 def test_it_does_not_start_where_all_is_compiled(python: Callable[[], list[str]]):
