@@ -88,6 +88,7 @@ def test_compiled_networks_and_sam3_from_the_command_line(
     assert document["tracks"]
 
 
+@pytest.mark.slow
 def test_the_permissive_preset_from_the_command_line(models: Models, video: Path, tmp_path: Path):
     preset = Path(__file__).resolve().parents[1] / "configs/permissive.toml"
     assert command("infer", video, "-o", tmp_path / "out", "--preset", preset, *as_options(models.config)) == 0

@@ -133,6 +133,7 @@ def test_colour_regions_find_some_objects(scene: SyntheticScene, run: SnowRun):
     assert max(shares) > 0.5
 
 
+@pytest.mark.slow
 def test_repeats_are_identical_and_the_seed_matters(scene: SyntheticScene, run: SnowRun):
     assert dumps(snow(input_of(scene), CONFIG, settings=SETTINGS).graph) == dumps(run.graph)
     phased = replace(CONFIG, runtime=RuntimeConfig(residency="phased"))

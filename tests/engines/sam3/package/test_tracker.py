@@ -208,6 +208,7 @@ def test_an_object_that_is_away_for_too_long_leaves(gap, comes_back, prompted, m
     assert sorted(seen) == [0, 1, *range(2 + gap, last + 1)]
 
 
+@pytest.mark.slow
 def test_masks_become_the_configured_prompt():
     given, kinds = [mask(0, 2, 2, 12, 14)], ("box", "point", "mask")
     answers = {kind: track(given, config=replace(CONFIG, first_prompt=kind))[0] for kind in kinds}
