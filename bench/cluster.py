@@ -7,7 +7,6 @@ reading and of folding, frames and their size. `--perceive-s` replaces the engin
 
 import argparse
 import heapq
-import json
 import random
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,7 +16,9 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+import fast_snow
 from bench.markdown import table
+from fast_snow import output
 
 WORKERS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _DEPTH_BYTES: Final = 8
@@ -193,20 +194,17 @@ def measured(run: Path) -> Cluster:
     Args:
         run: its folder.
     """
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    record = output.read_record(run)
     seconds, windows, source = record["stage_seconds"], record["windows"], record["input"]
     config = record["config"]
     frames = record["frames"] / windows + config["window"]["overlap"] * (windows - 1) / windows
-    grid = json.loads((run / "4dsg.json").read_text(encoding="utf-8"))["metadata"].get("analysis_grid") or [
-        source["height"],
-        source["width"],
-    ]
+    height, width = fast_snow.load(run).analysis_grid
     return Cluster(
         read_s=seconds["decode"] / windows,
         perceive_s=sum(seconds[name] for name in ("geometry", "segment", "track")) / windows,
         fold_s=seconds["fold"] / windows,
         window_bytes=3.0 * frames * source["height"] * source["width"],
-        perception_bytes=float(_DEPTH_BYTES * frames * grid[0] * grid[1]),
+        perception_bytes=float(_DEPTH_BYTES * frames * height * width),
     )
 
 

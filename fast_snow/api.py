@@ -95,13 +95,9 @@ class Result:
             >>> fast_snow.build_graph("recording").view()  # the last line of a cell
             PageFrame(of recording, 1 keyframe)
         """
-        shown = zip(self.graph.keyframes, self.keyframes, strict=True)
+        shown = list(zip(self.graph.keyframes, self.keyframes, strict=True))
         images = ((each.t, keyframes.decode_jpeg(image.jpeg)) for each, image in shown)
-        depths = (
-            (each.t, decode_channel(image.depth, Path(each.path)))
-            for each, image in zip(self.graph.keyframes, self.keyframes, strict=True)
-            if image.depth
-        )
+        depths = ((each.t, decode_channel(image.depth, Path(each.path))) for each, image in shown if image.depth)
         page = html.render_run_page(self.graph, self.labelled, images, self.record, "keyframes", depths=depths)
         name = f"of {headline(self.record)}, {counted(len(self.keyframes), 'keyframe')}"
         return PageFrame(page=page, height=height, name=name)
@@ -241,7 +237,8 @@ def stream(
 def newest_view(graph: SceneGraph, config: Config) -> SceneGraph:
     """Return the view `M_t` of the newest frame, at least as long as a window of the run."""
     length = config.step.temporal_window and max(config.step.temporal_window, config.window.length)
-    return graph.window(t=int(max(graph.ego.t, default=0)), length=length, stride=config.step.window_stride)
+    t = int(graph.ego.t[-1]) if graph.num_frames else 0
+    return graph.window(t=t, length=length, stride=config.step.window_stride)
 
 
 def load(folder: str | Path) -> SceneGraph:

@@ -4,7 +4,6 @@ Run as a module it is that process: the classical tracker follows given masks th
 are made of them, and Numba's cache keeps what that compiles. What comes before is compiled by the run, which needs it.
 """
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from fast_snow.kernels import threads
 from fast_snow.kernels.compilation import watched_compilation
 
 SIZE: Final = (120, 160)
@@ -26,7 +26,7 @@ def compiled_ahead() -> Iterator[None]:
     processes: list[subprocess.Popen[bytes]] = []
 
     def start() -> None:
-        if (os.cpu_count() or 1) > 1:
+        if threads.PER_CORE > 1:
             command, none = [sys.executable, "-m", __name__], subprocess.DEVNULL
             with suppress(OSError):  # the run does without
                 processes.append(subprocess.Popen(command, stdin=none, stdout=none, stderr=none))

@@ -14,8 +14,9 @@ from fast_snow.fusion import FrameObjects, MaskletName, NamedFrame
 from fast_snow.graph_growth import grown, segments, with_sightings
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, join, reserve
 from fast_snow.incidents import camera_jumps, disagreements, losses
+from fast_snow.inputs.recording import SomeDepthReader
 from fast_snow.joints import join_windows
-from fast_snow.known_lengths import KnownLengths, SomeDepth, known_lengths, nothing_known
+from fast_snow.known_lengths import KnownLengths, known_lengths, nothing_known
 from fast_snow.movers import without_movers
 from fast_snow.reidentification import NamedWindow, Portraits, no_portraits, reidentify
 from fast_snow.sightings import UnplacedFrame, keep_alive
@@ -87,7 +88,9 @@ def start(config: Config) -> FoldState:
     return FoldState(graph=graph, identity=IdentityState(), tail=None, labelled=(), health=Health())
 
 
-def fold(state: FoldState, perception: Perception, *, config: Config, some_depth: SomeDepth | None = None) -> FoldState:
+def fold(
+    state: FoldState, perception: Perception, *, config: Config, some_depth: SomeDepthReader | None = None
+) -> FoldState:
     """Grow the graph by one window.
 
     The window's geometry is carried into the world of the graph (the first frame's camera), over the frames it shares
@@ -141,7 +144,7 @@ def _known_lengths(
     geometry: Geometry,
     shared: int,
     config: Config,
-    some_depth: SomeDepth | None,
+    some_depth: SomeDepthReader | None,
 ) -> KnownLengths:
     """Measure in the frames that a window adds what is known in metres."""
     if not (config.source.camera_height or some_depth is not None):

@@ -1,6 +1,5 @@
 """What a window measures, in the unit of its graph, of lengths that are known in metres: camera height and depth."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,10 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from fast_snow.cameras import rays
+from fast_snow.inputs.recording import SomeDepthReader
 from fast_snow.types import Columns, FrameGeometry, Geometry
-
-SomeDepth = Callable[[int], Float32[np.ndarray, "h w"] | None]
-"""Reads recorded metres of a frame by its index in the input; None where there are none."""
 
 _FRAMES: Final = 8
 _POINTS_ACROSS: Final = 24
@@ -57,7 +54,7 @@ def known_lengths(
     source_frame: Int64[np.ndarray, " n"],
     *,
     with_height: bool,
-    some_depth: SomeDepth | None,
+    some_depth: SomeDepthReader | None,
     conf_thresh: float,
 ) -> KnownLengths:
     """Measure in the frames of a window what is known in metres.

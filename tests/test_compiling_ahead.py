@@ -13,6 +13,7 @@ import pytest
 from numba import njit
 
 from fast_snow.compiling_ahead import compiled_ahead
+from fast_snow.kernels import threads
 
 COMPILED = """
 import json, sys
@@ -46,7 +47,7 @@ def python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list
     return lambda: noted.read_text().splitlines() if noted.exists() else []
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="a single core has no room for a second process")
+@pytest.mark.skipif(threads.PER_CORE < 2, reason="a single core has no room for a second process")
 def test_it_starts_with_the_first_kernel_and_ends_with_the_run(python: Callable[[], list[str]]):
     with compiled_ahead():
         for kernel in (njit(lambda x: x + 1), njit(lambda x: x - 1)):
