@@ -25,7 +25,7 @@ from bench.timing import measure as timed
 from fast_snow.config import Config
 from fast_snow.engines.da3.preprocessing import network_size
 from fast_snow.engines.hardware import gpu_count
-from fast_snow.evaluation.environment import forget_peak
+from fast_snow.peak_memory import forget_peak
 from fast_snow.protocols import TrackingSession, silent
 from fast_snow.selection import geometry, segmenter
 from fast_snow.selection.candidates import Candidate

@@ -17,9 +17,9 @@ import tyro
 
 from bench.timing import Timing, hardware, measure
 from fast_snow.config import Config, DepthFilterConfig, EnginesConfig
-from fast_snow.evaluation.environment import forget_peak, peak_bytes
 from fast_snow.evaluation.systems import SystemRun, run_fast_snow
 from fast_snow.inputs import Input, from_recording
+from fast_snow.peak_memory import forget_peak, peak_bytes
 from fast_snow.synthetic.render import as_recording, render
 from fast_snow.synthetic.scene import CRATE, Pattern, SceneConfig, SceneObject
 

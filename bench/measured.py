@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.timing import Timing
-from fast_snow.evaluation.environment import peak_bytes, peak_gpu_bytes
+from fast_snow.peak_memory import peak_bytes, peak_gpu_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

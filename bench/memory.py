@@ -1,7 +1,7 @@
 """Peak memory and time per frame over the length of a clip.
 
 Run from the root of the repository: `python -m bench.memory --json bench/results/memory.json`. Each run is a process of
-its own, so that its peak is its own (`ru_maxrss`). Frames are made when they are read, on a small grid: the counts of
+its own, so that its peak is its own. Frames are made when they are read, on a small grid: the counts of
 frames, objects and observations are those of a real clip, the pixels are not. *Recorded*: depth, poses and masks are
 given; *classical*: the engines without weights do all, which takes long and is asked for by `--classical`. The hour is
 written as `fast-snow infer` does and read again in a process of its own.
@@ -30,6 +30,7 @@ from fast_snow.config import Config, DepthFilterConfig, EnginesConfig
 from fast_snow.inputs import Input, open_input
 from fast_snow.inputs.recording import Recording
 from fast_snow.keyframes import KeyframeImage
+from fast_snow.peak_memory import peak_bytes
 from fast_snow.pipeline import Step
 from fast_snow.protocols import silent
 from fast_snow.run_record import RunSummary, record, summarize_run
@@ -144,9 +145,7 @@ def _timed(source: Input, config: Config, add: Add) -> tuple[tuple[Sequence[Engi
 
 
 def _peak() -> dict[str, Any]:
-    import resource  # only POSIX has it
-
-    return {"cpu_s": process_time(), "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
+    return {"cpu_s": process_time(), "peak_bytes": peak_bytes()}
 
 
 def cases(classical: bool, hour: bool, folder: Path) -> tuple[Case, ...]:

@@ -1,6 +1,5 @@
 """A worker: holds engines and answers one request at a time, in a process of its own or as an actor."""
 
-import sys
 import traceback
 import warnings
 from collections.abc import Iterator
@@ -30,6 +29,7 @@ from fast_snow.engines.hardware import gpus
 from fast_snow.errors import EngineError, FastSnowError
 from fast_snow.inputs.sampled import Input, InputKind, SampledFrame
 from fast_snow.kernels import threads
+from fast_snow.peak_memory import peak_bytes
 from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.perception_files import PerceptionFiles
 from fast_snow.residency import opened_once
@@ -83,7 +83,7 @@ class WindowWorker:
         files = PerceptionFiles(folder=Path(), key=request.key, recorded=recorded, recording=source.recording)
         file = packed_values.dumps(files.stored(perception, noticed), compressed=request.compressed)
         added = len(request.window.frames) - request.window.shared
-        return Perceived(file=PickleBuffer(file), frames=added, peak_bytes=_peak_bytes())
+        return Perceived(file=PickleBuffer(file), frames=added, peak_bytes=peak_bytes())
 
     def _selection(self, origin: Origin) -> tuple[Input, Selection]:
         if self._chosen is None or self._chosen[0] != origin:
@@ -136,12 +136,3 @@ def _no_frames() -> Iterator[SampledFrame]:
 
 def _listed(names: list[tuple[str, str]]) -> str:
     return ", ".join(name for _, name in names)
-
-
-def _peak_bytes() -> int:
-    if sys.platform == "win32":
-        return 0
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else 1024 * peak

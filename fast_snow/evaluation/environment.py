@@ -1,16 +1,14 @@
-"""Provenance of results (configuration, versions, hardware, git commit) and peak memory."""
+"""Provenance of results: configuration, versions, hardware, git commit."""
 
 import hashlib
 import json
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
@@ -21,15 +19,13 @@ from fast_snow.baselines.snow_config import DEFAULT as SNOW
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
+from fast_snow.peak_memory import linux_field
 from fast_snow.run_record import ENGINE_PACKAGES, PACKAGES
 
 METRIC_PACKAGES = ("evo", "motmetrics", "scikit-learn", "trackeval")
 MUST_AGREE = ("manifest", "config", "git_commit", "versions", "hardware")
 """Results can only stand side by side in one folder where these are the same."""
 _PROCESSOR: Final = Path("/proc/cpuinfo")
-_FORGET: Final = Path("/proc/self/clear_refs")
-_STATUS: Final = Path("/proc/self/status")
-_PEAK_RESIDENT: Final = "5"  # proc(5): "reset the peak resident set size"
 
 
 def provenance(
@@ -80,21 +76,12 @@ def _hardware() -> dict[str, Any]:
     with suppress(OSError, ValueError, AttributeError):
         memory_gib = round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
     return {
-        "processor": _field(_PROCESSOR, "model name") or platform.processor() or platform.machine(),
+        "processor": linux_field(_PROCESSOR, "model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "memory_gib": memory_gib,
         "system": platform.platform(),
         "gpus": [each.name for each in gpus()],
     }
-
-
-def _field(file: Path, name: str) -> str:
-    """Return the first field of this name in a file of Linux's `/proc`; empty where there is none."""
-    with suppress(OSError):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if line.startswith(name):
-                return line.partition(":")[2].strip()
-    return ""
 
 
 def _git_commit() -> str | None:
@@ -122,46 +109,3 @@ def _git(folder: Path, *arguments: str) -> str | None:
         done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, timeout=30, check=True)
         return done.stdout.decode("utf-8", "replace").strip()
     return None
-
-
-def forget_peak() -> bool:
-    """Begin to watch memory anew.
-
-    Returns:
-        Whether that could be done; where not (outside Linux), `peak_bytes` tells of the whole life of the process.
-    """
-    torch = _torch_on_gpu()
-    if torch is not None:
-        torch.cuda.reset_peak_memory_stats()
-    try:
-        _FORGET.write_text(_PEAK_RESIDENT, encoding="ascii")
-    except OSError:
-        return False
-    return True
-
-
-def peak_bytes() -> int:
-    """Return the most resident memory of the process since it was forgotten, what it held before included.
-
-    It is 0 where the system does not tell (Windows).
-    """
-    peak = _field(_STATUS, "VmHWM")
-    if peak:
-        return int(peak.split()[0]) * 1024
-    with suppress(ImportError):
-        resource = import_module("resource")
-        largest = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-        return largest if sys.platform == "darwin" else largest * 1024
-    return 0
-
-
-def peak_gpu_bytes() -> int:
-    """Return the most GPU memory that torch has held since it was forgotten; 0 without a GPU in use."""
-    torch = _torch_on_gpu()
-    return 0 if torch is None else int(torch.cuda.max_memory_allocated())
-
-
-def _torch_on_gpu() -> Any:  # noqa: ANN401 (a module that may not be there)
-    """Return torch where an engine has loaded it and computes on a GPU; never loads it."""
-    torch = sys.modules.get("torch")
-    return torch if torch is not None and torch.cuda.is_available() else None

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import numpy as np
 
+from fast_snow import peak_memory
 from fast_snow.api import collected_warnings
 from fast_snow.batching.on_ray import spread
 from fast_snow.config import Config, SamplingConfig
@@ -76,7 +77,7 @@ def evaluate_systems(
         systems=tuple(systems),
         repeat=repeat,
         warm_up_frames=WARM_UP_FRAMES,
-        fresh_peaks=environment.forget_peak(),
+        fresh_peaks=peak_memory.forget_peak(),
     )
     _claim(folder, about)
     trials = [(k, case, system) for k in range(repeat) for case in cases for system in systems]
@@ -137,9 +138,9 @@ def _run(trial: Trial, systems: Mapping[str, System], config: Config, warm: set[
                 warm.add(name)
                 _warm_up(system, case, config)
             source = case.open(config.sampling)
-            environment.forget_peak()
+            peak_memory.forget_peak()
             run = system(source, config)
-            peak, peak_gpu = environment.peak_bytes(), environment.peak_gpu_bytes()
+            peak, peak_gpu = peak_memory.peak_bytes(), peak_memory.peak_gpu_bytes()
     except Exception as error:  # noqa: BLE001 (one clip must not lose the others)
         return replace(blank, error=_one_line(error))
     measured = replace(_measured(blank, run), peak_bytes=peak, peak_gpu_bytes=peak_gpu)

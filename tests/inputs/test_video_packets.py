@@ -8,9 +8,9 @@ import av
 import numpy as np
 import pytest
 
+from fast_snow import peak_memory
 from fast_snow.config import SamplingConfig
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.evaluation import environment
 from fast_snow.inputs import open_input, video_packets
 from fast_snow.limits import Limit
 from tests.inputs.video_files import cut, grey, read, shown, write
@@ -135,8 +135,8 @@ def test_mutated_videos_end_in_frames_or_in_one_clear_error(tmp_path):
     refused = 0
     for seed in range(200):
         path.write_bytes(mutated(original, random.Random(seed)))
-        fresh = environment.forget_peak()
-        before, begin = environment.peak_bytes(), perf_counter()
+        fresh = peak_memory.forget_peak()
+        before, begin = peak_memory.peak_bytes(), perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FastSnowWarning)
             try:
@@ -144,5 +144,5 @@ def test_mutated_videos_end_in_frames_or_in_one_clear_error(tmp_path):
             except InputError:
                 refused += 1
         assert perf_counter() - begin < WORST_S, seed
-        assert not fresh or environment.peak_bytes() - before < WORST_BYTES, seed
+        assert not fresh or peak_memory.peak_bytes() - before < WORST_BYTES, seed
     assert 40 < refused < 160
