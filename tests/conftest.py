@@ -1,6 +1,9 @@
 """Fixtures that several test modules share."""
 
 import os
+import ssl
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,14 @@ def _shared_scenes(tmp_path_factory: pytest.TempPathFactory) -> None:
     temporary = tmp_path_factory.getbasetemp()
     scenes.folder = (temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary) / "scenes"
     scenes.folder.mkdir(exist_ok=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_ssl_context() -> Iterator[None]:
+    """Let all clients of a process share what takes most of opening one: the certificates that are read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ssl, "create_default_context", lru_cache(ssl.create_default_context))
+        yield
 
 
 @pytest.fixture(scope="session")
