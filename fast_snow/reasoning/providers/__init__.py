@@ -41,7 +41,7 @@ def _opened(
             from fast_snow.reasoning.providers.google import open_gemini
 
             return open_gemini(server, config, pause)
-        from fast_snow.reasoning.providers.openai_client import open_openai
+        from fast_snow.reasoning.providers.openai import open_openai
 
         return open_openai(server, config, pause)
     except ModuleNotFoundError as error:

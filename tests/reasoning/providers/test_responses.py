@@ -185,7 +185,7 @@ def _opened(protocol: Protocol) -> Any:
         from fast_snow.reasoning.providers.google import open_gemini
 
         return open_gemini
-    from fast_snow.reasoning.providers.openai_client import open_openai
+    from fast_snow.reasoning.providers.openai import open_openai
 
     return open_openai
 
