@@ -270,9 +270,9 @@ def print_findings(console: "Console", config: Config, findings: tuple[Finding, 
             table.add_row(state, escape(each.name), escape(each.detail), escape(each.licence))
         console.print(f"[bold]{topic}[/]")
         console.print(table, width=width)
-    console.print(f"[bold]licences[/]  {escape(licences(config))}", width=width, highlight=False)
+    console.print(f"[bold]licences[/]  {escape(licences(config))}", width=width)
     ready = {each.topic: each.name for each in reversed(findings) if each.state is State.READY}
     named = {slot: getattr(config.engines, slot) for slot in SLOTS}
     engines = ", ".join(f"{slot} {ready[slot] if name == 'auto' else name}" for slot, name in named.items())
-    console.print(f"[bold]selected[/]  {escape(engines)}", width=width, highlight=False)
-    console.print(f"[bold]next[/]      {escape(next_command(config, findings))}", width=width, highlight=False)
+    console.print(f"[bold]selected[/]  {escape(engines)}", width=width)
+    console.print(f"[bold]next[/]      {escape(next_command(config, findings))}", width=width)

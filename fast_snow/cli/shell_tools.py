@@ -92,8 +92,9 @@ def print_tool_help(tool: Tool) -> None:
         options.add_row(f"{_option(each.name)} {_kind(each.schema)}", escape(_help_text(each.description)))
     options.add_row("--json", "Print the result as JSON.")
     out = console()
-    out.print(f"usage: fast-snow query OUT {tool.name} {_usage(tool)} [--json]".replace("  ", " "), markup=False)
-    out.print(f"\n{tool.description}\n", markup=False, highlight=False)
+    usage = f"usage: fast-snow query OUT {tool.name} {_usage(tool)} [--json]".replace("  ", " ")
+    out.print(usage, markup=False, highlight=True)
+    out.print(f"\n{tool.description}\n", markup=False)
     out.print(options)
 
 

@@ -43,7 +43,7 @@ def print_answer(answer: Answer, vlm: VlmConfig, kept: Path | None) -> None:
     }
     for name, lines in footer.items():
         for line in lines:
-            out.print(f"[bold]{name:<9}[/]{escape(line)}", highlight=False, soft_wrap=True)
+            out.print(f"[bold]{name:<9}[/]{escape(line)}", soft_wrap=True)
 
 
 def _spans(numbers: Iterable[int]) -> list[str]:
@@ -78,9 +78,9 @@ def print_prompt(prompt: VlmPrompt) -> None:
     parts.add_row("[bold]total[/]", f"[bold]{prompt.total_tokens}[/]")
     out.print()
     out.print(parts)
-    out.print(f"counted  {escape(counting_method())}", highlight=False)
+    out.print(f"counted  {escape(counting_method())}")
     for sentence in prompt.left_out:
-        out.print(f"left out {escape(sentence)}", highlight=False)
+        out.print(f"left out {escape(sentence)}")
 
 
 def counting_method() -> str:

@@ -42,10 +42,10 @@ def print_evaluation(report: Report) -> None:
         figures.add_row(escape(row.clip), escape(row.system), _same(row), *(_figure(row, each) for each in shown))
     out.print(figures)
     if any("*" in _figure(row, each) for row in report.rows for each in shown):
-        out.print(escape(PARTIAL), highlight=False)
+        out.print(escape(PARTIAL))
     for each in report.failures:
         where = escape(f"{each.clip}, {each.system}, repeat {each.repeat}: {each.error}")
-        out.print(f"[red]failed[/]  {where}", highlight=False)
+        out.print(f"[red]failed[/]  {where}")
 
 
 def _figure(row: ReportRow, metric: MetricDefinition) -> str:
@@ -60,15 +60,15 @@ def _same(row: ReportRow) -> str:
 def print_comparison(comparison: Comparison) -> None:
     """Show one line per metric: A, B, the difference and its interval."""
     out = console()
-    out.print(f"[bold]A[/] {escape(comparison.a)}\n[bold]B[/] {escape(comparison.b)}", highlight=False)
+    out.print(f"[bold]A[/] {escape(comparison.a)}\n[bold]B[/] {escape(comparison.b)}")
     lines = plain_table("", "clips", "A", "B", "B - A", "95 % interval", "B is")
     for each in comparison.differences:
         lines.add_row(*_line(each))
-    out.print(lines, highlight=False)
+    out.print(lines)
     if comparison.left_out:
-        out.print(f"left out, finished by only one: {escape(', '.join(comparison.left_out))}", highlight=False)
+        out.print(f"left out, finished by only one: {escape(', '.join(comparison.left_out))}")
     for remark in comparison.remarks:
-        out.print(f"[yellow]note[/]  {remark}", highlight=False)
+        out.print(f"[yellow]note[/]  {remark}")
 
 
 def _line(each: Difference) -> Sequence[str]:
@@ -89,21 +89,21 @@ def print_qa_report(report: QaReport) -> None:
     """Show the report."""
     out = console()
     for result in report.results[:_MOST_COLUMNS]:
-        out.print(f"[bold]{_plain(result.column.name)}[/]  {_plain(result.column.meaning)}", highlight=False)
+        out.print(f"[bold]{_plain(result.column.name)}[/]  {_plain(result.column.meaning)}")
     out.print(_figures(report.results[:_MOST_COLUMNS]))
     if report.gaps:
         out.print(_gaps(report))
     for judged in report.beside_snow:
-        out.print(_beside_snow(judged), highlight=False)
+        out.print(_beside_snow(judged))
     if any(each.tokens for each in report.results):
         out.print(_tokens(report.results))
     for line in _remarks(report):
-        out.print(f"[yellow]note[/]  {_plain(line)}", highlight=False, soft_wrap=True)
+        out.print(f"[yellow]note[/]  {_plain(line)}", soft_wrap=True)
     reasons = Counter(each.why for each in report.failures)
     for why, times in islice(reasons.items(), _MOST_REASONS):
-        out.print(f"[red]failed[/]  {times} x {_plain(why)}", highlight=False, soft_wrap=True)
+        out.print(f"[red]failed[/]  {times} x {_plain(why)}", soft_wrap=True)
     if report.failures:
-        out.print("the same command asks again what has no answer", highlight=False)
+        out.print("the same command asks again what has no answer")
 
 
 def _beside_snow(judged: BesideSnow) -> str:
@@ -192,12 +192,12 @@ def print_costs(costs: Sequence[Cost], planned: Plan, vlm: VlmConfig) -> None:
     out.print(table)
     if any(each.arm.tools for each in costs):
         most = vlm.max_rounds + 1
-        out.print(f"A4 sends its prompt again with each round of tools, at most {most} times", highlight=False)
+        out.print(f"A4 sends its prompt again with each round of tools, at most {most} times")
     if planned.videos:
-        out.print(f"graphs to be made first, whose questions are not counted: {len(planned.videos)}", highlight=False)
+        out.print(f"graphs to be made first, whose questions are not counted: {len(planned.videos)}")
     if planned.without:
-        out.print(f"questions left out because no run shows their scene: {planned.without}", highlight=False)
+        out.print(f"questions left out because no run shows their scene: {planned.without}")
     failing = sum(each.failing for each in costs)
     if failing:
-        out.print(f"prompts that cannot be made, asking says why: {failing}", highlight=False)
-    out.print(f"counted  {counting_method()}", highlight=False)
+        out.print(f"prompts that cannot be made, asking says why: {failing}")
+    out.print(f"counted  {counting_method()}")
