@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from fast_snow.cli import shell_tools
-from fast_snow.cli.commands import Query
+from fast_snow.cli.ask_commands import Query
 from fast_snow.cli.main import Command, main
 from fast_snow.presets import BASE_URL
 from fast_snow.reasoning.tools.catalogue import TOOLS
