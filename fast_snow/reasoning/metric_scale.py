@@ -15,7 +15,6 @@ import numpy as np
 from fast_snow.config.lengths import LENGTH, length_of
 from fast_snow.errors import InputError
 from fast_snow.reasoning.tools.positions import distance, size
-from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
 from fast_snow.reasoning.tools.tracks import camera_at
 from fast_snow.scaling import ScaleEvidence, joint_scale
 from fast_snow.types import Scale, SceneGraph
@@ -119,19 +118,13 @@ def _length(graph: SceneGraph, statement: Statement) -> tuple[float, float]:
         first, last = (camera_at(graph, t).position[0] for t in statement.t)
         return float(np.linalg.norm(last - first)), 0.0
     if statement.axis:
-        answer = _known(size(graph, object_id=statement.objects[0]), statement)
-        return _plain(next(each for each in answer.figures if each.name == _EXTENT[statement.axis]))
-    one, other = statement.objects
-    return _plain(_known(distance(graph, object_id=one, other_id=other, t=statement.t[0]), statement))
-
-
-def _plain(measured: ToolAnswer | NamedValue) -> tuple[float, float]:
+        answer = size(graph, object_id=statement.objects[0])
+    else:
+        one, other = statement.objects
+        answer = distance(graph, object_id=one, other_id=other, t=statement.t[0])
+    if answer.value is None:
+        raise InputError(f"rescale: {statement.text!r}: cannot be measured in the graph: {answer.reason}")
+    measured = {each.name: each for each in answer.figures}.get(_EXTENT.get(statement.axis, ""), answer)
     assert isinstance(measured.value, float)
     assert isinstance(measured.sigma, float)
     return measured.value, measured.sigma
-
-
-def _known(answer: ToolAnswer, statement: Statement) -> ToolAnswer:
-    if answer.value is None:
-        raise InputError(f"rescale: {statement.text!r}: cannot be measured in the graph: {answer.reason}")
-    return answer

@@ -1,7 +1,6 @@
 """Which objects are near, between others, or meet conditions."""
 
-from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -106,8 +105,7 @@ def _half_size(graph: SceneGraph, object_id: int, t: int) -> float:
     return float((token.high.astype(np.float64) - token.low).mean()) / 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Verdict:
+class _Verdict(NamedTuple):
     holds: bool
     sure: bool
 
