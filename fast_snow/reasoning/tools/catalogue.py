@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.reasoning.conversation import ToolCall, ToolDeclaration, ToolOutcome, UseTool
-from fast_snow.reasoning.tools import approach, image_motion, motion, positions, presence, relations, turning
+from fast_snow.reasoning.tools import image_motion, motion, positions, presence, relations, turning
 from fast_snow.reasoning.tools.appearance import outline_notes
 from fast_snow.reasoning.tools.tool_answers import ToolAnswer, ToolError
 from fast_snow.reasoning.tools.tracks import trajectory_of
@@ -42,7 +42,7 @@ _FUNCTIONS: Final[tuple[Callable[..., ToolAnswer], ...]] = (
     motion.heading,
     turning.turning,
     turning.spinning,
-    approach.approach,
+    relations.approach,
     image_motion.motion_in_image,
     image_motion.motion_without_camera,
     motion.camera_motion,
