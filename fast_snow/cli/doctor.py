@@ -52,10 +52,8 @@ def print_input(out: "Console", path: Path, config: Config) -> None:
     from fast_snow.cli.input_commands import described
     from fast_snow.cli.terminal import plain_table
 
-    table = plain_table(padding=(0, 0, 0, 2))
-    for name, text in described(path, config):
-        table.add_row(escape(name), escape(text))
-    out.print(table)
+    rows = [(escape(name), escape(text)) for name, text in described(path, config)]
+    out.print(plain_table(rows=rows, padding=(0, 0, 0, 2)))
 
 
 class State(Enum):
@@ -253,12 +251,13 @@ def print_findings(console: "Console", config: Config, findings: tuple[Finding, 
     colour = {State.READY: "green", State.ON_REQUEST: "cyan", State.MISSING: "yellow"}
     width = min(console.width, WIDTH)
     for topic in dict.fromkeys(each.topic for each in findings):
-        table = plain_table(padding=(0, 0, 0, 2))
-        for each in (each for each in findings if each.topic == topic):
-            state = f"[{colour[each.state]}]{each.state.value}[/]"
-            table.add_row(state, escape(each.name), escape(each.detail), escape(each.licence))
+        rows = [
+            (f"[{colour[each.state]}]{each.state.value}[/]", *map(escape, (each.name, each.detail, each.licence)))
+            for each in findings
+            if each.topic == topic
+        ]
         console.print(f"[bold]{topic}[/]")
-        console.print(table, width=width)
+        console.print(plain_table(rows=rows, padding=(0, 0, 0, 2)), width=width)
     console.print(f"[bold]licences[/]  {escape(licences(config))}", width=width)
     ready = {each.topic: each.name for each in reversed(findings) if each.state is State.READY}
     named = {slot: getattr(config.engines, slot) for slot in SLOTS}

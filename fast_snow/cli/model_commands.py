@@ -105,12 +105,13 @@ def _print_fetched(fetched: "Sequence[Fetched]") -> None:
 
     from fast_snow.cli.terminal import console, plain_table
 
-    table = plain_table()
+    rows = []
     for each in fetched:
         checked = "verified" if all(file.verified for file in each.files.values()) else "no published checksum"
         state = "downloaded" if each.downloaded else "already present"
-        table.add_row(f"[bold]{each.weights.name}[/]", state, checked, escape(str(each.folder)), each.weights.licence)
-    console().print(table)
+        name, folder = f"[bold]{each.weights.name}[/]", escape(str(each.folder))
+        rows.append((name, state, checked, folder, each.weights.licence))
+    console().print(plain_table(rows=rows))
 
 
 @_reading(

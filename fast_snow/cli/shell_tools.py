@@ -79,23 +79,22 @@ def print_tools(*, as_json: bool) -> None:
         listed = [each.declaration() for each in TOOLS.values()]
         print(json.dumps([{"name": x.name, "description": x.description, "parameters": x.parameters} for x in listed]))
         return
-    listed_tools = plain_table()
-    for each in TOOLS.values():
-        listed_tools.add_row(f"[bold]{each.name}[/]", f"{escape(each.summary)}\n[dim]{escape(_usage(each))}[/]")
-    console().print(listed_tools)
+    rows = [
+        (f"[bold]{each.name}[/]", f"{escape(each.summary)}\n[dim]{escape(_usage(each))}[/]") for each in TOOLS.values()
+    ]
+    console().print(plain_table(rows=rows))
 
 
 def print_tool_help(tool: Tool) -> None:
     """Print the description and the options of one tool, as `fast-snow query OUT TOOL --help` does."""
-    options = plain_table(padding=(0, 2, 0, 2))
-    for each in tool.parameters:
-        options.add_row(f"{_option(each.name)} {_kind(each.schema)}", escape(_help_text(each.description)))
-    options.add_row("--json", "Print the result as JSON.")
+    options = [
+        (f"{_option(each.name)} {_kind(each.schema)}", escape(_help_text(each.description))) for each in tool.parameters
+    ]
     out = console()
     usage = f"usage: fast-snow query OUT {tool.name} {_usage(tool)} [--json]".replace("  ", " ")
     out.print(usage, markup=False, highlight=True)
     out.print(f"\n{tool.description}\n", markup=False)
-    out.print(options)
+    out.print(plain_table(rows=[*options, ("--json", "Print the result as JSON.")], padding=(0, 2, 0, 2)))
 
 
 def print_tool_answer(answer: ToolAnswer) -> None:

@@ -60,12 +60,10 @@ def print_prompt(prompt: VlmPrompt) -> None:
     for part in prompt.turn.parts:
         print(part.text if isinstance(part, TextPart) else f"<JPEG image, {len(part.jpeg)} bytes>\n", end="")
     out = console()
-    parts = plain_table("part", "tokens")
-    for each in prompt.tokens:
-        parts.add_row(escape(each.part), str(each.tokens))
-    parts.add_row("[bold]total[/]", f"[bold]{prompt.total_tokens}[/]")
+    parts = [(escape(each.part), str(each.tokens)) for each in prompt.tokens]
     out.print()
-    out.print(parts)
+    total = ("[bold]total[/]", f"[bold]{prompt.total_tokens}[/]")
+    out.print(plain_table("part", "tokens", rows=[*parts, total]))
     out.print(f"counted  {escape(counting_method())}")
     for sentence in prompt.left_out:
         out.print(f"left out {escape(sentence)}")

@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from importlib import import_module
@@ -44,11 +44,15 @@ def console(*, stderr: bool = False) -> Console:
     return terminal if terminal.is_terminal else Console(file=file, highlight=False, width=_WIDTH_OF_FILES)
 
 
-def plain_table(*names: str, left: int = 1, padding: tuple[int, int, int, int] = (0, 2, 0, 0)) -> Table:
+def plain_table(
+    *names: str, rows: Iterable[Sequence[str]], left: int = 1, padding: tuple[int, int, int, int] = (0, 2, 0, 0)
+) -> Table:
     """Return a table without lines, with a header if columns have names: `left` columns of words, then numbers."""
     made = Table(box=None, show_header=bool(names), padding=padding)
     for index, name in enumerate(names):
         made.add_column(name, justify="left" if index < left else "right")
+    for row in rows:
+        made.add_row(*row)
     return made
 
 
@@ -171,10 +175,7 @@ def print_summary(
         out.print(f"live     {live.ending}; {lost}; delay at most {live.largest_delay_s:.1f} s")
     if compiled_s:
         out.print(f"times    include {compiled_s:.1f} s of compiling the kernels, first run only")
-    engines = plain_table()
-    for use in used:
-        engines.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
-    out.print(engines)
+    out.print(plain_table(rows=[(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning)) for use in used]))
     for line in _not_used(used):
         out.print(f"not used  {escape(line)}", style="dim")
     known = "" if graph.scale is None else f" ± {100 * graph.scale.relative_sigma:.2g} %"
