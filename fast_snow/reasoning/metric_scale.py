@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from fast_snow.config.lengths import LENGTH, length_of
+from fast_snow.config.lengths import LENGTH, Length, length_of
 from fast_snow.errors import InputError
 from fast_snow.reasoning.tools.positions import distance, size
 from fast_snow.reasoning.tools.tracks import camera_at
@@ -41,16 +41,14 @@ class Statement:
         objects: one object and the axis of its extent, two for their distance, none for the camera.
         axis: x, y or z for an extent; else empty.
         t: the frame of a distance, or the two frames between which the camera moved.
-        metres: the length.
-        sigma: its standard deviation in metres.
+        length: in metres.
     """
 
     text: str
     objects: tuple[int, ...]
     axis: str
     t: tuple[int, ...]
-    metres: float
-    sigma: float
+    length: Length
 
 
 def read_statement(text: str) -> Statement:
@@ -70,8 +68,7 @@ def read_statement(text: str) -> Statement:
         objects=tuple(int(part[name]) for name in ("object", "one", "other") if part[name] is not None),
         axis=part["axis"] or "",
         t=tuple(int(part[name]) for name in ("t", "first", "last") if part[name] is not None),
-        metres=length.metres,
-        sigma=length.sigma,
+        length=length,
     )
 
 
@@ -107,8 +104,8 @@ def _evidence(graph: SceneGraph, statement: Statement) -> ScaleEvidence:
         raise InputError(f"rescale: {statement.text!r}: that length is 0 in the graph, expected one above 0")
     return ScaleEvidence(
         text=repr(statement.text),
-        metres_per_unit=statement.metres / length,
-        sigma=hypot(statement.sigma / statement.metres, sigma / length),
+        metres_per_unit=statement.length.metres / length,
+        sigma=hypot(statement.length.sigma / statement.length.metres, sigma / length),
     )
 
 

@@ -244,13 +244,10 @@ def _checked(name: str, value: object, schema: Mapping[str, Any]) -> Any:  # noq
         if not isinstance(value, (list, tuple)) or not value:
             raise ToolError(f"{name}: got {_shown(value)}, expected a list of numbers, such as [0, 1]")
         return tuple(_checked(name, each, schema["items"]) for each in value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _moderate(value):
-        raise ToolError(
-            f"{name}: got {_shown(value)}, expected {'a whole' if kind == 'integer' else 'a finite'} number"
-        )
-    if kind == "integer" and value != int(value):
-        raise ToolError(f"{name}: got {_shown(value)}, expected a whole number")
-    return int(value) if kind == "integer" else float(value)
+    whole = kind == "integer"
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _moderate(value) or (whole and value % 1):
+        raise ToolError(f"{name}: got {_shown(value)}, expected a {'whole' if whole else 'finite'} number")
+    return int(value) if whole else float(value)
 
 
 def _moderate(value: int | float) -> bool:

@@ -20,8 +20,8 @@ from fast_snow.reasoning.tools.tracks import camera_at, require_known_motion, tr
 from fast_snow.types import ReadOnlyArrays, SceneGraph
 
 FrameName = Literal["world", "camera", "object"]
-Axes = tuple[tuple[str, str], tuple[str, str], tuple[str, str]]
-"""The words for the negative and the positive direction of x, y and z."""
+Axes = Sequence[tuple[str, str]]
+"""The words for the negative and the positive direction of each axis."""
 
 SIDES: Final[Axes] = (("left", "right"), ("above", "below"), ("behind", "ahead"))
 WAYS: Final[Axes] = (("left", "right"), ("up", "down"), ("towards the camera", "away from the camera"))
@@ -124,9 +124,7 @@ def _own(graph: SceneGraph, object_id: int, t: int) -> ReferenceFrame:
     )
 
 
-def words(
-    estimate: VectorEstimate, axes: Axes | Sequence[tuple[str, str]], grade: Grade = Grade.STATED
-) -> tuple[str, ...]:
+def words(estimate: VectorEstimate, axes: Axes, grade: Grade = Grade.STATED) -> tuple[str, ...]:
     """Return the words for the components that are as sure as `grade` or surer, the largest first."""
     grades = [graded(*each) for each in zip(estimate.value.tolist(), estimate.sigma.tolist(), strict=True)]
     sure = [i for i, each in enumerate(grades) if each in (Grade.STATED, grade)]
@@ -134,9 +132,7 @@ def words(
     return tuple(axes[i][int(estimate.value[i] > 0)] for i in sure)
 
 
-def graded_words(
-    estimate: VectorEstimate, axes: Axes | Sequence[tuple[str, str]], at_most: Grade
-) -> tuple[tuple[str, ...], Grade]:
+def graded_words(estimate: VectorEstimate, axes: Axes, at_most: Grade) -> tuple[tuple[str, ...], Grade]:
     """Return the words for what is stated of an estimate, or else is likely, and how sure they are.
 
     Args:
