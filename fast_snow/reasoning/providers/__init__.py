@@ -29,21 +29,20 @@ def open_model(
         UserError: no key is set, or the provider's package is missing.
         ConfigError: the model is another provider's, or the address is none.
     """
-    with _opened(configured_endpoint(config, environ), config, pause) as model:
+    with _opened(configured_endpoint(config, environ), pause) as model:
         yield model
 
 
-def _opened(
-    server: Endpoint, config: VlmConfig, pause: Callable[[float], None]
-) -> AbstractContextManager[VisionLanguageModel]:
+def _opened(server: Endpoint, pause: Callable[[float], None]) -> AbstractContextManager[VisionLanguageModel]:
+    provider = server.config.provider
     try:
-        if config.provider == "google":
+        if provider == "google":
             from fast_snow.reasoning.providers.google import open_gemini
 
-            return open_gemini(server, config, pause)
+            return open_gemini(server, pause)
         from fast_snow.reasoning.providers.openai import open_openai
 
-        return open_openai(server, config, pause)
+        return open_openai(server, pause)
     except ModuleNotFoundError as error:
         package = _CLIENTS.get((error.name or "").partition(".")[0], error.name)
-    raise UserError(f'the package {package} is missing, which speaks to {config.provider}: uv pip install -e ".[vlm]"')
+    raise UserError(f'the package {package} is missing, which speaks to {provider}: uv pip install -e ".[vlm]"')

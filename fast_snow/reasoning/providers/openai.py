@@ -13,7 +13,6 @@ from typing import Any
 
 import openai
 
-from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError
 from fast_snow.reasoning.conversation import (
     ImagePart,
@@ -42,7 +41,6 @@ from fast_snow.reasoning.providers.transport import (
     expect_object,
     expect_text,
     inner_text,
-    temperature_to_send,
     token_count,
 )
 
@@ -58,14 +56,15 @@ _SENT_BACK = ("content", "reasoning_content", "reasoning")
 
 
 @contextmanager
-def open_openai(endpoint: Endpoint, config: VlmConfig, pause: Callable[[float], None]) -> Iterator[RemoteModel]:
+def open_openai(endpoint: Endpoint, pause: Callable[[float], None]) -> Iterator[RemoteModel]:
     """Open a model behind OpenAI's client; it sends each request once."""
+    config = endpoint.config
     chat = config.api == "chat" or (config.api == "auto" and not endpoint.own)
-    with http_client(endpoint.timeout_s) as connection:
+    with http_client(config.timeout_s) as connection:
         client = openai.OpenAI(
             api_key=endpoint.key.value,
             base_url=endpoint.address,
-            timeout=endpoint.timeout_s,
+            timeout=config.timeout_s,
             max_retries=0,
             http_client=connection,
         )
@@ -73,13 +72,8 @@ def open_openai(endpoint: Endpoint, config: VlmConfig, pause: Callable[[float], 
         def send(body: Mapping[str, Any]) -> Attempt:
             return _attempt((client.chat.completions if chat else client.responses).with_raw_response.create, body)
 
-        yield RemoteModel(
-            config=config,
-            endpoint=endpoint,
-            pause=pause,
-            interface=_CHAT if chat else _RESPONSES,
-            send=send,
-        )
+        interface = _CHAT if chat else _RESPONSES
+        yield RemoteModel(endpoint=endpoint, pause=pause, interface=interface, send=send)
 
 
 def _attempt(create: Callable[..., Any], body: Mapping[str, Any]) -> Attempt:
@@ -94,9 +88,9 @@ def _attempt(create: Callable[..., Any], body: Mapping[str, Any]) -> Attempt:
     return text
 
 
-def _common(config: VlmConfig, endpoint: Endpoint) -> dict[str, Any]:
+def _common(endpoint: Endpoint) -> dict[str, Any]:
     """Return the fields of a request that both interfaces have; some servers stream unless told."""
-    return {"model": config.model, "temperature": temperature_to_send(config, endpoint), "stream": False}
+    return {"model": endpoint.config.model, "temperature": endpoint.temperature, "stream": False}
 
 
 def _function(tool: ToolDeclaration) -> _Message:
@@ -113,13 +107,13 @@ def _usage(counted: Any, read: str, written: str) -> Usage:  # noqa: ANN401 (JSO
 
 
 def _chat_request(
-    config: VlmConfig, endpoint: Endpoint, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration]
+    endpoint: Endpoint, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration]
 ) -> _Message:
     system = [{"role": "system", "content": encodable(instructions)}] if instructions else []
     return {
-        **_common(config, endpoint),
+        **_common(endpoint),
         "messages": [*system, *(message for turn in turns for message in _chat_messages(turn))],
-        _LIMIT.instead if endpoint.own else _LIMIT.name: config.max_output_tokens,
+        _LIMIT.instead if endpoint.own else _LIMIT.name: endpoint.config.max_output_tokens,
         "store": False if endpoint.own else None,
         "tools": [{"type": "function", "function": _function(each)} for each in tools] or None,
     }
@@ -186,7 +180,7 @@ def _complain(endpoint: Endpoint, body: Mapping[str, Any]) -> None:
     """Refuse an answer without a choice; some servers that pass requests on answer errors as if all were well."""
     message, _ = error_text(json.dumps(body))
     why = message or "no choices"
-    raise EngineError(f"{endpoint.name}: {endpoint.model} did not answer ({why}): ask again, or check the server")
+    raise EngineError(f"{endpoint.label} did not answer ({why}): ask again, or check the server")
 
 
 def _text(content: Any) -> str:  # noqa: ANN401 (JSON of a server)
@@ -226,13 +220,13 @@ _CHAT = Interface(request=_chat_request, reply=_chat_reply, optional_fields=(_LI
 
 
 def _request(
-    config: VlmConfig, endpoint: Endpoint, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration]
+    endpoint: Endpoint, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration]
 ) -> _Message:
     return {
-        **_common(config, endpoint),
+        **_common(endpoint),
         "instructions": encodable(instructions),
         "input": [item for turn in turns for item in _items(turn)],
-        "max_output_tokens": config.max_output_tokens,
+        "max_output_tokens": endpoint.config.max_output_tokens,
         "store": False,
         "include": ["reasoning.encrypted_content"],
         "tools": [{"type": "function", **_function(each)} for each in tools] or None,
@@ -298,7 +292,7 @@ def _expect_no_failure(endpoint: Endpoint, body: Mapping[str, Any]) -> None:
         error = body.get("error")
         why = error.get("message") if isinstance(error, Mapping) else error
         shown = " ".join(str(why).split())[:300]
-        raise EngineError(f"{endpoint.name}: {endpoint.model} failed on the request ({shown}): ask again")
+        raise EngineError(f"{endpoint.label} failed on the request ({shown}): ask again")
 
 
 def _tool_call(item: _Message) -> ToolCall:
