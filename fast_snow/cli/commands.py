@@ -71,12 +71,12 @@ class Infer:
             ask_commands.require_answerable(self.question, self.config.vlm)
         share_one_heap()
         live = replace(self.config.live, real_time=self.live or self.config.live.real_time)
-        self._infer(found, folder, replace(self.config, live=live))
+        self._infer(found, folder, replace(self.config, live=live), perf_counter())
         if self.question is None:
             return 0
         return ask_commands.follow_up(folder, self.question, self.config.vlm, quiet=self.quiet)
 
-    def _infer(self, found: "Path | LiveAddress", folder: Path, config: Config) -> None:
+    def _infer(self, found: "Path | LiveAddress", folder: Path, config: Config, began: float) -> None:
         from fast_snow import output
         from fast_snow.api import collected_warnings, newest_view, open_source, steps
         from fast_snow.cli.terminal import print_resumption, print_summary, shown_progress, terminable
@@ -86,7 +86,6 @@ class Infer:
         from fast_snow.run_record import record, summarize_run
         from fast_snow.selection import select_engines
 
-        began = perf_counter()
         with ExitStack() as stack:
             noticed = stack.enter_context(collected_warnings(show=False))
             progress = stack.enter_context(shown_progress(quiet=self.quiet))
@@ -99,7 +98,7 @@ class Infer:
             self._warn_of_idle_settings(selection)
             if any(use.name == "classical" and use.slot != "geometry" for use in selection.used):
                 stack.enter_context(compiled_ahead())
-            watch = _live_viewer(source.name) if self.rerun else None
+            watch = _live_viewer(source.name) if self.rerun else lambda _: None
             lasting = origin if source.live is None else None  # what is live does not come again
             memory = remember(writer, source, lasting, selection, config, noticed)
             print_resumption(memory, quiet=self.quiet)
@@ -107,8 +106,7 @@ class Infer:
             def keep(step: "Step") -> None:
                 writer.add(step.state.labelled, step.keyframes)
                 memory.checkpoint(step)
-                if watch is not None:
-                    watch(step)
+                watch(step)
                 graph, stage = step.state.graph, "clip" if source.live is None else f"clip ({source.live})"
                 progress(stage, graph.num_frames, source.expected_frames or 0)
                 if source.live is not None:

@@ -1,5 +1,6 @@
 """How objects stand to each other and to the camera: which is nearest, between, on a side, and which come closer."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final, Literal
 
 import numpy as np
@@ -152,22 +153,9 @@ def count(
     chosen = tuple(trajectories_of(graph)) if t is None else visible_objects(graph, t)
     if other_id is not None and t is not None:
         observation_at(graph, other_id, t)
-    verdicts = {
-        each: [
-            *(() if state is None else (_in_state(graph, each, state),)),
-            *(() if t is None or side is None else (_on_side(graph, each, t, side, other_id),)),
-            *(() if t is None or within is None else (_within(graph, each, t, within, other_id),)),
-        ]
-        for each in chosen
-        if each != other_id
-    }
+    verdicts = {each: _verdicts(graph, each, t, state, side, within, other_id) for each in chosen if each != other_id}
     matching = [each for each, parts in verdicts.items() if all(holds for holds, _ in parts)]
-    # One condition that surely does not hold decides, whatever the others.
-    unsure = tuple(
-        each
-        for each, parts in verdicts.items()
-        if not all(sure for _, sure in parts) and not any(sure and not holds for holds, sure in parts)
-    )
+    unsure = tuple(each for each, parts in verdicts.items() if not _decided(parts))
     return ToolAnswer(
         value=len(matching),
         unit="objects",
@@ -181,6 +169,27 @@ def count(
 
 _Verdict = tuple[bool, bool]
 """Whether a condition holds by its most likely value, and whether that is sure."""
+
+
+def _verdicts(
+    graph: SceneGraph,
+    object_id: int,
+    t: int | None,
+    state: MotionState | None,
+    side: SideName | None,
+    within: float | None,
+    other_id: int | None,
+) -> list[_Verdict]:
+    return [
+        *(() if state is None else (_in_state(graph, object_id, state),)),
+        *(() if t is None or side is None else (_on_side(graph, object_id, t, side, other_id),)),
+        *(() if t is None or within is None else (_within(graph, object_id, t, within, other_id),)),
+    ]
+
+
+def _decided(verdicts: Sequence[_Verdict]) -> bool:
+    """Tell whether all is sure; one condition that surely does not hold decides, whatever the others."""
+    return all(sure for _, sure in verdicts) or any(sure and not holds for holds, sure in verdicts)
 
 
 def _in_state(graph: SceneGraph, object_id: int, state: MotionState) -> _Verdict:
