@@ -1,13 +1,14 @@
-"""`fast-snow ask`, and `fast-snow infer -q` once the graph is there."""
+"""The commands that answer about a run: by a model (`infer -q` too), by a spatial tool, and to MCP clients."""
 
 import json
 import os
 import stat
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -15,7 +16,7 @@ import tyro
 
 from fast_snow.cli.options import Debug, Json, Quiet, RunFolder
 from fast_snow.config import VlmConfig
-from fast_snow.errors import EngineError, FastSnowError
+from fast_snow.errors import EngineError, FastSnowError, InputError
 from fast_snow.untrusted_files import shown
 
 if TYPE_CHECKING:
@@ -172,3 +173,101 @@ def _append(path: Path, line: bytes) -> None:
                 line = b"\n" + line
         if file.write(line) != len(line):
             raise OSError(0, "no space left")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Query the graph of a run with a spatial tool (no model, no key).
+
+    Without TOOL, lists the tools. Options follow the tool: fast-snow query OUT distance --object-id 3 --t 12
+    """
+
+    out: RunFolder
+    tool: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="TOOL")] = ""
+    """Name of the tool (default: list all tools)."""
+    json: Json = False
+    debug: Debug = False
+    arguments: tyro.conf.Suppress[tuple[str, ...]] = ()
+    """The options of the tool, unparsed."""
+
+    def run(self) -> int:
+        """Answer with a tool, or list the tools.
+
+        Raises:
+            InputError: the run is missing or damaged.
+            ToolError: no such tool or argument.
+        """
+        from fast_snow.api import load
+        from fast_snow.cli import shell_tools
+        from fast_snow.reasoning.tools.catalogue import TOOLS, ToolError, call_tool
+
+        graph = load(self.out)
+        if not self.tool:
+            if self.arguments:
+                raise ToolError(
+                    f"query: got {self.arguments[0]!r} but no tool; expected OUT, then TOOL, then its arguments"
+                )
+            shell_tools.print_tools(as_json=self.json)
+            return 0
+        tool = TOOLS.get(self.tool.replace("-", "_"))
+        arguments = {} if tool is None else shell_tools.typed_arguments(tool, self.arguments)
+        answer = call_tool(graph, self.tool if tool is None else tool.name, arguments)
+        if self.json:
+            print(json.dumps(answer.as_json()))
+        else:
+            shell_tools.print_tool_answer(answer)
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mcp:
+    """Serve the spatial tools and keyframes of runs to MCP clients, over standard input and output or HTTP.
+
+    Follows a live run that still grows: tools answer on its newest window. Of several runs, each call names one.
+    Clients start this command themselves, or connect to --http: docs/assistants.md shows their configuration.
+    """
+
+    runs: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="OUT [OUT ...]")]
+    """The folders that infer wrote."""
+    http: Annotated[str | None, tyro.conf.arg(metavar="HOST:PORT")] = None
+    """Serve over HTTP there, like 127.0.0.1:8765; what is not loopback needs a token in FAST_SNOW_MCP_TOKEN."""
+    host_names: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME")] = ()
+    """Further host names by which clients reach --http, as behind a proxy; requests to others are refused."""
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Serve until the client goes, or over HTTP until a signal ends it.
+
+        Raises:
+            InputError: a run is missing or damaged, or the address cannot be served.
+            EngineError: the package mcp is not installed.
+        """
+        from fast_snow.output import Newest
+
+        if not self.runs:
+            raise InputError("mcp: got no run, expected OUT, the folder that infer wrote")
+        runs: dict[str, Newest] = {}
+        for out in self.runs:
+            if not out.is_dir():
+                raise InputError(f"{out}: is no folder, expected the one that infer wrote")
+            newest = Newest(out)
+            newest()
+            runs[_run_name(out, runs)] = newest
+        try:
+            if self.http is None:
+                from fast_snow.reasoning.mcp_server import serve
+            else:
+                from fast_snow.reasoning.mcp_http import endpoint, serve_http
+        except ImportError as error:
+            raise EngineError(f'mcp: serving needs it ({error}): uv pip install -e ".[vlm]"') from error
+        if self.http is None:
+            serve(runs)
+        else:
+            serve_http(runs, endpoint(self.http, self.host_names, os.environ))
+        return 0
+
+
+def _run_name(out: Path, taken: Container[str]) -> str:
+    """Return the name of a folder, with a number where another run has it."""
+    name = shown(Path(out.resolve().name)) or "run"
+    return next(each for each in chain((name,), (f"{name}-{i}" for i in count(2))) if each not in taken)

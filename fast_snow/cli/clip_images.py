@@ -1,7 +1,7 @@
 """The images of a finished run's clip: read again from its input, or else its keyframes."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,8 @@ def clip_images(
         reason = f"{shown(path)} is not, or no longer, what the run read; pass the video with --video"
     except (UserError, KeyError, TypeError):
         reason = "run.json names no readable input; pass the video with --video"
-    return _keyframes(folder, graph), f"keyframes only: {reason}"
+    images = ((t, read_rgb(path, within=folder)) for t, path in _stored(folder, graph, str))
+    return images, f"keyframes only: {reason}"
 
 
 def _opened(path: Path, record: Mapping[str, Any]) -> Input:
@@ -73,10 +74,9 @@ def _frames(source: Input, graph: SceneGraph) -> Iterator[tuple[int, _Image]]:
             yield t_of[frame.source_frame], frame.image
 
 
-def _keyframes(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, _Image]]:
-    for keyframe in graph.keyframes:
-        if os.path.lexists(folder / keyframe.path):
-            yield keyframe.t, read_rgb(folder / keyframe.path, within=folder)
+def _stored(folder: Path, graph: SceneGraph, name_of: Callable[[str], str]) -> Iterator[tuple[int, Path]]:
+    paths = ((keyframe.t, folder / name_of(keyframe.path)) for keyframe in graph.keyframes)
+    return ((t, path) for t, path in paths if os.path.lexists(path))
 
 
 def keyframe_depths(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, Shaped[np.ndarray, "height width"]]]:
@@ -89,7 +89,4 @@ def keyframe_depths(folder: Path, graph: SceneGraph) -> Iterator[tuple[int, Shap
     Raises:
         InputError: one is no image of one channel.
     """
-    for keyframe in graph.keyframes:
-        path = folder / depth_path(keyframe.path)
-        if os.path.lexists(path):
-            yield keyframe.t, read_channel(path, within=folder)
+    return ((t, read_channel(path, within=folder)) for t, path in _stored(folder, graph, depth_path))

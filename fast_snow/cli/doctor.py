@@ -52,10 +52,8 @@ def print_input(out: "Console", path: Path, config: Config) -> None:
     from fast_snow.cli.input_commands import described
     from fast_snow.cli.terminal import plain_table
 
-    table = plain_table(padding=(0, 0, 0, 2))
-    for name, text in described(path, config):
-        table.add_row(escape(name), escape(text))
-    out.print(table)
+    rows = [(escape(name), escape(text)) for name, text in described(path, config)]
+    out.print(plain_table(rows=rows, padding=(0, 0, 0, 2)))
 
 
 class State(Enum):
@@ -66,7 +64,7 @@ class State(Enum):
     MISSING = "missing"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """Whether one thing can be used, and why.
 
@@ -135,26 +133,22 @@ def examine(config: Config, environment: Mapping[str, str] = os.environ) -> tupl
         *_engines(config),
         *_weights(config),
         *(_package(each) for each in PACKAGES),
-        *_keys(environment),
+        _key(environment, "OpenAI", "OPENAI_API_KEY"),
+        _key(environment, "Google", "GEMINI_API_KEY", "GOOGLE_API_KEY"),
     )
 
 
 def _machine() -> tuple[Finding, ...]:
     from fast_snow.engines.hardware import gpus
 
-    devices = gpus()
-    if not devices:
-        detail = "no CUDA GPU found: trained models are slow here and run on request only"
-        return (Finding(topic="machine", name="GPU", state=State.MISSING, detail=detail),)
-    return tuple(
-        Finding(
-            topic="machine",
-            name="GPU",
-            state=State.READY,
-            detail=f"{each.name}, {each.memory_bytes / 2**30:.0f} GiB, compute capability {each.compute_capability}",
-        )
-        for each in devices
-    )
+    found = [
+        f"{each.name}, {each.memory_bytes / 2**30:.0f} GiB, compute capability {each.compute_capability}"
+        for each in gpus()
+    ]
+    if found:
+        return tuple(Finding("machine", "GPU", State.READY, each) for each in found)
+    missing = "no CUDA GPU found: trained models are slow here and run on request only"
+    return (Finding("machine", "GPU", State.MISSING, missing),)
 
 
 def _engines(config: Config) -> tuple[Finding, ...]:
@@ -162,23 +156,24 @@ def _engines(config: Config) -> tuple[Finding, ...]:
     from fast_snow.protocols import silent
     from fast_snow.selection import geometry, segmenter, tracker
 
-    slots: tuple[tuple[str, Sequence[Candidate[Any]]], ...] = (
-        ("geometry", geometry.candidates(config, None, USUAL_FRAME, silent)),
-        ("segmenter", segmenter.candidates(config, None, USUAL_FRAME, silent)),
-        ("tracker", tracker.candidates(config, None, silent)),
+    slots: tuple[Sequence[Candidate[Any]], ...] = (
+        geometry.candidates(config, None, USUAL_FRAME, silent),
+        segmenter.candidates(config, None, USUAL_FRAME, silent),
+        tracker.candidates(config, None, silent),
     )
-    return tuple(_engine(slot, each) for slot, candidates in slots for each in candidates)
+    return tuple(
+        Finding(slot, each.name, *_state(each)) for slot, some in zip(SLOTS, slots, strict=True) for each in some
+    )
 
 
-def _engine(slot: str, candidate: "Candidate[Any]") -> Finding:
+def _state(candidate: "Candidate[Any]") -> tuple[State, str]:
     if candidate.name == "recorded":
-        return Finding(topic=slot, name="recorded", state=State.ON_REQUEST, detail="used if the input provides it")
+        return State.ON_REQUEST, "used if the input provides it"
     if candidate.missing:
-        return Finding(topic=slot, name=candidate.name, state=State.MISSING, detail=", and ".join(candidate.missing))
+        return State.MISSING, ", and ".join(candidate.missing)
     if candidate.caveats:
-        detail = ", and ".join(candidate.caveats)
-        return Finding(topic=slot, name=candidate.name, state=State.ON_REQUEST, detail=detail)
-    return Finding(topic=slot, name=candidate.name, state=State.READY, detail=candidate.meaning)
+        return State.ON_REQUEST, ", and ".join(candidate.caveats)
+    return State.READY, candidate.meaning
 
 
 def _weights(config: Config) -> tuple[Finding, ...]:
@@ -186,11 +181,11 @@ def _weights(config: Config) -> tuple[Finding, ...]:
 
     return tuple(
         Finding(
-            topic="weights",
-            name=each.model if each.weights is None else each.weights.name,
-            state=State.READY if each.complete else State.MISSING,
-            detail=str(each.folder) if each.complete else f"{each.folder}: {'; '.join(each.problems)}; {each.remedy}",
-            licence="" if each.weights is None else each.weights.licence,
+            "weights",
+            each.model if each.weights is None else each.weights.name,
+            State.READY if each.complete else State.MISSING,
+            str(each.folder) if each.complete else f"{each.folder}: {'; '.join(each.problems)}; {each.remedy}",
+            "" if each.weights is None else each.weights.licence,
         )
         for each in weights.find(config)
     )
@@ -202,24 +197,16 @@ def _package(package: _Package) -> Finding:
             detail = f"{version(name)}{'' if name == package.name else f' ({name})'}"
         except PackageNotFoundError:
             continue
-        return Finding(topic="packages", name=package.name, state=State.READY, detail=detail, licence=package.licence)
+        return Finding("packages", package.name, State.READY, detail, package.licence)
     detail = f'uv pip install -e ".[{package.extra}]"' if package.extra else "uv pip install -e ."
-    return Finding(topic="packages", name=package.name, state=State.MISSING, detail=detail, licence=package.licence)
-
-
-def _keys(environment: Mapping[str, str]) -> tuple[Finding, ...]:
-    return (
-        _key(environment, "OpenAI", "OPENAI_API_KEY"),
-        _key(environment, "Google", "GEMINI_API_KEY", "GOOGLE_API_KEY"),
-    )
+    return Finding("packages", package.name, State.MISSING, detail, package.licence)
 
 
 def _key(environment: Mapping[str, str], whose: str, *names: str) -> Finding:
     found = next((each for each in names if environment.get(each, "").strip()), None)
     if found is None:
-        detail = f"for questions to {whose} only: export {names[0]}=…"
-        return Finding(topic="keys", name=names[0], state=State.MISSING, detail=detail)
-    return Finding(topic="keys", name=found, state=State.READY, detail="set")
+        return Finding("keys", names[0], State.MISSING, f"for questions to {whose} only: export {names[0]}=…")
+    return Finding("keys", found, State.READY, "set")
 
 
 def next_command(config: Config, findings: tuple[Finding, ...]) -> str:
@@ -264,15 +251,16 @@ def print_findings(console: "Console", config: Config, findings: tuple[Finding, 
     colour = {State.READY: "green", State.ON_REQUEST: "cyan", State.MISSING: "yellow"}
     width = min(console.width, WIDTH)
     for topic in dict.fromkeys(each.topic for each in findings):
-        table = plain_table(padding=(0, 0, 0, 2))
-        for each in (each for each in findings if each.topic == topic):
-            state = f"[{colour[each.state]}]{each.state.value}[/]"
-            table.add_row(state, escape(each.name), escape(each.detail), escape(each.licence))
+        rows = [
+            (f"[{colour[each.state]}]{each.state.value}[/]", *map(escape, (each.name, each.detail, each.licence)))
+            for each in findings
+            if each.topic == topic
+        ]
         console.print(f"[bold]{topic}[/]")
-        console.print(table, width=width)
-    console.print(f"[bold]licences[/]  {escape(licences(config))}", width=width, highlight=False)
+        console.print(plain_table(rows=rows, padding=(0, 0, 0, 2)), width=width)
+    console.print(f"[bold]licences[/]  {escape(licences(config))}", width=width)
     ready = {each.topic: each.name for each in reversed(findings) if each.state is State.READY}
     named = {slot: getattr(config.engines, slot) for slot in SLOTS}
     engines = ", ".join(f"{slot} {ready[slot] if name == 'auto' else name}" for slot, name in named.items())
-    console.print(f"[bold]selected[/]  {escape(engines)}", width=width, highlight=False)
-    console.print(f"[bold]next[/]      {escape(next_command(config, findings))}", width=width, highlight=False)
+    console.print(f"[bold]selected[/]  {escape(engines)}", width=width)
+    console.print(f"[bold]next[/]      {escape(next_command(config, findings))}", width=width)

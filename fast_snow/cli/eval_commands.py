@@ -49,9 +49,9 @@ class EvalCheck:
         problems = check_manifest(manifest, self.root)
         out = console()
         for problem in problems:
-            out.print(f"[yellow]problem[/]  {escape(str(problem))}", highlight=False)
+            out.print(f"[yellow]problem[/]  {escape(str(problem))}")
         state = counted(len(problems), "problem") if problems else "no problems"
-        out.print(f"{counted(len(manifest.clips), 'clip')}, {state}", highlight=False)
+        out.print(f"{counted(len(manifest.clips), 'clip')}, {state}")
         return INCOMPLETE if problems else 0
 
 

@@ -1,4 +1,4 @@
-"""The commands that carry a run on: to the formats of other tools, beside another run, and to metres."""
+"""The commands that check, show and carry on a run: pages, formats of other tools, another run beside it, metres."""
 
 import json
 from collections.abc import Sequence
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from fast_snow.cli.options import Debug, Json, RunFolder
+from fast_snow.cli.options import Debug, Json, RunFolder, expanded
+from fast_snow.errors import InputError
 
 if TYPE_CHECKING:
     from fast_snow.reasoning.run_difference import ObjectChange
+    from fast_snow.viewing.rerun_recording import ShownRun
 
 FormatName = Literal[
     "coco",
@@ -27,6 +29,90 @@ FormatName = Literal[
     "graphml",
     "rerun",
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validate:
+    """Check a 4dsg.json against its schema and for consistency."""
+
+    file: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="4DSG.JSON")]
+    """The document, or the folder that infer wrote."""
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Print how much a valid document holds."""
+        from fast_snow.api import load
+
+        graph = load(self.file)
+        observations = sum(len(track.observations) for track in graph.tracks.values())
+        print(f"valid: {len(graph.tracks)} tracks with {observations} observations in {graph.num_frames} frames")
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Write a self-contained HTML page of a run: frames with object outlines, top view, table of tracks.
+
+    With --rerun or --rerun-save, the run goes to the Rerun viewer or its file instead: video, outlines, camera, extents
+    and trails on one timeline.
+    """
+
+    out: RunFolder
+    page: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Output path of the page (default: OUT/view.html); files not written by view are never overwritten."""
+    video: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
+    """Draw on this video or recording instead of the input of the run."""
+    open: bool = False
+    """Open the page in the browser."""
+    rerun: bool = False
+    """Show the run in the Rerun viewer (extra `view`)."""
+    rerun_save: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write a recording for the Rerun viewer to this file (.rrd), which must not exist."""
+    debug: Debug = False
+
+    def run(self) -> int:
+        """Write the page and print its path, or go to Rerun."""
+        from fast_snow import output
+        from fast_snow.api import load
+        from fast_snow.cli.clip_images import clip_images, keyframe_depths
+        from fast_snow.reasoning.tools.movement_table import movement_table
+        from fast_snow.viewing import html
+
+        page = expanded(self.page) if self.page else self.out / "view.html"
+        to_rerun = self.rerun or self.rerun_save is not None
+        if self.rerun and self.rerun_save is not None:
+            raise InputError("view: got --rerun and --rerun-save, expected one; `rerun FILE` shows a file")
+        if not to_rerun:
+            html.require_writable(page)
+        graph, record = load(self.out), output.read_record(self.out)
+        images, origin = clip_images(self.out, graph, record, video=self.video and expanded(self.video))
+        masks, depths = output.read_masks(self.out), keyframe_depths(self.out, graph)
+        if to_rerun:
+            from fast_snow.viewing.rerun_recording import ShownRun
+
+            self._to_rerun(ShownRun(graph=graph, masks=masks, images=images, depths=depths, record=record))
+            return 0
+        moves = movement_table(graph)
+        html.write_page(page, html.render_run_page(graph, masks, images, record, origin, moves, depths))
+        print(page)
+        if self.open:
+            import webbrowser
+
+            webbrowser.open(page.resolve().as_uri())
+        return 0
+
+    def _to_rerun(self, run: "ShownRun") -> None:
+        from fast_snow.atomic_files import store
+        from fast_snow.formats import require_free
+        from fast_snow.viewing import rerun_recording
+
+        if self.rerun_save is None:
+            rerun_recording.show(run)
+            return
+        path = expanded(self.rerun_save)
+        require_free(path)
+        store(path, rerun_recording.rrd(run))
+        print(path)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,15 +16,13 @@ from typing import NoReturn
 import tyro
 
 from fast_snow.cli import standard_streams
-from fast_snow.cli.ask_commands import Ask
-from fast_snow.cli.batch_command import Batch
-from fast_snow.cli.commands import Infer, Mcp, Query, Validate, View
+from fast_snow.cli.ask_commands import Ask, Mcp, Query
+from fast_snow.cli.commands import Batch, Infer, Rebuild
 from fast_snow.cli.doctor import Doctor
 from fast_snow.cli.eval_commands import Eval
-from fast_snow.cli.export_commands import Diff, Export, Rescale
+from fast_snow.cli.export_commands import Diff, Export, Rescale, Validate, View
 from fast_snow.cli.input_commands import Convert
 from fast_snow.cli.model_commands import ExportEngines, FetchModels
-from fast_snow.cli.rebuild_command import Rebuild
 from fast_snow.config import Config
 from fast_snow.errors import FastSnowError, UserError
 from fast_snow.presets import BASE_URL, as_options, load_preset

@@ -1,43 +1,76 @@
 """The commands that fetch and compile models: their options, with the settings that they read, and what they do."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 import tyro
 
 from fast_snow.cli.options import Debug, Preset, Quiet
-from fast_snow.config import (
-    Config,
-    Da3Config,
-    EdgeTamConfig,
-    EnginesConfig,
-    FastSamConfig,
-    RuntimeConfig,
-    Sam2Config,
-    Sam3Config,
-    SamplingConfig,
-)
+from fast_snow.config import Config
 from fast_snow.errors import ConfigError
+from fast_snow.presets import apply_preset
 
 if TYPE_CHECKING:
     from fast_snow.export.exporting import Exported
     from fast_snow.fetching import Fetched
-    from fast_snow.types import GridShape, ImageStack
+    from fast_snow.types import GridShape
+
+AnyCommand = TypeVar("AnyCommand", bound="_ModelCommand")
+
+_MODELS: Final = {
+    "fastsam.model_path": "FastSAM weights (.pt file).",
+    "da3.model_path": "Folder of the Depth Anything 3 weights, or a variant: da3-base, da3-large, …",
+}
 
 
-_FastSamPath = Annotated[str, tyro.conf.arg(name="fastsam.model-path", help="FastSAM weights (.pt file).")]
-_Da3Path = Annotated[
-    str,
-    tyro.conf.arg(
-        name="da3.model-path", help="Folder of the Depth Anything 3 weights, or a variant: da3-base, da3-large, …"
-    ),
-]
+class _ModelCommand:
+    settings: ClassVar[tuple[str, ...]]
+
+    @property
+    def config(self) -> Config:
+        """The configuration with these settings."""
+        sections: dict[str, dict[str, Any]] = defaultdict(dict)
+        for name in self.settings:
+            section, setting = name.split(".")
+            sections[section][setting] = getattr(self, f"{section}_{setting}")
+        return apply_preset(Config(), sections)
 
 
-@dataclass(frozen=True, kw_only=True)
-class FetchModels:
+def _reading(helps: Mapping[str, str]) -> Callable[[type[AnyCommand]], type[AnyCommand]]:
+    """Make a class a command that also has these settings as options; each has a help text."""
+
+    def command_of(command: type[AnyCommand]) -> type[AnyCommand]:
+        for name, text in helps.items():
+            section, setting = name.split(".")
+            default = getattr(getattr(Config(), section), setting)
+            option = tyro.conf.arg(name=name.replace("_", "-"), help=text)
+            command.__annotations__[f"{section}_{setting}"] = Annotated[type(default), option]
+            setattr(command, f"{section}_{setting}", default)
+        command.settings = tuple(helps)
+        return dataclass(frozen=True, kw_only=True)(command)
+
+    return command_of
+
+
+@_reading(
+    {
+        "engines.segmenter": "Segmenter to fetch weights for: sam2; others need FastSAM.",
+        "engines.tracker": (
+            "Tracker to fetch weights for: sam3.1, edgetam, sam3-hf (SAM3 in the format of transformers); others need"
+            " SAM3."
+        ),
+        "fastsam.model_path": _MODELS["fastsam.model_path"],
+        "sam2.model_path": "Folder of the SAM 2.1 weights, or a variant: sam2-tiny, sam2-small, …",
+        "da3.model_path": _MODELS["da3.model_path"],
+        "sam3.model_path": "Folder of the SAM3 weights.",
+        "edgetam.model_path": "Folder of the EdgeTAM weights.",
+    }
+)
+class FetchModels(_ModelCommand):
     """Download the weights of trained models: FastSAM or SAM 2.1, Depth Anything 3, SAM3 or EdgeTAM.
 
     Files already present and verified are skipped; interrupted downloads resume; checksums are verified. SAM3 is gated:
@@ -47,16 +80,6 @@ class FetchModels:
     parent folder with a pyproject.toml), else in the user's cache (~/.cache/fast-snow on Linux).
     """
 
-    settings: ClassVar[tuple[str, ...]] = (
-        "engines.segmenter",
-        "engines.tracker",
-        "fastsam.model_path",
-        "sam2.model_path",
-        "da3.model_path",
-        "sam3.model_path",
-        "edgetam.model_path",
-    )
-
     names: Annotated[tyro.conf.Positional[tuple[str, ...]], tyro.conf.arg(metavar="NAME")] = ()
     """Weights to download, e.g. FastSAM-s da3-small sam3; if omitted, those that the settings name."""
     force: bool = False
@@ -64,30 +87,6 @@ class FetchModels:
     preset: Preset = None
     quiet: Quiet = False
     debug: Debug = False
-    segmenter: Annotated[str, tyro.conf.arg(name="engines.segmenter")] = EnginesConfig().segmenter
-    """Segmenter to fetch weights for: sam2; others need FastSAM."""
-    tracker: Annotated[str, tyro.conf.arg(name="engines.tracker")] = EnginesConfig().tracker
-    """Tracker to fetch weights for: sam3.1, edgetam, sam3-hf (SAM3 in the format of transformers); others need SAM3."""
-    fastsam_path: _FastSamPath = FastSamConfig().model_path
-    sam2_path: Annotated[str, tyro.conf.arg(name="sam2.model-path")] = Sam2Config().model_path
-    """Folder of the SAM 2.1 weights, or a variant: sam2-tiny, sam2-small, …"""
-    da3_path: _Da3Path = Da3Config().model_path
-    sam3_path: Annotated[str, tyro.conf.arg(name="sam3.model-path")] = Sam3Config().model_path
-    """Folder of the SAM3 weights."""
-    edgetam_path: Annotated[str, tyro.conf.arg(name="edgetam.model-path")] = EdgeTamConfig().model_path
-    """Folder of the EdgeTAM weights."""
-
-    @property
-    def config(self) -> Config:
-        """The configuration with these settings."""
-        return Config(
-            engines=EnginesConfig(segmenter=self.segmenter, tracker=self.tracker),
-            fastsam=FastSamConfig(model_path=self.fastsam_path),
-            sam2=Sam2Config(model_path=self.sam2_path),
-            da3=Da3Config(model_path=self.da3_path),
-            sam3=Sam3Config(model_path=self.sam3_path),
-            edgetam=EdgeTamConfig(model_path=self.edgetam_path),
-        )
 
     def run(self) -> int:
         """Download weights."""
@@ -106,33 +105,36 @@ def _print_fetched(fetched: "Sequence[Fetched]") -> None:
 
     from fast_snow.cli.terminal import console, plain_table
 
-    table = plain_table()
+    rows = []
     for each in fetched:
         checked = "verified" if all(file.verified for file in each.files.values()) else "no published checksum"
         state = "downloaded" if each.downloaded else "already present"
-        table.add_row(f"[bold]{each.weights.name}[/]", state, checked, escape(str(each.folder)), each.weights.licence)
-    console().print(table)
+        name, folder = f"[bold]{each.weights.name}[/]", escape(str(each.folder))
+        rows.append((name, state, checked, folder, each.weights.licence))
+    console().print(plain_table(rows=rows))
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportEngines:
+@_reading(
+    {
+        "engines.compiled_path": (
+            "Output folder of the compiled networks (paths below fast_snow/models: see fetch-models --help)."
+        ),
+        "fastsam.model_path": _MODELS["fastsam.model_path"],
+        "fastsam.imgsz": "FastSAM: longer side of the network input, in pixels.",
+        "fastsam.batch_size": "FastSAM: maximum frames per forward pass.",
+        "da3.model_path": _MODELS["da3.model_path"],
+        "da3.process_res": "Depth Anything 3: longer side of the network input, in pixels.",
+        "da3.chunk_size": "Depth Anything 3: frames per forward pass (0: the whole window).",
+        "runtime.device": "Device: auto, cpu, cuda or cuda:N.",
+        "sampling.max_side": "Maximum longer side of decoded frames, in pixels (0: source size); used with --like.",
+    }
+)
+class ExportEngines(_ModelCommand):
     """Compile FastSAM and Depth Anything 3 to ONNX and, with TensorRT and a GPU, to TensorRT engines.
 
     Every compiled network is verified against PyTorch before it is stored, with a manifest beside it. Networks that are
     up to date are skipped. Depth Anything 3 is compiled for one frame size: give that of your videos.
     """
-
-    settings: ClassVar[tuple[str, ...]] = (
-        "engines.compiled_path",
-        "fastsam.model_path",
-        "fastsam.imgsz",
-        "fastsam.batch_size",
-        "da3.model_path",
-        "da3.process_res",
-        "da3.chunk_size",
-        "runtime.device",
-        "sampling.max_side",
-    )
 
     model: Literal["fastsam", "da3", "all"] = "all"
     """Network to compile."""
@@ -149,87 +151,45 @@ class ExportEngines:
     preset: Preset = None
     quiet: Quiet = False
     debug: Debug = False
-    compiled_path: Annotated[str, tyro.conf.arg(name="engines.compiled-path")] = EnginesConfig().compiled_path
-    """Output folder of the compiled networks (paths below fast_snow/models: see fetch-models --help)."""
-    fastsam_path: _FastSamPath = FastSamConfig().model_path
-    imgsz: Annotated[int, tyro.conf.arg(name="fastsam.imgsz")] = FastSamConfig().imgsz
-    """FastSAM: longer side of the network input, in pixels."""
-    batch_size: Annotated[int, tyro.conf.arg(name="fastsam.batch-size")] = FastSamConfig().batch_size
-    """FastSAM: maximum frames per forward pass."""
-    da3_path: _Da3Path = Da3Config().model_path
-    process_res: Annotated[int, tyro.conf.arg(name="da3.process-res")] = Da3Config().process_res
-    """Depth Anything 3: longer side of the network input, in pixels."""
-    chunk_size: Annotated[int, tyro.conf.arg(name="da3.chunk-size")] = Da3Config().chunk_size
-    """Depth Anything 3: frames per forward pass (0: the whole window)."""
-    device: Annotated[str, tyro.conf.arg(name="runtime.device")] = RuntimeConfig().device
-    """Device: auto, cpu, cuda or cuda:N."""
-    max_side: Annotated[int, tyro.conf.arg(name="sampling.max-side")] = SamplingConfig().max_side
-    """Maximum longer side of decoded frames, in pixels (0: source size); used with --like."""
-
-    @property
-    def config(self) -> Config:
-        """The configuration with these settings."""
-        return Config(
-            engines=EnginesConfig(compiled_path=self.compiled_path),
-            fastsam=FastSamConfig(model_path=self.fastsam_path, imgsz=self.imgsz, batch_size=self.batch_size),
-            da3=Da3Config(model_path=self.da3_path, process_res=self.process_res, chunk_size=self.chunk_size),
-            runtime=RuntimeConfig(device=self.device),
-            sampling=SamplingConfig(max_side=self.max_side),
-        )
 
     def run(self) -> int:
         """Compile networks."""
+        import numpy as np
+
         from fast_snow.api import collected_warnings
         from fast_snow.cli.terminal import shown_progress, terminable
         from fast_snow.export import preparing
+        from fast_snow.inputs import open_input
 
+        config = self.config
         with collected_warnings(show=False) as noticed, shown_progress(quiet=self.quiet) as progress, terminable():
+            source = None if self.like is None else open_input(self.like, config.sampling, config.source)
+            compared = () if source is None else islice(source.read(), preparing.COMPARED)
             exported = preparing.compile_networks(
-                self.config,
+                config,
                 model=self.model,
                 precision=self.precision,
-                shape=self._frame_shape(),
-                images=self._images(preparing.COMPARED),
-                target=self._target(),
+                shape=self._frame_shape() if source is None else source.size,
+                images=None if source is None else np.stack([each.image for each in compared]),
+                target=self._target(config.runtime.device),
                 force=self.force,
                 progress=progress,
             )
         _print_exported(exported, noticed)
         return 0
 
-    def _images(self, most: int) -> "ImageStack | None":
-        """Return the first frames of the video that the networks are for; None where none is named."""
-        if self.like is None:
-            return None
-        from itertools import islice
-
-        import numpy as np
-
-        from fast_snow.inputs import open_input
-
-        return np.stack(
-            [
-                each.image
-                for each in islice(open_input(self.like, self.config.sampling, self.config.source).read(), most)
-            ]
-        )
-
     def _frame_shape(self) -> "GridShape":
-        from fast_snow.inputs import open_input
-
-        if self.like is not None:
-            return open_input(self.like, self.config.sampling, self.config.source).size
         height, by, width = self.shape.partition("x")
         if not (by and height.isdecimal() and width.isdecimal()):
             raise ConfigError(f"--shape: got {self.shape!r}, expected height x width in pixels, like 720x1280")
         return int(height), int(width)
 
-    def _target(self) -> str:
+    def _target(self, device: str) -> str:
         from fast_snow.engines.compiled.artefacts import this_machine
 
         if self.target != "auto":
             return self.target
-        machine = None if self.device == "cpu" else this_machine()
+        machine = None if device == "cpu" else this_machine()
         return "onnx" if machine is None or machine.tensorrt is None else "tensorrt"
 
 
@@ -242,9 +202,9 @@ def _print_exported(exported: "Sequence[Exported]", warnings: Sequence[str]) -> 
     out = console()
     for each in exported:
         state = "up to date" if each.up_to_date else "built"
-        out.print(f"[bold]{escape(str(each.path))}[/]  {state}", highlight=False)
+        out.print(f"[bold]{escape(str(each.path))}[/]  {state}")
         for name, agreement in each.manifest.parity.items():
             share = f"{agreement.worst:.0%} of the tolerance"
-            out.print(f"    {name}: differs from PyTorch by at most {agreement.largest:.2g} ({share})", highlight=False)
+            out.print(f"    {name}: differs from PyTorch by at most {agreement.largest:.2g} ({share})")
     for warning in warnings:
-        out.print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
+        out.print(f"[yellow]warning[/]  {escape(warning)}")

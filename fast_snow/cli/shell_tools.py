@@ -26,12 +26,11 @@ def typed_arguments(tool: Tool, words: Sequence[str]) -> dict[str, Any]:
             raise ToolError(f"{tool.name}: got {word!r}, expected arguments such as {_usage(tool)}")
         else:
             list(values_by_name.values())[-1].append(word)
-    schemas = {each.name: each.schema for each in tool.parameters}
-    missing = [each for each in tool.parameters if not each.optional and each.name not in values_by_name]
-    if missing and values_by_name.keys() <= schemas.keys():
-        first = missing[0]
-        raise ToolError(f"{tool.name}: missing required option {_option(first.name)} ({first.description.rstrip('.')})")
-    return {name: _value(tool, name, values, schemas.get(name, {})) for name, values in values_by_name.items()}
+    missing = [each for each in tool.arguments if each in tool.required and each not in values_by_name]
+    if missing and values_by_name.keys() <= tool.arguments.keys():
+        meaning = tool.arguments[missing[0]]["description"].rstrip(".")
+        raise ToolError(f"{tool.name}: missing required option {_option(missing[0])} ({meaning})")
+    return {name: _value(tool, name, values, tool.arguments.get(name, {})) for name, values in values_by_name.items()}
 
 
 def _value(tool: Tool, name: str, values: Sequence[str], schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 (JSON)
@@ -63,8 +62,8 @@ def _option(name: str) -> str:
 
 
 def _usage(tool: Tool) -> str:
-    words = (f"{_option(each.name)} {_kind(each.schema)}" for each in tool.parameters)
-    return " ".join(f"[{word}]" if each.optional else word for word, each in zip(words, tool.parameters, strict=True))
+    words = {name: f"{_option(name)} {_kind(schema)}" for name, schema in tool.arguments.items()}
+    return " ".join(word if name in tool.required else f"[{word}]" for name, word in words.items())
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -76,25 +75,26 @@ def _kind(schema: Mapping[str, Any]) -> str:
 def print_tools(*, as_json: bool) -> None:
     """Print name, summary and usage of every tool."""
     if as_json:
-        listed = [each.declaration() for each in TOOLS.values()]
-        print(json.dumps([{"name": x.name, "description": x.description, "parameters": x.parameters} for x in listed]))
+        names = ("name", "description", "parameters")
+        print(json.dumps([{name: getattr(each, name) for name in names} for each in TOOLS.values()]))
         return
-    listed_tools = plain_table()
-    for each in TOOLS.values():
-        listed_tools.add_row(f"[bold]{each.name}[/]", f"{escape(each.summary)}\n[dim]{escape(_usage(each))}[/]")
-    console().print(listed_tools)
+    rows = [
+        (f"[bold]{each.name}[/]", f"{escape(each.summary)}\n[dim]{escape(_usage(each))}[/]") for each in TOOLS.values()
+    ]
+    console().print(plain_table(rows=rows))
 
 
 def print_tool_help(tool: Tool) -> None:
     """Print the description and the options of one tool, as `fast-snow query OUT TOOL --help` does."""
-    options = plain_table(padding=(0, 2, 0, 2))
-    for each in tool.parameters:
-        options.add_row(f"{_option(each.name)} {_kind(each.schema)}", escape(_help_text(each.description)))
-    options.add_row("--json", "Print the result as JSON.")
+    options = [
+        (f"{_option(name)} {_kind(schema)}", escape(_help_text(schema["description"])))
+        for name, schema in tool.arguments.items()
+    ]
     out = console()
-    out.print(f"usage: fast-snow query OUT {tool.name} {_usage(tool)} [--json]".replace("  ", " "), markup=False)
-    out.print(f"\n{tool.description}\n", markup=False, highlight=False)
-    out.print(options)
+    usage = f"usage: fast-snow query OUT {tool.name} {_usage(tool)} [--json]".replace("  ", " ")
+    out.print(usage, markup=False, highlight=True)
+    out.print(f"\n{tool.description}\n", markup=False)
+    out.print(plain_table(rows=[*options, ("--json", "Print the result as JSON.")], padding=(0, 2, 0, 2)))
 
 
 def print_tool_answer(answer: ToolAnswer) -> None:

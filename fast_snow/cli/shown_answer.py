@@ -1,6 +1,5 @@
 """What a person sees of a question: the prompt as it would be sent, and the answer with what it rests on."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,8 +11,9 @@ from fast_snow.reasoning.agent import Ending
 from fast_snow.reasoning.answering import Answer
 from fast_snow.reasoning.conversation import TextPart
 from fast_snow.reasoning.prompt.compose import VlmPrompt
-from fast_snow.reasoning.prompt.prompt_sections import escape_control_characters
+from fast_snow.reasoning.prompt.prompt_sections import escape_control_characters, spans
 from fast_snow.reasoning.prompt.tokens import has_vocabulary
+from fast_snow.types.values import counted
 
 _LONGEST: Final = 100
 """Characters of a tool's arguments or outcome that are shown."""
@@ -31,11 +31,10 @@ def print_answer(answer: Answer, vlm: VlmConfig, kept: Path | None) -> None:
     if answer.text.strip():
         print("\n".join(map(escape_control_characters, answer.text.strip().splitlines())), end="\n\n")
     tokens = f"{usage.input_tokens} tokens in ({usage.cached_tokens} cached), {usage.output_tokens} out"
-    requests = f"{usage.requests} request{'' if usage.requests == 1 else 's'}"
     footer = {
-        "evidence": [f"t = {', '.join(_spans(answer.evidence))}"] if answer.evidence else [],
+        "evidence": [f"t = {spans(answer.evidence)}"] if answer.evidence else [],
         "tool": [_call(each.call.name, each.call.arguments, each.outcome.content) for each in answer.calls],
-        "model": [f"{vlm.model} ({vlm.provider}): {tokens}, {requests}"],
+        "model": [f"{vlm.model} ({vlm.provider}): {tokens}, {counted(usage.requests, 'request')}"],
         "left out": answer.left_out,
         "note": [] if answer.ending is Ending.ANSWERED else [answer.ending.value],
         "unread": [answer.unread] if answer.unread else [],
@@ -43,18 +42,7 @@ def print_answer(answer: Answer, vlm: VlmConfig, kept: Path | None) -> None:
     }
     for name, lines in footer.items():
         for line in lines:
-            out.print(f"[bold]{name:<9}[/]{escape(line)}", highlight=False, soft_wrap=True)
-
-
-def _spans(numbers: Iterable[int]) -> list[str]:
-    """Return ascending numbers as spans, such as 3-7."""
-    spans: list[tuple[int, int]] = []
-    for number in numbers:
-        if spans and spans[-1][1] == number - 1:
-            spans[-1] = spans[-1][0], number
-        else:
-            spans.append((number, number))
-    return [str(first) if first == last else f"{first}-{last}" for first, last in spans]
+            out.print(f"[bold]{name:<9}[/]{escape(line)}", soft_wrap=True)
 
 
 def _call(name: str, arguments: str, outcome: str) -> str:
@@ -72,15 +60,13 @@ def print_prompt(prompt: VlmPrompt) -> None:
     for part in prompt.turn.parts:
         print(part.text if isinstance(part, TextPart) else f"<JPEG image, {len(part.jpeg)} bytes>\n", end="")
     out = console()
-    parts = plain_table("part", "tokens")
-    for each in prompt.tokens:
-        parts.add_row(escape(each.part), str(each.tokens))
-    parts.add_row("[bold]total[/]", f"[bold]{prompt.total_tokens}[/]")
+    parts = [(escape(each.part), str(each.tokens)) for each in prompt.tokens]
     out.print()
-    out.print(parts)
-    out.print(f"counted  {escape(counting_method())}", highlight=False)
+    total = ("[bold]total[/]", f"[bold]{prompt.total_tokens}[/]")
+    out.print(plain_table("part", "tokens", rows=[*parts, total]))
+    out.print(f"counted  {escape(counting_method())}")
     for sentence in prompt.left_out:
-        out.print(f"left out {escape(sentence)}", highlight=False)
+        out.print(f"left out {escape(sentence)}")
 
 
 def counting_method() -> str:

@@ -37,15 +37,16 @@ def print_evaluation(report: Report) -> None:
     measured = {name for row in report.rows for name in row.values}
     shown = [each for each in METRICS if each.name in measured and each.name in IN_TERMINAL]
     names = ("clip", "system", "same", *(each.label for each in shown))
-    figures = plain_table(*names, left=2, padding=(0, 1, 0, 0))
-    for row in (*report.rows, *report.totals):
-        figures.add_row(escape(row.clip), escape(row.system), _same(row), *(_figure(row, each) for each in shown))
-    out.print(figures)
+    figures = [
+        (escape(row.clip), escape(row.system), _same(row), *(_figure(row, each) for each in shown))
+        for row in (*report.rows, *report.totals)
+    ]
+    out.print(plain_table(*names, rows=figures, left=2, padding=(0, 1, 0, 0)))
     if any("*" in _figure(row, each) for row in report.rows for each in shown):
-        out.print(escape(PARTIAL), highlight=False)
+        out.print(escape(PARTIAL))
     for each in report.failures:
         where = escape(f"{each.clip}, {each.system}, repeat {each.repeat}: {each.error}")
-        out.print(f"[red]failed[/]  {where}", highlight=False)
+        out.print(f"[red]failed[/]  {where}")
 
 
 def _figure(row: ReportRow, metric: MetricDefinition) -> str:
@@ -60,15 +61,13 @@ def _same(row: ReportRow) -> str:
 def print_comparison(comparison: Comparison) -> None:
     """Show one line per metric: A, B, the difference and its interval."""
     out = console()
-    out.print(f"[bold]A[/] {escape(comparison.a)}\n[bold]B[/] {escape(comparison.b)}", highlight=False)
-    lines = plain_table("", "clips", "A", "B", "B - A", "95 % interval", "B is")
-    for each in comparison.differences:
-        lines.add_row(*_line(each))
-    out.print(lines, highlight=False)
+    out.print(f"[bold]A[/] {escape(comparison.a)}\n[bold]B[/] {escape(comparison.b)}")
+    names = ("", "clips", "A", "B", "B - A", "95 % interval", "B is")
+    out.print(plain_table(*names, rows=map(_line, comparison.differences)))
     if comparison.left_out:
-        out.print(f"left out, finished by only one: {escape(', '.join(comparison.left_out))}", highlight=False)
+        out.print(f"left out, finished by only one: {escape(', '.join(comparison.left_out))}")
     for remark in comparison.remarks:
-        out.print(f"[yellow]note[/]  {remark}", highlight=False)
+        out.print(f"[yellow]note[/]  {remark}")
 
 
 def _line(each: Difference) -> Sequence[str]:
@@ -89,21 +88,21 @@ def print_qa_report(report: QaReport) -> None:
     """Show the report."""
     out = console()
     for result in report.results[:_MOST_COLUMNS]:
-        out.print(f"[bold]{_plain(result.column.name)}[/]  {_plain(result.column.meaning)}", highlight=False)
+        out.print(f"[bold]{_plain(result.column.name)}[/]  {_plain(result.column.meaning)}")
     out.print(_figures(report.results[:_MOST_COLUMNS]))
     if report.gaps:
         out.print(_gaps(report))
     for judged in report.beside_snow:
-        out.print(_beside_snow(judged), highlight=False)
+        out.print(_beside_snow(judged))
     if any(each.tokens for each in report.results):
         out.print(_tokens(report.results))
     for line in _remarks(report):
-        out.print(f"[yellow]note[/]  {_plain(line)}", highlight=False, soft_wrap=True)
+        out.print(f"[yellow]note[/]  {_plain(line)}", soft_wrap=True)
     reasons = Counter(each.why for each in report.failures)
     for why, times in islice(reasons.items(), _MOST_REASONS):
-        out.print(f"[red]failed[/]  {times} x {_plain(why)}", highlight=False, soft_wrap=True)
+        out.print(f"[red]failed[/]  {times} x {_plain(why)}", soft_wrap=True)
     if report.failures:
-        out.print("the same command asks again what has no answer", highlight=False)
+        out.print("the same command asks again what has no answer")
 
 
 def _beside_snow(judged: BesideSnow) -> str:
@@ -120,13 +119,13 @@ def _plain(text: str) -> str:
 
 def _figures(results: Sequence[ColumnResult]) -> Table:
     """Return one line per figure: percent, with its 95 % interval over scenes."""
-    table = plain_table("%, 95 % interval", "questions", *(_plain(each.column.name) for each in results))
-    names = dict.fromkeys(figure.name for result in results for figure in result.figures)
-    for name in names:
-        there = [next((each for each in result.figures if each.name == name), None) for result in results]
-        most = max(each.questions for each in there if each)
-        table.add_row(_plain(name), str(most), *("-" if each is None else _percent(each) for each in there))
-    return table
+    by_name = [{each.name: each for each in result.figures} for result in results]
+    rows = []
+    for name in dict.fromkeys(name for figures in by_name for name in figures):
+        found = [figures.get(name) for figures in by_name]
+        most = max(each.questions for each in found if each)
+        rows.append((_plain(name), str(most), *("-" if each is None else _percent(each) for each in found)))
+    return plain_table("%, 95 % interval", "questions", *(_plain(each.column.name) for each in results), rows=rows)
 
 
 def _percent(each: ScoreEstimate) -> str:
@@ -135,14 +134,12 @@ def _percent(each: ScoreEstimate) -> str:
 
 
 def _gaps(report: QaReport) -> Table:
-    table = plain_table("difference, overall", "questions", "points", "95 % interval")
-    for gap in report.gaps:
-        if gap.figures:
-            overall = gap.figures[-1]
-            reach = "-" if overall.low is None or overall.high is None else _reach(overall.low, overall.high)
-            name = _plain(f"{gap.b} - {gap.a}")
-            table.add_row(name, str(overall.questions), f"{100 * overall.value:+.1f}", reach)
-    return table
+    rows = []
+    for gap in (each for each in report.gaps if each.figures):
+        overall = gap.figures[-1]
+        reach = "-" if overall.low is None or overall.high is None else _reach(overall.low, overall.high)
+        rows.append((_plain(f"{gap.b} - {gap.a}"), str(overall.questions), f"{100 * overall.value:+.1f}", reach))
+    return plain_table("difference, overall", "questions", "points", "95 % interval", rows=rows)
 
 
 def _reach(low: float, high: float) -> str:
@@ -150,15 +147,13 @@ def _reach(low: float, high: float) -> str:
 
 
 def _tokens(results: Sequence[ColumnResult]) -> Table:
-    table = plain_table("per answer", "requests", "tokens in", "cached", "tokens out", "tool calls")
-    for each in results:
-        spent = each.tokens
+    rows = []
+    for name, spent in ((each.column.name, each.tokens) for each in results):
         if spent is not None:
-            counts = (spent.per_answer(name) for name in ("input_tokens", "cached_tokens", "output_tokens"))
+            counts = [f"{spent.per_answer(of):.0f}" for of in ("input_tokens", "cached_tokens", "output_tokens")]
             calls = spent.tool_calls / spent.answers
-            numbers = (f"{spent.per_answer('requests'):.1f}", *(f"{count:.0f}" for count in counts), f"{calls:.1f}")
-            table.add_row(_plain(each.column.name), *numbers)
-    return table
+            rows.append((_plain(name), f"{spent.per_answer('requests'):.1f}", *counts, f"{calls:.1f}"))
+    return plain_table("per answer", "requests", "tokens in", "cached", "tokens out", "tool calls", rows=rows)
 
 
 def _remarks(report: QaReport) -> Iterator[str]:
@@ -184,20 +179,20 @@ def _remarks(report: QaReport) -> Iterator[str]:
 def print_costs(costs: Sequence[Cost], planned: Plan, vlm: VlmConfig) -> None:
     """Show what asking would cost."""
     out = console()
-    table = plain_table("arm", "questions", "kept", "to ask", "prompt tokens", "output tokens at most")
+    rows, most = [], vlm.max_rounds + 1
     for each in costs:
-        numbers = (each.kept + each.to_ask + each.failing, each.kept, each.to_ask, each.prompt_tokens)
-        rounds = vlm.max_rounds + 1 if each.arm.tools else 1
-        table.add_row(each.arm.name, *map(str, numbers), str(each.to_ask * vlm.max_output_tokens * rounds))
-    out.print(table)
+        output_tokens = each.to_ask * vlm.max_output_tokens * (most if each.arm.tools else 1)
+        asked = each.kept + each.to_ask + each.failing
+        rows.append((each.arm.name, *map(str, (asked, each.kept, each.to_ask, each.prompt_tokens, output_tokens))))
+    names = ("arm", "questions", "kept", "to ask", "prompt tokens", "output tokens at most")
+    out.print(plain_table(*names, rows=rows))
     if any(each.arm.tools for each in costs):
-        most = vlm.max_rounds + 1
-        out.print(f"A4 sends its prompt again with each round of tools, at most {most} times", highlight=False)
+        out.print(f"A4 sends its prompt again with each round of tools, at most {most} times")
     if planned.videos:
-        out.print(f"graphs to be made first, whose questions are not counted: {len(planned.videos)}", highlight=False)
+        out.print(f"graphs to be made first, whose questions are not counted: {len(planned.videos)}")
     if planned.without:
-        out.print(f"questions left out because no run shows their scene: {planned.without}", highlight=False)
+        out.print(f"questions left out because no run shows their scene: {planned.without}")
     failing = sum(each.failing for each in costs)
     if failing:
-        out.print(f"prompts that cannot be made, asking says why: {failing}", highlight=False)
-    out.print(f"counted  {counting_method()}", highlight=False)
+        out.print(f"prompts that cannot be made, asking says why: {failing}")
+    out.print(f"counted  {counting_method()}")

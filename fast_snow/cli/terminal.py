@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from importlib import import_module
@@ -40,15 +40,19 @@ _SILENCE_S = 10.0
 def console(*, stderr: bool = False) -> Console:
     """Return a console that fits the terminal, or has room where there is none."""
     file = cast("IO[str]", Tolerant()) if stderr else None
-    terminal = Console(file=file)
-    return terminal if terminal.is_terminal else Console(file=file, width=_WIDTH_OF_FILES)
+    terminal = Console(file=file, highlight=False)
+    return terminal if terminal.is_terminal else Console(file=file, highlight=False, width=_WIDTH_OF_FILES)
 
 
-def plain_table(*names: str, left: int = 1, padding: tuple[int, int, int, int] = (0, 2, 0, 0)) -> Table:
+def plain_table(
+    *names: str, rows: Iterable[Sequence[str]], left: int = 1, padding: tuple[int, int, int, int] = (0, 2, 0, 0)
+) -> Table:
     """Return a table without lines, with a header if columns have names: `left` columns of words, then numbers."""
     made = Table(box=None, show_header=bool(names), padding=padding)
     for index, name in enumerate(names):
         made.add_column(name, justify="left" if index < left else "right")
+    for row in rows:
+        made.add_row(*row)
     return made
 
 
@@ -70,7 +74,7 @@ def shown_progress(*, quiet: bool = False, clock: Callable[[], float] = monotoni
         yield silent
         return
     with ExitStack() as stack:
-        stack.enter_context(watched_compilation(lambda: err.print(COMPILING, highlight=False)))
+        stack.enter_context(watched_compilation(lambda: err.print(COMPILING)))
         if not err.is_terminal:
             yield _lines(err, clock)
             return
@@ -104,7 +108,7 @@ def _lines(console: Console, clock: Callable[[], float]) -> Progress:
         line, now_s = f"{what}: {done} of {total or '?'}", clock()
         if line != printed and (done == 0 or 0 < total <= done or now_s - printed_s >= _SILENCE_S):
             printed, printed_s = line, now_s
-            console.print(line, markup=False, highlight=False)
+            console.print(line, markup=False)
 
     return report
 
@@ -122,7 +126,7 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
             bars.add_task(escape(what), total=None)
             yield
     else:
-        err.print(what, markup=False, highlight=False)
+        err.print(what, markup=False)
         yield
 
 
@@ -130,13 +134,13 @@ def waiting(what: str, *, quiet: bool) -> Iterator[None]:
 def print_resumption(memory: Memory, *, quiet: bool) -> None:
     """Say, on standard error, which windows a dead run left; nothing where it left none."""
     if memory.perceived and not quiet:
-        console(stderr=True).print(str(memory), markup=False, highlight=False)
+        console(stderr=True).print(str(memory), markup=False)
 
 
 def print_warnings(warnings: Sequence[str], out: Console | None = None) -> None:
     """Print what was worked around."""
     for warning in warnings:
-        (out or console()).print(f"[yellow]warning[/]  {escape(warning)}", highlight=False)
+        (out or console()).print(f"[yellow]warning[/]  {escape(warning)}")
 
 
 @unfailing()
@@ -156,34 +160,33 @@ def print_summary(
     out.print(
         f"[bold]{escape(name)}[/]: {counted(len(graph.tracks), 'track')} with"
         f" {counted(summary.observations, 'observation')} in {counted(graph.num_frames, 'frame')};"
-        f" {summary.wall_s:.1f} s, {rate:.1f} frames per second"
+        f" {summary.wall_s:.1f} s, {rate:.1f} frames per second",
+        highlight=True,
     )
     if not graph.tracks:
         out.print("[yellow]no objects detected[/]; the graph holds only the camera trajectory")
     if summary.health.background_regions:
         planes = counted(summary.health.background_regions, "surface")
-        out.print(f"tracks   exclude {planes} that objects rest on or stand before (background)", highlight=False)
+        out.print(f"tracks   exclude {planes} that objects rest on or stand before (background)")
     stages = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in asdict(summary.seconds).items())
-    out.print(f"stages   {stages}", highlight=False)
+    out.print(f"stages   {stages}")
     if live is not None:
         lost = f"{counted(live.dropped, 'frame')} dropped, {counted(live.reconnects, 'reconnect')}"
-        out.print(f"live     {live.ending}; {lost}; delay at most {live.largest_delay_s:.1f} s", highlight=False)
+        out.print(f"live     {live.ending}; {lost}; delay at most {live.largest_delay_s:.1f} s")
     if compiled_s:
-        out.print(f"times    include {compiled_s:.1f} s of compiling the kernels, first run only", highlight=False)
-    engines = plain_table()
-    for use in used:
-        engines.add_row(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning))
-    out.print(engines)
+        out.print(f"times    include {compiled_s:.1f} s of compiling the kernels, first run only")
+    out.print(plain_table(rows=[(use.slot, f"[bold]{escape(use.name)}[/]", escape(use.meaning)) for use in used]))
     for line in _not_used(used):
-        out.print(f"not used  {escape(line)}", style="dim", highlight=False)
+        out.print(f"not used  {escape(line)}", style="dim")
     known = "" if graph.scale is None else f" ± {100 * graph.scale.relative_sigma:.2g} %"
-    out.print(f"scale    {f'metric{known}' if graph.metric else 'up to one unknown global factor (not metric)'}")
-    out.print(f"depth    {'; '.join(graph.depth_origin)}{_uncertain(summary.health)}", highlight=False)
+    scale = f"metric{known}" if graph.metric else "up to one unknown global factor (not metric)"
+    out.print(f"scale    {scale}", highlight=True)
+    out.print(f"depth    {'; '.join(graph.depth_origin)}{_uncertain(summary.health)}")
     if incidents := summarised(summary.health.incidents):
-        out.print(f"health   {incidents}", highlight=False)
+        out.print(f"health   {incidents}")
     print_warnings(warnings, out)
-    out.print(f"graph    {escape(str(folder / '4dsg.json'))}", highlight=False)
-    out.print(f"view     fast-snow view {escape(str(folder))}", highlight=False)
+    out.print(f"graph    {escape(str(folder / '4dsg.json'))}")
+    out.print(f"view     fast-snow view {escape(str(folder))}")
 
 
 @unfailing()
@@ -197,17 +200,15 @@ def print_batch(result: BatchResult, folder: str) -> None:
     busy = result.busy_s / max(1, len(result.peak_bytes)) / result.wall_s
     out.print(
         f"[bold]{counted(len(result.rows), 'video')}[/]: {counts}; {counted(frames, 'frame')} in {result.wall_s:.1f} s,"
-        f" {frames / result.wall_s:.1f} frames per second"
+        f" {frames / result.wall_s:.1f} frames per second",
+        highlight=True,
     )
     peak = max(result.peak_bytes, default=0) / 1e9
-    out.print(
-        f"workers  {len(result.peak_bytes)}, {busy:.0%} of the time at work, at most {peak:.1f} GB each",
-        highlight=False,
-    )
+    out.print(f"workers  {len(result.peak_bytes)}, {busy:.0%} of the time at work, at most {peak:.1f} GB each")
     for row in result.rows:
         if row.status == "failed":
-            out.print(f"[yellow]failed[/]   {escape(row.video)}: {escape(row.error)}", highlight=False)
-    out.print(f"table    {escape(str(Path(folder) / 'batch.csv'))}", highlight=False)
+            out.print(f"[yellow]failed[/]   {escape(row.video)}: {escape(row.error)}")
+    out.print(f"table    {escape(str(Path(folder) / 'batch.csv'))}")
 
 
 def _uncertain(health: Health) -> str:

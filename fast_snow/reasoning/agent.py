@@ -100,15 +100,10 @@ def converse(
 
 
 def _ended(turns: tuple[Turn, ...], usage: Usage, reply: ModelReply) -> Conversation:
-    return Conversation(turns=(*turns, reply.turn), usage=usage + reply.usage, ending=_ending(reply))
-
-
-def _ending(reply: ModelReply) -> Ending:
-    if reply.turn.calls:
-        return Ending.STILL_CALLING
-    if reply.cut_off:
-        return Ending.CUT_OFF
-    return Ending.ANSWERED if reply.turn.text.strip() else Ending.SILENT
+    ending = Ending.ANSWERED if reply.turn.text.strip() else Ending.SILENT
+    ending = Ending.CUT_OFF if reply.cut_off else ending
+    ending = Ending.STILL_CALLING if reply.turn.calls else ending
+    return Conversation(turns=(*turns, reply.turn), usage=usage + reply.usage, ending=ending)
 
 
 def _outcomes(

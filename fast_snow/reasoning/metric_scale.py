@@ -12,10 +12,9 @@ from typing import Final
 
 import numpy as np
 
-from fast_snow.config.lengths import LENGTH, length_of
+from fast_snow.config.lengths import LENGTH, Length, length_of
 from fast_snow.errors import InputError
 from fast_snow.reasoning.tools.positions import distance, size
-from fast_snow.reasoning.tools.tool_answers import NamedValue, ToolAnswer
 from fast_snow.reasoning.tools.tracks import camera_at
 from fast_snow.scaling import ScaleEvidence, joint_scale
 from fast_snow.types import Scale, SceneGraph
@@ -42,16 +41,14 @@ class Statement:
         objects: one object and the axis of its extent, two for their distance, none for the camera.
         axis: x, y or z for an extent; else empty.
         t: the frame of a distance, or the two frames between which the camera moved.
-        metres: the length.
-        sigma: its standard deviation in metres.
+        length: in metres.
     """
 
     text: str
     objects: tuple[int, ...]
     axis: str
     t: tuple[int, ...]
-    metres: float
-    sigma: float
+    length: Length
 
 
 def read_statement(text: str) -> Statement:
@@ -71,8 +68,7 @@ def read_statement(text: str) -> Statement:
         objects=tuple(int(part[name]) for name in ("object", "one", "other") if part[name] is not None),
         axis=part["axis"] or "",
         t=tuple(int(part[name]) for name in ("t", "first", "last") if part[name] is not None),
-        metres=length.metres,
-        sigma=length.sigma,
+        length=length,
     )
 
 
@@ -108,8 +104,8 @@ def _evidence(graph: SceneGraph, statement: Statement) -> ScaleEvidence:
         raise InputError(f"rescale: {statement.text!r}: that length is 0 in the graph, expected one above 0")
     return ScaleEvidence(
         text=repr(statement.text),
-        metres_per_unit=statement.metres / length,
-        sigma=hypot(statement.sigma / statement.metres, sigma / length),
+        metres_per_unit=statement.length.metres / length,
+        sigma=hypot(statement.length.sigma / statement.length.metres, sigma / length),
     )
 
 
@@ -119,19 +115,13 @@ def _length(graph: SceneGraph, statement: Statement) -> tuple[float, float]:
         first, last = (camera_at(graph, t).position[0] for t in statement.t)
         return float(np.linalg.norm(last - first)), 0.0
     if statement.axis:
-        answer = _known(size(graph, object_id=statement.objects[0]), statement)
-        return _plain(next(each for each in answer.figures if each.name == _EXTENT[statement.axis]))
-    one, other = statement.objects
-    return _plain(_known(distance(graph, object_id=one, other_id=other, t=statement.t[0]), statement))
-
-
-def _plain(measured: ToolAnswer | NamedValue) -> tuple[float, float]:
+        answer = size(graph, object_id=statement.objects[0])
+    else:
+        one, other = statement.objects
+        answer = distance(graph, object_id=one, other_id=other, t=statement.t[0])
+    if answer.value is None:
+        raise InputError(f"rescale: {statement.text!r}: cannot be measured in the graph: {answer.reason}")
+    measured = {each.name: each for each in answer.figures}.get(_EXTENT.get(statement.axis, ""), answer)
     assert isinstance(measured.value, float)
     assert isinstance(measured.sigma, float)
     return measured.value, measured.sigma
-
-
-def _known(answer: ToolAnswer, statement: Statement) -> ToolAnswer:
-    if answer.value is None:
-        raise InputError(f"rescale: {statement.text!r}: cannot be measured in the graph: {answer.reason}")
-    return answer

@@ -101,26 +101,22 @@ def run_difference(before: SceneGraph, after: SceneGraph) -> tuple[ObjectChange,
     moved = _matched(left, come, _alike)
     # Only the size tells that what moved by more than it is the same object.
     changes += [_change(Change.MOVED, left[i], come[j], Grade.LIKELY) for i, j in moved.items()]
-    for i, each in enumerate(left):
-        if i not in moved:
-            change = Change.VANISHED if _in_view(after, each) else Change.OUT_OF_VIEW
-            changes.append(ObjectChange(change=change, before=each.object_id, after=None))
-    for j, each in enumerate(come):
-        if j not in moved.values():
-            change = Change.APPEARED if _in_view(before, each) else Change.OUT_OF_VIEW
-            changes.append(ObjectChange(change=change, before=None, after=each.object_id))
+    for each in (each for i, each in enumerate(left) if i not in moved):
+        change = Change.VANISHED if _in_view(after, each) else Change.OUT_OF_VIEW
+        changes.append(ObjectChange(change=change, before=each.object_id, after=None))
+    for each in (each for j, each in enumerate(come) if j not in moved.values()):
+        change = Change.APPEARED if _in_view(before, each) else Change.OUT_OF_VIEW
+        changes.append(ObjectChange(change=change, before=None, after=each.object_id))
     return tuple(sorted(changes, key=lambda each: list(Change).index(each.change)))
 
 
 def _require_one_unit(before: SceneGraph, after: SceneGraph) -> None:
-    if before.metric and after.metric:
-        return
-    which = "the first run's" if not before.metric else "the second run's"
-    both = "both runs'" if before.metric == after.metric else which
-    raise InputError(
-        f"diff: worlds are not comparable: {both} lengths are in an unknown scale, expected metres in both"
-        " (recorded depth, or a metric network)"
-    )
+    if not (before.metric and after.metric):
+        which = "the first run's" if after.metric else "the second run's" if before.metric else "both runs'"
+        raise InputError(
+            f"diff: worlds are not comparable: {which} lengths are in an unknown scale, expected metres in both"
+            " (recorded depth, or a metric network)"
+        )
 
 
 def _places(graph: SceneGraph, *, first: bool) -> list[_Place]:

@@ -16,7 +16,7 @@ from fast_snow.batching import running
 from fast_snow.batching.report import BatchResult
 from fast_snow.batching.resources import Resources
 from fast_snow.batching.running import batch
-from fast_snow.cli.batch_command import Batch
+from fast_snow.cli.commands import Batch
 from fast_snow.config import Config, SourceConfig
 from fast_snow.presets import as_options
 from fast_snow.synthetic.files import write_recording

@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 
 from fast_snow.cli import shell_tools
-from fast_snow.cli.commands import Query
+from fast_snow.cli.ask_commands import Query
 from fast_snow.cli.main import Command, main
 from fast_snow.presets import BASE_URL
 from fast_snow.reasoning.tools.catalogue import TOOLS
@@ -78,7 +78,7 @@ def test_command_lines_are_read(
         if isinstance(command, Query) and command.tool:
             tool = TOOLS[command.tool]
             given = shell_tools.typed_arguments(tool, command.arguments)
-            assert given.keys() <= {each.name for each in tool.parameters}
+            assert given.keys() <= tool.arguments.keys()
 
 
 def test_dotted_options_are_settings():

@@ -120,15 +120,15 @@ def test_what_cannot_be_measured_is_refused():
 def test_a_length_is_as_sure_as_its_last_digit(digits: int, decimals: int, unit: str):
     known = read_statement(f"object 3  extent z = {digits / 10**decimals:.{decimals}f} {unit}")
     metres = {"mm": 1e-3, "cm": 1e-2, "m": 1.0}[unit]
-    assert known.metres == pytest.approx(digits / 10**decimals * metres)
-    assert known.sigma == pytest.approx(0.5 / 10**decimals * metres)
+    assert known.length.metres == pytest.approx(digits / 10**decimals * metres)
+    assert known.length.sigma == pytest.approx(0.5 / 10**decimals * metres)
     assert (known.objects, known.axis, known.t) == ((3,), "z", ())
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_read_or_refused_in_one_line(text: str):
     try:
-        metres = read_statement(text).metres
+        metres = read_statement(text).length.metres
     except InputError as error:
         message = str(error)
     else:

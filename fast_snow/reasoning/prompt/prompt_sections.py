@@ -161,13 +161,13 @@ def object_section(graph: SceneGraph, listed: Track, content: PromptContent, *, 
     if len(observations) < len(seen.observations):
         head += f", {len(observations)} listed"
     if listed.unplaced:
-        head += f"; also seen, without a place (too little depth), at t = {_spans(listed.unplaced.t.tolist())}"
+        head += f"; also seen, without a place (too little depth), at t = {spans(listed.unplaced.t.tolist())}"
     cells = cell_texts(observations, graph.grid_size, graph.analysis_grid) if tau else [""] * len(observations)
     return f"{head}\n{''.join(observation_lines(observations, shape=content == 'graph', cells=cells))}"
 
 
-def _spans(t: Sequence[int]) -> str:
-    """Return increasing numbers as spans, such as `3-5, 9`."""
+def spans(t: Sequence[int]) -> str:
+    """Return increasing whole numbers as spans, such as `3-5, 9`."""
     parts = np.split(np.array(t), np.flatnonzero(np.diff(t) > 1) + 1)
     return ", ".join(f"{each[0]}-{each[-1]}" if len(each) > 1 else str(each[0]) for each in parts)
 

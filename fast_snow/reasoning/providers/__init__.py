@@ -3,12 +3,12 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from fast_snow.config import VlmConfig
 from fast_snow.errors import UserError
 from fast_snow.reasoning.conversation import VisionLanguageModel
-from fast_snow.reasoning.providers.endpoint import Endpoint, configured_endpoint
+from fast_snow.reasoning.providers.endpoint import configured_endpoint
 
 __all__ = ["open_model"]
 
@@ -29,21 +29,16 @@ def open_model(
         UserError: no key is set, or the provider's package is missing.
         ConfigError: the model is another provider's, or the address is none.
     """
-    with _opened(configured_endpoint(config, environ), config, pause) as model:
-        yield model
-
-
-def _opened(
-    server: Endpoint, config: VlmConfig, pause: Callable[[float], None]
-) -> AbstractContextManager[VisionLanguageModel]:
+    server = configured_endpoint(config, environ)
     try:
         if config.provider == "google":
-            from fast_snow.reasoning.providers.google import open_gemini
-
-            return open_gemini(server, config, pause)
-        from fast_snow.reasoning.providers.openai_client import open_openai
-
-        return open_openai(server, config, pause)
+            from fast_snow.reasoning.providers.google import open_gemini as opened
+        else:
+            from fast_snow.reasoning.providers.openai import open_openai as opened
     except ModuleNotFoundError as error:
         package = _CLIENTS.get((error.name or "").partition(".")[0], error.name)
-    raise UserError(f'the package {package} is missing, which speaks to {config.provider}: uv pip install -e ".[vlm]"')
+        raise UserError(
+            f'the package {package} is missing, which speaks to {config.provider}: uv pip install -e ".[vlm]"'
+        ) from None
+    with opened(server, pause) as model:
+        yield model

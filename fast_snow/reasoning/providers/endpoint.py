@@ -53,9 +53,18 @@ class Endpoint:
     name: str
     address: str
     own: bool
-    model: str
-    timeout_s: float
     key: Key
+    config: VlmConfig
+
+    @property
+    def label(self) -> str:
+        """The server and its model, for messages."""
+        return f"{self.name}: {self.config.model}"
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature where it is to be sent: models that think refuse even their own default."""
+        return None if self.own and self.config.temperature == 1 else self.config.temperature
 
 
 def configured_endpoint(config: VlmConfig, environ: Mapping[str, str]) -> Endpoint:
@@ -76,14 +85,8 @@ def configured_endpoint(config: VlmConfig, environ: Mapping[str, str]) -> Endpoi
             f"vlm.base_url: {address} would get the key of {key.variable} by http, for all on the way to read: use"
             f" https, or ask without the key: env -u {key.variable} fast-snow …"
         )
-    return Endpoint(
-        name=_OWNER[config.provider] if own else address,
-        address=address,
-        own=own,
-        model=config.model,
-        timeout_s=config.timeout_s,
-        key=key,
-    )
+    name = _OWNER[config.provider] if own else address
+    return Endpoint(name=name, address=address, own=own, key=key, config=config)
 
 
 def _find_key(variables: Sequence[str], whose: str, environ: Mapping[str, str], *, optional: bool) -> Key:

@@ -116,8 +116,8 @@ def _of_error_response(endpoint: Endpoint, error: ErrorResponse, retries: int) -
         return UserError(f"{endpoint.name}: redirects to {location}: set that as --vlm.base-url")
     rule = _rule(error.status, " ".join((*marks, message)).lower())
     if rule is not None:
-        meaning = rule.meaning.format(model=endpoint.model)
-        advice = rule.advice.format(model=endpoint.model, variable=endpoint.key.variable)
+        meaning = rule.meaning.format(model=endpoint.config.model)
+        advice = rule.advice.format(model=endpoint.config.model, variable=endpoint.key.variable)
         return UserError(f"{endpoint.name}: {meaning} ({answered}): {advice}")
     if not is_transient(error.status):
         return EngineError(f"{endpoint.name}: rejected the request ({answered}): check --vlm.api and --vlm.model")
@@ -139,7 +139,7 @@ def _of_no_response(endpoint: Endpoint, outcome: NoResponse, retries: int) -> Fa
     times = _times(retries)
     match outcome.failure:
         case ConnectionFailure.TIMED_OUT:
-            waited = f"no response within {endpoint.timeout_s:g} s{times}"
+            waited = f"no response within {endpoint.config.timeout_s:g} s{times}"
             return EngineError(f"{endpoint.name}: {waited}: raise --vlm.timeout-s, or lower --vlm.prompt-budget")
         case ConnectionFailure.NOT_REACHED:
             advice = (

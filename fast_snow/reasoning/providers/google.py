@@ -20,7 +20,6 @@ from google import genai
 from google.genai import errors, types
 
 from fast_snow import untrusted_json
-from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, InputError
 from fast_snow.reasoning.conversation import (
     ImagePart,
@@ -47,7 +46,6 @@ from fast_snow.reasoning.providers.transport import (
     expect_object,
     expect_text,
     inner_text,
-    temperature_to_send,
     token_count,
 )
 
@@ -58,13 +56,13 @@ _FINISHED = ("", "STOP", "FINISH_REASON_UNSPECIFIED", "OTHER", *_CUT_OFF)
 
 
 @contextmanager
-def open_gemini(endpoint: Endpoint, config: VlmConfig, pause: Callable[[float], None]) -> Iterator[RemoteModel]:
+def open_gemini(endpoint: Endpoint, pause: Callable[[float], None]) -> Iterator[RemoteModel]:
     """Open a model behind generateContent."""
-    with http_client(endpoint.timeout_s) as connection:
+    with http_client(endpoint.config.timeout_s) as connection:
         options = types.HttpOptions(
             base_url=endpoint.address,
             api_version=_VERSION,
-            timeout=math.ceil(endpoint.timeout_s * 1000),
+            timeout=math.ceil(endpoint.config.timeout_s * 1000),
             httpx_client=connection,
         )
         with genai.Client(vertexai=False, api_key=endpoint.key.value, http_options=options) as client:
@@ -72,21 +70,21 @@ def open_gemini(endpoint: Endpoint, config: VlmConfig, pause: Callable[[float], 
             def send(body: Mapping[str, Any]) -> Attempt:
                 return _attempt(client, body)
 
-            yield RemoteModel(config=config, endpoint=endpoint, pause=pause, interface=_INTERFACE, send=send)
+            yield RemoteModel(endpoint=endpoint, pause=pause, interface=_INTERFACE, send=send)
 
 
 def _request(
-    config: VlmConfig, endpoint: Endpoint, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration]
+    endpoint: Endpoint, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration]
 ) -> Mapping[str, Any]:
     declared: list[Any] = [types.Tool(function_declarations=[_function(each) for each in tools])] if tools else []
     return {
-        "model": config.model,
+        "model": endpoint.config.model,
         "contents": [_content(before, turn) for before, turn in zip((None, *turns), turns, strict=False)],
         "config": types.GenerateContentConfig(
             system_instruction=encodable(instructions) or None,
-            max_output_tokens=config.max_output_tokens,
+            max_output_tokens=endpoint.config.max_output_tokens,
             tools=declared or None,
-            temperature=temperature_to_send(config, endpoint),
+            temperature=endpoint.temperature,
             automatic_function_calling=types.AutomaticFunctionCallingConfig(disable=True),
             automatic_continuation=False,
             should_return_http_response=True,
@@ -171,8 +169,7 @@ def _reply(endpoint: Endpoint, body: Mapping[str, Any]) -> ModelReply:
     reason = expect_text(candidate.get("finishReason"), "finishReason")
     if reason in _UNREADABLE_CALL:
         raise EngineError(
-            f"{endpoint.name}: {endpoint.model} made a malformed tool call ({reason}): ask again, or"
-            " without tools: --vlm.no-tools"
+            f"{endpoint.label} made a malformed tool call ({reason}): ask again, or without tools: --vlm.no-tools"
         )
     words = "".join(each.text for each in native.parts or () if each.text and not each.thought)
     usage = body.get("usageMetadata")

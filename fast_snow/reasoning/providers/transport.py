@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fast_snow import untrusted_json
-from fast_snow.config import VlmConfig
 from fast_snow.errors import EngineError, InputError, UserError
 from fast_snow.reasoning.conversation import ImagePart, ModelReply, ModelTurn, ToolDeclaration, Turn, Usage
 from fast_snow.reasoning.providers.endpoint import Endpoint
@@ -35,7 +34,7 @@ class OptionalField:
 class Interface:
     """One of the APIs: builds the body of a request of instructions, turns and tools, and reads that of a response."""
 
-    request: Callable[[VlmConfig, Endpoint, str, Sequence[Turn], Sequence[ToolDeclaration]], Mapping[str, Any]]
+    request: Callable[[Endpoint, str, Sequence[Turn], Sequence[ToolDeclaration]], Mapping[str, Any]]
     reply: Callable[[Endpoint, Mapping[str, Any]], ModelReply]
     optional_fields: tuple[OptionalField, ...] = ()
 
@@ -48,7 +47,6 @@ class RemoteModel:
     are not sent again.
     """
 
-    config: VlmConfig
     endpoint: Endpoint
     interface: Interface
     send: Callable[[Mapping[str, Any]], Attempt]
@@ -57,7 +55,7 @@ class RemoteModel:
 
     def __call__(self, instructions: str, turns: Sequence[Turn], tools: Sequence[ToolDeclaration] = ()) -> ModelReply:
         """Return the model's next turn; see `VisionLanguageModel`."""
-        body, retries = self._answer(self.interface.request(self.config, self.endpoint, instructions, turns, tools))
+        body, retries = self._answer(self.interface.request(self.endpoint, instructions, turns, tools))
         reply = self.interface.reply(self.endpoint, body)
         return replace(reply, usage=replace(reply.usage, requests=1, retries=retries))
 
@@ -76,7 +74,7 @@ class RemoteModel:
                 failures = 0
             else:
                 pause_s = pause_before_retry_s(outcome, failures)
-                if isinstance(error, UserError) or failures == self.config.max_retries or pause_s is None:
+                if isinstance(error, UserError) or failures == self.endpoint.config.max_retries or pause_s is None:
                     raise error
                 self.pause(pause_s)
                 failures += 1
@@ -128,11 +126,6 @@ def _json_object(text: str) -> Mapping[str, Any]:
         return body
     start = " ".join(text[:80].split())
     raise EngineError(f"the server's answer begins with {start!r}, expected a JSON object: check address and proxy")
-
-
-def temperature_to_send(config: VlmConfig, endpoint: Endpoint) -> float | None:
-    """Return the temperature where it is to be sent: models that think refuse even their own default."""
-    return None if endpoint.own and config.temperature == 1 else config.temperature
 
 
 def encodable(text: str) -> str:
@@ -188,11 +181,10 @@ def checked_reply(
         UserError: the content was refused, or the limit left no room for an answer.
         EngineError: the answer is empty.
     """
-    who = f"{endpoint.name}: {endpoint.model}"
     if refused:
         reason = " ".join(refused.split())[:300]
         raise UserError(
-            f"{who} refused to answer ({reason}): rephrase the question, or leave the images out with"
+            f"{endpoint.label} refused to answer ({reason}): rephrase the question, or leave the images out with"
             " --vlm.max-keyframes 0"
         )
     if turn.text.strip() or turn.calls:
@@ -200,6 +192,6 @@ def checked_reply(
     if cut_off:
         spent = f" ({usage.thought_tokens} reasoning tokens)" if usage.thought_tokens else ""
         raise UserError(
-            f"{who} reached the output token limit before it answered{spent}: raise --vlm.max-output-tokens"
+            f"{endpoint.label} reached the output token limit before it answered{spent}: raise --vlm.max-output-tokens"
         )
-    raise EngineError(f"{who} returned an empty answer: ask again, or choose another model with --vlm.model")
+    raise EngineError(f"{endpoint.label} returned an empty answer: ask again, or choose another model with --vlm.model")

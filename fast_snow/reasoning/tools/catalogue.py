@@ -15,13 +15,13 @@ from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hi
 from fast_snow import untrusted_json
 from fast_snow.errors import InputError
 from fast_snow.reasoning.conversation import ToolCall, ToolDeclaration, ToolOutcome, UseTool
-from fast_snow.reasoning.tools import approach, image_motion, motion, positions, presence, relations, spinning, turning
+from fast_snow.reasoning.tools import image_motion, motion, positions, presence, relations, turning
 from fast_snow.reasoning.tools.appearance import outline_notes
 from fast_snow.reasoning.tools.tool_answers import ToolAnswer, ToolError
 from fast_snow.reasoning.tools.tracks import trajectory_of
 from fast_snow.types import SceneGraph
 
-__all__ = ["TOOLS", "Parameter", "Tool", "ToolAnswer", "ToolError", "call_tool", "declarations", "tools_over"]
+__all__ = ["TOOLS", "Tool", "ToolAnswer", "ToolError", "call_tool", "declarations", "tools_over"]
 
 _FUNCTIONS: Final[tuple[Callable[..., ToolAnswer], ...]] = (
     presence.list_objects,
@@ -41,8 +41,8 @@ _FUNCTIONS: Final[tuple[Callable[..., ToolAnswer], ...]] = (
     motion.speed,
     motion.heading,
     turning.turning,
-    spinning.spinning,
-    approach.approach,
+    turning.spinning,
+    relations.approach,
     image_motion.motion_in_image,
     image_motion.motion_without_camera,
     motion.camera_motion,
@@ -64,77 +64,48 @@ _LONGEST_SHOWN: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parameter:
-    """An argument of a tool.
+class Tool(ToolDeclaration):
+    """A spatial tool, as it is offered to a model and as it answers.
 
     Attributes:
-        name: of the argument.
-        description: what it means.
-        schema: JSON Schema of its value; null is allowed where it is optional.
-        optional: whether it may be left out.
-    """
-
-    name: str
-    description: str
-    schema: Mapping[str, Any]
-    optional: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """A spatial tool.
-
-    Attributes:
-        name: of the tool.
         function: answers, from a graph and keyword arguments.
         summary: what it answers, in one line.
-        description: the same in full.
-        parameters: its arguments.
+        required: the arguments that may not be left out.
     """
 
-    name: str
     function: Callable[..., ToolAnswer]
     summary: str
-    description: str
-    parameters: tuple[Parameter, ...]
+    required: frozenset[str]
+
+    @property
+    def arguments(self) -> Mapping[str, Mapping[str, Any]]:
+        """JSON Schema and description of each argument by its name; null is allowed where it may be left out."""
+        return self.parameters["properties"]
 
     @property
     def usage(self) -> str:
         """The arguments by name, those that may be left out in brackets."""
-        return " ".join(f"[{each.name}]" if each.optional else each.name for each in self.parameters)
-
-    def declaration(self) -> ToolDeclaration:
-        """Return the tool as it is offered to a model."""
-        return ToolDeclaration(
-            name=self.name,
-            description=self.description,
-            parameters={
-                "type": "object",
-                "properties": {each.name: {**each.schema, "description": each.description} for each in self.parameters},
-                "required": [each.name for each in self.parameters],
-                "additionalProperties": False,
-            },
-        )
+        return " ".join(name if name in self.required else f"[{name}]" for name in self.arguments)
 
 
 def _tool(function: Callable[..., ToolAnswer]) -> Tool:
     text, hints = inspect.cleandoc(function.__doc__ or ""), get_type_hints(function, include_extras=True)
-    parameters = [
-        Parameter(
-            name=name,
-            description=hints[name].__metadata__[0],
-            schema=_schema(hints[name].__origin__),
-            optional=each.default is not inspect.Parameter.empty,
-        )
-        for name, each in inspect.signature(function).parameters.items()
-        if name != "graph"
-    ]
+    taken = {name: each for name, each in inspect.signature(function).parameters.items() if name != "graph"}
+    properties = {
+        name: {**_schema(hints[name].__origin__), "description": hints[name].__metadata__[0]} for name in taken
+    }
     return Tool(
         name=function.__name__,
+        description=" ".join(_flowing(each) for each in text.split("\n\n")),
+        parameters={
+            "type": "object",
+            "properties": properties,
+            "required": [*properties],
+            "additionalProperties": False,
+        },
         function=function,
         summary=_flowing(text.partition("\n\n")[0]),
-        description=" ".join(_flowing(each) for each in text.split("\n\n")),
-        parameters=tuple(parameters),
+        required=frozenset(name for name, each in taken.items() if each.default is inspect.Parameter.empty),
     )
 
 
@@ -161,7 +132,10 @@ TOOLS: Final[Mapping[str, Tool]] = MappingProxyType({each.__name__: _tool(each) 
 
 def declarations() -> tuple[ToolDeclaration, ...]:
     """Return all tools as they are offered to a model."""
-    return tuple(each.declaration() for each in TOOLS.values())
+    return tuple(
+        ToolDeclaration(name=each.name, description=each.description, parameters=each.parameters)
+        for each in TOOLS.values()
+    )
 
 
 def call_tool(graph: SceneGraph, name: str, arguments: Mapping[str, Any]) -> ToolAnswer:
@@ -181,19 +155,18 @@ def call_tool(graph: SceneGraph, name: str, arguments: Mapping[str, Any]) -> Too
     if name not in TOOLS:
         raise ToolError(f"tool: got {_shown(name)}, expected {_nearest(name, list(TOOLS))}")
     tool = TOOLS[name]
-    known = {each.name: each for each in tool.parameters}
     for given in arguments:
-        if given not in known:
-            expected = _nearest(given, list(known)) if known else "no arguments"
+        if given not in tool.arguments:
+            expected = _nearest(given, list(tool.arguments)) if tool.arguments else "no arguments"
             raise ToolError(f"{name}: got argument {_shown(given)}, expected {expected}")
     checked = {}
-    for each in tool.parameters:
-        value = arguments.get(each.name)
+    for argument, schema in tool.arguments.items():
+        value = arguments.get(argument)
         if value is not None:
-            checked[each.name] = _checked(each.name, value, each.schema)
-        elif not each.optional:
-            meaning = each.description.rstrip(".")
-            raise ToolError(f"{name}: missing required argument {each.name} ({meaning}); takes {tool.usage}")
+            checked[argument] = _checked(argument, value, schema)
+        elif argument in tool.required:
+            meaning = schema["description"].rstrip(".")
+            raise ToolError(f"{name}: missing required argument {argument} ({meaning}); takes {tool.usage}")
     across = _across_segments(graph, tool, checked)
     return across or _with_doubts(graph, tool.function(graph, **checked), checked)
 
@@ -244,13 +217,10 @@ def _checked(name: str, value: object, schema: Mapping[str, Any]) -> Any:  # noq
         if not isinstance(value, (list, tuple)) or not value:
             raise ToolError(f"{name}: got {_shown(value)}, expected a list of numbers, such as [0, 1]")
         return tuple(_checked(name, each, schema["items"]) for each in value)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _moderate(value):
-        raise ToolError(
-            f"{name}: got {_shown(value)}, expected {'a whole' if kind == 'integer' else 'a finite'} number"
-        )
-    if kind == "integer" and value != int(value):
-        raise ToolError(f"{name}: got {_shown(value)}, expected a whole number")
-    return int(value) if kind == "integer" else float(value)
+    whole = kind == "integer"
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _moderate(value) or (whole and value % 1):
+        raise ToolError(f"{name}: got {_shown(value)}, expected a {'whole' if whole else 'finite'} number")
+    return int(value) if whole else float(value)
 
 
 def _moderate(value: int | float) -> bool:

@@ -177,15 +177,14 @@ def size(
     extent, sigma = _extent(graph, trajectory)
     longest = int(np.argmax(extent))
     unit = length_unit(graph)
-    width, height, depth = vector(extent)
     return ToolAnswer(
         value=float(extent[longest]),
         unit=unit,
         sigma=float(sigma[longest]),
         frame=Frame.WORLD,
         figures=tuple(
-            NamedValue(name, each, unit=unit, sigma=float(sigma[i]))
-            for i, (name, each) in enumerate(zip(("width", "height", "depth"), (width, height, depth), strict=True))
+            NamedValue(name, float(extent[i]), unit=unit, sigma=float(sigma[i]))
+            for i, name in enumerate(("width", "height", "depth"))
         ),
         evidence=evidence_frames(trajectory.t),
         notes=(_SEEN_ONLY, *noise_of(graph).notes()),

@@ -20,8 +20,8 @@ from fast_snow.reasoning.tools.tracks import camera_at, require_known_motion, tr
 from fast_snow.types import ReadOnlyArrays, SceneGraph
 
 FrameName = Literal["world", "camera", "object"]
-Axes = tuple[tuple[str, str], tuple[str, str], tuple[str, str]]
-"""The words for the negative and the positive direction of x, y and z."""
+Axes = Sequence[tuple[str, str]]
+"""The words for the negative and the positive direction of each axis."""
 
 SIDES: Final[Axes] = (("left", "right"), ("above", "below"), ("behind", "ahead"))
 WAYS: Final[Axes] = (("left", "right"), ("up", "down"), ("towards the camera", "away from the camera"))
@@ -94,32 +94,37 @@ def velocity_at(graph: SceneGraph, object_id: int, t: int) -> VectorEstimate:
     return line_slope(evident_places(graph, trajectory[near], guessed=False)[1])
 
 
+def on_ground(estimate: VectorEstimate) -> VectorEstimate:
+    """Return the part of a vector along x and z, over the ground."""
+    return VectorEstimate(value=estimate.value[[0, 2]], covariance=estimate.covariance[np.ix_([0, 2], [0, 2])])
+
+
+def heading_sigma(way: VectorEstimate) -> float:
+    """Return the uncertainty of the heading of a way over the ground, in radians to first order."""
+    x, z = way.value
+    across = np.array([z, -x]) / (x * x + z * z)
+    return float(np.sqrt(across @ way.covariance @ across))
+
+
 def _own(graph: SceneGraph, object_id: int, t: int) -> ReferenceFrame:
-    velocity = velocity_at(graph, object_id, t)
-    level = np.diag([1.0, 0.0, 1.0])
-    ahead = VectorEstimate(
-        value=(level @ velocity.value)[[0, 2]], covariance=velocity.covariance[np.ix_([0, 2], [0, 2])]
-    )
+    ahead = on_ground(velocity_at(graph, object_id, t))
     if not ahead.significant:
         raise Unknowable(
             f"object {object_id} does not move over the ground around t = {t}, so its own axes are unknown"
         )
-    forward = level @ velocity.value
-    forward = forward / np.linalg.norm(forward)
+    x, z = ahead.value / np.linalg.norm(ahead.value)
+    forward = np.array([x, 0.0, z])
     trajectory = trajectory_of(graph, object_id)
-    origin = trajectory.centroid[int(np.argmin(np.abs(trajectory.t - t)))]
-    R_frame_world = np.stack([np.cross(_DOWN, forward), _DOWN, forward])
-    x, z = ahead.value
-    across = np.array([z, -x]) / (x * x + z * z)
-    sigma = float(np.sqrt(across @ ahead.covariance @ across))
     return ReferenceFrame(
-        name=Frame.OBJECT, origin=origin, R_frame_world=R_frame_world, heading_sigma=sigma, notes=(LEVEL_NOTE,)
+        name=Frame.OBJECT,
+        origin=trajectory.centroid[int(np.argmin(np.abs(trajectory.t - t)))],
+        R_frame_world=np.stack([np.cross(_DOWN, forward), _DOWN, forward]),
+        heading_sigma=heading_sigma(ahead),
+        notes=(LEVEL_NOTE,),
     )
 
 
-def words(
-    estimate: VectorEstimate, axes: Axes | Sequence[tuple[str, str]], grade: Grade = Grade.STATED
-) -> tuple[str, ...]:
+def words(estimate: VectorEstimate, axes: Axes, grade: Grade = Grade.STATED) -> tuple[str, ...]:
     """Return the words for the components that are as sure as `grade` or surer, the largest first."""
     grades = [graded(*each) for each in zip(estimate.value.tolist(), estimate.sigma.tolist(), strict=True)]
     sure = [i for i, each in enumerate(grades) if each in (Grade.STATED, grade)]
@@ -127,9 +132,7 @@ def words(
     return tuple(axes[i][int(estimate.value[i] > 0)] for i in sure)
 
 
-def graded_words(
-    estimate: VectorEstimate, axes: Axes | Sequence[tuple[str, str]], at_most: Grade
-) -> tuple[tuple[str, ...], Grade]:
+def graded_words(estimate: VectorEstimate, axes: Axes, at_most: Grade) -> tuple[tuple[str, ...], Grade]:
     """Return the words for what is stated of an estimate, or else is likely, and how sure they are.
 
     Args:

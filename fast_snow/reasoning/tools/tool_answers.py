@@ -181,11 +181,9 @@ def spatial_tool(tool: Callable[Parameters, ToolAnswer]) -> Callable[Parameters,
 
 def _with_scale_error(answer: ToolAnswer, graph: object = None, *_: object) -> ToolAnswer:
     """Add the uncertainty that all lengths of a rescaled graph share to that of each."""
-    scale = graph.scale if isinstance(graph, SceneGraph) else None
-    if scale is None:
+    if not isinstance(graph, SceneGraph) or graph.scale is None:
         return answer
-
-    share = scale.relative_sigma
+    share = graph.scale.relative_sigma
 
     def widened(figure: AnyFigure) -> AnyFigure:
         if figure.sigma is None or figure.unit not in _METRIC_UNITS:
@@ -199,16 +197,18 @@ def _with_scale_error(answer: ToolAnswer, graph: object = None, *_: object) -> T
 
 
 def _finite(answer: ToolAnswer) -> ToolAnswer:
-    numbers = [answer.value, answer.sigma, *(x for each in answer.figures for x in (each.value, each.sigma))]
-    numbers += [x for entry in answer.entries for each in entry.figures for x in (each.value, each.sigma)]
-    if all(math.isfinite(x) for each in numbers for x in _floats(each)):
+    measured: list[NamedValue | ToolAnswer] = [
+        answer,
+        *answer.figures,
+        *(each for entry in answer.entries for each in entry.figures),
+    ]
+    if all(math.isfinite(x) for each in measured for x in (*_floats(each.value), *_floats(each.sigma))):
         return answer
     raise Unknowable("the graph's numbers are too large to reckon with, or its cameras are unknown there")
 
 
 def _floats(value: object) -> Iterable[float]:
-    values = value if isinstance(value, tuple) else (value,)
-    return (each for each in values if isinstance(each, float))
+    return (each for each in (value if isinstance(value, tuple) else (value,)) if isinstance(each, float))
 
 
 def length_unit(graph: SceneGraph) -> str:

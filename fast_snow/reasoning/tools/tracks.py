@@ -118,7 +118,8 @@ def trajectory_of(
     trajectory = trajectories_of(graph)[object_id]
     within = _within(graph, trajectory.t, t_from, t_to)
     if not within.any():
-        raise Unknowable(f"object {object_id} is not seen from t = {t_from} to {t_to}; it is from {_span(trajectory)}")
+        span = f"t = {trajectory.t[0]} to {trajectory.t[-1]}"
+        raise Unknowable(f"object {object_id} is not seen from t = {t_from} to {t_to}; it is from {span}")
     return trajectory if within.all() else trajectory[within]
 
 
@@ -234,10 +235,6 @@ def steady_times(camera: Cameras) -> Float64[np.ndarray, " n"]:
     if not np.isfinite(camera.time_s).all() or (np.diff(camera.time_s) <= 0).any():
         raise Unknowable("the graph has no usable time stamps there, so nothing can be said per second")
     return camera.time_s
-
-
-def _span(trajectory: ObjectTrajectory) -> str:
-    return f"t = {trajectory.t[0]} to {trajectory.t[-1]}"
 
 
 def _listed(ids: list[int]) -> str:

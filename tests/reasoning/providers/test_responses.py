@@ -12,7 +12,7 @@ import pytest
 from fast_snow.reasoning.conversation import ModelTurn, TextPart, ToolCall, Usage, UserTurn, VisionLanguageModel
 from fast_snow.reasoning.providers import open_model
 from fast_snow.reasoning.providers.endpoint import Endpoint, Key
-from tests.reasoning.loopback.servers import KEY, MODEL, Call, Deny, Loopback, Protocol, Say, serving
+from tests.reasoning.loopback.servers import KEY, Call, Deny, Loopback, Protocol, Say, serving
 from tests.reasoning.providers.asking import DISTANCE, IMAGE, QUESTION, WORDS, answered, asking, every_protocol
 
 
@@ -185,7 +185,7 @@ def _opened(protocol: Protocol) -> Any:
         from fast_snow.reasoning.providers.google import open_gemini
 
         return open_gemini
-    from fast_snow.reasoning.providers.openai_client import open_openai
+    from fast_snow.reasoning.providers.openai import open_openai
 
     return open_openai
 
@@ -193,11 +193,9 @@ def _opened(protocol: Protocol) -> Any:
 @contextmanager
 def _as_own(server: Loopback, temperature: float) -> Iterator[VisionLanguageModel]:
     """Open a loopback server as if it were the provider's."""
-    endpoint = Endpoint(
-        name="OpenAI", address=server.url, own=True, model=MODEL, timeout_s=60.0, key=Key(KEY, server.variable)
-    )
     config = server.config(temperature=temperature, max_retries=0)
-    with _opened(server.protocol)(endpoint, config, time.sleep) as model:
+    endpoint = Endpoint(name="OpenAI", address=server.url, own=True, key=Key(KEY, server.variable), config=config)
+    with _opened(server.protocol)(endpoint, time.sleep) as model:
         yield model
 
 

@@ -25,7 +25,7 @@ def test_declarations_are_what_strict_tool_calling_takes(declared):
     assert declared.name.replace("_", "").isalnum()
     assert declared.description.endswith(".")
     assert all(each["description"] for each in properties.values())
-    optional = {each.name for each in TOOLS[declared.name].parameters if each.optional}
+    optional = properties.keys() - TOOLS[declared.name].required
     assert {
         name for name, each in properties.items() if "null" in each["type"] or None in each.get("enum", ())
     } <= optional
@@ -35,7 +35,7 @@ def test_declarations_are_what_strict_tool_calling_takes(declared):
 def test_what_the_schema_lets_through_is_taken(graph):
     """Null for what may be left out, whole floats for whole numbers, and what is missing."""
     full = {"object_id": 3, "t_from": None, "t_to": 5.0}
-    jsonschema.validate(full, TOOLS["is_moving"].declaration().parameters)
+    jsonschema.validate(full, TOOLS["is_moving"].parameters)
     assert call_tool(graph, "is_moving", full).value == "static"
     assert call_tool(graph, "is_moving", {"object_id": 3}).evidence == tuple(range(8))
     assert call_tool(graph, "order_of_appearance", {"object_ids": [7, 3]}).value == (3, 7)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fast_snow.reasoning.tools.catalogue import call_tool
-from fast_snow.reasoning.tools.spinning import count_swings
 from fast_snow.reasoning.tools.tool_answers import Grade
+from fast_snow.reasoning.tools.turning import count_swings
 from fast_snow.types import ImageRegion
 from tests.reasoning.tools.truth import PIXELS, box, made, of_tokens
 

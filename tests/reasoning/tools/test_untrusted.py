@@ -16,18 +16,18 @@ from tests.reasoning.tools.truth import made, of_tokens
 def arguments_of(tool, rng, ids, frames):
     """Plausible arguments: known objects and frames, and every choice."""
     made_up = {}
-    for each in tool.parameters:
-        if each.optional and rng.random() < 0.3:
+    for name, schema in tool.arguments.items():
+        if name not in tool.required and rng.random() < 0.3:
             continue
-        if "enum" in each.schema:
-            made_up[each.name] = str(rng.choice([x for x in each.schema["enum"] if x is not None]))
-        elif each.name.startswith("t"):
-            made_up[each.name] = int(rng.integers(frames))
-        elif each.name == "within":
-            made_up[each.name] = float(rng.exponential())
+        if "enum" in schema:
+            made_up[name] = str(rng.choice([x for x in schema["enum"] if x is not None]))
+        elif name.startswith("t"):
+            made_up[name] = int(rng.integers(frames))
+        elif name == "within":
+            made_up[name] = float(rng.exponential())
         else:
             one = int(rng.choice(ids)) if ids else 0
-            made_up[each.name] = [one] if each.name == "object_ids" else one
+            made_up[name] = [one] if name == "object_ids" else one
     return made_up
 
 
