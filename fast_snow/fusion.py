@@ -6,54 +6,39 @@ Recorded identities are the user's ground truth, whatever the masks' overlap.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, UInt8
+from jaxtyping import Bool, Float32, Float64, Int32
 
 from fast_snow.config import FusionConfig
 from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.types import NO_SOURCE, Columns, Masks, StepToken
+from fast_snow.types import NO_SOURCE, Columns, Masks, Observations, TrackedFrame
 
 MaskletName = tuple[int, int]
 """`(run_id, local_id)`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class FrameObjects(Columns):
+class FrameObjects(TrackedFrame):
     """The observed masklets of one frame.
 
     Attributes:
         t: index in the clip.
-        run_id: which propagation each comes from.
-        local_id: its number in its tracking session.
-        masks: on the analysis grid.
-        score: confidence in [0, 1].
         centroid: in world coordinates.
-        source_id: recorded identities, else `NO_SOURCE`.
-        appearance: as in `TrackedFrame`.
     """
 
     t: int
-    run_id: Int32[np.ndarray, " m"]
-    local_id: Int32[np.ndarray, " m"]
-    masks: Masks
-    score: Float32[np.ndarray, " m"]
     centroid: Float32[np.ndarray, "m 3"]
-    source_id: Int32[np.ndarray, " m"]
-    appearance: UInt8[np.ndarray, "m bins"]
 
     def name(self, i: int) -> MaskletName:
         """Return the name of masklet `i`."""
         return int(self.run_id[i]), int(self.local_id[i])
 
-    def _summary(self) -> str:
-        return f"t={self.t}, {self.masks!r}, runs {sorted(set(self.run_id.tolist()))}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NamedFrame:
+class NamedFrame(Columns):
     """The observations of one frame and the objects they are."""
 
     objects: FrameObjects
-    tokens: tuple[StepToken, ...]
+    tokens: Observations
     object_id: Int32[np.ndarray, " m"]
 
 

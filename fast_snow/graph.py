@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
-from jaxtyping import Int32
 
 from fast_snow.alignment import Similarity, align_geometry
 from fast_snow.config import Config, FusionConfig
@@ -18,7 +17,7 @@ from fast_snow.inputs.recording import SomeDepthReader
 from fast_snow.joints import join_windows
 from fast_snow.known_lengths import KnownLengths, known_lengths, nothing_known
 from fast_snow.movers import without_movers
-from fast_snow.reidentification import NamedWindow, Portraits, no_portraits, reidentify
+from fast_snow.reidentification import NamedWindow, Portraits, reidentify
 from fast_snow.sightings import UnplacedFrame, keep_alive
 from fast_snow.step import FrameTokens, observe, settled
 from fast_snow.types import (
@@ -32,7 +31,6 @@ from fast_snow.types import (
     Merge,
     Perception,
     SceneGraph,
-    StepToken,
 )
 
 
@@ -69,21 +67,14 @@ class FoldState:
     labelled: tuple[LabelledMasks, ...]
     health: Health
     joints: tuple[Joint, ...] = ()
-    portraits: Portraits = field(default_factory=no_portraits)
+    portraits: Portraits = field(default_factory=Portraits.none)
     known_lengths: KnownLengths = field(default_factory=nothing_known)
 
 
 def start(config: Config) -> FoldState:
     """Return the state before the first window: an empty graph."""
-    ego = Ego(
-        t=np.zeros(0, np.int32),
-        time_s=np.zeros(0),
-        source_frame=np.zeros(0, np.int64),
-        position=np.zeros((0, 3), np.float32),
-        quaternion_xyzw=np.zeros((0, 4), np.float32),
-        intrinsics=np.zeros((0, 4), np.float32),
-    )
-    graph = SceneGraph(grid_size=config.step.grid_size, analysis_grid=(0, 0), metric=True, depth_origin=(), ego=ego)
+    grid_size, ego = config.step.grid_size, Ego.none()
+    graph = SceneGraph(grid_size=grid_size, analysis_grid=(0, 0), metric=True, depth_origin=(), ego=ego)
     graph = replace(graph, keyframes=Log(), merges=Log())
     return FoldState(graph=graph, identity=IdentityState(), tail=None, labelled=(), health=Health())
 
@@ -112,7 +103,7 @@ def fold(
     T_graph_window, joints = _to_graph_world(state, perception, shared, config)
     begins = state.tail is not None and not (joints and joints[-1].joined)
     if begins:
-        state, known = replace(state, identity=begin_segment(state.identity), portraits=no_portraits()), ()
+        state, known = replace(state, identity=begin_segment(state.identity), portraits=Portraits.none()), ()
     geometry = align_geometry(T_graph_window, perception.geometry)
     observed = _observed(perception, geometry, settled(config, (geometry.origin,), _sources(perception)))
     unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
@@ -256,7 +247,8 @@ def _named(
     for frame, seen, others in frames:
         identity, assignment = assign(identity, frame, config=config, metric=metric)
         merges += assignment.merges
-        named.append(_kept(frame, seen.tokens, assignment.object_id))
+        seen_once = NamedFrame(objects=frame, tokens=seen.tokens, object_id=assignment.object_id)
+        named.append(seen_once[assignment.object_id != NOT_KEPT])
         identity = keep_alive(identity, others, named[-1].object_id)
         bound.append(identity.bound)
     return NamedWindow(identity, [*known], named, bound, merges)
@@ -294,17 +286,8 @@ def _to_graph_world(
 
 
 def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObjects:
-    tracked = perception.tracked[i][observed.index]
-    return FrameObjects(
-        t=int(perception.t[i]),
-        run_id=tracked.run_id,
-        local_id=tracked.local_id,
-        masks=tracked.masks,
-        score=tracked.score,
-        centroid=np.array([each.centroid for each in observed.tokens], dtype=np.float32).reshape(-1, 3),
-        source_id=tracked.source_id,
-        appearance=tracked.appearance,
-    )
+    tracked, t = perception.tracked[i][observed.index], int(perception.t[i])
+    return tracked.extended(FrameObjects, t=t, centroid=observed.tokens.centroid)
 
 
 def _unplaced(perception: Perception, i: int, observed: FrameTokens) -> UnplacedFrame:
@@ -317,12 +300,6 @@ def _labelled(named: NamedFrame, unplaced: UnplacedFrame, found: Mapping[int, in
     placed, others = named.objects.masks, unplaced.tracked.masks[np.array([*found.values()], np.int64)]
     object_id = np.concatenate([named.object_id, np.array([*found], np.int32)])
     return LabelledMasks(t=unplaced.t, object_id=object_id, masks=placed.followed_by(others))
-
-
-def _kept(objects: FrameObjects, tokens: Sequence[StepToken], object_id: Int32[np.ndarray, " m"]) -> NamedFrame:
-    index = np.flatnonzero(object_id != NOT_KEPT)
-    kept = tuple(tokens[i] for i in index.tolist())
-    return NamedFrame(objects=objects[index], tokens=kept, object_id=object_id[index])
 
 
 def _tail(geometry: Geometry, frames: Sequence[NamedFrame], overlap: int) -> Tail:

@@ -67,13 +67,6 @@ class Portraits(Columns):
     colours: Float32[np.ndarray, "m bins"]
 
 
-def no_portraits() -> Portraits:
-    """Return the portraits before the first window."""
-    whole, real = np.zeros(0, np.int32), np.zeros((0, 3), np.float32)
-    ids = dict.fromkeys(("object_id", "run_id", "local_id", "count", "first_t", "last_t"), whole)
-    return Portraits(**ids, first=real, last=real, velocity=real, size=real[:, 0], colours=real[:, :0])
-
-
 class NamedWindow(NamedTuple):
     """The named frames of a window.
 
@@ -256,22 +249,21 @@ def _updated(before: Portraits, window: NamedWindow) -> Portraits:
 
 def _observations(frames: Sequence[NamedFrame]) -> Portraits:
     """Return every observation of some frames as the portrait of its object."""
-    centroid = np.concatenate([each.objects.centroid for each in frames])
-    t = np.concatenate([np.full(len(each.object_id), each.objects.t, np.int32) for each in frames])
-    tokens = [token for each in frames for token in each.tokens]
-    area = np.array([max(token.region.area, 1) for token in tokens], np.float32)
+    seen = frames[0].followed_by(*frames[1:])
+    masklets, tokens = seen.objects, seen.tokens
+    area = np.maximum(tokens.area, 1).astype(np.float32)
     return Portraits(
-        object_id=np.concatenate([each.object_id for each in frames]),
-        run_id=np.concatenate([each.objects.run_id for each in frames]),
-        local_id=np.concatenate([each.objects.local_id for each in frames]),
-        count=np.ones(len(t), np.int32),
-        first_t=t,
-        last_t=t,
-        first=centroid,
-        last=centroid,
-        velocity=np.zeros_like(centroid),
-        size=np.array([np.linalg.norm(token.high - token.low) for token in tokens], np.float32),
-        colours=np.concatenate([each.objects.appearance for each in frames]) * area[:, None],
+        object_id=seen.object_id,
+        run_id=masklets.run_id,
+        local_id=masklets.local_id,
+        count=np.ones(len(seen), np.int32),
+        first_t=tokens.t,
+        last_t=tokens.t,
+        first=tokens.centroid,
+        last=tokens.centroid,
+        velocity=np.zeros_like(tokens.centroid),
+        size=np.linalg.norm(tokens.high - tokens.low, axis=1).astype(np.float32),
+        colours=masklets.appearance * area[:, None],
     )
 
 

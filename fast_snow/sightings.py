@@ -1,6 +1,6 @@
 """Objects that were seen in a frame but not placed in the world, for lack of trusted depth: which they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +8,7 @@ from jaxtyping import Int32
 
 from fast_snow.fusion import MaskletName
 from fast_snow.identity import IdentityState
-from fast_snow.types import NO_SOURCE, Sighting, TrackedFrame
+from fast_snow.types import NO_SOURCE, Sightings, TrackedFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -17,7 +17,7 @@ class UnplacedFrame:
 
     t: int
     tracked: TrackedFrame
-    sightings: Sequence[Sighting]
+    sightings: Sightings
 
     def objects(
         self, bound: Mapping[MaskletName, int], placed: Int32[np.ndarray, " m"], known: Mapping[int, object]

@@ -16,16 +16,17 @@ from fast_snow.kernels.mask_erosion import erode
 from fast_snow.kernels.mask_measures import area, bounding_boxes, moments
 from fast_snow.types import (
     NO_SOURCE,
+    Cells,
     DepthOrigin,
     FrameGeometry,
     Health,
-    ImageRegion,
     Masks,
     ObjectStatistics,
+    Observations,
     SceneGraph,
-    Sighting,
-    StepToken,
+    Sightings,
 )
+from fast_snow.types.values import offsets
 
 LARGEST: Final = float(np.finfo(np.float32).max)
 ROUNDING: Final = 8 * float(np.finfo(np.float32).eps)
@@ -60,9 +61,9 @@ class FrameTokens:
     """
 
     index: Int32[np.ndarray, " k"]
-    tokens: tuple[StepToken, ...]
+    tokens: Observations
     unplaced_index: Int32[np.ndarray, " u"]
-    unplaced: tuple[Sighting, ...]
+    unplaced: Sightings
     health: Health
 
 
@@ -107,14 +108,12 @@ def observe(
     plausible = _plausible(statistics, camera, depth_filter.max_extent if geometry.metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     short = np.flatnonzero(~enough).astype(np.int32)
-    in_image = _in_image(masks, score, rotation, t, step)
+    seen = _in_image(masks, score, rotation, t, step)
     shares = _sigma_shares(inner, within, geometry, depth_filter)
-    reach = np.linalg.norm(statistics.mean - camera, axis=1)
-    sigma = (reach[:, None] * shares).astype(np.float32)
-    tokens = tuple(_token(in_image(i), i, statistics, sigma[i]) for i in index.tolist())
-    unplaced = tuple(in_image(i) for i in short.tolist())
+    sigma = np.linalg.norm(statistics.mean - camera, axis=1)[:, None] * shares
+    tokens = _placed(seen[index], statistics[index], sigma[index])
     health = _dropped(statistics, enough, plausible) + _pixels(inner, within, outliers)
-    return FrameTokens(index=index, tokens=tokens, unplaced_index=short, unplaced=unplaced, health=health)
+    return FrameTokens(index=index, tokens=tokens, unplaced_index=short, unplaced=seen[short], health=health)
 
 
 def _dropped(statistics: ObjectStatistics, enough: Bool[np.ndarray, " m"], plausible: Bool[np.ndarray, " m"]) -> Health:
@@ -206,31 +205,33 @@ def _in_image(
     rotation: Float32[np.ndarray, "m 3"] | None,
     t: int,
     step: StepConfig,
-) -> Callable[[int], Sighting]:
-    """Return what tells of each mask by its index what is known without depth: tau, and its region."""
-    turned = np.full((len(masks), 3), np.nan, np.float32) if rotation is None else rotation
-    cells, moment = coverage(masks, step.grid_size), moments(masks)
-    pixels, box = area(masks), bounding_boxes(masks).astype(np.int32)
-
-    def sighting(i: int) -> Sighting:
-        row, col = np.nonzero(cells[i] > step.iou_threshold)
-        share = cells[i][row, col]
-        if 0 < step.max_tau_per_step < len(share):
-            best = np.sort(np.argsort(-share, kind="stable")[: step.max_tau_per_step])
-            row, col, share = row[best], col[best], share[best]
-        centroid, covariance = np.split(moment[i].astype(np.float32), [2])
-        return Sighting(
-            t=t,
-            row=row.astype(np.uint8),
-            col=col.astype(np.uint8),
-            coverage=share,
-            score=float(score[i]),
-            region=ImageRegion(
-                area=int(pixels[i]), box=box[i], centroid=centroid, covariance=covariance, rotation=turned[i]
-            ),
-        )
-
-    return sighting
+) -> Sightings:
+    """Return what is known of each mask without depth: tau, and its region."""
+    share, moment = coverage(masks, step.grid_size), moments(masks).astype(np.float32)
+    kept = share > step.iou_threshold
+    if step.max_tau_per_step:
+        flat = share.reshape(len(masks), step.grid_size**2)
+        best = np.zeros(flat.shape, np.bool_)
+        order = np.argsort(-flat, axis=1, kind="stable")
+        np.put_along_axis(best, order[:, : step.max_tau_per_step], values=True, axis=1)
+        kept &= best.reshape(share.shape)
+    _, row, col = np.nonzero(kept)
+    cells = Cells(
+        offset=offsets(np.count_nonzero(kept, axis=(1, 2))),
+        row=row.astype(np.uint8),
+        col=col.astype(np.uint8),
+        coverage=share[kept],
+    )
+    return Sightings(
+        t=np.full(len(masks), t, np.int32),
+        cells=cells,
+        score=score.astype(np.float64),
+        area=area(masks).astype(np.int32),
+        box=bounding_boxes(masks).astype(np.int32),
+        uv=moment[:, :2],
+        moments=moment[:, 2:],
+        rotation=np.full((len(masks), 3), np.nan, np.float32) if rotation is None else rotation,
+    )
 
 
 def _sigma_shares(
@@ -249,18 +250,13 @@ def _sigma_shares(
     return np.stack([np.full(len(inner), SIGMA_ACROSS), along], axis=1)
 
 
-def _token(seen: Sighting, i: int, statistics: ObjectStatistics, centroid_sigma: Float32[np.ndarray, "2"]) -> StepToken:
-    return StepToken(
-        t=seen.t,
-        row=seen.row,
-        col=seen.col,
-        coverage=seen.coverage,
-        centroid=statistics.mean[i].astype(np.float32),
-        sigma=statistics.sigma[i].astype(np.float32),
-        low=statistics.low[i].astype(np.float32),
-        high=statistics.high[i].astype(np.float32),
-        num_points=int(statistics.count[i]),
-        score=seen.score,
-        region=seen.region,
-        centroid_sigma=centroid_sigma,
+def _placed(seen: Sightings, statistics: ObjectStatistics, centroid_sigma: Float64[np.ndarray, "m 2"]) -> Observations:
+    return seen.extended(
+        Observations,
+        centroid=statistics.mean.astype(np.float32),
+        sigma=statistics.sigma.astype(np.float32),
+        low=statistics.low.astype(np.float32),
+        high=statistics.high.astype(np.float32),
+        num_points=statistics.count,
+        centroid_sigma=centroid_sigma.astype(np.float32),
     )
