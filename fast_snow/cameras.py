@@ -132,6 +132,11 @@ def rigid(T_world_camera: Transform, *, where: str) -> Transform:
     return pose
 
 
+def rigid_if_finite(T_world_camera: Transform, *, where: str) -> Transform:
+    """Return a pose as `rigid` does; one that is not finite stays as it is: its frame is left out."""
+    return rigid(T_world_camera, where=where) if np.isfinite(T_world_camera).all() else T_world_camera
+
+
 def rescale(intrinsics: Intrinsics, old: GridShape, new: GridShape) -> Intrinsics:
     """Return the intrinsics of the same camera for images of another size (height, width).
 

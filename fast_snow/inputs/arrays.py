@@ -82,6 +82,16 @@ def measured(depth: np.ndarray) -> Float32[np.ndarray, "h w"]:
     return np.where(np.isfinite(single) & (single > 0), single, np.float32(0))
 
 
+def metres(stored: np.ndarray, units_per_metre: float) -> Float32[np.ndarray, "h w"]:
+    """Return a stored depth image in metres, 0 where there is none: 16 bits in units, or metres as floats.
+
+    The largest value of 16 bits is no measurement.
+    """
+    if stored.dtype == np.uint16:
+        stored = np.where(stored == np.iinfo(np.uint16).max, np.uint16(0), stored) / units_per_metre
+    return measured(stored)
+
+
 def id_maps(given: object, *, lowest: int, where: str) -> Int32[np.ndarray, "n h w"]:
     """Return id maps of any integer type; of booleans, which are one object of number 1.
 

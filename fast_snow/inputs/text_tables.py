@@ -1,9 +1,12 @@
-"""Lines of text tables: lists of images, poses, tracks."""
+"""Lines of text tables, and their numbers: lists of images, poses, tracks."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
 
 from fast_snow.errors import InputError
 from fast_snow.limits import TABLE_FILE, TABLE_LINES
@@ -28,3 +31,24 @@ def numbered_lines(path: Path, *, within: Path | None = None) -> Iterator[tuple[
         line = match[1].strip()
         if line and not line.startswith("#"):
             yield number, line
+
+
+def numbers(words: Sequence[str], count: int, where: str, *, expected: str) -> Float64[np.ndarray, " n"]:
+    """Return the numbers of a line.
+
+    Args:
+        words: of the line.
+        count: how many there must be.
+        where: file and line, for the message.
+        expected: in words, with what to do.
+
+    Raises:
+        InputError: they are others, or no numbers.
+    """
+    try:
+        found = np.array([float(word) for word in words])
+    except ValueError as error:
+        raise InputError(f"{where}: {error}; expected {expected}") from None
+    if len(found) != count:
+        raise InputError(f"{where}: {len(found)} numbers; expected {expected}")
+    return found

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Shaped
 
 # Fraction takes any exponent, and computes 1e100000000 digit by digit.
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
@@ -68,12 +68,12 @@ def unit_of(stamps: Float64[np.ndarray, " n"], *, like: TimeUnit = SECONDS) -> T
 
 
 def nearest_within(
-    stamps: Int64[np.ndarray, " n"], others: Int64[np.ndarray, " m"], gap: int
+    stamps: Shaped[np.ndarray, " n"], others: Shaped[np.ndarray, " m"], gap: int | Fraction
 ) -> Int64[np.ndarray, " n"]:
     """Return for each time stamp the index of the nearest of others, -1 where none is within a gap.
 
     Args:
-        stamps: integers of any unit.
+        stamps: integers of any unit, or fractions.
         others: of the same unit, ascending, at least one.
         gap: the largest difference.
     """

@@ -3,18 +3,17 @@
 import math
 import os
 import warnings
-from bisect import bisect_left
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from fast_snow import cameras
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.text_tables import numbered_lines
-from fast_snow.inputs.time_stamps import SECONDS, TimeUnit, parse_stamp, unit_of
+from fast_snow.inputs.text_tables import numbered_lines, numbers
+from fast_snow.inputs.time_stamps import SECONDS, TimeUnit, nearest_within, parse_stamp, unit_of
 from fast_snow.types import Transform
 from fast_snow.untrusted_files import inside, shown
 
@@ -109,7 +108,7 @@ def with_finite_poses(poses: TumList) -> TumList:
     Warns:
         FastSnowWarning: some are left out.
     """
-    kept = tuple(entry for entry in poses.entries if all(map(math.isfinite, _numbers(poses, entry))))
+    kept = tuple(entry for entry in poses.entries if np.isfinite(_numbers(poses, entry)).all())
     if not kept:
         raise InputError(f"{shown(poses.path)}: no pose of finite numbers; expected tx ty tz qx qy qz qw on each line")
     if len(kept) < len(poses.entries):
@@ -121,15 +120,8 @@ def nearest_stamps(color: TumList, others: TumList | None) -> Int64[np.ndarray, 
     """Return for each colour image the entry nearest in time, -1 where none is near; 0 where none is asked for."""
     if others is None:
         return np.zeros(len(color.entries), dtype=np.int64)
-    entries = others.entries
-    found = np.full(len(color.entries), -1, dtype=np.int64)
-    for index, entry in enumerate(color.entries):
-        after = bisect_left(entries, entry.stamp, key=_stamp)
-        around = range(max(0, after - 1), min(len(entries), after + 1))
-        best = min(around, key=lambda k: abs(entries[k].stamp - entry.stamp))
-        if abs(entries[best].stamp - entry.stamp) <= LARGEST_GAP_S:
-            found[index] = best
-    return found
+    stamps, of_others = (np.array([entry.stamp for entry in each.entries], object) for each in (color, others))
+    return nearest_within(stamps, of_others, LARGEST_GAP_S)
 
 
 def image_path(images: TumList, entry: Entry) -> Path:
@@ -139,19 +131,16 @@ def image_path(images: TumList, entry: Entry) -> Path:
 
 def pose(poses: TumList, entry: Entry) -> Transform:
     """Return the camera-to-world matrix of a line `tx ty tz qx qy qz qw`."""
-    numbers = _numbers(poses, entry)
+    place, turn = np.split(_numbers(poses, entry), [3])
     # Written with four digits, a unit quaternion is off by less than this.
-    if abs(math.hypot(*numbers[3:]) - 1) > 1e-2:
+    if abs(math.hypot(*turn) - 1) > 1e-2:
         raise InputError(f"{poses.where(entry)}: not a rigid pose; expected a unit quaternion at the end: correct it")
-    (matrix,) = cameras.poses(np.array([numbers[:3]]), np.array([numbers[3:]]))
+    (matrix,) = cameras.poses(place[None], turn[None])
     return matrix
 
 
-def _numbers(poses: TumList, entry: Entry) -> tuple[float, ...]:
-    try:
-        return tuple(float(word) for word in entry.words)
-    except ValueError as error:
-        raise InputError(f"{poses.where(entry)}: {error}; expected tx ty tz qx qy qz qw: correct it") from None
+def _numbers(poses: TumList, entry: Entry) -> Float64[np.ndarray, "7"]:
+    return numbers(entry.words, 7, poses.where(entry), expected="tx ty tz qx qy qz qw: correct it")
 
 
 def _warn_left_out(what: TumList, count: int, why: str) -> None:

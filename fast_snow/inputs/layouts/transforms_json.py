@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 
 from fast_snow import untrusted_json
-from fast_snow.cameras import rigid
+from fast_snow.cameras import rigid_if_finite
 from fast_snow.config import SourceConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.frame_files import FrameFiles, rate, recording_of
@@ -132,7 +132,7 @@ def _pose(frame: _Frame, scale: float, where: str) -> Transform:
     pose[:3] = np.array(frame.transform_matrix[:3])
     pose[:3, 1:3] *= -1
     pose[:3, 3] /= scale
-    return rigid(pose, where=f"{where}: {frame.file_path[:80]}") if np.isfinite(pose).all() else pose
+    return rigid_if_finite(pose, where=f"{where}: {frame.file_path[:80]}")
 
 
 def _lens(common: _Transforms, frame: _Frame, size: GridShape, where: str) -> Lens:
