@@ -223,7 +223,7 @@ def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_th
     Warns:
         FastSnowWarning: too few pixels are trusted in both; the cameras of the shared frames align the windows instead.
     """
-    before, after = _part(previous, slice(len(previous) - shared, None)), _part(current, slice(0, shared))
+    before, after = previous[len(previous) - shared :], current[:shared]
     with_scale = not (previous.metric and current.metric)
     pixel = _trusted(before, after, conf_thresh)
     both = _measured(before) & _measured(after)
@@ -263,7 +263,7 @@ def disagreement(
         Of pixels that both windows trust, the distance between the two points as a share of depth; and the largest
         distance between the two places of a shared frame's camera, as a share of median depth (NaN without depth).
     """
-    before, after = _part(previous, slice(len(previous) - shared, None)), _part(current, slice(0, shared))
+    before, after = previous[len(previous) - shared :], current[:shared]
     pixel = _thinned(_trusted(before, after, conf_thresh))
     if not len(pixel):
         return np.zeros(0), math.nan
@@ -283,16 +283,6 @@ def _trusted(before: Geometry, after: Geometry, conf_thresh: float) -> Int64[np.
 def _thinned(pixel: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " k"]:
     """Return at most `MAX_POINTS` of some pixels, evenly spread."""
     return pixel[np.linspace(0, len(pixel) - 1, min(len(pixel), MAX_POINTS)).astype(np.int64)]
-
-
-def _part(geometry: Geometry, frames: slice) -> Geometry:
-    return replace(
-        geometry,
-        depth=geometry.depth[frames],
-        confidence=geometry.confidence[frames],
-        intrinsics=geometry.intrinsics[frames],
-        T_camera_world=geometry.T_camera_world[frames],
-    )
 
 
 def _measured(geometry: Geometry) -> Bool[np.ndarray, "n h w"]:

@@ -111,6 +111,9 @@ def _one(kind: str) -> str:
 
 def _when(t: Sequence[int]) -> str:
     frames = sorted(set(t))
-    listed = ", ".join(map(str, frames[:NAMED]))
-    more = f" and {len(frames) - NAMED} more" if len(frames) > NAMED else ""
-    return f"frame{'s' if len(frames) > 1 else ''} t = {listed}{more}"
+    return f"frame{'s' if len(frames) > 1 else ''} t = {listed(frames, NAMED)}"
+
+
+def listed(things: Sequence[object], most: int) -> str:
+    """Return some things and how many more there are."""
+    return ", ".join(map(str, things[:most])) + (f" and {len(things) - most} more" if len(things) > most else "")

@@ -4,11 +4,12 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fast_snow.config import Config
 from fast_snow.output import SourceOfRun
+from fast_snow.presets import flat
 from fast_snow.run_record import versions
 from fast_snow.selection import EngineUse
 from fast_snow.weights.paths import weights_folder
@@ -73,16 +74,6 @@ def needs_engines(setting: str, engines: Mapping[str, str]) -> bool:
     if setting in _PATIENCE:
         return engines.get("tracker") != "recorded"
     return not setting.startswith((*_OF_THE_FOLD, *_OF_NO_RESULT))
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """Return all settings by their dotted names."""
-
-    def walk(values: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
-        for name, value in values.items():
-            yield from walk(value, f"{where}{name}.") if isinstance(value, Mapping) else [(f"{where}{name}", value)]
-
-    return dict(walk(asdict(config), ""))
 
 
 def _weights(settings: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:

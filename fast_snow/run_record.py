@@ -74,14 +74,8 @@ class RunSummary:
     @staticmethod
     def of(state: FoldState, windows: int, seconds: StageSeconds) -> "RunSummary":
         """Return the summary of a run whose fold is in a state."""
-        return RunSummary(
-            graph=state.graph,
-            windows=windows,
-            seconds=seconds,
-            health=state.health,
-            joints=state.joints,
-            known_lengths=state.known_lengths,
-        )
+        folded = {name: getattr(state, name) for name in ("graph", "health", "joints", "known_lengths")}
+        return RunSummary(windows=windows, seconds=seconds, **folded)
 
 
 def summarize_run(

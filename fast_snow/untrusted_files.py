@@ -80,12 +80,7 @@ def read_text(path: Path, *, limit: Limit, within: Path | None = None) -> str:
     Raises:
         InputError: as `open_file`, or it is other text or none.
     """
-    content = read_bytes(path, limit=limit, within=within)
-    encoding, begin = next(((name, len(mark)) for mark, name in _MARKS if content.startswith(mark)), ("utf-8", 0))
-    try:
-        return content[begin:].decode(encoding)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{shown(path)}: byte {begin + error.start} is not UTF-8, expected text in UTF-8") from None
+    return "".join(read_pieces(path, limit=limit, within=within))
 
 
 def read_pieces(path: Path, *, limit: Limit, within: Path | None = None) -> Iterator[str]:

@@ -56,14 +56,6 @@ class Skipped:
     option: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice(Generic[Opener]):
-    """The engine that serves a slot, and the better ones that do not."""
-
-    candidate: Candidate[Opener]
-    skipped: tuple[Skipped, ...]
-
-
 def added(slot: str, config: Config) -> tuple[Candidate[Any], ...]:
     """Return the engines that other packages offer, under the entry-point group `fast_snow.<slot>`.
 
@@ -82,14 +74,14 @@ def added(slot: str, config: Config) -> tuple[Candidate[Any], ...]:
 
 def choose(
     slot: str, wanted: str, candidates: Sequence[Candidate[Opener]], more: Sequence[Candidate[Opener]] = ()
-) -> Choice[Opener]:
+) -> tuple[Candidate[Opener], tuple[Skipped, ...]]:
     """Choose the engine of a slot.
 
     Of `candidates` the best comes first, and the last can always run; `more` are taken only by name.
 
     Returns:
         For `auto` the first candidate that can run and of which nothing warns; else the first of those wanted that can
-        run.
+        run. And the better ones that do not.
 
     Raises:
         ConfigError: none of those wanted can run here, or there is none of that name.
@@ -107,15 +99,12 @@ def choose(
         raise ConfigError(f"{lacking}; or choose --engines.{slot} {candidates[-1].name}")
     chosen = (preferred or able)[0]
     better = candidates[: candidates.index(chosen)] if chosen in candidates else ()
-    return Choice(
-        candidate=chosen,
-        skipped=tuple(
-            Skipped(
-                name=each.name,
-                why=", and ".join(each.caveats or each.missing),
-                option=f"--engines.{slot} {each.name}" if each.caveats else "",
-            )
-            for each in better
-            if each in pool and each.name != "recorded"
-        ),
+    return chosen, tuple(
+        Skipped(
+            name=each.name,
+            why=", and ".join(each.caveats or each.missing),
+            option=f"--engines.{slot} {each.name}" if each.caveats else "",
+        )
+        for each in better
+        if each in pool and each.name != "recorded"
     )

@@ -111,10 +111,9 @@ def select_engines(
             openers[slot] = own
             used.append(EngineUse(slot=slot, name=name_of(own), meaning="brought by the caller"))
         else:
-            choice = choose(slot, name, candidates(), added(slot, config))
-            openers[slot] = choice.candidate.opener()
-            chosen = choice.candidate
-            used.append(EngineUse(slot=slot, name=chosen.name, meaning=chosen.meaning, skipped=choice.skipped))
+            chosen, skipped = choose(slot, name, candidates(), added(slot, config))
+            openers[slot] = chosen.opener()
+            used.append(EngineUse(slot=slot, name=chosen.name, meaning=chosen.meaning, skipped=skipped))
     return Selection(engines=EngineOpeners(**openers), used=tuple(used), resident=_resident(config))
 
 
