@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float32, Float64, Int32
 
 from fast_snow.config import FusionConfig
 from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.types import NO_SOURCE, Columns, Masks, Observations, TrackedFrame
+from fast_snow.types import NO_SOURCE, Columns, Observations, TrackedFrame
 
 MaskletName = tuple[int, int]
 """`(run_id, local_id)`."""
@@ -51,38 +51,19 @@ class Affinity:
     same: np.ndarray
 
 
-def affinity_of(
-    frame: FrameObjects,
-    masks: Masks,
-    run_id: Int32[np.ndarray, " b"],
-    centroid: Float32[np.ndarray, "b 3"],
-    source_id: Int32[np.ndarray, " b"],
-    *,
-    config: FusionConfig,
-    metric: bool,
-) -> Affinity:
-    """Compare a frame's masklets with others on the same grid.
+def affinity_of(frame: FrameObjects, others: FrameObjects, *, config: FusionConfig, metric: bool) -> Affinity:
+    """Compare a frame's masklets (rows) with others on the same grid (columns).
 
-    Args:
-        frame: the masklets (rows).
-        masks: of the others (columns).
-        run_id: of the others.
-        centroid: of the others, in world coordinates.
-        source_id: of the others.
-        config: thresholds of the rule.
-        metric: whether centroids are in metres; the distance limit applies only then.
-
-    Returns:
-        Two masklets of different runs are one object above `cross_run_iou_thresh` and within `merge_centroid_dist_m`.
-        Masklets of one recorded identity always are; those of two never.
+    Two masklets of different runs are one object above `cross_run_iou_thresh` and, where centroids are in metres
+    (`metric`), within `merge_centroid_dist_m`. Masklets of one recorded identity always are; those of two never.
     """
-    iou = pairwise_iou(frame.masks, masks)
-    difference = frame.centroid[:, None].astype(np.float64) - centroid[None]
+    iou = pairwise_iou(frame.masks, others.masks)
+    difference = frame.centroid[:, None].astype(np.float64) - others.centroid[None]
     distance = np.linalg.norm(difference, axis=2)
-    same = (iou > config.cross_run_iou_thresh) & (frame.run_id[:, None] != run_id[None])
+    same = (iou > config.cross_run_iou_thresh) & (frame.run_id[:, None] != others.run_id[None])
     if metric:
         same &= distance < config.merge_centroid_dist_m
-    same = same & ~differ(frame.source_id, source_id) | agree(frame.source_id, source_id)
+    same = same & ~differ(frame.source_id, others.source_id) | agree(frame.source_id, others.source_id)
     return Affinity(iou=iou, distance=distance, same=same)
 
 

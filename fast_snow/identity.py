@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Int32
 
 from fast_snow.config import FusionConfig
 from fast_snow.fusion import Affinity, FrameObjects, MaskletName, affinity_of, best_first, group
-from fast_snow.types import NO_SOURCE, Masks, Merge
+from fast_snow.types import NO_SOURCE, Merge
 
 FIRST_UNRECORDED = 2**16
 """Where identities are recorded, objects without one are numbered from here on: id maps of 16 bits end below."""
@@ -42,16 +42,6 @@ def life_cycle(last_t: int, t: int, config: FusionConfig) -> LifeCycle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LastSeen:
-    """Where an object was when it was last observed."""
-
-    t: int
-    run_id: int
-    mask: Masks
-    centroid: Float32[np.ndarray, "3"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IdentityState:
     """What the fold remembers between frames; archived objects are forgotten.
 
@@ -60,14 +50,14 @@ class IdentityState:
         reserved: recorded identities, whose numbers no other object gets.
         bound: the object that each masklet is.
         former: the object that a masklet was before it was merged into another.
-        last_seen: by object id.
+        last_seen: by object id, the masklet that it was when it was last observed (a set of one).
     """
 
     next_id: int = 0
     reserved: frozenset[int] = frozenset()
     bound: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
     former: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
-    last_seen: Mapping[int, LastSeen] = field(default_factory=lambda: MappingProxyType({}))
+    last_seen: Mapping[int, FrameObjects] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,9 +115,7 @@ def assign(
         The next state and the objects of the frame.
     """
     state = _without_archived(state, frame.t, config)
-    affinity = affinity_of(
-        frame, frame.masks, frame.run_id, frame.centroid, frame.source_id, config=config, metric=metric
-    )
+    affinity = affinity_of(frame, frame, config=config, metric=metric)
     groups = group(frame, affinity)
     ids = _claim_ids(state, frame, groups)
     taken_over, merges = _take_over_absent(state, frame, [g for g in groups if g not in ids], ids, config, metric)
@@ -198,15 +186,8 @@ def _take_over_absent(
     if not absent or not groups:
         return {}, []
     seen = [state.last_seen[object_id] for object_id in absent]
-    affinity = affinity_of(
-        frame,
-        Masks.concatenate([each.mask for each in seen], frame.masks.shape),
-        np.array([each.run_id for each in seen], dtype=np.int32),
-        np.stack([each.centroid for each in seen]),
-        np.full(len(seen), NO_SOURCE, dtype=np.int32),
-        config=config,
-        metric=metric,
-    )
+    others = replace(seen[0].followed_by(*seen[1:]), source_id=np.full(len(seen), NO_SOURCE, np.int32))
+    affinity = affinity_of(frame, others, config=config, metric=metric)
     ids: dict[int, int] = {}
     merges: list[Merge] = []
     for leader in groups:
@@ -269,12 +250,7 @@ def _next_state(
             if bound.get(name, ids[leader]) != ids[leader]:
                 former[name] = bound[name]
             bound[name] = ids[leader]
-        last_seen[ids[leader]] = LastSeen(
-            t=frame.t,
-            run_id=int(frame.run_id[leader]),
-            mask=frame.masks[np.array([leader])],
-            centroid=frame.centroid[leader],
-        )
+        last_seen[ids[leader]] = frame[np.array([leader])]
     return replace(state, next_id=next_id, bound=bound, former=former, last_seen=last_seen)
 
 
@@ -317,9 +293,7 @@ def join(
         The next state and the decisions. A masklet that is already bound stays so, and no run has two masklets bound
         to one object. Recorded identities need no binding.
     """
-    affinity = affinity_of(
-        frame, known.masks, known.run_id, known.centroid, known.source_id, config=config, metric=metric
-    )
+    affinity = affinity_of(frame, known, config=config, metric=metric)
     bound = dict(state.bound)
     used = {(run, object_id) for (run, _), object_id in bound.items()}
     merges: list[Merge] = []

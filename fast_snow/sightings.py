@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Int32
 
-from fast_snow.fusion import MaskletName
+from fast_snow.fusion import FrameObjects, MaskletName
 from fast_snow.identity import IdentityState
 from fast_snow.types import NO_SOURCE, Sightings, TrackedFrame
 
@@ -54,6 +54,6 @@ def keep_alive(state: IdentityState, frame: UnplacedFrame, placed: Int32[np.ndar
         return state
     last_seen = dict(state.last_seen)
     for object_id, i in found.items():
-        run_id, mask = int(frame.tracked.run_id[i]), frame.tracked.masks[np.array([i])]
-        last_seen[object_id] = replace(last_seen[object_id], t=frame.t, run_id=run_id, mask=mask)
+        seen = frame.tracked[np.array([i])]
+        last_seen[object_id] = seen.extended(FrameObjects, t=frame.t, centroid=last_seen[object_id].centroid)
     return replace(state, last_seen=last_seen)

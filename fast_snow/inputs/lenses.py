@@ -40,6 +40,13 @@ class Lens:
     distortion: tuple[float, ...] = ()
     fisheye: bool = False
 
+    @classmethod
+    def of(cls, K: Intrinsics, size: GridShape, distortion: tuple[float, ...] = (), *, fisheye: bool = False) -> "Lens":
+        """Return the camera of a pinhole matrix and coefficients, which are none where all are 0."""
+        focal, centre = (float(K[0, 0]), float(K[1, 1])), (float(K[0, 2]), float(K[1, 2]))
+        bends = distortion if any(distortion) else ()
+        return cls(focal=focal, centre=centre, size=size, distortion=bends, fisheye=fisheye)
+
     def matrix(self, size: GridShape) -> Intrinsics:
         """Return the pinhole matrix for images of another size."""
         return rescale(pinhole(*self.focal, *self.centre), self.size, size)

@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from enum import Enum
 from functools import cache
 from threading import Lock
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Int32, UInt8
@@ -25,6 +25,9 @@ Transform = Float64[np.ndarray, "4 4"]
 
 Rows = slice | Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]
 """Which rows of a set: a slice, indices (repeats allowed), or whether to keep each."""
+
+Unknown = Mapping[str, Callable[[Any], Any]]
+"""By the name of a column, what makes it of a set in which nothing is known of it."""
 
 NO_SOURCE = -1
 """Stands where an identity is not recorded in the input."""
@@ -84,6 +87,14 @@ class Columns(ReadOnlyArrays):
     """
 
     __slots__ = ("_room",)
+    unknown: ClassVar[Unknown] = {}
+    """Of columns that may be left out (None)."""
+
+    def __post_init__(self) -> None:
+        for name, column_of in self.unknown.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, column_of(self))
+        ReadOnlyArrays.__post_init__(self)
 
     @classmethod
     def none(cls: type[AnyColumns], **rest: Any) -> AnyColumns:  # noqa: ANN401 (what is no column)

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import numpy as np
 
 from fast_snow import untrusted_json
-from fast_snow.cameras import rigid
+from fast_snow.cameras import pinhole, rigid
 from fast_snow.config import SourceConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.frame_files import FrameFiles, rate, recording_of
@@ -156,10 +156,6 @@ def _lens(camera: _Camera, where: str) -> Lens:
             f" {', '.join(_DISTORTION)}: undistort the images"
         )
     numbers, distortion = camera.params, camera.params[focals + 2 :]
-    return Lens(
-        focal=(numbers[0], numbers[focals - 1]),
-        centre=(numbers[focals] - 0.5, numbers[focals + 1] - 0.5),
-        size=(camera.height, camera.width),
-        distortion=(*distortion, *[0.0] * (4 - coefficients)) if any(distortion) else (),
-        fisheye=camera.model.endswith("FISHEYE"),
-    )
+    K = pinhole(numbers[0], numbers[focals - 1], numbers[focals] - 0.5, numbers[focals + 1] - 0.5)
+    distortion = (*distortion, *[0.0] * (4 - coefficients))
+    return Lens.of(K, (camera.height, camera.width), distortion, fisheye=camera.model.endswith("FISHEYE"))

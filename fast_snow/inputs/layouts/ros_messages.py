@@ -78,13 +78,7 @@ def lens(message: Any, where: str) -> Lens | None:  # noqa: ANN401
         return None
     if model not in _MODELS:
         raise InputError(f"{where}: distortion model {model[:40]!r}; expected {', '.join(_MODELS[1:])}")
-    return Lens(
-        focal=(float(K[0, 0]), float(K[1, 1])),
-        centre=(float(K[0, 2]), float(K[1, 2])),
-        size=(int(message.height), int(message.width)),
-        distortion=numbers if any(numbers) else (),
-        fisheye=model in _FISHEYE,
-    )
+    return Lens.of(K, (int(message.height), int(message.width)), numbers, fisheye=model in _FISHEYE)
 
 
 def _converted(message: Any, encoding: str | None, where: str) -> np.ndarray:  # noqa: ANN401

@@ -226,7 +226,7 @@ def _stamp_ns(word: str, where: str) -> int:
 def _lens(K: Float64[np.ndarray, "3 3"], size: tuple[int, int], where: str) -> Lens:
     if K.shape != (3, 3) or min(size) < 1:
         raise InputError(f"{where}: intrinsics of shape {K.shape}; expected a pinhole matrix of 3x3: export it again")
-    return Lens(focal=(float(K[0, 0]), float(K[1, 1])), centre=(float(K[0, 2]), float(K[1, 2])), size=size)
+    return Lens.of(K, size)
 
 
 def _numbers(path: Path, folder: Path) -> Float64[np.ndarray, "4 4"]:
