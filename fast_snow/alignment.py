@@ -66,15 +66,7 @@ def inverse(T_a_b: Similarity) -> Similarity:
 
 
 def apply(T_a_b: Similarity, points: Float64[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 3"]:
-    """Map points from `b` to `a`.
-
-    Args:
-        T_a_b: the similarity.
-        points: coordinates in `b`.
-
-    Returns:
-        The same points in coordinates of `a`.
-    """
+    """Return points of `b` in coordinates of `a`."""
     mapped: np.ndarray = T_a_b.scale * (points @ T_a_b.R.T) + T_a_b.t
     return mapped
 
@@ -189,15 +181,7 @@ def _geman_mcclure(residual: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, "
 
 
 def align_geometry(T_a_b: Similarity, geometry: Geometry) -> Geometry:
-    """Carry a geometry from world `b` to world `a`: poses and depths both scale, so points move rigidly together.
-
-    Args:
-        T_a_b: the similarity between the worlds.
-        geometry: in world `b`.
-
-    Returns:
-        The geometry in world `a`; its points are those of `geometry` under `T_a_b`.
-    """
+    """Carry a geometry from world `b` to world `a`: poses and depths both scale, so points move rigidly together."""
     T_camera_a = np.tile(np.eye(4), (len(geometry), 1, 1))
     T_camera_a[:, :3, :3] = geometry.T_camera_world[:, :3, :3] @ T_a_b.R.T
     T_camera_a[:, :3, 3] = T_a_b.scale * geometry.T_camera_world[:, :3, 3] - T_camera_a[:, :3, :3] @ T_a_b.t
@@ -250,14 +234,7 @@ def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_th
 def disagreement(
     T_previous_current: Similarity, previous: Geometry, current: Geometry, shared: int, *, conf_thresh: float
 ) -> tuple[Float64[np.ndarray, " n"], float]:
-    """Measure how well a similarity joins two neighbouring windows.
-
-    Args:
-        T_previous_current: maps the world of `current` to that of `previous`.
-        previous: as `align_windows`.
-        current: as `align_windows`.
-        shared: as `align_windows`.
-        conf_thresh: as `align_windows`.
+    """Measure how well a similarity joins two neighbouring windows, which are as in `align_windows`.
 
     Returns:
         Of pixels that both windows trust, the distance between the two points as a share of depth; and the largest

@@ -65,12 +65,7 @@ def poses(
 
 
 def check_intrinsics(intrinsics: Intrinsics, size: GridShape, *, where: str) -> None:
-    """Refuse a matrix that is no pinhole camera, or one that was made for another image size.
-
-    Args:
-        intrinsics: the matrix.
-        size: height and width of the images it is for.
-        where: what the error message points to.
+    """Refuse a matrix that is no pinhole camera, or not one for images of a size; `where` is for the message.
 
     Raises:
         InputError: a number is not finite, a focal length is not positive, the matrix has skew or is transposed, or the

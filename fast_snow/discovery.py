@@ -27,12 +27,9 @@ class Prompts(NamedTuple):
 
 
 def prompts_of_frame(detections: Detections, frame: int, *, most: int | None = None) -> Prompts:
-    """Return one prompt per detection of one frame: the first pass starts from those of the first frame.
+    """Return one prompt per detection of frame `frame` of a window, for the `most` best (None: all).
 
-    Args:
-        detections: of the frame.
-        frame: its index in the window.
-        most: how many to prompt, the best ones; None is no limit.
+    The first pass starts from those of the first frame.
     """
     chosen = best(detections, most)
     prompts = tuple(MaskPrompt(frame=frame, mask=detections.masks[chosen[[i]]]) for i in range(len(chosen)))
@@ -56,15 +53,7 @@ def discover(
     neighbouring frames that overlap by at least as much, once the image's common motion is taken out, are one
     candidate: without that link an object seen in N frames would be added N times. A candidate's best detection has the
     highest product of score and root of area. Between recorded identities not IoU decides, but whether they are equal.
-
-    Args:
-        detections: of every frame of a window.
-        tracked: the masklets of the first pass in the same frames.
-        iou_thresh: IoU below which a detection is new.
-        most: how many candidates to prompt, the best ones; None is no limit.
-
-    Returns:
-        One prompt per candidate, ordered by frame.
+    The `most` best candidates are prompted (None: all), in the order of their frames.
     """
     ended: list[_Sighting] = []
     alive: list[_Sighting] = []
@@ -114,17 +103,11 @@ def _link(before: Detections, now: Detections, motion: tuple[int, int], iou_thre
 
 
 def lost(detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> Prompts:
-    """Find the objects that went missing while a detection covers the place where they are expected.
+    """Prompt for objects that went missing while a detection covers the place where they are expected.
 
-    An object is expected where it was last seen, moved with the image, for `EXPECTED` frames.
-
-    Args:
-        detections: of every frame of a window.
-        tracked: the masklets in the same frames.
-        iou_thresh: IoU from which a detection covers a place, and below which it is no tracked object.
-
-    Returns:
-        One prompt per loss: the first detection that covers it.
+    An object is expected where it was last seen, moved with the image, for `EXPECTED` frames. A detection covers a
+    place from an IoU of `iou_thresh` on, and is no tracked object below it; the first that covers the place of a loss
+    prompts for it.
     """
     prompts: list[MaskPrompt] = []
     missing, since = tracked[0][:0], np.zeros(0, np.int64)

@@ -16,10 +16,7 @@ NAMED: Final = 5
 def doubts(graph: SceneGraph, health: Health, *, min_points: int = 0) -> tuple[str, ...]:
     """Return the warnings that a finished run deserves, one line each.
 
-    Args:
-        graph: of the run.
-        health: its counts.
-        min_points: `depth_filter.min_points`: a mask of fewer pixels could not have been placed by any depth.
+    Masks of fewer than `min_points` pixels (`depth_filter.min_points`) could not have been placed by any depth.
     """
     found = (
         why_empty(graph, health) or _mostly_untrusted(health),
@@ -31,15 +28,7 @@ def doubts(graph: SceneGraph, health: Health, *, min_points: int = 0) -> tuple[s
 
 
 def why_empty(graph: SceneGraph, health: Health) -> str | None:
-    """Say why a graph has no tracks, in numbers of the stage that let nothing through.
-
-    Args:
-        graph: of the finished run.
-        health: its counts.
-
-    Returns:
-        One line; None where there are tracks.
-    """
+    """Say why a graph has no tracks, by the stage that let nothing through; None where it has some."""
     if graph.tracks:
         return None
     prompts = health.first_pass_prompts + health.second_pass_prompts

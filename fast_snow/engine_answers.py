@@ -19,15 +19,7 @@ from fast_snow.types import DepthOrigin, Detections, Geometry, GridShape, Masks,
 
 @contextmanager
 def opened(slot: str, opener: Any, protocol: type) -> Iterator[Any]:  # noqa: ANN401 (what a caller gave)
-    """Open the engine of a slot.
-
-    Args:
-        slot: geometry, segmenter or tracker.
-        opener: the caller's, or that of an engine.
-        protocol: what the engine must offer.
-
-    Yields:
-        The engine.
+    """Open the engine of a slot, which must offer a protocol.
 
     Raises:
         EngineError: the opener is none, or opens something else.
@@ -52,14 +44,7 @@ def require_protocol(slot: str, engine: object, protocol: type) -> None:
 
 
 def checked_geometry(answer: object, num_frames: int) -> Geometry:
-    """Return a geometry whose poses are exactly rigid.
-
-    Args:
-        answer: what the engine returned.
-        num_frames: of the window.
-
-    Returns:
-        The answer; rotations that are off by rounding are replaced by the nearest ones.
+    """Return a geometry, whose rotations that are off by rounding are replaced by the nearest ones.
 
     Raises:
         EngineError: it is no geometry of so many frames, or holds cameras that cannot be.

@@ -86,16 +86,9 @@ def fold(
 
     The window's geometry is carried into the world of the graph (the first frame's camera), over the frames it shares
     with the window before. In those frames its masklets are joined to known objects; the frames after them are added.
-    Where it shares none, or the joint fails its gate, it begins a segment: a world and objects of its own.
-
-    Args:
-        state: the graph so far.
-        perception: of the next window.
-        config: thresholds of STEP tokens, fusion and the depth filter.
-        some_depth: reads metres that the input records of some frames.
-
-    Returns:
-        The next state; its `labelled` masks belong to the added frames.
+    Where it shares none, or the joint fails its gate, it begins a segment: a world and objects of its own. Thresholds
+    of `config` are those of STEP tokens, fusion and the depth filter; `some_depth` reads metres that the input records
+    of some frames. The state's `labelled` masks belong to the added frames.
     """
     _require_same_grid(state, perception)
     known: Sequence[NamedFrame] = () if state.tail is None else state.tail.shared(perception.shared)

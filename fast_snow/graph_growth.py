@@ -39,16 +39,9 @@ def grown(
     merges: Sequence[Merge],
     config: Config,
 ) -> SceneGraph:
-    """Return the graph with the frames that a window adds.
+    """Return the graph with the frames that a window adds to those that are `shared`, given their named objects.
 
-    Args:
-        graph: of the windows before.
-        perception: of the window.
-        geometry: of the window, in the world of the graph.
-        shared: how many frames the windows before hold of it.
-        named: the objects of the others.
-        merges: decisions of this window.
-        config: which frames are keyframes.
+    The geometry is in the world of the graph.
 
     Raises:
         EngineError: a recorded identity had gone to another object.

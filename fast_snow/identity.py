@@ -75,15 +75,7 @@ class Assignment:
 
 
 def reserve(state: IdentityState, source_id: Iterable[int]) -> IdentityState:
-    """Keep the numbers of recorded identities from being given to other objects.
-
-    Args:
-        state: what the earlier windows left.
-        source_id: the recorded identities of a window.
-
-    Returns:
-        The next state.
-    """
+    """Keep the numbers of recorded identities from being given to other objects."""
     added = frozenset(source_id) - state.reserved
     if not added:
         return state
@@ -103,16 +95,8 @@ def assign(
 
     Masklets that are one object in this frame form a group, whose observation is that of the highest score and whose id
     is the oldest that any member is bound to. A group without id takes over an object that was last seen where it is
-    now, or is a new object. In a group with a recorded identity, observation and id are the recorded ones.
-
-    Args:
-        state: what the earlier frames left.
-        frame: the masklets, later than every frame before.
-        config: thresholds of the fusion rule and the patience of the life cycle (docs/reference/definitions.md).
-        metric: whether centroids are in metres; the distance limit applies only then.
-
-    Returns:
-        The next state and the objects of the frame.
+    now, or is a new object. In a group with a recorded identity, observation and id are the recorded ones. The frame is
+    later than every frame before. The distance limit applies only where centroids are in metres (`metric`).
     """
     state = _without_archived(state, frame.t, config)
     affinity = affinity_of(frame, frame, config=config, metric=metric)
@@ -255,12 +239,7 @@ def _next_state(
 
 
 def rename(state: IdentityState, renamed: Mapping[int, int]) -> IdentityState:
-    """Return the state in which objects are others, that were last seen before them.
-
-    Args:
-        state: what the earlier frames left.
-        renamed: by the object's number, that of the other.
-    """
+    """Return the state in which objects bear the numbers of others, that were last seen before them."""
     by_time = sorted(state.last_seen.items(), key=lambda item: item[1].t)
     return replace(
         state,
@@ -281,17 +260,8 @@ def join(
 ) -> tuple[IdentityState, tuple[Merge, ...]]:
     """Bind the masklets of a new window to the objects that the previous window saw in the same frame.
 
-    Args:
-        state: what the earlier frames left.
-        frame: the new window's masklets in a frame that both windows hold.
-        known: the previous window's observations in that frame.
-        known_id: their objects.
-        config: thresholds of the fusion rule.
-        metric: whether centroids are in metres.
-
-    Returns:
-        The next state and the decisions. A masklet that is already bound stays so, and no run has two masklets bound
-        to one object. Recorded identities need no binding.
+    `known` are its observations and `known_id` their objects. A masklet that is already bound stays so, and no run has
+    two masklets bound to one object. Recorded identities need no binding.
     """
     affinity = affinity_of(frame, known, config=config, metric=metric)
     bound = dict(state.bound)

@@ -56,16 +56,7 @@ def keyframes(t: Int32[np.ndarray, " n"], source_frame: Int64[np.ndarray, " n"],
 
 
 def encode(window: Window, *, every: int, jpeg_quality: int) -> tuple[KeyframeImage, ...]:
-    """Encode the keyframes among the frames that a window adds to its clip.
-
-    Args:
-        window: the frames.
-        every: every so many-th frame of the clip is a keyframe.
-        jpeg_quality: from 1 to 100.
-
-    Returns:
-        The images, in order.
-    """
+    """Encode the keyframes among the frames that a window adds to its clip, in order; quality is from 1 to 100."""
     frames = window.frames
     added = slice(window.shared, None)
     image = {int(t): picture for t, picture in zip(frames.t, frames.image, strict=True)}

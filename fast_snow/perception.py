@@ -75,16 +75,9 @@ def perceive(
     config: Config,
     progress: Progress = silent,
 ) -> Perception:
-    """Run the engines over one window.
+    """Run the engines over one window; run ids are unique within the clip.
 
-    Args:
-        window: the frames.
-        engines: how to open each.
-        config: which detections start objects and which masklets repeat others.
-        progress: told when each phase begins and ends.
-
-    Returns:
-        Geometry and masklets of every frame; run ids are unique within the clip.
+    `progress` is told when each phase begins and ends.
 
     Raises:
         EngineError: an engine did not answer as its protocol says.

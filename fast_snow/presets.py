@@ -59,15 +59,7 @@ def load_preset(path: Path, *, base_url: str | None = None) -> Config:
 
 
 def apply_preset(config: Section, values: Mapping[str, Any], *, where: str = "") -> Section:
-    """Return `config` with some of its values replaced.
-
-    Args:
-        config: a configuration tree or one of its sections.
-        values: nested by section.
-        where: name of the section, for messages.
-
-    Returns:
-        The changed tree.
+    """Return a configuration tree, or its section `where`, with some of its values replaced, nested by section.
 
     Raises:
         ConfigError: a key or a value that does not exist.

@@ -47,13 +47,7 @@ class RunKey:
 
 
 def run_key(origin: SourceOfRun | None, config: Config, used: Sequence[EngineUse]) -> RunKey:
-    """Return the key of a run; one that no other has where its input has no digest and cannot be known again.
-
-    Args:
-        origin: the file or folder that is read; None for what is live.
-        config: all settings.
-        used: the engines.
-    """
+    """Return the key of a run; one that no other has where its input has no digest (or is live: None)."""
     source = {"sha256": None} if origin is None else {"path": str(origin.path.resolve()), **origin.as_json()}
     if source["sha256"] is None:
         source = {"sha256": secrets.token_hex()}
@@ -65,12 +59,7 @@ def run_key(origin: SourceOfRun | None, config: Config, used: Sequence[EngineUse
 
 
 def needs_engines(setting: str, engines: Mapping[str, str]) -> bool:
-    """Tell whether engines must run again where a setting changes.
-
-    Args:
-        setting: its dotted name.
-        engines: name of the engine of each slot.
-    """
+    """Tell whether engines, given by slot, must run again where a setting of a dotted name changes."""
     if setting in _PATIENCE:
         return engines.get("tracker") != "recorded"
     return not setting.startswith((*_OF_THE_FOLD, *_OF_NO_RESULT))

@@ -88,12 +88,8 @@ def summarize_run(
 ) -> RunSummary:
     """Drive a run to its end and sum it up.
 
-    Args:
-        steps: of the run, in order.
-        config: all settings.
-        keep: receives each step, whose masks and images are not held otherwise.
-        began: by `perf_counter`; now if omitted.
-        before: what a dead run had come to that this one goes on from.
+    `keep` receives each step, whose masks and images are not held otherwise. It `began` by `perf_counter`; `before` is
+    what a dead run had come to.
     """
     began = perf_counter() if began is None else began
     summary = RunSummary(graph=start(config).graph) if before is None else before
@@ -115,13 +111,8 @@ def record(
 ) -> dict[str, Any]:
     """Return the content of `run.json`.
 
-    Args:
-        source: the input.
-        config: all settings; those that the input settles (`step.settled`) are recorded as they were used.
-        used: the engines.
-        summary: of the finished run.
-        warnings: what was worked around.
-        origin: the file or folder that was read; None for what is in memory.
+    Settings that the input settles (`step.settled`) are recorded as they were used; `origin` is the file or folder that
+    was read, None for what is in memory.
     """
     return {
         "input": _input(source, origin),

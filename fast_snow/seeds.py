@@ -33,15 +33,8 @@ def seeds(detections: Sequence[Detections], *, min_points: int, nested_thresh: f
 
     A detection with fewer than `min_points` pixels cannot be observed in its frame, whatever its depth; if it grows it
     is discovered later. Of two detections of one frame of which one lies inside the other as a part of it, the one with
-    the higher product of score and root of area stays. Recorded objects all stay.
-
-    Args:
-        detections: of every frame of a window.
-        min_points: pixels that an observation needs.
-        nested_thresh: share of the smaller detection inside the larger above which the two are nested.
-
-    Returns:
-        What is left, and how many were left out for which reason.
+    the higher product of score and root of area stays. Recorded objects all stay. Nested are two where more than
+    `nested_thresh` of the smaller lies inside the larger.
     """
     kept: list[Detections] = []
     too_small = nested = 0

@@ -22,15 +22,9 @@ class UnplacedFrame:
     def objects(
         self, bound: Mapping[MaskletName, int], placed: Int32[np.ndarray, " m"], known: Mapping[int, object]
     ) -> dict[int, int]:
-        """Find out which objects these are.
+        """Find out which of the `known` objects these are: by id, the index of its masklet (that of the highest score).
 
-        Args:
-            bound: the object that each masklet is.
-            placed: objects that have an observation in the frame; none of them is looked for.
-            known: objects that there are.
-
-        Returns:
-            By object id, the index of its masklet: of several, that with the highest score.
+        Masklets are `bound` to objects; those that are `placed` in the frame are not looked for.
         """
         found: dict[int, int] = {}
         for i in np.argsort(-self.tracked.score, kind="stable").tolist():
@@ -44,10 +38,7 @@ class UnplacedFrame:
 def keep_alive(state: IdentityState, frame: UnplacedFrame, placed: Int32[np.ndarray, " m"]) -> IdentityState:
     """Count what was seen in a frame without being placed as not missed, and remember where in the image it was.
 
-    Args:
-        state: what `assign` left of the same frame.
-        frame: what could not be placed.
-        placed: the objects that could.
+    The state is what `assign` left of the same frame, `placed` are the objects that could be.
     """
     found = frame.objects(state.bound, placed, state.last_seen)
     if not found:

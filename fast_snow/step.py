@@ -81,19 +81,9 @@ def observe(
 
     Tau is that of the masks as they are; c and s are those of the pixels inside `step.mask_margin`, because depth near
     a mask's border is often that of what lies behind; of these, what a gap in depth parts from most of the object is
-    left out (`depth_filter.remove_outliers`). No object is dropped for its margin: it narrows, if need be to 0.
-
-    Args:
-        masks: the objects, on the grid of the geometry.
-        score: the tracker's confidence in each.
-        geometry: depth and camera of the frame; the extent limit applies only where it is metric.
-        t: index of the frame in the clip.
-        rotation: of each mask since the frame before (`TrackedFrame.rotation`); None where it is not known.
-        depth_filter: which pixels and objects are kept.
-        step: grid and threshold of tau, and the margin; `auto` is that of estimated masks (see `settled`).
-
-    Returns:
-        The tokens of the objects that are kept, in the order of `masks`.
+    left out (`depth_filter.remove_outliers`). No object is dropped for its margin: it narrows, if need be to 0. The
+    masks are on the grid of the geometry; the extent limit applies only where that is metric. A margin of `auto` is
+    that of estimated masks (see `settled`). Tokens are in the order of `masks`.
 
     Reference:
         SNOW, arXiv 2512.16461, section 3: S = (tau, c, s, theta).

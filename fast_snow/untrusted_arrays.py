@@ -61,18 +61,10 @@ def opened_rows(
 ) -> Iterator[Callable[[str, np.dtype], tuple[IO[bytes], int]]]:
     """Open an archive of rows of 32-bit integers or bytes, to read them piece by piece.
 
-    Args:
-        path: as `read_integers`.
-        names: as `read_integers`.
-        limit: as `read_integers`.
-        unpacked: as `read_integers`.
-        within: as `read_integers`.
+    Arguments and errors are those of `read_integers`; what is raised while the rows are read is told of the file, too.
 
     Yields:
         What opens a row by its name and type: returns the stream of its numbers and their count.
-
-    Raises:
-        InputError: as `read_integers`; what is raised while the rows are read is told of the file, too.
     """
     with untrusted_files.open_file(path, limit=limit, within=within) as file:
         try:

@@ -74,10 +74,6 @@ def decode_rgb(data: bytes, path: Path, *, upright: bool = False) -> UInt8[np.nd
 def read_channel(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, "height width"]:
     """Return an image of one channel as it is stored: indices of a palette, 1 bit as bool, integers or floats.
 
-    Args:
-        path: of a PNG or TIFF file.
-        within: the folder that the file, links followed, must not lie outside of.
-
     Raises:
         InputError: the file cannot be read, is no such image or has too many pixels.
     """
@@ -100,10 +96,6 @@ def decode_channel(data: bytes, path: Path) -> Shaped[np.ndarray, "height width"
 def read_array(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, "height width"]:
     """Return a table of numbers that NumPy wrote (.npy).
 
-    Args:
-        path: of the file.
-        within: the folder that the file, links followed, must not lie outside of.
-
     Raises:
         InputError: the file cannot be read, is cut short, or holds something else than a table of numbers.
     """
@@ -122,10 +114,6 @@ def read_array(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, 
 
 def read_exr(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, "height width"]:
     """Return the one channel of an OpenEXR file; needs the package OpenEXR.
-
-    Args:
-        path: of the file.
-        within: the folder that the file, links followed, must not lie outside of.
 
     Raises:
         InputError: the package is missing, or the file cannot be read, has several channels or too many pixels.

@@ -18,10 +18,6 @@ _LINE: Final = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 def numbered_lines(path: Path, *, within: Path | None = None) -> Iterator[tuple[int, str]]:
     """Yield the lines of a text file that are neither empty nor comments (`#`), each with its number from 1 on.
 
-    Args:
-        path: a text file in UTF-8, or UTF-16 with a byte order mark.
-        within: the folder that the file, links followed, must not lie outside of.
-
     Raises:
         InputError: the file cannot be read, or has too many lines.
     """
@@ -34,13 +30,7 @@ def numbered_lines(path: Path, *, within: Path | None = None) -> Iterator[tuple[
 
 
 def numbers(words: Sequence[str], count: int, where: str, *, expected: str) -> Float64[np.ndarray, " n"]:
-    """Return the numbers of a line.
-
-    Args:
-        words: of the line.
-        count: how many there must be.
-        where: file and line, for the message.
-        expected: in words, with what to do.
+    """Return the numbers of a line, `count` of them; the message says what else was expected, and what to do.
 
     Raises:
         InputError: they are others, or no numbers.

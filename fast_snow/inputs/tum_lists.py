@@ -44,12 +44,9 @@ class TumList:
 
 
 def read_list(path: Path, *, words: int, like: TimeUnit = SECONDS) -> TumList:
-    """Read a list; of lines with one time stamp the first is kept.
+    """Read a list with so many words after each time stamp; of lines with one time stamp the first is kept.
 
-    Args:
-        path: of the list, in a TUM folder.
-        words: how many follow the time stamp.
-        like: the unit of the folder's other lists.
+    Where its unit is not sure, it is `like` that of the folder's other lists.
 
     Raises:
         InputError: the list cannot be read, is empty or damaged.

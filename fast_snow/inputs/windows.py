@@ -27,11 +27,7 @@ def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConf
     Neighbouring windows share `config.overlap` frames. A clip of at most `config.length` frames is one window. The last
     window is as long as what is left; it always brings new frames. At a hard cut a window ends and the next one shares
     nothing with it, unless `config.split_at_cuts` is off or the input has poses, which know one world throughout.
-
-    Args:
-        source: the opened input.
-        config: length and overlap in frames.
-        geometry: how many points are followed through the clip, and at what size.
+    `geometry` says how many points are followed through the clip, and at what size.
 
     Raises:
         InputError: the input is found damaged while it is read.

@@ -89,11 +89,8 @@ def open_stream(
 def reconnecting(connect: Callable[[], Iterator[Timed]], video: Video, attempts: int, live: Live) -> Iterator[Timed]:
     """Read a stream, and again where it breaks off; its time goes on as the clock does.
 
-    Args:
-        connect: opens it and yields frames with their time since the first of this connection.
-        video: what the stream says of itself.
-        attempts: how often in a row it is opened again before it is given up.
-        live: told how often that was.
+    `connect` opens it and yields frames with their time since the first of this connection; after so many attempts in a
+    row it is given up.
 
     Raises:
         InputError: no frame came at all.

@@ -78,13 +78,9 @@ def least_missed(times: list[float]) -> int:
 
 
 def play(source: Input, live: Live, config: LiveConfig, *, paced: bool = False) -> Input:
-    """Return an input whose frames are read as they come, whether the run takes them or not.
+    """Return an input that a thread reads as it comes, whether the run takes its frames or not.
 
-    Args:
-        source: what is read.
-        live: told what comes of it.
-        config: how many frames may wait.
-        paced: hold every frame back until its time, as a camera would.
+    Where it is `paced`, every frame is held back until its time, as a camera would.
     """
     size = config.max_waiting or _NEW_PER_WINDOW
     return replace(source, live=live, read=partial(_played, source, live, size, paced=paced))
