@@ -1,15 +1,16 @@
 """The fold that grows a scene graph: one window's perception after the other, in order, without engines."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
 from fast_snow.alignment import Similarity, align_geometry
 from fast_snow.config import Config, FusionConfig
 from fast_snow.errors import EngineError
-from fast_snow.fusion import FrameObjects, MaskletName, NamedFrame
+from fast_snow.fusion import FrameObjects, NamedFrame
 from fast_snow.graph_growth import grown, segments, with_sightings
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, join, reserve
 from fast_snow.incidents import camera_jumps, disagreements, losses
@@ -19,16 +20,18 @@ from fast_snow.known_lengths import KnownLengths, known_lengths, nothing_known
 from fast_snow.movers import without_movers
 from fast_snow.reidentification import NamedWindow, Portraits, reidentify
 from fast_snow.sightings import UnplacedFrame, keep_alive
-from fast_snow.step import FrameTokens, observe, settled
+from fast_snow.step import observe, settled
 from fast_snow.types import (
     NO_SOURCE,
     Ego,
+    FrameGeometry,
     Geometry,
     Health,
     Joint,
     LabelledMasks,
     Log,
     Merge,
+    Observations,
     Perception,
     SceneGraph,
 )
@@ -98,14 +101,15 @@ def fold(
     if begins:
         state, known = replace(state, identity=begin_segment(state.identity), portraits=Portraits.none()), ()
     geometry = align_geometry(T_graph_window, perception.geometry)
-    observed = _observed(perception, geometry, settled(config, (geometry.origin,), _sources(perception)))
-    unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
-    window, portraits = _identified(state, perception, observed, unplaced, known, geometry.metric, config.fusion)
+    measuring = settled(config, (geometry.origin,), _sources(perception))
+    seen = [_seen(perception, i, geometry[i], measuring) for i in range(len(geometry))]
+    added, unplaced = seen[shared:], [each.others for each in seen[shared:]]
+    window, portraits = _identified(state, perception, seen, added, known, config.fusion)
     identity, known, named, _, merges = window
     graph = grown(state.graph, perception, geometry, shared, named, merges, config)
     found = _found(window, unplaced, graph)
     labelled = tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True))
-    counted = _counted([each.health for each in observed[shared:]], perception, geometry, state, labelled)
+    counted = _counted([each.health for each in added], perception, geometry, state, labelled)
     return FoldState(
         graph=replace(
             graph,
@@ -149,22 +153,60 @@ def _sources(perception: Perception) -> set[int]:
     return {source for frame in perception.tracked for source in frame.source_id.tolist()}
 
 
+class _SeenFrame(NamedTuple):
+    """The masklets of one frame: those that are placed, with their tokens, and the others."""
+
+    objects: FrameObjects
+    tokens: Observations
+    others: UnplacedFrame
+    health: Health
+
+
+def _seen(perception: Perception, i: int, geometry: FrameGeometry, config: Config) -> _SeenFrame:
+    """Measure the masklets of frame `i`."""
+    tracked, t = perception.tracked[i], int(perception.t[i])
+    found = observe(
+        tracked.masks,
+        tracked.score,
+        geometry,
+        t=t,
+        rotation=tracked.rotation,
+        depth_filter=config.depth_filter,
+        step=config.step,
+    )
+    return _SeenFrame(
+        tracked[found.index].extended(FrameObjects, t=t, centroid=found.tokens.centroid),
+        found.tokens,
+        UnplacedFrame(t=t, tracked=tracked[found.unplaced_index], sightings=found.unplaced),
+        found.health,
+    )
+
+
 def _identified(
     state: FoldState,
     perception: Perception,
-    observed: Sequence[FrameTokens],
-    unplaced: Sequence[UnplacedFrame],
+    seen: Sequence[_SeenFrame],
+    added: Sequence[_SeenFrame],
     known: Sequence[NamedFrame],
-    metric: bool,
     config: FusionConfig,
 ) -> tuple[NamedWindow, Portraits]:
     """Bind masklets to known objects in the frames that both windows hold; name those of the added frames."""
-    objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
-    first = len(observed) - len(unplaced)
+    metric = perception.geometry.metric
     identity = reserve(state.identity, _sources(perception) - {NO_SOURCE})
-    identity, joined = _joined(identity, objects[: len(known)], known, config=config, metric=metric)
-    frames = zip(objects[first:], observed[first:], unplaced, strict=True)
-    window, portraits = _named(identity, known, frames, config=config, metric=metric), state.portraits
+    joined: list[Merge] = []
+    for frame, before in zip(seen, known, strict=False):  # the frames after those are added
+        identity, merges = join(identity, frame.objects, before.objects, before.object_id, config=config, metric=metric)
+        joined += merges
+    window, portraits = NamedWindow(identity, [*known], [], [], []), state.portraits
+    for frame in added:
+        identity, object_id, merges = assign(identity, frame.objects, config=config, metric=metric)
+        everything = NamedFrame(objects=frame.objects, tokens=frame.tokens, object_id=object_id)
+        named = everything[object_id != NOT_KEPT]
+        identity = keep_alive(identity, frame.others, named.object_id)
+        window.frames.append(named)
+        window.bound.append(identity.bound)
+        window.merges.extend(merges)
+    window = window._replace(identity=identity)
     if config.reidentify:
         cuts = state.health.incidents.cuts + perception.health.incidents.cuts
         window, portraits = reidentify(window, portraits, cuts)
@@ -192,59 +234,6 @@ def _counted(
     incidents = losses(last, labelled, state.graph.tracks) + disagreements(added, t[first:])
     incidents += camera_jumps(geometry, t, perception.time_s, first)
     return sum(added, Health(incidents=incidents))
-
-
-def _observed(perception: Perception, geometry: Geometry, config: Config) -> list[FrameTokens]:
-    return [
-        observe(
-            each.masks,
-            each.score,
-            geometry[i],
-            t=t,
-            rotation=each.rotation,
-            depth_filter=config.depth_filter,
-            step=config.step,
-        )
-        for i, (each, t) in enumerate(zip(perception.tracked, perception.t.tolist(), strict=True))
-    ]
-
-
-def _joined(
-    identity: IdentityState,
-    frames: Sequence[FrameObjects],
-    known: Sequence[NamedFrame],
-    *,
-    config: FusionConfig,
-    metric: bool,
-) -> tuple[IdentityState, list[Merge]]:
-    """Bind masklets to the objects that the window before named in the frames that both hold."""
-    merges: list[Merge] = []
-    for frame, before in zip(frames, known, strict=True):
-        identity, joined = join(identity, frame, before.objects, before.object_id, config=config, metric=metric)
-        merges += joined
-    return identity, merges
-
-
-def _named(
-    identity: IdentityState,
-    known: Sequence[NamedFrame],
-    frames: Iterable[tuple[FrameObjects, FrameTokens, UnplacedFrame]],
-    *,
-    config: FusionConfig,
-    metric: bool,
-) -> NamedWindow:
-    """Name the objects of frames, one after the other."""
-    named: list[NamedFrame] = []
-    bound: list[Mapping[MaskletName, int]] = []
-    merges: list[Merge] = []
-    for frame, seen, others in frames:
-        identity, assignment = assign(identity, frame, config=config, metric=metric)
-        merges += assignment.merges
-        seen_once = NamedFrame(objects=frame, tokens=seen.tokens, object_id=assignment.object_id)
-        named.append(seen_once[assignment.object_id != NOT_KEPT])
-        identity = keep_alive(identity, others, named[-1].object_id)
-        bound.append(identity.bound)
-    return NamedWindow(identity, [*known], named, bound, merges)
 
 
 def _require_same_grid(state: FoldState, perception: Perception) -> None:
@@ -276,16 +265,6 @@ def _to_graph_world(
         joints = (joint,)
     T_first_world = perception.geometry.T_camera_world[shared]  # of the first frame that is added
     return Similarity(scale=1.0, R=T_first_world[:3, :3], t=T_first_world[:3, 3]), joints
-
-
-def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObjects:
-    tracked, t = perception.tracked[i][observed.index], int(perception.t[i])
-    return tracked.extended(FrameObjects, t=t, centroid=observed.tokens.centroid)
-
-
-def _unplaced(perception: Perception, i: int, observed: FrameTokens) -> UnplacedFrame:
-    tracked = perception.tracked[i][observed.unplaced_index]
-    return UnplacedFrame(t=int(perception.t[i]), tracked=tracked, sightings=observed.unplaced)
 
 
 def _labelled(named: NamedFrame, unplaced: UnplacedFrame, found: Mapping[int, int]) -> LabelledMasks:

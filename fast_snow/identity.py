@@ -60,20 +60,6 @@ class IdentityState:
     last_seen: Mapping[int, FrameObjects] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Assignment:
-    """The objects of one frame.
-
-    Attributes:
-        object_id: per masklet; `NOT_KEPT` where a better observation of the same object stands in the frame. No other
-            id occurs twice.
-        merges: decisions that were taken in this frame.
-    """
-
-    object_id: Int32[np.ndarray, " m"]
-    merges: tuple[Merge, ...]
-
-
 def reserve(state: IdentityState, source_id: Iterable[int]) -> IdentityState:
     """Keep the numbers of recorded identities from being given to other objects."""
     added = frozenset(source_id) - state.reserved
@@ -90,13 +76,15 @@ def begin_segment(state: IdentityState) -> IdentityState:
 
 def assign(
     state: IdentityState, frame: FrameObjects, *, config: FusionConfig, metric: bool
-) -> tuple[IdentityState, Assignment]:
-    """Give every masklet of one frame its object.
+) -> tuple[IdentityState, Int32[np.ndarray, " m"], tuple[Merge, ...]]:
+    """Give every masklet of one frame its object: returns the next state, object ids and what was merged.
 
     Masklets that are one object in this frame form a group, whose observation is that of the highest score and whose id
     is the oldest that any member is bound to. A group without id takes over an object that was last seen where it is
-    now, or is a new object. In a group with a recorded identity, observation and id are the recorded ones. The frame is
-    later than every frame before. The distance limit applies only where centroids are in metres (`metric`).
+    now, or is a new object. In a group with a recorded identity, observation and id are the recorded ones. The others
+    of a group are `NOT_KEPT`; no other id occurs twice.
+
+    The frame is later than all before. The distance limit applies only where centroids are in metres (`metric`).
     """
     state = _without_archived(state, frame.t, config)
     affinity = affinity_of(frame, frame, config=config, metric=metric)
@@ -117,7 +105,7 @@ def assign(
     object_id = np.full(len(frame), NOT_KEPT, dtype=np.int32)
     for leader, each in ids.items():
         object_id[leader] = each
-    return _next_state(state, frame, groups, ids, next_id), Assignment(object_id=object_id, merges=tuple(merges))
+    return _next_state(state, frame, groups, ids, next_id), object_id, tuple(merges)
 
 
 def _without_archived(state: IdentityState, t: int, config: FusionConfig) -> IdentityState:
