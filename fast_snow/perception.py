@@ -15,7 +15,7 @@ import numpy as np
 
 from fast_snow.background import with_background
 from fast_snow.config import Config
-from fast_snow.discovery import Prompts, discover, lost, prompts_of_frame
+from fast_snow.discovery import Prompts, Seeds, discover, lost, prompts_of_frame, seeds
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
 from fast_snow.freed_memory import return_freed_memory
 from fast_snow.inputs.cuts import cuts_within
@@ -32,7 +32,6 @@ from fast_snow.protocols import (
     silent,
 )
 from fast_snow.repeats import WithoutRepeats, without_repeats
-from fast_snow.seeds import Seeds, seeds
 from fast_snow.texture_rotation import with_rotation
 from fast_snow.types import (
     Detections,

@@ -152,6 +152,12 @@ def _size(image: np.ndarray) -> GridShape:
     return image.shape[0], image.shape[1]
 
 
+def warn_left_out(where: str, count: int, total: int, why: str) -> None:
+    """Warn of what is left out of an input, if anything is."""
+    if count:
+        warnings.warn(f"{where}: {count} of {total} {why} and are left out", FastSnowWarning, stacklevel=4)
+
+
 def rate(fps: float | None, folder: Path) -> Fraction:
     """Return a frame rate; where nothing tells it, the usual one.
 

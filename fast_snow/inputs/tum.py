@@ -4,7 +4,6 @@ Reference: Sturm et al., A Benchmark for the Evaluation of RGB-D SLAM Systems, I
 """
 
 import os
-import warnings
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from fast_snow.cameras import pinhole
-from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.frame_files import FrameFiles, recording_of
+from fast_snow.errors import InputError
+from fast_snow.inputs.frame_files import FrameFiles, recording_of, warn_left_out
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_meta import RecordingMeta, read_meta
 from fast_snow.inputs.tum_lists import (
@@ -98,9 +97,8 @@ def _kept(folder: Path, near: Bool[np.ndarray, " n"], masks: tuple[Path, ...] | 
     if not masked.any():
         raise InputError(f"{shown(folder / 'masks')}: no mask of the name of a colour image; expected them: rename")
     for kept, before, what in ((near, np.ones_like(near), "depth or no pose within 20 ms"), (masked, near, "mask")):
-        if missing := np.count_nonzero(before & ~kept):
-            message = f"{missing} of {len(near)} colour images have no {what} and are left out"
-            warnings.warn(f"{shown(folder)}: {message}", FastSnowWarning, stacklevel=3)
+        missing = int(np.count_nonzero(before & ~kept))
+        warn_left_out(shown(folder), missing, len(near), f"colour images have no {what}")
     return np.flatnonzero(masked).tolist()
 
 

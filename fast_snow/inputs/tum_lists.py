@@ -12,6 +12,7 @@ from jaxtyping import Float64, Int64
 
 from fast_snow import cameras
 from fast_snow.errors import FastSnowWarning, InputError
+from fast_snow.inputs.frame_files import warn_left_out
 from fast_snow.inputs.text_tables import numbered_lines, numbers
 from fast_snow.inputs.time_stamps import SECONDS, TimeUnit, nearest_within, parse_stamp, unit_of
 from fast_snow.types import Transform
@@ -67,8 +68,8 @@ def read_list(path: Path, *, words: int, like: TimeUnit = SECONDS) -> TumList:
         found.append(Entry(stamp=stamp, words=tuple(rest[:words]), line=number))
     if not found:
         raise InputError(f"{shown(path)}: no lines; expected a time stamp and {words} words on each: check the file")
-    found.sort(key=_stamp)
-    entries = [entry for before, entry in zip([None, *found], found, strict=False) if not _same_time(before, entry)]
+    found.sort(key=lambda entry: entry.stamp)
+    entries = list({entry.stamp: entry for entry in reversed(found)}.values())[::-1]
     unit = unit_of(np.array([float(entry.stamp) for entry in entries]), like=like)
     if unit is not SECONDS:
         warnings.warn(
@@ -91,8 +92,7 @@ def with_files(images: TumList) -> TumList:
     kept = [entry for entry, path in zip(images.entries, paths, strict=True) if os.path.isfile(path)]  # noqa: PTH113 (is_file raises for over-long names)
     if not kept:
         raise InputError(f"{shown(paths[0])}: no such file, nor any other that {images.path.name} lists: restore them")
-    if len(kept) < len(paths):
-        _warn_left_out(images, len(paths) - len(kept), "images are not on disk")
+    warn_left_out(shown(images.path), len(paths) - len(kept), len(paths), "images are not on disk")
     return replace(images, entries=tuple(kept))
 
 
@@ -108,8 +108,8 @@ def with_finite_poses(poses: TumList) -> TumList:
     kept = tuple(entry for entry in poses.entries if np.isfinite(_numbers(poses, entry)).all())
     if not kept:
         raise InputError(f"{shown(poses.path)}: no pose of finite numbers; expected tx ty tz qx qy qz qw on each line")
-    if len(kept) < len(poses.entries):
-        _warn_left_out(poses, len(poses.entries) - len(kept), "poses hold NaN or infinity")
+    total = len(poses.entries)
+    warn_left_out(shown(poses.path), total - len(kept), total, "poses hold NaN or infinity")
     return replace(poses, entries=kept)
 
 
@@ -138,16 +138,3 @@ def pose(poses: TumList, entry: Entry) -> Transform:
 
 def _numbers(poses: TumList, entry: Entry) -> Float64[np.ndarray, "7"]:
     return numbers(entry.words, 7, poses.where(entry), expected="tx ty tz qx qy qz qw: correct it")
-
-
-def _warn_left_out(what: TumList, count: int, why: str) -> None:
-    message = f"{shown(what.path)}: {count} of {len(what.entries)} {why} and are left out"
-    warnings.warn(message, FastSnowWarning, stacklevel=4)
-
-
-def _stamp(entry: Entry) -> Fraction:
-    return entry.stamp
-
-
-def _same_time(one: Entry | None, other: Entry) -> bool:
-    return one is not None and one.stamp == other.stamp

@@ -60,20 +60,18 @@ def _followed(frames: Iterable[SampledFrame], max_side: int, max_points: int, *,
     if not follow:
         yield from ((replace(frame, between=tuple), None) for frame in frames)
         return
-    read: deque[SampledFrame] = deque()
+    read: deque[tuple[SampledFrame, GridShape, GridShape]] = deque()
 
     def grays() -> Iterator[list[Gray]]:
         for frame in frames:
-            size = frame.image.shape[:2]
-            shape = shrunk_size((size[0], size[1]), max_side)
-            read.append(replace(frame, between=tuple))
+            size = frame.image.shape[0], frame.image.shape[1]
+            shape = shrunk_size(size, max_side)
+            read.append((replace(frame, between=tuple), shape, size))
             yield [_gray(each, shape) for each in (*frame.between(), frame.image)]
 
     for points in track_points(grays(), max_points=max_points):
-        frame = read.popleft()
-        size = frame.image.shape[:2]
-        shape = shrunk_size((size[0], size[1]), max_side)
-        yield frame, rescaled(points, shape, (size[0], size[1]))
+        frame, shape, size = read.popleft()
+        yield frame, rescaled(points, shape, size)
 
 
 def _gray(image: Image, shape: GridShape) -> Gray:

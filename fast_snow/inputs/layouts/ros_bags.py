@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float64, Int64
 from fast_snow.cameras import rigid
 from fast_snow.config import SourceConfig
 from fast_snow.errors import FastSnowWarning, InputError
+from fast_snow.inputs.frame_files import warn_left_out
 from fast_snow.inputs.layouts import ros_messages
 from fast_snow.inputs.layouts.ros_poses import camera_poses
 from fast_snow.inputs.layouts.ros_reading import Bag, MessageReader, connections, messages, opened, topics_of
@@ -209,6 +210,5 @@ def _report_left_out(kept: Bool[np.ndarray, " n"], where: str) -> None:
         raise InputError(
             f"{where}: no colour image has depth within 20 ms and a pose; expected one clock: check stamps"
         )
-    if not kept.all():
-        message = f"{np.count_nonzero(~kept)} of {len(kept)} colour images have no depth within 20 ms or no pose"
-        warnings.warn(f"{where}: {message} and are left out", FastSnowWarning, stacklevel=3)
+    missing = int(np.count_nonzero(~kept))
+    warn_left_out(where, missing, len(kept), "colour images have no depth within 20 ms or no pose")
