@@ -88,7 +88,7 @@ def prompts_of_frame(detections: Detections, frame: int, *, most: int | None = N
 
     The first pass starts from those of the first frame.
     """
-    prompts = tuple(_prompt(detections, frame, i) for i in best(detections, most))
+    prompts = tuple(_prompt(detections, frame, i) for i in best(detections, most).tolist())
     return Prompts(prompts, len(detections) - len(prompts))
 
 
@@ -181,7 +181,7 @@ def lost(detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, i
         overlap = corrected(pairwise_iou(missing.masks, found.masks[new]), missing.source_id, found.source_id[new])
         rows, columns = linear_sum_assignment(overlap, maximize=True)
         covering = columns[overlap[rows, columns] >= iou_thresh]
-        prompts += [_prompt(found, frame, i) for i in new[covering]]
+        prompts += [_prompt(found, frame, i) for i in new[covering].tolist()]
         # A place that is covered, by what was just found or by a masklet that took over, is looked at no more.
         taken = pairwise_iou(missing.masks, found.masks[new[covering]].followed_by(now.masks))
         open_place = taken.max(axis=1, initial=0.0) < iou_thresh

@@ -54,13 +54,7 @@ RUNS_PER_WINDOW = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOpeners:
-    """How to open the engine of each stage.
-
-    Attributes:
-        geometry: opens what estimates depth and cameras.
-        segmenter: opens what finds the objects of each frame.
-        tracker: opens what follows objects through a window.
-    """
+    """How to open the engine of each stage."""
 
     geometry: OpenGeometry
     segmenter: OpenSegmenter
@@ -95,17 +89,8 @@ def perceive(
     tracked, geometry = _described(frames, resolved.frames, geometry)
     unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh).prompts
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
-    return Perception(
-        window=window.index,
-        shared=window.shared,
-        t=frames.t,
-        time_s=frames.time_s,
-        source_frame=frames.source_frame,
-        geometry=geometry,
-        tracked=tracked,
-        health=_health(detections, started, passes, resolved, _incidents(window, unfound)),
-        seconds=seconds,
-    )
+    health = _health(detections, started, passes, resolved, _incidents(window, unfound))
+    return Perception.of(window, geometry=geometry, tracked=tracked, health=health, seconds=seconds)
 
 
 @contextmanager

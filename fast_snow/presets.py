@@ -73,18 +73,12 @@ def apply_preset(config: Section, values: Mapping[str, Any], *, where: str = "")
             raise ConfigError(f"{name[:_SHOWN]}: no such setting{_nearest(key, where, known)}")
         if is_dataclass(known[key]):
             if not isinstance(value, Mapping):
-                raise ConfigError(
-                    f"{name}: got {_brief(value)}, expected a section with {', '.join(_settings(known[key]))}"
-                )
+                settings = ", ".join(each.name for each in fields(known[key]))
+                raise ConfigError(f"{name}: got {_brief(value)}, expected a section with {settings}")
             changed[key] = apply_preset(known[key], value, where=f"{name}.")
         else:
             changed[key] = _typed(name, value, types[key])
     return replace(config, **changed)  # type: ignore[type-var]
-
-
-def _settings(section: Any) -> list[str]:  # noqa: ANN401 (any section)
-    """Return the names of a section's settings."""
-    return [each.name for each in fields(section)]
 
 
 def _nearest(key: str, where: str, known: Mapping[str, object]) -> str:

@@ -106,22 +106,14 @@ class NamedWindow(NamedTuple):
 
 
 def reidentify(window: NamedWindow, before: Portraits, cuts: Sequence[int] = ()) -> tuple[NamedWindow, Portraits]:
-    """Let new objects of a window be the lost and archived objects that they continue.
+    """Let new objects of a window be the lost and archived objects that they continue; also returns the portraits.
 
     A new object is compared with every object that was last seen before it appeared. It may continue one that, had it
     moved on evenly, would be within `SIGMAS` of where it appears, that is of about its size, and that is alike in
     colour: above `ALIKE`, and by `CLEARER` more than any object that it is seen beside, or that was seen beside the one
     it may continue and could be it as well. A masklet that comes back needs no colours. Pairs are assigned one to one
     for the greatest sum of similarities. Recorded identities stay apart, and so does what a cut parts: its places do
-    not compare.
-
-    Args:
-        window: as named by masklets.
-        before: of the objects of earlier windows.
-        cuts: frames that begin with a cut.
-
-    Returns:
-        The window, whose merges say what was recognised, and the portraits after it.
+    not compare. A cut begins at each of the frames `cuts`; the window's merges say what was recognised.
     """
     now = _updated(before, window)
     settled = before.object_id[before.count >= SETTLED]

@@ -45,12 +45,9 @@ class RunSummary:
     """What a run has come to so far.
 
     Attributes:
-        graph: the 4D scene graph.
+        graph: as all that is not named here, what the fold has come to (`FoldState`).
         windows: how many the clip was cut into.
         seconds: wall time per stage; folding runs beside the others.
-        health: counts of all windows.
-        joints: how each window after the first was joined to the one before.
-        known_lengths: what was measured of lengths that are known in metres.
         wall_s: seconds from the opening of the input to the last fold; 0 until then.
     """
 

@@ -118,10 +118,7 @@ def _dropped(statistics: ObjectStatistics, enough: Bool[np.ndarray, " m"], plaus
 def settled(config: Config, origins: Collection[DepthOrigin], source_ids: Collection[int]) -> Config:
     """Return the settings by which objects are measured: `auto` settled, and plain statistics of what is recorded.
 
-    Args:
-        config: all settings.
-        origins: where the depth comes from.
-        source_ids: the recorded identity of every mask; `NO_SOURCE` of an estimated one.
+    Recorded is depth from sensors alone, with identities of all masks (`source_ids`) that the input gives.
     """
     recorded = set(origins) == {DepthOrigin.SENSOR} and NO_SOURCE not in source_ids
     margin = config.step.mask_margin

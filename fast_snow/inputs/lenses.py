@@ -61,12 +61,7 @@ def calibrated(recording: Recording, lenses: Sequence[Lens], *, where: str) -> R
     """Return a recording with the intrinsics of its lenses and without their distortion.
 
     Undistorted images keep size and matrix. Where they show what the camera did not see they are black, without depth,
-    and of no known object.
-
-    Args:
-        recording: its depth and id maps show the view of its colour images.
-        lenses: one per frame.
-        where: what the error message points to.
+    and of no known object. There is one lens per frame; depth and id maps show the view of the colour images.
 
     Raises:
         InputError: a lens is no camera for the images, or has a distortion that OpenCV does not know.

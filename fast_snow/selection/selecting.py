@@ -74,18 +74,10 @@ class Selection:
 def select_engines(
     source: Input, config: Config, engines: Engines = Engines(), *, progress: Progress = silent
 ) -> Selection:
-    """Choose the engines of a run.
+    """Choose the engines of a run: how to open them, and what to tell of them.
 
-    `auto` takes what the input brings, then what trained models can do on this machine, then the classical engines.
-
-    Args:
-        source: the opened input.
-        config: the user's choice and the engines' parameters.
-        engines: the caller's own; each serves its slot whatever the configuration says.
-        progress: told how far the engines are.
-
-    Returns:
-        How to open the engines, and what to tell of them.
+    `auto` takes what the input brings, then what trained models can do on this machine, then the classical engines. The
+    caller's own `engines` serve their slots whatever the configuration says.
 
     Raises:
         ConfigError: an engine that is asked for cannot run here.

@@ -301,6 +301,12 @@ class Perception(ReadOnlyArrays):
     health: Health
     seconds: StageSeconds
 
+    @classmethod
+    def of(cls, window: Window, **answers: Any) -> "Perception":  # noqa: ANN401 (the other fields)
+        """Return what engines say of a window."""
+        t, time_s, source_frame = window.frames.t, window.frames.time_s, window.frames.source_frame
+        return cls(window=window.index, shared=window.shared, t=t, time_s=time_s, source_frame=source_frame, **answers)
+
     def _summary(self) -> str:
         seen = counted(sum(map(len, self.tracked)), "mask")
         return f"window {self.window}, {span(self.t, self.time_s)}, {self.shared} shared, {self.geometry!r}, {seen}"

@@ -101,6 +101,8 @@ class Columns(ReadOnlyArrays):
         """Return the set of no rows, with columns as they are annotated; dimensions that have a name alone are 0."""
         columns: dict[str, Any] = {}
         for name, hint in hints_of(cls).items():
+            if name in rest:
+                continue
             if hasattr(hint, "dtypes"):
                 row = (int(each) if each.isdecimal() else 0 for each in hint.dim_str.split()[1:])
                 columns[name] = np.zeros((0, *row), hint.dtypes[0])
