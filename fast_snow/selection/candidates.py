@@ -18,7 +18,7 @@ class Candidate(Generic[Opener]):
 
     Attributes:
         name: as the user chooses it, like `da3-onnx`.
-        family: the shorter name under which the user may leave the backend open, like `da3`; or the name itself.
+        family: the shorter name under which the user may leave the backend open, like `da3`; empty: the name itself.
         meaning: what it means for accuracy.
         opener: imports the engine and returns how to open it.
         missing: what it lacks to run here, each with what to do; none where it can run.
@@ -26,7 +26,7 @@ class Candidate(Generic[Opener]):
     """
 
     name: str
-    family: str
+    family: str = ""
     meaning: str
     opener: Callable[[], Opener]
     missing: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ def recorded(
 ) -> Candidate[Any]:
     """Return the engine that answers from what the input brings."""
     opener = partial(partial, open_engine, recording)
-    return Candidate(name="recorded", family="recorded", meaning=meaning, opener=opener, missing=missing)
+    return Candidate(name="recorded", meaning=meaning, opener=opener, missing=missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +64,6 @@ def added(slot: str, config: Config) -> tuple[Candidate[Any], ...]:
     return tuple(
         Candidate(
             name=each.name,
-            family=each.name,
             meaning=f"from the package {each.dist.name if each.dist else each.value}",
             opener=lambda each=each: each.load()(config),  # type: ignore[misc]
         )
@@ -86,10 +85,10 @@ def choose(
     Raises:
         ConfigError: none of those wanted can run here, or there is none of that name.
     """
-    pool = [each for each in candidates if wanted in ("auto", each.name, each.family)]
+    pool = [each for each in candidates if wanted in ("auto", each.name, each.family or each.name)]
     pool += [each for each in more if wanted == each.name]
     if not pool:
-        names = ["auto", *dict.fromkeys(name for each in candidates for name in (each.family, each.name))]
+        names = ["auto", *dict.fromkeys(name for each in candidates for name in (each.family or each.name, each.name))]
         known = ", ".join([*names, *(each.name for each in more)])
         raise ConfigError(f"engines.{slot}: got {wanted!r}, expected one of {known}")
     able = [each for each in pool if not each.missing]
