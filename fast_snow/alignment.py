@@ -53,13 +53,6 @@ def identity() -> Similarity:
     return Similarity(scale=1.0, R=np.eye(3), t=np.zeros(3))
 
 
-def compose(T_a_b: Similarity, T_b_c: Similarity) -> Similarity:
-    """Return `T_a_c`: first `T_b_c`, then `T_a_b`."""
-    return Similarity(
-        scale=T_a_b.scale * T_b_c.scale, R=T_a_b.R @ T_b_c.R, t=T_a_b.scale * (T_a_b.R @ T_b_c.t) + T_a_b.t
-    )
-
-
 def inverse(T_a_b: Similarity) -> Similarity:
     """Return `T_b_a`."""
     return Similarity(scale=1 / T_a_b.scale, R=T_a_b.R.T, t=-(T_a_b.R.T @ T_a_b.t) / T_a_b.scale)

@@ -112,10 +112,10 @@ def _registered(model: Path, folder: Path) -> dict[str, tuple[Transform, Lens]]:
     except subprocess.CalledProcessError as error:
         reason = (error.stderr.decode("utf-8", "replace").splitlines() or [f"exit code {error.returncode}"])[-1][:120]
         raise InputError(f"{where}: no COLMAP model that can be read ({reason}); export it again") from None
-    told = build_dataclass(_Answer, untrusted_json.loads(answer.decode()), where)
-    cameras = {number: _lens(camera, where) for number, camera in told.cameras.items()}
+    parsed = build_dataclass(_Answer, untrusted_json.loads(answer.decode()), where)
+    cameras = {number: _lens(camera, where) for number, camera in parsed.cameras.items()}
     return {
-        image.name: (_pose(image, where), cameras[image.camera]) for image in told.images if image.camera in cameras
+        image.name: (_pose(image, where), cameras[image.camera]) for image in parsed.images if image.camera in cameras
     }
 
 

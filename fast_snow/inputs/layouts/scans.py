@@ -86,13 +86,13 @@ def read_scannetpp(folder: Path, options: SourceConfig = SourceConfig()) -> Reco
     if not isinstance(document, dict):
         raise InputError(f"{where}: a JSON {type(document).__name__}; expected an object of frames")
     color = by_name(image_files(phone / "rgb", COLOR_SUFFIXES))
-    told = {
+    listed = {
         name: build_dataclass(_IPhoneFrame, document[name], f"{where}: {name[:40]}", extra=True)
         for name in color
         if name in document
     }
     size = read_rgb(next(iter(color.values())), within=folder).shape
-    color = {name: color[name] for name in sorted(told, key=lambda name: told[name].timestamp)}
+    color = {name: color[name] for name in sorted(listed, key=lambda name: listed[name].timestamp)}
     if not color:
         raise InputError(f"{where}: names none of the images in rgb/; expected frame_000000 …: check the export")
     return recording_of(
@@ -100,10 +100,10 @@ def read_scannetpp(folder: Path, options: SourceConfig = SourceConfig()) -> Reco
             folder=folder,
             color=color,
             depth=images_by_name(phone / "depth", DEPTH_SUFFIXES),
-            poses={name: _iphone_pose(each, f"{where}: {name}") for name, each in told.items()},
-            lenses={name: _lens(np.array(each.intrinsic), (size[0], size[1]), where) for name, each in told.items()},
+            poses={name: _iphone_pose(each, f"{where}: {name}") for name, each in listed.items()},
+            lenses={name: _lens(np.array(each.intrinsic), (size[0], size[1]), where) for name, each in listed.items()},
         ),
-        times={name: exact(each.timestamp) for name, each in told.items()}
+        times={name: exact(each.timestamp) for name, each in listed.items()}
         if options.fps is None
         else exact(options.fps),
         depth_scale=_MILLIMETRES,
