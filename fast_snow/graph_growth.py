@@ -122,8 +122,9 @@ def with_sightings(
 
 
 def _by_object(object_id: Sequence[int], seen: AnySeen) -> dict[int, AnySeen]:
-    """Return the rows of each object."""
-    return {each: seen[np.equal(object_id, each)] for each in dict.fromkeys(object_id)}
+    """Return the rows of each object, in the order in which it is first seen."""
+    of_row = np.array(object_id, np.int64)
+    return {each: seen[of_row == each] for each in dict.fromkeys(object_id)}
 
 
 def segments(before: SceneGraph, after: SceneGraph, *, begins: bool) -> tuple[tuple[int, int], ...]:

@@ -76,8 +76,8 @@ def recording_of(
         FastSnowWarning: frames are left out.
     """
     frames, rare = _rare_depth(frames, metric=metric)
-    kept = _complete(frames)
-    frames = frames.only([name for k, name in enumerate(frames.color) if k in set(kept)])
+    kept, names = _complete(frames), list(frames.color)
+    frames = frames.only([names[k] for k in kept])
     some_depth = {i: rare[name] for i, name in enumerate(frames.color) if name in rare}
     if some_depth and intrinsics is not None:
         intrinsics = _of_colour(intrinsics, next(iter(some_depth.values())), frames)
