@@ -169,7 +169,7 @@ def _end_to_end(models: Models, clip: Clip) -> Mapping[str, Any]:
         timing = timed({"clip": lambda: steps.extend(run(pipeline, [window]))}, 2)["clip"]
     wall_s, step = min(zip(timing.seconds, steps[1:], strict=True), key=lambda each: each[0])
     return {
-        "engines": [for_geometry.name, for_segmenter.candidate.name, "sam3"],
+        "engines": [for_geometry.name, for_segmenter.name, "sam3"],
         "frames": clip.frames,
         "frame": f"{clip.size[0]}x{clip.size[1]}",
         "prompts": step.state.health.first_pass_prompts + step.state.health.second_pass_prompts,

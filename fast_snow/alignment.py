@@ -53,6 +53,11 @@ def identity() -> Similarity:
     return Similarity(scale=1.0, R=np.eye(3), t=np.zeros(3))
 
 
+def inverse(T_a_b: Similarity) -> Similarity:
+    """Return `T_b_a`."""
+    return Similarity(scale=1 / T_a_b.scale, R=T_a_b.R.T, t=-(T_a_b.R.T @ T_a_b.t) / T_a_b.scale)
+
+
 def apply(T_a_b: Similarity, points: Float64[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 3"]:
     """Return points of `b` in coordinates of `a`."""
     mapped: np.ndarray = T_a_b.scale * (points @ T_a_b.R.T) + T_a_b.t

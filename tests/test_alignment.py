@@ -29,11 +29,6 @@ def compose(T_a_b: Similarity, T_b_c: Similarity) -> Similarity:
     )
 
 
-def inverse(T_a_b: Similarity) -> Similarity:
-    """Return `T_b_a`."""
-    return Similarity(scale=1 / T_a_b.scale, R=T_a_b.R.T, t=-(T_a_b.R.T @ T_a_b.t) / T_a_b.scale)
-
-
 def assert_same(a, b, tolerance=1e-9):
     assert a.scale == pytest.approx(b.scale, rel=tolerance)
     np.testing.assert_allclose(a.R, b.R, atol=tolerance)
@@ -76,9 +71,9 @@ def changed(geometry, **fields):
 @settings(deadline=None)
 def test_inverse_undoes(seed):
     T_a_b = random_similarity(np.random.default_rng(seed))
-    assert_same(compose(T_a_b, inverse(T_a_b)), alignment.identity())
-    assert_same(compose(inverse(T_a_b), T_a_b), alignment.identity())
-    assert_same(inverse(inverse(T_a_b)), T_a_b)
+    assert_same(compose(T_a_b, alignment.inverse(T_a_b)), alignment.identity())
+    assert_same(compose(alignment.inverse(T_a_b), T_a_b), alignment.identity())
+    assert_same(alignment.inverse(alignment.inverse(T_a_b)), T_a_b)
 
 
 @given(SEEDS)
@@ -202,7 +197,7 @@ def test_windows_align_over_their_shared_frames(seed, metric):
     shared = 3
     T_previous_current = random_similarity(rng, scale=1.0 if metric else None)
     previous = _slice(whole, slice(0, 4))
-    current = alignment.align_geometry(inverse(T_previous_current), _slice(whole, slice(1, 6)))
+    current = alignment.align_geometry(alignment.inverse(T_previous_current), _slice(whole, slice(1, 6)))
     depth, confidence = current.depth.copy(), current.confidence.copy()
     wrong = rng.random(depth.shape) < 0.3
     depth[wrong] *= 3
@@ -220,7 +215,7 @@ def test_noisy_windows_with_wrong_regions_align(seed, factor):
     rng = np.random.default_rng(seed)
     whole = random_geometry(rng, n=3, shape=(40, 60))
     T_previous_current = random_similarity(rng)
-    current = alignment.align_geometry(inverse(T_previous_current), whole)
+    current = alignment.align_geometry(alignment.inverse(T_previous_current), whole)
     depth = (current.depth * np.exp(rng.normal(size=current.depth.shape) * 0.02)).astype(np.float32)
     depth[:, :12] *= np.float32(factor)
     estimated = alignment.align_windows(whole, changed(current, depth=depth), 3, conf_thresh=0.5)
@@ -239,7 +234,7 @@ def test_many_pixels_are_thinned_without_harm():
     rng = np.random.default_rng(7)
     whole = random_geometry(rng, n=2, shape=(120, 160))
     T_a_b = random_similarity(rng)
-    moved = alignment.align_geometry(inverse(T_a_b), whole)
+    moved = alignment.align_geometry(alignment.inverse(T_a_b), whole)
     assert_same(alignment.align_windows(whole, moved, 2, conf_thresh=0.5), T_a_b, tolerance=1e-5)
 
 
@@ -251,7 +246,7 @@ def test_without_trusted_depth_cameras_align_the_windows(trust):
     if trust > 0.5:
         whole = changed(whole, depth=np.where(np.arange(16) < 1, whole.depth, 0).astype(np.float32))
     T_a_b = random_similarity(rng)
-    moved = alignment.align_geometry(inverse(T_a_b), whole)
+    moved = alignment.align_geometry(alignment.inverse(T_a_b), whole)
     with pytest.warns(FastSnowWarning, match="aligned by cameras alone"):
         estimated = alignment.align_windows(whole, moved, 4, conf_thresh=0.5)
     assert_same(estimated, T_a_b, tolerance=1e-5)
@@ -262,7 +257,7 @@ def test_without_any_depth_rotation_and_place_still_align():
     whole = random_geometry(rng)
     whole = changed(whole, depth=np.zeros_like(whole.depth))
     T_a_b = random_similarity(rng, scale=1.0)
-    moved = alignment.align_geometry(inverse(T_a_b), whole)
+    moved = alignment.align_geometry(alignment.inverse(T_a_b), whole)
     with pytest.warns(FastSnowWarning, match="share 0 pixels"):
         assert_same(alignment.align_windows(whole, moved, 1, conf_thresh=0.5), _over_one_frame(whole, moved))
 
