@@ -54,7 +54,8 @@ def read_depth(path: Path, depth_scale: float, *, within: Path | None = None) ->
     Raises:
         InputError: the file is no such image.
     """
-    stored = _stored_depth(path, within)
+    read = {".npy": read_array, ".exr": read_exr}.get(path.suffix.lower(), read_channel)
+    stored = read(path, within=within)
     if stored.dtype.kind != "f" and stored.dtype != np.uint16:
         raise InputError(
             f"{shown(path)}: one channel of {stored.dtype}; expected 16 bits, or metres as floats: save it as a 16-bit"
@@ -103,14 +104,6 @@ def by_name(files: Iterable[Path], prefix: str = "") -> dict[str, Path]:
 def natural(name: str) -> list[str | int]:
     """Return a key by which numbers inside of names are compared as numbers."""
     return [int(part) if index % 2 else part for index, part in enumerate(re.split("([0-9]+)", name))]
-
-
-def _stored_depth(path: Path, within: Path | None) -> np.ndarray:
-    if path.suffix.lower() == ".npy":
-        return read_array(path, within=within)
-    if path.suffix.lower() == ".exr":
-        return read_exr(path, within=within)
-    return read_channel(path, within=within)
 
 
 def check_unit(files: Iterable[Path], depth_scale: float, *, within: Path) -> None:
