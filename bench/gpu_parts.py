@@ -149,11 +149,11 @@ def _eventful(config: Config, clip: Clip) -> Config:
 
 def _end_to_end(models: Models, clip: Clip) -> Mapping[str, Any]:
     config = _eventful(models.config, clip)
-    for_geometry = choose("geometry", "da3", geometry.candidates(config, None, clip.size, silent))
-    for_segmenter = choose("segmenter", "fastsam", segmenter.candidates(config, None, clip.size, silent))
+    for_geometry, _ = choose("geometry", "da3", geometry.candidates(config, None, clip.size, silent))
+    for_segmenter, _ = choose("segmenter", "fastsam", segmenter.candidates(config, None, clip.size, silent))
     engines = EngineOpeners(
-        geometry=for_geometry.candidate.opener(),
-        segmenter=for_segmenter.candidate.opener(),
+        geometry=for_geometry.opener(),
+        segmenter=for_segmenter.opener(),
         tracker=lambda: models.open_tracker("sam3"),
     )
     window = Window(index=0, frames=moving_noise(clip.frames, clip.size), shared=0)
@@ -169,7 +169,7 @@ def _end_to_end(models: Models, clip: Clip) -> Mapping[str, Any]:
         timing = timed({"clip": lambda: steps.extend(run(pipeline, [window]))}, 2)["clip"]
     wall_s, step = min(zip(timing.seconds, steps[1:], strict=True), key=lambda each: each[0])
     return {
-        "engines": [for_geometry.candidate.name, for_segmenter.candidate.name, "sam3"],
+        "engines": [for_geometry.name, for_segmenter.name, "sam3"],
         "frames": clip.frames,
         "frame": f"{clip.size[0]}x{clip.size[1]}",
         "prompts": step.state.health.first_pass_prompts + step.state.health.second_pass_prompts,

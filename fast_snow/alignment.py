@@ -53,28 +53,13 @@ def identity() -> Similarity:
     return Similarity(scale=1.0, R=np.eye(3), t=np.zeros(3))
 
 
-def compose(T_a_b: Similarity, T_b_c: Similarity) -> Similarity:
-    """Return `T_a_c`: first `T_b_c`, then `T_a_b`."""
-    return Similarity(
-        scale=T_a_b.scale * T_b_c.scale, R=T_a_b.R @ T_b_c.R, t=T_a_b.scale * (T_a_b.R @ T_b_c.t) + T_a_b.t
-    )
-
-
 def inverse(T_a_b: Similarity) -> Similarity:
     """Return `T_b_a`."""
     return Similarity(scale=1 / T_a_b.scale, R=T_a_b.R.T, t=-(T_a_b.R.T @ T_a_b.t) / T_a_b.scale)
 
 
 def apply(T_a_b: Similarity, points: Float64[np.ndarray, "*batch 3"]) -> Float64[np.ndarray, "*batch 3"]:
-    """Map points from `b` to `a`.
-
-    Args:
-        T_a_b: the similarity.
-        points: coordinates in `b`.
-
-    Returns:
-        The same points in coordinates of `a`.
-    """
+    """Return points of `b` in coordinates of `a`."""
     mapped: np.ndarray = T_a_b.scale * (points @ T_a_b.R.T) + T_a_b.t
     return mapped
 
@@ -189,15 +174,7 @@ def _geman_mcclure(residual: Float64[np.ndarray, " n"]) -> Float64[np.ndarray, "
 
 
 def align_geometry(T_a_b: Similarity, geometry: Geometry) -> Geometry:
-    """Carry a geometry from world `b` to world `a`: poses and depths both scale, so points move rigidly together.
-
-    Args:
-        T_a_b: the similarity between the worlds.
-        geometry: in world `b`.
-
-    Returns:
-        The geometry in world `a`; its points are those of `geometry` under `T_a_b`.
-    """
+    """Carry a geometry from world `b` to world `a`: poses and depths both scale, so points move rigidly together."""
     T_camera_a = np.tile(np.eye(4), (len(geometry), 1, 1))
     T_camera_a[:, :3, :3] = geometry.T_camera_world[:, :3, :3] @ T_a_b.R.T
     T_camera_a[:, :3, 3] = T_a_b.scale * geometry.T_camera_world[:, :3, 3] - T_camera_a[:, :3, :3] @ T_a_b.t
@@ -223,7 +200,7 @@ def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_th
     Warns:
         FastSnowWarning: too few pixels are trusted in both; the cameras of the shared frames align the windows instead.
     """
-    before, after = _part(previous, slice(len(previous) - shared, None)), _part(current, slice(0, shared))
+    before, after = previous[len(previous) - shared :], current[:shared]
     with_scale = not (previous.metric and current.metric)
     pixel = _trusted(before, after, conf_thresh)
     both = _measured(before) & _measured(after)
@@ -250,20 +227,13 @@ def align_windows(previous: Geometry, current: Geometry, shared: int, *, conf_th
 def disagreement(
     T_previous_current: Similarity, previous: Geometry, current: Geometry, shared: int, *, conf_thresh: float
 ) -> tuple[Float64[np.ndarray, " n"], float]:
-    """Measure how well a similarity joins two neighbouring windows.
-
-    Args:
-        T_previous_current: maps the world of `current` to that of `previous`.
-        previous: as `align_windows`.
-        current: as `align_windows`.
-        shared: as `align_windows`.
-        conf_thresh: as `align_windows`.
+    """Measure how well a similarity joins two neighbouring windows, which are as in `align_windows`.
 
     Returns:
         Of pixels that both windows trust, the distance between the two points as a share of depth; and the largest
         distance between the two places of a shared frame's camera, as a share of median depth (NaN without depth).
     """
-    before, after = _part(previous, slice(len(previous) - shared, None)), _part(current, slice(0, shared))
+    before, after = previous[len(previous) - shared :], current[:shared]
     pixel = _thinned(_trusted(before, after, conf_thresh))
     if not len(pixel):
         return np.zeros(0), math.nan
@@ -283,16 +253,6 @@ def _trusted(before: Geometry, after: Geometry, conf_thresh: float) -> Int64[np.
 def _thinned(pixel: Int64[np.ndarray, " n"]) -> Int64[np.ndarray, " k"]:
     """Return at most `MAX_POINTS` of some pixels, evenly spread."""
     return pixel[np.linspace(0, len(pixel) - 1, min(len(pixel), MAX_POINTS)).astype(np.int64)]
-
-
-def _part(geometry: Geometry, frames: slice) -> Geometry:
-    return replace(
-        geometry,
-        depth=geometry.depth[frames],
-        confidence=geometry.confidence[frames],
-        intrinsics=geometry.intrinsics[frames],
-        T_camera_world=geometry.T_camera_world[frames],
-    )
 
 
 def _measured(geometry: Geometry) -> Bool[np.ndarray, "n h w"]:

@@ -27,7 +27,7 @@ from fast_snow.inputs.windows import windows
 from fast_snow.kernels import threads
 from fast_snow.keyframes import KeyframeImage
 from fast_snow.output import graph_json
-from fast_snow.perception import perceive
+from fast_snow.perception import EngineOpeners, perceive
 from fast_snow.pipeline import Detour, Pipeline, Step, run
 from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
@@ -273,30 +273,14 @@ def steps(
 ) -> Iterator[Step]:
     """Run the pipeline that a configuration describes; yields the graph after each window.
 
-    Args:
-        source: the opened input.
-        selection: the engines.
-        config: all settings.
-        progress: told how far the work is.
-        memory: what a dead run left, and where this one stores the same; windows that it folded are not yielded again.
-        detour: lets others perceive the windows.
+    With the `memory` of a dead run, windows that it folded are not yielded again. A `detour` lets others perceive them.
 
     Warns:
         FastSnowWarning: after the last window, of what makes the result doubtful, such as no tracks.
     """
     threads.limit(config.runtime.threads)
     with resident(selection.engines) if selection.resident else nullcontext(selection.engines) as engines:
-        pipeline = Pipeline(
-            perceive=lambda window, watch: perceive(window, engines=engines, config=config, progress=watch),
-            picture=partial(
-                keyframes.encode, every=config.output.keyframe_every, jpeg_quality=config.output.jpeg_quality
-            ),
-            fold=partial(fold, config=config, some_depth=some_depth(source.recording)),
-            start=start(config),
-            conf_thresh=config.depth_filter.conf_thresh,
-            # What is live is shown at once; else the fold may work beside the engines.
-            queue_length=config.runtime.queue_length if source.live is None else 0,
-        )
+        pipeline = _pipeline(source, engines, config)
         pipeline = pipeline if detour is None else detour.attached(pipeline)
         parts = windows(source, config.window, config.classical.geometry)
         cut: Iterator[Window] = parts
@@ -314,16 +298,22 @@ def steps(
         warnings.warn(message, FastSnowWarning, stacklevel=2)
 
 
+def _pipeline(source: Input, engines: EngineOpeners, config: Config) -> Pipeline:
+    every, quality = config.output.keyframe_every, config.output.jpeg_quality
+    return Pipeline(
+        perceive=lambda window, watch: perceive(window, engines=engines, config=config, progress=watch),
+        picture=partial(keyframes.encode, every=every, jpeg_quality=quality),
+        fold=partial(fold, config=config, some_depth=some_depth(source.recording)),
+        start=start(config),
+        conf_thresh=config.depth_filter.conf_thresh,
+        # What is live is shown at once; else the fold may work beside the engines.
+        queue_length=config.runtime.queue_length if source.live is None else 0,
+    )
+
+
 @contextmanager
 def collected_warnings(*, show: bool) -> Iterator[list[str]]:
-    """Collect what was worked around while the block runs.
-
-    Args:
-        show: whether the warnings are also shown as Python warnings.
-
-    Yields:
-        The messages, each once, in order.
-    """
+    """Collect what was worked around while the block runs, each message once; `show` also shows Python's warnings."""
     messages: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("always", FastSnowWarning)

@@ -26,17 +26,7 @@ def store(path: Path, data: bytes) -> None:
 
 @contextmanager
 def storing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file piece by piece, as `store` does; where the block fails, there is none.
-
-    Args:
-        path: as `store`.
-
-    Yields:
-        The file that is written.
-
-    Raises:
-        OutputError: as `store`.
-    """
+    """Yield a file to write piece by piece, as `store` does and raises; where the block fails, there is none."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         with part.open("xb") as file:

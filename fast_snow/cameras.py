@@ -12,9 +12,10 @@ from fast_snow.types import GridShape, Transform
 
 Intrinsics = Float64[np.ndarray, "3 3"]
 
-# Poses are often written with six or seven digits; a scale or a shear is larger than that.
-_RIGID_TOLERANCE = 1e-3
-_EXACT = 1e-12
+RIGID_TOLERANCE = 1e-3
+"""Poses are often written with six or seven digits; a scale or a shear is larger than that."""
+EXACT = 1e-12
+"""Rotations this close to orthonormal stay as they are, bit for bit."""
 _SKEW = 1e-3
 """In focal lengths; calibrations that fit skew find less, and it is left out."""
 _FURTHEST_M = 1e9
@@ -64,12 +65,7 @@ def poses(
 
 
 def check_intrinsics(intrinsics: Intrinsics, size: GridShape, *, where: str) -> None:
-    """Refuse a matrix that is no pinhole camera, or one that was made for another image size.
-
-    Args:
-        intrinsics: the matrix.
-        size: height and width of the images it is for.
-        where: what the error message points to.
+    """Refuse a matrix that is no pinhole camera, or not one for images of a size; `where` is for the message.
 
     Raises:
         InputError: a number is not finite, a focal length is not positive, the matrix has skew or is transposed, or the
@@ -106,14 +102,20 @@ def check_rigid(T_world_camera: Transform, *, where: str) -> None:
             f"{where}: not a rigid pose in metres, with numbers up to {largest:.3g}; expected a rotation and a"
             " translation: correct them"
         )
-    rotation = T_world_camera[:3, :3]
-    skew = np.abs(rotation @ rotation.T - np.eye(3)).max()
-    tilt = np.abs(T_world_camera[3] - (0, 0, 0, 1)).max()
-    if skew > _RIGID_TOLERANCE or tilt > _RIGID_TOLERANCE or np.linalg.det(rotation) < 0:
+    if not off_rigid(T_world_camera) <= RIGID_TOLERANCE:
         raise InputError(
             f"{where}: not a rigid pose; expected a camera-to-world matrix of a rotation and a translation with last"
             " row 0 0 0 1: remove scale, shear or mirroring"
         )
+
+
+def off_rigid(T_a_b: Float64[np.ndarray, "*n 4 4"]) -> float:
+    """Return how far poses are from rotations and translations at most; infinite where one mirrors or is not finite."""
+    rotation = T_a_b[..., :3, :3]
+    if not np.isfinite(T_a_b).all() or (np.linalg.det(rotation) < 0).any():
+        return np.inf
+    skew = np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3)).max(initial=0.0)
+    return float(max(skew, np.abs(T_a_b[..., 3, :] - (0, 0, 0, 1)).max(initial=0.0)))
 
 
 def rigid(T_world_camera: Transform, *, where: str) -> Transform:
@@ -125,11 +127,16 @@ def rigid(T_world_camera: Transform, *, where: str) -> Transform:
     check_rigid(T_world_camera, where=where)
     left, _, right = np.linalg.svd(T_world_camera[:3, :3])
     nearest = left @ right
-    if np.abs(nearest - T_world_camera[:3, :3]).max() <= _EXACT and (T_world_camera[3] == (0, 0, 0, 1)).all():
+    if np.abs(nearest - T_world_camera[:3, :3]).max() <= EXACT and (T_world_camera[3] == (0, 0, 0, 1)).all():
         return T_world_camera
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = nearest, T_world_camera[:3, 3]
     return pose
+
+
+def rigid_if_finite(T_world_camera: Transform, *, where: str) -> Transform:
+    """Return a pose as `rigid` does; one that is not finite stays as it is: its frame is left out."""
+    return rigid(T_world_camera, where=where) if np.isfinite(T_world_camera).all() else T_world_camera
 
 
 def rescale(intrinsics: Intrinsics, old: GridShape, new: GridShape) -> Intrinsics:

@@ -1,22 +1,79 @@
-"""Which detections are new objects, and how to prompt for them."""
+"""Which detections may start an object, which are new, and how to prompt for them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float64, Int
 from scipy.optimize import linear_sum_assignment
 
 from fast_snow.fusion import corrected
-from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.kernels.mask_measures import bounding_boxes
+from fast_snow.kernels.mask_iou import pairwise_iou, pairwise_overlap
+from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.masks import shift
-from fast_snow.seeds import best, quality
-from fast_snow.types import Detections, MaskPrompt, TrackedFrame
+from fast_snow.types import NO_SOURCE, Detections, MaskPrompt, TrackedFrame
 
+PART: Final = 0.1
+"""A part takes at least this share of its object's area: a cup on a table is none, though it lies inside its mask."""
 EXPECTED: Final = 5
 """Frames for which a lost object is expected where it was last seen."""
+
+
+class Seeds(NamedTuple):
+    """The detections of a window from which objects may start.
+
+    Attributes:
+        detections: per frame.
+        too_small: how many others have too few pixels.
+        nested: how many others are a part of one that stays.
+    """
+
+    detections: tuple[Detections, ...]
+    too_small: int
+    nested: int
+
+
+def seeds(detections: Sequence[Detections], *, min_points: int, nested_thresh: float) -> Seeds:
+    """Leave out the detections that should start no object.
+
+    A detection with fewer than `min_points` pixels cannot be observed in its frame, whatever its depth; if it grows it
+    is discovered later. Of two detections of one frame of which one lies inside the other as a part of it, the one with
+    the higher product of score and root of area stays. Recorded objects all stay. Nested are two where more than
+    `nested_thresh` of the smaller lies inside the larger.
+    """
+    kept: list[Detections] = []
+    too_small = nested = 0
+    for found in detections:
+        large = (area(found.masks) >= min_points) | (found.source_id != NO_SOURCE)
+        found = found[large]
+        whole = _without_parts(found, nested_thresh)
+        kept.append(found[whole])
+        too_small += int(np.count_nonzero(~large))
+        nested += int(np.count_nonzero(~whole))
+    return Seeds(tuple(kept), too_small, nested)
+
+
+def quality(found: Detections) -> Float64[np.ndarray, " m"]:
+    """Return how good a prompt each detection is: the product of score and root of area."""
+    return found.score * np.sqrt(area(found.masks))
+
+
+def best(found: Detections, most: int | None) -> Int[np.ndarray, " k"]:
+    """Return the indices of the best detections, in order: recorded ones go first, then by quality (None: all)."""
+    return np.sort(np.lexsort((-quality(found), found.source_id == NO_SOURCE))[:most])
+
+
+def _without_parts(found: Detections, nested_thresh: float) -> Bool[np.ndarray, " m"]:
+    """Tell which detections stay where of two nested ones only the better does."""
+    size = area(found.masks)
+    smaller, larger = np.minimum(size[:, None], size[None, :]), np.maximum(size[:, None], size[None, :])
+    intersection, _ = pairwise_overlap(found.masks, found.masks)
+    part = (intersection > nested_thresh * smaller) & (smaller >= PART * larger)
+    keep = found.source_id != NO_SOURCE
+    for i in np.argsort(-quality(found), kind="stable").tolist():
+        keep[i] |= not part[i, keep].any()
+    return keep
 
 
 class Prompts(NamedTuple):
@@ -27,16 +84,16 @@ class Prompts(NamedTuple):
 
 
 def prompts_of_frame(detections: Detections, frame: int, *, most: int | None = None) -> Prompts:
-    """Return one prompt per detection of one frame: the first pass starts from those of the first frame.
+    """Return one prompt per detection of frame `frame` of a window, for the `most` best (None: all).
 
-    Args:
-        detections: of the frame.
-        frame: its index in the window.
-        most: how many to prompt, the best ones; None is no limit.
+    The first pass starts from those of the first frame.
     """
-    chosen = best(detections, most)
-    prompts = tuple(MaskPrompt(frame=frame, mask=detections.masks[chosen[[i]]]) for i in range(len(chosen)))
+    prompts = tuple(_prompt(detections, frame, i) for i in best(detections, most).tolist())
     return Prompts(prompts, len(detections) - len(prompts))
+
+
+def _prompt(found: Detections, frame: int, i: int) -> MaskPrompt:
+    return MaskPrompt(frame=frame, mask=found.masks[np.array([i])])
 
 
 class _Sighting(NamedTuple):
@@ -56,15 +113,7 @@ def discover(
     neighbouring frames that overlap by at least as much, once the image's common motion is taken out, are one
     candidate: without that link an object seen in N frames would be added N times. A candidate's best detection has the
     highest product of score and root of area. Between recorded identities not IoU decides, but whether they are equal.
-
-    Args:
-        detections: of every frame of a window.
-        tracked: the masklets of the first pass in the same frames.
-        iou_thresh: IoU below which a detection is new.
-        most: how many candidates to prompt, the best ones; None is no limit.
-
-    Returns:
-        One prompt per candidate, ordered by frame.
+    The `most` best candidates are prompted (None: all), in the order of their frames.
     """
     ended: list[_Sighting] = []
     alive: list[_Sighting] = []
@@ -84,9 +133,7 @@ def discover(
         before = new
     candidates = sorted(ended + alive, key=lambda each: (-each.quality, each))
     chosen = sorted(candidates[:most])
-    prompts = tuple(
-        MaskPrompt(frame=each.frame, mask=detections[each.frame].masks[np.array([each.detection])]) for each in chosen
-    )
+    prompts = tuple(_prompt(detections[each.frame], each.frame, each.detection) for each in chosen)
     return Prompts(prompts, len(candidates) - len(prompts))
 
 
@@ -114,17 +161,11 @@ def _link(before: Detections, now: Detections, motion: tuple[int, int], iou_thre
 
 
 def lost(detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> Prompts:
-    """Find the objects that went missing while a detection covers the place where they are expected.
+    """Prompt for objects that went missing while a detection covers the place where they are expected.
 
-    An object is expected where it was last seen, moved with the image, for `EXPECTED` frames.
-
-    Args:
-        detections: of every frame of a window.
-        tracked: the masklets in the same frames.
-        iou_thresh: IoU from which a detection covers a place, and below which it is no tracked object.
-
-    Returns:
-        One prompt per loss: the first detection that covers it.
+    An object is expected where it was last seen, moved with the image, for `EXPECTED` frames. A detection covers a
+    place from an IoU of `iou_thresh` on, and is no tracked object below it; the first that covers the place of a loss
+    prompts for it.
     """
     prompts: list[MaskPrompt] = []
     missing, since = tracked[0][:0], np.zeros(0, np.int64)
@@ -140,7 +181,7 @@ def lost(detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, i
         overlap = corrected(pairwise_iou(missing.masks, found.masks[new]), missing.source_id, found.source_id[new])
         rows, columns = linear_sum_assignment(overlap, maximize=True)
         covering = columns[overlap[rows, columns] >= iou_thresh]
-        prompts += [MaskPrompt(frame=frame, mask=found.masks[new[[i]]]) for i in covering]
+        prompts += [_prompt(found, frame, i) for i in new[covering].tolist()]
         # A place that is covered, by what was just found or by a masklet that took over, is looked at no more.
         taken = pairwise_iou(missing.masks, found.masks[new[covering]].followed_by(now.masks))
         open_place = taken.max(axis=1, initial=0.0) < iou_thresh

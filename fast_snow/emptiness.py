@@ -4,7 +4,7 @@ from typing import Final
 
 import numpy as np
 
-from fast_snow.incidents import degraded
+from fast_snow.incidents import degraded, listed
 from fast_snow.types import Health, SceneGraph, Track
 
 OFTEN: Final = 0.1
@@ -16,10 +16,7 @@ NAMED: Final = 5
 def doubts(graph: SceneGraph, health: Health, *, min_points: int = 0) -> tuple[str, ...]:
     """Return the warnings that a finished run deserves, one line each.
 
-    Args:
-        graph: of the run.
-        health: its counts.
-        min_points: `depth_filter.min_points`: a mask of fewer pixels could not have been placed by any depth.
+    Masks of fewer than `min_points` pixels (`depth_filter.min_points`) could not have been placed by any depth.
     """
     found = (
         why_empty(graph, health) or _mostly_untrusted(health),
@@ -31,15 +28,7 @@ def doubts(graph: SceneGraph, health: Health, *, min_points: int = 0) -> tuple[s
 
 
 def why_empty(graph: SceneGraph, health: Health) -> str | None:
-    """Say why a graph has no tracks, in numbers of the stage that let nothing through.
-
-    Args:
-        graph: of the finished run.
-        health: its counts.
-
-    Returns:
-        One line; None where there are tracks.
-    """
+    """Say why a graph has no tracks, by the stage that let nothing through; None where it has some."""
     if graph.tracks:
         return None
     prompts = health.first_pass_prompts + health.second_pass_prompts
@@ -101,11 +90,11 @@ def _unplaced(graph: SceneGraph, min_points: int) -> str | None:
     if not often:
         return None
     often.sort(key=lambda i: -without_depth[i])
-    named = [f"object {i} in {without_depth[i]} of {_frames_seen(graph.tracks[i])} frames" for i in often[:NAMED]]
-    more = f" and {len(often) - NAMED} more objects" if len(often) > NAMED else ""
+    named = [f"object {i} in {without_depth[i]} of {_frames_seen(graph.tracks[i])} frames" for i in often]
+    objects = " objects" if len(often) > NAMED else ""
     return (
-        f"seen, but not placed for lack of trusted depth: {', '.join(named)}{more}; only their masks are known in those"
-        " frames (tracks[].unplaced)"
+        f"seen, but not placed for lack of trusted depth: {listed(named, NAMED)}{objects}; only their masks are known"
+        " in those frames (tracks[].unplaced)"
     )
 
 
@@ -117,10 +106,9 @@ def _camera_lost(graph: SceneGraph) -> str | None:
     lost = graph.ego.t[graph.ego.background.matches == 0].tolist()
     if not lost:
         return None
-    named = ", ".join(map(str, lost[:NAMED])) + (f" and {len(lost) - NAMED} more" if len(lost) > NAMED else "")
     return (
-        f"how the camera moves to frame {named} is not known: the images do not show it, or contradict its poses;"
-        " places before and after do not share one world (ego[].background)"
+        f"how the camera moves to frame {listed(lost, NAMED)} is not known: the images do not show it, or contradict"
+        " its poses; places before and after do not share one world (ego[].background)"
     )
 
 

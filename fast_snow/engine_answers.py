@@ -6,32 +6,20 @@ Each check looks at a whole window at once; nothing is converted but poses, whic
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
+from fast_snow.cameras import EXACT, RIGID_TOLERANCE, off_rigid
 from fast_snow.errors import EngineError, InputError
 from fast_snow.kernels.masks import validate
 from fast_snow.types import DepthOrigin, Detections, Geometry, GridShape, Masks, Segmentation, TrackedFrame
 
-RIGID_TOLERANCE: Final = 1e-3
-"""Poses are often written with six or seven digits; a scale or a shear is larger than that."""
-EXACT: Final = 1e-12
-"""Rotations this close to orthonormal stay as they are, bit for bit."""
-
 
 @contextmanager
 def opened(slot: str, opener: Any, protocol: type) -> Iterator[Any]:  # noqa: ANN401 (what a caller gave)
-    """Open the engine of a slot.
-
-    Args:
-        slot: geometry, segmenter or tracker.
-        opener: the caller's, or that of an engine.
-        protocol: what the engine must offer.
-
-    Yields:
-        The engine.
+    """Open the engine of a slot, which must offer a protocol.
 
     Raises:
         EngineError: the opener is none, or opens something else.
@@ -56,14 +44,7 @@ def require_protocol(slot: str, engine: object, protocol: type) -> None:
 
 
 def checked_geometry(answer: object, num_frames: int) -> Geometry:
-    """Return a geometry whose poses are exactly rigid.
-
-    Args:
-        answer: what the engine returned.
-        num_frames: of the window.
-
-    Returns:
-        The answer; rotations that are off by rounding are replaced by the nearest ones.
+    """Return a geometry, whose rotations that are off by rounding are replaced by the nearest ones.
 
     Raises:
         EngineError: it is no geometry of so many frames, or holds cameras that cannot be.
@@ -93,18 +74,15 @@ def checked_geometry(answer: object, num_frames: int) -> Geometry:
 
 def _rigid(poses: Float64[np.ndarray, "n 4 4"]) -> Float64[np.ndarray, "n 4 4"]:
     """Replace each rotation by the nearest one (Frobenius norm), where rounding has moved it."""
-    rotation = poses[:, :3, :3]
-    finite = np.isfinite(poses).all()
-    skew = np.abs(np.swapaxes(rotation, 1, 2) @ rotation - np.eye(3)).max(initial=0.0) if finite else np.inf
-    tilt = np.abs(poses[:, 3] - (0, 0, 0, 1)).max(initial=0.0)
-    if not (skew <= RIGID_TOLERANCE and tilt <= RIGID_TOLERANCE and (np.linalg.det(rotation) > 0).all()):
+    off = off_rigid(poses)
+    if not off <= RIGID_TOLERANCE:
         raise EngineError(
             "geometry engine: got T_camera_world that is not rigid, expected a rotation and a translation with last row"
             " 0 0 0 1: remove scale, shear or mirroring"
         )
-    if max(skew, tilt) <= EXACT:
+    if off <= EXACT:
         return poses
-    U, _, Vt = np.linalg.svd(rotation)
+    U, _, Vt = np.linalg.svd(poses[:, :3, :3])
     rigid = poses.copy()
     rigid[:, :3, :3] = U @ Vt
     rigid[:, 3] = (0, 0, 0, 1)

@@ -6,54 +6,39 @@ Recorded identities are the user's ground truth, whatever the masks' overlap.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32, UInt8
+from jaxtyping import Bool, Float32, Float64, Int32
 
 from fast_snow.config import FusionConfig
 from fast_snow.kernels.mask_iou import pairwise_iou
-from fast_snow.types import NO_SOURCE, Columns, Masks, StepToken
+from fast_snow.types import NO_SOURCE, Columns, Observations, TrackedFrame
 
 MaskletName = tuple[int, int]
 """`(run_id, local_id)`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class FrameObjects(Columns):
+class FrameObjects(TrackedFrame):
     """The observed masklets of one frame.
 
     Attributes:
         t: index in the clip.
-        run_id: which propagation each comes from.
-        local_id: its number in its tracking session.
-        masks: on the analysis grid.
-        score: confidence in [0, 1].
         centroid: in world coordinates.
-        source_id: recorded identities, else `NO_SOURCE`.
-        appearance: as in `TrackedFrame`.
     """
 
     t: int
-    run_id: Int32[np.ndarray, " m"]
-    local_id: Int32[np.ndarray, " m"]
-    masks: Masks
-    score: Float32[np.ndarray, " m"]
     centroid: Float32[np.ndarray, "m 3"]
-    source_id: Int32[np.ndarray, " m"]
-    appearance: UInt8[np.ndarray, "m bins"]
 
     def name(self, i: int) -> MaskletName:
         """Return the name of masklet `i`."""
         return int(self.run_id[i]), int(self.local_id[i])
 
-    def _summary(self) -> str:
-        return f"t={self.t}, {self.masks!r}, runs {sorted(set(self.run_id.tolist()))}"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class NamedFrame:
+class NamedFrame(Columns):
     """The observations of one frame and the objects they are."""
 
     objects: FrameObjects
-    tokens: tuple[StepToken, ...]
+    tokens: Observations
     object_id: Int32[np.ndarray, " m"]
 
 
@@ -66,38 +51,19 @@ class Affinity:
     same: np.ndarray
 
 
-def affinity_of(
-    frame: FrameObjects,
-    masks: Masks,
-    run_id: Int32[np.ndarray, " b"],
-    centroid: Float32[np.ndarray, "b 3"],
-    source_id: Int32[np.ndarray, " b"],
-    *,
-    config: FusionConfig,
-    metric: bool,
-) -> Affinity:
-    """Compare a frame's masklets with others on the same grid.
+def affinity_of(frame: FrameObjects, others: FrameObjects, *, config: FusionConfig, metric: bool) -> Affinity:
+    """Compare a frame's masklets (rows) with others on the same grid (columns).
 
-    Args:
-        frame: the masklets (rows).
-        masks: of the others (columns).
-        run_id: of the others.
-        centroid: of the others, in world coordinates.
-        source_id: of the others.
-        config: thresholds of the rule.
-        metric: whether centroids are in metres; the distance limit applies only then.
-
-    Returns:
-        Two masklets of different runs are one object above `cross_run_iou_thresh` and within `merge_centroid_dist_m`.
-        Masklets of one recorded identity always are; those of two never.
+    Two masklets of different runs are one object above `cross_run_iou_thresh` and, where centroids are in metres
+    (`metric`), within `merge_centroid_dist_m`. Masklets of one recorded identity always are; those of two never.
     """
-    iou = pairwise_iou(frame.masks, masks)
-    difference = frame.centroid[:, None].astype(np.float64) - centroid[None]
+    iou = pairwise_iou(frame.masks, others.masks)
+    difference = frame.centroid[:, None].astype(np.float64) - others.centroid[None]
     distance = np.linalg.norm(difference, axis=2)
-    same = (iou > config.cross_run_iou_thresh) & (frame.run_id[:, None] != run_id[None])
+    same = (iou > config.cross_run_iou_thresh) & (frame.run_id[:, None] != others.run_id[None])
     if metric:
         same &= distance < config.merge_centroid_dist_m
-    same = same & ~differ(frame.source_id, source_id) | agree(frame.source_id, source_id)
+    same = same & ~differ(frame.source_id, others.source_id) | agree(frame.source_id, others.source_id)
     return Affinity(iou=iou, distance=distance, same=same)
 
 

@@ -1,16 +1,16 @@
 """The fold that grows a scene graph: one window's perception after the other, in order, without engines."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Int32
 
 from fast_snow.alignment import Similarity, align_geometry
 from fast_snow.config import Config, FusionConfig
 from fast_snow.errors import EngineError
-from fast_snow.fusion import FrameObjects, MaskletName, NamedFrame
+from fast_snow.fusion import FrameObjects, NamedFrame
 from fast_snow.graph_growth import grown, segments, with_sightings
 from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, join, reserve
 from fast_snow.incidents import camera_jumps, disagreements, losses
@@ -18,21 +18,22 @@ from fast_snow.inputs.recording import SomeDepthReader
 from fast_snow.joints import join_windows
 from fast_snow.known_lengths import KnownLengths, known_lengths, nothing_known
 from fast_snow.movers import without_movers
-from fast_snow.reidentification import NamedWindow, Portraits, no_portraits, reidentify
+from fast_snow.reidentification import NamedWindow, Portraits, reidentify
 from fast_snow.sightings import UnplacedFrame, keep_alive
-from fast_snow.step import FrameTokens, observe, settled
+from fast_snow.step import observe, settled
 from fast_snow.types import (
     NO_SOURCE,
     Ego,
+    FrameGeometry,
     Geometry,
     Health,
     Joint,
     LabelledMasks,
     Log,
     Merge,
+    Observations,
     Perception,
     SceneGraph,
-    StepToken,
 )
 
 
@@ -69,21 +70,14 @@ class FoldState:
     labelled: tuple[LabelledMasks, ...]
     health: Health
     joints: tuple[Joint, ...] = ()
-    portraits: Portraits = field(default_factory=no_portraits)
+    portraits: Portraits = field(default_factory=Portraits.none)
     known_lengths: KnownLengths = field(default_factory=nothing_known)
 
 
 def start(config: Config) -> FoldState:
     """Return the state before the first window: an empty graph."""
-    ego = Ego(
-        t=np.zeros(0, np.int32),
-        time_s=np.zeros(0),
-        source_frame=np.zeros(0, np.int64),
-        position=np.zeros((0, 3), np.float32),
-        quaternion_xyzw=np.zeros((0, 4), np.float32),
-        intrinsics=np.zeros((0, 4), np.float32),
-    )
-    graph = SceneGraph(grid_size=config.step.grid_size, analysis_grid=(0, 0), metric=True, depth_origin=(), ego=ego)
+    grid_size, ego = config.step.grid_size, Ego.none()
+    graph = SceneGraph(grid_size=grid_size, analysis_grid=(0, 0), metric=True, depth_origin=(), ego=ego)
     graph = replace(graph, keyframes=Log(), merges=Log())
     return FoldState(graph=graph, identity=IdentityState(), tail=None, labelled=(), health=Health())
 
@@ -95,16 +89,9 @@ def fold(
 
     The window's geometry is carried into the world of the graph (the first frame's camera), over the frames it shares
     with the window before. In those frames its masklets are joined to known objects; the frames after them are added.
-    Where it shares none, or the joint fails its gate, it begins a segment: a world and objects of its own.
-
-    Args:
-        state: the graph so far.
-        perception: of the next window.
-        config: thresholds of STEP tokens, fusion and the depth filter.
-        some_depth: reads metres that the input records of some frames.
-
-    Returns:
-        The next state; its `labelled` masks belong to the added frames.
+    Where it shares none, or the joint fails its gate, it begins a segment: a world and objects of its own. Thresholds
+    of `config` are those of STEP tokens, fusion and the depth filter; `some_depth` reads metres that the input records
+    of some frames. The state's `labelled` masks belong to the added frames.
     """
     _require_same_grid(state, perception)
     known: Sequence[NamedFrame] = () if state.tail is None else state.tail.shared(perception.shared)
@@ -112,16 +99,17 @@ def fold(
     T_graph_window, joints = _to_graph_world(state, perception, shared, config)
     begins = state.tail is not None and not (joints and joints[-1].joined)
     if begins:
-        state, known = replace(state, identity=begin_segment(state.identity), portraits=no_portraits()), ()
+        state, known = replace(state, identity=begin_segment(state.identity), portraits=Portraits.none()), ()
     geometry = align_geometry(T_graph_window, perception.geometry)
-    observed = _observed(perception, geometry, settled(config, (geometry.origin,), _sources(perception)))
-    unplaced = [_unplaced(perception, i, each) for i, each in enumerate(observed) if i >= shared]
-    window, portraits = _identified(state, perception, observed, unplaced, known, geometry.metric, config.fusion)
+    measuring = settled(config, (geometry.origin,), _sources(perception))
+    seen = [_seen(perception, i, geometry[i], measuring) for i in range(len(geometry))]
+    added, unplaced = seen[shared:], [each.others for each in seen[shared:]]
+    window, portraits = _identified(state, perception, seen, added, known, config.fusion)
     identity, known, named, _, merges = window
     graph = grown(state.graph, perception, geometry, shared, named, merges, config)
     found = _found(window, unplaced, graph)
     labelled = tuple(_labelled(*each) for each in zip(named, unplaced, found, strict=True))
-    counted = _counted([each.health for each in observed[shared:]], perception, geometry, state, labelled)
+    counted = _counted([each.health for each in added], perception, geometry, state, labelled)
     return FoldState(
         graph=replace(
             graph,
@@ -165,22 +153,60 @@ def _sources(perception: Perception) -> set[int]:
     return {source for frame in perception.tracked for source in frame.source_id.tolist()}
 
 
+class _SeenFrame(NamedTuple):
+    """The masklets of one frame: those that are placed, with their tokens, and the others."""
+
+    objects: FrameObjects
+    tokens: Observations
+    others: UnplacedFrame
+    health: Health
+
+
+def _seen(perception: Perception, i: int, geometry: FrameGeometry, config: Config) -> _SeenFrame:
+    """Measure the masklets of frame `i`."""
+    tracked, t = perception.tracked[i], int(perception.t[i])
+    found = observe(
+        tracked.masks,
+        tracked.score,
+        geometry,
+        t=t,
+        rotation=tracked.rotation,
+        depth_filter=config.depth_filter,
+        step=config.step,
+    )
+    return _SeenFrame(
+        tracked[found.index].extended(FrameObjects, t=t, centroid=found.tokens.centroid),
+        found.tokens,
+        UnplacedFrame(t=t, tracked=tracked[found.unplaced_index], sightings=found.unplaced),
+        found.health,
+    )
+
+
 def _identified(
     state: FoldState,
     perception: Perception,
-    observed: Sequence[FrameTokens],
-    unplaced: Sequence[UnplacedFrame],
+    seen: Sequence[_SeenFrame],
+    added: Sequence[_SeenFrame],
     known: Sequence[NamedFrame],
-    metric: bool,
     config: FusionConfig,
 ) -> tuple[NamedWindow, Portraits]:
     """Bind masklets to known objects in the frames that both windows hold; name those of the added frames."""
-    objects = [_objects(perception, i, each) for i, each in enumerate(observed)]
-    first = len(observed) - len(unplaced)
+    metric = perception.geometry.metric
     identity = reserve(state.identity, _sources(perception) - {NO_SOURCE})
-    identity, joined = _joined(identity, objects[: len(known)], known, config=config, metric=metric)
-    frames = zip(objects[first:], observed[first:], unplaced, strict=True)
-    window, portraits = _named(identity, known, frames, config=config, metric=metric), state.portraits
+    joined: list[Merge] = []
+    for frame, before in zip(seen, known, strict=False):  # the frames after those are added
+        identity, merges = join(identity, frame.objects, before.objects, before.object_id, config=config, metric=metric)
+        joined += merges
+    window, portraits = NamedWindow(identity, [*known], [], [], []), state.portraits
+    for frame in added:
+        identity, object_id, merges = assign(identity, frame.objects, config=config, metric=metric)
+        everything = NamedFrame(objects=frame.objects, tokens=frame.tokens, object_id=object_id)
+        named = everything[object_id != NOT_KEPT]
+        identity = keep_alive(identity, frame.others, named.object_id)
+        window.frames.append(named)
+        window.bound.append(identity.bound)
+        window.merges.extend(merges)
+    window = window._replace(identity=identity)
     if config.reidentify:
         cuts = state.health.incidents.cuts + perception.health.incidents.cuts
         window, portraits = reidentify(window, portraits, cuts)
@@ -208,58 +234,6 @@ def _counted(
     incidents = losses(last, labelled, state.graph.tracks) + disagreements(added, t[first:])
     incidents += camera_jumps(geometry, t, perception.time_s, first)
     return sum(added, Health(incidents=incidents))
-
-
-def _observed(perception: Perception, geometry: Geometry, config: Config) -> list[FrameTokens]:
-    return [
-        observe(
-            each.masks,
-            each.score,
-            geometry[i],
-            t=t,
-            rotation=each.rotation,
-            depth_filter=config.depth_filter,
-            step=config.step,
-        )
-        for i, (each, t) in enumerate(zip(perception.tracked, perception.t.tolist(), strict=True))
-    ]
-
-
-def _joined(
-    identity: IdentityState,
-    frames: Sequence[FrameObjects],
-    known: Sequence[NamedFrame],
-    *,
-    config: FusionConfig,
-    metric: bool,
-) -> tuple[IdentityState, list[Merge]]:
-    """Bind masklets to the objects that the window before named in the frames that both hold."""
-    merges: list[Merge] = []
-    for frame, before in zip(frames, known, strict=True):
-        identity, joined = join(identity, frame, before.objects, before.object_id, config=config, metric=metric)
-        merges += joined
-    return identity, merges
-
-
-def _named(
-    identity: IdentityState,
-    known: Sequence[NamedFrame],
-    frames: Iterable[tuple[FrameObjects, FrameTokens, UnplacedFrame]],
-    *,
-    config: FusionConfig,
-    metric: bool,
-) -> NamedWindow:
-    """Name the objects of frames, one after the other."""
-    named: list[NamedFrame] = []
-    bound: list[Mapping[MaskletName, int]] = []
-    merges: list[Merge] = []
-    for frame, seen, others in frames:
-        identity, assignment = assign(identity, frame, config=config, metric=metric)
-        merges += assignment.merges
-        named.append(_kept(frame, seen.tokens, assignment.object_id))
-        identity = keep_alive(identity, others, named[-1].object_id)
-        bound.append(identity.bound)
-    return NamedWindow(identity, [*known], named, bound, merges)
 
 
 def _require_same_grid(state: FoldState, perception: Perception) -> None:
@@ -293,36 +267,11 @@ def _to_graph_world(
     return Similarity(scale=1.0, R=T_first_world[:3, :3], t=T_first_world[:3, 3]), joints
 
 
-def _objects(perception: Perception, i: int, observed: FrameTokens) -> FrameObjects:
-    tracked = perception.tracked[i][observed.index]
-    return FrameObjects(
-        t=int(perception.t[i]),
-        run_id=tracked.run_id,
-        local_id=tracked.local_id,
-        masks=tracked.masks,
-        score=tracked.score,
-        centroid=np.array([each.centroid for each in observed.tokens], dtype=np.float32).reshape(-1, 3),
-        source_id=tracked.source_id,
-        appearance=tracked.appearance,
-    )
-
-
-def _unplaced(perception: Perception, i: int, observed: FrameTokens) -> UnplacedFrame:
-    tracked = perception.tracked[i][observed.unplaced_index]
-    return UnplacedFrame(t=int(perception.t[i]), tracked=tracked, sightings=observed.unplaced)
-
-
 def _labelled(named: NamedFrame, unplaced: UnplacedFrame, found: Mapping[int, int]) -> LabelledMasks:
     """Return the masks of all objects that are seen in a frame, whether they are placed or not."""
     placed, others = named.objects.masks, unplaced.tracked.masks[np.array([*found.values()], np.int64)]
     object_id = np.concatenate([named.object_id, np.array([*found], np.int32)])
     return LabelledMasks(t=unplaced.t, object_id=object_id, masks=placed.followed_by(others))
-
-
-def _kept(objects: FrameObjects, tokens: Sequence[StepToken], object_id: Int32[np.ndarray, " m"]) -> NamedFrame:
-    index = np.flatnonzero(object_id != NOT_KEPT)
-    kept = tuple(tokens[i] for i in index.tolist())
-    return NamedFrame(objects=objects[index], tokens=kept, object_id=object_id[index])
 
 
 def _tail(geometry: Geometry, frames: Sequence[NamedFrame], overlap: int) -> Tail:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Final
+from typing import TypeVar
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -23,13 +23,11 @@ from fast_snow.types import (
     Observations,
     Perception,
     SceneGraph,
-    Sighting,
     Sightings,
-    StepToken,
     Track,
 )
 
-NONE: Final = Observations.of(())
+AnySeen = TypeVar("AnySeen", Observations, Sightings)
 
 
 def grown(
@@ -41,16 +39,9 @@ def grown(
     merges: Sequence[Merge],
     config: Config,
 ) -> SceneGraph:
-    """Return the graph with the frames that a window adds.
+    """Return the graph with the frames that a window adds to those that are `shared`, given their named objects.
 
-    Args:
-        graph: of the windows before.
-        perception: of the window.
-        geometry: of the window, in the world of the graph.
-        shared: how many frames the windows before hold of it.
-        named: the objects of the others.
-        merges: decisions of this window.
-        config: which frames are keyframes.
+    The geometry is in the world of the graph.
 
     Raises:
         EngineError: a recorded identity had gone to another object.
@@ -80,22 +71,21 @@ def _grown_tracks(
     tracks: Mapping[int, Track], named: Sequence[NamedFrame], ego: Ego, geometry: Geometry
 ) -> dict[int, Track]:
     """Return the tracks with the observations of more frames; new ones follow in the order of first appearance."""
-    added: dict[int, list[StepToken]] = {}
-    recorded: set[int] = set()
-    for frame in named:
-        recorded.update(frame.objects.source_id.tolist())
-        for object_id, token in zip(frame.object_id.tolist(), frame.tokens, strict=True):
-            added.setdefault(object_id, []).append(token)
+    recorded = {source_id for frame in named for source_id in frame.objects.source_id.tolist()}
+    seen = Observations.none().followed_by(*(frame.tokens for frame in named))
+    ids = [i for frame in named for i in frame.object_id.tolist()]
     grown = dict(tracks)
-    for object_id, new in sorted(added.items(), key=lambda each: (each[1][0].t, each[0])):
+    for object_id, new in sorted(_by_object(ids, seen).items(), key=lambda each: (each[1].t[0], each[0])):
         source_id = object_id if object_id in recorded else None
-        before = grown.get(object_id, Track(object_id=object_id, observations=NONE, theta=(0, 0), source_id=source_id))
+        before = grown.get(object_id) or Track(
+            object_id=object_id, observations=Observations.none(), theta=(0, 0), source_id=source_id
+        )
         if before.source_id is None and source_id is not None:
             raise EngineError(
                 f"the tracker engine gave recorded identity {object_id} after that number had gone to an object without"
                 " one; expected source_id in every window, or numbers that are not in use"
             )
-        placed = tied(before.observations, Observations.of(new), ego, geometry.grid, geometry.origin)
+        placed = tied(before.observations, new, ego, geometry.grid, geometry.origin)
         observations = before.observations.grown_by(placed)
         theta = int(observations.t[0]), int(observations.t[-1])
         grown[object_id] = replace(before, observations=observations, theta=theta)
@@ -123,14 +113,18 @@ def with_sightings(
     tracks: Mapping[int, Track], unplaced: Sequence[UnplacedFrame], found: Sequence[Mapping[int, int]]
 ) -> dict[int, Track]:
     """Return the tracks with what was seen of them without being placed: in each frame, the sightings by object."""
-    added: dict[int, list[Sighting]] = {}
-    for frame, objects in zip(unplaced, found, strict=True):
-        for object_id, i in objects.items():
-            added.setdefault(object_id, []).append(frame.sightings[i])
+    indices = [np.array([*objects.values()], np.int64) for objects in found]
+    seen = Sightings.none().followed_by(*(each.sightings[i] for each, i in zip(unplaced, indices, strict=True)))
     grown = dict(tracks)
-    for object_id, new in added.items():
-        grown[object_id] = replace(grown[object_id], unplaced=grown[object_id].unplaced.grown_by(Sightings.of(new)))
+    for object_id, new in _by_object([i for objects in found for i in objects], seen).items():
+        grown[object_id] = replace(grown[object_id], unplaced=grown[object_id].unplaced.grown_by(new))
     return grown
+
+
+def _by_object(object_id: Sequence[int], seen: AnySeen) -> dict[int, AnySeen]:
+    """Return the rows of each object, in the order in which it is first seen."""
+    of_row = np.array(object_id, np.int64)
+    return {each: seen[of_row == each] for each in dict.fromkeys(object_id)}
 
 
 def segments(before: SceneGraph, after: SceneGraph, *, begins: bool) -> tuple[tuple[int, int], ...]:

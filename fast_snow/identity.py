@@ -12,11 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int32
+from jaxtyping import Int32
 
 from fast_snow.config import FusionConfig
 from fast_snow.fusion import Affinity, FrameObjects, MaskletName, affinity_of, best_first, group
-from fast_snow.types import NO_SOURCE, Masks, Merge
+from fast_snow.types import NO_SOURCE, Merge
 
 FIRST_UNRECORDED = 2**16
 """Where identities are recorded, objects without one are numbered from here on: id maps of 16 bits end below."""
@@ -42,16 +42,6 @@ def life_cycle(last_t: int, t: int, config: FusionConfig) -> LifeCycle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LastSeen:
-    """Where an object was when it was last observed."""
-
-    t: int
-    run_id: int
-    mask: Masks
-    centroid: Float32[np.ndarray, "3"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IdentityState:
     """What the fold remembers between frames; archived objects are forgotten.
 
@@ -60,40 +50,18 @@ class IdentityState:
         reserved: recorded identities, whose numbers no other object gets.
         bound: the object that each masklet is.
         former: the object that a masklet was before it was merged into another.
-        last_seen: by object id.
+        last_seen: by object id, the masklet that it was when it was last observed (a set of one).
     """
 
     next_id: int = 0
     reserved: frozenset[int] = frozenset()
     bound: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
     former: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
-    last_seen: Mapping[int, LastSeen] = field(default_factory=lambda: MappingProxyType({}))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Assignment:
-    """The objects of one frame.
-
-    Attributes:
-        object_id: per masklet; `NOT_KEPT` where a better observation of the same object stands in the frame. No other
-            id occurs twice.
-        merges: decisions that were taken in this frame.
-    """
-
-    object_id: Int32[np.ndarray, " m"]
-    merges: tuple[Merge, ...]
+    last_seen: Mapping[int, FrameObjects] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def reserve(state: IdentityState, source_id: Iterable[int]) -> IdentityState:
-    """Keep the numbers of recorded identities from being given to other objects.
-
-    Args:
-        state: what the earlier windows left.
-        source_id: the recorded identities of a window.
-
-    Returns:
-        The next state.
-    """
+    """Keep the numbers of recorded identities from being given to other objects."""
     added = frozenset(source_id) - state.reserved
     if not added:
         return state
@@ -108,26 +76,18 @@ def begin_segment(state: IdentityState) -> IdentityState:
 
 def assign(
     state: IdentityState, frame: FrameObjects, *, config: FusionConfig, metric: bool
-) -> tuple[IdentityState, Assignment]:
-    """Give every masklet of one frame its object.
+) -> tuple[IdentityState, Int32[np.ndarray, " m"], tuple[Merge, ...]]:
+    """Give every masklet of one frame its object: returns the next state, object ids and what was merged.
 
     Masklets that are one object in this frame form a group, whose observation is that of the highest score and whose id
     is the oldest that any member is bound to. A group without id takes over an object that was last seen where it is
-    now, or is a new object. In a group with a recorded identity, observation and id are the recorded ones.
+    now, or is a new object. In a group with a recorded identity, observation and id are the recorded ones. The others
+    of a group are `NOT_KEPT`; no other id occurs twice.
 
-    Args:
-        state: what the earlier frames left.
-        frame: the masklets, later than every frame before.
-        config: thresholds of the fusion rule and the patience of the life cycle (docs/reference/definitions.md).
-        metric: whether centroids are in metres; the distance limit applies only then.
-
-    Returns:
-        The next state and the objects of the frame.
+    The frame is later than all before. The distance limit applies only where centroids are in metres (`metric`).
     """
     state = _without_archived(state, frame.t, config)
-    affinity = affinity_of(
-        frame, frame.masks, frame.run_id, frame.centroid, frame.source_id, config=config, metric=metric
-    )
+    affinity = affinity_of(frame, frame, config=config, metric=metric)
     groups = group(frame, affinity)
     ids = _claim_ids(state, frame, groups)
     taken_over, merges = _take_over_absent(state, frame, [g for g in groups if g not in ids], ids, config, metric)
@@ -145,7 +105,7 @@ def assign(
     object_id = np.full(len(frame), NOT_KEPT, dtype=np.int32)
     for leader, each in ids.items():
         object_id[leader] = each
-    return _next_state(state, frame, groups, ids, next_id), Assignment(object_id=object_id, merges=tuple(merges))
+    return _next_state(state, frame, groups, ids, next_id), object_id, tuple(merges)
 
 
 def _without_archived(state: IdentityState, t: int, config: FusionConfig) -> IdentityState:
@@ -198,15 +158,8 @@ def _take_over_absent(
     if not absent or not groups:
         return {}, []
     seen = [state.last_seen[object_id] for object_id in absent]
-    affinity = affinity_of(
-        frame,
-        Masks.concatenate([each.mask for each in seen], frame.masks.shape),
-        np.array([each.run_id for each in seen], dtype=np.int32),
-        np.stack([each.centroid for each in seen]),
-        np.full(len(seen), NO_SOURCE, dtype=np.int32),
-        config=config,
-        metric=metric,
-    )
+    others = replace(seen[0].followed_by(*seen[1:]), source_id=np.full(len(seen), NO_SOURCE, np.int32))
+    affinity = affinity_of(frame, others, config=config, metric=metric)
     ids: dict[int, int] = {}
     merges: list[Merge] = []
     for leader in groups:
@@ -269,22 +222,12 @@ def _next_state(
             if bound.get(name, ids[leader]) != ids[leader]:
                 former[name] = bound[name]
             bound[name] = ids[leader]
-        last_seen[ids[leader]] = LastSeen(
-            t=frame.t,
-            run_id=int(frame.run_id[leader]),
-            mask=frame.masks[np.array([leader])],
-            centroid=frame.centroid[leader],
-        )
+        last_seen[ids[leader]] = frame[np.array([leader])]
     return replace(state, next_id=next_id, bound=bound, former=former, last_seen=last_seen)
 
 
 def rename(state: IdentityState, renamed: Mapping[int, int]) -> IdentityState:
-    """Return the state in which objects are others, that were last seen before them.
-
-    Args:
-        state: what the earlier frames left.
-        renamed: by the object's number, that of the other.
-    """
+    """Return the state in which objects bear the numbers of others, that were last seen before them."""
     by_time = sorted(state.last_seen.items(), key=lambda item: item[1].t)
     return replace(
         state,
@@ -305,21 +248,10 @@ def join(
 ) -> tuple[IdentityState, tuple[Merge, ...]]:
     """Bind the masklets of a new window to the objects that the previous window saw in the same frame.
 
-    Args:
-        state: what the earlier frames left.
-        frame: the new window's masklets in a frame that both windows hold.
-        known: the previous window's observations in that frame.
-        known_id: their objects.
-        config: thresholds of the fusion rule.
-        metric: whether centroids are in metres.
-
-    Returns:
-        The next state and the decisions. A masklet that is already bound stays so, and no run has two masklets bound
-        to one object. Recorded identities need no binding.
+    `known` are its observations and `known_id` their objects. A masklet that is already bound stays so, and no run has
+    two masklets bound to one object. Recorded identities need no binding.
     """
-    affinity = affinity_of(
-        frame, known.masks, known.run_id, known.centroid, known.source_id, config=config, metric=metric
-    )
+    affinity = affinity_of(frame, known, config=config, metric=metric)
     bound = dict(state.bound)
     used = {(run, object_id) for (run, _), object_id in bound.items()}
     merges: list[Merge] = []

@@ -40,13 +40,7 @@ _MEANING: Final = {
 
 
 def losses(before: LabelledMasks | None, frames: Sequence[LabelledMasks], known: Iterable[int]) -> Incidents:
-    """Find where objects went missing together, and where one came back.
-
-    Args:
-        before: the objects of the frame before; None where there is none.
-        frames: the objects of the frames that follow it.
-        known: the objects of all frames up to `before`.
-    """
+    """Find where objects went missing together, or came back; `known` are all up to the frame `before` these."""
     last, seen = set[int]() if before is None else set(before.object_id.tolist()), set(known)
     fragmentations, mass_losses = list[int](), list[int]()
     for each in frames:
@@ -65,14 +59,7 @@ def disagreements(health: Sequence[Health], t: Sequence[int]) -> Incidents:
 
 
 def camera_jumps(geometry: Geometry, t: Sequence[int], time_s: Float64[np.ndarray, " n"], first: int) -> Incidents:
-    """Find frames that the camera cannot have reached from the frame before.
-
-    Args:
-        geometry: of the frames.
-        t: index in the clip.
-        time_s: presentation time.
-        first: the first frame to look at; the one before it is compared with it, where there is one.
-    """
+    """Find frames from `first` on that the camera cannot have reached from the frame before, where there is one."""
     T = geometry.T_camera_world
     jumps = []
     for i in range(max(first, 1), len(T)):
@@ -111,6 +98,9 @@ def _one(kind: str) -> str:
 
 def _when(t: Sequence[int]) -> str:
     frames = sorted(set(t))
-    listed = ", ".join(map(str, frames[:NAMED]))
-    more = f" and {len(frames) - NAMED} more" if len(frames) > NAMED else ""
-    return f"frame{'s' if len(frames) > 1 else ''} t = {listed}{more}"
+    return f"frame{'s' if len(frames) > 1 else ''} t = {listed(frames, NAMED)}"
+
+
+def listed(things: Sequence[object], most: int) -> str:
+    """Return some things and how many more there are."""
+    return ", ".join(map(str, things[:most])) + (f" and {len(things) - most} more" if len(things) > most else "")

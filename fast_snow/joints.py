@@ -23,17 +23,10 @@ MAX_DRIFT: Final = 1.0
 def join_windows(
     previous: Geometry, current: Geometry, shared: int, *, conf_thresh: float, t: int
 ) -> tuple[Similarity | None, Joint]:
-    """Join the worlds of two neighbouring windows, where the frames that both hold allow it.
+    """Join the worlds of two neighbouring windows, which are as in `align_windows`, where their shared frames allow it.
 
-    Args:
-        previous: its last `shared` frames are the first of `current`.
-        current: on the same analysis grid.
-        shared: how many frames both windows hold, at least 1.
-        conf_thresh: pixels whose confidence is below this in either window are left out.
-        t: the first frame that `current` adds.
-
-    Returns:
-        `T_previous_current`, and how good it is; no similarity where the joint fails.
+    Returns `T_previous_current`, and how good it is; no similarity where the joint fails. The first frame that
+    `current` adds is `t`.
 
     Warns:
         FastSnowWarning: the joint fails; or too few pixels are trusted, as `align_windows`.

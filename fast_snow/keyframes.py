@@ -56,16 +56,7 @@ def keyframes(t: Int32[np.ndarray, " n"], source_frame: Int64[np.ndarray, " n"],
 
 
 def encode(window: Window, *, every: int, jpeg_quality: int) -> tuple[KeyframeImage, ...]:
-    """Encode the keyframes among the frames that a window adds to its clip.
-
-    Args:
-        window: the frames.
-        every: every so many-th frame of the clip is a keyframe.
-        jpeg_quality: from 1 to 100.
-
-    Returns:
-        The images, in order.
-    """
+    """Encode the keyframes among the frames that a window adds to its clip, in order; quality is from 1 to 100."""
     frames = window.frames
     added = slice(window.shared, None)
     image = {int(t): picture for t, picture in zip(frames.t, frames.image, strict=True)}
@@ -82,14 +73,10 @@ def with_depth(
     joints: Sequence[Joint],
     conf_thresh: float,
 ) -> tuple[KeyframeImage, ...]:
-    """Return keyframes with their depth in the world of the graph.
+    """Return the keyframe images of a window with their depth in the world of the graph.
 
-    Args:
-        images: of a window.
-        added: the keyframes that the window added to the graph; more may be among them.
-        perception: of the window, in its own world.
-        joints: of all windows up to this one: the last may say how long the window's unit is.
-        conf_thresh: depth of less confidence is left out.
+    Among them are those that the window added to the graph; the last of the `joints` may say how long the window's unit
+    is. Depth of less confidence is left out.
     """
     scale = next((each.scale for each in joints[-1:] if each.joined and each.t in perception.t), 1.0)
     row = {int(t): i for i, t in enumerate(perception.t)}

@@ -24,11 +24,7 @@ REMAINING: Final = 0.1
 
 
 def moves(seen: Observations) -> bool:
-    """Tell whether an object moved significantly lately: along a straight course, against how it strays from it.
-
-    Args:
-        seen: its observations, in one world.
-    """
+    """Tell whether an object moved significantly lately: along a straight course, against how it strays from it."""
     recent = seen[-RECENT:]
     if len(recent) < LEAST:
         return False
@@ -43,15 +39,9 @@ def moves(seen: Observations) -> bool:
 def without_movers(
     geometry: Geometry, seen: Iterable[tuple[Masks, Int32[np.ndarray, " m"]]], tracks: Iterable[Track]
 ) -> Geometry:
-    """Take the confidence of what moves.
+    """Take the confidence of what moves from a geometry; `seen` are the masks and the object ids of each frame.
 
-    Args:
-        geometry: of some frames.
-        seen: per frame, the masks of its objects and their ids.
-        tracks: of these objects.
-
-    Returns:
-        The same geometry, with confidence 0 where a moving object is; unchanged where hardly anything would be left.
+    Where hardly anything would be left, the geometry is unchanged.
     """
     moving = [track.object_id for track in tracks if moves(track.observations)]
     if not moving:

@@ -13,12 +13,11 @@ import json
 import math
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from enum import Enum
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
-from typing import IO, Any, BinaryIO, Final, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import IO, Any, BinaryIO, Final, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
@@ -28,7 +27,7 @@ from fast_snow.errors import InputError
 from fast_snow.kernels.masks import validate
 from fast_snow.limits import PERCEPTION_FILE, PERCEPTION_UNPACKED
 from fast_snow.types import Masks
-from fast_snow.types.values import Columns, Ragged
+from fast_snow.types.values import Columns, Ragged, hints_of
 from fast_snow.untrusted_arrays import BYTES, opened_rows
 
 _T = TypeVar("_T")
@@ -167,7 +166,7 @@ def _tree(kind: Any, value: Any, arrays: list[np.ndarray]) -> Any:  # noqa: ANN4
         arrays.append(value)
         return list(value.shape)
     if is_dataclass(value):
-        return [_tree(hint, getattr(value, name), arrays) for name, hint in _hints(type(value)).items()]  # type: ignore[arg-type]
+        return [_tree(hint, getattr(value, name), arrays) for name, hint in hints_of(type(value)).items()]
     if isinstance(value, Sequence | frozenset | Mapping) and not isinstance(value, str):
         return _tree_of_many(get_args(_inner(kind)), value, arrays)
     if isinstance(value, Enum):
@@ -218,7 +217,7 @@ def _many(kind: Any, tree: list[Any], data: _Data) -> Any:  # noqa: ANN401
 
 
 def _dataclass(kind: Any, tree: list[Any], data: _Data) -> Any:  # noqa: ANN401
-    hints = _hints(kind)
+    hints = hints_of(kind)
     if len(tree) != len(hints):
         raise InputError(f"{kind.__name__} of {len(tree)} fields, expected {len(hints)}")
     values = {name: _value(hint, each, data) for (name, hint), each in zip(hints.items(), tree, strict=True)}
@@ -251,12 +250,6 @@ def _require_one_size(value: Any, hints: Mapping[str, Any]) -> None:  # noqa: AN
         lengths = {len(each) for each in value._columns().values()} if isinstance(value, Columns) else set()
     if len(lengths) > 1:
         raise InputError(f"{type(value).__name__} of columns that differ in length")
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    hints = get_type_hints(kind)
-    return {each.name: hints[each.name] for each in fields(kind)}
 
 
 def _members(parts: tuple[Any, ...], count: int) -> tuple[Any, ...]:

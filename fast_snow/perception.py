@@ -15,7 +15,7 @@ import numpy as np
 
 from fast_snow.background import with_background
 from fast_snow.config import Config
-from fast_snow.discovery import Prompts, discover, lost, prompts_of_frame
+from fast_snow.discovery import Prompts, Seeds, discover, lost, prompts_of_frame, seeds
 from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
 from fast_snow.freed_memory import return_freed_memory
 from fast_snow.inputs.cuts import cuts_within
@@ -32,7 +32,6 @@ from fast_snow.protocols import (
     silent,
 )
 from fast_snow.repeats import WithoutRepeats, without_repeats
-from fast_snow.seeds import Seeds, seeds
 from fast_snow.texture_rotation import with_rotation
 from fast_snow.types import (
     Detections,
@@ -55,13 +54,7 @@ RUNS_PER_WINDOW = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOpeners:
-    """How to open the engine of each stage.
-
-    Attributes:
-        geometry: opens what estimates depth and cameras.
-        segmenter: opens what finds the objects of each frame.
-        tracker: opens what follows objects through a window.
-    """
+    """How to open the engine of each stage."""
 
     geometry: OpenGeometry
     segmenter: OpenSegmenter
@@ -75,16 +68,9 @@ def perceive(
     config: Config,
     progress: Progress = silent,
 ) -> Perception:
-    """Run the engines over one window.
+    """Run the engines over one window; run ids are unique within the clip.
 
-    Args:
-        window: the frames.
-        engines: how to open each.
-        config: which detections start objects and which masklets repeat others.
-        progress: told when each phase begins and ends.
-
-    Returns:
-        Geometry and masklets of every frame; run ids are unique within the clip.
+    `progress` is told when each phase begins and ends.
 
     Raises:
         EngineError: an engine did not answer as its protocol says.
@@ -103,17 +89,8 @@ def perceive(
     tracked, geometry = _described(frames, resolved.frames, geometry)
     unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh).prompts
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
-    return Perception(
-        window=window.index,
-        shared=window.shared,
-        t=frames.t,
-        time_s=frames.time_s,
-        source_frame=frames.source_frame,
-        geometry=geometry,
-        tracked=tracked,
-        health=_health(detections, started, passes, resolved, _incidents(window, unfound)),
-        seconds=seconds,
-    )
+    health = _health(detections, started, passes, resolved, _incidents(window, unfound))
+    return Perception.of(window, geometry=geometry, tracked=tracked, health=health, seconds=seconds)
 
 
 @contextmanager

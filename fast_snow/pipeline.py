@@ -71,12 +71,7 @@ class Step:
 
 
 def run(pipeline: Pipeline, windows: Iterable[Window], *, progress: Progress = silent) -> Generator[Step, None, None]:
-    """Drive a pipeline over windows and yield the graph after each.
-
-    Args:
-        pipeline: the stages.
-        windows: in order; read as they are needed.
-        progress: told how far the engines are.
+    """Drive a pipeline over windows in order, read as they are needed, and yield the graph after each.
 
     Yields:
         One step per window, in order.

@@ -30,14 +30,10 @@ _RATIO = 0.8
 
 
 def track_points(images: Iterable[Sequence[Gray]], *, max_points: int) -> Iterator[TrackedPoints]:
-    """Follow corners from image to image; lost ones are replaced by new corners.
+    """Follow up to `max_points` corners from image to image; lost ones are replaced by new corners.
 
-    Args:
-        images: consecutive ones of one size, in groups; points are followed through all, and told of the last of each.
-        max_points: how many points are followed at once.
-
-    Yields:
-        The points of the last image of each group.
+    The images are consecutive ones of one size, in groups: points are followed through all, and yielded of the last of
+    each.
     """
     point_id, uv, next_id = np.zeros(0, np.int64), np.zeros((0, 2), np.float32), 0
     before: Gray | None = None

@@ -5,7 +5,7 @@ A preset names only what it changes. Keys that do not exist are refused with the
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields, is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
@@ -59,15 +59,7 @@ def load_preset(path: Path, *, base_url: str | None = None) -> Config:
 
 
 def apply_preset(config: Section, values: Mapping[str, Any], *, where: str = "") -> Section:
-    """Return `config` with some of its values replaced.
-
-    Args:
-        config: a configuration tree or one of its sections.
-        values: nested by section.
-        where: name of the section, for messages.
-
-    Returns:
-        The changed tree.
+    """Return a configuration tree, or its section `where`, with some of its values replaced, nested by section.
 
     Raises:
         ConfigError: a key or a value that does not exist.
@@ -81,18 +73,12 @@ def apply_preset(config: Section, values: Mapping[str, Any], *, where: str = "")
             raise ConfigError(f"{name[:_SHOWN]}: no such setting{_nearest(key, where, known)}")
         if is_dataclass(known[key]):
             if not isinstance(value, Mapping):
-                raise ConfigError(
-                    f"{name}: got {_brief(value)}, expected a section with {', '.join(_settings(known[key]))}"
-                )
+                settings = ", ".join(each.name for each in fields(known[key]))
+                raise ConfigError(f"{name}: got {_brief(value)}, expected a section with {settings}")
             changed[key] = apply_preset(known[key], value, where=f"{name}.")
         else:
             changed[key] = _typed(name, value, types[key])
     return replace(config, **changed)  # type: ignore[type-var]
-
-
-def _settings(section: Any) -> list[str]:  # noqa: ANN401 (any section)
-    """Return the names of a section's settings."""
-    return [each.name for each in fields(section)]
 
 
 def _nearest(key: str, where: str, known: Mapping[str, object]) -> str:
@@ -127,9 +113,20 @@ def _described(option: Any) -> str:  # noqa: ANN401 (a type of typing)
     return {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "nothing"}[option]
 
 
+def flat(config: Config) -> dict[str, Any]:
+    """Return all settings by their dotted names."""
+
+    def walk(values: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
+        for name, value in values.items():
+            yield from walk(value, f"{where}{name}.") if isinstance(value, Mapping) else [(f"{where}{name}", value)]
+
+    return dict(walk(asdict(config), ""))
+
+
 def changed(config: Config) -> dict[str, tuple[object, object]]:
     """Return the settings that differ from their defaults, as `{dotted name: (value, default)}`."""
-    return dict(_changed(asdict(config), asdict(Config()), ""))
+    defaults = flat(Config())
+    return {name: (value, defaults[name]) for name, value in flat(config).items() if value != defaults[name]}
 
 
 def as_options(config: Config, prefixes: tuple[str, ...] = ("",)) -> list[str]:
@@ -151,16 +148,4 @@ def _type_of(name: str) -> object:
     found: Any = Config
     for part in name.split("."):
         found = get_type_hints(found)[part]
-    return found
-
-
-def _changed(
-    values: Mapping[str, Any], defaults: Mapping[str, Any], where: str
-) -> list[tuple[str, tuple[object, object]]]:
-    found: list[tuple[str, tuple[object, object]]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            found += _changed(value, defaults[key], f"{where}{key}.")
-        elif value != defaults[key]:
-            found.append((f"{where}{key}", (value, defaults[key])))
     return found

@@ -20,8 +20,9 @@ from fast_snow.limits import IMAGE_FILE
 from fast_snow.output.graph_json import read_graph
 from fast_snow.output.record import PERCEPTION, SEAL
 from fast_snow.perception_files import PerceptionFiles
+from fast_snow.presets import flat
 from fast_snow.protocols import Progress, silent
-from fast_snow.run_key import flat, needs_engines
+from fast_snow.run_key import needs_engines
 from fast_snow.run_record import RunSummary, folded
 from fast_snow.scaling import in_metres, rescaled
 from fast_snow.selection import EngineUse

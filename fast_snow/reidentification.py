@@ -67,13 +67,6 @@ class Portraits(Columns):
     colours: Float32[np.ndarray, "m bins"]
 
 
-def no_portraits() -> Portraits:
-    """Return the portraits before the first window."""
-    whole, real = np.zeros(0, np.int32), np.zeros((0, 3), np.float32)
-    ids = dict.fromkeys(("object_id", "run_id", "local_id", "count", "first_t", "last_t"), whole)
-    return Portraits(**ids, first=real, last=real, velocity=real, size=real[:, 0], colours=real[:, :0])
-
-
 class NamedWindow(NamedTuple):
     """The named frames of a window.
 
@@ -113,22 +106,14 @@ class NamedWindow(NamedTuple):
 
 
 def reidentify(window: NamedWindow, before: Portraits, cuts: Sequence[int] = ()) -> tuple[NamedWindow, Portraits]:
-    """Let new objects of a window be the lost and archived objects that they continue.
+    """Let new objects of a window be the lost and archived objects that they continue; also returns the portraits.
 
     A new object is compared with every object that was last seen before it appeared. It may continue one that, had it
     moved on evenly, would be within `SIGMAS` of where it appears, that is of about its size, and that is alike in
     colour: above `ALIKE`, and by `CLEARER` more than any object that it is seen beside, or that was seen beside the one
     it may continue and could be it as well. A masklet that comes back needs no colours. Pairs are assigned one to one
     for the greatest sum of similarities. Recorded identities stay apart, and so does what a cut parts: its places do
-    not compare.
-
-    Args:
-        window: as named by masklets.
-        before: of the objects of earlier windows.
-        cuts: frames that begin with a cut.
-
-    Returns:
-        The window, whose merges say what was recognised, and the portraits after it.
+    not compare. A cut begins at each of the frames `cuts`; the window's merges say what was recognised.
     """
     now = _updated(before, window)
     settled = before.object_id[before.count >= SETTLED]
@@ -256,22 +241,21 @@ def _updated(before: Portraits, window: NamedWindow) -> Portraits:
 
 def _observations(frames: Sequence[NamedFrame]) -> Portraits:
     """Return every observation of some frames as the portrait of its object."""
-    centroid = np.concatenate([each.objects.centroid for each in frames])
-    t = np.concatenate([np.full(len(each.object_id), each.objects.t, np.int32) for each in frames])
-    tokens = [token for each in frames for token in each.tokens]
-    area = np.array([max(token.region.area, 1) for token in tokens], np.float32)
+    seen = frames[0].followed_by(*frames[1:])
+    masklets, tokens = seen.objects, seen.tokens
+    area = np.maximum(tokens.area, 1).astype(np.float32)
     return Portraits(
-        object_id=np.concatenate([each.object_id for each in frames]),
-        run_id=np.concatenate([each.objects.run_id for each in frames]),
-        local_id=np.concatenate([each.objects.local_id for each in frames]),
-        count=np.ones(len(t), np.int32),
-        first_t=t,
-        last_t=t,
-        first=centroid,
-        last=centroid,
-        velocity=np.zeros_like(centroid),
-        size=np.array([np.linalg.norm(token.high - token.low) for token in tokens], np.float32),
-        colours=np.concatenate([each.objects.appearance for each in frames]) * area[:, None],
+        object_id=seen.object_id,
+        run_id=masklets.run_id,
+        local_id=masklets.local_id,
+        count=np.ones(len(seen), np.int32),
+        first_t=tokens.t,
+        last_t=tokens.t,
+        first=tokens.centroid,
+        last=tokens.centroid,
+        velocity=np.zeros_like(tokens.centroid),
+        size=np.linalg.norm(tokens.high - tokens.low, axis=1).astype(np.float32),
+        colours=masklets.appearance * area[:, None],
     )
 
 

@@ -38,14 +38,8 @@ def without_repeats(tracked: Sequence[TrackedFrame], *, iou_thresh: float) -> Wi
     unions, over the frames in which both are seen. Above `iou_thresh` the later one repeats the earlier: an object that
     the tracker lost and that was discovered again. It fills each gap of the earlier one where they also overlap beside
     the gap, so the object keeps its identity, and what else it holds is dropped. Where they part beside a gap, one of
-    them has drifted onto a neighbour: the later one stays, without the frames in which it covers the earlier.
-
-    Args:
-        tracked: the masklets of all passes, per frame.
-        iou_thresh: overlap above which a masklet repeats another.
-
-    Returns:
-        The frames without the repeats. Of two recorded identities neither repeats the other.
+    them has drifted onto a neighbour: the later one stays, without the frames in which it covers the earlier. Of two
+    recorded identities neither repeats the other.
     """
     names = sorted({name for frame in tracked for name in frame.names})
     window = _Overlaps(tracked, names)

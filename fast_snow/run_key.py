@@ -4,11 +4,12 @@ import hashlib
 import json
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from fast_snow.config import Config
 from fast_snow.output import SourceOfRun
+from fast_snow.presets import flat
 from fast_snow.run_record import versions
 from fast_snow.selection import EngineUse
 from fast_snow.weights.paths import weights_folder
@@ -46,13 +47,7 @@ class RunKey:
 
 
 def run_key(origin: SourceOfRun | None, config: Config, used: Sequence[EngineUse]) -> RunKey:
-    """Return the key of a run; one that no other has where its input has no digest and cannot be known again.
-
-    Args:
-        origin: the file or folder that is read; None for what is live.
-        config: all settings.
-        used: the engines.
-    """
+    """Return the key of a run; one that no other has where its input has no digest (or is live: None)."""
     source = {"sha256": None} if origin is None else {"path": str(origin.path.resolve()), **origin.as_json()}
     if source["sha256"] is None:
         source = {"sha256": secrets.token_hex()}
@@ -64,25 +59,10 @@ def run_key(origin: SourceOfRun | None, config: Config, used: Sequence[EngineUse
 
 
 def needs_engines(setting: str, engines: Mapping[str, str]) -> bool:
-    """Tell whether engines must run again where a setting changes.
-
-    Args:
-        setting: its dotted name.
-        engines: name of the engine of each slot.
-    """
+    """Tell whether engines, given by slot, must run again where a setting of a dotted name changes."""
     if setting in _PATIENCE:
         return engines.get("tracker") != "recorded"
     return not setting.startswith((*_OF_THE_FOLD, *_OF_NO_RESULT))
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """Return all settings by their dotted names."""
-
-    def walk(values: Mapping[str, Any], where: str) -> Iterator[tuple[str, Any]]:
-        for name, value in values.items():
-            yield from walk(value, f"{where}{name}.") if isinstance(value, Mapping) else [(f"{where}{name}", value)]
-
-    return dict(walk(asdict(config), ""))
 
 
 def _weights(settings: Mapping[str, Any]) -> Iterator[tuple[str, int, int]]:

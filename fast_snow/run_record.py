@@ -45,12 +45,9 @@ class RunSummary:
     """What a run has come to so far.
 
     Attributes:
-        graph: the 4D scene graph.
+        graph: as all that is not named here, what the fold has come to (`FoldState`).
         windows: how many the clip was cut into.
         seconds: wall time per stage; folding runs beside the others.
-        health: counts of all windows.
-        joints: how each window after the first was joined to the one before.
-        known_lengths: what was measured of lengths that are known in metres.
         wall_s: seconds from the opening of the input to the last fold; 0 until then.
     """
 
@@ -74,14 +71,8 @@ class RunSummary:
     @staticmethod
     def of(state: FoldState, windows: int, seconds: StageSeconds) -> "RunSummary":
         """Return the summary of a run whose fold is in a state."""
-        return RunSummary(
-            graph=state.graph,
-            windows=windows,
-            seconds=seconds,
-            health=state.health,
-            joints=state.joints,
-            known_lengths=state.known_lengths,
-        )
+        folded = {name: getattr(state, name) for name in ("graph", "health", "joints", "known_lengths")}
+        return RunSummary(windows=windows, seconds=seconds, **folded)
 
 
 def summarize_run(
@@ -94,12 +85,8 @@ def summarize_run(
 ) -> RunSummary:
     """Drive a run to its end and sum it up.
 
-    Args:
-        steps: of the run, in order.
-        config: all settings.
-        keep: receives each step, whose masks and images are not held otherwise.
-        began: by `perf_counter`; now if omitted.
-        before: what a dead run had come to that this one goes on from.
+    `keep` receives each step, whose masks and images are not held otherwise. It `began` by `perf_counter`; `before` is
+    what a dead run had come to.
     """
     began = perf_counter() if began is None else began
     summary = RunSummary(graph=start(config).graph) if before is None else before
@@ -121,13 +108,8 @@ def record(
 ) -> dict[str, Any]:
     """Return the content of `run.json`.
 
-    Args:
-        source: the input.
-        config: all settings; those that the input settles (`step.settled`) are recorded as they were used.
-        used: the engines.
-        summary: of the finished run.
-        warnings: what was worked around.
-        origin: the file or folder that was read; None for what is in memory.
+    Settings that the input settles (`step.settled`) are recorded as they were used; `origin` is the file or folder that
+    was read, None for what is in memory.
     """
     return {
         "input": _input(source, origin),

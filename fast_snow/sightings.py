@@ -1,14 +1,14 @@
 """Objects that were seen in a frame but not placed in the world, for lack of trusted depth: which they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Int32
 
-from fast_snow.fusion import MaskletName
+from fast_snow.fusion import FrameObjects, MaskletName
 from fast_snow.identity import IdentityState
-from fast_snow.types import NO_SOURCE, Sighting, TrackedFrame
+from fast_snow.types import NO_SOURCE, Sightings, TrackedFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -17,20 +17,14 @@ class UnplacedFrame:
 
     t: int
     tracked: TrackedFrame
-    sightings: Sequence[Sighting]
+    sightings: Sightings
 
     def objects(
         self, bound: Mapping[MaskletName, int], placed: Int32[np.ndarray, " m"], known: Mapping[int, object]
     ) -> dict[int, int]:
-        """Find out which objects these are.
+        """Find out which of the `known` objects these are: by id, the index of its masklet (that of the highest score).
 
-        Args:
-            bound: the object that each masklet is.
-            placed: objects that have an observation in the frame; none of them is looked for.
-            known: objects that there are.
-
-        Returns:
-            By object id, the index of its masklet: of several, that with the highest score.
+        Masklets are `bound` to objects; those that are `placed` in the frame are not looked for.
         """
         found: dict[int, int] = {}
         for i in np.argsort(-self.tracked.score, kind="stable").tolist():
@@ -44,16 +38,13 @@ class UnplacedFrame:
 def keep_alive(state: IdentityState, frame: UnplacedFrame, placed: Int32[np.ndarray, " m"]) -> IdentityState:
     """Count what was seen in a frame without being placed as not missed, and remember where in the image it was.
 
-    Args:
-        state: what `assign` left of the same frame.
-        frame: what could not be placed.
-        placed: the objects that could.
+    The state is what `assign` left of the same frame, `placed` are the objects that could be.
     """
     found = frame.objects(state.bound, placed, state.last_seen)
     if not found:
         return state
     last_seen = dict(state.last_seen)
     for object_id, i in found.items():
-        run_id, mask = int(frame.tracked.run_id[i]), frame.tracked.masks[np.array([i])]
-        last_seen[object_id] = replace(last_seen[object_id], t=frame.t, run_id=run_id, mask=mask)
+        seen = frame.tracked[np.array([i])]
+        last_seen[object_id] = seen.extended(FrameObjects, t=frame.t, centroid=last_seen[object_id].centroid)
     return replace(state, last_seen=last_seen)

@@ -16,16 +16,17 @@ from fast_snow.kernels.mask_erosion import erode
 from fast_snow.kernels.mask_measures import area, bounding_boxes, moments
 from fast_snow.types import (
     NO_SOURCE,
+    Cells,
     DepthOrigin,
     FrameGeometry,
     Health,
-    ImageRegion,
     Masks,
     ObjectStatistics,
+    Observations,
     SceneGraph,
-    Sighting,
-    StepToken,
+    Sightings,
 )
+from fast_snow.types.values import offsets
 
 LARGEST: Final = float(np.finfo(np.float32).max)
 ROUNDING: Final = 8 * float(np.finfo(np.float32).eps)
@@ -60,9 +61,9 @@ class FrameTokens:
     """
 
     index: Int32[np.ndarray, " k"]
-    tokens: tuple[StepToken, ...]
+    tokens: Observations
     unplaced_index: Int32[np.ndarray, " u"]
-    unplaced: tuple[Sighting, ...]
+    unplaced: Sightings
     health: Health
 
 
@@ -80,19 +81,9 @@ def observe(
 
     Tau is that of the masks as they are; c and s are those of the pixels inside `step.mask_margin`, because depth near
     a mask's border is often that of what lies behind; of these, what a gap in depth parts from most of the object is
-    left out (`depth_filter.remove_outliers`). No object is dropped for its margin: it narrows, if need be to 0.
-
-    Args:
-        masks: the objects, on the grid of the geometry.
-        score: the tracker's confidence in each.
-        geometry: depth and camera of the frame; the extent limit applies only where it is metric.
-        t: index of the frame in the clip.
-        rotation: of each mask since the frame before (`TrackedFrame.rotation`); None where it is not known.
-        depth_filter: which pixels and objects are kept.
-        step: grid and threshold of tau, and the margin; `auto` is that of estimated masks (see `settled`).
-
-    Returns:
-        The tokens of the objects that are kept, in the order of `masks`.
+    left out (`depth_filter.remove_outliers`). No object is dropped for its margin: it narrows, if need be to 0. The
+    masks are on the grid of the geometry; the extent limit applies only where that is metric. A margin of `auto` is
+    that of estimated masks (see `settled`). Tokens are in the order of `masks`.
 
     Reference:
         SNOW, arXiv 2512.16461, section 3: S = (tau, c, s, theta).
@@ -107,14 +98,12 @@ def observe(
     plausible = _plausible(statistics, camera, depth_filter.max_extent if geometry.metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     short = np.flatnonzero(~enough).astype(np.int32)
-    in_image = _in_image(masks, score, rotation, t, step)
+    seen = _in_image(masks, score, rotation, t, step)
     shares = _sigma_shares(inner, within, geometry, depth_filter)
-    reach = np.linalg.norm(statistics.mean - camera, axis=1)
-    sigma = (reach[:, None] * shares).astype(np.float32)
-    tokens = tuple(_token(in_image(i), i, statistics, sigma[i]) for i in index.tolist())
-    unplaced = tuple(in_image(i) for i in short.tolist())
+    sigma = np.linalg.norm(statistics.mean - camera, axis=1)[:, None] * shares
+    tokens = _placed(seen[index], statistics[index], sigma[index])
     health = _dropped(statistics, enough, plausible) + _pixels(inner, within, outliers)
-    return FrameTokens(index=index, tokens=tokens, unplaced_index=short, unplaced=unplaced, health=health)
+    return FrameTokens(index=index, tokens=tokens, unplaced_index=short, unplaced=seen[short], health=health)
 
 
 def _dropped(statistics: ObjectStatistics, enough: Bool[np.ndarray, " m"], plausible: Bool[np.ndarray, " m"]) -> Health:
@@ -129,10 +118,7 @@ def _dropped(statistics: ObjectStatistics, enough: Bool[np.ndarray, " m"], plaus
 def settled(config: Config, origins: Collection[DepthOrigin], source_ids: Collection[int]) -> Config:
     """Return the settings by which objects are measured: `auto` settled, and plain statistics of what is recorded.
 
-    Args:
-        config: all settings.
-        origins: where the depth comes from.
-        source_ids: the recorded identity of every mask; `NO_SOURCE` of an estimated one.
+    Recorded is depth from sensors alone, with identities of all masks (`source_ids`) that the input gives.
     """
     recorded = set(origins) == {DepthOrigin.SENSOR} and NO_SOURCE not in source_ids
     margin = config.step.mask_margin
@@ -206,31 +192,33 @@ def _in_image(
     rotation: Float32[np.ndarray, "m 3"] | None,
     t: int,
     step: StepConfig,
-) -> Callable[[int], Sighting]:
-    """Return what tells of each mask by its index what is known without depth: tau, and its region."""
-    turned = np.full((len(masks), 3), np.nan, np.float32) if rotation is None else rotation
-    cells, moment = coverage(masks, step.grid_size), moments(masks)
-    pixels, box = area(masks), bounding_boxes(masks).astype(np.int32)
-
-    def sighting(i: int) -> Sighting:
-        row, col = np.nonzero(cells[i] > step.iou_threshold)
-        share = cells[i][row, col]
-        if 0 < step.max_tau_per_step < len(share):
-            best = np.sort(np.argsort(-share, kind="stable")[: step.max_tau_per_step])
-            row, col, share = row[best], col[best], share[best]
-        centroid, covariance = np.split(moment[i].astype(np.float32), [2])
-        return Sighting(
-            t=t,
-            row=row.astype(np.uint8),
-            col=col.astype(np.uint8),
-            coverage=share,
-            score=float(score[i]),
-            region=ImageRegion(
-                area=int(pixels[i]), box=box[i], centroid=centroid, covariance=covariance, rotation=turned[i]
-            ),
-        )
-
-    return sighting
+) -> Sightings:
+    """Return what is known of each mask without depth: tau, and its region."""
+    share, moment = coverage(masks, step.grid_size), moments(masks).astype(np.float32)
+    kept = share > step.iou_threshold
+    if step.max_tau_per_step:
+        flat = share.reshape(len(masks), step.grid_size**2)
+        best = np.zeros(flat.shape, np.bool_)
+        order = np.argsort(-flat, axis=1, kind="stable")
+        np.put_along_axis(best, order[:, : step.max_tau_per_step], values=True, axis=1)
+        kept &= best.reshape(share.shape)
+    _, row, col = np.nonzero(kept)
+    cells = Cells(
+        offset=offsets(np.count_nonzero(kept, axis=(1, 2))),
+        row=row.astype(np.uint8),
+        col=col.astype(np.uint8),
+        coverage=share[kept],
+    )
+    return Sightings(
+        t=np.full(len(masks), t, np.int32),
+        cells=cells,
+        score=score.astype(np.float64),
+        area=area(masks).astype(np.int32),
+        box=bounding_boxes(masks).astype(np.int32),
+        uv=moment[:, :2],
+        moments=moment[:, 2:],
+        rotation=np.full((len(masks), 3), np.nan, np.float32) if rotation is None else rotation,
+    )
 
 
 def _sigma_shares(
@@ -249,18 +237,13 @@ def _sigma_shares(
     return np.stack([np.full(len(inner), SIGMA_ACROSS), along], axis=1)
 
 
-def _token(seen: Sighting, i: int, statistics: ObjectStatistics, centroid_sigma: Float32[np.ndarray, "2"]) -> StepToken:
-    return StepToken(
-        t=seen.t,
-        row=seen.row,
-        col=seen.col,
-        coverage=seen.coverage,
-        centroid=statistics.mean[i].astype(np.float32),
-        sigma=statistics.sigma[i].astype(np.float32),
-        low=statistics.low[i].astype(np.float32),
-        high=statistics.high[i].astype(np.float32),
-        num_points=int(statistics.count[i]),
-        score=seen.score,
-        region=seen.region,
-        centroid_sigma=centroid_sigma,
+def _placed(seen: Sightings, statistics: ObjectStatistics, centroid_sigma: Float64[np.ndarray, "m 2"]) -> Observations:
+    return seen.extended(
+        Observations,
+        centroid=statistics.mean.astype(np.float32),
+        sigma=statistics.sigma.astype(np.float32),
+        low=statistics.low.astype(np.float32),
+        high=statistics.high.astype(np.float32),
+        num_points=statistics.count,
+        centroid_sigma=centroid_sigma.astype(np.float32),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from fast_snow import untrusted_files
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, first_line
 from fast_snow.limits import Limit
 from fast_snow.untrusted_files import shown
 
@@ -61,18 +61,10 @@ def opened_rows(
 ) -> Iterator[Callable[[str, np.dtype], tuple[IO[bytes], int]]]:
     """Open an archive of rows of 32-bit integers or bytes, to read them piece by piece.
 
-    Args:
-        path: as `read_integers`.
-        names: as `read_integers`.
-        limit: as `read_integers`.
-        unpacked: as `read_integers`.
-        within: as `read_integers`.
+    Arguments and errors are those of `read_integers`; what is raised while the rows are read is told of the file, too.
 
     Yields:
         What opens a row by its name and type: returns the stream of its numbers and their count.
-
-    Raises:
-        InputError: as `read_integers`; what is raised while the rows are read is told of the file, too.
     """
     with untrusted_files.open_file(path, limit=limit, within=within) as file:
         try:
@@ -83,7 +75,7 @@ def opened_rows(
         except InputError as error:
             raise InputError(f"{shown(path)}: damaged: {error}") from None
         except _DAMAGE as error:
-            raise InputError(f"{shown(path)}: damaged ({_first_line(error)}), expected an .npz archive") from None
+            raise InputError(f"{shown(path)}: damaged ({first_line(error)}), expected an .npz archive") from None
 
 
 def _require_small_directory(file: BinaryIO) -> None:
@@ -125,7 +117,3 @@ def _integers(member: IO[bytes], count: int) -> Int32[np.ndarray, " _"]:
     if len(content) != count * _INTEGERS.itemsize:
         raise InputError("a row is cut short")
     return np.frombuffer(content, _INTEGERS).astype(np.int32, copy=False)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -54,16 +54,7 @@ def open_file(path: Path, *, limit: Limit | None = None, within: Path | None = N
 
 
 def read_bytes(path: Path, *, limit: Limit, within: Path | None = None) -> bytes:
-    """Return the content of a regular file.
-
-    Args:
-        path: as `open_file`.
-        limit: as `open_file`; holds also for a file that grows while it is read.
-        within: as `open_file`.
-
-    Raises:
-        InputError: as `open_file`.
-    """
+    """Return the content of a regular file, opened as by `open_file`; it may not grow beyond the limit either."""
     with open_file(path, limit=limit, within=within) as file:
         try:
             content = file.read(limit.largest + 1)
@@ -80,12 +71,7 @@ def read_text(path: Path, *, limit: Limit, within: Path | None = None) -> str:
     Raises:
         InputError: as `open_file`, or it is other text or none.
     """
-    content = read_bytes(path, limit=limit, within=within)
-    encoding, begin = next(((name, len(mark)) for mark, name in _MARKS if content.startswith(mark)), ("utf-8", 0))
-    try:
-        return content[begin:].decode(encoding)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{shown(path)}: byte {begin + error.start} is not UTF-8, expected text in UTF-8") from None
+    return "".join(read_pieces(path, limit=limit, within=within))
 
 
 def read_pieces(path: Path, *, limit: Limit, within: Path | None = None) -> Iterator[str]:
@@ -134,12 +120,9 @@ def require_inside(path: Path, folder: Path) -> None:
 
 
 def inside(folder: Path, name: str, where: str) -> Path:
-    """Return the file that a document names, relative to a folder.
+    """Return the file that a document (`where`) names, relative to a folder that it must not lie outside of.
 
-    Args:
-        folder: that it must not lie outside of; links are followed where it is opened.
-        name: as the document has it.
-        where: the document, for the message.
+    Links are followed where it is opened.
 
     Raises:
         InputError: the name is absolute, leads outside, or is no path.

@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from fast_snow.errors import InputError
+from fast_snow.errors import InputError, first_line
 from fast_snow.limits import ARRAY_FILE, IMAGE_FILE, IMAGE_PIXELS
 from fast_snow.untrusted_files import open_file, read_bytes, shown
 
@@ -74,10 +74,6 @@ def decode_rgb(data: bytes, path: Path, *, upright: bool = False) -> UInt8[np.nd
 def read_channel(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, "height width"]:
     """Return an image of one channel as it is stored: indices of a palette, 1 bit as bool, integers or floats.
 
-    Args:
-        path: of a PNG or TIFF file.
-        within: the folder that the file, links followed, must not lie outside of.
-
     Raises:
         InputError: the file cannot be read, is no such image or has too many pixels.
     """
@@ -100,10 +96,6 @@ def decode_channel(data: bytes, path: Path) -> Shaped[np.ndarray, "height width"
 def read_array(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, "height width"]:
     """Return a table of numbers that NumPy wrote (.npy).
 
-    Args:
-        path: of the file.
-        within: the folder that the file, links followed, must not lie outside of.
-
     Raises:
         InputError: the file cannot be read, is cut short, or holds something else than a table of numbers.
     """
@@ -111,7 +103,7 @@ def read_array(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, 
     try:
         shape, by_columns, dtype = _array_header(file)
     except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
-        raise InputError(f"{shown(path)}: no array ({_first_line(error)}); expected a .npy file: replace it") from None
+        raise InputError(f"{shown(path)}: no array ({first_line(error)}); expected a .npy file: replace it") from None
     content = file.getbuffer()[file.tell() :]
     if dtype.kind not in "fiu" or len(shape) != 2 or min(shape) < 1:
         raise InputError(f"{shown(path)}: an array of {dtype} and shape {shape}; expected a table of numbers")
@@ -122,10 +114,6 @@ def read_array(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, 
 
 def read_exr(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, "height width"]:
     """Return the one channel of an OpenEXR file; needs the package OpenEXR.
-
-    Args:
-        path: of the file.
-        within: the folder that the file, links followed, must not lie outside of.
 
     Raises:
         InputError: the package is missing, or the file cannot be read, has several channels or too many pixels.
@@ -144,7 +132,7 @@ def read_exr(path: Path, *, within: Path | None = None) -> Shaped[np.ndarray, "h
         with OpenEXR.File(str(path)) as file:
             channels = [channel.pixels for channel in file.channels().values()]
     except (RuntimeError, ValueError, TypeError, LookupError) as error:
-        raise InputError(f"{shown(path)}: no OpenEXR image ({_first_line(error)}); replace it") from None
+        raise InputError(f"{shown(path)}: no OpenEXR image ({first_line(error)}); replace it") from None
     if len(channels) != 1 or channels[0].ndim != 2:
         raise InputError(f"{shown(path)}: {len(channels)} channels; expected one of depth in metres")
     return np.asarray(channels[0])
@@ -182,7 +170,7 @@ def _pixels(path: Path, decode: Callable[..., Image.Image], *arguments: str) -> 
     try:
         return np.asarray(decode(*arguments))
     except _DAMAGE as error:
-        raise InputError(f"{shown(path)}: damaged ({_first_line(error)}); replace it") from None
+        raise InputError(f"{shown(path)}: damaged ({first_line(error)}); replace it") from None
 
 
 def _decoded_jpeg(path: Path, data: bytes, flags: int) -> UInt8[np.ndarray, "height width 3"]:
@@ -193,7 +181,3 @@ def _decoded_jpeg(path: Path, data: bytes, flags: int) -> UInt8[np.ndarray, "hei
     if image is None:
         raise InputError(f"{shown(path)}: damaged; replace it")
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), dtype=np.uint8)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]

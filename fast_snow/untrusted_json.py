@@ -73,9 +73,7 @@ def loads(text: str) -> Any:  # noqa: ANN401 (JSON)
 def typed(text: str, decoder: msgspec.json.Decoder[T]) -> T | None:
     """Return what a JSON text holds as a type, several times as fast as `loads`; None where `loads` must look at it.
 
-    Args:
-        text: as `loads`.
-        decoder: of a type that holds no texts and omits its defaults where it is written.
+    The decoder is of a type that holds no texts and omits its defaults where it is written.
     """
     collects = gc.isenabled()
     gc.disable()  # nothing is thrown away meanwhile: looking for it would take as long as decoding
@@ -125,13 +123,9 @@ def loads_toml(text: str) -> dict[str, Any]:
 
 
 def refuse_deep(text: str, *, outside: int = 0) -> None:
-    """Refuse nesting beyond the limit, in time linear in the text and before anything is built.
+    """Refuse nesting of a value beyond the limit, less what is around it, before anything is built, in linear time.
 
     What is no JSON may pass: the parser says what is wrong with it, and cannot be deeper in it than here.
-
-    Args:
-        text: one value.
-        outside: levels around it.
     """
     levels = JSON_DEPTH.largest - outside
     if text.count("[") + text.count("{") <= levels:

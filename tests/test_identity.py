@@ -20,9 +20,9 @@ def fold(*frames: FrameObjects, config: FusionConfig = FusionConfig(), metric: b
     """Assign frame after frame; returns the ids of each frame, all merges and the state."""
     state, ids, merges = IdentityState(), [], []
     for frame in frames:
-        state, assignment = assign(state, frame, config=config, metric=metric)
-        ids.append(assignment.object_id.tolist())
-        merges += assignment.merges
+        state, object_id, merged = assign(state, frame, config=config, metric=metric)
+        ids.append(object_id.tolist())
+        merges += merged
     return ids, merges, state
 
 
@@ -102,21 +102,21 @@ def test_an_archived_object_is_not_continued_by_its_masklet(back: int, expected:
 
 def test_a_new_window_joins_the_objects_of_the_shared_frame():
     before = objects(3, (0, 0, LEFT), (0, 1, RIGHT))
-    state, assignment = assign(IdentityState(), before, config=FusionConfig(), metric=True)
+    state, object_id, _ = assign(IdentityState(), before, config=FusionConfig(), metric=True)
     after = objects(3, (2, 0, RIGHT), (2, 1, NEAR_LEFT), (2, 2, (14, 14, 18, 18)))
-    state, merges = join(state, after, before, assignment.object_id, config=FusionConfig(), metric=True)
-    _, next_frame = assign(
+    state, merges = join(state, after, before, object_id, config=FusionConfig(), metric=True)
+    _, next_frame, _ = assign(
         state, objects(4, (2, 0, RIGHT), (2, 1, LEFT), (2, 2, (14, 14, 18, 18))), config=FusionConfig(), metric=True
     )
-    assert next_frame.object_id.tolist() == [1, 0, 2]
+    assert next_frame.tolist() == [1, 0, 2]
     assert [(each.kept, each.dropped) for each in merges] == [(1, None), (0, None)]
 
 
 def test_no_run_has_two_masklets_joined_to_one_object():
     before = objects(3, (0, 0, LEFT))
-    state, assignment = assign(IdentityState(), before, config=FusionConfig(), metric=True)
+    state, object_id, _ = assign(IdentityState(), before, config=FusionConfig(), metric=True)
     after = objects(3, (2, 0, NEAR_LEFT), (2, 1, LEFT), score=[0.5, 0.9])
-    state, _ = join(state, after, before, assignment.object_id, config=FusionConfig(), metric=True)
+    state, _ = join(state, after, before, object_id, config=FusionConfig(), metric=True)
     assert dict(state.bound) == {(0, 0): 0, (2, 1): 0}
 
 

@@ -119,9 +119,9 @@ def fold_frames(*frames: FrameObjects):
     state, ids, merges = IdentityState(), [], []
     for frame in frames:
         state = reserve(state, set(frame.source_id.tolist()) - {NO_SOURCE})
-        state, assignment = assign(state, frame, config=FusionConfig(), metric=True)
-        ids.append(assignment.object_id.tolist())
-        merges += [(each.t, each.kept, each.dropped) for each in assignment.merges]
+        state, object_id, merged = assign(state, frame, config=FusionConfig(), metric=True)
+        ids.append(object_id.tolist())
+        merges += [(each.t, each.kept, each.dropped) for each in merged]
     return ids, merges
 
 
@@ -156,16 +156,16 @@ def test_new_objects_never_take_a_recorded_number():
 
 def test_joining_windows_leaves_recorded_identities_alone():
     before = recorded(objects(3, (0, 0, LEFT), (0, 1, RIGHT)), 6, 2)
-    state, assignment = assign(reserve(IdentityState(), (6, 2)), before, config=FusionConfig(), metric=True)
+    state, object_id, _ = assign(reserve(IdentityState(), (6, 2)), before, config=FusionConfig(), metric=True)
     after = recorded(objects(3, (2, 0, RIGHT), (2, 1, LEFT), (3, 0, NEAR_LEFT)), 6, 2, NO_SOURCE)
-    state, merges = join(state, after, before, assignment.object_id, config=FusionConfig(), metric=True)
+    state, merges = join(state, after, before, object_id, config=FusionConfig(), metric=True)
     assert [(each.kept, each.dropped) for each in merges] == [(6, None)]  # the masklet without a recorded identity
     away = recorded(objects(4, (2, 0, RIGHT), (2, 1, LEFT), (3, 0, (12, 12, 18, 20))), 6, 2, NO_SOURCE)
-    state, found = assign(state, away, config=FusionConfig(), metric=True)
-    assert found.object_id.tolist() == [6, 2, FIRST_UNRECORDED]  # 6 is elsewhere, by the recording
-    state, _ = join(state, replace(after, t=5), before, assignment.object_id, config=FusionConfig(), metric=True)
-    _, found = assign(state, replace(after, t=5), config=FusionConfig(), metric=True)
-    assert [(each.kept, each.dropped) for each in found.merges] == [(2, FIRST_UNRECORDED)]
+    state, found, _ = assign(state, away, config=FusionConfig(), metric=True)
+    assert found.tolist() == [6, 2, FIRST_UNRECORDED]  # 6 is elsewhere, by the recording
+    state, _ = join(state, replace(after, t=5), before, object_id, config=FusionConfig(), metric=True)
+    _, _, merged = assign(state, replace(after, t=5), config=FusionConfig(), metric=True)
+    assert [(each.kept, each.dropped) for each in merged] == [(2, FIRST_UNRECORDED)]
 
 
 def windowed(*source_ids: int) -> FoldState:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fast_snow.discovery import Seeds, seeds
 from fast_snow.kernels.mask_measures import bounding_boxes
-from fast_snow.seeds import Seeds, seeds
 from fast_snow.types import Detections
 from tests.building import Box, detections
 

@@ -43,9 +43,9 @@ PLAIN = candidate("plain")
     ],
 )
 def test_the_best_that_can_run_serves(wanted: str, candidates, chosen: str, skipped: dict[str, str]):
-    choice = choose("geometry", wanted, candidates)
-    assert choice.candidate.name == chosen
-    assert {each.name: each.why for each in choice.skipped} == skipped
+    found, better = choose("geometry", wanted, candidates)
+    assert found.name == chosen
+    assert {each.name: each.why for each in better} == skipped
 
 
 def test_what_cannot_run_is_refused_with_what_it_needs():
@@ -119,12 +119,12 @@ def test_the_package_of_sam_3_1_is_recognised_without_importing_it(held, lacking
 def test_sam_3_1_comes_before_sam3_where_its_package_and_weights_are(monkeypatch):
     for name in ("has_sam3_1", "installed", "weights_present", "no_gpu"):
         monkeypatch.setattr(tracker, name, lambda *_: ())
-    choice = choose("tracker", "auto", tracker.candidates(Config(), None, silent))
-    assert choice.candidate.name == "sam3.1"
+    found, _ = choose("tracker", "auto", tracker.candidates(Config(), None, silent))
+    assert found.name == "sam3.1"
     monkeypatch.setattr(tracker, "has_sam3_1", lambda: ("needs SAM 3.1",))
-    choice = choose("tracker", "auto", tracker.candidates(Config(), None, silent))
-    assert choice.candidate.name == "sam3"
-    assert {each.name: each.why for each in choice.skipped}["sam3.1"] == "needs SAM 3.1"
+    found, better = choose("tracker", "auto", tracker.candidates(Config(), None, silent))
+    assert found.name == "sam3"
+    assert {each.name: each.why for each in better}["sam3.1"] == "needs SAM 3.1"
 
 
 def test_a_model_that_cannot_be_told_stops_only_those_who_ask_for_it():

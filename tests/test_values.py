@@ -58,6 +58,14 @@ def test_parts_joined_are_the_whole(value):
     assert same(value[:0].followed_by(value), value)
 
 
+def test_no_rows_are_those_of_any_set():
+    graph = small_graph()
+    for some in (graph.ego, graph.tracks[4].observations, graph.tracks[4].unplaced):
+        assert same(type(some).none(), some[:0])
+        assert same(type(some).none().followed_by(some), some)
+    assert same(Masks.none(shape=(24, 32)), Masks.empty((24, 32)))
+
+
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 def test_a_value_prints_in_one_short_line_that_every_terminal_can_show(value):
     line = repr(value)

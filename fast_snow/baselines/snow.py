@@ -224,26 +224,11 @@ def reach(geometry: Geometry, i: int, settings: SnowConfig) -> float:
 
 def _grown(world: FoldState, window: Window, geometry: Geometry, config: Config) -> FoldState:
     """Carry a window's geometry into the graph's world and add its cameras, by Fast-SNOW's own fold without objects."""
-    frames = window.frames
-    nothing = TrackedFrame(
-        run_id=np.zeros(0, np.int32),
-        local_id=np.zeros(0, np.int32),
-        masks=Masks.empty(geometry.grid),
-        score=np.zeros(0, np.float32),
-    )
-    perception = Perception(
-        window=window.index,
-        shared=window.shared,
-        t=frames.t,
-        time_s=frames.time_s,
-        source_frame=frames.source_frame,
-        geometry=geometry,
-        tracked=(nothing,) * len(frames),
-        health=Health(),
-        seconds=StageSeconds(),
-    )
+    count = len(window.frames)
+    tracked = (TrackedFrame.none(masks=Masks.empty(geometry.grid)),) * count
+    perception = Perception.of(window, geometry=geometry, tracked=tracked, health=Health(), seconds=StageSeconds())
     # The fold keeps the last frames of a window for the next one; all of this one's geometry is needed.
-    keep_all = WindowConfig(length=len(frames) + 1, overlap=len(frames))
+    keep_all = WindowConfig(length=count + 1, overlap=count)
     return fold(world, perception, config=replace(config, window=keep_all))
 
 

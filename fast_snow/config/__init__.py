@@ -4,57 +4,21 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from fast_snow.config.networks import (
-    Da3Config,
-    EdgeTamConfig,
-    FastSamConfig,
-    FeatureStore,
-    Offload,
-    Precision,
-    PromptKind,
-    Sam2Config,
-    Sam3Config,
-    VideoTrackerConfig,
-)
-from fast_snow.config.section import Section, between
-from fast_snow.config.sources import LiveConfig, SourceConfig
+from fast_snow.config.networks import Da3Config as Da3Config
+from fast_snow.config.networks import EdgeTamConfig as EdgeTamConfig
+from fast_snow.config.networks import FastSamConfig as FastSamConfig
+from fast_snow.config.networks import FeatureStore as FeatureStore
+from fast_snow.config.networks import Offload as Offload
+from fast_snow.config.networks import Precision as Precision
+from fast_snow.config.networks import PromptKind as PromptKind
+from fast_snow.config.networks import Sam2Config as Sam2Config
+from fast_snow.config.networks import Sam3Config as Sam3Config
+from fast_snow.config.networks import VideoTrackerConfig as VideoTrackerConfig
+from fast_snow.config.section import Section as Section
+from fast_snow.config.section import between as between
+from fast_snow.config.sources import LiveConfig as LiveConfig
+from fast_snow.config.sources import SourceConfig as SourceConfig
 from fast_snow.errors import ConfigError
-
-__all__ = [
-    "ClassicalConfig",
-    "ClassicalGeometryConfig",
-    "ClassicalSegmenterConfig",
-    "ClassicalTrackerConfig",
-    "Config",
-    "Da3Config",
-    "DepthFilterConfig",
-    "EdgeTamConfig",
-    "EnginesConfig",
-    "FastSamConfig",
-    "FeatureStore",
-    "FusionConfig",
-    "LiveConfig",
-    "MaskMargin",
-    "Offload",
-    "OpenAiApi",
-    "OutputConfig",
-    "Precision",
-    "PromptKind",
-    "Residency",
-    "RuntimeConfig",
-    "Sam2Config",
-    "Sam3Config",
-    "SamplingConfig",
-    "Section",
-    "SourceConfig",
-    "StepConfig",
-    "TrackerConfig",
-    "VideoTrackerConfig",
-    "VlmConfig",
-    "VlmProvider",
-    "WindowConfig",
-    "between",
-]
 
 Residency = Literal["auto", "resident", "phased"]
 VlmProvider = Literal["openai", "google"]

@@ -82,13 +82,18 @@ def measured(depth: np.ndarray) -> Float32[np.ndarray, "h w"]:
     return np.where(np.isfinite(single) & (single > 0), single, np.float32(0))
 
 
-def id_maps(given: object, *, lowest: int, where: str) -> Int32[np.ndarray, "n h w"]:
-    """Return id maps of any integer type; of booleans, which are one object of number 1.
+def metres(stored: np.ndarray, units_per_metre: float) -> Float32[np.ndarray, "h w"]:
+    """Return a stored depth image in metres, 0 where there is none: 16 bits in units, or metres as floats.
 
-    Args:
-        given: what the caller gave.
-        lowest: the smallest id that means something.
-        where: what the error message points to.
+    The largest value of 16 bits is no measurement.
+    """
+    if stored.dtype == np.uint16:
+        stored = np.where(stored == np.iinfo(np.uint16).max, np.uint16(0), stored) / units_per_metre
+    return measured(stored)
+
+
+def id_maps(given: object, *, lowest: int, where: str) -> Int32[np.ndarray, "n h w"]:
+    """Return id maps of any integer type, at least `lowest`; of booleans, which are one object of number 1.
 
     Raises:
         InputError: the type or the shape is another, or an id is beyond 32 bits or below `lowest`.
@@ -126,12 +131,7 @@ def camera_poses(given: object, *, where: str) -> Float64[np.ndarray, "n 4 4"]:
 
 
 def camera_intrinsics(given: object, size: GridShape, *, where: str) -> Intrinsics:
-    """Return a pinhole matrix, given as one or as fx, fy, cx, cy.
-
-    Args:
-        given: what the caller gave.
-        size: height and width of the images it is for.
-        where: what the error message points to.
+    """Return a pinhole matrix for images of a size, given as one or as fx, fy, cx, cy.
 
     Raises:
         InputError: the type or the shape is another, or it is no pinhole camera for that size.
@@ -184,13 +184,7 @@ def _numbers(given: object, what: str) -> Float64[np.ndarray, "..."]:
 
 
 def _check_color(image: np.ndarray, shape: tuple[int, ...], where: str) -> None:
-    """Refuse what is no stack of RGB images.
-
-    Args:
-        image: one of the images, or all of them.
-        shape: of the whole stack.
-        where: what the error message points to.
-    """
+    """Refuse images, one or all, that make no stack of RGB images of a shape."""
     if image.dtype != np.uint8:
         means = " (white is 1? multiply by 255)" if image.dtype.kind == "f" else ""
         raise InputError(f"{where}: image of {image.dtype}; expected RGB in 8 bits{means}: convert it to uint8")

@@ -1,22 +1,23 @@
 """Recordings whose images, depth, masks and poses lie in files of matching names: which frames have all of them."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
 
-from fast_snow.cameras import Intrinsics, rescale
+from fast_snow.cameras import Intrinsics, check_intrinsics, rescale
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.image_files import RecordingFiles, check_unit, read_depth, recording_from_files
+from fast_snow.inputs.image_files import check_numbers, check_unit, read_depth, read_ids
 from fast_snow.inputs.lenses import Lens, calibrated
-from fast_snow.inputs.recording import Recording
+from fast_snow.inputs.recording import Recording, check_registered
 from fast_snow.inputs.sampling import exact
-from fast_snow.types import Transform
+from fast_snow.types import GridShape, Transform
 from fast_snow.untrusted_files import shown
 from fast_snow.untrusted_images import read_rgb
 
@@ -44,10 +45,11 @@ class FrameFiles:
     poses: Mapping[str, Transform] | None = None
     lenses: Mapping[str, Lens] | None = None
 
-
-def by_name(files: Iterable[Path], prefix: str = "") -> dict[str, Path]:
-    """Return files by the name of their frame: the file's, without a prefix and the suffix."""
-    return {path.stem.removeprefix(prefix): path for path in files}
+    def only(self, names: Sequence[str]) -> "FrameFiles":
+        """Return the frames of these names, in their order; they have all that there is of any kind."""
+        given = ((kind, getattr(self, kind)) for kind in ("color", "depth", "ids", "poses", "lenses"))
+        picked: dict[str, Any] = {kind: {name: of[name] for name in names} for kind, of in given if of is not None}
+        return replace(self, **picked)
 
 
 def recording_of(
@@ -73,37 +75,87 @@ def recording_of(
     Warns:
         FastSnowWarning: frames are left out.
     """
-    names = list(frames.color)
     frames, rare = _rare_depth(frames, metric=metric)
-    kept = _complete(frames, names)
-    chosen = [names[k] for k in kept]
-    files = RecordingFiles(
-        folder=frames.folder,
-        color=tuple(frames.color[name] for name in chosen),
-        depth=_of(frames.depth, chosen),
-        ids=_of(frames.ids, chosen),
-    )
-    some_depth = {i: rare[name] for i, name in enumerate(chosen) if name in rare}
+    kept, names = _complete(frames), list(frames.color)
+    frames = frames.only([names[k] for k in kept])
+    some_depth = {i: rare[name] for i, name in enumerate(frames.color) if name in rare}
     if some_depth and intrinsics is not None:
-        intrinsics = _of_colour(intrinsics, next(iter(some_depth.values())), files)
-    recording = recording_from_files(
-        files,
-        name=frames.folder.resolve().name,
-        time=_times(times, chosen, kept),
-        depth_scale=depth_scale,
-        T_world_camera=None if frames.poses is None else np.stack([frames.poses[name] for name in chosen]),
+        intrinsics = _of_colour(intrinsics, next(iter(some_depth.values())), frames)
+    time = _times(times, list(frames.color), kept)
+    recording = _recording(frames, time, depth_scale, intrinsics, metric=metric)
+    if some_depth:
+        check_unit(some_depth.values(), depth_scale, within=frames.folder)
+        return replace(recording, read_some_depth=partial(_read_some, some_depth, depth_scale, frames.folder))
+    if frames.lenses is None:
+        return recording
+    return calibrated(recording, list(frames.lenses.values()), where=shown(frames.folder))
+
+
+def _recording(
+    frames: FrameFiles,
+    time: tuple[Fraction, ...],
+    depth_scale: float,
+    intrinsics: Intrinsics | None,
+    *,
+    metric: bool,
+) -> Recording:
+    """Return a recording that reads its images on demand; the first of each kind, read now, fixes the size."""
+    folder, name = frames.folder, frames.folder.resolve().name
+    # What comes with the images is that of the stored pixels: only images alone may be turned upright.
+    upright = frames.depth is None and frames.ids is None and frames.poses is None and intrinsics is None
+    of_color = partial(read_rgb, within=folder, upright=upright)
+    of_depth = partial(read_depth, depth_scale=depth_scale, within=folder)
+    read_color, color_size = _reader(frames.color, of_color)
+    read_one_depth, depth_size = _reader(frames.depth or {}, of_depth, color_size)
+    check_registered(name, "depth", depth_size, color_size)
+    check_unit((frames.depth or {}).values(), depth_scale, within=folder)
+    read_one_map, ids_size = _reader(frames.ids or {}, partial(read_ids, within=folder), color_size)
+    check_registered(name, "masks", ids_size, color_size)
+    check_numbers((frames.ids or {}).values(), within=folder)
+    if intrinsics is not None:
+        check_intrinsics(intrinsics, depth_size, where=name)
+    return Recording(
+        name=name,
+        time=time,
+        color_size=color_size,
+        read_color=read_color,
+        read_depth=read_one_depth if frames.depth else None,
+        read_ids=read_one_map if frames.ids else None,
+        T_world_camera=None if frames.poses is None else np.stack(list(frames.poses.values())),
         intrinsics=intrinsics,
         metric=metric,
     )
-    if some_depth:
-        check_unit(tuple(some_depth.values()), depth_scale, within=frames.folder)
-        return replace(recording, read_some_depth=partial(_read_some, some_depth, depth_scale, frames.folder))
-    lenses = frames.lenses
-    return (
-        recording
-        if lenses is None
-        else calibrated(recording, [lenses[name] for name in chosen], where=shown(frames.folder))
-    )
+
+
+def _reader(
+    files: Mapping[str, Path], read: Callable[[Path], np.ndarray], size: GridShape = (0, 0)
+) -> tuple[Callable[[int], np.ndarray], GridShape]:
+    """Return what reads the image of a frame, and their size: that of the first, or the given one without any."""
+    paths = tuple(files.values())
+    if paths:
+        size = _size(read(paths[0]))
+    return partial(_read_at, paths, read, size), size
+
+
+def _read_at(files: tuple[Path, ...], read: Callable[[Path], np.ndarray], size: GridShape, index: int) -> np.ndarray:
+    image = read(files[index])
+    if _size(image) != size:
+        height, width = image.shape[:2]
+        raise InputError(
+            f"{shown(files[index])}: {width}x{height} pixels; expected {size[1]}x{size[0]} like the first: bring all to"
+            " one size"
+        )
+    return image
+
+
+def _size(image: np.ndarray) -> GridShape:
+    return image.shape[0], image.shape[1]
+
+
+def warn_left_out(where: str, count: int, total: int, why: str) -> None:
+    """Warn of what is left out of an input, if anything is."""
+    if count:
+        warnings.warn(f"{where}: {count} of {total} {why} and are left out", FastSnowWarning, stacklevel=4)
 
 
 def rate(fps: float | None, folder: Path) -> Fraction:
@@ -139,10 +191,10 @@ def _rare_depth(frames: FrameFiles, *, metric: bool) -> tuple[FrameFiles, Mappin
     return replace(frames, depth=None), depth
 
 
-def _of_colour(intrinsics: Intrinsics, depth: Path, files: RecordingFiles) -> Intrinsics:
+def _of_colour(intrinsics: Intrinsics, depth: Path, frames: FrameFiles) -> Intrinsics:
     """Return intrinsics of depth images for the colour images: rare ones are not counted as the recording's depth."""
-    sizes = (read_depth(depth, 1.0, within=files.folder).shape, read_rgb(files.color[0], within=files.folder).shape[:2])
-    return rescale(intrinsics, *sizes)
+    color, folder = next(iter(frames.color.values())), frames.folder
+    return rescale(intrinsics, read_depth(depth, 1.0, within=folder).shape, _size(read_rgb(color, within=folder)))
 
 
 def _read_some(
@@ -151,12 +203,9 @@ def _read_some(
     return read_depth(files[index], depth_scale, within=within) if index in files else None
 
 
-def _of(files: Mapping[str, Path] | None, names: Sequence[str]) -> tuple[Path, ...] | None:
-    return None if files is None else tuple(files[name] for name in names)
-
-
-def _complete(frames: FrameFiles, names: Sequence[str]) -> list[int]:
+def _complete(frames: FrameFiles) -> list[int]:
     """Return which frames have all that the recording brings; warn of the others."""
+    names = list(frames.color)
     finite = None
     if frames.poses is not None:
         finite = {name for name, pose in frames.poses.items() if np.isfinite(pose).all()}

@@ -40,6 +40,13 @@ class Lens:
     distortion: tuple[float, ...] = ()
     fisheye: bool = False
 
+    @classmethod
+    def of(cls, K: Intrinsics, size: GridShape, distortion: tuple[float, ...] = (), *, fisheye: bool = False) -> "Lens":
+        """Return the camera of a pinhole matrix and coefficients, which are none where all are 0."""
+        focal, centre = (float(K[0, 0]), float(K[1, 1])), (float(K[0, 2]), float(K[1, 2]))
+        bends = distortion if any(distortion) else ()
+        return cls(focal=focal, centre=centre, size=size, distortion=bends, fisheye=fisheye)
+
     def matrix(self, size: GridShape) -> Intrinsics:
         """Return the pinhole matrix for images of another size."""
         return rescale(pinhole(*self.focal, *self.centre), self.size, size)
@@ -54,12 +61,7 @@ def calibrated(recording: Recording, lenses: Sequence[Lens], *, where: str) -> R
     """Return a recording with the intrinsics of its lenses and without their distortion.
 
     Undistorted images keep size and matrix. Where they show what the camera did not see they are black, without depth,
-    and of no known object.
-
-    Args:
-        recording: its depth and id maps show the view of its colour images.
-        lenses: one per frame.
-        where: what the error message points to.
+    and of no known object. There is one lens per frame; depth and id maps show the view of the colour images.
 
     Raises:
         InputError: a lens is no camera for the images, or has a distortion that OpenCV does not know.

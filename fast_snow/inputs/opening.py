@@ -140,16 +140,12 @@ def _from_episode(episode: lerobot.Episode, sampling: SamplingConfig) -> Input:
         span_s = episode.stop_s - episode.start_s
         part = replace(video, num_frames=round(span_s * episode.fps), duration_s=span_s)
 
-    def read() -> Iterator[SampledFrame]:
-        frames = (
-            (time - episode.start_s, frame)
-            for time, frame in decode(video, start_s=episode.start_s)
-            if episode.start_s <= time
-        )
-        inside = takewhile(lambda each: episode.stop_s is None or each[0] < episode.stop_s - episode.start_s, frames)
-        return _sampled(inside, partial(picture, video), sampling)
+    def timed() -> Iterator[tuple[Fraction, VideoFrame]]:
+        start, stop = episode.start_s, episode.stop_s
+        frames = ((time - start, frame) for time, frame in decode(video, start_s=start) if start <= time)
+        return takewhile(lambda each: stop is None or each[0] < stop - start, frames)
 
-    return replace(from_video(part, sampling, name=episode.name), read=read)
+    return from_video(part, sampling, name=episode.name, timed=timed)
 
 
 def from_video(

@@ -7,15 +7,21 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.cameras import rigid
+from fast_snow.cameras import rigid_if_finite
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.frame_files import FrameFiles, by_name, rate, recording_of
-from fast_snow.inputs.image_files import COLOR_SUFFIXES, DEPTH_SUFFIXES, ID_SUFFIXES, image_files
+from fast_snow.inputs.frame_files import FrameFiles, rate, recording_of
+from fast_snow.inputs.image_files import (
+    COLOR_SUFFIXES,
+    DEPTH_SUFFIXES,
+    ID_SUFFIXES,
+    by_name,
+    image_files,
+    images_by_name,
+)
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_meta import RecordingMeta, read_meta
 from fast_snow.inputs.sampling import exact
-from fast_snow.inputs.text_tables import numbered_lines
-from fast_snow.types import Transform
+from fast_snow.inputs.text_tables import numbered_lines, numbers
 from fast_snow.untrusted_files import shown
 
 POSES = "poses_c2w.txt"
@@ -80,11 +86,9 @@ def read_image_folder(folder: Path, *, fps: float | None = None) -> Recording:
 
 def _companions(folder: Path, color: tuple[Path, ...], suffixes: frozenset[str]) -> dict[str, Path] | None:
     """Return the files that go with the colour images by name; None where there is no such folder."""
-    if not folder.is_dir():
-        return None
-    found = by_name(image_files(folder, suffixes))
-    surplus = next(iter(found.keys() - {path.stem for path in color}), None)
-    if surplus is not None:
+    found = images_by_name(folder, suffixes)
+    surplus = next(iter((found or {}).keys() - {path.stem for path in color}), None)
+    if found is not None and surplus is not None:
         raise InputError(
             f"{shown(found[surplus])}: no colour image of that name ({color[0].name} is the first); expected equal"
             " names: rename or remove it"
@@ -106,17 +110,9 @@ def _read_poses(folder: Path, count: int) -> Float64[np.ndarray, "n 4 4"]:
         raise InputError(
             f"{shown(path)}: {len(lines)} poses for {count} colour images; expected one line each: add or remove some"
         )
-    return np.stack([_parse_pose(line, f"{shown(path)} line {number}") for number, line in lines])
-
-
-def _parse_pose(line: str, where: str) -> Transform:
-    try:
-        numbers = np.array([float(word) for word in line.split()])
-    except ValueError as error:
-        raise InputError(f"{where}: {error}; expected 16 numbers, a camera-to-world matrix row by row") from error
-    if len(numbers) != 16:
-        raise InputError(f"{where}: {len(numbers)} numbers; expected 16, a camera-to-world matrix row by row")
-    pose = numbers.reshape(4, 4)
-    if not np.isfinite(pose).all():
-        return pose
-    return rigid(pose, where=where)
+    poses = []
+    for number, line in lines:
+        where = f"{shown(path)} line {number}"
+        matrix = numbers(line.split(), 16, where, expected="16 numbers, a camera-to-world matrix row by row")
+        poses.append(rigid_if_finite(matrix.reshape(4, 4), where=where))
+    return np.stack(poses)

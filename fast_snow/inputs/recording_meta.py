@@ -31,11 +31,7 @@ class RecordingMeta:
 
 
 def read_meta(path: Path, *, required: tuple[str, ...]) -> RecordingMeta:
-    """Read and check meta.json; keys that are not known are left alone.
-
-    Args:
-        path: the file.
-        required: keys that must be there.
+    """Read and check meta.json, in which the `required` keys must be; those that are not known are left alone.
 
     Raises:
         InputError: the file is missing or damaged, lacks a required key, or a value is of the wrong type or range.

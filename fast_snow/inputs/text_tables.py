@@ -1,9 +1,12 @@
-"""Lines of text tables: lists of images, poses, tracks."""
+"""Lines of text tables, and their numbers: lists of images, poses, tracks."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
 
 from fast_snow.errors import InputError
 from fast_snow.limits import TABLE_FILE, TABLE_LINES
@@ -15,10 +18,6 @@ _LINE: Final = re.compile(r"([^\r\n]*)(?:\r\n|\r|\n|\Z)")
 def numbered_lines(path: Path, *, within: Path | None = None) -> Iterator[tuple[int, str]]:
     """Yield the lines of a text file that are neither empty nor comments (`#`), each with its number from 1 on.
 
-    Args:
-        path: a text file in UTF-8, or UTF-16 with a byte order mark.
-        within: the folder that the file, links followed, must not lie outside of.
-
     Raises:
         InputError: the file cannot be read, or has too many lines.
     """
@@ -28,3 +27,18 @@ def numbered_lines(path: Path, *, within: Path | None = None) -> Iterator[tuple[
         line = match[1].strip()
         if line and not line.startswith("#"):
             yield number, line
+
+
+def numbers(words: Sequence[str], count: int, where: str, *, expected: str) -> Float64[np.ndarray, " n"]:
+    """Return the numbers of a line, `count` of them; the message says what else was expected, and what to do.
+
+    Raises:
+        InputError: they are others, or no numbers.
+    """
+    try:
+        found = np.array([float(word) for word in words])
+    except ValueError as error:
+        raise InputError(f"{where}: {error}; expected {expected}") from None
+    if len(found) != count:
+        raise InputError(f"{where}: {len(found)} numbers; expected {expected}")
+    return found

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64, Int64, Shaped
 
 # Fraction takes any exponent, and computes 1e100000000 digit by digit.
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,2})?")
@@ -56,7 +56,8 @@ def unit_of(stamps: Float64[np.ndarray, " n"], *, like: TimeUnit = SECONDS) -> T
     values = np.unique(stamps)
     spacing = float(np.median(np.diff(values))) if len(values) > 1 else None
     latest = float(np.abs(values).max())
-    plausible = [unit for unit in UNITS if _is_plausible(spacing, unit)]
+    low, high = _SPACING_S
+    plausible = [unit for unit in UNITS if spacing is None or low <= spacing / unit.per_second <= high]
     for unit in UNITS:
         is_date = _EPOCH_S[0] <= latest / unit.per_second < _EPOCH_S[1]
         usual = unit in plausible or (unit is SECONDS and spacing is not None and spacing <= _LONGEST_SPACING_S)
@@ -68,12 +69,12 @@ def unit_of(stamps: Float64[np.ndarray, " n"], *, like: TimeUnit = SECONDS) -> T
 
 
 def nearest_within(
-    stamps: Int64[np.ndarray, " n"], others: Int64[np.ndarray, " m"], gap: int
+    stamps: Shaped[np.ndarray, " n"], others: Shaped[np.ndarray, " m"], gap: int | Fraction
 ) -> Int64[np.ndarray, " n"]:
     """Return for each time stamp the index of the nearest of others, -1 where none is within a gap.
 
     Args:
-        stamps: integers of any unit.
+        stamps: integers of any unit, or fractions.
         others: of the same unit, ascending, at least one.
         gap: the largest difference.
     """
@@ -81,7 +82,3 @@ def nearest_within(
     before = np.maximum(after - 1, 0)
     nearest = np.where(np.abs(others[after] - stamps) < np.abs(others[before] - stamps), after, before)
     return np.where(np.abs(others[nearest] - stamps) <= gap, nearest, -1).astype(np.int64)
-
-
-def _is_plausible(spacing: float | None, unit: TimeUnit) -> bool:
-    return spacing is None or _SPACING_S[0] <= spacing / unit.per_second <= _SPACING_S[1]

@@ -4,7 +4,6 @@ Reference: Sturm et al., A Benchmark for the Evaluation of RGB-D SLAM Systems, I
 """
 
 import os
-import warnings
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from fast_snow.cameras import pinhole
-from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.image_files import RecordingFiles, recording_from_files
+from fast_snow.errors import InputError
+from fast_snow.inputs.frame_files import FrameFiles, recording_of, warn_left_out
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_meta import RecordingMeta, read_meta
 from fast_snow.inputs.tum_lists import (
@@ -57,23 +56,21 @@ def read_tum_folder(folder: Path) -> Recording:
     masks = _masks(folder, color)
     of_depth, of_pose = nearest_stamps(color, depth), nearest_stamps(color, poses)
     kept = _kept(folder, (of_depth >= 0) & (of_pose >= 0), masks)
-    images = [color.entries[k] for k in kept]
-    files = RecordingFiles(
+    frames = FrameFiles(
         folder=folder,
-        color=tuple(image_path(color, entry) for entry in images),
-        depth=None if depth is None else tuple(image_path(depth, depth.entries[of_depth[k]]) for k in kept),
-        ids=None if masks is None else tuple(masks[k] for k in kept),
+        color={str(k): image_path(color, color.entries[k]) for k in kept},
+        depth=None if depth is None else {str(k): image_path(depth, depth.entries[of_depth[k]]) for k in kept},
+        ids=None if masks is None else {str(k): masks[k] for k in kept},
+        poses=None if poses is None else {str(k): pose(poses, poses.entries[of_pose[k]]) for k in kept},
     )
     meta = read_meta(folder / "meta.json", required=()) if os.path.lexists(folder / "meta.json") else RecordingMeta()
-    recording = recording_from_files(
-        files,
-        name=folder.resolve().name,
-        time=tuple(entry.stamp - images[0].stamp for entry in images),
+    recording = recording_of(
+        frames,
+        times={str(k): color.entries[k].stamp for k in kept},
         depth_scale=meta.depth_scale or _KINECT_SCALE,
-        T_world_camera=None if poses is None else np.stack([pose(poses, poses.entries[of_pose[k]]) for k in kept]),
         intrinsics=meta.intrinsics,
     )
-    return _with_kinect(recording, files, meta, folder / "meta.json")
+    return _with_kinect(recording, frames, meta, folder / "meta.json")
 
 
 def _masks(folder: Path, color: TumList) -> tuple[Path, ...] | None:
@@ -100,13 +97,12 @@ def _kept(folder: Path, near: Bool[np.ndarray, " n"], masks: tuple[Path, ...] | 
     if not masked.any():
         raise InputError(f"{shown(folder / 'masks')}: no mask of the name of a colour image; expected them: rename")
     for kept, before, what in ((near, np.ones_like(near), "depth or no pose within 20 ms"), (masked, near, "mask")):
-        if missing := np.count_nonzero(before & ~kept):
-            message = f"{missing} of {len(near)} colour images have no {what} and are left out"
-            warnings.warn(f"{shown(folder)}: {message}", FastSnowWarning, stacklevel=3)
+        missing = int(np.count_nonzero(before & ~kept))
+        warn_left_out(shown(folder), missing, len(near), f"colour images have no {what}")
     return np.flatnonzero(masked).tolist()
 
 
-def _with_kinect(recording: Recording, files: RecordingFiles, meta: RecordingMeta, path: Path) -> Recording:
+def _with_kinect(recording: Recording, frames: FrameFiles, meta: RecordingMeta, path: Path) -> Recording:
     """Fill in Kinect's intrinsics for images of its size; refuse to guess those of other cameras."""
     depth_size = _KINECT_SIZE if recording.read_depth is None else recording.read_depth(0).shape
     if recording.color_size == depth_size == _KINECT_SIZE:
@@ -114,7 +110,7 @@ def _with_kinect(recording: Recording, files: RecordingFiles, meta: RecordingMet
     missing = []
     if meta.intrinsics is None and (recording.has_depth or recording.has_poses):
         missing.append('"intrinsics": {"fx": …, "fy": …, "cx": …, "cy": …}')
-    if meta.depth_scale is None and any(file.suffix.lower() == ".png" for file in files.depth or ()):
+    if meta.depth_scale is None and any(file.suffix.lower() == ".png" for file in (frames.depth or {}).values()):
         missing.append('"depth_scale": 1000.0 (stored units per metre)')
     if missing:
         height, width = recording.color_size

@@ -3,18 +3,18 @@
 import math
 import os
 import warnings
-from bisect import bisect_left
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from fast_snow import cameras
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.inputs.text_tables import numbered_lines
-from fast_snow.inputs.time_stamps import SECONDS, TimeUnit, parse_stamp, unit_of
+from fast_snow.inputs.frame_files import warn_left_out
+from fast_snow.inputs.text_tables import numbered_lines, numbers
+from fast_snow.inputs.time_stamps import SECONDS, TimeUnit, nearest_within, parse_stamp, unit_of
 from fast_snow.types import Transform
 from fast_snow.untrusted_files import inside, shown
 
@@ -45,12 +45,9 @@ class TumList:
 
 
 def read_list(path: Path, *, words: int, like: TimeUnit = SECONDS) -> TumList:
-    """Read a list; of lines with one time stamp the first is kept.
+    """Read a list with so many words after each time stamp; of lines with one time stamp the first is kept.
 
-    Args:
-        path: of the list, in a TUM folder.
-        words: how many follow the time stamp.
-        like: the unit of the folder's other lists.
+    Where its unit is not sure, it is `like` that of the folder's other lists.
 
     Raises:
         InputError: the list cannot be read, is empty or damaged.
@@ -71,8 +68,8 @@ def read_list(path: Path, *, words: int, like: TimeUnit = SECONDS) -> TumList:
         found.append(Entry(stamp=stamp, words=tuple(rest[:words]), line=number))
     if not found:
         raise InputError(f"{shown(path)}: no lines; expected a time stamp and {words} words on each: check the file")
-    found.sort(key=_stamp)
-    entries = [entry for before, entry in zip([None, *found], found, strict=False) if not _same_time(before, entry)]
+    found.sort(key=lambda entry: entry.stamp)
+    entries = list({entry.stamp: entry for entry in reversed(found)}.values())[::-1]
     unit = unit_of(np.array([float(entry.stamp) for entry in entries]), like=like)
     if unit is not SECONDS:
         warnings.warn(
@@ -95,8 +92,7 @@ def with_files(images: TumList) -> TumList:
     kept = [entry for entry, path in zip(images.entries, paths, strict=True) if os.path.isfile(path)]  # noqa: PTH113 (is_file raises for over-long names)
     if not kept:
         raise InputError(f"{shown(paths[0])}: no such file, nor any other that {images.path.name} lists: restore them")
-    if len(kept) < len(paths):
-        _warn_left_out(images, len(paths) - len(kept), "images are not on disk")
+    warn_left_out(shown(images.path), len(paths) - len(kept), len(paths), "images are not on disk")
     return replace(images, entries=tuple(kept))
 
 
@@ -109,11 +105,11 @@ def with_finite_poses(poses: TumList) -> TumList:
     Warns:
         FastSnowWarning: some are left out.
     """
-    kept = tuple(entry for entry in poses.entries if all(map(math.isfinite, _numbers(poses, entry))))
+    kept = tuple(entry for entry in poses.entries if np.isfinite(_numbers(poses, entry)).all())
     if not kept:
         raise InputError(f"{shown(poses.path)}: no pose of finite numbers; expected tx ty tz qx qy qz qw on each line")
-    if len(kept) < len(poses.entries):
-        _warn_left_out(poses, len(poses.entries) - len(kept), "poses hold NaN or infinity")
+    total = len(poses.entries)
+    warn_left_out(shown(poses.path), total - len(kept), total, "poses hold NaN or infinity")
     return replace(poses, entries=kept)
 
 
@@ -121,15 +117,8 @@ def nearest_stamps(color: TumList, others: TumList | None) -> Int64[np.ndarray, 
     """Return for each colour image the entry nearest in time, -1 where none is near; 0 where none is asked for."""
     if others is None:
         return np.zeros(len(color.entries), dtype=np.int64)
-    entries = others.entries
-    found = np.full(len(color.entries), -1, dtype=np.int64)
-    for index, entry in enumerate(color.entries):
-        after = bisect_left(entries, entry.stamp, key=_stamp)
-        around = range(max(0, after - 1), min(len(entries), after + 1))
-        best = min(around, key=lambda k: abs(entries[k].stamp - entry.stamp))
-        if abs(entries[best].stamp - entry.stamp) <= LARGEST_GAP_S:
-            found[index] = best
-    return found
+    stamps, of_others = (np.array([entry.stamp for entry in each.entries], object) for each in (color, others))
+    return nearest_within(stamps, of_others, LARGEST_GAP_S)
 
 
 def image_path(images: TumList, entry: Entry) -> Path:
@@ -139,29 +128,13 @@ def image_path(images: TumList, entry: Entry) -> Path:
 
 def pose(poses: TumList, entry: Entry) -> Transform:
     """Return the camera-to-world matrix of a line `tx ty tz qx qy qz qw`."""
-    numbers = _numbers(poses, entry)
+    place, turn = np.split(_numbers(poses, entry), [3])
     # Written with four digits, a unit quaternion is off by less than this.
-    if abs(math.hypot(*numbers[3:]) - 1) > 1e-2:
+    if abs(math.hypot(*turn) - 1) > 1e-2:
         raise InputError(f"{poses.where(entry)}: not a rigid pose; expected a unit quaternion at the end: correct it")
-    (matrix,) = cameras.poses(np.array([numbers[:3]]), np.array([numbers[3:]]))
+    (matrix,) = cameras.poses(place[None], turn[None])
     return matrix
 
 
-def _numbers(poses: TumList, entry: Entry) -> tuple[float, ...]:
-    try:
-        return tuple(float(word) for word in entry.words)
-    except ValueError as error:
-        raise InputError(f"{poses.where(entry)}: {error}; expected tx ty tz qx qy qz qw: correct it") from None
-
-
-def _warn_left_out(what: TumList, count: int, why: str) -> None:
-    message = f"{shown(what.path)}: {count} of {len(what.entries)} {why} and are left out"
-    warnings.warn(message, FastSnowWarning, stacklevel=4)
-
-
-def _stamp(entry: Entry) -> Fraction:
-    return entry.stamp
-
-
-def _same_time(one: Entry | None, other: Entry) -> bool:
-    return one is not None and one.stamp == other.stamp
+def _numbers(poses: TumList, entry: Entry) -> Float64[np.ndarray, "7"]:
+    return numbers(entry.words, 7, poses.where(entry), expected="tx ty tz qx qy qz qw: correct it")

@@ -113,13 +113,7 @@ def _pixels(stream: VideoStream) -> int:
 
 
 def frames(container: InputContainer, stream: VideoStream, decoding: Decoding) -> Iterator[VideoFrame]:
-    """Decode a stream from its beginning; a packet that cannot be decoded is skipped.
-
-    Args:
-        container: open.
-        stream: of it.
-        decoding: counts as frames are taken.
-    """
+    """Decode a stream from its beginning, counting as frames are taken; a packet that cannot be decoded is skipped."""
     # Broadcasts flag packets as corrupt that can be decoded; elsewhere the end of the file cuts such a packet short.
     broadcast = container.format.flags & _BROADCAST
     for packet in _packets(container, stream, decoding):

@@ -27,11 +27,7 @@ def windows(source: Input, config: WindowConfig, geometry: ClassicalGeometryConf
     Neighbouring windows share `config.overlap` frames. A clip of at most `config.length` frames is one window. The last
     window is as long as what is left; it always brings new frames. At a hard cut a window ends and the next one shares
     nothing with it, unless `config.split_at_cuts` is off or the input has poses, which know one world throughout.
-
-    Args:
-        source: the opened input.
-        config: length and overlap in frames.
-        geometry: how many points are followed through the clip, and at what size.
+    `geometry` says how many points are followed through the clip, and at what size.
 
     Raises:
         InputError: the input is found damaged while it is read.
@@ -64,20 +60,18 @@ def _followed(frames: Iterable[SampledFrame], max_side: int, max_points: int, *,
     if not follow:
         yield from ((replace(frame, between=tuple), None) for frame in frames)
         return
-    read: deque[SampledFrame] = deque()
+    read: deque[tuple[SampledFrame, GridShape, GridShape]] = deque()
 
     def grays() -> Iterator[list[Gray]]:
         for frame in frames:
-            size = frame.image.shape[:2]
-            shape = shrunk_size((size[0], size[1]), max_side)
-            read.append(replace(frame, between=tuple))
+            size = frame.image.shape[0], frame.image.shape[1]
+            shape = shrunk_size(size, max_side)
+            read.append((replace(frame, between=tuple), shape, size))
             yield [_gray(each, shape) for each in (*frame.between(), frame.image)]
 
     for points in track_points(grays(), max_points=max_points):
-        frame = read.popleft()
-        size = frame.image.shape[:2]
-        shape = shrunk_size((size[0], size[1]), max_side)
-        yield frame, rescaled(points, shape, (size[0], size[1]))
+        frame, shape, size = read.popleft()
+        yield frame, rescaled(points, shape, size)
 
 
 def _gray(image: Image, shape: GridShape) -> Gray:

@@ -179,7 +179,7 @@ def _require_one_grid(state: FoldState) -> None:
 
 
 def _grids(state: FoldState) -> Iterator[tuple[int, int]]:
-    yield from (seen.mask.shape for seen in state.identity.last_seen.values())
+    yield from (seen.masks.shape for seen in state.identity.last_seen.values())
     if state.tail is not None:
         yield state.tail.geometry.grid
         yield from (frame.objects.masks.shape for frame in state.tail.frames)

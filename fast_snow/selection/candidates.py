@@ -18,7 +18,7 @@ class Candidate(Generic[Opener]):
 
     Attributes:
         name: as the user chooses it, like `da3-onnx`.
-        family: the shorter name under which the user may leave the backend open, like `da3`; or the name itself.
+        family: the shorter name under which the user may leave the backend open, like `da3`; empty: the name itself.
         meaning: what it means for accuracy.
         opener: imports the engine and returns how to open it.
         missing: what it lacks to run here, each with what to do; none where it can run.
@@ -26,7 +26,7 @@ class Candidate(Generic[Opener]):
     """
 
     name: str
-    family: str
+    family: str = ""
     meaning: str
     opener: Callable[[], Opener]
     missing: tuple[str, ...] = ()
@@ -38,7 +38,7 @@ def recorded(
 ) -> Candidate[Any]:
     """Return the engine that answers from what the input brings."""
     opener = partial(partial, open_engine, recording)
-    return Candidate(name="recorded", family="recorded", meaning=meaning, opener=opener, missing=missing)
+    return Candidate(name="recorded", meaning=meaning, opener=opener, missing=missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +56,6 @@ class Skipped:
     option: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice(Generic[Opener]):
-    """The engine that serves a slot, and the better ones that do not."""
-
-    candidate: Candidate[Opener]
-    skipped: tuple[Skipped, ...]
-
-
 def added(slot: str, config: Config) -> tuple[Candidate[Any], ...]:
     """Return the engines that other packages offer, under the entry-point group `fast_snow.<slot>`.
 
@@ -72,7 +64,6 @@ def added(slot: str, config: Config) -> tuple[Candidate[Any], ...]:
     return tuple(
         Candidate(
             name=each.name,
-            family=each.name,
             meaning=f"from the package {each.dist.name if each.dist else each.value}",
             opener=lambda each=each: each.load()(config),  # type: ignore[misc]
         )
@@ -82,22 +73,22 @@ def added(slot: str, config: Config) -> tuple[Candidate[Any], ...]:
 
 def choose(
     slot: str, wanted: str, candidates: Sequence[Candidate[Opener]], more: Sequence[Candidate[Opener]] = ()
-) -> Choice[Opener]:
+) -> tuple[Candidate[Opener], tuple[Skipped, ...]]:
     """Choose the engine of a slot.
 
     Of `candidates` the best comes first, and the last can always run; `more` are taken only by name.
 
     Returns:
         For `auto` the first candidate that can run and of which nothing warns; else the first of those wanted that can
-        run.
+        run. And the better ones that do not.
 
     Raises:
         ConfigError: none of those wanted can run here, or there is none of that name.
     """
-    pool = [each for each in candidates if wanted in ("auto", each.name, each.family)]
+    pool = [each for each in candidates if wanted in ("auto", each.name, each.family or each.name)]
     pool += [each for each in more if wanted == each.name]
     if not pool:
-        names = ["auto", *dict.fromkeys(name for each in candidates for name in (each.family, each.name))]
+        names = ["auto", *dict.fromkeys(name for each in candidates for name in (each.family or each.name, each.name))]
         known = ", ".join([*names, *(each.name for each in more)])
         raise ConfigError(f"engines.{slot}: got {wanted!r}, expected one of {known}")
     able = [each for each in pool if not each.missing]
@@ -107,15 +98,12 @@ def choose(
         raise ConfigError(f"{lacking}; or choose --engines.{slot} {candidates[-1].name}")
     chosen = (preferred or able)[0]
     better = candidates[: candidates.index(chosen)] if chosen in candidates else ()
-    return Choice(
-        candidate=chosen,
-        skipped=tuple(
-            Skipped(
-                name=each.name,
-                why=", and ".join(each.caveats or each.missing),
-                option=f"--engines.{slot} {each.name}" if each.caveats else "",
-            )
-            for each in better
-            if each in pool and each.name != "recorded"
-        ),
+    return chosen, tuple(
+        Skipped(
+            name=each.name,
+            why=", and ".join(each.caveats or each.missing),
+            option=f"--engines.{slot} {each.name}" if each.caveats else "",
+        )
+        for each in better
+        if each in pool and each.name != "recorded"
     )

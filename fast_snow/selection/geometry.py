@@ -168,4 +168,4 @@ def _classical(
         )
 
     meaning = _HELPED.format(unit=_unit(recording)) if helped else _CLASSICAL + _CALIBRATED * calibrated
-    return Candidate(name="classical", family="classical", meaning=meaning, opener=opener)
+    return Candidate(name="classical", meaning=meaning, opener=opener)

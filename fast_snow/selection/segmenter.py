@@ -37,7 +37,6 @@ def candidates(
         ),
         Candidate(
             name="sam2",
-            family="sam2",
             meaning="class-agnostic masks from SAM 2.1 at a grid of points, in torch",
             opener=lambda: _at_points(config, progress),
             missing=installed("torch", "transformers") + weights_present(config, "sam2"),
@@ -45,7 +44,6 @@ def candidates(
         ),
         Candidate(
             name="classical",
-            family="classical",
             meaning="objects from motion and depth; outlines are rough and objects may be split or missed",
             opener=lambda: _classical(config, progress, flows),
         ),

@@ -74,18 +74,10 @@ class Selection:
 def select_engines(
     source: Input, config: Config, engines: Engines = Engines(), *, progress: Progress = silent
 ) -> Selection:
-    """Choose the engines of a run.
+    """Choose the engines of a run: how to open them, and what to tell of them.
 
-    `auto` takes what the input brings, then what trained models can do on this machine, then the classical engines.
-
-    Args:
-        source: the opened input.
-        config: the user's choice and the engines' parameters.
-        engines: the caller's own; each serves its slot whatever the configuration says.
-        progress: told how far the engines are.
-
-    Returns:
-        How to open the engines, and what to tell of them.
+    `auto` takes what the input brings, then what trained models can do on this machine, then the classical engines. The
+    caller's own `engines` serve their slots whatever the configuration says.
 
     Raises:
         ConfigError: an engine that is asked for cannot run here.
@@ -111,10 +103,9 @@ def select_engines(
             openers[slot] = own
             used.append(EngineUse(slot=slot, name=name_of(own), meaning="brought by the caller"))
         else:
-            choice = choose(slot, name, candidates(), added(slot, config))
-            openers[slot] = choice.candidate.opener()
-            chosen = choice.candidate
-            used.append(EngineUse(slot=slot, name=chosen.name, meaning=chosen.meaning, skipped=choice.skipped))
+            chosen, skipped = choose(slot, name, candidates(), added(slot, config))
+            openers[slot] = chosen.opener()
+            used.append(EngineUse(slot=slot, name=chosen.name, meaning=chosen.meaning, skipped=skipped))
     return Selection(engines=EngineOpeners(**openers), used=tuple(used), resident=_resident(config))
 
 

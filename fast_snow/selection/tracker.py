@@ -22,7 +22,6 @@ def candidates(
     given = recorded(open_tracker, recording, "object identities of the input", masks_given(recording))
     by_flow = Candidate(
         name="classical",
-        family="classical",
         meaning="masks propagated by optical flow; may drift under occlusion and fast motion",
         opener=lambda: _classical(config, progress, flows),
     )
@@ -35,7 +34,6 @@ def _networks(config: Config, progress: Progress) -> Sequence[Candidate[OpenTrac
     ) -> Candidate[OpenTracker]:
         return Candidate(
             name=name,
-            family=name,
             meaning=f"masklets from {meaning}",
             opener=lambda: _network(config, section, room, progress),
             missing=missing + weights_present(config, name),

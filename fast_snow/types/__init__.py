@@ -1,97 +1,49 @@
 """Every array alias and every frozen value that crosses a module border; conventions stand in `values`."""
 
-from fast_snow.types.graph import (
-    Ego,
-    Keyframe,
-    LabelledMasks,
-    Merge,
-    Scale,
-    SceneGraph,
-    Track,
-)
-from fast_snow.types.health import Health, Incidents, Joint, StageSeconds
-from fast_snow.types.image_motion import BackgroundMotion, TrackedPoints
-from fast_snow.types.log import AnyDated, Log
-from fast_snow.types.masks import (
-    Masks,
-)
-from fast_snow.types.observations import Cells, Observations, Sightings
-from fast_snow.types.perception import (
-    BoxPrompt,
-    DepthOrigin,
-    Detections,
-    FrameGeometry,
-    Frames,
-    Geometry,
-    GeometryPrior,
-    MaskPrompt,
-    Perception,
-    PointPrompt,
-    Prompt,
-    Segmentation,
-    TrackedFrame,
-    Window,
-)
-from fast_snow.types.tokens import ImageRegion, ObjectStatistics, Sighting, StepToken
-from fast_snow.types.values import (
-    NO_SOURCE,
-    AnyArray,
-    Columns,
-    DenseMasks,
-    GridShape,
-    ImageStack,
-    ReadOnlyArrays,
-    Rows,
-    Transform,
-    readonly,
-)
-
-__all__ = [
-    "NO_SOURCE",
-    "AnyArray",
-    "AnyDated",
-    "BackgroundMotion",
-    "BoxPrompt",
-    "Cells",
-    "Columns",
-    "DenseMasks",
-    "DepthOrigin",
-    "Detections",
-    "Ego",
-    "FrameGeometry",
-    "Frames",
-    "Geometry",
-    "GeometryPrior",
-    "GridShape",
-    "Health",
-    "ImageRegion",
-    "ImageStack",
-    "Incidents",
-    "Joint",
-    "Keyframe",
-    "LabelledMasks",
-    "Log",
-    "MaskPrompt",
-    "Masks",
-    "Merge",
-    "ObjectStatistics",
-    "Observations",
-    "Perception",
-    "PointPrompt",
-    "Prompt",
-    "ReadOnlyArrays",
-    "Rows",
-    "Scale",
-    "SceneGraph",
-    "Segmentation",
-    "Sighting",
-    "Sightings",
-    "StageSeconds",
-    "StepToken",
-    "Track",
-    "TrackedFrame",
-    "TrackedPoints",
-    "Transform",
-    "Window",
-    "readonly",
-]
+from fast_snow.types.graph import Ego as Ego
+from fast_snow.types.graph import Keyframe as Keyframe
+from fast_snow.types.graph import LabelledMasks as LabelledMasks
+from fast_snow.types.graph import Merge as Merge
+from fast_snow.types.graph import Scale as Scale
+from fast_snow.types.graph import SceneGraph as SceneGraph
+from fast_snow.types.graph import Track as Track
+from fast_snow.types.health import Health as Health
+from fast_snow.types.health import Incidents as Incidents
+from fast_snow.types.health import Joint as Joint
+from fast_snow.types.health import StageSeconds as StageSeconds
+from fast_snow.types.image_motion import BackgroundMotion as BackgroundMotion
+from fast_snow.types.image_motion import TrackedPoints as TrackedPoints
+from fast_snow.types.log import AnyDated as AnyDated
+from fast_snow.types.log import Log as Log
+from fast_snow.types.masks import Masks as Masks
+from fast_snow.types.observations import Cells as Cells
+from fast_snow.types.observations import Observations as Observations
+from fast_snow.types.observations import Sightings as Sightings
+from fast_snow.types.perception import BoxPrompt as BoxPrompt
+from fast_snow.types.perception import DepthOrigin as DepthOrigin
+from fast_snow.types.perception import Detections as Detections
+from fast_snow.types.perception import FrameGeometry as FrameGeometry
+from fast_snow.types.perception import Frames as Frames
+from fast_snow.types.perception import Geometry as Geometry
+from fast_snow.types.perception import GeometryPrior as GeometryPrior
+from fast_snow.types.perception import MaskPrompt as MaskPrompt
+from fast_snow.types.perception import Perception as Perception
+from fast_snow.types.perception import PointPrompt as PointPrompt
+from fast_snow.types.perception import Prompt as Prompt
+from fast_snow.types.perception import Segmentation as Segmentation
+from fast_snow.types.perception import TrackedFrame as TrackedFrame
+from fast_snow.types.perception import Window as Window
+from fast_snow.types.tokens import ImageRegion as ImageRegion
+from fast_snow.types.tokens import ObjectStatistics as ObjectStatistics
+from fast_snow.types.tokens import Sighting as Sighting
+from fast_snow.types.tokens import StepToken as StepToken
+from fast_snow.types.values import NO_SOURCE as NO_SOURCE
+from fast_snow.types.values import AnyArray as AnyArray
+from fast_snow.types.values import Columns as Columns
+from fast_snow.types.values import DenseMasks as DenseMasks
+from fast_snow.types.values import GridShape as GridShape
+from fast_snow.types.values import ImageStack as ImageStack
+from fast_snow.types.values import ReadOnlyArrays as ReadOnlyArrays
+from fast_snow.types.values import Rows as Rows
+from fast_snow.types.values import Transform as Transform
+from fast_snow.types.values import readonly as readonly

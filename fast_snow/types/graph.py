@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64
@@ -16,7 +16,7 @@ from fast_snow.types.masks import Masks
 from fast_snow.types.observations import Observations, Sightings
 from fast_snow.types.perception import DepthOrigin
 from fast_snow.types.tokens import Sighting, StepToken
-from fast_snow.types.values import NO_SOURCE, Columns, GridShape, ReadOnlyArrays, counted, span
+from fast_snow.types.values import NO_SOURCE, Columns, GridShape, ReadOnlyArrays, Unknown, counted, span
 
 if TYPE_CHECKING:
     _Observations = Observations
@@ -71,6 +71,10 @@ class Ego(Columns):
         background: how the background moves in the image; not tried by default.
     """
 
+    unknown: ClassVar[Unknown] = {
+        "focal_sigma": lambda ego: np.full(len(ego.t), np.nan, np.float32),
+        "background": lambda ego: BackgroundMotion.untried(len(ego.t)),
+    }
     t: Int32[np.ndarray, " n"]
     time_s: Float64[np.ndarray, " n"]
     source_frame: Int64[np.ndarray, " n"]
@@ -79,13 +83,6 @@ class Ego(Columns):
     intrinsics: Float32[np.ndarray, "n 4"]
     focal_sigma: Float32[np.ndarray, " n"] = None  # type: ignore[assignment]
     background: BackgroundMotion = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        if self.focal_sigma is None:
-            object.__setattr__(self, "focal_sigma", np.full(len(self.t), np.nan, np.float32))
-        if self.background is None:
-            object.__setattr__(self, "background", BackgroundMotion.untried(len(self.t)))
-        ReadOnlyArrays.__post_init__(self)
 
     @property
     def T_world_camera(self) -> Float64[np.ndarray, "n 4 4"]:

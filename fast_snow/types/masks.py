@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Int32
 
 from fast_snow.errors import InputError
-from fast_snow.types.values import DenseMasks, GridShape, Ragged, counted, offsets
+from fast_snow.types.values import DenseMasks, GridShape, Ragged, counted
 
 LARGEST_INDEX = 2**31 - 1
 
@@ -62,12 +62,18 @@ class Masks(Ragged):
     @classmethod
     def empty(cls, shape: GridShape) -> "Masks":
         """Return a set of no masks on a grid of `shape`."""
-        none = np.empty(0, np.int32)
-        return cls(start=none, stop=none, offset=np.zeros(1, np.int32), shape=checked_shape(shape))
+        return cls.none(shape=checked_shape(shape))
 
     def followed_by(self, *others: "Masks") -> "Masks":
-        """Return the masks of this set and of the others, in order; all are on one grid."""
-        return self.concatenate([self, *others])
+        """Return the masks of this set and of the others, in order.
+
+        Raises:
+            InputError: they are not on one grid.
+        """
+        for each in others:
+            if each.shape != self.shape:
+                raise InputError(f"masks: got a grid of {each.shape}, expected {self.shape}; resize them first")
+        return Ragged.followed_by(self, *others)
 
     @classmethod
     def concatenate(cls, parts: Sequence["Masks"], shape: GridShape | None = None) -> "Masks":
@@ -83,18 +89,7 @@ class Masks(Ragged):
         Raises:
             InputError: a part is on another grid.
         """
-        shape = parts[0].shape if shape is None else shape
-        for part in parts:
-            if part.shape != shape:
-                raise InputError(f"masks: got a grid of {part.shape}, expected {shape}; resize them first")
-        if not parts:
-            return cls.empty(shape)
-        return cls(
-            start=np.concatenate([part.start for part in parts]),
-            stop=np.concatenate([part.stop for part in parts]),
-            offset=offsets(np.concatenate([np.diff(part.offset) for part in parts])),
-            shape=shape,
-        )
+        return cls.empty(parts[0].shape if shape is None else shape).followed_by(*parts)
 
     def _summary(self) -> str:
         height, width = self.shape

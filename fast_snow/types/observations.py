@@ -5,8 +5,8 @@ An hour of 50 objects has millions of observations. As columns they take a tenth
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from operator import index
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from operator import attrgetter, index
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, overload
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, UInt8
@@ -14,8 +14,17 @@ from jaxtyping import Float32, Float64, Int32, UInt8
 from fast_snow.types.tokens import ImageRegion, Sighting, StepToken
 from fast_snow.types.values import Columns, Ragged, Rows, counted, offsets
 
-AnyToken = TypeVar("AnyToken")
+AnyToken = TypeVar("AnyToken", bound=Sighting)
 AnyPath = TypeVar("AnyPath", bound="_InTime[Any]")
+
+_REGION: Final = {
+    "area": "area",
+    "box": "box",
+    "uv": "centroid",
+    "moments": "covariance",
+    "rotation": "rotation",
+}
+"""What columns of the image are called in an `ImageRegion`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -35,7 +44,7 @@ class Cells(Ragged):
     coverage: Float32[np.ndarray, " cells"]
 
     @classmethod
-    def of(cls, tokens: Sequence[StepToken | Sighting]) -> "Cells":
+    def of(cls, tokens: Sequence[Sighting]) -> "Cells":
         """Gather the cells of tokens."""
         return cls(
             offset=offsets(np.array([len(each.row) for each in tokens], np.int64)),
@@ -59,11 +68,29 @@ else:
         __class_getitem__ = classmethod(lambda cls, _: cls)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class _InTime(Columns, _Tokens[AnyToken]):
     """Columns of one object, a row per frame in time order, that are a sequence of values made on demand."""
 
-    __slots__ = ()
+    token: ClassVar[type[Sighting]] = Sighting
     t: Int32[np.ndarray, " n"]
+    cells: Cells
+    score: Float64[np.ndarray, " n"]
+    area: Int32[np.ndarray, " n"]
+    box: Int32[np.ndarray, "n 4"]
+    uv: Float32[np.ndarray, "n 2"]
+    moments: Float32[np.ndarray, "n 3"]
+    rotation: Float32[np.ndarray, "n 3"]
+
+    @classmethod
+    def of(cls: type[AnyPath], tokens: Sequence[AnyToken]) -> AnyPath:
+        """Gather the columns of values in time order."""
+        columns: dict[str, Any] = {"cells": Cells.of(tokens)}
+        for name, none in cls.none()._columns().items():
+            if name not in columns:
+                value = attrgetter(f"region.{_REGION[name]}" if name in _REGION else name)
+                columns[name] = np.array([value(each) for each in tokens], none.dtype).reshape(-1, *none.shape[1:])
+        return cls(**columns)
 
     def __len__(self) -> int:
         return len(self.t)
@@ -98,8 +125,17 @@ class _InTime(Columns, _Tokens[AnyToken]):
         begin, end = np.searchsorted(self.t, (first, last + 1))
         return self[int(begin) : int(end)]
 
-    def _at(self, i: int) -> AnyToken:
-        raise NotImplementedError
+    def _at(self, i: int) -> Any:  # noqa: ANN401 (checked at run time as a sequence, by an entry of it)
+        values = {name: column[i] for name, column in self._columns().items() if name != "cells"}
+        values = {name: value if value.ndim else value.item() for name, value in values.items()}
+        cells = slice(*self.cells.offset[i : i + 2].tolist())
+        return self.token(
+            row=self.cells.row[cells],
+            col=self.cells.col[cells],
+            coverage=self.cells.coverage[cells],
+            region=ImageRegion(**{inner: values.pop(name) for name, inner in _REGION.items()}),
+            **values,
+        )
 
     def _summary(self) -> str:
         return counted(len(self), "frame") + (f", t {self.t[0]}-{self.t[-1]}" if len(self) else "")
@@ -120,23 +156,6 @@ class Sightings(_InTime[Sighting]):
         rotation: how far their texture turned since the frame before, as in `ImageRegion`; NaN where not known.
     """
 
-    t: Int32[np.ndarray, " n"]
-    cells: Cells
-    score: Float64[np.ndarray, " n"]
-    area: Int32[np.ndarray, " n"]
-    box: Int32[np.ndarray, "n 4"]
-    uv: Float32[np.ndarray, "n 2"]
-    moments: Float32[np.ndarray, "n 3"]
-    rotation: Float32[np.ndarray, "n 3"]
-
-    @classmethod
-    def of(cls, sightings: Sequence[Sighting]) -> "Sightings":
-        """Gather the columns of sightings in time order."""
-        return cls(**_in_image(sightings))
-
-    def _at(self, i: int) -> Sighting:
-        return Sighting(**_seen(self, i))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Observations(_InTime[StepToken]):
@@ -151,79 +170,13 @@ class Observations(_InTime[StepToken]):
         centroid_sigma: standard deviation of the centroid across the line of sight and along it; NaN where not known.
     """
 
-    t: Int32[np.ndarray, " n"]
-    cells: Cells
+    token: ClassVar[type[Sighting]] = StepToken
     centroid: Float32[np.ndarray, "n 3"]
     sigma: Float32[np.ndarray, "n 3"]
     low: Float32[np.ndarray, "n 3"]
     high: Float32[np.ndarray, "n 3"]
     num_points: Int32[np.ndarray, " n"]
-    score: Float64[np.ndarray, " n"]
-    area: Int32[np.ndarray, " n"]
-    box: Int32[np.ndarray, "n 4"]
-    uv: Float32[np.ndarray, "n 2"]
-    moments: Float32[np.ndarray, "n 3"]
-    rotation: Float32[np.ndarray, "n 3"]
     centroid_sigma: Float32[np.ndarray, "n 2"]
-
-    @classmethod
-    def of(cls, tokens: Sequence[StepToken]) -> "Observations":
-        """Gather the columns of STEP tokens in time order."""
-        in_world: dict[str, Any] = {name: _float32([getattr(each, name) for each in tokens], 3) for name in _IN_WORLD}
-        return cls(
-            **_in_image(tokens),
-            **in_world,
-            num_points=np.array([each.num_points for each in tokens], np.int32),
-            centroid_sigma=_float32([each.centroid_sigma for each in tokens], 2),
-        )
-
-    def _at(self, i: int) -> StepToken:
-        return StepToken(
-            **_seen(self, i),
-            **{name: getattr(self, name)[i] for name in _IN_WORLD},
-            num_points=int(self.num_points[i]),
-            centroid_sigma=self.centroid_sigma[i],
-        )
-
-
-_IN_WORLD = ("centroid", "sigma", "low", "high")
-
-
-def _in_image(tokens: Sequence[StepToken | Sighting]) -> dict[str, Any]:
-    regions = [each.region for each in tokens]
-    return {
-        "t": np.array([each.t for each in tokens], np.int32),
-        "cells": Cells.of(tokens),
-        "score": np.array([each.score for each in tokens], np.float64),
-        "area": np.array([each.area for each in regions], np.int32),
-        "box": np.array([each.box for each in regions], np.int32).reshape(-1, 4),
-        "uv": _float32([each.centroid for each in regions], 2),
-        "moments": _float32([each.covariance for each in regions], 3),
-        "rotation": _float32([each.rotation for each in regions], 3),
-    }
-
-
-def _seen(columns: Any, i: int) -> dict[str, Any]:  # noqa: ANN401 (checked at run time as a sequence, by an entry of it)
-    cells = columns.cells
-    begin, end = cells.offset[i], cells.offset[i + 1]
-    return {
-        "t": int(columns.t[i]),
-        "row": cells.row[begin:end],
-        "col": cells.col[begin:end],
-        "coverage": cells.coverage[begin:end],
-        "score": float(columns.score[i]),
-        "region": ImageRegion(
-            area=int(columns.area[i]),
-            box=columns.box[i],
-            centroid=columns.uv[i],
-            covariance=columns.moments[i],
-            rotation=columns.rotation[i],
-        ),
-    }
-
-
-def _float32(rows: Sequence[np.ndarray], width: int) -> Float32[np.ndarray, "n width"]:
-    return np.array(rows, np.float32).reshape(-1, width)
 
 
 def _same(one: Columns, other: Columns) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, Shaped, UInt8
@@ -19,6 +19,7 @@ from fast_snow.types.values import (
     ReadOnlyArrays,
     Rows,
     Transform,
+    Unknown,
     counted,
     span,
 )
@@ -29,11 +30,8 @@ def _range(score: Float32[np.ndarray, " m"]) -> str:
     return f"{score.min():.2f}-{score.max():.2f}" if len(score) else "none"
 
 
-def _known_sources(values: "Detections | TrackedFrame") -> None:
-    """Fill in that no identity is recorded where `source_id` is not given."""
-    if values.source_id is None:
-        object.__setattr__(values, "source_id", np.full(np.size(values.score), NO_SOURCE, dtype=np.int32))
-    ReadOnlyArrays.__post_init__(values)
+def _no_sources(values: Any) -> Int32[np.ndarray, " m"]:  # noqa: ANN401 (detections or masklets, maybe of any kind)
+    return np.full(np.size(values.score), NO_SOURCE, np.int32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -49,16 +47,12 @@ class Frames(Columns):
             nobody followed any (the default).
     """
 
+    unknown: ClassVar[Unknown] = {"points": lambda frames: np.full(len(frames.t), None, object)}
     image: ImageStack
     t: Int32[np.ndarray, " n"]
     time_s: Float64[np.ndarray, " n"]
     source_frame: Int64[np.ndarray, " n"]
     points: Shaped[np.ndarray, " n"] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        if self.points is None:
-            object.__setattr__(self, "points", np.full(len(self.t), None, object))
-        ReadOnlyArrays.__post_init__(self)
 
     def _summary(self) -> str:
         height, width = self.image.shape[1:3]
@@ -108,13 +102,11 @@ class Detections(Columns):
         source_id: identities that the input records, at least 0; `NO_SOURCE` where it records none (the default).
     """
 
+    unknown: ClassVar[Unknown] = {"source_id": _no_sources}
     masks: Masks
     box_xyxy: Float32[np.ndarray, "m 4"]
     score: Float32[np.ndarray, " m"]
     source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        _known_sources(self)
 
     def _summary(self) -> str:
         return f"{self.masks!r}, score {_range(self.score)}"
@@ -177,6 +169,7 @@ class Geometry(Columns):
         background: how the background moves in the image; not tried by default.
     """
 
+    unknown: ClassVar[Unknown] = {"background": lambda geometry: BackgroundMotion.untried(len(geometry.T_camera_world))}
     depth: Float32[np.ndarray, "n h w"]
     confidence: Float32[np.ndarray, "n h w"]
     intrinsics: Float64[np.ndarray, "n 3 3"]
@@ -185,11 +178,6 @@ class Geometry(Columns):
     origin: DepthOrigin
     focal_sigma: float = float("nan")
     background: BackgroundMotion = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        if self.background is None:
-            object.__setattr__(self, "background", BackgroundMotion.untried(len(self.T_camera_world)))
-        ReadOnlyArrays.__post_init__(self)
 
     @overload
     def __getitem__(self, rows: int) -> "FrameGeometry": ...
@@ -265,6 +253,11 @@ class TrackedFrame(Columns):
             could be followed. NaN where nothing is known (the default).
     """
 
+    unknown: ClassVar[Unknown] = {
+        "source_id": _no_sources,
+        "appearance": lambda seen: np.zeros((np.size(seen.score), 0), np.uint8),
+        "rotation": lambda seen: np.full((np.size(seen.score), 3), np.nan, np.float32),
+    }
     run_id: Int32[np.ndarray, " m"]
     local_id: Int32[np.ndarray, " m"]
     masks: Masks
@@ -272,14 +265,6 @@ class TrackedFrame(Columns):
     source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
     appearance: UInt8[np.ndarray, "m bins"] = None  # type: ignore[assignment]
     rotation: Float32[np.ndarray, "m 3"] = None  # type: ignore[assignment]
-
-    def __post_init__(self) -> None:
-        count = np.size(self.score)
-        unknown = {"appearance": np.zeros((count, 0), np.uint8), "rotation": np.full((count, 3), np.nan, np.float32)}
-        for name, value in unknown.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        _known_sources(self)
 
     @property
     def names(self) -> list[tuple[int, int]]:
@@ -315,6 +300,12 @@ class Perception(ReadOnlyArrays):
     tracked: tuple[TrackedFrame, ...]
     health: Health
     seconds: StageSeconds
+
+    @classmethod
+    def of(cls, window: Window, **answers: Any) -> "Perception":  # noqa: ANN401 (the other fields)
+        """Return what engines say of a window."""
+        t, time_s, source_frame = window.frames.t, window.frames.time_s, window.frames.source_frame
+        return cls(window=window.index, shared=window.shared, t=t, time_s=time_s, source_frame=source_frame, **answers)
 
     def _summary(self) -> str:
         seen = counted(sum(map(len, self.tracked)), "mask")

@@ -51,45 +51,6 @@ class ImageRegion(ReadOnlyArrays):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class StepToken(ReadOnlyArrays):
-    """One object at one `t`: tau, c and s of its STEP token (theta belongs to the track).
-
-    Attributes:
-        t: index in the clip.
-        row: rows of the grid cells the object covers.
-        col: their columns.
-        coverage: share of each cell's pixels inside the mask, in [0, 1].
-        centroid: mean of the object's measured points in world coordinates.
-        sigma: population standard deviation per world axis.
-        low: minimum per world axis.
-        high: maximum per world axis.
-        num_points: how many pixels with usable depth were measured (inside `step.mask_margin`, no outliers).
-        score: the tracker's confidence in [0, 1].
-        region: of the whole mask in the image.
-        centroid_sigma: standard deviation of the centroid across the line of sight and along it, in the unit of the
-            world; NaN where not known (the default).
-    """
-
-    t: int
-    row: UInt8[np.ndarray, " cells"]
-    col: UInt8[np.ndarray, " cells"]
-    coverage: Float32[np.ndarray, " cells"]
-    centroid: Float32[np.ndarray, "3"]
-    sigma: Float32[np.ndarray, "3"]
-    low: Float32[np.ndarray, "3"]
-    high: Float32[np.ndarray, "3"]
-    num_points: int
-    score: float
-    region: ImageRegion = field(default_factory=ImageRegion)
-    centroid_sigma: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
-
-    def _summary(self) -> str:
-        place = ", ".join(f"{each:.3g}" for each in self.centroid.tolist())
-        cells = counted(len(self.row), "cell")
-        return f"t={self.t}, centroid ({place}), {cells}, {counted(self.num_points, 'point')}, score {self.score:.2f}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Sighting(ReadOnlyArrays):
     """One object at a `t` at which it was seen, but had too few pixels of trusted depth to be placed in the world.
 
@@ -108,3 +69,30 @@ class Sighting(ReadOnlyArrays):
     coverage: Float32[np.ndarray, " cells"]
     score: float
     region: ImageRegion = field(default_factory=ImageRegion)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class StepToken(Sighting):
+    """One object at one `t` at which it is also placed: tau, c and s of its STEP token (theta belongs to the track).
+
+    Attributes:
+        centroid: mean of the object's measured points in world coordinates.
+        sigma: population standard deviation per world axis.
+        low: minimum per world axis.
+        high: maximum per world axis.
+        num_points: how many pixels with usable depth were measured (inside `step.mask_margin`, no outliers).
+        centroid_sigma: standard deviation of the centroid across the line of sight and along it, in the unit of the
+            world; NaN where not known (the default).
+    """
+
+    centroid: Float32[np.ndarray, "3"]
+    sigma: Float32[np.ndarray, "3"]
+    low: Float32[np.ndarray, "3"]
+    high: Float32[np.ndarray, "3"]
+    num_points: int
+    centroid_sigma: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
+
+    def _summary(self) -> str:
+        place = ", ".join(f"{each:.3g}" for each in self.centroid.tolist())
+        cells = counted(len(self.row), "cell")
+        return f"t={self.t}, centroid ({place}), {cells}, {counted(self.num_points, 'point')}, score {self.score:.2f}"

@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from enum import Enum
 from functools import cache
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar, get_type_hints
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, Int32, UInt8
@@ -25,6 +25,9 @@ Transform = Float64[np.ndarray, "4 4"]
 
 Rows = slice | Int[np.ndarray, " k"] | Bool[np.ndarray, " n"]
 """Which rows of a set: a slice, indices (repeats allowed), or whether to keep each."""
+
+Unknown = Mapping[str, Callable[[Any], Any]]
+"""By the name of a column, what makes it of a set in which nothing is known of it."""
 
 NO_SOURCE = -1
 """Stands where an identity is not recorded in the input."""
@@ -48,7 +51,14 @@ def _names(kind: Any) -> tuple[str, ...]:  # noqa: ANN401 (a dataclass)
     return tuple(each.name for each in fields(kind))
 
 
+def _hints(kind: Any) -> dict[str, Any]:  # noqa: ANN401
+    hints = get_type_hints(kind)
+    return {name: hints[name] for name in _names(kind)}
+
+
 _field_names: Callable[[Any], tuple[str, ...]] = cache(_names)
+hints_of: Callable[[Any], dict[str, Any]] = cache(_hints)
+"""Returns the types of the fields of a dataclass, by name and in order."""
 
 
 class ReadOnlyArrays:
@@ -77,6 +87,32 @@ class Columns(ReadOnlyArrays):
     """
 
     __slots__ = ("_room",)
+    unknown: ClassVar[Unknown] = {}
+    """Of columns that may be left out (None)."""
+
+    def __post_init__(self) -> None:
+        for name, column_of in self.unknown.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, column_of(self))
+        ReadOnlyArrays.__post_init__(self)
+
+    @classmethod
+    def none(cls: type[AnyColumns], **rest: Any) -> AnyColumns:  # noqa: ANN401 (what is no column)
+        """Return the set of no rows, with columns as they are annotated; dimensions that have a name alone are 0."""
+        columns: dict[str, Any] = {}
+        for name, hint in hints_of(cls).items():
+            if name in rest:
+                continue
+            if hasattr(hint, "dtypes"):
+                row = (int(each) if each.isdecimal() else 0 for each in hint.dim_str.split()[1:])
+                columns[name] = np.zeros((0, *row), hint.dtypes[0])
+            elif isinstance(hint, type) and issubclass(hint, Columns):
+                columns[name] = hint.none()
+        return cls(**columns | rest)
+
+    def extended(self, kind: type[AnyColumns], **more: Any) -> AnyColumns:  # noqa: ANN401 (of any type)
+        """Return the set of another kind that has these columns and more."""
+        return kind(**self._columns(), **more)
 
     def __len__(self) -> int:
         return len(next(iter(self._columns().values())))
@@ -127,6 +163,11 @@ class Ragged(Columns):
 
     __slots__ = ()
     offset: Int32[np.ndarray, " m_plus_1"]
+
+    @classmethod
+    def none(cls: type[AnyRagged], **rest: Any) -> AnyRagged:  # noqa: ANN401 (what is no column)
+        """Return the set of no members."""
+        return super().none(offset=np.zeros(1, np.int32), **rest)
 
     def __len__(self) -> int:
         return len(self.offset) - 1

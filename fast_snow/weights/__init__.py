@@ -7,31 +7,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fast_snow.config import Config
-from fast_snow.weights.catalogue import CATALOGUE, GitHubRelease, HuggingFace, Model, Weights, named
-from fast_snow.weights.integrity import damage
-from fast_snow.weights.paths import MODELS, configured, folder_for, on_disk, wanted, weights_folder
-from fast_snow.weights.record import RECORD, Recorded, check, read, sha256_of
-
-__all__ = [
-    "CATALOGUE",
-    "RECORD",
-    "GitHubRelease",
-    "HuggingFace",
-    "Model",
-    "Recorded",
-    "Weights",
-    "check",
-    "damage",
-    "find",
-    "folder_for",
-    "locate",
-    "named",
-    "on_disk",
-    "read",
-    "sha256_of",
-    "wanted",
-    "weights_folder",
-]
+from fast_snow.weights.catalogue import CATALOGUE as CATALOGUE
+from fast_snow.weights.catalogue import GitHubRelease as GitHubRelease
+from fast_snow.weights.catalogue import HuggingFace as HuggingFace
+from fast_snow.weights.catalogue import Model as Model
+from fast_snow.weights.catalogue import Weights as Weights
+from fast_snow.weights.catalogue import named as named
+from fast_snow.weights.integrity import damage as damage
+from fast_snow.weights.paths import MODELS, configured
+from fast_snow.weights.paths import folder_for as folder_for
+from fast_snow.weights.paths import on_disk as on_disk
+from fast_snow.weights.paths import wanted as wanted
+from fast_snow.weights.paths import weights_folder as weights_folder
+from fast_snow.weights.record import RECORD as RECORD
+from fast_snow.weights.record import Recorded as Recorded
+from fast_snow.weights.record import check as check
+from fast_snow.weights.record import read as read
+from fast_snow.weights.record import sha256_of as sha256_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

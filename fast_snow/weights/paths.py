@@ -3,14 +3,14 @@
 import os
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from fast_snow.config import Config
 from fast_snow.weights.catalogue import CATALOGUE, Model, Weights, known
 
 HOME: Final = "FAST_SNOW_HOME"
 """Environment variable: the folder that holds `models/`, for every working directory."""
-MODELS: tuple[Model, ...] = ("fastsam", "sam2", "da3", "sam3", "sam3-hf", "sam3.1", "edgetam")
+MODELS: Final[tuple[Model, ...]] = get_args(Model)
 _FOLDERS: Final = Path("fast_snow/models")
 _WITH_VARIANTS: Final = ("da3", "sam2")
 """Models whose setting may be a name of the catalogue in place of a folder."""

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import numpy as np
 
 from fast_snow import untrusted_json
-from fast_snow.cameras import rigid
+from fast_snow.cameras import pinhole, rigid
 from fast_snow.config import SourceConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.frame_files import FrameFiles, rate, recording_of
@@ -112,10 +112,10 @@ def _registered(model: Path, folder: Path) -> dict[str, tuple[Transform, Lens]]:
     except subprocess.CalledProcessError as error:
         reason = (error.stderr.decode("utf-8", "replace").splitlines() or [f"exit code {error.returncode}"])[-1][:120]
         raise InputError(f"{where}: no COLMAP model that can be read ({reason}); export it again") from None
-    told = build_dataclass(_Answer, untrusted_json.loads(answer.decode()), where)
-    cameras = {number: _lens(camera, where) for number, camera in told.cameras.items()}
+    parsed = build_dataclass(_Answer, untrusted_json.loads(answer.decode()), where)
+    cameras = {number: _lens(camera, where) for number, camera in parsed.cameras.items()}
     return {
-        image.name: (_pose(image, where), cameras[image.camera]) for image in told.images if image.camera in cameras
+        image.name: (_pose(image, where), cameras[image.camera]) for image in parsed.images if image.camera in cameras
     }
 
 
@@ -156,10 +156,6 @@ def _lens(camera: _Camera, where: str) -> Lens:
             f" {', '.join(_DISTORTION)}: undistort the images"
         )
     numbers, distortion = camera.params, camera.params[focals + 2 :]
-    return Lens(
-        focal=(numbers[0], numbers[focals - 1]),
-        centre=(numbers[focals] - 0.5, numbers[focals + 1] - 0.5),
-        size=(camera.height, camera.width),
-        distortion=(*distortion, *[0.0] * (4 - coefficients)) if any(distortion) else (),
-        fisheye=camera.model.endswith("FISHEYE"),
-    )
+    K = pinhole(numbers[0], numbers[focals - 1], numbers[focals] - 0.5, numbers[focals + 1] - 0.5)
+    distortion = (*distortion, *[0.0] * (4 - coefficients))
+    return Lens.of(K, (camera.height, camera.width), distortion, fisheye=camera.model.endswith("FISHEYE"))

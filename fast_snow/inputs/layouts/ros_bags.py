@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float64, Int64
 from fast_snow.cameras import rigid
 from fast_snow.config import SourceConfig
 from fast_snow.errors import FastSnowWarning, InputError
+from fast_snow.inputs.frame_files import warn_left_out
 from fast_snow.inputs.layouts import ros_messages
 from fast_snow.inputs.layouts.ros_poses import camera_poses
 from fast_snow.inputs.layouts.ros_reading import Bag, MessageReader, connections, messages, opened, topics_of
@@ -47,24 +48,22 @@ def read_bag(path: Path, options: SourceConfig = SourceConfig()) -> Recording:
     """
     where = shown(path)
     with opened(path) as bag:
-        told = _told(bag, options, where)
-    kept, of_depth = np.ones(len(told.shots.measured), dtype=bool), None
-    if told.depths is not None:
-        nearest = nearest_within(told.shots.measured, told.depths.measured, _LARGEST_GAP_NS)
+        streams = _streams(bag, options, where)
+    kept, of_depth = np.ones(len(streams.shots.measured), dtype=bool), None
+    if streams.depths is not None:
+        nearest = nearest_within(streams.shots.measured, streams.depths.measured, _LARGEST_GAP_NS)
         kept &= nearest >= 0
-        of_depth = told.depths.recorded[nearest[kept]]
-    if told.poses is not None:
-        finite = np.isfinite(told.poses).all(axis=(1, 2))
-        of_depth = None if of_depth is None else of_depth[finite[kept]]
-        kept &= finite
+        of_depth = streams.depths.recorded[nearest]
+    if streams.poses is not None:
+        kept &= np.isfinite(streams.poses).all(axis=(1, 2))
     _report_left_out(kept, where)
-    recording = _recording(path, told, np.flatnonzero(kept), of_depth)
-    return recording if told.lens is None else calibrated(recording, [told.lens] * len(recording), where=where)
+    recording = _recording(path, streams, np.flatnonzero(kept), None if of_depth is None else of_depth[kept])
+    return recording if streams.lens is None else calibrated(recording, [streams.lens] * len(recording), where=where)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Told:
-    """What a bag tells: topics of colour and depth with their stamps, the colour camera, and its poses."""
+class _Streams:
+    """What is read of a bag: topics of colour and depth with their stamps, the colour camera, and its poses."""
 
     color: "_Images"
     shots: "_Stamps"
@@ -74,7 +73,7 @@ class _Told:
     poses: Float64[np.ndarray, "n 4 4"] | None
 
 
-def _told(bag: Bag, options: SourceConfig, where: str) -> _Told:
+def _streams(bag: Bag, options: SourceConfig, where: str) -> _Streams:
     images = _image_topics(bag, where)
     color = _chosen(images, options.color, where, depth=False)
     if color is None:
@@ -88,31 +87,33 @@ def _told(bag: Bag, options: SourceConfig, where: str) -> _Told:
     if options.poses != _NONE:
         poses = camera_poses(bag, color.frame, shots.measured, topic=options.poses, root=options.frame, where=where)
     depths = None if depth is None else _stamps(bag, depth.topic)
-    return _Told(color=color, shots=shots, lens=lens, depth=depth, depths=depths, poses=poses)
+    return _Streams(color=color, shots=shots, lens=lens, depth=depth, depths=depths, poses=poses)
 
 
 def _recording(
-    path: Path, told: _Told, index: Int64[np.ndarray, " n"], of_depth: Int64[np.ndarray, " n"] | None
+    path: Path, streams: _Streams, index: Int64[np.ndarray, " n"], of_depth: Int64[np.ndarray, " n"] | None
 ) -> Recording:
     """Return a recording of the colour images `index`, the depth image of each recorded at `of_depth`.
 
     Raises:
         InputError: an image is damaged, or depth shows another view.
     """
-    where, stamp = shown(path), told.shots.measured[index]
-    colors = MessageReader(path, told.color.topic, told.shots.recorded[index])
+    where, stamp = shown(path), streams.shots.measured[index]
+    colors = MessageReader(path, streams.color.topic, streams.shots.recorded[index])
     read_depth = None
-    if told.depth is not None and of_depth is not None:
-        depths, of = MessageReader(path, told.depth.topic, of_depth), f"{where}: {told.depth.topic}"
+    if streams.depth is not None and of_depth is not None:
+        depths, of = MessageReader(path, streams.depth.topic, of_depth), f"{where}: {streams.depth.topic}"
         read_depth = lambda k: ros_messages.depth(depths.message(k), of)  # noqa: E731
-    first = ros_messages.color(colors.message(0), f"{where}: {told.color.topic}")
+    first = ros_messages.color(colors.message(0), f"{where}: {streams.color.topic}")
     recording = Recording(
         name=path.resolve().name,
         time=tuple(Fraction(each, 10**9) for each in (stamp - stamp[0]).tolist()),
         color_size=(first.shape[0], first.shape[1]),
-        read_color=lambda k: ros_messages.color(colors.message(k), f"{where}: {told.color.topic}"),
+        read_color=lambda k: ros_messages.color(colors.message(k), f"{where}: {streams.color.topic}"),
         read_depth=read_depth,
-        T_world_camera=None if told.poses is None else np.stack([rigid(T, where=where) for T in told.poses[index]]),
+        T_world_camera=None
+        if streams.poses is None
+        else np.stack([rigid(T, where=where) for T in streams.poses[index]]),
     )
     if recording.read_depth is not None:
         check_registered(where, "depth", recording.read_depth(0).shape, recording.color_size)
@@ -209,6 +210,5 @@ def _report_left_out(kept: Bool[np.ndarray, " n"], where: str) -> None:
         raise InputError(
             f"{where}: no colour image has depth within 20 ms and a pose; expected one clock: check stamps"
         )
-    if not kept.all():
-        message = f"{np.count_nonzero(~kept)} of {len(kept)} colour images have no depth within 20 ms or no pose"
-        warnings.warn(f"{where}: {message} and are left out", FastSnowWarning, stacklevel=3)
+    missing = int(np.count_nonzero(~kept))
+    warn_left_out(where, missing, len(kept), "colour images have no depth within 20 ms or no pose")

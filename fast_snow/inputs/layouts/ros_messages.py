@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from fast_snow.errors import InputError, first_line
+from fast_snow.inputs.arrays import metres
 from fast_snow.inputs.lenses import Lens
 from fast_snow.limits import IMAGE_PIXELS
 from fast_snow.untrusted_images import decode_channel, decode_rgb
@@ -59,11 +60,9 @@ def depth(message: Any, where: str) -> Float32[np.ndarray, "h w"]:  # noqa: ANN4
     stored = _converted(message, None, where) if hasattr(message, "encoding") else _compressed_depth(message, where)
     if stored.ndim != 2:
         raise InputError(f"{where}: {stored.shape[2]} channels; expected one of depth: choose another topic")
-    if stored.dtype == np.uint16:
-        stored = np.where(stored == np.iinfo(np.uint16).max, np.uint16(0), stored) / np.float32(1000)
-    if stored.dtype.kind != "f":
+    if stored.dtype.kind != "f" and stored.dtype != np.uint16:
         raise InputError(f"{where}: depth of {stored.dtype}; expected 16 bits or floats: choose another topic")
-    return np.where(np.isfinite(stored) & (stored > 0), stored, 0).astype(np.float32)
+    return metres(stored, 1000.0)
 
 
 def lens(message: Any, where: str) -> Lens | None:  # noqa: ANN401
@@ -79,13 +78,7 @@ def lens(message: Any, where: str) -> Lens | None:  # noqa: ANN401
         return None
     if model not in _MODELS:
         raise InputError(f"{where}: distortion model {model[:40]!r}; expected {', '.join(_MODELS[1:])}")
-    return Lens(
-        focal=(float(K[0, 0]), float(K[1, 1])),
-        centre=(float(K[0, 2]), float(K[1, 2])),
-        size=(int(message.height), int(message.width)),
-        distortion=numbers if any(numbers) else (),
-        fisheye=model in _FISHEYE,
-    )
+    return Lens.of(K, (int(message.height), int(message.width)), numbers, fisheye=model in _FISHEYE)
 
 
 def _converted(message: Any, encoding: str | None, where: str) -> np.ndarray:  # noqa: ANN401

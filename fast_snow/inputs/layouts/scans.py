@@ -17,15 +17,22 @@ from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
 from fast_snow import untrusted_json
-from fast_snow.cameras import pinhole, rigid
+from fast_snow.cameras import pinhole, rigid_if_finite
 from fast_snow.config import SourceConfig
 from fast_snow.errors import InputError
-from fast_snow.inputs.frame_files import FrameFiles, by_name, recording_of
-from fast_snow.inputs.image_files import COLOR_SUFFIXES, DEPTH_SUFFIXES, ID_SUFFIXES, image_files
+from fast_snow.inputs.frame_files import FrameFiles, recording_of
+from fast_snow.inputs.image_files import (
+    COLOR_SUFFIXES,
+    DEPTH_SUFFIXES,
+    ID_SUFFIXES,
+    by_name,
+    image_files,
+    images_by_name,
+)
 from fast_snow.inputs.lenses import Lens
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.sampling import exact
-from fast_snow.inputs.text_tables import numbered_lines
+from fast_snow.inputs.text_tables import numbered_lines, numbers
 from fast_snow.inputs.time_stamps import nearest_within, parse_stamp
 from fast_snow.limits import DATASET_JSON_FILE, SMALL_JSON_FILE
 from fast_snow.typed_json import build_dataclass, entries, more_than
@@ -45,9 +52,9 @@ POSE_FILE: Final = "pose_intrinsic_imu.json"
 def read_scannet(folder: Path, options: SourceConfig = SourceConfig()) -> Recording:
     """Open ScanNet's SensReader export: `color/`, `depth/`, `pose/`, `intrinsic/`, and perhaps `instance-filt/`."""
     color = image_files(folder / "color", COLOR_SUFFIXES)
-    depth = by_name(image_files(folder / "depth", DEPTH_SUFFIXES)) if (folder / "depth").is_dir() else None
+    depth = images_by_name(folder / "depth", DEPTH_SUFFIXES)
     labels = next((folder / name for name in ("instance-filt", "instance") if (folder / name).is_dir()), None)
-    numbers = _numbers(folder / "intrinsic" / f"intrinsic_{'color' if depth is None else 'depth'}.txt", folder)
+    K = _numbers(folder / "intrinsic" / f"intrinsic_{'color' if depth is None else 'depth'}.txt", folder)
     poses = {path.stem: path for path in (folder / "pose").glob("*.txt") if not path.name.startswith(".")}
     return recording_of(
         FrameFiles(
@@ -59,7 +66,7 @@ def read_scannet(folder: Path, options: SourceConfig = SourceConfig()) -> Record
         ),
         times=exact(options.fps or _SCANNET_FPS),
         depth_scale=_MILLIMETRES,
-        intrinsics=numbers[:3, :3],
+        intrinsics=K[:3, :3],
     )
 
 
@@ -79,24 +86,24 @@ def read_scannetpp(folder: Path, options: SourceConfig = SourceConfig()) -> Reco
     if not isinstance(document, dict):
         raise InputError(f"{where}: a JSON {type(document).__name__}; expected an object of frames")
     color = by_name(image_files(phone / "rgb", COLOR_SUFFIXES))
-    told = {
+    listed = {
         name: build_dataclass(_IPhoneFrame, document[name], f"{where}: {name[:40]}", extra=True)
         for name in color
         if name in document
     }
     size = read_rgb(next(iter(color.values())), within=folder).shape
-    color = {name: color[name] for name in sorted(told, key=lambda name: told[name].timestamp)}
+    color = {name: color[name] for name in sorted(listed, key=lambda name: listed[name].timestamp)}
     if not color:
         raise InputError(f"{where}: names none of the images in rgb/; expected frame_000000 …: check the export")
     return recording_of(
         FrameFiles(
             folder=folder,
             color=color,
-            depth=by_name(image_files(phone / "depth", DEPTH_SUFFIXES)) if (phone / "depth").is_dir() else None,
-            poses={name: _iphone_pose(each, f"{where}: {name}") for name, each in told.items()},
-            lenses={name: _lens(np.array(each.intrinsic), (size[0], size[1]), where) for name, each in told.items()},
+            depth=images_by_name(phone / "depth", DEPTH_SUFFIXES),
+            poses={name: _iphone_pose(each, f"{where}: {name}") for name, each in listed.items()},
+            lenses={name: _lens(np.array(each.intrinsic), (size[0], size[1]), where) for name, each in listed.items()},
         ),
-        times={name: exact(each.timestamp) for name, each in told.items()}
+        times={name: exact(each.timestamp) for name, each in listed.items()}
         if options.fps is None
         else exact(options.fps),
         depth_scale=_MILLIMETRES,
@@ -168,7 +175,6 @@ def read_arkit_scenes(folder: Path, options: SourceConfig = SourceConfig()) -> R
     The pose within 20 ms belongs to an image; images without one, or without a depth image, are left out.
     """
     color = by_name(image_files(folder / "lowres_wide", COLOR_SUFFIXES))
-    depth = folder / "lowres_depth"
     stamp_ns = {name: _stamp_ns(name.rsplit("_", 1)[-1], f"{shown(folder)}: lowres_wide/{name}") for name in color}
     names = sorted(color, key=stamp_ns.__getitem__)
     times, poses = _arkit_trajectory(folder / "lowres_wide.traj", folder)
@@ -177,7 +183,7 @@ def read_arkit_scenes(folder: Path, options: SourceConfig = SourceConfig()) -> R
         FrameFiles(
             folder=folder,
             color={name: color[name] for name in names},
-            depth=by_name(image_files(depth, DEPTH_SUFFIXES)) if depth.is_dir() else None,
+            depth=images_by_name(folder / "lowres_depth", DEPTH_SUFFIXES),
             poses={name: poses[k] for name, k in zip(names, nearest.tolist(), strict=True) if k >= 0},
             lenses={path.stem: _pincam(path, folder) for path in (folder / "lowres_wide_intrinsics").glob("*.pincam")},
         ),
@@ -220,7 +226,7 @@ def _stamp_ns(word: str, where: str) -> int:
 def _lens(K: Float64[np.ndarray, "3 3"], size: tuple[int, int], where: str) -> Lens:
     if K.shape != (3, 3) or min(size) < 1:
         raise InputError(f"{where}: intrinsics of shape {K.shape}; expected a pinhole matrix of 3x3: export it again")
-    return Lens(focal=(float(K[0, 0]), float(K[1, 1])), centre=(float(K[0, 2]), float(K[1, 2])), size=size)
+    return Lens.of(K, size)
 
 
 def _numbers(path: Path, folder: Path) -> Float64[np.ndarray, "4 4"]:
@@ -233,17 +239,10 @@ def _matrix(line: str, where: str) -> Float64[np.ndarray, "4 4"]:
 
 
 def _floats(words: Sequence[str], count: int, where: str) -> Float64[np.ndarray, " n"]:
-    try:
-        numbers = np.array([float(word) for word in words])
-    except ValueError as error:
-        raise InputError(f"{where}: {error}; expected {count} numbers: export it again") from None
-    if len(numbers) != count:
-        raise InputError(f"{where}: {len(numbers)} numbers; expected {count}: export it again")
-    return numbers
+    return numbers(words, count, where, expected=f"{count} numbers: export it again")
 
 
 def _checked(pose: Transform, where: str) -> Transform:
-    """Return a rigid pose; one that is not finite stays as it is, for its frame is left out."""
     if pose.shape != (4, 4):
         raise InputError(f"{where}: a pose of shape {pose.shape}; expected 4x4: export it again")
-    return rigid(pose, where=where) if np.isfinite(pose).all() else pose
+    return rigid_if_finite(pose, where=where)

@@ -13,7 +13,7 @@ from typing import Annotated
 import numpy as np
 
 from fast_snow import untrusted_json
-from fast_snow.cameras import rigid
+from fast_snow.cameras import pinhole, rigid_if_finite
 from fast_snow.config import SourceConfig
 from fast_snow.errors import InputError
 from fast_snow.inputs.frame_files import FrameFiles, rate, recording_of
@@ -132,7 +132,7 @@ def _pose(frame: _Frame, scale: float, where: str) -> Transform:
     pose[:3] = np.array(frame.transform_matrix[:3])
     pose[:3, 1:3] *= -1
     pose[:3, 3] /= scale
-    return rigid(pose, where=f"{where}: {frame.file_path[:80]}") if np.isfinite(pose).all() else pose
+    return rigid_if_finite(pose, where=f"{where}: {frame.file_path[:80]}")
 
 
 def _lens(common: _Transforms, frame: _Frame, size: GridShape, where: str) -> Lens:
@@ -153,10 +153,6 @@ def _lens(common: _Transforms, frame: _Frame, size: GridShape, where: str) -> Le
     k1, k2, k3, k4, p1, p2 = (number(name) or 0.0 for name in ("k1", "k2", "k3", "k4", "p1", "p2"))
     fisheye = common.camera_model == "OPENCV_FISHEYE"
     distortion = (k1, k2, k3, k4) if fisheye else (k1, k2, p1, p2, k3)
-    return Lens(
-        focal=(fx, number("fl_y") or fx),
-        centre=((width / 2 if cx is None else cx) - 0.5, (height / 2 if cy is None else cy) - 0.5),
-        size=(round(height), round(width)),
-        distortion=distortion if any(distortion) else (),
-        fisheye=fisheye,
-    )
+    cx, cy = (width / 2 if cx is None else cx) - 0.5, (height / 2 if cy is None else cy) - 0.5
+    K = pinhole(fx, number("fl_y") or fx, cx, cy)
+    return Lens.of(K, (round(height), round(width)), distortion, fisheye=fisheye)

@@ -52,18 +52,9 @@ def _decoding(name: str, live: Live) -> Decoding:
 def open_stream(
     address: LiveAddress, config: LiveConfig, live: Live, *, max_side: int
 ) -> tuple[Video, Callable[[], Iterator[Timed]]]:
-    """Open a live input; its first frame is decoded at once.
+    """Open a live input, whose first frame is decoded at once: returns what it says of itself, and what reads it.
 
     What can be opened again is closed until frames are asked for; a pipe stays open.
-
-    Args:
-        address: what to read.
-        config: timeouts and attempts.
-        live: told what is read.
-        max_side: longest side of a picture in pixels; 0 keeps the stored size.
-
-    Returns:
-        What the stream says of itself, and what reads it.
 
     Raises:
         InputError: it cannot be opened, or no frame comes.
@@ -89,11 +80,8 @@ def open_stream(
 def reconnecting(connect: Callable[[], Iterator[Timed]], video: Video, attempts: int, live: Live) -> Iterator[Timed]:
     """Read a stream, and again where it breaks off; its time goes on as the clock does.
 
-    Args:
-        connect: opens it and yields frames with their time since the first of this connection.
-        video: what the stream says of itself.
-        attempts: how often in a row it is opened again before it is given up.
-        live: told how often that was.
+    `connect` opens it and yields frames with their time since the first of this connection; after so many attempts in a
+    row it is given up.
 
     Raises:
         InputError: no frame came at all.

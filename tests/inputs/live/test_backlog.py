@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fast_snow.inputs.live.backlog import Backlog
+from fast_snow.inputs.live.playing import Backlog
 
 
 def never() -> bool:
