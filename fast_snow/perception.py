@@ -16,13 +16,22 @@ import numpy as np
 from fast_snow.background import with_background
 from fast_snow.config import Config
 from fast_snow.discovery import Prompts, discover, lost, prompts_of_frame
-from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
+from fast_snow.engine_answers import (
+    checked_detections,
+    checked_geometry,
+    checked_metric_depth,
+    checked_tracked,
+    opened,
+    require_protocol,
+)
 from fast_snow.freed_memory import return_freed_memory
 from fast_snow.inputs.cuts import cuts_within
 from fast_snow.kernels.colours import colour_shares
 from fast_snow.protocols import (
     GeometryEngine,
+    MetricDepthEngine,
     OpenGeometry,
+    OpenMetricDepth,
     OpenSegmenter,
     OpenTracker,
     Progress,
@@ -42,6 +51,7 @@ from fast_snow.types import (
     Health,
     Incidents,
     MaskPrompt,
+    MetricDepth,
     Perception,
     Segmentation,
     StageSeconds,
@@ -51,6 +61,8 @@ from fast_snow.types import (
 
 RUNS_PER_WINDOW = 3
 """One propagation for the first frame's objects, one for those discovered later, one for those that were lost since."""
+METRIC_FRAMES = 4
+"""Of each window so many frames get metric depth: what a network is off by differs little from frame to frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +73,13 @@ class EngineOpeners:
         geometry: opens what estimates depth and cameras.
         segmenter: opens what finds the objects of each frame.
         tracker: opens what follows objects through a window.
+        metric_depth: opens what gives geometry without a scale its metres; None leaves it without.
     """
 
     geometry: OpenGeometry
     segmenter: OpenSegmenter
     tracker: OpenTracker
+    metric_depth: OpenMetricDepth | None = None
 
 
 def perceive(
@@ -92,6 +106,7 @@ def perceive(
     frames, n, began = window.frames, len(window.frames), perf_counter()
     with _phase(progress, "geometry", n), opened("geometry", engines.geometry, GeometryEngine) as estimate:
         geometry = checked_geometry(estimate(frames), n)
+    metric_depth = _metric_depth(engines.metric_depth, window, geometry)
     estimated = perf_counter()
     with _phase(progress, "segment", n), opened("segmenter", engines.segmenter, Segmenter) as segment:
         detections = checked_detections(segment(frames, geometry), n, geometry.grid)
@@ -113,7 +128,18 @@ def perceive(
         tracked=tracked,
         health=_health(detections, started, passes, resolved, _incidents(window, unfound)),
         seconds=seconds,
+        metric_depth=metric_depth,
     )
+
+
+def _metric_depth(open_engine: OpenMetricDepth | None, window: Window, geometry: Geometry) -> MetricDepth | None:
+    """Return metric depth of some of the frames that a window adds, where its geometry has no scale."""
+    if open_engine is None or geometry.metric:
+        return None
+    spread = np.linspace(window.shared, len(window.frames) - 1, METRIC_FRAMES)
+    row = np.unique(spread.round().astype(np.int32))
+    with opened("metric_depth", open_engine, MetricDepthEngine) as estimate:
+        return MetricDepth(row=row, depth=checked_metric_depth(estimate(window.frames[row], geometry[row]), len(row)))
 
 
 @contextmanager

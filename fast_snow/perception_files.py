@@ -23,6 +23,7 @@ from fast_snow.types import (
     GridShape,
     Health,
     Masks,
+    MetricDepth,
     Perception,
     ReadOnlyArrays,
     StageSeconds,
@@ -68,6 +69,7 @@ class StoredPerception(ReadOnlyArrays):
     names: tuple[RecordedNames, ...] | None
     health: Health
     seconds: StageSeconds
+    metric_depth: MetricDepth | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,6 +112,7 @@ class PerceptionFiles:
             names=names if masks_recorded else None,
             health=perception.health,
             seconds=perception.seconds,
+            metric_depth=perception.metric_depth,
         )
 
     def load(self, window: int, frames: Frames | None = None) -> tuple[Perception, tuple[str, ...]]:
@@ -159,6 +162,7 @@ class PerceptionFiles:
             tracked=tracked,
             health=stored.health,
             seconds=replace(stored.seconds, fold=0.0),
+            metric_depth=stored.metric_depth,
         )
 
     def _recorded_geometry(self, frames: Frames) -> Geometry:

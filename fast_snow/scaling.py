@@ -16,7 +16,7 @@ from fast_snow.config import SourceConfig, lengths
 from fast_snow.errors import FastSnowWarning, InputError
 from fast_snow.known_lengths import KnownLengths
 from fast_snow.step import SIGMA_ALONG
-from fast_snow.types import DepthOrigin, Scale, SceneGraph, Track
+from fast_snow.types import Scale, SceneGraph, Track
 
 CONTRADICTION: Final = 0.01
 """What is known contradicts itself where its errors alone would feign that in less than so many cases."""
@@ -102,7 +102,7 @@ def in_metres(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -
     Warns:
         FastSnowWarning: it does not, or contradicts itself or a graph that is metric: that stays as it is.
     """
-    found = [*_height(graph, measured, source), *_baseline(graph, source), *_recorded_depth(measured)]
+    found = [*_height(graph, measured, source), *_baseline(graph, source), *_metric_depth(measured)]
     known = [each for each in found if isinstance(each, ScaleEvidence)]
     for problem in (each for each in found if isinstance(each, str)):
         _warn(f"{problem}: it gives no scale")
@@ -161,16 +161,16 @@ def _baseline(graph: SceneGraph, source: SourceConfig) -> Iterator[ScaleEvidence
     yield ScaleEvidence(text=text, metres_per_unit=length.metres / moved, sigma=length.sigma / length.metres)
 
 
-def _recorded_depth(measured: KnownLengths) -> Iterator[ScaleEvidence]:
-    """Compare recorded depth: the median of the frames, as unsure as they scatter, or as the pixels of one frame do."""
+def _metric_depth(measured: KnownLengths) -> Iterator[ScaleEvidence]:
+    """Compare metric depth: the median of the frames, as unsure as they scatter, or as the pixels of one frame do."""
     frames = np.isfinite(measured.metres_per_unit)
     if not frames.any():
         return
     logs = np.log(measured.metres_per_unit[frames])
     middle = float(np.median(logs))
     scatter = _scatter(logs) if len(logs) > 2 else float(measured.spread[frames].max())
-    sigma = hypot(SIGMA_ALONG[DepthOrigin.SENSOR], scatter)
-    yield ScaleEvidence(text=f"depth recorded in {len(logs)} frames", metres_per_unit=exp(middle), sigma=sigma)
+    sigma = hypot(float(measured.error[frames].max()), scatter)
+    yield ScaleEvidence(text=f"metric depth of {len(logs)} frames", metres_per_unit=exp(middle), sigma=sigma)
 
 
 def _warn(message: str) -> None:

@@ -9,6 +9,7 @@ from fast_snow.config.networks import (
     EdgeTamConfig,
     FastSamConfig,
     FeatureStore,
+    MetricDepthConfig,
     Offload,
     Precision,
     PromptKind,
@@ -35,6 +36,7 @@ __all__ = [
     "FusionConfig",
     "LiveConfig",
     "MaskMargin",
+    "MetricDepthConfig",
     "Offload",
     "OpenAiApi",
     "OutputConfig",
@@ -77,6 +79,8 @@ class EnginesConfig(Section):
     classical."""
     tracker: str = "auto"
     """Object tracking: auto, recorded, sam3.1, sam3, sam3-hf, edgetam or classical."""
+    metric_depth: str = "none"
+    """Depth in metres of a few frames, which gives an unscaled graph its scale: none, da3metric or yolo26-depth."""
     compiled_path: str = "fast_snow/models/compiled"
     """Folder of the networks compiled by `fast-snow export-engines`."""
 
@@ -313,6 +317,7 @@ class Config:
     sam3: Sam3Config = Sam3Config()
     edgetam: EdgeTamConfig = EdgeTamConfig()
     da3: Da3Config = Da3Config()
+    metric_depth: MetricDepthConfig = MetricDepthConfig()
     depth_filter: DepthFilterConfig = DepthFilterConfig()
     fusion: FusionConfig = FusionConfig()
     step: StepConfig = StepConfig()

@@ -291,6 +291,19 @@ class TrackedFrame(Columns):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class MetricDepth(Columns):
+    """Depth in metres of some frames of a window, to scale its geometry by.
+
+    Attributes:
+        row: which of the window's frames.
+        depth: along the optical axis, at any size; 0 or NaN where there is none.
+    """
+
+    row: Int32[np.ndarray, " k"]
+    depth: Float32[np.ndarray, "k h w"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Perception(ReadOnlyArrays):
     """All that the engines say of one window; everything later is a pure function of it.
 
@@ -304,6 +317,7 @@ class Perception(ReadOnlyArrays):
         tracked: the masklets of each frame.
         health: what was counted on the way.
         seconds: wall time of the engine phases.
+        metric_depth: of some frames; None where no network was asked.
     """
 
     window: int
@@ -315,6 +329,7 @@ class Perception(ReadOnlyArrays):
     tracked: tuple[TrackedFrame, ...]
     health: Health
     seconds: StageSeconds
+    metric_depth: MetricDepth | None = None
 
     def _summary(self) -> str:
         seen = counted(sum(map(len, self.tracked)), "mask")
