@@ -102,23 +102,33 @@ def in_metres(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -
     Warns:
         FastSnowWarning: it does not, or contradicts itself or a graph that is metric: that stays as it is.
     """
+    scale, problems = known_scale(graph, measured, source)
+    for problem in problems:
+        warnings.warn(problem, FastSnowWarning, stacklevel=2)
+    return graph if scale is None or graph.metric else rescaled(graph, scale)
+
+
+def known_scale(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> tuple[Scale | None, list[str]]:
+    """Return the scale that what is known gives a graph (None: none), and why what is known gives none.
+
+    Args:
+        graph: of the run, as far as it has come.
+        measured: what its windows measured of what is known.
+        source: says the height of the camera, or its baseline.
+    """
     found = [*_height(graph, measured, source), *_baseline(graph, source), *_metric_depth(measured)]
     known = [each for each in found if isinstance(each, ScaleEvidence)]
-    for problem in (each for each in found if isinstance(each, str)):
-        _warn(f"{problem}: it gives no scale")
-    if not known:
-        return graph
-    if len(graph.segments) > 1:
-        _warn(f"the clip has {len(graph.segments)} segments, each in an unknown scale of its own: it stays unscaled")
-        return graph
-    if graph.metric:
+    problems = [f"{each}: it gives no scale" for each in found if isinstance(each, str)]
+    if known and len(graph.segments) > 1:
+        count = len(graph.segments)
+        problems.append(f"the clip has {count} segments, each in an unknown scale of its own: it stays unscaled")
+        return None, problems
+    if known and graph.metric:
         known.append(ScaleEvidence(text="the input itself", metres_per_unit=1.0, sigma=_depth_sigma(graph)))
     try:
-        scale = joint_scale(known)
+        return joint_scale(known) if known else None, problems
     except InputError as error:
-        _warn(f"{error}; lengths stay as they were: correct one or state a larger ±")
-        return graph
-    return graph if graph.metric else rescaled(graph, scale)
+        return None, [*problems, f"{error}; lengths stay as they were: correct one or state a larger ±"]
 
 
 def _height(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> Iterator[ScaleEvidence | str]:
@@ -171,7 +181,3 @@ def _metric_depth(measured: KnownLengths) -> Iterator[ScaleEvidence]:
     scatter = _scatter(logs) if len(logs) > 2 else float(measured.spread[frames].max())
     sigma = hypot(float(measured.error[frames].max()), scatter)
     yield ScaleEvidence(text=f"metric depth of {len(logs)} frames", metres_per_unit=exp(middle), sigma=sigma)
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, FastSnowWarning, stacklevel=3)

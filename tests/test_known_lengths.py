@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fast_snow.api import Engines, Result, build_graph, load
+from fast_snow import packed_values
+from fast_snow.api import Engines, Result, build_graph, load, stream
 from fast_snow.cli.main import main
 from fast_snow.config import Config, EnginesConfig, MetricDepthConfig, SamplingConfig, SourceConfig, WindowConfig
 from fast_snow.errors import ConfigError, EngineError, FastSnowWarning
@@ -19,12 +20,14 @@ from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_folder import read_recording_folder
 from fast_snow.inputs.recording_writer import write_recording
 from fast_snow.known_lengths import KnownLengths, camera_heights, nothing_known
+from fast_snow.perception_files import PerceptionFiles
 from fast_snow.protocols import OpenGeometry, OpenMetricDepth
 from fast_snow.scaling import in_metres, rescaled
 from fast_snow.selection import select_engines
 from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import SceneConfig
-from fast_snow.types import DepthOrigin, Ego, Frames, Geometry, Scale, SceneGraph
+from fast_snow.types import DepthOrigin, Ego, Frames, Geometry, MetricDepth, Scale, SceneGraph
+from tests.building import perception, tracked
 from tests.scenes import rendered
 
 FACTOR = 2.5
@@ -282,3 +285,27 @@ def test_what_is_no_depth_is_refused(answer: object, scene: SyntheticScene):
     engines = Engines(geometry=estimated(scene), metric_depth=lambda: nullcontext(lambda *_: answer))
     with pytest.raises(EngineError, match=r"metric_depth engine: got .* expected"):
         build_graph(from_recording(recording, config.sampling), config=config, engines=engines)
+
+
+def test_metric_depth_stays_with_the_perception(tmp_path: Path):
+    depth = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    estimated = MetricDepth(row=np.array([0, 2], np.int32), depth=depth)
+    files = PerceptionFiles(folder=tmp_path, key="run", recorded=(), recording=None)
+    window = replace(perception([tracked()] * 3), metric_depth=estimated)
+    packed_values.write(files.path(0), files.stored(window, ()))
+    kept = files.load(0)[0].metric_depth
+    assert kept is not None
+    assert np.array_equal(kept.row, [0, 2])
+    assert np.array_equal(kept.depth, depth)
+
+
+def test_a_graph_that_grows_is_metric_from_where_its_scale_is_known(scene: SyntheticScene):
+    opened = from_recording(in_units(scene), EXACT.sampling)
+    known = SourceConfig(baseline=f"0 5 = {distance_moved(scene, 5):.3f} m")
+    config = replace(EXACT, window=WindowConfig(length=5, overlap=2), source=known)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FastSnowWarning)
+        views = list(stream(opened, config=config))
+    assert [each.metric for each in views] == [False] * 5 + [True] * 3
+    assert views[-1].scale is not None
+    assert np.linalg.norm(views[-1].ego.position[-1]) == pytest.approx(distance_moved(scene), rel=0.01)

@@ -117,7 +117,7 @@ class Infer:
                     progress("clip", step.state.graph.num_frames, source.expected_frames or 0)
                     return
                 progress(f"clip ({source.live})", step.state.graph.num_frames, source.expected_frames or 0)
-                writer.show(newest_view(step.state.graph, config))
+                writer.show(newest_view(step.state, config))
 
             # Again: engines put in handlers of their own.
             with memory.kept(), terminable(stop=None if source.live is None else source.live.stop):
