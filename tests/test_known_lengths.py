@@ -191,6 +191,19 @@ def test_depth_of_some_frames_gives_the_scale(rare: Path, scene: SyntheticScene)
     assert result.record["input"]["some_depth"] is True
 
 
+def test_depth_of_some_frames_is_converted_with_them(rare: Path, tmp_path: Path):
+    with pytest.warns(FastSnowWarning, match="3 of 8 frames have a depth image"):
+        before = read_recording_folder(rare)
+    write_recording(from_recording(before, EXACT.sampling), tmp_path / "copy")
+    with pytest.warns(FastSnowWarning, match="3 of 8 frames have a depth image"):
+        after = read_recording_folder(tmp_path / "copy")
+    assert before.read_some_depth is not None
+    assert after.read_some_depth is not None
+    assert after.intrinsics == pytest.approx(before.intrinsics)
+    for k in range(8):
+        assert np.array_equal(before.read_some_depth(k), after.read_some_depth(k))
+
+
 def test_a_rebuilt_run_keeps_its_metres(scene: SyntheticScene, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder, out = tmp_path / "units", tmp_path / "out"
     write_recording(from_recording(in_units(scene), EXACT.sampling), folder)
