@@ -132,5 +132,10 @@ def test_merges_and_warnings_are_log_entries(rows: dict[str, list[dict[str, obje
     assert (warning["TextLog:text"], warning["TextLog:level"]) == (RECORD["warnings"], ["WARN"])
 
 
-def test_it_opens_with_a_layout(path: Path):
-    assert len(chunks.RrdReader(path).blueprints()) == 1
+def test_it_opens_with_a_layout_and_plays_as_fast_as_the_clip(path: Path):
+    reader = chunks.RrdReader(path)
+    (layout,) = reader.blueprints()
+    (panel,) = (each for each in reader.stream(store=layout) if each.entity_path == "/time_panel")
+    (row,) = panel.to_record_batch().to_pylist()
+    assert row["TimePanelBlueprint:timeline"] == ["t"]
+    assert row["TimePanelBlueprint:fps"] == pytest.approx([1 / np.median(np.diff(GRAPH.ego.time_s))])
