@@ -1,6 +1,5 @@
 """What a window measures, in the unit of its graph, of lengths that are known in metres: camera height and depth."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -8,6 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from fast_snow.cameras import rays
+from fast_snow.config import Config
 from fast_snow.inputs.recording import SomeDepthReader
 from fast_snow.step import SIGMA_ALONG
 from fast_snow.types import Columns, DepthOrigin, FrameGeometry, Geometry
@@ -27,8 +27,8 @@ _MOST_BELOW: Final = 0.05
 _LEAST_PIXELS: Final = 50
 SENSOR_ERROR: Final = SIGMA_ALONG[DepthOrigin.SENSOR]
 USUAL_ERROR: Final = 0.15
-ESTIMATE_ERROR: Final[Mapping[str, float]] = {"yolo26-depth": 0.3}
-"""What metric depth is off by in all frames alike, as a share: recorded, estimated, and by some networks."""
+ROUGH_ERROR: Final = 0.3
+"""What metric depth is off by in all frames alike, as a share: recorded, estimated, and by YOLO26-depth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -48,6 +48,12 @@ class KnownLengths(Columns):
     metres_per_unit: Float64[np.ndarray, " n"]
     spread: Float64[np.ndarray, " n"]
     error: Float64[np.ndarray, " n"]
+
+
+def estimate_error(config: Config) -> float:
+    """Return what estimated metric depth is off by in all frames alike, as a share."""
+    usual = ROUGH_ERROR if config.engines.metric_depth == "yolo26-depth" else USUAL_ERROR
+    return config.metric_depth.error or usual
 
 
 def nothing_known(t: Int32[np.ndarray, " n"] | None = None) -> KnownLengths:

@@ -41,7 +41,7 @@ def open_metric_depth(path: Path, *, device: str) -> Iterator[MetricDepthEngine]
 
     @torch.inference_mode()
     def estimate(frames: Frames, geometry: Geometry) -> Float32[np.ndarray, "n h w"]:  # noqa: ARG001 (the protocol)
-        return np.stack([_depth(network(_square(image).to(place))) for image in frames.image])
+        return np.stack([network(_square(image).to(place))[0, 0].cpu().numpy() for image in frames.image])
 
     try:
         yield estimate
@@ -55,20 +55,16 @@ def _square(image: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(stretched).permute(2, 0, 1)[None].float() / 255
 
 
-def _depth(answer: torch.Tensor) -> np.ndarray:
-    return answer[0, 0].cpu().numpy()
-
-
 def _network(state: Mapping[str, torch.Tensor], path: Path) -> torch.nn.Module:
     """Build the scale of the network that has these tensors."""
     ultralytics()
     from ultralytics.nn.tasks import DepthModel
 
-    shapes = {name: tensor.shape for name, tensor in state.items()}
-    width = shapes.get("model.0.conv.weight", (0,))[0]
-    for letter in _LETTERS_BY_WIDTH.get(width, ""):
+    first = state.get("model.0.conv.weight")
+    for letter in "" if first is None else _LETTERS_BY_WIDTH.get(len(first), ""):
         network: torch.nn.Module = DepthModel(f"yolo26{letter}-depth.yaml", ch=3, verbose=False)
-        if shapes == {name: tensor.shape for name, tensor in network.state_dict().items()}:
+        wanted = network.state_dict()
+        if wanted.keys() == state.keys() and all(wanted[name].shape == each.shape for name, each in state.items()):
             network.load_state_dict(state)
             return network.float().eval()
     raise InputError(f"{path}: got another network, {_EXPECTED}; {_REMEDY}")

@@ -77,12 +77,7 @@ class _Inert:
 
 
 def read_state(path: Path, expected: str, remedy: str) -> dict[str, torch.Tensor]:
-    """Read the tensors of a `.pt` file of ultralytics by name; none where it holds no network.
-
-    Args:
-        path: the file.
-        expected: what it should hold, for messages: "expected FastSAM".
-        remedy: what to do about it.
+    """Read the tensors of a `.pt` file of ultralytics by name, none where it holds no network.
 
     Raises:
         InputError: it is missing, damaged, not what was fetched, or of another structure.
