@@ -36,7 +36,7 @@ CAMERA: Final = "world/camera"
 IMAGE: Final = "world/camera/image"
 PICTURE: Final = "world/camera/image/picture"
 MASKS: Final = "world/camera/image/masks"
-DEPTH: Final = "world/camera/depth"
+DEPTH: Final = "world/depth"
 CAMERA_PATH: Final = "world/camera_path"
 LOG: Final = "log"
 
@@ -148,7 +148,6 @@ def log_frames(recording: "RecordingStream", run: ShownRun, frames: AbstractSet[
     recording.log(CAMERA_PATH, rr.LineStrips3D([graph.ego.position], colors=[_GREY]), static=True)
     tokens, times = _by_frame(graph, frames), _times(graph, frames)
     plane, size, pictured = _PLANE_SHARE * _usual_distance(graph), graph.analysis_grid, -1
-    depth: tuple[int, Any] = (-1, None)
     parts: tuple[Iterable[tuple[int, _Part, Any]], ...] = (
         ((t, _Part.PICTURE, image) for t, image in run.images),
         ((t, _Part.DEPTH, values) for t, values in run.depths),
@@ -163,14 +162,13 @@ def log_frames(recording: "RecordingStream", run: ShownRun, frames: AbstractSet[
         if part is _Part.PICTURE:
             size, pictured = _log_image(recording, value), t
         elif part is _Part.DEPTH:
-            depth = t, value
+            _log_depth(recording, graph, int(np.searchsorted(graph.ego.t, t)), value, plane)
         elif part is _Part.MASKS:
             _log_masks(recording, value, size)
         else:
             if pictured != t:  # an older picture would not show what is outlined
                 recording.log(PICTURE, rr.Clear(recursive=False))
             _log_camera(recording, graph, value, size, plane)
-            _log_depth(recording, graph, value, depth[1] if depth[0] == t else None, plane)
             _log_objects(recording, tokens.get(t, {}))
 
 
@@ -212,7 +210,7 @@ def _blueprint(graph: SceneGraph | None) -> "rrb.Blueprint":
     intervals = np.zeros(1) if graph is None or graph.num_frames < 2 else np.diff(graph.ego.time_s)
     rate = 1 / float(np.median(intervals)) if np.median(intervals) > 0 else None
     video = rrb.Spatial2DView(origin=IMAGE, name="Video")
-    depth = rrb.Spatial2DView(origin=DEPTH, name="Depth")
+    depth = rrb.Spatial2DView(origin=DEPTH, name="Depth of the last keyframe")
     scene = rrb.Spatial3DView(origin=WORLD, name="Scene")
     log = rrb.TextLogView(origin=LOG, name="Merges and warnings")
     return rrb.Blueprint(
@@ -245,24 +243,26 @@ def _usual_distance(graph: SceneGraph) -> float:
 
 def _log_camera(recording: "RecordingStream", graph: SceneGraph, i: int, size: GridShape, plane: float) -> None:
     """Log pose and pinhole of a frame, where known; an image of `size` stands `plane` before the camera."""
-    import rerun as rr
-
-    quaternion, lens = graph.ego.quaternion_xyzw[i], _lens(graph, i)
-    turn = {"quaternion": rr.Quaternion(xyzw=quaternion)} if np.isfinite(quaternion).all() else {}
-    recording.log(CAMERA, rr.Transform3D(translation=graph.ego.position[i], **turn))
-    if lens is not None:
+    _log_pose(recording, CAMERA, graph, i)
+    if (lens := _lens(graph, i)) is not None:
         _log_lens(recording, IMAGE, rescale(lens, graph.analysis_grid, size), size, plane)
 
 
-def _log_depth(
-    recording: "RecordingStream", graph: SceneGraph, i: int, values: Shaped[np.ndarray, "_ _"] | None, plane: float
-) -> None:
-    """Log the depth image of a frame, if any, with its pinhole; Rerun shows it in the scene as points."""
+def _log_pose(recording: "RecordingStream", entity: str, graph: SceneGraph, i: int) -> None:
     import rerun as rr
 
-    if values is None:
-        recording.log(DEPTH, rr.Clear(recursive=False))
-        return
+    quaternion = graph.ego.quaternion_xyzw[i]
+    turn = {"quaternion": rr.Quaternion(xyzw=quaternion)} if np.isfinite(quaternion).all() else {}
+    recording.log(entity, rr.Transform3D(translation=graph.ego.position[i], **turn))
+
+
+def _log_depth(
+    recording: "RecordingStream", graph: SceneGraph, i: int, values: Shaped[np.ndarray, "_ _"], plane: float
+) -> None:
+    """Log the depth image of a frame with its camera; Rerun shows it in the scene as points until the next one."""
+    import rerun as rr
+
+    _log_pose(recording, DEPTH, graph, i)
     unit, lens = 1.0 if graph.scale is None else graph.scale.metres_per_unit, _lens(graph, i)
     recording.log(DEPTH, rr.DepthImage(decode_depth(values) * np.float32(unit), meter=1.0, colormap="magma"))
     if lens is not None:
