@@ -2,7 +2,7 @@
 
 import warnings
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ from fast_snow import keyframes, output
 from fast_snow.config import Config
 from fast_snow.emptiness import doubts
 from fast_snow.errors import FastSnowWarning, InputError
-from fast_snow.graph import FoldState, fold, start
+from fast_snow.graph import fold, start
 from fast_snow.inputs import Input, open_input
 from fast_snow.inputs.opening import Source, located
 from fast_snow.inputs.recording import some_depth
@@ -33,7 +33,7 @@ from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
 from fast_snow.resuming import Memory
 from fast_snow.run_record import record, summarize_run
-from fast_snow.scaling import known_scale, rescaled
+from fast_snow.scaling import views
 from fast_snow.selection import Engines, Selection, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph, Window
 from fast_snow.types.values import counted
@@ -229,23 +229,7 @@ def stream(
     opened, _ = open_source(source, config)
     selection = select_engines(opened, config, engines, progress=progress)
     for step in steps(opened, selection, config, progress=progress):
-        yield from _views(step.state, [each.t for each in step.state.labelled], config.step.temporal_window, config)
-
-
-def newest_view(state: FoldState, config: Config) -> SceneGraph:
-    """Return the view `M_t` of the newest frame, at least as long as a window of the run."""
-    length = config.step.temporal_window and max(config.step.temporal_window, config.window.length)
-    newest = int(state.graph.ego.t[-1]) if state.graph.num_frames else 0
-    return next(_views(state, [newest], length, config))
-
-
-def _views(state: FoldState, frames: Iterable[int], length: int, config: Config) -> Iterator[SceneGraph]:
-    """Yield views `M_t` of a graph that still grows, in metres where what is known so far gives a scale."""
-    graph = state.graph
-    scale, _ = known_scale(graph, state.known_lengths, config.source)  # why it gives none is said at the end
-    for t in frames:
-        view = graph.window(t=t, length=length, stride=config.step.window_stride)
-        yield view if scale is None or graph.metric else rescaled(view, scale)
+        yield from views(step.state, [each.t for each in step.state.labelled], config.step.temporal_window, config)
 
 
 def load(folder: str | Path) -> SceneGraph:

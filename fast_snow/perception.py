@@ -104,9 +104,7 @@ def perceive(
         EngineError: an engine did not answer as its protocol says.
     """
     frames, n, began = window.frames, len(window.frames), perf_counter()
-    with _phase(progress, "geometry", n), opened("geometry", engines.geometry, GeometryEngine) as estimate:
-        geometry = checked_geometry(estimate(frames), n)
-    metric_depth = _metric_depth(engines.metric_depth, window, geometry)
+    geometry, metric_depth = _geometry(engines, window, progress)
     estimated = perf_counter()
     with _phase(progress, "segment", n), opened("segmenter", engines.segmenter, Segmenter) as segment:
         detections = checked_detections(segment(frames, geometry), n, geometry.grid)
@@ -132,14 +130,18 @@ def perceive(
     )
 
 
-def _metric_depth(open_engine: OpenMetricDepth | None, window: Window, geometry: Geometry) -> MetricDepth | None:
-    """Return metric depth of some of the frames that a window adds, where its geometry has no scale."""
-    if open_engine is None or geometry.metric:
-        return None
+def _geometry(engines: EngineOpeners, window: Window, progress: Progress) -> tuple[Geometry, MetricDepth | None]:
+    """Return a window's geometry, and metric depth of some of the frames that it adds where that has no scale."""
+    n = len(window.frames)
+    with _phase(progress, "geometry", n), opened("geometry", engines.geometry, GeometryEngine) as estimate:
+        geometry = checked_geometry(estimate(window.frames), n)
+    if engines.metric_depth is None or geometry.metric:
+        return geometry, None
     spread = np.linspace(window.shared, len(window.frames) - 1, METRIC_FRAMES)
     row = np.unique(spread.round().astype(np.int32))
-    with opened("metric_depth", open_engine, MetricDepthEngine) as estimate:
-        return MetricDepth(row=row, depth=checked_metric_depth(estimate(window.frames[row], geometry[row]), len(row)))
+    with opened("metric_depth", engines.metric_depth, MetricDepthEngine) as answer:
+        depth = checked_metric_depth(answer(window.frames[row], geometry[row]), len(row))
+    return geometry, MetricDepth(row=row, depth=depth)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Metres for a graph in an unknown scale: what is known of its lengths becomes one scale, and the scale its lengths."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import exp, hypot, log, sqrt
@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import chdtrc
 
-from fast_snow.config import SourceConfig, lengths
+from fast_snow.config import Config, SourceConfig, lengths
 from fast_snow.errors import FastSnowWarning, InputError
+from fast_snow.graph import FoldState
 from fast_snow.known_lengths import KnownLengths
 from fast_snow.step import SIGMA_ALONG
 from fast_snow.types import Scale, SceneGraph, Track
@@ -129,6 +130,22 @@ def known_scale(graph: SceneGraph, measured: KnownLengths, source: SourceConfig)
         return joint_scale(known) if known else None, problems
     except InputError as error:
         return None, [*problems, f"{error}; lengths stay as they were: correct one or state a larger ±"]
+
+
+def newest_view(state: FoldState, config: Config) -> SceneGraph:
+    """Return the view `M_t` of the newest frame, at least as long as a window of the run."""
+    length = config.step.temporal_window and max(config.step.temporal_window, config.window.length)
+    newest = int(state.graph.ego.t[-1]) if state.graph.num_frames else 0
+    return next(views(state, [newest], length, config))
+
+
+def views(state: FoldState, frames: Iterable[int], length: int, config: Config) -> Iterator[SceneGraph]:
+    """Yield views `M_t` of a graph that still grows, in metres where what is known so far gives a scale."""
+    graph = state.graph
+    scale, _ = known_scale(graph, state.known_lengths, config.source)  # why it gives none is said at the end
+    for t in frames:
+        view = graph.window(t=t, length=length, stride=config.step.window_stride)
+        yield view if scale is None or graph.metric else rescaled(view, scale)
 
 
 def _height(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> Iterator[ScaleEvidence | str]:

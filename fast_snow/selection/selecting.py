@@ -94,17 +94,10 @@ def select_engines(
         ConfigError: an engine that is asked for cannot run here.
     """
     wanted, recording, flows = config.engines, source.recording, FlowStore(config.runtime.seed)
+    given = (config, recording, source.size, progress, flows)
     slots: dict[str, tuple[Any, str, Callable[[], Sequence[Candidate[Any]]]]] = {
-        "geometry": (
-            engines.geometry,
-            wanted.geometry,
-            lambda: geometry.candidates(config, recording, source.size, progress, flows),
-        ),
-        "segmenter": (
-            engines.segmenter,
-            wanted.segmenter,
-            lambda: segmenter.candidates(config, recording, source.size, progress, flows),
-        ),
+        "geometry": (engines.geometry, wanted.geometry, partial(geometry.candidates, *given)),
+        "segmenter": (engines.segmenter, wanted.segmenter, partial(segmenter.candidates, *given)),
         "tracker": (engines.tracker, wanted.tracker, lambda: tracker.candidates(config, recording, progress, flows)),
         "metric_depth": (engines.metric_depth, wanted.metric_depth, lambda: metric_depth.candidates(config)),
     }
