@@ -33,6 +33,7 @@ from fast_snow.protocols import Progress, silent
 from fast_snow.residency import resident
 from fast_snow.resuming import Memory
 from fast_snow.run_record import record, summarize_run
+from fast_snow.scaling import views
 from fast_snow.selection import Engines, Selection, select_engines
 from fast_snow.types import LabelledMasks, SceneGraph, Window
 from fast_snow.types.values import counted
@@ -228,17 +229,7 @@ def stream(
     opened, _ = open_source(source, config)
     selection = select_engines(opened, config, engines, progress=progress)
     for step in steps(opened, selection, config, progress=progress):
-        for frame in step.state.labelled:
-            yield step.state.graph.window(
-                t=frame.t, length=config.step.temporal_window, stride=config.step.window_stride
-            )
-
-
-def newest_view(graph: SceneGraph, config: Config) -> SceneGraph:
-    """Return the view `M_t` of the newest frame, at least as long as a window of the run."""
-    length = config.step.temporal_window and max(config.step.temporal_window, config.window.length)
-    t = int(graph.ego.t[-1]) if graph.num_frames else 0
-    return graph.window(t=t, length=length, stride=config.step.window_stride)
+        yield from views(step.state, [each.t for each in step.state.labelled], config.step.temporal_window, config)
 
 
 def load(folder: str | Path) -> SceneGraph:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64
 
 from fast_snow.cameras import EXACT, RIGID_TOLERANCE, off_rigid
 from fast_snow.errors import EngineError, InputError
@@ -87,6 +87,18 @@ def _rigid(poses: Float64[np.ndarray, "n 4 4"]) -> Float64[np.ndarray, "n 4 4"]:
     rigid[:, :3, :3] = U @ Vt
     rigid[:, 3] = (0, 0, 0, 1)
     return rigid
+
+
+def checked_metric_depth(answer: object, num_frames: int) -> Float32[np.ndarray, "n h w"]:
+    """Return depth as it is, if it is of so many frames.
+
+    Raises:
+        EngineError: it is not.
+    """
+    if not isinstance(answer, np.ndarray) or answer.ndim != 3 or 0 in answer.shape:
+        raise _unexpected("metric_depth", "an answer", answer, f"float32 of shape ({num_frames}, height, width)")
+    _require("metric_depth", "depth", answer, np.float32, (num_frames, *answer.shape[1:]))
+    return answer
 
 
 def checked_detections(answer: object, num_frames: int, grid: GridShape) -> Sequence[Detections]:

@@ -16,7 +16,7 @@ from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, j
 from fast_snow.incidents import camera_jumps, disagreements, losses
 from fast_snow.inputs.recording import SomeDepthReader
 from fast_snow.joints import join_windows
-from fast_snow.known_lengths import KnownLengths, known_lengths, nothing_known
+from fast_snow.known_lengths import SENSOR_ERROR, KnownLengths, estimate_error, known_lengths, nothing_known
 from fast_snow.movers import without_movers
 from fast_snow.reidentification import NamedWindow, Portraits, reidentify
 from fast_snow.sightings import UnplacedFrame, keep_alive
@@ -135,6 +135,10 @@ def _known_lengths(
     some_depth: SomeDepthReader | None,
 ) -> KnownLengths:
     """Measure in the frames that a window adds what is known in metres."""
+    error, estimated = SENSOR_ERROR, perception.metric_depth
+    if some_depth is None and estimated is not None:
+        error = estimate_error(config)
+        some_depth = dict(zip(perception.source_frame[estimated.row].tolist(), estimated.depth, strict=True)).get
     if not (config.source.camera_height or some_depth is not None):
         return state.known_lengths
     added = slice(shared, None)
@@ -144,6 +148,7 @@ def _known_lengths(
         perception.source_frame[added],
         with_height=bool(config.source.camera_height),
         some_depth=some_depth,
+        error=error,
         conf_thresh=config.depth_filter.conf_thresh,
     )
     return state.known_lengths.followed_by(found)

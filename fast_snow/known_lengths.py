@@ -1,14 +1,16 @@
 """What a window measures, in the unit of its graph, of lengths that are known in metres: camera height and depth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from fast_snow.cameras import rays
+from fast_snow.config import Config
 from fast_snow.inputs.recording import SomeDepthReader
-from fast_snow.types import Columns, FrameGeometry, Geometry
+from fast_snow.step import SIGMA_ALONG
+from fast_snow.types import Columns, DepthOrigin, FrameGeometry, Geometry
 
 _FRAMES: Final = 8
 _POINTS_ACROSS: Final = 24
@@ -23,6 +25,10 @@ _LEAST_SHARE: Final = 0.05
 _MOST_BELOW: Final = 0.05
 """A floor holds at least, and has beneath it at most, such shares of all points."""
 _LEAST_PIXELS: Final = 50
+SENSOR_ERROR: Final = SIGMA_ALONG[DepthOrigin.SENSOR]
+USUAL_ERROR: Final = 0.15
+ROUGH_ERROR: Final = 0.3
+"""What metric depth is off by in all frames alike, as a share: recorded, estimated, and by YOLO26-depth."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -32,20 +38,29 @@ class KnownLengths(Columns):
     Attributes:
         t: index in the clip.
         height: of the camera above the floor, in the graph's unit.
-        metres_per_unit: recorded depth over that of the graph, the median of all pixels that have both.
+        metres_per_unit: metric depth over that of the graph, the median of all pixels that have both.
         spread: of that ratio among the pixels, as a standard deviation and a share of it.
+        error: of that ratio in all frames alike, as a share.
     """
 
     t: Int32[np.ndarray, " n"]
     height: Float64[np.ndarray, " n"]
     metres_per_unit: Float64[np.ndarray, " n"]
     spread: Float64[np.ndarray, " n"]
+    error: Float64[np.ndarray, " n"]
+
+
+def estimate_error(config: Config) -> float:
+    """Return what estimated metric depth is off by in all frames alike, as a share."""
+    usual = ROUGH_ERROR if config.engines.metric_depth == "yolo26-depth" else USUAL_ERROR
+    return config.metric_depth.error or usual
 
 
 def nothing_known(t: Int32[np.ndarray, " n"] | None = None) -> KnownLengths:
     """Return frames in which nothing was measured; none by default."""
     t = np.zeros(0, np.int32) if t is None else t
-    return KnownLengths(t=t, **{name: np.full(len(t), np.nan) for name in ("height", "metres_per_unit", "spread")})
+    names = ("height", "metres_per_unit", "spread", "error")
+    return KnownLengths(t=t, **{name: np.full(len(t), np.nan) for name in names})
 
 
 def known_lengths(
@@ -55,6 +70,7 @@ def known_lengths(
     *,
     with_height: bool,
     some_depth: SomeDepthReader | None,
+    error: float = SENSOR_ERROR,
     conf_thresh: float,
 ) -> KnownLengths:
     """Measure in the frames of a window what is known in metres.
@@ -64,16 +80,18 @@ def known_lengths(
         t: index of each frame in the clip.
         source_frame: the same in the input.
         with_height: whether the camera's height is asked for.
-        some_depth: reads depth that is recorded of some frames.
+        some_depth: reads metric depth of some frames.
+        error: what that is off by in all frames alike, as a share.
         conf_thresh: depth of less confidence is left out.
     """
     measured = nothing_known(t)
-    height = camera_heights(geometry, conf_thresh) if with_height else measured.height
+    if with_height:
+        measured = replace(measured, height=camera_heights(geometry, conf_thresh))
     if some_depth is None:
-        return KnownLengths(t=t, height=height, metres_per_unit=measured.metres_per_unit, spread=measured.spread)
+        return measured
     ratios = [_depth_ratio(some_depth(k), geometry[i], conf_thresh) for i, k in enumerate(source_frame.tolist())]
     ratio, spread = np.array(ratios).reshape(-1, 2).T
-    return KnownLengths(t=t, height=height, metres_per_unit=ratio, spread=spread)
+    return replace(measured, metres_per_unit=ratio, spread=spread, error=np.full(len(t), error))
 
 
 def camera_heights(geometry: Geometry, conf_thresh: float) -> Float64[np.ndarray, " n"]:

@@ -16,13 +16,22 @@ import numpy as np
 from fast_snow.background import with_background
 from fast_snow.config import Config
 from fast_snow.discovery import Prompts, Seeds, discover, lost, prompts_of_frame, seeds
-from fast_snow.engine_answers import checked_detections, checked_geometry, checked_tracked, opened, require_protocol
+from fast_snow.engine_answers import (
+    checked_detections,
+    checked_geometry,
+    checked_metric_depth,
+    checked_tracked,
+    opened,
+    require_protocol,
+)
 from fast_snow.freed_memory import return_freed_memory
 from fast_snow.inputs.cuts import cuts_within
 from fast_snow.kernels.colours import colour_shares
 from fast_snow.protocols import (
     GeometryEngine,
+    MetricDepthEngine,
     OpenGeometry,
+    OpenMetricDepth,
     OpenSegmenter,
     OpenTracker,
     Progress,
@@ -41,6 +50,7 @@ from fast_snow.types import (
     Health,
     Incidents,
     MaskPrompt,
+    MetricDepth,
     Perception,
     Segmentation,
     StageSeconds,
@@ -50,15 +60,18 @@ from fast_snow.types import (
 
 RUNS_PER_WINDOW = 3
 """One propagation for the first frame's objects, one for those discovered later, one for those that were lost since."""
+METRIC_FRAMES = 4
+"""Of each window so many frames get metric depth: what a network is off by differs little from frame to frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOpeners:
-    """How to open the engine of each stage."""
+    """How to open the engine of each stage; `metric_depth` gives geometry without a scale its metres."""
 
     geometry: OpenGeometry
     segmenter: OpenSegmenter
     tracker: OpenTracker
+    metric_depth: OpenMetricDepth | None = None
 
 
 def perceive(
@@ -76,8 +89,7 @@ def perceive(
         EngineError: an engine did not answer as its protocol says.
     """
     frames, n, began = window.frames, len(window.frames), perf_counter()
-    with _phase(progress, "geometry", n), opened("geometry", engines.geometry, GeometryEngine) as estimate:
-        geometry = checked_geometry(estimate(frames), n)
+    geometry, metric_depth = _geometry(engines, window, progress)
     estimated = perf_counter()
     with _phase(progress, "segment", n), opened("segmenter", engines.segmenter, Segmenter) as segment:
         detections = checked_detections(segment(frames, geometry), n, geometry.grid)
@@ -90,7 +102,23 @@ def perceive(
     unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh).prompts
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
     health = _health(detections, started, passes, resolved, _incidents(window, unfound))
-    return Perception.of(window, geometry=geometry, tracked=tracked, health=health, seconds=seconds)
+    return Perception.of(
+        window, geometry=geometry, tracked=tracked, health=health, seconds=seconds, metric_depth=metric_depth
+    )
+
+
+def _geometry(engines: EngineOpeners, window: Window, progress: Progress) -> tuple[Geometry, MetricDepth | None]:
+    """Return a window's geometry, and metric depth of some of the frames that it adds where that has no scale."""
+    n = len(window.frames)
+    with _phase(progress, "geometry", n), opened("geometry", engines.geometry, GeometryEngine) as estimate:
+        geometry = checked_geometry(estimate(window.frames), n)
+    if engines.metric_depth is None or geometry.metric:
+        return geometry, None
+    spread = np.linspace(window.shared, len(window.frames) - 1, METRIC_FRAMES)
+    row = np.unique(spread.round().astype(np.int32))
+    with opened("metric_depth", engines.metric_depth, MetricDepthEngine) as answer:
+        depth = checked_metric_depth(answer(window.frames[row], geometry[row]), len(row))
+    return geometry, MetricDepth(row=row, depth=depth)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8
@@ -23,6 +24,7 @@ from fast_snow.types import (
     GridShape,
     Health,
     Masks,
+    MetricDepth,
     Perception,
     ReadOnlyArrays,
     StageSeconds,
@@ -30,6 +32,9 @@ from fast_snow.types import (
 )
 from fast_snow.types.values import Columns
 from fast_snow.untrusted_files import shown
+
+_KEPT: Final = ("window", "shared", "t", "time_s", "source_frame", "health", "metric_depth")
+"""What a file holds of a perception as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,6 +73,7 @@ class StoredPerception(ReadOnlyArrays):
     names: tuple[RecordedNames, ...] | None
     health: Health
     seconds: StageSeconds
+    metric_depth: MetricDepth | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -100,16 +106,11 @@ class PerceptionFiles:
         return StoredPerception(
             key=self.key,
             warnings=tuple(warnings),
-            window=perception.window,
-            shared=perception.shared,
-            t=perception.t,
-            time_s=perception.time_s,
-            source_frame=perception.source_frame,
             geometry=None if "geometry" in self.recorded else perception.geometry,
             tracked=None if masks_recorded else perception.tracked,
             names=names if masks_recorded else None,
-            health=perception.health,
             seconds=perception.seconds,
+            **{name: getattr(perception, name) for name in _KEPT},
         )
 
     def load(self, window: int, frames: Frames | None = None) -> tuple[Perception, tuple[str, ...]]:
@@ -149,17 +150,8 @@ class PerceptionFiles:
         tracked = stored.tracked if stored.names is None else self._recorded_masks(frames, geometry.grid, stored.names)
         if tracked is None or len(tracked) != count or any(each.masks.shape != geometry.grid for each in tracked):
             raise InputError("holds masks of other frames or of another grid")
-        return Perception(
-            window=stored.window,
-            shared=stored.shared,
-            t=stored.t,
-            time_s=stored.time_s,
-            source_frame=stored.source_frame,
-            geometry=geometry,
-            tracked=tracked,
-            health=stored.health,
-            seconds=replace(stored.seconds, fold=0.0),
-        )
+        seconds, kept = replace(stored.seconds, fold=0.0), {name: getattr(stored, name) for name in _KEPT}
+        return Perception(geometry=geometry, tracked=tracked, seconds=seconds, **kept)
 
     def _recorded_geometry(self, frames: Frames) -> Geometry:
         with ExitStack() as stack:

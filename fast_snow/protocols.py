@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
+import numpy as np
+from jaxtyping import Float32
+
 from fast_snow.types import Detections, Frames, Geometry, GridShape, Prompt, TrackedFrame
 
 Progress = Callable[[str, int, int], None]
@@ -24,6 +27,18 @@ class GeometryEngine(Protocol):
 
     def __call__(self, frames: Frames) -> Geometry:
         """Return the geometry of `frames`, one entry per frame."""
+        ...
+
+
+@runtime_checkable
+class MetricDepthEngine(Protocol):
+    """Estimates depth in metres of single images, to give an unscaled geometry its scale."""
+
+    def __call__(self, frames: Frames, geometry: Geometry) -> Float32[np.ndarray, "n h w"]:
+        """Return metres along the optical axis, over the frames' full view at any size; 0 or NaN where there is none.
+
+        Of `geometry` only the intrinsics mean anything to it: they refer to its analysis grid.
+        """
         ...
 
 
@@ -69,5 +84,6 @@ class Tracker(Protocol):
 
 
 OpenGeometry = Callable[[], AbstractContextManager[GeometryEngine]]
+OpenMetricDepth = Callable[[], AbstractContextManager[MetricDepthEngine]]
 OpenSegmenter = Callable[[], AbstractContextManager[Segmenter]]
 OpenTracker = Callable[[], AbstractContextManager[Tracker]]

@@ -24,6 +24,7 @@ def resident(engines: EngineOpeners) -> Iterator[EngineOpeners]:
             geometry=opened_once(engines.geometry, stack),
             segmenter=opened_once(engines.segmenter, stack),
             tracker=opened_once(engines.tracker, stack),
+            metric_depth=None if engines.metric_depth is None else opened_once(engines.metric_depth, stack),
         )
 
 

@@ -18,6 +18,7 @@ _OF_THE_FOLD: Final = (
     "step.",
     "source.camera_height",
     "source.baseline",
+    "metric_depth.error",
     "output.",
     "depth_filter.conf_thresh",
     "depth_filter.max_extent",

@@ -26,6 +26,8 @@ ENGINE_PACKAGES = {
     "da3-torch": ("torch", "depth-anything-3"),
     "da3-onnx": ("onnxruntime", "onnxruntime-gpu"),
     "da3-tensorrt": ("torch", "tensorrt"),
+    "da3metric": ("torch", "depth-anything-3"),
+    "yolo26-depth": ("torch", "ultralytics"),
     "fastsam-torch": ("torch", "ultralytics"),
     "fastsam-onnx": ("onnxruntime", "onnxruntime-gpu"),
     "fastsam-tensorrt": ("torch", "tensorrt"),

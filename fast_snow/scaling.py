@@ -1,7 +1,7 @@
 """Metres for a graph in an unknown scale: what is known of its lengths becomes one scale, and the scale its lengths."""
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from math import exp, hypot, log, sqrt
@@ -12,11 +12,12 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.special import chdtrc
 
-from fast_snow.config import SourceConfig, lengths
+from fast_snow.config import Config, SourceConfig, lengths
 from fast_snow.errors import FastSnowWarning, InputError
+from fast_snow.graph import FoldState
 from fast_snow.known_lengths import KnownLengths
 from fast_snow.step import SIGMA_ALONG
-from fast_snow.types import DepthOrigin, Scale, SceneGraph, Track
+from fast_snow.types import Scale, SceneGraph, Track
 
 CONTRADICTION: Final = 0.01
 """What is known contradicts itself where its errors alone would feign that in less than so many cases."""
@@ -102,23 +103,49 @@ def in_metres(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -
     Warns:
         FastSnowWarning: it does not, or contradicts itself or a graph that is metric: that stays as it is.
     """
-    found = [*_height(graph, measured, source), *_baseline(graph, source), *_recorded_depth(measured)]
+    scale, problems = known_scale(graph, measured, source)
+    for problem in problems:
+        warnings.warn(problem, FastSnowWarning, stacklevel=2)
+    return graph if scale is None or graph.metric else rescaled(graph, scale)
+
+
+def known_scale(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> tuple[Scale | None, list[str]]:
+    """Return the scale that what is known gives a graph (None: none), and why what is known gives none.
+
+    Args:
+        graph: of the run, as far as it has come.
+        measured: what its windows measured of what is known.
+        source: says the height of the camera, or its baseline.
+    """
+    found = [*_height(graph, measured, source), *_baseline(graph, source), *_metric_depth(measured)]
     known = [each for each in found if isinstance(each, ScaleEvidence)]
-    for problem in (each for each in found if isinstance(each, str)):
-        _warn(f"{problem}: it gives no scale")
-    if not known:
-        return graph
-    if len(graph.segments) > 1:
-        _warn(f"the clip has {len(graph.segments)} segments, each in an unknown scale of its own: it stays unscaled")
-        return graph
-    if graph.metric:
+    problems = [f"{each}: it gives no scale" for each in found if isinstance(each, str)]
+    if known and len(graph.segments) > 1:
+        count = len(graph.segments)
+        problems.append(f"the clip has {count} segments, each in an unknown scale of its own: it stays unscaled")
+        return None, problems
+    if known and graph.metric:
         known.append(ScaleEvidence(text="the input itself", metres_per_unit=1.0, sigma=_depth_sigma(graph)))
     try:
-        scale = joint_scale(known)
+        return joint_scale(known) if known else None, problems
     except InputError as error:
-        _warn(f"{error}; lengths stay as they were: correct one or state a larger ±")
-        return graph
-    return graph if graph.metric else rescaled(graph, scale)
+        return None, [*problems, f"{error}; lengths stay as they were: correct one or state a larger ±"]
+
+
+def newest_view(state: FoldState, config: Config) -> SceneGraph:
+    """Return the view `M_t` of the newest frame, at least as long as a window of the run."""
+    length = config.step.temporal_window and max(config.step.temporal_window, config.window.length)
+    newest = int(state.graph.ego.t[-1]) if state.graph.num_frames else 0
+    return next(views(state, [newest], length, config))
+
+
+def views(state: FoldState, frames: Iterable[int], length: int, config: Config) -> Iterator[SceneGraph]:
+    """Yield views `M_t` of a graph that still grows, in metres where what is known so far gives a scale."""
+    graph = state.graph
+    scale, _ = known_scale(graph, state.known_lengths, config.source)  # why it gives none is said at the end
+    for t in frames:
+        view = graph.window(t=t, length=length, stride=config.step.window_stride)
+        yield view if scale is None or graph.metric else rescaled(view, scale)
 
 
 def _height(graph: SceneGraph, measured: KnownLengths, source: SourceConfig) -> Iterator[ScaleEvidence | str]:
@@ -161,17 +188,13 @@ def _baseline(graph: SceneGraph, source: SourceConfig) -> Iterator[ScaleEvidence
     yield ScaleEvidence(text=text, metres_per_unit=length.metres / moved, sigma=length.sigma / length.metres)
 
 
-def _recorded_depth(measured: KnownLengths) -> Iterator[ScaleEvidence]:
-    """Compare recorded depth: the median of the frames, as unsure as they scatter, or as the pixels of one frame do."""
+def _metric_depth(measured: KnownLengths) -> Iterator[ScaleEvidence]:
+    """Compare metric depth: the median of the frames, as unsure as they scatter, or as the pixels of one frame do."""
     frames = np.isfinite(measured.metres_per_unit)
     if not frames.any():
         return
     logs = np.log(measured.metres_per_unit[frames])
     middle = float(np.median(logs))
     scatter = _scatter(logs) if len(logs) > 2 else float(measured.spread[frames].max())
-    sigma = hypot(SIGMA_ALONG[DepthOrigin.SENSOR], scatter)
-    yield ScaleEvidence(text=f"depth recorded in {len(logs)} frames", metres_per_unit=exp(middle), sigma=sigma)
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, FastSnowWarning, stacklevel=3)
+    sigma = hypot(float(measured.error[frames].max()), scatter)
+    yield ScaleEvidence(text=f"metric depth of {len(logs)} frames", metres_per_unit=exp(middle), sigma=sigma)

@@ -9,21 +9,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fast_snow.api import Engines, build_graph, load
+from fast_snow import packed_values
+from fast_snow.api import Engines, Result, build_graph, load, stream
 from fast_snow.cli.main import main
-from fast_snow.config import Config, SamplingConfig, SourceConfig
-from fast_snow.errors import ConfigError, FastSnowWarning
+from fast_snow.config import Config, EnginesConfig, MetricDepthConfig, SamplingConfig, SourceConfig, WindowConfig
+from fast_snow.errors import ConfigError, EngineError, FastSnowWarning
 from fast_snow.graph import start
 from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import Recording
 from fast_snow.inputs.recording_folder import read_recording_folder
 from fast_snow.inputs.recording_writer import write_recording
 from fast_snow.known_lengths import KnownLengths, camera_heights, nothing_known
-from fast_snow.protocols import OpenGeometry
+from fast_snow.perception_files import PerceptionFiles
+from fast_snow.protocols import OpenGeometry, OpenMetricDepth
 from fast_snow.scaling import in_metres, rescaled
+from fast_snow.selection import select_engines
 from fast_snow.synthetic.render import SyntheticScene, as_recording
 from fast_snow.synthetic.scene import SceneConfig
-from fast_snow.types import DepthOrigin, Ego, Frames, Geometry, Scale, SceneGraph
+from fast_snow.types import DepthOrigin, Ego, Frames, Geometry, MetricDepth, Scale, SceneGraph
+from tests.building import perception, tracked
 from tests.scenes import rendered
 
 FACTOR = 2.5
@@ -187,6 +191,19 @@ def test_depth_of_some_frames_gives_the_scale(rare: Path, scene: SyntheticScene)
     assert result.record["input"]["some_depth"] is True
 
 
+def test_depth_of_some_frames_is_converted_with_them(rare: Path, tmp_path: Path):
+    with pytest.warns(FastSnowWarning, match="3 of 8 frames have a depth image"):
+        before = read_recording_folder(rare)
+    write_recording(from_recording(before, EXACT.sampling), tmp_path / "copy")
+    with pytest.warns(FastSnowWarning, match="3 of 8 frames have a depth image"):
+        after = read_recording_folder(tmp_path / "copy")
+    assert before.read_some_depth is not None
+    assert after.read_some_depth is not None
+    assert after.intrinsics == pytest.approx(before.intrinsics)
+    for k in range(8):
+        assert np.array_equal(before.read_some_depth(k), after.read_some_depth(k))
+
+
 def test_a_rebuilt_run_keeps_its_metres(scene: SyntheticScene, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     folder, out = tmp_path / "units", tmp_path / "out"
     write_recording(from_recording(in_units(scene), EXACT.sampling), folder)
@@ -211,3 +228,97 @@ def test_a_rebuilt_run_keeps_its_metres(scene: SyntheticScene, tmp_path: Path, c
     before = load(out).ego.position
     assert run("rebuild", str(out), "--fusion.reidentify", "--quiet") == stated
     assert np.allclose(load(out).ego.position, before, rtol=1e-6, atol=1e-7)
+
+
+def stand_in(scene: SyntheticScene, asked: list[int]) -> OpenMetricDepth:
+    """Return a network that overestimates all depth by a tenth, at half the images' size; of one row it has none."""
+
+    def estimate(frames: Frames, geometry: Geometry) -> np.ndarray:
+        assert len(geometry) == len(frames)
+        asked.extend(frames.source_frame.tolist())
+        depth = 1.1 * scene.depth[frames.source_frame, ::2, ::2]
+        depth[:, 0] = 0
+        return depth.astype(np.float32)
+
+    return lambda: nullcontext(estimate)
+
+
+def with_network(scene: SyntheticScene, config: Config, asked: list[int], geometry: OpenGeometry) -> Result:
+    recording = replace(as_recording(scene), T_world_camera=None, read_depth=None)
+    engines = Engines(geometry=geometry, metric_depth=stand_in(scene, asked))
+    return build_graph(from_recording(recording, config.sampling), config=config, engines=engines)
+
+
+@pytest.mark.parametrize("error", [None, 0.3])
+def test_a_metric_depth_network_gives_the_scale_within_its_error(error: float | None, scene: SyntheticScene):
+    asked: list[int] = []
+    config = replace(
+        EXACT, window=WindowConfig(length=6, overlap=2), metric_depth=MetricDepthConfig(error=error)
+    )  # two windows
+    result = with_network(scene, config, asked, estimated(scene))
+    scale = result.graph.scale
+    assert result.graph.metric
+    assert scale is not None
+    assert scale.metres_per_unit == pytest.approx(1.1 * FACTOR, rel=0.01)
+    assert abs(log(scale.metres_per_unit / FACTOR)) < scale.relative_sigma
+    assert scale.relative_sigma == pytest.approx(error or 0.15, rel=0.02)
+    assert asked == [0, 2, 3, 5, 6, 7]
+    assert result.record["engines"]["metric_depth"]["meaning"] == "brought by the caller"
+
+
+def test_metric_geometry_needs_no_network(scene: SyntheticScene):
+    asked: list[int] = []
+    config = replace(EXACT, sampling=replace(EXACT.sampling, max_frames=3))
+    result = with_network(scene, config, asked, lambda: nullcontext(lambda frames: geometry_of(scene)[frames.t]))
+    assert result.graph.scale is None
+    assert not asked
+
+
+def test_depth_that_is_recorded_is_taken_before_that_of_a_network(rare: Path, scene: SyntheticScene):
+    asked: list[int] = []
+    with pytest.warns(FastSnowWarning, match="3 of 8 frames"):
+        opened = from_recording(read_recording_folder(rare), EXACT.sampling)
+    chosen = select_engines(opened, EXACT, Engines(metric_depth=stand_in(scene, asked)))
+    assert chosen.engines.metric_depth is None
+
+
+@pytest.mark.parametrize("name", ["da3metric", "yolo26-depth"])
+def test_a_network_without_weights_is_told(name: str, rare: Path, tmp_path: Path):
+    source = from_recording(replace(as_recording(rendered(SceneConfig(size=(24, 32), frames=2)))), EXACT.sampling)
+    missing = MetricDepthConfig(model_path=str(tmp_path / "da3metric-large"))
+    config = replace(EXACT, engines=EnginesConfig(metric_depth=name), metric_depth=missing)
+    with pytest.raises(ConfigError, match=f"--engines.metric_depth {name} needs .*da3metric-large"):
+        select_engines(source, config)
+
+
+@pytest.mark.parametrize("answer", [np.ones((2, 4), np.float32), np.ones((3, 4, 4), np.float32), None])
+def test_what_is_no_depth_is_refused(answer: object, scene: SyntheticScene):
+    recording = replace(as_recording(scene), T_world_camera=None, read_depth=None)
+    config = replace(EXACT, sampling=replace(EXACT.sampling, max_frames=2))
+    engines = Engines(geometry=estimated(scene), metric_depth=lambda: nullcontext(lambda *_: answer))
+    with pytest.raises(EngineError, match=r"metric_depth engine: got .* expected"):
+        build_graph(from_recording(recording, config.sampling), config=config, engines=engines)
+
+
+def test_metric_depth_stays_with_the_perception(tmp_path: Path):
+    depth = np.arange(8, dtype=np.float32).reshape(2, 2, 2)
+    estimated = MetricDepth(row=np.array([0, 2], np.int32), depth=depth)
+    files = PerceptionFiles(folder=tmp_path, key="run", recorded=(), recording=None)
+    window = replace(perception([tracked()] * 3), metric_depth=estimated)
+    packed_values.write(files.path(0), files.stored(window, ()))
+    kept = files.load(0)[0].metric_depth
+    assert kept is not None
+    assert np.array_equal(kept.row, [0, 2])
+    assert np.array_equal(kept.depth, depth)
+
+
+def test_a_graph_that_grows_is_metric_from_where_its_scale_is_known(scene: SyntheticScene):
+    opened = from_recording(in_units(scene), EXACT.sampling)
+    known = SourceConfig(baseline=f"0 5 = {distance_moved(scene, 5):.3f} m")
+    config = replace(EXACT, window=WindowConfig(length=5, overlap=2), source=known)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FastSnowWarning)
+        views = list(stream(opened, config=config))
+    assert [each.metric for each in views] == [False] * 5 + [True] * 3
+    assert views[-1].scale is not None
+    assert np.linalg.norm(views[-1].ego.position[-1]) == pytest.approx(distance_moved(scene), rel=0.01)

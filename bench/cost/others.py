@@ -16,9 +16,9 @@ FASTSAM_SIZE = (576, 1024)
 def da3(variant: str, frames: int = DA3_FRAMES) -> Cost:
     """Count one pass over a window of frames; the answer is per frame."""
     from fast_snow.engines.da3.quiet_import import MODEL_REGISTRY, create_object, load_config
-    from fast_snow.engines.da3.torch_network import FIRST, _drop_rays, _silence
+    from fast_snow.engines.da3.torch_network import FIRST, _drop_rays, silence
 
-    with without_numbers(), _silence():
+    with without_numbers(), silence():
         network: Any = create_object(load_config(MODEL_REGISTRY[variant])).eval()
         _drop_rays(getattr(network, "da3", network))
         images = torch.zeros(1, frames, 3, *DA3_SIZE)

@@ -78,12 +78,13 @@ class Infer:
 
     def _infer(self, found: "Path | LiveAddress", folder: Path, config: Config, began: float) -> None:
         from fast_snow import output
-        from fast_snow.api import collected_warnings, newest_view, open_source, steps
+        from fast_snow.api import collected_warnings, open_source, steps
         from fast_snow.cli.terminal import print_resumption, print_summary, shown_progress, terminable
         from fast_snow.compiling_ahead import compiled_ahead
         from fast_snow.kernels.compilation import watched_compilation
         from fast_snow.resuming import remember
         from fast_snow.run_record import record, summarize_run
+        from fast_snow.scaling import newest_view
         from fast_snow.selection import select_engines
 
         with ExitStack() as stack:
@@ -107,10 +108,10 @@ class Infer:
                 writer.add(step.state.labelled, step.keyframes)
                 memory.checkpoint(step)
                 watch(step)
-                graph, stage = step.state.graph, "clip" if source.live is None else f"clip ({source.live})"
-                progress(stage, graph.num_frames, source.expected_frames or 0)
+                stage = "clip" if source.live is None else f"clip ({source.live})"
+                progress(stage, step.state.graph.num_frames, source.expected_frames or 0)
                 if source.live is not None:
-                    writer.show(newest_view(graph, config))
+                    writer.show(newest_view(step.state, config))
 
             # Again: engines put in handlers of their own.
             with memory.kept(), terminable(stop=None if source.live is None else source.live.stop):

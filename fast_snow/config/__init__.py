@@ -8,6 +8,7 @@ from fast_snow.config.networks import Da3Config as Da3Config
 from fast_snow.config.networks import EdgeTamConfig as EdgeTamConfig
 from fast_snow.config.networks import FastSamConfig as FastSamConfig
 from fast_snow.config.networks import FeatureStore as FeatureStore
+from fast_snow.config.networks import MetricDepthConfig as MetricDepthConfig
 from fast_snow.config.networks import Offload as Offload
 from fast_snow.config.networks import Precision as Precision
 from fast_snow.config.networks import PromptKind as PromptKind
@@ -41,6 +42,8 @@ class EnginesConfig(Section):
     classical."""
     tracker: str = "auto"
     """Object tracking: auto, recorded, sam3.1, sam3, sam3-hf, edgetam or classical."""
+    metric_depth: str = "none"
+    """Depth in metres of a few frames, which gives an unscaled graph its scale: none, da3metric or yolo26-depth."""
     compiled_path: str = "fast_snow/models/compiled"
     """Folder of the networks compiled by `fast-snow export-engines`."""
 
@@ -277,6 +280,7 @@ class Config:
     sam3: Sam3Config = Sam3Config()
     edgetam: EdgeTamConfig = EdgeTamConfig()
     da3: Da3Config = Da3Config()
+    metric_depth: MetricDepthConfig = MetricDepthConfig()
     depth_filter: DepthFilterConfig = DepthFilterConfig()
     fusion: FusionConfig = FusionConfig()
     step: StepConfig = StepConfig()

@@ -54,6 +54,17 @@ class Sam2Config(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MetricDepthConfig(Section):
+    """The metric depth network that gives an unscaled graph its scale (with `engines.metric_depth`)."""
+
+    section: ClassVar[str] = "metric_depth"
+    model_path: str = "da3metric-large"
+    """Folder of the weights, or `da3metric-large`; the `.pt` file of YOLO26-depth."""
+    error: float | None = between(None, 1e-3, 1)
+    """Systematic error of the network's scale, as a share (default: 0.15; 0.3 for yolo26-depth)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Da3Config(Section):
     """Depth Anything 3: depth and camera poses."""
 

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.cameras import rescale
 from fast_snow.errors import FastSnowWarning, OutputError
-from fast_snow.inputs.recording import IGNORE, Recording
+from fast_snow.inputs.recording import IGNORE, Recording, SomeDepthReader
 from fast_snow.inputs.recording_folder import POSES
 from fast_snow.inputs.sampled import Input
 from fast_snow.protocols import Progress, silent
@@ -70,14 +70,19 @@ def write_recording(
 
 def _write_known(folder: Path, name: str, recording: Recording, k: int, depth_scale: float | None) -> None:
     """Write depth and masks of a frame, where the recording has them."""
-    if recording.read_depth is not None:
-        depth = recording.read_depth(k)
+    depth = None if (read := _depth_reader(recording)) is None else read(k)
+    if depth is not None:
         if depth_scale is None:
             _write(folder / "depth" / f"{name}.tiff", depth)
         else:
             _write(folder / "depth" / f"{name}.png", _stored(depth, depth_scale))
     if recording.read_ids is not None:
         _write(folder / "masks" / f"{name}.png", _id_map(recording.read_ids(k), folder))
+
+
+def _depth_reader(recording: Recording) -> SomeDepthReader | None:
+    """Return what reads depth of all frames or of some; a recording folder needs intrinsics with either."""
+    return recording.read_depth or (recording.read_some_depth if recording.intrinsics is not None else None)
 
 
 def _stored(depth: Float32[np.ndarray, "h w"], depth_scale: float) -> np.ndarray:
@@ -106,7 +111,9 @@ def _meta(
     meta: dict[str, Any] = {"fps": _rate(times)}
     if recording is None:
         return meta
-    if recording.has_depth:
+    read = _depth_reader(recording)
+    depth = None if read is None else next((each for each in map(read, index) if each is not None), None)
+    if depth is not None:
         meta["depth_scale"] = depth_scale or 1.0
     if recording.intrinsics is not None:
         K = recording.intrinsics if recording.intrinsics.ndim == 2 else np.median(recording.intrinsics[index], axis=0)
@@ -116,7 +123,7 @@ def _meta(
         ):
             _warn("the frames' intrinsics differ; their median is written")
         if not recording.has_depth:
-            K = rescale(K, recording.color_size, source.size)
+            K = rescale(K, recording.color_size, source.size if depth is None else depth.shape)
         names = (("fx", 0, 0), ("fy", 1, 1), ("cx", 0, 2), ("cy", 1, 2))
         meta["intrinsics"] = {name: float(K[row, column]) for name, row, column in names}
     return meta if recording.metric else meta | {"metric": False}

@@ -13,9 +13,10 @@ from fast_snow.config import Config
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.hardware import gpus
 from fast_snow.inputs import Input
+from fast_snow.inputs.recording import some_depth
 from fast_snow.perception import EngineOpeners
-from fast_snow.protocols import OpenGeometry, OpenSegmenter, OpenTracker, Progress, silent
-from fast_snow.selection import geometry, segmenter, tracker
+from fast_snow.protocols import OpenGeometry, OpenMetricDepth, OpenSegmenter, OpenTracker, Progress, silent
+from fast_snow.selection import geometry, metric_depth, segmenter, tracker
 from fast_snow.selection.candidates import Candidate, Skipped, added, choose
 
 TRAINED = frozenset({"fastsam", "sam2", "da3", "sam3", "edgetam"})
@@ -32,11 +33,13 @@ class Engines:
         geometry: opens what estimates depth and cameras.
         segmenter: opens what finds the objects of each frame.
         tracker: opens what follows objects through a window.
+        metric_depth: opens what gives geometry without a scale its metres; left out, nothing does by default.
     """
 
     geometry: OpenGeometry | None = None
     segmenter: OpenSegmenter | None = None
     tracker: OpenTracker | None = None
+    metric_depth: OpenMetricDepth | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +47,7 @@ class EngineUse:
     """An engine at work, in words for the user.
 
     Attributes:
-        slot: geometry, segmenter or tracker.
+        slot: geometry, segmenter, tracker or metric_depth.
         name: of the engine.
         meaning: what it means for accuracy.
         skipped: better engines, and why they do not run.
@@ -83,19 +86,15 @@ def select_engines(
         ConfigError: an engine that is asked for cannot run here.
     """
     wanted, recording, flows = config.engines, source.recording, FlowStore(config.runtime.seed)
+    given = (config, recording, source.size, progress, flows)
     slots: dict[str, tuple[Any, str, Callable[[], Sequence[Candidate[Any]]]]] = {
-        "geometry": (
-            engines.geometry,
-            wanted.geometry,
-            lambda: geometry.candidates(config, recording, source.size, progress, flows),
-        ),
-        "segmenter": (
-            engines.segmenter,
-            wanted.segmenter,
-            lambda: segmenter.candidates(config, recording, source.size, progress, flows),
-        ),
+        "geometry": (engines.geometry, wanted.geometry, partial(geometry.candidates, *given)),
+        "segmenter": (engines.segmenter, wanted.segmenter, partial(segmenter.candidates, *given)),
         "tracker": (engines.tracker, wanted.tracker, lambda: tracker.candidates(config, recording, progress, flows)),
+        "metric_depth": (engines.metric_depth, wanted.metric_depth, lambda: metric_depth.candidates(config)),
     }
+    if (wanted.metric_depth == "none" and engines.metric_depth is None) or some_depth(recording) is not None:
+        del slots["metric_depth"]
     openers: dict[str, Any] = {}
     used: list[EngineUse] = []
     for slot, (own, name, candidates) in slots.items():
@@ -123,6 +122,10 @@ def reads(selection: Selection, setting: str) -> bool:
     if section == "classical":
         return names.get(rest.partition(".")[0]) == "classical"
     trained = {re.split("[-.]", name)[0] for name in names.values()} & TRAINED
+    if section == "metric_depth":
+        return section in names
+    if setting == "runtime.device" and "metric_depth" in names:
+        return True
     if setting in ("runtime.device", "engines.compiled_path"):
         return bool(trained)
     if section in TRAINED and setting != "fastsam.discovery_iou_thresh":

@@ -27,6 +27,7 @@ from fast_snow.types.perception import Frames as Frames
 from fast_snow.types.perception import Geometry as Geometry
 from fast_snow.types.perception import GeometryPrior as GeometryPrior
 from fast_snow.types.perception import MaskPrompt as MaskPrompt
+from fast_snow.types.perception import MetricDepth as MetricDepth
 from fast_snow.types.perception import Perception as Perception
 from fast_snow.types.perception import PointPrompt as PointPrompt
 from fast_snow.types.perception import Prompt as Prompt

@@ -276,6 +276,19 @@ class TrackedFrame(Columns):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class MetricDepth(Columns):
+    """Depth in metres of some frames of a window, to scale its geometry by.
+
+    Attributes:
+        row: which of the window's frames.
+        depth: along the optical axis, at any size; 0 or NaN where there is none.
+    """
+
+    row: Int32[np.ndarray, " k"]
+    depth: Float32[np.ndarray, "k h w"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Perception(ReadOnlyArrays):
     """All that the engines say of one window; everything later is a pure function of it.
 
@@ -289,6 +302,7 @@ class Perception(ReadOnlyArrays):
         tracked: the masklets of each frame.
         health: what was counted on the way.
         seconds: wall time of the engine phases.
+        metric_depth: of some frames; None where no network was asked.
     """
 
     window: int
@@ -300,12 +314,32 @@ class Perception(ReadOnlyArrays):
     tracked: tuple[TrackedFrame, ...]
     health: Health
     seconds: StageSeconds
+    metric_depth: MetricDepth | None = None
 
     @classmethod
-    def of(cls, window: Window, **answers: Any) -> "Perception":  # noqa: ANN401 (the other fields)
+    def of(
+        cls,
+        window: Window,
+        *,
+        geometry: Geometry,
+        tracked: tuple[TrackedFrame, ...],
+        health: Health,
+        seconds: StageSeconds,
+        metric_depth: MetricDepth | None = None,
+    ) -> "Perception":
         """Return what engines say of a window."""
-        t, time_s, source_frame = window.frames.t, window.frames.time_s, window.frames.source_frame
-        return cls(window=window.index, shared=window.shared, t=t, time_s=time_s, source_frame=source_frame, **answers)
+        return cls(
+            window=window.index,
+            shared=window.shared,
+            t=window.frames.t,
+            time_s=window.frames.time_s,
+            source_frame=window.frames.source_frame,
+            geometry=geometry,
+            tracked=tracked,
+            health=health,
+            seconds=seconds,
+            metric_depth=metric_depth,
+        )
 
     def _summary(self) -> str:
         seen = counted(sum(map(len, self.tracked)), "mask")

@@ -36,7 +36,7 @@ CAMERA: Final = "world/camera"
 IMAGE: Final = "world/camera/image"
 PICTURE: Final = "world/camera/image/picture"
 MASKS: Final = "world/camera/image/masks"
-DEPTH: Final = "world/camera/depth"
+DEPTH: Final = "world/depth"
 CAMERA_PATH: Final = "world/camera_path"
 LOG: Final = "log"
 
@@ -83,7 +83,7 @@ def rrd(run: ShownRun) -> bytes:
     recording = new_recording(run.record)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "run.rrd"
-        recording.save(path, default_blueprint=_blueprint())
+        recording.save(path, default_blueprint=_blueprint(run.graph))
         log_run(recording, run)
         recording.flush()
         recording.disconnect()
@@ -96,20 +96,20 @@ def show(run: ShownRun) -> None:
     Raises:
         EngineError: the viewer cannot be started.
     """
-    recording = viewer(run.record)
+    recording = viewer(run.record, run.graph)
     log_run(recording, run)
     recording.flush()
 
 
-def viewer(record: Mapping[str, Any]) -> "RecordingStream":
-    """Return a new recording that a viewer shows, which is started unless it runs.
+def viewer(record: Mapping[str, Any], graph: SceneGraph | None = None) -> "RecordingStream":
+    """Return a new recording that a viewer shows, which is started unless it runs; a known graph tells its frame rate.
 
     Raises:
         EngineError: Rerun is not installed, or its viewer cannot be started.
     """
     recording = new_recording(record)
     try:
-        recording.spawn(default_blueprint=_blueprint())
+        recording.spawn(default_blueprint=_blueprint(graph))
     except (RuntimeError, OSError) as error:
         raise EngineError(f"rerun: the viewer does not start ({error}); write a file with --rerun-save") from error
     return recording
@@ -148,7 +148,6 @@ def log_frames(recording: "RecordingStream", run: ShownRun, frames: AbstractSet[
     recording.log(CAMERA_PATH, rr.LineStrips3D([graph.ego.position], colors=[_GREY]), static=True)
     tokens, times = _by_frame(graph, frames), _times(graph, frames)
     plane, size, pictured = _PLANE_SHARE * _usual_distance(graph), graph.analysis_grid, -1
-    depth: tuple[int, Any] = (-1, None)
     parts: tuple[Iterable[tuple[int, _Part, Any]], ...] = (
         ((t, _Part.PICTURE, image) for t, image in run.images),
         ((t, _Part.DEPTH, values) for t, values in run.depths),
@@ -163,14 +162,13 @@ def log_frames(recording: "RecordingStream", run: ShownRun, frames: AbstractSet[
         if part is _Part.PICTURE:
             size, pictured = _log_image(recording, value), t
         elif part is _Part.DEPTH:
-            depth = t, value
+            _log_depth(recording, graph, int(np.searchsorted(graph.ego.t, t)), value, plane)
         elif part is _Part.MASKS:
             _log_masks(recording, value, size)
         else:
             if pictured != t:  # an older picture would not show what is outlined
                 recording.log(PICTURE, rr.Clear(recursive=False))
             _log_camera(recording, graph, value, size, plane)
-            _log_depth(recording, graph, value, depth[1] if depth[0] == t else None, plane)
             _log_objects(recording, tokens.get(t, {}))
 
 
@@ -202,18 +200,22 @@ def new_recording(record: Mapping[str, Any]) -> "RecordingStream":
     return recording
 
 
-def _blueprint() -> "rrb.Blueprint":
-    """Return the layout: the video over depth and log at the left, the scene at the right, the timeline below."""
+def _blueprint(graph: SceneGraph | None) -> "rrb.Blueprint":
+    """Return the layout: the video over depth and log at the left, the scene at the right, the timeline below.
+
+    A graph is played as fast as its clip is; without one, Rerun's own rate is left.
+    """
     import rerun.blueprint as rrb
 
+    intervals = np.zeros(1) if graph is None or graph.num_frames < 2 else np.diff(graph.ego.time_s)
+    rate = 1 / float(np.median(intervals)) if np.median(intervals) > 0 else None
     video = rrb.Spatial2DView(origin=IMAGE, name="Video")
-    depth = rrb.Spatial2DView(origin=DEPTH, name="Depth")
+    depth = rrb.Spatial2DView(origin=DEPTH, name="Depth of the last keyframe")
     scene = rrb.Spatial3DView(origin=WORLD, name="Scene")
     log = rrb.TextLogView(origin=LOG, name="Merges and warnings")
-    left = rrb.Vertical(video, rrb.Horizontal(depth, log), row_shares=[2, 1])
     return rrb.Blueprint(
-        rrb.Horizontal(left, scene, column_shares=[1, 1]),
-        rrb.TimePanel(timeline="t", state="collapsed"),
+        rrb.Horizontal(rrb.Vertical(video, rrb.Horizontal(depth, log), row_shares=[2, 1]), scene, column_shares=[1, 1]),
+        rrb.TimePanel(timeline="t", state="collapsed", fps=rate),
         rrb.BlueprintPanel(state="collapsed"),
         rrb.SelectionPanel(state="collapsed"),
     )
@@ -241,26 +243,28 @@ def _usual_distance(graph: SceneGraph) -> float:
 
 def _log_camera(recording: "RecordingStream", graph: SceneGraph, i: int, size: GridShape, plane: float) -> None:
     """Log pose and pinhole of a frame, where known; an image of `size` stands `plane` before the camera."""
-    import rerun as rr
-
-    quaternion, lens = graph.ego.quaternion_xyzw[i], _lens(graph, i)
-    turn = {"quaternion": rr.Quaternion(xyzw=quaternion)} if np.isfinite(quaternion).all() else {}
-    recording.log(CAMERA, rr.Transform3D(translation=graph.ego.position[i], **turn))
-    if lens is not None:
+    _log_pose(recording, CAMERA, graph, i)
+    if (lens := _lens(graph, i)) is not None:
         _log_lens(recording, IMAGE, rescale(lens, graph.analysis_grid, size), size, plane)
 
 
-def _log_depth(
-    recording: "RecordingStream", graph: SceneGraph, i: int, values: Shaped[np.ndarray, "_ _"] | None, plane: float
-) -> None:
-    """Log the depth image of a frame, if any, with its pinhole; Rerun shows it in the scene as points."""
+def _log_pose(recording: "RecordingStream", entity: str, graph: SceneGraph, i: int) -> None:
     import rerun as rr
 
-    if values is None:
-        recording.log(DEPTH, rr.Clear(recursive=False))
-        return
+    quaternion = graph.ego.quaternion_xyzw[i]
+    turn = {"quaternion": rr.Quaternion(xyzw=quaternion)} if np.isfinite(quaternion).all() else {}
+    recording.log(entity, rr.Transform3D(translation=graph.ego.position[i], **turn))
+
+
+def _log_depth(
+    recording: "RecordingStream", graph: SceneGraph, i: int, values: Shaped[np.ndarray, "_ _"], plane: float
+) -> None:
+    """Log the depth image of a frame with its camera; Rerun shows it in the scene as points until the next one."""
+    import rerun as rr
+
+    _log_pose(recording, DEPTH, graph, i)
     unit, lens = 1.0 if graph.scale is None else graph.scale.metres_per_unit, _lens(graph, i)
-    recording.log(DEPTH, rr.DepthImage(decode_depth(values) * np.float32(unit), meter=1.0))
+    recording.log(DEPTH, rr.DepthImage(decode_depth(values) * np.float32(unit), meter=1.0, colormap="magma"))
     if lens is not None:
         _log_lens(recording, DEPTH, depth_intrinsics(lens, graph.analysis_grid), values.shape, plane)
 
@@ -314,18 +318,13 @@ def _log_masks(recording: "RecordingStream", frame: LabelledMasks, size: GridSha
 
     height, width = size
     scale = np.array([width, height]) / frame.masks.shape[::-1]
-    strips, colors, labels, anchors = [], [], [], []
-    for shape in outlines(frame):
-        color, label = rgb_of(shape.object_id), str(shape.object_id)
-        for polygon in shape.polygons:
-            strips.append((np.concatenate([polygon, polygon[:1]]) + 0.5) * scale)
-            colors.append(color)
-        anchors.append(((np.array(shape.anchor) + 0.5) * scale, color, label))
-        labels.append(label)
+    shapes = list(outlines(frame))
+    closed = [(rgb_of(each.object_id), np.concatenate([ring, ring[:1]])) for each in shapes for ring in each.polygons]
+    strips, colors = [(ring + 0.5) * scale for _, ring in closed], [color for color, _ in closed]
     recording.log(MASKS, rr.LineStrips2D(strips, colors=colors))
-    points = [each[0] for each in anchors]
-    inks = [each[1] for each in anchors]
-    recording.log(f"{MASKS}/numbers", rr.Points2D(points, colors=inks, labels=labels, show_labels=True))
+    points = [(np.array(each.anchor) + 0.5) * scale for each in shapes]
+    colors, labels = [rgb_of(each.object_id) for each in shapes], [str(each.object_id) for each in shapes]
+    recording.log(f"{MASKS}/numbers", rr.Points2D(points, colors=colors, labels=labels, show_labels=True))
 
 
 def _log_texts(recording: "RecordingStream", graph: SceneGraph, record: Mapping[str, Any]) -> None:
@@ -333,9 +332,9 @@ def _log_texts(recording: "RecordingStream", graph: SceneGraph, record: Mapping[
     import rerun as rr
 
     times = _times(graph, frozenset(graph.ego.t.tolist()))
-    for warning in run_warnings(record):
-        for t in list(times)[:1]:
-            _set_time(recording, t, times[t])
+    for t in list(times)[:1]:
+        _set_time(recording, t, times[t])
+        for warning in run_warnings(record):
             recording.log(f"{LOG}/warnings", rr.TextLog(warning, level=rr.TextLogLevel.WARN))
     for each in graph.merges:
         if each.t in times:

@@ -71,7 +71,9 @@ def wanted(config: Config) -> tuple[Weights, ...]:
     segmenter: Model = "sam2" if config.engines.segmenter == "sam2" else "fastsam"
     of_tracker: dict[str, Model] = {"sam3-hf": "sam3-hf", "sam3.1": "sam3.1", "edgetam": "edgetam"}
     tracker = of_tracker.get(config.engines.tracker, "sam3")
-    found = (configured(config, each)[2] for each in (segmenter, "da3", tracker))
+    found = [configured(config, each)[2] for each in (segmenter, "da3", tracker)]
+    if config.engines.metric_depth == "da3metric":
+        found.append(known(weights_folder(config.metric_depth.model_path).name))
     return tuple(each for each in found if each is not None)
 
 

@@ -105,7 +105,7 @@ def test_the_camera_sees_the_objects_where_the_image_has_them(rows: dict[str, li
 
 def test_depth_lies_where_the_camera_sees_it(rows: dict[str, list[dict[str, object]]]):
     assert times(rows[views.DEPTH], "DepthImage:buffer") == [DEPTH_T]
-    assert times(rows[views.DEPTH], "Clear:is_recursive") == [t for t in GRAPH.ego.t.tolist() if t != DEPTH_T]
+    assert times(rows[views.DEPTH]) == [DEPTH_T] * len(rows[views.DEPTH])  # it stays until the next one
     row = {
         name: value
         for each in rows[views.DEPTH]
@@ -113,6 +113,9 @@ def test_depth_lies_where_the_camera_sees_it(rows: dict[str, list[dict[str, obje
         for name, value in each.items()
         if value is not None
     }
+    pose = {name: row[f"Transform3D:{name}"][0] for name in ("translation", "quaternion")}
+    assert pose["translation"] == pytest.approx(GRAPH.ego.position[GRAPH.ego.t.tolist().index(DEPTH_T)])
+    assert pose["quaternion"] == pytest.approx(GRAPH.ego.quaternion_xyzw[GRAPH.ego.t.tolist().index(DEPTH_T)])
     width, height = row["Pinhole:resolution"][0]
     depth = np.frombuffer(bytes(row["DepthImage:buffer"][0]), np.float32).reshape(round(height), round(width))
     K = np.array(row["Pinhole:image_from_camera"][0]).reshape(3, 3).T
@@ -132,5 +135,10 @@ def test_merges_and_warnings_are_log_entries(rows: dict[str, list[dict[str, obje
     assert (warning["TextLog:text"], warning["TextLog:level"]) == (RECORD["warnings"], ["WARN"])
 
 
-def test_it_opens_with_a_layout(path: Path):
-    assert len(chunks.RrdReader(path).blueprints()) == 1
+def test_it_opens_with_a_layout_and_plays_as_fast_as_the_clip(path: Path):
+    reader = chunks.RrdReader(path)
+    (layout,) = reader.blueprints()
+    (panel,) = (each for each in reader.stream(store=layout) if each.entity_path == "/time_panel")
+    (row,) = panel.to_record_batch().to_pylist()
+    assert row["TimePanelBlueprint:timeline"] == ["t"]
+    assert row["TimePanelBlueprint:fps"] == pytest.approx([1 / np.median(np.diff(GRAPH.ego.time_s))])

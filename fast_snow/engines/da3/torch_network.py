@@ -59,18 +59,19 @@ def open_network(folder: Path, *, device: str, ref_view_strategy: str = SADDLE_B
         memory.release(place)
 
 
-def load_da3(folder: Path) -> torch.nn.Module:
+def load_da3(folder: Path, variant: Variant | None = None) -> torch.nn.Module:
     """Build the network of a folder and load its weights; nothing in the folder is executed.
 
-    Of `config.json` only the variant's name is used. The network is on the CPU, in evaluation mode.
+    Of `config.json` only the variant's name is used, where `variant` is None. The network is on the CPU, in evaluation
+    mode.
     """
-    variant = variant_of(str(folder))
+    variant = variant_of(str(folder)) if variant is None else variant
     weights = _read(folder / _WEIGHTS, variant)
     config = load_config(MODEL_REGISTRY[variant.name])
     for part in [config, *([config.anyview] if variant.nested else [])]:
         for unused in _UNUSED:
             part.pop(unused, None)
-    with _silence(), torch.device("meta"), _ScheduleOnCpu():  # drawing weights only to replace them takes seconds
+    with silence(), torch.device("meta"), _ScheduleOnCpu():  # drawing weights only to replace them takes seconds
         module: torch.nn.Module = create_object(config)
     _fill(module, weights, folder, variant)
     return module.eval().requires_grad_(False)
@@ -107,7 +108,7 @@ class TorchNetwork:
         decoder: Any = getattr(self.module, "da3", self.module).cam_dec
         half = self.precision != torch.float32
         with ExitStack() as scope:
-            scope.enter_context(_silence())
+            scope.enter_context(silence())
             scope.enter_context(_repeatable(self.device))
             scope.enter_context(torch.autocast(self.device.type, dtype=self.precision, enabled=half))
             scope.callback(decoder.register_forward_hook(lambda _module, _inputs, pose: encoded.append(pose)).remove)
@@ -123,17 +124,17 @@ class TorchNetwork:
 def _read(path: Path, variant: Variant) -> Mapping[str, torch.Tensor]:
     if not path.is_file():
         raise ConfigError(
-            f"da3.model_path: {path.parent} holds no {path.name}; run fast-snow fetch-models {variant.name}"
+            f"{variant.setting}: {path.parent} holds no {path.name}; run fast-snow fetch-models {variant.name}"
             f" (weights under {named(variant.name).licence})"
         )
     problem = damage(path)
     if problem is not None:
-        raise ConfigError(f"da3.model_path: {path} {problem}; run fast-snow fetch-models {variant.name}")
+        raise ConfigError(f"{variant.setting}: {path} {problem}; run fast-snow fetch-models {variant.name}")
     try:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise ConfigError(
-            f"da3.model_path: {path} is damaged or cut short ({error}); run fast-snow fetch-models {variant.name}"
+            f"{variant.setting}: {path} is damaged or cut short ({error}); run fast-snow fetch-models {variant.name}"
         ) from error
 
 
@@ -150,7 +151,7 @@ def _fill(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], folder: 
     if missing or misshapen:
         example = (missing + misshapen)[0]
         raise ConfigError(
-            f"da3.model_path: {folder / _WEIGHTS} does not fit {variant.name}: {len(missing)} tensors are missing,"
+            f"{variant.setting}: {folder / _WEIGHTS} does not fit {variant.name}: {len(missing)} tensors are missing,"
             f" {len(foreign)} unknown and {len(misshapen)} of another shape, like {example}; run"
             f" fast-snow fetch-models {variant.name}, or name the variant that it is in config.json"
         )
@@ -189,7 +190,7 @@ class _Unread(torch.nn.Module):
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Keep upstream from printing; it prints at every forward pass."""
     level, logger.level = logger.level, _SILENT
     try:

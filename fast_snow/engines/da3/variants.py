@@ -24,6 +24,11 @@ class Variant:
     poses: bool = True
     nested: bool = False
 
+    @property
+    def setting(self) -> str:
+        """The setting that names its weights."""
+        return "da3.model_path" if self.poses else "metric_depth.model_path"
+
 
 VARIANTS: Final[Mapping[str, Variant]] = MappingProxyType(
     {

@@ -45,7 +45,7 @@ def load_fastsam(path: Path) -> FastSam:
     Raises:
         InputError: the file is missing, damaged, not what was fetched, or holds something else.
     """
-    state = _state(path)
+    state = read_state(path, _EXPECTED, _REMEDY)
     letter = _letter(state, path)
     network = _build(letter)
     try:
@@ -76,11 +76,15 @@ class _Inert:
         pass
 
 
-def _state(path: Path) -> dict[str, torch.Tensor]:
-    """Read the tensors of a file by name."""
+def read_state(path: Path, expected: str, remedy: str) -> dict[str, torch.Tensor]:
+    """Read the tensors of a `.pt` file of ultralytics by name, none where it holds no network.
+
+    Raises:
+        InputError: it is missing, damaged, not what was fetched, or of another structure.
+    """
     problem = damage(path)
     if problem is not None:
-        raise InputError(f"{path}: {problem}, expected FastSAM's weights; {_REMEDY}")
+        raise InputError(f"{path}: {problem}, {expected}; {remedy}")
     check(path)
     require_cheap(path)
     try:
@@ -89,9 +93,9 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
         return {} if network is None else dict(_tensors(network))
     except (RuntimeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as error:
         reason = first_line(error).rstrip(".")
-        raise InputError(f"{path}: cannot be read ({reason}); {_REMEDY} again") from None
+        raise InputError(f"{path}: cannot be read ({reason}); {remedy} again") from None
     except (AttributeError, KeyError, IndexError, TypeError, RecursionError) as error:
-        raise InputError(f"{path}: got a pickle of another structure ({type(error).__name__}), {_EXPECTED}") from None
+        raise InputError(f"{path}: got a pickle of another structure ({type(error).__name__}), {expected}") from None
 
 
 def _unpickled(path: Path) -> object:
