@@ -7,13 +7,15 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.types import Masks
+from fast_snow.types.values import offsets
+
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
 
 
 def area(masks: Masks) -> Int32[np.ndarray, " m"]:
     """Count the pixels of each mask."""
-    total = np.zeros(len(masks), np.int32)
-    _area(masks.start, masks.stop, masks.offset, total)
-    return total
+    pixels: Int32[np.ndarray, " m"] = np.diff(offsets(masks.stop - masks.start)[masks.offset])
+    return pixels
 
 
 def bounding_boxes(masks: Masks) -> Float32[np.ndarray, "m 4"]:
@@ -63,15 +65,7 @@ def inside_point(masks: Masks) -> Int32[np.ndarray, "m 2"]:
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _area(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, total: np.ndarray) -> None:
-    for mask in range(len(offset) - 1):
-        for run in range(offset[mask], offset[mask + 1]):
-            total[mask] += stop[run] - start[run]
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _boxes(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, box: np.ndarray) -> None:
+def _boxes(start, stop, offset, width, box):
     for mask in range(len(offset) - 1):
         first, last = offset[mask], offset[mask + 1]
         if first == last:
@@ -88,7 +82,7 @@ def _boxes(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _moments(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, moment: np.ndarray) -> None:
+def _moments(start, stop, offset, width, moment):
     for mask in range(len(offset) - 1):
         first, last = offset[mask], offset[mask + 1]
         if first == last:
@@ -114,7 +108,7 @@ def _moments(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _points(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, point: np.ndarray) -> None:
+def _points(start, stop, offset, width, point):
     for mask in range(len(offset) - 1):
         first, last = offset[mask], offset[mask + 1]
         if first == last:
@@ -128,7 +122,7 @@ def _points(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int,
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _median_run(start: np.ndarray, stop: np.ndarray, first: int, last: int, width: int) -> int:
+def _median_run(start, stop, first, last, width):
     """Return the longest run of the row in which half of the area is reached."""
     pixels = 0
     for run in range(first, last):
@@ -152,9 +146,7 @@ def _median_run(start: np.ndarray, stop: np.ndarray, first: int, last: int, widt
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _middle_of_column(
-    start: np.ndarray, stop: np.ndarray, first: int, last: int, seed: int, column: int, width: int
-) -> int:
+def _middle_of_column(start, stop, first, last, seed, column, width):
     """Return the run half way up the unbroken stretch of `column` through the run `seed`."""
     top = bottom = start[seed] // width
     for run in range(seed - 1, first - 1, -1):
