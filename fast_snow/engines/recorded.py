@@ -27,6 +27,7 @@ from fast_snow.types import (
     Prompt,
     TrackedFrame,
 )
+from fast_snow.types.values import offsets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,7 +79,15 @@ def open_segmenter(recording: Recording) -> Iterator[Segmenter]:
     _require_masks(recording, "segmenter")
 
     def answer(frames: Frames, geometry: Geometry) -> Sequence[Detections]:
-        return [_detections(visible) for visible in visible_objects(recording, frames, geometry.grid)]
+        return [
+            Detections(
+                masks=visible.masks,
+                box_xyxy=bounding_boxes(visible.masks),
+                score=np.ones(len(visible.ids), dtype=np.float32),
+                source_id=visible.ids,
+            )
+            for visible in visible_objects(recording, frames, geometry.grid)
+        ]
 
     yield answer
 
@@ -152,15 +161,6 @@ def visible_objects(recording: Recording, frames: Frames, grid: GridShape) -> li
     return objects
 
 
-def _detections(visible: VisibleObjects) -> Detections:
-    return Detections(
-        masks=visible.masks,
-        box_xyxy=bounding_boxes(visible.masks),
-        score=np.ones(len(visible.ids), dtype=np.float32),
-        source_id=visible.ids,
-    )
-
-
 _NO_ID = 0
 
 
@@ -186,9 +186,7 @@ def _under_point(uv: Float32[np.ndarray, "2"], masks: Masks) -> Bool[np.ndarray,
     if not (0 <= column < masks.shape[1] and 0 <= row < masks.shape[0]):
         return np.zeros(len(masks), dtype=bool)
     pixel = row * masks.shape[1] + column
-    owner = np.repeat(np.arange(len(masks)), np.diff(masks.offset))
-    hit = owner[(masks.start <= pixel) & (pixel < masks.stop)]
-    return np.isin(np.arange(len(masks)), hit)
+    return np.diff(offsets((masks.start <= pixel) & (pixel < masks.stop))[masks.offset]) > 0
 
 
 def _box_iou(box: Float32[np.ndarray, "4"], boxes: Float32[np.ndarray, "m 4"]) -> Float32[np.ndarray, " m"]:

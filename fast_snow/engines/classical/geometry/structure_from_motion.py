@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 
+from fast_snow.cameras import pinhole
 from fast_snow.engines.classical.geometry.global_adjustment import (
     MIN_POINTS,
     Camera,
@@ -65,9 +66,8 @@ class Reconstruction(ReadOnlyArrays):
 
 def guessed_intrinsics(shape: GridShape) -> Intrinsics:
     """Return the pinhole matrix of a usual camera."""
-    height, width = shape
     focal = _GUESSED_FOCAL * max(shape)
-    return np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
+    return pinhole(focal, focal, (shape[1] - 1) / 2, (shape[0] - 1) / 2)
 
 
 def reconstruct(

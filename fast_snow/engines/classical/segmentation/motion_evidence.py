@@ -12,11 +12,10 @@ from fast_snow.engines.classical.flow import consistency
 from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.neighbour_flow import NeighbourFlow
 from fast_snow.engines.classical.segmentation.camera_motion import relative_flow
-from fast_snow.engines.classical.warping import fetch, pixel_grid
+from fast_snow.engines.classical.warping import Flow, fetch, pixel_grid
 from fast_snow.types import Geometry, GridShape
 
 Lab = UInt8[np.ndarray, "h w 3"]
-FullFlow = Float32[np.ndarray, "rows columns 2"]
 HalfFlow = Float16[np.ndarray, "h w 2"]
 
 _LOST = 1e3
@@ -94,7 +93,7 @@ def _pair(
     )
 
 
-def _neighbour(flow: FullFlow, back: FullFlow, relative: FullFlow, lab: Lab, other_lab: Lab) -> NeighbourMotion:
+def _neighbour(flow: Flow, back: Flow, relative: Flow, lab: Lab, other_lab: Lab) -> NeighbourMotion:
     shape = lab.shape[:2]
     distance = _resized(np.minimum(consistency(flow, back), _LOST), shape)
     small = _resized(flow, shape) * np.array([shape[1] / flow.shape[1], shape[0] / flow.shape[0]], np.float32)

@@ -40,8 +40,13 @@ from fast_snow.engines.classical.segmentation.moving_objects import (
     moving_labels,
     moving_probability,
 )
-from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
-from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
+from fast_snow.engines.classical.segmentation.region_chains import (
+    Regions,
+    best_outlined,
+    choose,
+    joint_labels,
+    lasting_scores,
+)
 from fast_snow.engines.classical.segmentation.surfaces import creases, outlined, surfaces, with_steps
 from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
 from fast_snow.freed_memory import return_freed_memory
