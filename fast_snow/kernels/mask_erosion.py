@@ -89,10 +89,9 @@ def _rows(start, first, last, width, row_begin):
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _common(start, stop, row_begin, first, last, width, margin, left, right):
-    """Find the columns that are in trimmed runs of all rows `first` to `last`.
+    """Find the stretches of columns that are in trimmed runs of all rows `first` to `last`.
 
-    Returns:
-        How many stretches of columns, and whether they stand in the first or the second half of `left` and `right`.
+    Returns how many there are, and whether they stand in the first or the second half of `left` and `right`.
     """
     side = 0
     count = 1

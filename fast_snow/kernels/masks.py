@@ -150,19 +150,7 @@ def shift(masks: Masks, du: int, dv: int) -> Masks:
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _encode(pixels, words, size, width, first, last):
-    """Encode masks `first:last` of a stack.
-
-    Args:
-        pixels: the stack as bytes, flat.
-        words: the same bytes in whole words of eight.
-        size: pixels per mask.
-        width: pixels per row.
-        first: first mask.
-        last: one past the last mask.
-
-    Returns:
-        Starts, stops and how many runs each mask has.
-    """
+    """Encode masks `first:last` of a stack of bytes and words: starts, stops and how many runs each mask has."""
     start = np.empty(_ROOM, np.int32)
     stop = np.empty(_ROOM, np.int32)
     lengths = np.zeros(last - first, np.int32)
