@@ -47,9 +47,7 @@ def open_geometry(recording: Recording) -> Iterator[GeometryEngine]:
     Raises:
         InputError: the recording lacks depth or poses.
     """
-    if not (recording.has_depth and recording.has_poses):
-        lacking = " and ".join(["depth"] * (not recording.has_depth) + ["poses"] * (not recording.has_poses))
-        raise _lacks(recording, "geometry", lacking)
+    _require(recording, "geometry", depth=recording.has_depth, poses=recording.has_poses)
 
     def answer(frames: Frames) -> Geometry:
         prior = recording.prior(frames)
@@ -76,7 +74,7 @@ def open_segmenter(recording: Recording) -> Iterator[Segmenter]:
     Raises:
         InputError: the recording lacks masks.
     """
-    _require_masks(recording, "segmenter")
+    _require(recording, "segmenter", masks=recording.has_masks)
 
     def answer(frames: Frames, geometry: Geometry) -> Sequence[Detections]:
         return [
@@ -102,7 +100,7 @@ def open_tracker(recording: Recording) -> Iterator[Tracker]:
     Raises:
         InputError: the recording lacks masks.
     """
-    _require_masks(recording, "tracker")
+    _require(recording, "tracker", masks=recording.has_masks)
     yield _RecordedTracker(recording)
 
 
@@ -197,13 +195,10 @@ def _box_iou(box: Float32[np.ndarray, "4"], boxes: Float32[np.ndarray, "m 4"]) -
     return shared / (size - shared)
 
 
-def _require_masks(recording: Recording, slot: str) -> None:
-    if not recording.has_masks:
-        raise _lacks(recording, slot, "masks")
-
-
-def _lacks(recording: Recording, slot: str, what: str) -> InputError:
-    return InputError(
-        f"{recording.name}: no {what} for the recorded {slot}; expected {what} beside the images: add them or choose"
-        f" another {slot}"
-    )
+def _require(recording: Recording, slot: str, **held: bool) -> None:
+    what = " and ".join(name for name, is_held in held.items() if not is_held)
+    if what:
+        raise InputError(
+            f"{recording.name}: no {what} for the recorded {slot}; expected {what} beside the images: add them or"
+            f" choose another {slot}"
+        )

@@ -80,7 +80,7 @@ class _Engine:
         known = GeometryPrior() if self.prior is None else self.prior(frames)
         size = frames.image.shape[1:3]
         sfm_shape = shrunk_size(size, self.config.sfm_res)
-        followed = _followed_between(frames, sfm_shape)
+        followed = [rescaled(each, size, sfm_shape) for each in frames.points if each is not None]
         every_frame = len(frames) == len(followed) and bool((np.diff(frames.source_frame) == 1).all())
         points = followed if every_frame else self._follow(frames, sfm_shape)
         K = _known_intrinsics(known, size, sfm_shape)
@@ -200,12 +200,6 @@ class _Engine:
             origin=DepthOrigin.GROUND_PLANE_PRIOR,
             focal_sigma=GUESSED_FOCAL_SIGMA if known_intrinsics is None else 0.0,
         )
-
-
-def _followed_between(frames: Frames, shape: GridShape) -> list[TrackedPoints]:
-    """Return points that were followed through the source's frames, in images of `shape`; none where nobody did."""
-    size = (frames.image.shape[1], frames.image.shape[2])
-    return [rescaled(each, size, shape) for each in frames.points if each is not None]
 
 
 def _known_intrinsics(known: GeometryPrior, size: GridShape, shape: GridShape) -> Float64[np.ndarray, "3 3"] | None:

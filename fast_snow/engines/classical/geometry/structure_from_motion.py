@@ -150,15 +150,9 @@ def _camera(shape: GridShape, intrinsics: Intrinsics | None) -> Camera:
 def choose_keyframes(points: Sequence[TrackedPoints], motion: float) -> list[int]:
     """Choose images far enough apart for their points to be triangulated, and close enough to share them.
 
-    The first and the last image are keyframes, and each one to which points moved by `motion` from the last keyframe
-    or which is the first to miss more than 40 % of its points. `motion` is halved while there are fewer than eight.
-
-    Args:
-        points: of each image.
-        motion: median motion in pixels.
-
-    Returns:
-        Indices of the keyframes, ascending.
+    The first and the last image are keyframes, and each one to which points moved by `motion` pixels (median) from the
+    last keyframe or which is the first to miss more than 40 % of its points. `motion` is halved while there are fewer
+    than eight.
     """
     if len(points) <= _MIN_KEYFRAMES:
         return list(range(len(points)))
