@@ -1,15 +1,10 @@
 """What can be read off masks alone: area, bounding box, moments and a point inside."""
 
-from typing import no_type_check
-
-import numba
 import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.types import Masks
 from fast_snow.types.values import offsets
-
-# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
 
 
 def area(masks: Masks) -> Int32[np.ndarray, " m"]:
@@ -79,64 +74,23 @@ def inside_point(masks: Masks) -> Int32[np.ndarray, "m 2"]:
     Returns:
         Pixels `(u, v)`; `(-1, -1)` for an empty mask.
     """
-    point = np.full((len(masks), 2), -1, np.int32)
-    _points(masks.start, masks.stop, masks.offset, masks.shape[1], point)
-    return point
+    bounds = zip(masks.offset[:-1].tolist(), masks.offset[1:].tolist(), strict=True)
+    points = [_inside_point(masks.start[a:b], masks.stop[a:b], masks.shape[1]) for a, b in bounds]
+    return np.array(points, np.int32).reshape(-1, 2)
 
 
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _points(start, stop, offset, width, point):
-    for mask in range(len(offset) - 1):
-        first, last = offset[mask], offset[mask + 1]
-        if first == last:
-            continue
-        run = _median_run(start, stop, first, last, width)
-        column = (start[run] + stop[run] - 1) // 2 % width
-        run = _middle_of_column(start, stop, first, last, run, column, width)
-        point[mask, 0] = (start[run] + stop[run] - 1) // 2 % width
-        point[mask, 1] = start[run] // width
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _median_run(start, stop, first, last, width):
-    """Return the longest run of the row in which half of the area is reached."""
-    pixels = 0
-    for run in range(first, last):
-        pixels += stop[run] - start[run]
-    seen = 0
-    middle = first
-    while 2 * (seen + stop[middle] - start[middle]) < pixels:
-        seen += stop[middle] - start[middle]
-        middle += 1
-    row = start[middle] // width
-    while middle > first and start[middle - 1] // width == row:
-        middle -= 1
-    longest = middle
-    for run in range(middle, last):
-        if start[run] // width != row:
-            break
-        if stop[run] - start[run] > stop[longest] - start[longest]:
-            longest = run
-    return longest
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _middle_of_column(start, stop, first, last, seed, column, width):
-    """Return the run half way up the unbroken stretch of `column` through the run `seed`."""
-    top = bottom = start[seed] // width
-    for run in range(seed - 1, first - 1, -1):
-        pixel = (top - 1) * width + column
-        if start[run] <= pixel < stop[run]:
-            top -= 1
-    for run in range(seed + 1, last):
-        pixel = (bottom + 1) * width + column
-        if start[run] <= pixel < stop[run]:
-            bottom += 1
-    pixel = (top + bottom) // 2 * width + column
-    run = first
-    while stop[run] <= pixel:
-        run += 1
-    return run
+def _inside_point(
+    start: Int32[np.ndarray, " r"], stop: Int32[np.ndarray, " r"], width: int
+) -> tuple[np.integer | int, np.integer | int]:
+    if not len(start):
+        return -1, -1
+    length, row, middle = stop - start, start // width, (start + (stop - start - 1) // 2) % width
+    half = np.searchsorted(2 * np.cumsum(length, dtype=np.int64), length.sum())
+    in_row = np.flatnonzero(row == row[half])
+    longest = in_row[np.argmax(length[in_row])]
+    pixel = row * width + middle[longest]
+    crossing = np.flatnonzero((start <= pixel) & (pixel < stop))
+    stretch = row[crossing] - np.arange(len(crossing))  # the same along rows that follow one another
+    crossing = crossing[stretch == stretch[np.searchsorted(crossing, longest)]]
+    run = crossing[(len(crossing) - 1) // 2]
+    return middle[run], row[run]
