@@ -27,6 +27,7 @@ from fast_snow.types import (
     Prompt,
     TrackedFrame,
 )
+from fast_snow.types.values import offsets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -46,9 +47,7 @@ def open_geometry(recording: Recording) -> Iterator[GeometryEngine]:
     Raises:
         InputError: the recording lacks depth or poses.
     """
-    if not (recording.has_depth and recording.has_poses):
-        lacking = " and ".join(["depth"] * (not recording.has_depth) + ["poses"] * (not recording.has_poses))
-        raise _lacks(recording, "geometry", lacking)
+    _require(recording, "geometry", depth=recording.has_depth, poses=recording.has_poses)
 
     def answer(frames: Frames) -> Geometry:
         prior = recording.prior(frames)
@@ -75,10 +74,18 @@ def open_segmenter(recording: Recording) -> Iterator[Segmenter]:
     Raises:
         InputError: the recording lacks masks.
     """
-    _require_masks(recording, "segmenter")
+    _require(recording, "segmenter", masks=recording.has_masks)
 
     def answer(frames: Frames, geometry: Geometry) -> Sequence[Detections]:
-        return [_detections(visible) for visible in visible_objects(recording, frames, geometry.grid)]
+        return [
+            Detections(
+                masks=visible.masks,
+                box_xyxy=bounding_boxes(visible.masks),
+                score=np.ones(len(visible.ids), dtype=np.float32),
+                source_id=visible.ids,
+            )
+            for visible in visible_objects(recording, frames, geometry.grid)
+        ]
 
     yield answer
 
@@ -93,7 +100,7 @@ def open_tracker(recording: Recording) -> Iterator[Tracker]:
     Raises:
         InputError: the recording lacks masks.
     """
-    _require_masks(recording, "tracker")
+    _require(recording, "tracker", masks=recording.has_masks)
     yield _RecordedTracker(recording)
 
 
@@ -152,15 +159,6 @@ def visible_objects(recording: Recording, frames: Frames, grid: GridShape) -> li
     return objects
 
 
-def _detections(visible: VisibleObjects) -> Detections:
-    return Detections(
-        masks=visible.masks,
-        box_xyxy=bounding_boxes(visible.masks),
-        score=np.ones(len(visible.ids), dtype=np.float32),
-        source_id=visible.ids,
-    )
-
-
 _NO_ID = 0
 
 
@@ -186,9 +184,7 @@ def _under_point(uv: Float32[np.ndarray, "2"], masks: Masks) -> Bool[np.ndarray,
     if not (0 <= column < masks.shape[1] and 0 <= row < masks.shape[0]):
         return np.zeros(len(masks), dtype=bool)
     pixel = row * masks.shape[1] + column
-    owner = np.repeat(np.arange(len(masks)), np.diff(masks.offset))
-    hit = owner[(masks.start <= pixel) & (pixel < masks.stop)]
-    return np.isin(np.arange(len(masks)), hit)
+    return np.diff(offsets((masks.start <= pixel) & (pixel < masks.stop))[masks.offset]) > 0
 
 
 def _box_iou(box: Float32[np.ndarray, "4"], boxes: Float32[np.ndarray, "m 4"]) -> Float32[np.ndarray, " m"]:
@@ -199,13 +195,10 @@ def _box_iou(box: Float32[np.ndarray, "4"], boxes: Float32[np.ndarray, "m 4"]) -
     return shared / (size - shared)
 
 
-def _require_masks(recording: Recording, slot: str) -> None:
-    if not recording.has_masks:
-        raise _lacks(recording, slot, "masks")
-
-
-def _lacks(recording: Recording, slot: str, what: str) -> InputError:
-    return InputError(
-        f"{recording.name}: no {what} for the recorded {slot}; expected {what} beside the images: add them or choose"
-        f" another {slot}"
-    )
+def _require(recording: Recording, slot: str, **held: bool) -> None:
+    what = " and ".join(name for name, is_held in held.items() if not is_held)
+    if what:
+        raise InputError(
+            f"{recording.name}: no {what} for the recorded {slot}; expected {what} beside the images: add them or"
+            f" choose another {slot}"
+        )

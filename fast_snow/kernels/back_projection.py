@@ -16,6 +16,8 @@ from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.threads import over_masks
 from fast_snow.types import GridShape, Masks, ObjectStatistics, readonly
 
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
+
 FARTHEST = np.float32(np.finfo(np.float32).max)
 
 
@@ -116,22 +118,22 @@ def _mean_and_sigma(
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _measure(
-    start: np.ndarray,
-    stop: np.ndarray,
-    offset: np.ndarray,
-    first: int,
-    last: int,
-    depth: np.ndarray,
-    confidence: np.ndarray,
-    height: int,
-    width: int,
-    rays: np.ndarray,
-    threshold: np.float32,
-    bounds: np.ndarray,
-    count: np.ndarray,
-    moments: np.ndarray,
-    extremes: np.ndarray,
-) -> None:
+    start,
+    stop,
+    offset,
+    first,
+    last,
+    depth,
+    confidence,
+    height,
+    width,
+    rays,
+    threshold,
+    bounds,
+    count,
+    moments,
+    extremes,
+):
     """Add up the runs of masks `first:last`."""
     step = np.float32(rays[0, 0]), np.float32(rays[1, 0]), np.float32(rays[2, 0])
     low, high = np.empty(3, np.float32), np.empty(3, np.float32)
@@ -162,7 +164,7 @@ def _measure(
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
-def _add_row(total: np.ndarray, sums: tuple[float, ...], y: int) -> None:
+def _add_row(total, sums, y):
     """Add the sums of one run of row `y` to the moments of `h = d · [x, y, 1]`."""
     d, dx, dd, ddx, ddxx = sums
     total[0] += dx
@@ -178,7 +180,7 @@ def _add_row(total: np.ndarray, sums: tuple[float, ...], y: int) -> None:
 
 @numba.njit(cache=True, nogil=True, forceinline=True)
 @no_type_check
-def _usable(depth: np.float32, confidence: np.float32, limits: tuple[np.float32, np.float32, np.float32]) -> bool:
+def _usable(depth, confidence, limits):
     return (confidence >= limits[0]) & (depth > limits[1]) & (depth < limits[2])
 
 
@@ -186,14 +188,7 @@ def _usable(depth: np.float32, confidence: np.float32, limits: tuple[np.float32,
 # NaN here (`nnan`, `fast`): Numba hands the promise on to `_usable`, which then lets NaN through (tried).
 @numba.njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 @no_type_check
-def _measure_run(
-    depth: np.ndarray,
-    confidence: np.ndarray,
-    limits: tuple[np.float32, np.float32, np.float32],
-    x: np.float32,
-    ray: tuple[np.float32, np.float32, np.float32],
-    step: tuple[np.float32, np.float32, np.float32],
-) -> tuple[int, tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+def _measure_run(depth, confidence, limits, x, ray, step):
     """Measure the pixels of one run: how many count, sums of d, dx, d², d²x and d²x², least and greatest points."""
     n = np.int32(0)
     d_sum = dx_sum = dd_sum = ddx_sum = ddxx_sum = 0.0

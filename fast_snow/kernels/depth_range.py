@@ -15,6 +15,8 @@ from fast_snow.kernels.mask_measures import area
 from fast_snow.kernels.threads import over_masks
 from fast_snow.types import Masks, readonly
 
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
+
 _SHIFT: Final = 15
 """Depths are told apart by sign, exponent and the upper 8 bits of the fraction of a float32: by 0.2 to 0.4 %."""
 _INFINITE: Final = 0x7F800000
@@ -97,20 +99,7 @@ def depth_ranges(
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _find(
-    start: np.ndarray,
-    stop: np.ndarray,
-    offset: np.ndarray,
-    first: int,
-    last: int,
-    depth_bits: np.ndarray,
-    confidence: np.ndarray,
-    threshold: np.float32,
-    edges: np.ndarray,
-    rule: np.ndarray,
-    ends: np.ndarray,
-    outliers: np.ndarray,
-) -> None:
+def _find(start, stop, offset, first, last, depth_bits, confidence, threshold, edges, rule, ends, outliers):
     """Find the last bins of masks `first:last` either way, where something lies beyond, and how many pixels do."""
     count = np.zeros(len(edges), np.int64)
     off = np.zeros(len(edges))
@@ -141,15 +130,7 @@ def _find(
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _count(
-    start: np.ndarray,
-    stop: np.ndarray,
-    runs: tuple[int, int],
-    depth_bits: np.ndarray,
-    confidence: np.ndarray,
-    threshold: np.float32,
-    count: np.ndarray,
-) -> tuple[int, int, int]:
+def _count(start, stop, runs, depth_bits, confidence, threshold, count):
     """Count the usable pixels of runs by depth; returns how many there are, and the nearest and farthest bin."""
     total, near, far = 0, len(count), 0
     for run in range(runs[0], runs[1]):
@@ -166,7 +147,7 @@ def _count(
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _deviation(count: np.ndarray, off: np.ndarray, near: int, middle: int, far: int, total: int) -> float:
+def _deviation(count, off, near, middle, far, total):
     """Return the median absolute deviation, of all pixels, from the middle bin."""
     covered, low, high, at = count[middle], middle - 1, middle + 1, middle
     while 2 * covered < total:
@@ -180,16 +161,7 @@ def _deviation(count: np.ndarray, off: np.ndarray, near: int, middle: int, far: 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _end(
-    count: np.ndarray,
-    off: np.ndarray,
-    middle: int,
-    end: int,
-    left: int,
-    gap: float,
-    most_within: float,
-    most_beyond: float,
-) -> tuple[int, int]:
+def _end(count, off, middle, end, left, gap, most_within, most_beyond):
     """Walk from the middle bin over `left` pixels; returns the last bin before a gap, and how many follow it."""
     step = 1 if end > middle else -1
     at, ahead, within = middle, middle + step, 0

@@ -8,6 +8,8 @@ from jaxtyping import Float32, Int64
 
 from fast_snow.types import Masks
 
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
+
 
 def coverage(masks: Masks, grid_size: int) -> Float32[np.ndarray, "m g g"]:
     """Measure the share of every grid cell's pixels that is inside each mask.
@@ -41,15 +43,7 @@ def _cells(pixels: int, grid_size: int) -> tuple[Int64[np.ndarray, " g_plus_1"],
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _count(
-    start: np.ndarray,
-    stop: np.ndarray,
-    offset: np.ndarray,
-    row_cell: np.ndarray,
-    column_cell: np.ndarray,
-    column_bound: np.ndarray,
-    inside: np.ndarray,
-) -> None:
+def _count(start, stop, offset, row_cell, column_cell, column_bound, inside):
     """Count the pixels of each mask in each cell; a run costs the same however many cells it spans."""
     width, grid_size = len(column_cell), inside.shape[1]
     for mask in range(len(offset) - 1):

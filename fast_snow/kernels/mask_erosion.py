@@ -8,6 +8,9 @@ import numpy as np
 from fast_snow.errors import InputError
 from fast_snow.kernels.growth import grown
 from fast_snow.types import Masks
+from fast_snow.types.values import offsets
+
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
 
 ROOM = 4096
 
@@ -35,16 +38,12 @@ def erode(masks: Masks, margin: int) -> Masks:
         return masks
     height, width = masks.shape
     start, stop, lengths = _erode(masks.start, masks.stop, masks.offset, height, width, margin)
-    offset = np.zeros(len(masks) + 1, np.int32)
-    np.cumsum(lengths, out=offset[1:])
-    return Masks(start=start, stop=stop, offset=offset, shape=masks.shape)
+    return Masks(start=start, stop=stop, offset=offsets(lengths), shape=masks.shape)
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _erode(
-    start: np.ndarray, stop: np.ndarray, offset: np.ndarray, height: int, width: int, margin: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _erode(start, stop, offset, height, width, margin):
     """Erode each mask: starts, stops and how many runs each mask has."""
     eroded_start = np.empty(ROOM, np.int32)
     eroded_stop = np.empty(ROOM, np.int32)
@@ -74,7 +73,7 @@ def _erode(
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _rows(start: np.ndarray, first: int, last: int, width: int, row_begin: np.ndarray) -> tuple[int, int]:
+def _rows(start, first, last, width, row_begin):
     """Index runs `first:last` by row, `row_begin[v]:row_begin[v + 1]`, and return the first and the last row."""
     top, bottom = start[first] // width, start[last - 1] // width
     row = top
@@ -89,21 +88,10 @@ def _rows(start: np.ndarray, first: int, last: int, width: int, row_begin: np.nd
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _common(
-    start: np.ndarray,
-    stop: np.ndarray,
-    row_begin: np.ndarray,
-    first: int,
-    last: int,
-    width: int,
-    margin: int,
-    left: np.ndarray,
-    right: np.ndarray,
-) -> tuple[int, int]:
-    """Find the columns that are in trimmed runs of all rows `first` to `last`.
+def _common(start, stop, row_begin, first, last, width, margin, left, right):
+    """Find the stretches of columns that are in trimmed runs of all rows `first` to `last`.
 
-    Returns:
-        How many stretches of columns, and whether they stand in the first or the second half of `left` and `right`.
+    Returns how many there are, and whether they stand in the first or the second half of `left` and `right`.
     """
     side = 0
     count = 1

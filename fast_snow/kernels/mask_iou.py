@@ -13,9 +13,11 @@ from jaxtyping import Float32, Float64
 
 from fast_snow.errors import InputError
 from fast_snow.kernels.llvm import set_bits
-from fast_snow.kernels.mask_measures import area
+from fast_snow.kernels.mask_measures import area, bounding_boxes
 from fast_snow.kernels.threads import over_masks
 from fast_snow.types import Masks
+
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
 
 BITS = 64
 ALL_BITS = np.uint64(2**64 - 1)
@@ -82,9 +84,8 @@ def pairwise_overlap(a: Masks, b: Masks) -> tuple[Float64[np.ndarray, "a b"], Fl
 
 
 def _packed(masks: Masks) -> _Packed:
-    area = np.zeros(len(masks), np.int64)
-    box = np.zeros((len(masks), 4), np.int64)
-    _box(masks.start, masks.stop, masks.offset, masks.shape[1], area, box)
+    x0, y0, x1, y1 = bounding_boxes(masks).astype(np.int64).T
+    box = np.ascontiguousarray(np.stack([y0, y1, x0 // BITS, (x1 - 1) // BITS + 1], axis=1))
     origin = np.zeros(len(masks) + 1, np.int64)
     np.cumsum((box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2]), out=origin[1:])
     words = np.zeros(origin[-1], np.uint64)
@@ -93,43 +94,12 @@ def _packed(masks: Masks) -> _Packed:
         _pack(masks.start, masks.stop, masks.offset, first, last, masks.shape[1], box, origin, words)
 
     over_masks(pack, np.diff(origin) * BITS)
-    return _Packed(area=area, box=box, origin=origin, words=words)
+    return _Packed(area=area(masks).astype(np.int64), box=box, origin=origin, words=words)
 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _box(
-    start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, area: np.ndarray, box: np.ndarray
-) -> None:
-    for mask in range(len(offset) - 1):
-        first, last = offset[mask], offset[mask + 1]
-        if first == last:
-            continue
-        left, right = width, 0
-        for run in range(first, last):
-            area[mask] += stop[run] - start[run]
-            column = start[run] % width
-            left = min(left, column)
-            right = max(right, column + stop[run] - start[run])
-        box[mask, 0] = start[first] // width
-        box[mask, 1] = start[last - 1] // width + 1
-        box[mask, 2] = left // BITS
-        box[mask, 3] = (right - 1) // BITS + 1
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _pack(
-    start: np.ndarray,
-    stop: np.ndarray,
-    offset: np.ndarray,
-    first: int,
-    last: int,
-    width: int,
-    box: np.ndarray,
-    origin: np.ndarray,
-    words: np.ndarray,
-) -> None:
+def _pack(start, stop, offset, first, last, width, box, origin, words):
     for mask in range(first, last):
         rows = box[mask, 1] - box[mask, 0]
         for run in range(offset[mask], offset[mask + 1]):
@@ -148,7 +118,7 @@ def _pack(
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _compare(first: int, last: int, a: _Packed, b: _Packed, iou: np.ndarray) -> None:
+def _compare(first, last, a, b, iou):
     """Write rows `first:last` of the matrix."""
     for i in range(first, last):
         for j in range(len(b.area)):
@@ -160,7 +130,7 @@ def _compare(first: int, last: int, a: _Packed, b: _Packed, iou: np.ndarray) -> 
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _common(a: _Packed, i: int, b: _Packed, j: int) -> int:
+def _common(a, i, b, j):
     """Count the pixels in both mask `i` of `a` and mask `j` of `b`."""
     one, other = a.box[i], b.box[j]
     top, bottom = max(one[0], other[0]), min(one[1], other[1])
@@ -178,7 +148,7 @@ def _common(a: _Packed, i: int, b: _Packed, j: int) -> int:
 
 @numba.njit(cache=True, nogil=True)
 @no_type_check
-def _common_bits(a: np.ndarray, b: np.ndarray) -> int:
+def _common_bits(a, b):
     both = 0
     for i in range(len(a)):
         both += np.int64(set_bits(a[i] & b[i]))

@@ -1,19 +1,16 @@
 """What can be read off masks alone: area, bounding box, moments and a point inside."""
 
-from typing import no_type_check
-
-import numba
 import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.types import Masks
+from fast_snow.types.values import offsets
 
 
 def area(masks: Masks) -> Int32[np.ndarray, " m"]:
     """Count the pixels of each mask."""
-    total = np.zeros(len(masks), np.int32)
-    _area(masks.start, masks.stop, masks.offset, total)
-    return total
+    pixels: Int32[np.ndarray, " m"] = np.diff(offsets(masks.stop - masks.start)[masks.offset])
+    return pixels
 
 
 def bounding_boxes(masks: Masks) -> Float32[np.ndarray, "m 4"]:
@@ -26,7 +23,12 @@ def bounding_boxes(masks: Masks) -> Float32[np.ndarray, "m 4"]:
         `(x0, y0, x1, y1)` in pixels, half-open; zeros for an empty mask.
     """
     box = np.zeros((len(masks), 4), np.float32)
-    _boxes(masks.start, masks.stop, masks.offset, masks.shape[1], box)
+    some = np.flatnonzero(np.diff(masks.offset))
+    first, last = masks.offset[some], masks.offset[some + 1] - 1
+    row, column = np.divmod(masks.start, max(masks.shape[1], 1))
+    box[some, 0], box[some, 1] = np.minimum.reduceat(column, first), row[first]
+    box[some, 2] = np.maximum.reduceat(column + masks.stop - masks.start, first)
+    box[some, 3] = row[last] + 1
     return box
 
 
@@ -39,9 +41,25 @@ def moments(masks: Masks) -> Float64[np.ndarray, "m 5"]:
     Returns:
         Mean u, mean v, and the central second moments uu, uv, vv, in pixels; NaN for an empty mask.
     """
-    moment = np.full((len(masks), 5), np.nan)
-    _moments(masks.start, masks.stop, masks.offset, masks.shape[1], moment)
-    return moment
+    runs = np.diff(masks.offset)
+    owner = np.repeat(np.arange(len(masks)), runs)
+    row, column = np.divmod(masks.start, max(masks.shape[1], 1))
+    length = (masks.stop - masks.start).astype(np.float64)
+    # About the first run's middle, so that no digits are lost far from the image's corner.
+    middle = np.column_stack([column + 0.5 * (length - 1), row])
+    origin = np.full((len(masks), 2), np.nan)
+    origin[runs > 0] = middle[masks.offset[:-1][runs > 0]]
+    u, v = (middle - origin[owner]).T
+    products = (
+        length * u,
+        length * v,
+        length * (u * u + (length * length - 1.0) / 12.0),
+        length * u * v,
+        length * v * v,
+    )
+    pixels = np.where(runs > 0, np.bincount(owner, length, len(masks)), np.nan)
+    mu, mv, uu, uv, vv = (np.bincount(owner, each, len(masks)) / pixels for each in products)
+    return np.column_stack([origin[:, 0] + mu, origin[:, 1] + mv, uu - mu * mu, uv - mu * mv, vv - mv * mv])
 
 
 def inside_point(masks: Masks) -> Int32[np.ndarray, "m 2"]:
@@ -56,117 +74,23 @@ def inside_point(masks: Masks) -> Int32[np.ndarray, "m 2"]:
     Returns:
         Pixels `(u, v)`; `(-1, -1)` for an empty mask.
     """
-    point = np.full((len(masks), 2), -1, np.int32)
-    _points(masks.start, masks.stop, masks.offset, masks.shape[1], point)
-    return point
+    bounds = zip(masks.offset[:-1].tolist(), masks.offset[1:].tolist(), strict=True)
+    points = [_inside_point(masks.start[a:b], masks.stop[a:b], masks.shape[1]) for a, b in bounds]
+    return np.array(points, np.int32).reshape(-1, 2)
 
 
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _area(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, total: np.ndarray) -> None:
-    for mask in range(len(offset) - 1):
-        for run in range(offset[mask], offset[mask + 1]):
-            total[mask] += stop[run] - start[run]
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _boxes(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, box: np.ndarray) -> None:
-    for mask in range(len(offset) - 1):
-        first, last = offset[mask], offset[mask + 1]
-        if first == last:
-            continue
-        left, right = width, 0
-        for run in range(first, last):
-            left = min(left, start[run] % width)
-            right = max(right, (stop[run] - 1) % width + 1)
-        box[mask, 0] = left
-        box[mask, 1] = start[first] // width
-        box[mask, 2] = right
-        box[mask, 3] = start[last - 1] // width + 1
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _moments(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, moment: np.ndarray) -> None:
-    for mask in range(len(offset) - 1):
-        first, last = offset[mask], offset[mask + 1]
-        if first == last:
-            continue
-        # About the first run's middle, so that no digits are lost far from the image's corner.
-        u0 = 0.5 * (start[first] % width + (stop[first] - 1) % width)
-        v0 = float(start[first] // width)
-        n = su = sv = suu = suv = svv = 0.0
-        for run in range(first, last):
-            length = float(stop[run] - start[run])
-            u = 0.5 * (start[run] % width + (stop[run] - 1) % width) - u0
-            v = start[run] // width - v0
-            n += length
-            su += length * u
-            sv += length * v
-            suu += length * (u * u + (length * length - 1.0) / 12.0)
-            suv += length * u * v
-            svv += length * v * v
-        u, v = su / n, sv / n
-        moment[mask, 0], moment[mask, 1] = u0 + u, v0 + v
-        moment[mask, 2], moment[mask, 3], moment[mask, 4] = suu / n - u * u, suv / n - u * v, svv / n - v * v
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _points(start: np.ndarray, stop: np.ndarray, offset: np.ndarray, width: int, point: np.ndarray) -> None:
-    for mask in range(len(offset) - 1):
-        first, last = offset[mask], offset[mask + 1]
-        if first == last:
-            continue
-        run = _median_run(start, stop, first, last, width)
-        column = (start[run] + stop[run] - 1) // 2 % width
-        run = _middle_of_column(start, stop, first, last, run, column, width)
-        point[mask, 0] = (start[run] + stop[run] - 1) // 2 % width
-        point[mask, 1] = start[run] // width
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _median_run(start: np.ndarray, stop: np.ndarray, first: int, last: int, width: int) -> int:
-    """Return the longest run of the row in which half of the area is reached."""
-    pixels = 0
-    for run in range(first, last):
-        pixels += stop[run] - start[run]
-    seen = 0
-    middle = first
-    while 2 * (seen + stop[middle] - start[middle]) < pixels:
-        seen += stop[middle] - start[middle]
-        middle += 1
-    row = start[middle] // width
-    while middle > first and start[middle - 1] // width == row:
-        middle -= 1
-    longest = middle
-    for run in range(middle, last):
-        if start[run] // width != row:
-            break
-        if stop[run] - start[run] > stop[longest] - start[longest]:
-            longest = run
-    return longest
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _middle_of_column(
-    start: np.ndarray, stop: np.ndarray, first: int, last: int, seed: int, column: int, width: int
-) -> int:
-    """Return the run half way up the unbroken stretch of `column` through the run `seed`."""
-    top = bottom = start[seed] // width
-    for run in range(seed - 1, first - 1, -1):
-        pixel = (top - 1) * width + column
-        if start[run] <= pixel < stop[run]:
-            top -= 1
-    for run in range(seed + 1, last):
-        pixel = (bottom + 1) * width + column
-        if start[run] <= pixel < stop[run]:
-            bottom += 1
-    pixel = (top + bottom) // 2 * width + column
-    run = first
-    while stop[run] <= pixel:
-        run += 1
-    return run
+def _inside_point(
+    start: Int32[np.ndarray, " r"], stop: Int32[np.ndarray, " r"], width: int
+) -> tuple[np.integer | int, np.integer | int]:
+    if not len(start):
+        return -1, -1
+    length, row, middle = stop - start, start // width, (start + (stop - start - 1) // 2) % width
+    half = np.searchsorted(2 * np.cumsum(length, dtype=np.int64), length.sum())
+    in_row = np.flatnonzero(row == row[half])
+    longest = in_row[np.argmax(length[in_row])]
+    pixel = row * width + middle[longest]
+    crossing = np.flatnonzero((start <= pixel) & (pixel < stop))
+    stretch = row[crossing] - np.arange(len(crossing))  # the same along rows that follow one another
+    crossing = crossing[stretch == stretch[np.searchsorted(crossing, longest)]]
+    run = crossing[(len(crossing) - 1) // 2]
+    return middle[run], row[run]

@@ -127,23 +127,17 @@ class FlowStore:
 
 
 def neighbour_flows(grays: UInt8[np.ndarray, "n h w"], seed: int, pool: Executor) -> Sequence[NeighbourFlow]:
-    """Return the flow from each image but the last to the next.
-
-    Args:
-        grays: consecutive images.
-        seed: of the random sampling.
-        pool: runs pairs of images side by side.
-    """
+    """Return the flow from each image but the last to the next."""
     return list(pool.map(lambda a: _between(grays[a], grays[a + 1], seed), range(len(grays) - 1)))
 
 
 def _between(gray_a: Gray, gray_b: Gray, seed: int) -> NeighbourFlow:
-    homography = camera_homography(gray_a, gray_b, seed)
+    homography = _camera_homography(gray_a, gray_b, seed)
     flow = flow_between(gray_a, gray_b), flow_between(gray_b, gray_a)
     distance = consistency(*flow), consistency(*flow[::-1])
     if min(float((each < _RETURNS).mean()) for each in distance) < _LEAST_RETURNING:
         back = np.linalg.inv(homography)
-        other = stabilised_flow(gray_a, gray_b, homography), stabilised_flow(gray_b, gray_a, back)
+        other = _stabilised_flow(gray_a, gray_b, homography), _stabilised_flow(gray_b, gray_a, back)
         better = consistency(*other) < distance[0], consistency(*other[::-1]) < distance[1]
         flow = (
             np.where(better[0][..., None], other[0], flow[0]),
@@ -161,17 +155,10 @@ def _enlarged(flow: Float32[np.ndarray, "rows columns 2"], shape: GridShape) -> 
     return cv2.resize(np.ascontiguousarray(flow), shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
-    """Estimate the homography that most of the image follows from one frame to the next, however fast the camera turns.
+def _camera_homography(gray_a: Gray, gray_b: Gray, seed: int) -> Homography:
+    """Estimate the homography that most of the image follows, however fast the camera turns.
 
-    Args:
-        gray_a: the first frame.
-        gray_b: the second frame.
-        seed: of the random sampling.
-
-    Returns:
-        Maps pixels of the first frame to the second; the identity where no homography explains the flow. That of
-        flow at full size is worse: it follows ripples of water.
+    The identity where none explains the flow. That of flow at full size is worse: it follows ripples of water.
 
     Reference:
         D. Barath et al. MAGSAC++, a Fast, Reliable and Accurate Robust Estimator. CVPR 2020.
@@ -214,7 +201,7 @@ def _coarse_flow(gray_a: Gray, gray_b: Gray) -> Flow:
     window = cv2.createHanningWindow(shape, cv2.CV_32F)
     shift, _ = cv2.phaseCorrelate(gray_a.astype(np.float32), gray_b.astype(np.float32), window)
     starts = [np.array([[1, 0, u], [0, 1, v], [0, 0, 1.0]]) for u, v in ((0.0, 0.0), shift)]
-    return stabilised_flow(gray_a, gray_b, min(starts, key=lambda start: _mismatch(gray_a, gray_b, start)))
+    return _stabilised_flow(gray_a, gray_b, min(starts, key=lambda start: _mismatch(gray_a, gray_b, start)))
 
 
 def _mismatch(gray_a: Gray, gray_b: Gray, homography: Homography) -> float:
@@ -227,7 +214,7 @@ def apply_homography(homography: Homography, points: Float32[np.ndarray, "h w 2"
     return cv2.perspectiveTransform(points.reshape(1, -1, 2), homography).reshape(points.shape).astype(np.float32)
 
 
-def stabilised_flow(gray_a: Gray, gray_b: Gray, homography: Homography) -> Flow:
+def _stabilised_flow(gray_a: Gray, gray_b: Gray, homography: Homography) -> Flow:
     """Return the flow from `gray_a` to `gray_b`, searched after `gray_b` has been warped by the camera's homography.
 
     Dense search from coarse to fine loses small things that move far; most of that distance is the camera's.

@@ -71,7 +71,12 @@ def region_tree(
         All superpixels and all regions merged from them.
     """
     arrays = (readonly(each) for each in (leaf, features, *edges))
-    measured = _measure(*arrays, int(leaf.max()) + 1)  # by itself: what a kernel calls is compiled with it again
+    count = int(leaf.max()) + 1
+    measured = _measure(*arrays, count)  # by itself: what a kernel calls is compiled with it again
+    area, _, mean, _, *borders = measured
+    mean[:count] /= area[:count, None]
+    for border in borders:
+        border[:count, :count] += border[:count, :count].T
     parent, height, area, box, perimeter, strength, at_border = _merge(*measured, leaf.size, np.float32(small_first))
     contrast = strength / np.maximum(perimeter, 1)
     return RegionTree(leaf, parent, height, area, box, perimeter, contrast, at_border)
@@ -83,7 +88,10 @@ def region_tree(
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _measure(leaf, features, right, below, count):
-    """Return area, box, mean features, sides on the image border, and length and strength of shared borders."""
+    """Return area, box, summed features, sides on the image border, and length and strength of shared borders.
+
+    Borders are above the diagonal; the rows of regions that are merged later are empty.
+    """
     height, width, channels = features.shape
     nodes = 2 * count - 1
     area = np.zeros(nodes, np.float32)
@@ -103,7 +111,6 @@ def _measure(leaf, features, right, below, count):
                 _meet(a, leaf[y, x + 1], right[y, x], length, strength)
             if y + 1 < height:
                 _meet(a, leaf[y + 1, x], below[y, x], length, strength)
-    _complete(count, area, mean, length, strength)
     return area, box, mean, at_border, length, strength
 
 
@@ -116,17 +123,6 @@ def _contain(a, x, y, features, area, mean, box):
         mean[a, c] += features[y, x, c]
     box[a, 0], box[a, 1] = min(box[a, 0], x), min(box[a, 1], y)
     box[a, 2], box[a, 3] = max(box[a, 2], x + 1), max(box[a, 3], y + 1)
-
-
-@numba.njit(cache=True, nogil=True)
-@no_type_check
-def _complete(count, area, mean, length, strength):
-    """Turn sums of features into means; fill borders in below the diagonal."""
-    for a in range(count):
-        for c in range(mean.shape[1]):
-            mean[a, c] /= area[a]
-        for b in range(a):
-            length[a, b], strength[a, b] = length[b, a], strength[b, a]
 
 
 @numba.njit(cache=True, nogil=True)

@@ -34,16 +34,11 @@ def fetch(image: Image, where: Float32[np.ndarray, "h w 2"], *, outside: float |
         An image of the size of `where`.
     """
     border = cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT
-    u, v = _maps(where)
+    u, v = cv2.split(where)
     return cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=border, borderValue=outside or 0.0)  # type: ignore[return-value]
 
 
 def fetch_labels(labels: np.ndarray, where: Float32[np.ndarray, "h w 2"]) -> np.ndarray:
     """Return, for every pixel, the label at the nearest pixel of another place; -1 outside the image."""
-    u, v = _maps(where)
-    return cv2.remap(labels.astype(np.float32), u, v, cv2.INTER_NEAREST, borderValue=-1.0).astype(np.int64)
-
-
-def _maps(where: Float32[np.ndarray, "h w 2"]) -> tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]:
     u, v = cv2.split(where)
-    return u, v
+    return cv2.remap(labels.astype(np.float32), u, v, cv2.INTER_NEAREST, borderValue=-1.0).astype(np.int64)

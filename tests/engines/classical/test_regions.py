@@ -4,8 +4,7 @@ import numpy as np
 
 from fast_snow.engines.classical.region_tree import region_tree
 from fast_snow.engines.classical.segmentation.moving_objects import clearly_moving
-from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
-from fast_snow.engines.classical.segmentation.region_choice import choose
+from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, choose, lasting_scores
 from fast_snow.engines.classical.superpixels import edges_of, superpixels
 
 

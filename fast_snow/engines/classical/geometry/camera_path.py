@@ -120,14 +120,14 @@ def measured_path(
     Warns:
         FastSnowWarning: some frames could not be placed and were interpolated, or too few could be.
     """
-    shared = min((len(common(*pair)[0]) for pair in pairwise(points)), default=0)
-    if shared >= _LEAST_SHARED and _at_rest(points):
-        return turning_path(neighbours(points), shape, intrinsics)
+    matches = neighbours(points)
+    if min((len(before) for before, _ in matches), default=0) >= _LEAST_SHARED and _at_rest(points):
+        return turning_path(matches, shape, intrinsics)
     model = reconstruct_with_depth(points, depth, shape, intrinsics=intrinsics, seed=seed)
     path = None if model is None else _complete(model, config)
     if path is None:
         warnings.warn("camera tracking failed: assuming a static camera", FastSnowWarning, stacklevel=2)
-        return turning_path(neighbours(points), shape, intrinsics)
+        return turning_path(matches, shape, intrinsics)
     return path
 
 

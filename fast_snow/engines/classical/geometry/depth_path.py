@@ -13,7 +13,7 @@ from fast_snow.engines.classical.geometry.depth_alignment import (
     neighbours,
     smooth_inverse_depth,
 )
-from fast_snow.engines.classical.geometry.global_adjustment import PLAUSIBLE_FOCAL, Camera, resect
+from fast_snow.engines.classical.geometry.global_adjustment import MIN_POINTS, PLAUSIBLE_FOCAL, pinhole_camera, resect
 from fast_snow.engines.classical.geometry.structure_from_motion import (
     Intrinsics,
     Reconstruction,
@@ -25,7 +25,6 @@ _MAX_KEYFRAMES = 40
 """Adjusted together; of longer windows every second, third … image."""
 _GAPS = (1, 3)
 """Keyframes whose depth images are compared, by how many keyframes they are apart."""
-_MIN_POINTS = 30
 _SMOOTH = 5
 """Pixels; a point whose surroundings of this size hold an edge of depth may be seen at either side of it."""
 
@@ -58,7 +57,7 @@ def reconstruct_with_depth(
         return None
     keyframes = placed[:: 1 + (len(placed) - 1) // _MAX_KEYFRAMES]
     seen, point_id = _sightings([points[i] for i in keyframes], [inverse_depth[i] for i in keyframes])
-    if len(point_id) < _MIN_POINTS:
+    if len(point_id) < MIN_POINTS:
         return None
     poses, xyz = start.T_camera_world[keyframes], start.points[point_id]
     model = Model(T_camera_world=poses, xyz=xyz, intrinsics=K)
@@ -84,35 +83,22 @@ def _one_after_another(
     seed: int,
 ) -> Reconstruction:
     """Place each image by the points that earlier ones saw with their depth; `points` are by id, NaN where unknown."""
-    camera = _camera(K, shape)
+    camera = pinhole_camera(K, shape)
     xyz = np.full((1 + max((int(each.point_id.max(initial=0)) for each in points), default=0), 3), np.nan)
     registered, T_camera_world = np.zeros(len(points), dtype=bool), np.tile(np.eye(4), (len(points), 1, 1))
     for i, (each, rho) in enumerate(zip(points, inverse_depth, strict=True)):
         if registered.any():
-            pose = _place(each, xyz, camera, seed)
+            pose = resect(each, xyz, camera, seed=seed)
             if pose is None:
                 continue
             T_camera_world[i] = pose
         new = np.isnan(xyz[each.point_id, 0]) & np.isfinite(rho)
-        registered[i] = registered.any() or np.count_nonzero(new) >= _MIN_POINTS
+        registered[i] = registered.any() or np.count_nonzero(new) >= MIN_POINTS
         T_world_camera = np.linalg.inv(T_camera_world[i])
         if registered[i]:
             uv = each.uv[new].astype(np.float64)
             xyz[each.point_id[new]] = unproject(uv, 1.0 / rho[new], K, T_world_camera)
     return Reconstruction(registered=registered, T_camera_world=T_camera_world, intrinsics=K, points=xyz)
-
-
-def _place(
-    points: TrackedPoints, xyz: Float64[np.ndarray, "ids 3"], camera: Camera, seed: int
-) -> Float64[np.ndarray, "4 4"] | None:
-    known = np.isfinite(xyz[points.point_id, 0])
-    return resect(points.uv[known], xyz[points.point_id[known]], camera, min_points=_MIN_POINTS, seed=seed)
-
-
-def _camera(K: Intrinsics, shape: GridShape) -> Camera:
-    # COLMAP puts the origin at the corner of the first pixel, not at its centre.
-    params = [K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5]
-    return Camera(model="PINHOLE", width=shape[1], height=shape[0], params=params)
 
 
 def _sightings(
@@ -159,9 +145,9 @@ def _resected(
     registered, T_camera_world = np.zeros(len(points), dtype=bool), np.tile(np.eye(4), (len(points), 1, 1))
     registered[keyframes], T_camera_world[keyframes] = True, model.T_camera_world
     for i in np.setdiff1d(np.flatnonzero(start.registered), keyframes).tolist():
-        pose = _place(points[i], xyz, _camera(model.intrinsics, shape), seed)
-        registered[i] = pose is not None
-        T_camera_world[i] = np.eye(4) if pose is None else pose
+        pose = resect(points[i], xyz, pinhole_camera(model.intrinsics, shape), seed=seed)
+        if pose is not None:
+            registered[i], T_camera_world[i] = True, pose
     return Reconstruction(
         registered=registered, T_camera_world=T_camera_world, intrinsics=model.intrinsics, points=model.xyz
     )

@@ -63,18 +63,10 @@ def open_geometry(
         The engine. Its answers own their arrays; the world is any fixed frame.
     """
     with workers(threads) as pool:
-        yield _Engine(
-            config=config,
-            seed=seed,
-            threads=threads,
-            prior=prior,
-            flows=flows or FlowStore(seed),
-            progress=progress,
-            pool=pool,
-        )
+        yield _Engine(config, seed, threads, prior, flows or FlowStore(seed), progress, pool)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Engine:
     config: ClassicalGeometryConfig
     seed: int
@@ -88,13 +80,12 @@ class _Engine:
         known = GeometryPrior() if self.prior is None else self.prior(frames)
         size = frames.image.shape[1:3]
         sfm_shape = shrunk_size(size, self.config.sfm_res)
-        followed = _followed_between(frames, sfm_shape)
+        followed = [rescaled(each, size, sfm_shape) for each in frames.points if each is not None]
         every_frame = len(frames) == len(followed) and bool((np.diff(frames.source_frame) == 1).all())
         points = followed if every_frame else self._follow(frames, sfm_shape)
         K = _known_intrinsics(known, size, sfm_shape)
         if known.T_camera_world is not None:
-            path = self._given_path(points, known.T_camera_world, K, sfm_shape)
-            return self._along_given_path(frames, path, known, sfm_shape)
+            return self._along_given_path(frames, points, known, K, sfm_shape)
         if known.depth is not None:
             points = with_matches(points, gray(frames.image, sfm_shape))
             path = measured_path(points, known.depth, sfm_shape, self.config, intrinsics=K, seed=self.seed)
@@ -108,7 +99,8 @@ class _Engine:
                 again = reconstructed_path(followed, sfm_shape, self.config, intrinsics=K, seed=self.seed)
             found = next((each for each in (again, found) if each is not None and each.fits(followed)), None)
         answer = None if found is None else self._triangulate(frames, found, sfm_shape, metric=False)
-        if answer is None or _measured_share(answer) < self.config.min_measured:
+        # A path that fits few pixels is that of something which moves.
+        if answer is None or (answer.confidence > ASSUMED).mean() < self.config.min_measured:
             pairs = neighbours(with_matches(followed, gray(frames.image, sfm_shape)))
             return self._guess(frames, turning_path(pairs, sfm_shape, K), sfm_shape, K)
         return answer
@@ -133,19 +125,19 @@ class _Engine:
                 self.progress("geometry: points", len(points), len(frames))
         return points
 
-    def _given_path(
+    def _along_given_path(
         self,
+        frames: Frames,
         points: list[TrackedPoints],
-        T_camera_world: Float64[np.ndarray, "n 4 4"],
+        known: GeometryPrior,
         K: Float64[np.ndarray, "3 3"] | None,
         shape: GridShape,
-    ) -> CameraPath:
+    ) -> Geometry:
+        assert known.T_camera_world is not None
         if K is None:
             warnings.warn("poses without intrinsics: assuming a default focal length", FastSnowWarning, stacklevel=3)
             K = guessed_intrinsics(shape)
-        return given_path(points, T_camera_world, K, self.config.max_gap)
-
-    def _along_given_path(self, frames: Frames, path: CameraPath, known: GeometryPrior, shape: GridShape) -> Geometry:
+        path = given_path(points, known.T_camera_world, K, self.config.max_gap)
         if known.depth is not None:
             return _with_given_depth(known.depth, path, shape, metric=known.metric)
         if path.moves(self.config.min_baseline):
@@ -191,11 +183,7 @@ class _Engine:
         )
 
     def _guess(
-        self,
-        frames: Frames,
-        path: CameraPath,
-        shape: GridShape,
-        known_intrinsics: Float64[np.ndarray, "3 3"] | None,
+        self, frames: Frames, path: CameraPath, shape: GridShape, known_intrinsics: Float64[np.ndarray, "3 3"] | None
     ) -> Geometry:
         """Answer with the ground plane; poses that move mean nothing in its unit, so only rotations are kept."""
         grid = shrunk_size(frames.image.shape[1:3], self.config.process_res)
@@ -212,17 +200,6 @@ class _Engine:
             origin=DepthOrigin.GROUND_PLANE_PRIOR,
             focal_sigma=GUESSED_FOCAL_SIGMA if known_intrinsics is None else 0.0,
         )
-
-
-def _followed_between(frames: Frames, shape: GridShape) -> list[TrackedPoints]:
-    """Return points that were followed through the source's frames, in images of `shape`; none where nobody did."""
-    size = (frames.image.shape[1], frames.image.shape[2])
-    return [rescaled(each, size, shape) for each in frames.points if each is not None]
-
-
-def _measured_share(geometry: Geometry) -> float:
-    """Return the share of pixels whose depth was measured: a path that fits few is that of something which moves."""
-    return float((geometry.confidence > ASSUMED).mean())
 
 
 def _known_intrinsics(known: GeometryPrior, size: GridShape, shape: GridShape) -> Float64[np.ndarray, "3 3"] | None:

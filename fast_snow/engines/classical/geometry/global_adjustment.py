@@ -11,24 +11,24 @@ from pathlib import Path
 import cv2  # noqa: F401 (before pycolmap, see above)
 import numpy as np
 import pycolmap
-from jaxtyping import Float32, Float64
+from jaxtyping import Float64
 
-from fast_snow.types import TrackedPoints
+from fast_snow.types import GridShape, TrackedPoints
 
 Camera = pycolmap.Camera
 Model = pycolmap.Reconstruction
 
 _PAIR_GAPS = (1, 2, 4, 8)
 """Image pairs whose relative pose is estimated, by how many images they are apart."""
-_MIN_MATCHES = 30
-_MAX_EPIPOLAR_ERROR = 2.0
-_MAX_RESECTION_ERROR = 2.0
-"""Both in pixels."""
+_MAX_ERROR = 2.0
+"""Pixels, from an epipolar line or from where a point is seen."""
 _MAX_TRIALS = 300
 """Correspondences from tracking hold few outliers, so RANSAC needs few trials."""
 PLAUSIBLE_FOCAL = (0.5, 1.6)
 """In units of the longer side. Small motions hardly tell the focal length, and a wild one bends the whole scene."""
 _REFINING_ITERATIONS = 25
+MIN_POINTS = 30
+"""A pose that fewer points carry is chance: images of noise get a dozen."""
 
 pycolmap.logging.minloglevel = int(pycolmap.logging.FATAL)
 
@@ -58,32 +58,41 @@ def adjust(points: Mapping[int, TrackedPoints], camera: Camera, *, seed: int) ->
     return largest if camera.has_prior_focal_length else _with_refined_focal(largest)
 
 
+def pinhole_camera(K: Float64[np.ndarray, "3 3"], shape: GridShape) -> Camera:
+    """Return the camera of a pinhole matrix; COLMAP's pixels have their origin at a corner, not at their centre."""
+    params = [K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5]
+    return Camera(model="PINHOLE", width=shape[1], height=shape[0], params=params)
+
+
 def resect(
-    uv: Float32[np.ndarray, "p 2"], xyz: Float64[np.ndarray, "p 3"], camera: Camera, *, min_points: int, seed: int
+    points: TrackedPoints, xyz: Float64[np.ndarray, "ids 3"], camera: Camera, *, seed: int
 ) -> Float64[np.ndarray, "4 4"] | None:
     """Estimate the pose of one image from points of known position.
 
     Args:
-        uv: where they are seen, in pixels with integer centres.
-        xyz: where they are in the world.
+        points: of the image.
+        xyz: where each point is in the world, by its id; NaN where that is not known.
         camera: of the image.
-        min_points: how many points have to agree on the pose.
         seed: of the random samples.
 
     Returns:
-        `T_camera_world`; None where too few points agree.
+        `T_camera_world`; None where fewer than `MIN_POINTS` agree.
     """
-    if len(uv) < min_points:
+    known = np.isfinite(xyz[points.point_id, 0])
+    if np.count_nonzero(known) < MIN_POINTS:
         return None
     options = pycolmap.AbsolutePoseEstimationOptions()
-    options.ransac.random_seed = seed
-    options.ransac.max_error = _MAX_RESECTION_ERROR
-    options.ransac.max_num_trials = _MAX_TRIALS
-    options.ransac.min_num_trials = _MAX_TRIALS // 6
-    found = pycolmap.estimate_and_refine_absolute_pose(uv + 0.5, xyz, camera, options)
-    if found is None or found["num_inliers"] < min_points:
+    _sample(options.ransac, seed)
+    uv, world = points.uv[known] + 0.5, xyz[points.point_id[known]]
+    found = pycolmap.estimate_and_refine_absolute_pose(uv, world, camera, options)
+    if found is None or found["num_inliers"] < MIN_POINTS:
         return None
     return np.vstack([found["cam_from_world"].matrix(), [0.0, 0.0, 0.0, 1.0]])
+
+
+def _sample(ransac: pycolmap.RANSACOptions, seed: int) -> None:
+    ransac.random_seed, ransac.max_error = seed, _MAX_ERROR
+    ransac.min_num_trials, ransac.max_num_trials = _MAX_TRIALS // 6, _MAX_TRIALS
 
 
 def _with_refined_focal(model: Model) -> Model:
@@ -159,16 +168,13 @@ def _write_pair(
     """Store a pair of images that see enough common points, with the relative pose that explains them."""
     a, b = points
     _, i, j = np.intersect1d(a.point_id, b.point_id, assume_unique=True, return_indices=True)
-    if len(i) < _MIN_MATCHES:
+    if len(i) < MIN_POINTS:
         return False
     matches = np.stack([i, j], axis=1).astype(np.uint32)
     options = pycolmap.TwoViewGeometryOptions()
     options.detect_watermark = False
-    options.ransac.random_seed = seed
-    options.ransac.max_error = _MAX_EPIPOLAR_ERROR
-    options.ransac.max_num_trials = _MAX_TRIALS
-    options.ransac.min_num_trials = _MAX_TRIALS // 6
+    _sample(options.ransac, seed)
     geometry = pycolmap.estimate_two_view_geometry(camera, a.uv + 0.5, camera, b.uv + 0.5, matches, options)
     database.write_matches(*image_ids, matches)
     database.write_two_view_geometry(*image_ids, geometry)
-    return len(geometry.inlier_matches) >= _MIN_MATCHES
+    return len(geometry.inlier_matches) >= MIN_POINTS

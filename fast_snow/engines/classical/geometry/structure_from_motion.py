@@ -4,10 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Bool, Float64
 
-from fast_snow.engines.classical.geometry.global_adjustment import Camera, Model, adjust, resect
-from fast_snow.engines.classical.geometry.point_tracks import choose_keyframes
+from fast_snow.cameras import pinhole
+from fast_snow.engines.classical.geometry.global_adjustment import (
+    MIN_POINTS,
+    Camera,
+    Model,
+    adjust,
+    pinhole_camera,
+    resect,
+)
+from fast_snow.point_matches import common
 from fast_snow.types import GridShape, ReadOnlyArrays, TrackedPoints
 
 Intrinsics = Float64[np.ndarray, "3 3"]
@@ -18,8 +26,11 @@ _MIN_IMAGES = 30
 """Shorter clips are adjusted as a whole, in a second or two."""
 _MAX_KEYFRAMES = 0.7
 """Of the images; where more would be keyframes, all are: the others would lose points and save little."""
-_MIN_POINTS = 30
-"""A pose that fewer points carry is chance: images of noise get a dozen."""
+_MIN_OVERLAP = 0.6
+"""Of a keyframe's points are followed to the next one: three keyframes in a row share a third."""
+_MIN_KEYFRAMES = 8
+_MIN_MOTION = 1.0
+"""Pixels; less is hardly more than the error of tracking."""
 _GUESSED_FOCAL = 1.0
 """In units of the longer side: a field of view of 53 degrees, between that of phones and of surveillance cameras."""
 GUESSED_FOCAL_SIGMA = 0.25
@@ -55,9 +66,8 @@ class Reconstruction(ReadOnlyArrays):
 
 def guessed_intrinsics(shape: GridShape) -> Intrinsics:
     """Return the pinhole matrix of a usual camera."""
-    height, width = shape
     focal = _GUESSED_FOCAL * max(shape)
-    return np.array([[focal, 0.0, (width - 1) / 2], [0.0, focal, (height - 1) / 2], [0.0, 0.0, 1.0]])
+    return pinhole(focal, focal, (shape[1] - 1) / 2, (shape[0] - 1) / 2)
 
 
 def reconstruct(
@@ -85,19 +95,18 @@ def reconstruct(
     if not registered.any():
         return None
     camera = next(iter(model.cameras.values()))
-    point_id, xyz = _points(model, points)
+    xyz = _points_by_id(model, points)
     for i in sorted(set(range(len(points))).difference(keyframes)):
-        _, seen, known = np.intersect1d(points[i].point_id, point_id, assume_unique=True, return_indices=True)
-        pose = resect(points[i].uv[seen], xyz[known], camera, min_points=_MIN_POINTS, seed=seed)
-        registered[i] = pose is not None
-        T_camera_world[i] = np.eye(4) if pose is None else pose
+        pose = resect(points[i], xyz, camera, seed=seed)
+        if pose is not None:
+            registered[i], T_camera_world[i] = True, pose
     K = camera.calibration_matrix()
     K[:2, 2] -= 0.5
     return Reconstruction(
         registered=registered,
         T_camera_world=T_camera_world,
         intrinsics=K if intrinsics is None else intrinsics,
-        points=xyz,
+        points=xyz[np.isfinite(xyz[:, 0])],
     )
 
 
@@ -113,32 +122,52 @@ def _adjusted_poses(model: Model, num_images: int) -> tuple[Bool[np.ndarray, " n
     registered = np.zeros(num_images, dtype=bool)
     T_camera_world = np.tile(np.eye(4), (num_images, 1, 1))
     for image in model.images.values():
-        if image.has_pose and image.num_points3D >= _MIN_POINTS:
+        if image.has_pose and image.num_points3D >= MIN_POINTS:
             registered[int(image.name)] = True
             T_camera_world[int(image.name), :3] = image.cam_from_world().matrix()
     return registered, T_camera_world
 
 
-def _points(
-    model: Model, tracked: Sequence[TrackedPoints]
-) -> tuple[Int64[np.ndarray, " p"], Float64[np.ndarray, "p 3"]]:
-    """Return the ids of the model's points, ascending, and where they are."""
-    xyz = {}
+def _points_by_id(model: Model, tracked: Sequence[TrackedPoints]) -> Float64[np.ndarray, "ids 3"]:
+    """Return where the model's points are, by their ids; NaN for those that it lacks."""
+    xyz = np.full((1 + max(int(each.point_id.max(initial=0)) for each in tracked), 3), np.nan)
     for point in model.points3D.values():
         first = point.track.elements[0]
         image = int(model.images[first.image_id].name)
-        xyz[int(tracked[image].point_id[first.point2D_idx])] = point.xyz
-    point_id = np.array(sorted(xyz), dtype=np.int64)
-    return point_id, np.array([xyz[k] for k in point_id.tolist()], dtype=np.float64).reshape(-1, 3)
+        xyz[tracked[image].point_id[first.point2D_idx]] = point.xyz
+    return xyz
 
 
 def _camera(shape: GridShape, intrinsics: Intrinsics | None) -> Camera:
-    height, width = shape
-    K = guessed_intrinsics(shape) if intrinsics is None else intrinsics
-    # COLMAP puts the origin at the corner of the first pixel, not at its centre.
-    centre = [K[0, 2] + 0.5, K[1, 2] + 0.5]
+    camera = pinhole_camera(guessed_intrinsics(shape) if intrinsics is None else intrinsics, shape)
     if intrinsics is None:
-        return Camera(model="SIMPLE_PINHOLE", width=width, height=height, params=[K[0, 0], *centre])
-    camera = Camera(model="PINHOLE", width=width, height=height, params=[K[0, 0], K[1, 1], *centre])
+        focal, _, *centre = camera.params
+        return Camera(model="SIMPLE_PINHOLE", width=shape[1], height=shape[0], params=[focal, *centre])
     camera.has_prior_focal_length = True
     return camera
+
+
+def choose_keyframes(points: Sequence[TrackedPoints], motion: float) -> list[int]:
+    """Choose images far enough apart for their points to be triangulated, and close enough to share them.
+
+    The first and the last image are keyframes, and each one to which points moved by `motion` pixels (median) from the
+    last keyframe or which is the first to miss more than 40 % of its points. `motion` is halved while there are fewer
+    than eight.
+    """
+    if len(points) <= _MIN_KEYFRAMES:
+        return list(range(len(points)))
+    chosen = _apart(points, motion)
+    while len(chosen) < _MIN_KEYFRAMES and motion >= 2 * _MIN_MOTION:
+        motion /= 2
+        chosen = _apart(points, motion)
+    return chosen
+
+
+def _apart(points: Sequence[TrackedPoints], motion: float) -> list[int]:
+    chosen = [0]
+    for i in range(1, len(points)):
+        before, now = common(points[chosen[-1]], points[i])
+        lost = len(before) <= _MIN_OVERLAP * len(points[chosen[-1]].point_id)
+        if lost or i == len(points) - 1 or np.median(np.linalg.norm(now - before, axis=1)) >= motion:
+            chosen.append(i)
+    return chosen

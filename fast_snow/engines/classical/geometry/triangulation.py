@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 
 from fast_snow.engines.classical.flow import consistency, flow_between
 from fast_snow.engines.classical.neighbour_flow import NeighbourFlow
+from fast_snow.engines.classical.warping import Flow
 from fast_snow.types import ReadOnlyArrays
 
 FLOW_SIGMA = 0.5
@@ -27,7 +28,6 @@ _OVER_MEDIAN = 4.0
 _AT_ONCE = 8
 """Images whose flow is held at once."""
 
-Flow = Float32[np.ndarray, "h w 2"]
 Map = Float32[np.ndarray, "h w"]
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int64
 
-from fast_snow.cameras import rays
+from fast_snow.cameras import unproject
 from fast_snow.engines.classical.segmentation.planes import Piece, plane_pieces
 from fast_snow.types import FrameGeometry, GridShape
 
@@ -36,8 +36,7 @@ def points_of(geometry: FrameGeometry, depth: Float32[np.ndarray, "h w"]) -> Flo
     """Return the world point of each pixel of a coarser depth map."""
     v, u = _sampled(geometry, depth.shape)
     uv = np.stack(np.meshgrid(u, v), axis=-1).astype(np.float64)
-    T_world_camera = np.linalg.inv(geometry.T_camera_world)
-    return (rays(uv, geometry.intrinsics) * depth[..., None]) @ T_world_camera[:3, :3].T + T_world_camera[:3, 3]
+    return unproject(uv, depth.astype(np.float64), geometry.intrinsics, np.linalg.inv(geometry.T_camera_world))
 
 
 def _sampled(geometry: FrameGeometry, shape: GridShape) -> tuple[Int64[np.ndarray, " h"], Int64[np.ndarray, " w"]]:

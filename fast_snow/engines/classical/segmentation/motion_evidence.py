@@ -18,6 +18,8 @@ from fast_snow.types import Geometry, GridShape
 Lab = UInt8[np.ndarray, "h w 3"]
 FullFlow = Float32[np.ndarray, "rows columns 2"]
 HalfFlow = Float16[np.ndarray, "h w 2"]
+_Memory = tuple[Float32[np.ndarray, "h w"], Float32[np.ndarray, "h w"]]
+"""Faded evidence and the weight it has kept."""
 
 _LOST = 1e3
 _COLOUR_ERROR = 40.0  # L*a*b* levels, summed over the channels
@@ -155,24 +157,16 @@ def through_time(
     combined = []
     for now, b in zip(evidence[::-1], future, strict=True):
         a = past.pop()  # memory is freed on the way
-        combined.append((now + a.total + b.total) / (1 + a.weight + b.weight))
+        combined.append((now + a[0] + b[0]) / (1 + a[1] + b[1]))
     return combined[::-1]
-
-
-class _Memory(NamedTuple):
-    """Faded evidence and the weight it has kept."""
-
-    total: Float32[np.ndarray, "h w"]
-    weight: Float32[np.ndarray, "h w"]
 
 
 def _carried(evidence: Sequence[Float32[np.ndarray, "h w"]], towards: Sequence[NeighbourMotion]) -> Iterator[_Memory]:
     """Bring the evidence of all earlier frames to each frame; `towards` leads from each frame to the one before."""
-    nothing = np.zeros_like(evidence[0])
-    memory = _Memory(nothing, nothing)
-    yield memory
+    total = weight = np.zeros_like(evidence[0])
+    yield total, weight
     for before, motion in zip(evidence[:-1], towards, strict=True):
-        where = pixel_grid(*nothing.shape) + motion.flow
+        where = pixel_grid(*total.shape) + motion.flow
         fade = np.float32(_MEMORY) * motion.trust
-        memory = _Memory(fade * fetch(memory.total + before, where), fade * fetch(memory.weight + 1, where))
-        yield memory
+        total, weight = fade * fetch(total + before, where), fade * fetch(weight + 1, where)
+        yield total, weight

@@ -1,7 +1,8 @@
-"""Regions that are found again from frame to frame: what lasts is an object, what flickers is noise.
+"""Regions that are found again from frame to frame, and which of a frame become detections.
 
-Regions of neighbouring frames are linked where each is the other's best match after motion. A chain of links is one
-object's regions through time; its mean score is steadier than any frame's, so that all its frames agree on it.
+What lasts is an object, what flickers is noise. Regions of neighbouring frames are linked where each is the other's
+best match after motion. A chain of links is one object's regions through time; its mean score is steadier than any
+frame's, so that all its frames agree on it.
 """
 
 from collections.abc import Sequence
@@ -14,11 +15,12 @@ from fast_snow.engines.classical.warping import fetch_labels, pixel_grid
 
 AnyFlow = Float[np.ndarray, "h w 2"]
 
-_SAME = 0.5  # IoU of a still region with itself in the next frame
+_SAME = 0.5  # IoU of a still region with itself in the next frame, and of two regions that are one
 _ALIKE = 0.2  # IoU of a moving region with itself in the next frame
 _LASTING = 4  # frames
 _SEEN_AGAIN = 2  # frames
 _ALMOST = 0.95
+_PART = 0.7  # share of a still region inside a moving one that makes it a part of it
 
 
 class Regions(NamedTuple):
@@ -126,3 +128,50 @@ def _iou(before: Regions, after: Regions, motion: AnyFlow) -> Float32[np.ndarray
     both = mine @ shared @ theirs.T
     either = (mine @ shared.sum(axis=1))[:, None] + theirs @ shared.sum(axis=0) - both
     return both / np.maximum(either, 1)
+
+
+def joint_labels(
+    first: Int32[np.ndarray, "h w"], second: Int32[np.ndarray, "h w"]
+) -> tuple[Int64[np.ndarray, " atoms"], Int64[np.ndarray, " atoms"], Float32[np.ndarray, " atoms"]]:
+    """Intersect two labellings of one image.
+
+    Returns:
+        Per non-empty intersection, its label in the first, its label in the second, and its area.
+    """
+    width = int(second.max()) + 1
+    atom, area = np.unique(first.astype(np.int64) * width + second, return_counts=True)
+    return atom // width, atom % width, area.astype(np.float32)
+
+
+def choose(
+    members: Bool[np.ndarray, "k atoms"],
+    area: Float32[np.ndarray, " atoms"],
+    score: Float32[np.ndarray, " k"],
+    moves: Bool[np.ndarray, " k"],
+    most: int,
+) -> Int64[np.ndarray, " chosen"]:
+    """Pick regions, best first, that are not the same as, nor a part of a moving one among, those picked before.
+
+    Args:
+        members: which atoms make up which candidate.
+        area: of each atom.
+        score: of each candidate; 0 is never picked.
+        moves: whether a candidate moves by itself; these are picked first.
+        most: how many to pick.
+
+    Returns:
+        Indices of candidates.
+    """
+    weight = members.astype(np.float32)
+    shared = (weight * area) @ weight.T
+    size = np.diag(shared)
+    iou = shared / np.maximum(size[:, None] + size[None, :] - shared, 1)
+    inside = shared / np.maximum(size[:, None], 1)
+    clash = (iou > _SAME) | ((inside > _PART) & moves[None, :])
+    chosen: list[int] = []
+    for i in np.lexsort((-score, ~moves)):
+        if len(chosen) == most:
+            break
+        if score[i] > 0 and not clash[i, chosen].any():
+            chosen.append(int(i))
+    return np.array(chosen, np.int64)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int32
 
 from fast_snow.config import ClassicalSegmenterConfig
 from fast_snow.engines.classical.appearance import FINE, sigmoid
@@ -40,8 +40,13 @@ from fast_snow.engines.classical.segmentation.moving_objects import (
     moving_labels,
     moving_probability,
 )
-from fast_snow.engines.classical.segmentation.region_chains import Regions, best_outlined, lasting_scores
-from fast_snow.engines.classical.segmentation.region_choice import choose, joint_labels
+from fast_snow.engines.classical.segmentation.region_chains import (
+    Regions,
+    best_outlined,
+    choose,
+    joint_labels,
+    lasting_scores,
+)
 from fast_snow.engines.classical.segmentation.surfaces import creases, outlined, surfaces, with_steps
 from fast_snow.engines.classical.superpixels import edges_of, even_colours, superpixels
 from fast_snow.freed_memory import return_freed_memory
@@ -138,8 +143,9 @@ class _ClassicalSegmenter:
         if geometry.origin in _SHOWS_OUTLINES:
             still, planes = self._standing(lab, moving, links, geometry)
         else:
-            nothing_moves = not any(len(each.score) and each.score.any() for each in moving)
-            still, planes = list(self.pool.map(self._coloured if nothing_moves else _nothing, lab)), 0
+            nothing = _numbered(np.zeros(shape, np.int32), np.zeros(0, np.float32))
+            moves = any(each.score.any() for each in moving)
+            still, planes = [nothing] * len(lab) if moves else list(self.pool.map(self._coloured, lab)), 0
         regions = [_Candidates(*each) for each in zip(probability, moving, still, strict=True)]
         flow = [each.after.flow for each in links if each.after is not None]
         moving_score = best_outlined([each.moving for each in regions], flow)
@@ -159,7 +165,7 @@ class _ClassicalSegmenter:
         clear = clearly_moving(label, evidence)
         score = np.where(step >= LEAST_MOTION, clear * border_contrast(label, probability), np.float32(0.0))
         label = np.where(np.append(False, score > 0)[label], label, 0).astype(np.int32)
-        return Regions(label, np.eye(len(score) + 1, dtype=np.bool_)[1:], score)
+        return _numbered(label, score)
 
     def _standing(
         self, lab: list[Lab], moving: list[Regions], links: list[Links], geometry: Geometry
@@ -201,7 +207,7 @@ class _ClassicalSegmenter:
         least, most = self._sizes(label.size)
         score = outlined(label, crease, depth, limit=limit)
         score = np.where((area >= least) & (area <= most), score, np.float32(0.0))
-        return Regions(label, np.eye(len(score) + 1, dtype=np.bool_)[1:], score)
+        return _numbered(label, score)
 
     def _coloured(self, lab: Lab) -> Regions:
         """Find what stands out by colour: all there is to go by where nothing moves and depth is a guess."""
@@ -237,8 +243,9 @@ def _working_shape(grid: GridShape) -> GridShape:
     return max(1, grid[0] // shrink), max(1, grid[1] // shrink)
 
 
-def _nothing(lab: Lab) -> Regions:
-    return Regions(np.zeros(lab.shape[:2], np.int32), np.zeros((0, 1), np.bool_), np.zeros(0, np.float32))
+def _numbered(label: Int32[np.ndarray, "h w"], score: Float32[np.ndarray, " m"]) -> Regions:
+    """Return regions of one label each, from 1; 0 is none."""
+    return Regions(label, np.eye(len(score) + 1, dtype=np.bool_)[1:], score)
 
 
 def _outline(regions: _Candidates, i: int, grid: GridShape) -> Bool[np.ndarray, "h w"]:

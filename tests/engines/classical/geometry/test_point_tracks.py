@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fast_snow.engines.classical.geometry.point_tracks import choose_keyframes
+from fast_snow.engines.classical.geometry.structure_from_motion import choose_keyframes
 from fast_snow.point_matches import common, track_points
 from fast_snow.types import TrackedPoints
 from tests.engines.classical.geometry.cameras import sampled, texture

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from fast_snow.alignment import apply, estimate
-from fast_snow.engines.classical.geometry.point_tracks import choose_keyframes
-from fast_snow.engines.classical.geometry.structure_from_motion import guessed_intrinsics, reconstruct
+from fast_snow.engines.classical.geometry.structure_from_motion import choose_keyframes, guessed_intrinsics, reconstruct
 from fast_snow.types import TrackedPoints
 from tests.engines.classical.geometry.cameras import SHAPE, K, arc, cloud, nothing, poses, seen, turned
 
