@@ -42,3 +42,12 @@ class FastSnowWarning(UserWarning):
 def first_line(error: BaseException, most: int = 120) -> str:
     """Return the first line of a library's message, cut off after so many characters; its kind where it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0][:most]
+
+
+def one_line(error: BaseException) -> str:
+    """Return a message in one line, with its kind where it is none of ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, FastSnowError):
+        return text or "no message"
+    kind = "out of memory" if isinstance(error, MemoryError) else type(error).__name__
+    return f"{kind}: {text or 'no message'}"
