@@ -42,7 +42,7 @@ class BatchRow:
     tracks: int = 0
     wall_s: float = 0.0
     retries: int = 0
-    log: str
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
