@@ -29,6 +29,8 @@ from fast_snow.batching.report import BatchRow
 from fast_snow.errors import EngineError, FastSnowError, FastSnowWarning, InputError, one_line
 from fast_snow.inputs import Input
 from fast_snow.keyframes import KeyframeImage
+from fast_snow.output.publishing import recover
+from fast_snow.output.workspace import Workspace, locked
 from fast_snow.perception import EngineOpeners
 from fast_snow.perception_files import PerceptionFiles
 from fast_snow.pipeline import Pipeline, Step
@@ -220,9 +222,11 @@ def _origin(source: Input, path: Path) -> Origin:
 
 
 def _is_finished(folder: Path, key: str) -> bool:
-    if not (folder / output.RECORD).exists():
-        return False
-    return output.read_record(folder).get("key") == key
+    """Tell whether a run of a key is in place; one that was killed while it took its place is put there first."""
+    if Workspace(folder).journal.exists():
+        with locked(folder.resolve()) as workspace:
+            recover(workspace, resumable=True)
+    return (folder / output.RECORD).exists() and output.read_record(folder).get("key") == key
 
 
 def _stored(path: Path, reply: Perceived) -> None:
