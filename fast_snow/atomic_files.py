@@ -10,7 +10,7 @@ from typing import BinaryIO
 from fast_snow.errors import OutputError
 
 
-def store(path: Path, data: bytes) -> None:
+def store(path: Path, data: bytes | memoryview) -> None:
     """Write a file so that `path` never holds half of it: under a temporary name beside it, flushed, then renamed.
 
     Args:

@@ -39,6 +39,15 @@ class FastSnowWarning(UserWarning):
     """Something was worked around; the result stands and `run.json` records it."""
 
 
-def first_line(error: BaseException) -> str:
-    """Return the first line of a library's message, cut off after 120 characters; its kind where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+def first_line(error: BaseException, most: int = 120) -> str:
+    """Return the first line of a library's message, cut off after so many characters; its kind where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:most]
+
+
+def one_line(error: BaseException) -> str:
+    """Return a message in one line, with its kind where it is none of ours."""
+    text = " ".join(str(error).split())
+    if isinstance(error, FastSnowError):
+        return text or "no message"
+    kind = "out of memory" if isinstance(error, MemoryError) else type(error).__name__
+    return f"{kind}: {text or 'no message'}"

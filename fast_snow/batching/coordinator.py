@@ -3,21 +3,20 @@
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Final, Protocol
 
 from fast_snow.batching import storage
-from fast_snow.batching.messages import Failure, Job, Opened, Outcome, Packed, Perceived, Selected, packed
-from fast_snow.batching.processes import Child, LostError, block_interrupts
-from fast_snow.batching.report import Tally
+from fast_snow.batching.messages import Failure, Job, Opened, Origin, Perceived, Plan, Reply, Request, Selected
+from fast_snow.batching.processes import Child, LostError, Setting, block_interrupts
+from fast_snow.batching.report import BatchRow, Tally
 from fast_snow.batching.videos import Video
 from fast_snow.batching.waiting import Waiting, WaitingRequests
-from fast_snow.config import Config
 from fast_snow.errors import EngineError, UserError
 from fast_snow.protocols import Progress
 
@@ -31,17 +30,17 @@ _TICK_S: Final = 0.2
 
 
 class Worker(Protocol):
-    """Answers requests, wherever it runs; starts anew by itself after it was lost."""
+    """Answers requests, wherever it runs."""
 
     def ready(self) -> bool:
-        """Return whether it can be called; may wait a few seconds for it.
+        """Start it where it does not run; return whether it can be called; may wait a few seconds for it.
 
         Raises:
             LostError: it could not be started.
         """
         ...
 
-    def call(self, request: Packed, limit_s: float) -> Packed:
+    def call(self, request: Request, limit_s: float) -> Reply:
         """Return the reply.
 
         Raises:
@@ -50,54 +49,30 @@ class Worker(Protocol):
         ...
 
     def close(self) -> None:
-        """End it at once; the next call starts it anew."""
+        """End it at once, or what is left of it."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """How videos are folded.
-
-    Attributes:
-        folder: of all runs, on this machine.
-        remote: the URL that finished runs go to; None where they stay.
-        config: all settings.
-        overwrite: whether runs that are there may be replaced.
-        ahead: how many windows of a video may be asked for before they are folded.
-        limit_s: the longest that a window may take, and that a folding process may be silent.
-    """
-
-    folder: Path
-    remote: str | None
-    config: Config
-    overwrite: bool
-    ahead: int
-    limit_s: float
 
 
 class Coordinator:
     """Threads between folding processes and workers: one for each."""
 
     def __init__(
-        self,
-        videos: Sequence[Video],
-        workers: Sequence[Worker],
-        start_folding: Callable[[], Child],
-        num_folding: int,
-        plan: Plan,
-        tally: Tally,
+        self, videos: Sequence[Video], workers: Sequence[Worker], folding: Setting, plan: Plan, tally: Tally
     ) -> None:
-        self._workers, self._start_folding, self._plan, self._tally = workers, start_folding, plan, tally
+        self._workers, self._folding, self._plan, self._tally = workers, folding, plan, tally
         self._requests = WaitingRequests(max(1, len(workers) // 4), len(workers))
         self._videos: SimpleQueue[Video] = SimpleQueue()
         for video in videos:
             self._videos.put(video)
         self._children: dict[int, Child] = {}
-        self._selected: dict[bytes, Packed] = {}
+        self._selected: dict[Origin, Selected] = {}
         self._stopped, self._problem = False, ""
         self._problems: SimpleQueue[BaseException] = SimpleQueue()
+        num_folding = plan.resources.num_folding(len(videos), len(workers))
         self._serving = [Thread(target=self._guarded, args=(self._serve, k), daemon=True) for k in range(len(workers))]
-        self._folding = [Thread(target=self._guarded, args=(self._fold, k), daemon=True) for k in range(num_folding)]
+        self._folding_threads = [
+            Thread(target=self._guarded, args=(self._fold, k), daemon=True) for k in range(num_folding)
+        ]
 
     def run(self, progress: Progress) -> None:
         """Fold all videos.
@@ -107,9 +82,9 @@ class Coordinator:
             KeyboardInterrupt: of the user; all processes are ended, and what they stored is whole.
         """
         try:
-            for thread in (*self._folding, *self._serving):
+            for thread in (*self._folding_threads, *self._serving):
                 thread.start()
-            while any(thread.is_alive() for thread in self._folding):
+            while any(thread.is_alive() for thread in self._folding_threads):
                 with suppress(Empty):
                     raise self._problems.get(timeout=_TICK_S)
                 if not any(thread.is_alive() for thread in self._serving):
@@ -126,7 +101,7 @@ class Coordinator:
             child.kill()
         for worker in self._workers:
             worker.close()
-        for thread in (*self._folding, *self._serving):
+        for thread in (*self._folding_threads, *self._serving):
             thread.join(timeout=10)
 
     def _guarded(self, work: Callable[[int], None], number: int) -> None:
@@ -139,44 +114,44 @@ class Coordinator:
 
     def _serve(self, number: int) -> None:
         """Give one worker one request after the other."""
-        worker = self._workers[number]
-        failures = 0
+        worker, failures = self._workers[number], 0
         while not self._stopped:
             try:
                 ready, failures = worker.ready(), 0
             except LostError as error:
+                worker.close()
                 ready, failures = False, failures + 1
-                if failures == _STARTS:
-                    self._requests.note(number, present=False)
-                    self._problem = f"no worker can be started: it {error}; {self._plan.folder}/workers.log says why"
-                    return
+                self._problem = f"no worker can be started: it {error}; {self._plan.folder}/workers.log says why"
             self._requests.note(number, present=ready)
+            if failures == _STARTS:
+                return
             waiting = self._requests.take(number) if ready else None
-            if waiting is None:
-                continue
-            reply, content = self._reply(worker, number, waiting)
-            if isinstance(content, Failure) and len(waiting.failed_on) + 1 < _ATTEMPTS and waiting.wanted():
-                waiting.retried()
-                self._requests.put_back(waiting, number)
-            else:
-                waiting.answer(reply)
+            if waiting is not None:
+                self._reply(worker, number, waiting)
+                del waiting  # with its images
 
-    def _reply(self, worker: Worker, number: int, waiting: Waiting) -> tuple[Packed, object]:
+    def _reply(self, worker: Worker, number: int, waiting: Waiting) -> None:
+        """Answer a request, or let another worker try again."""
         began = time.perf_counter()
         try:
-            reply = worker.call(waiting.request, self._plan.limit_s)
-            content = reply.unpacked()
+            reply = worker.call(waiting.request, self._plan.resources.time_limit_s)
         except LostError as error:
-            content = Failure(error=f"a worker {error}")
-            reply = packed(content)
-        if isinstance(content, Failure) and content.worn:
-            worker.close()
-        if isinstance(content, Selected):
-            self._selected[waiting.request.tree] = reply
-        if isinstance(content, Perceived):
-            seconds = time.perf_counter() - began
-            self._tally.perceived(number, frames=content.frames, seconds=seconds, peak_bytes=content.peak_bytes)
-        return reply, content
+            reply = Failure(error=f"a worker {error}", worn=True)
+        match waiting.request, reply:
+            case _, Failure():
+                if reply.worn:
+                    worker.close()
+                if len(waiting.failed_on) + 1 < _ATTEMPTS and not waiting.reply.cancelled():
+                    self._tally.retried(waiting.video)
+                    self._requests.put_back(waiting, number)
+                    return
+            case Origin() as origin, Selected():
+                self._selected[origin] = reply
+            case _, Perceived(frames=frames, peak_bytes=peak_bytes, gpu_use=gpu_use):
+                seconds = time.perf_counter() - began
+                self._tally.perceived(number, frames=frames, seconds=seconds, peak_bytes=peak_bytes, gpu_use=gpu_use)
+        with suppress(InvalidStateError):  # cancelled
+            waiting.reply.set_result(reply)
 
     def _fold(self, number: int) -> None:
         """Give one folding process one video after the other."""
@@ -185,83 +160,74 @@ class Coordinator:
                 video = self._videos.get_nowait()
             except Empty:
                 return
-            outcome = self._outcome(number, video)
+            row = self._row(number, video)
             if not self._stopped:
-                self._tally.finished(video.name, outcome)
+                self._tally.finished(row)
 
-    def _outcome(self, number: int, video: Video) -> Outcome:
-        folder, log = self._plan.folder / video.name, self._plan.folder / f"{video.name}.log"
-        copies = self._plan.folder / ".inputs" / video.name
-        target = None if self._plan.remote is None else f"{self._plan.remote}/{video.name}"
-        config = self._plan.config
+    def _row(self, number: int, video: Video) -> BatchRow:
+        """Return what became of a video."""
+        row, plan = self._tally.row(video.name), self._plan
+        folder, copies = plan.folder / video.name, plan.folder / ".inputs" / video.name
+        target = None if plan.remote is None else f"{plan.remote}/{video.name}"
         if video.episode is not None:
-            config = replace(config, source=replace(config.source, episode=video.episode))
+            source_config = replace(plan.config.source, episode=video.episode)
+            plan = replace(plan, config=replace(plan.config, source=source_config))
         try:
             source = storage.fetch(video.source, copies)
             if target is not None:
                 storage.fetch_record(target, folder)
-            job = Job(
-                source=source,
-                folder=folder,
-                log=log,
-                config=config,
-                overwrite=self._plan.overwrite,
-                ahead=self._plan.ahead,
-            )
-            outcome = self._folded(number, video, job)
-            if target is not None and outcome.status == "done":
+            row = self._folded(number, Job(row=row, source=source, plan=plan))
+            if target is not None and row.status == "done":
                 storage.upload(folder, target)
-            if outcome.status != "failed" and storage.is_remote(video.source):
+            if row.status != "failed" and storage.is_remote(video.source):
                 shutil.rmtree(copies, ignore_errors=True)
         except UserError as error:
-            return Outcome(status="failed", error=str(error))
-        return outcome
+            return replace(row, status="failed", error=str(error))
+        return row
 
-    def _folded(self, number: int, video: Video, job: Job) -> Outcome:
+    def _folded(self, number: int, job: Job) -> BatchRow:
         for _ in range(_ATTEMPTS):
             child = self._children.get(number)
             if child is None:
-                child = self._children[number] = self._start_folding()
+                child = self._children[number] = Child(self._folding)
             try:
-                return self._exchange(child, video, job)
+                return self._exchange(child, job)
             except LostError as error:
                 lost = f"its process {error}"
                 self._children.pop(number).kill()
                 if self._stopped:
                     break
-        return Outcome(status="failed", error=lost)
+        return replace(job.row, status="failed", error=lost)
 
-    def _exchange(self, child: Child, video: Video, job: Job) -> Outcome:
+    def _exchange(self, child: Child, job: Job) -> BatchRow:
         """Pass requests of a folding process on until its video is finished."""
-        going, open_requests = [True], [0]
-
-        def answer(request: int, reply: Packed) -> None:
-            open_requests[0] -= 1  # approximately: threads share it, and it only tells silence from waiting
-            with suppress(LostError):  # its own thread will notice
-                child.send((request, reply))
-
-        silence_s = max(self._plan.limit_s, _START_S)
+        silence_s, asked = max(self._plan.resources.time_limit_s, _START_S), set[Future[Reply]]()
         child.send(job)
         try:
             while True:
-                message = child.receive(silence_s)
-                match message:
-                    case Outcome():
-                        return message
+                match child.receive(silence_s):
+                    case BatchRow() as row:
+                        return row
                     case Opened(frames=frames):
-                        self._tally.opened(video.name, frames)
-                    case (request, Packed(tree=tree)) if tree in self._selected:
-                        answer(request, self._selected[tree])
-                    case (request, sent):
-                        open_requests[0] += 1
-                        waiting = Waiting(
-                            request=sent,
-                            answer=partial(answer, request),
-                            wanted=lambda: going[0],
-                            retried=partial(self._tally.retried, video.name),
-                        )
+                        self._tally.opened(job.row.video, frames)
+                    case (request_id, Origin() as origin) if origin in self._selected:
+                        child.send((request_id, self._selected[origin]))
+                    case (request_id, request):
+                        waiting = Waiting(video=job.row.video, request=request)
+                        asked.add(waiting.reply)
+                        waiting.reply.add_done_callback(asked.discard)
+                        waiting.reply.add_done_callback(partial(_answer, child, request_id))
                         self._requests.put(waiting)
-                    case _ if not open_requests[0]:
+                        del request, waiting  # with its images
+                    case _ if not asked:
                         raise LostError(f"did nothing for {silence_s:g} s")
         finally:
-            going[0] = False
+            for reply in tuple(asked):
+                reply.cancel()
+
+
+def _answer(child: Child, request_id: int, reply: "Future[Reply]") -> None:
+    """Send a reply to the process that asked."""
+    with suppress(LostError):  # its own thread will notice
+        if not reply.cancelled():
+            child.send((request_id, reply.result()))

@@ -23,23 +23,14 @@ import numpy as np
 from fast_snow import output
 from fast_snow.api import collected_warnings, open_source, steps
 from fast_snow.atomic_files import store
-from fast_snow.batching.messages import (
-    Failure,
-    Job,
-    Opened,
-    Origin,
-    Outcome,
-    Packed,
-    Perceived,
-    Request,
-    Selected,
-    WindowRequest,
-    packed,
-)
+from fast_snow.batching.messages import Failure, Job, Opened, Origin, Perceived, Reply, Request, Selected, WindowRequest
 from fast_snow.batching.processes import receive, redirect, send
-from fast_snow.errors import EngineError, FastSnowError, FastSnowWarning, InputError
+from fast_snow.batching.report import BatchRow
+from fast_snow.errors import EngineError, FastSnowError, FastSnowWarning, InputError, one_line
 from fast_snow.inputs import Input
 from fast_snow.keyframes import KeyframeImage
+from fast_snow.output.publishing import recover
+from fast_snow.output.workspace import Workspace, locked
 from fast_snow.perception import EngineOpeners
 from fast_snow.perception_files import PerceptionFiles
 from fast_snow.pipeline import Pipeline, Step
@@ -73,7 +64,7 @@ class Exchange:
         """
         future: Future[Any] = Future()
         self._asked[id(future)] = future, then
-        self.send((id(future), packed(request)))
+        self.send((id(future), request))
         return future
 
     def _receive(self) -> None:
@@ -87,10 +78,9 @@ class Exchange:
         except (OSError, EOFError):
             os._exit(1)
 
-    def _settle(self, number: int, answer: Packed) -> None:
+    def _settle(self, number: int, reply: Reply) -> None:
         future, then = self._asked.pop(number)
         try:
-            reply = answer.unpacked()
             if isinstance(reply, Failure):
                 print(reply.trace, file=sys.stderr)
                 raise EngineError(reply.error)
@@ -103,10 +93,10 @@ class Delegation:
     """Lets workers perceive the windows of a video, several at once, and stores what they answer as it comes."""
 
     def __init__(
-        self, exchange: Exchange, job: Job, origin: Origin, selected: Selected, files: PerceptionFiles
+        self, exchange: Exchange, ahead: int, origin: Origin, selected: Selected, files: PerceptionFiles
     ) -> None:
         self._exchange, self._origin, self._selected, self._files = exchange, origin, selected, files
-        self._ahead, self._compressed = job.ahead, job.config.output.keep_perception
+        self._ahead = ahead
         self._futures: dict[int, Future[None]] = {}
         self._pictures: dict[int, tuple[KeyframeImage, ...]] = {}
         self._picture: Callable[[Window], tuple[KeyframeImage, ...]] = lambda _: ()
@@ -129,13 +119,7 @@ class Delegation:
 
     def _asked(self, window: Window) -> Window:
         self._pictures[window.index] = self._picture(window)
-        request = WindowRequest(
-            origin=self._origin,
-            window=window,
-            used=self._selected.used,
-            key=self._files.key,
-            compressed=self._compressed,
-        )
+        request = WindowRequest(origin=self._origin, window=window, used=self._selected.used, key=self._files.key)
         path = self._files.path(window.index)
         self._futures[window.index] = self._exchange.ask(request, partial(_stored, path))
         count = len(window.frames)
@@ -162,29 +146,25 @@ def serve(connection: Connection, _: object) -> None:
     exchange = Exchange(connection)
     while True:
         job = exchange.jobs.get()
-        redirect(job.log)
-        exchange.send(_outcome(job, exchange))
+        redirect(Path(job.row.log))
+        exchange.send(_row(job, exchange))
 
 
-def _outcome(job: Job, exchange: Exchange) -> Outcome:
-    """Fold a video; whatever goes wrong is part of the outcome."""
-    _log(f"{job.source} -> {job.folder}")
+def _row(job: Job, exchange: Exchange) -> BatchRow:
+    """Fold a video; whatever goes wrong is part of its row."""
+    _log(f"{job.source} -> {job.plan.folder / job.row.video}")
     try:
-        outcome = _folded(job, exchange)
-    except FastSnowError as error:
-        outcome = Outcome(status="failed", error=" ".join(str(error).split()))
-    except MemoryError:
-        outcome = Outcome(status="failed", error="out of memory")
-        traceback.print_exc()
+        row = _folded(job, exchange)
     except Exception as error:  # noqa: BLE001 (one video must not lose the others)
-        outcome = Outcome(status="failed", error=f"{type(error).__name__}: {error}".splitlines()[0])
-        traceback.print_exc()
-    _log(f"{outcome.status}: {outcome.error or f'{outcome.frames} frames, {outcome.tracks} tracks'}")
-    return outcome
+        if not isinstance(error, FastSnowError):
+            traceback.print_exc()
+        row = replace(job.row, status="failed", error=one_line(error))
+    _log(f"{row.status}: {row.error or f'{row.frames} frames, {row.tracks} tracks'}")
+    return row
 
 
-def _folded(job: Job, exchange: Exchange) -> Outcome:
-    config, began = job.config, perf_counter()
+def _folded(job: Job, exchange: Exchange) -> BatchRow:
+    config, folder, began = job.plan.config, job.plan.folder / job.row.video, perf_counter()
     with ExitStack() as stack:
         noticed = stack.enter_context(collected_warnings(show=False))
         source, file = open_source(job.source, config)
@@ -193,15 +173,15 @@ def _folded(job: Job, exchange: Exchange) -> Outcome:
         exchange.send(Opened(frames=source.expected_frames))
         origin = _origin(source, file.path)
         selected: Selected = exchange.ask(origin, lambda reply: reply).result()
-        if _is_finished(job.folder, run_key(file, config, selected.used).fold):
-            return Outcome(status="skipped")
-        opened = output.create(job.folder, overwrite=job.overwrite, source=file.path, resumable=True)
+        if _is_finished(folder, run_key(file, config, selected.used).fold):
+            return replace(job.row, status="skipped")
+        opened = output.create(folder, overwrite=job.plan.overwrite, source=file.path, resumable=True)
         writer = stack.enter_context(opened)
         selection = Selection(engines=_NONE, used=selected.used, resident=True)
         memory = remember(writer, source, file, selection, config, noticed)
         if memory.perceived:
             _log(str(memory))
-        delegation = Delegation(exchange, job, origin, selected, memory.files)
+        delegation = Delegation(exchange, job.plan.ahead, origin, selected, memory.files)
         keep = partial(_keep, writer, memory)
         going = steps(source, selection, config, memory=memory, detour=delegation)
         summary = summarize_run(going, config, keep, began=began, before=memory.summary)
@@ -210,12 +190,12 @@ def _folded(job: Job, exchange: Exchange) -> Outcome:
         writer.finish(summary.graph, {**noted, **memory.noted, "gpus": list(selected.gpus)})
     for message in noticed:
         _log(f"warning: {message}")
-    graph = summary.graph
-    return Outcome(
+    return replace(
+        job.row,
         status="done",
-        frames=graph.num_frames,
+        frames=summary.graph.num_frames,
         windows=summary.windows,
-        tracks=len(graph.tracks),
+        tracks=len(summary.graph.tracks),
         wall_s=perf_counter() - began,
     )
 
@@ -242,13 +222,15 @@ def _origin(source: Input, path: Path) -> Origin:
 
 
 def _is_finished(folder: Path, key: str) -> bool:
-    if not (folder / output.RECORD).exists():
-        return False
-    return output.read_record(folder).get("key") == key
+    """Tell whether a run of a key is in place; one that was killed while it took its place is put there first."""
+    if Workspace(folder).journal.exists():
+        with locked(folder.resolve()) as workspace:
+            recover(workspace, resumable=True)
+    return (folder / output.RECORD).exists() and output.read_record(folder).get("key") == key
 
 
 def _stored(path: Path, reply: Perceived) -> None:
-    store(path, bytes(reply.file))
+    store(path, reply.file.data)
 
 
 def _log(line: str) -> None:

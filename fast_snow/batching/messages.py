@@ -1,34 +1,49 @@
 """What travels between the coordinator, the processes that fold videos, and workers."""
 
-import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+from jaxtyping import UInt8
+
+from fast_snow.batching.report import BatchRow
+from fast_snow.batching.resources import Resources
 from fast_snow.config import Config
 from fast_snow.selection import EngineUse
 from fast_snow.types import GridShape, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A video to fold.
+class Plan:
+    """How videos are folded.
 
     Attributes:
-        source: a file or a folder.
-        folder: of its run.
-        log: the file that what happens is appended to.
+        folder: of all runs, on this machine.
+        remote: the URL that finished runs go to; None where they stay.
         config: all settings.
-        overwrite: whether a run in the folder may be replaced.
-        ahead: how many windows may be asked for before they are folded.
+        overwrite: whether runs that are there may be replaced.
+        resources: what the batch may use.
     """
 
-    source: Path
     folder: Path
-    log: Path
+    remote: str | None
     config: Config
     overwrite: bool
-    ahead: int
+    resources: Resources
+
+    @property
+    def ahead(self) -> int:
+        """How many windows of a video may be asked for before they are folded."""
+        return self.resources.workers + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A video to fold: its row of the table so far, and the file or folder that it is read from."""
+
+    row: BatchRow
+    source: Path
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,27 +51,6 @@ class Opened:
     """A video was opened; it has about so many frames, None where it does not say."""
 
     frames: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of a video.
-
-    Attributes:
-        status: done, skipped (a run of the same key is there), failed or interrupted.
-        error: why it failed, in one line.
-        frames: of the graph.
-        windows: of the run.
-        tracks: of the graph.
-        wall_s: seconds from the opening of the input to the finished run.
-    """
-
-    status: str
-    error: str = ""
-    frames: int = 0
-    windows: int = 0
-    tracks: int = 0
-    wall_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,23 +85,29 @@ class WindowRequest:
         window: with its images.
         used: the engines that were chosen for the video.
         key: of the perception (`RunKey.perception`).
-        compressed: whether the perception file is kept and therefore deflated.
     """
 
     origin: Origin
     window: Window
     used: tuple[EngineUse, ...]
     key: str
-    compressed: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Perceived:
-    """The content of a perception file, how many frames it adds, and the most memory that its worker has held."""
+    """The perception of a window.
 
-    file: bytes | pickle.PickleBuffer
+    Attributes:
+        file: the content of its file.
+        frames: how many it adds.
+        peak_bytes: the most memory that the worker has held.
+        gpu_use: the share of time that its GPUs were busy; None where there are none.
+    """
+
+    file: UInt8[np.ndarray, " bytes"]
     frames: int
     peak_bytes: int
+    gpu_use: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,28 +127,3 @@ class Failure:
 
 Request = Origin | WindowRequest
 Reply = Selected | Perceived | Failure
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Packed:
-    """A value as bytes, which who passes it on need not know; its arrays are not copied.
-
-    Unpacked, arrays are read-only, as in all values.
-    """
-
-    tree: bytes
-    arrays: tuple[bytes | pickle.PickleBuffer, ...]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Packed, (self.tree, tuple(map(pickle.PickleBuffer, self.arrays)))
-
-    def unpacked(self) -> Any:  # noqa: ANN401 (any message)
-        """Return the value; only ever called on what our own processes sent."""
-        return pickle.loads(self.tree, buffers=self.arrays)
-
-
-def packed(value: object) -> Packed:
-    """Return a value as bytes."""
-    arrays: list[pickle.PickleBuffer] = []
-    tree = pickle.dumps(value, protocol=5, buffer_callback=arrays.append)
-    return Packed(tree, tuple(arrays))

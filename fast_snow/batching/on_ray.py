@@ -2,17 +2,21 @@
 
 import logging
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
-from fast_snow.batching.local import START_S
-from fast_snow.batching.messages import Packed, packed
-from fast_snow.batching.processes import LostError, limit_threads
+from fast_snow.batching.messages import Reply, Request
+from fast_snow.batching.processes import START_S, LostError, limit_threads
 from fast_snow.batching.resources import Resources
 from fast_snow.config import Config
-from fast_snow.errors import ConfigError
+from fast_snow.errors import ConfigError, first_line
 
+_LOSSES: Final = 3
+"""So many workers may be lost in an evaluation."""
+
+Value = TypeVar("Value")
 Result = TypeVar("Result")
 
 
@@ -28,8 +32,8 @@ class _Actor:
     def ready(self) -> bool:
         return True
 
-    def call(self, request: Packed) -> Packed:
-        return packed(self._worker(request.unpacked()))
+    def call(self, request: Request) -> Reply:
+        return self._worker(request)
 
 
 class RayWorker:
@@ -59,10 +63,9 @@ class RayWorker:
             found, _ = self._ray.wait([actor.ready.remote()], timeout=START_S)
             return bool(found and self._ray.get(found[0]))
         except self._ray.exceptions.RayError as error:
-            self.close()
-            raise LostError(f"could not be started ({str(error).splitlines()[0]})") from None
+            raise LostError(f"could not be started ({first_line(error)})") from None
 
-    def call(self, request: Packed, limit_s: float) -> Packed:
+    def call(self, request: Request, limit_s: float) -> Reply:
         """Return the reply.
 
         Raises:
@@ -70,13 +73,11 @@ class RayWorker:
         """
         errors = self._ray.exceptions
         try:
-            reply: Packed = self._ray.get(self._actor.call.remote(self._ray.put(request)), timeout=limit_s)
+            reply: Reply = self._ray.get(self._actor.call.remote(request), timeout=limit_s)
         except errors.GetTimeoutError:
-            self.close()
             raise LostError(f"took longer than {limit_s:g} s") from None
         except errors.RayError as error:
-            self.close()
-            raise LostError(f"was lost ({type(error).__name__}: {str(error).splitlines()[0]})") from None
+            raise LostError(f"was lost ({type(error).__name__}: {first_line(error)})") from None
         return reply
 
     def close(self) -> None:
@@ -85,6 +86,16 @@ class RayWorker:
         if actor is not None:
             with suppress(self._ray.exceptions.RayError):
                 self._ray.kill(actor)
+
+
+class _Runner(Generic[Value, Result]):
+    """Answers one value after the other by a function."""
+
+    def __init__(self, function: Callable[[Value], Result]) -> None:
+        self._function = function
+
+    def run(self, value: Value) -> Result:
+        return self._function(value)
 
 
 @contextmanager
@@ -98,29 +109,44 @@ def connected(config: Config, resources: Resources) -> Iterator[Sequence[RayWork
         ConfigError: Ray is not installed, there is no cluster at the address, or it has no room for a worker.
     """
     with _cluster(str(resources.ray)) as ray:
-        found: dict[str, float] = ray.cluster_resources()
-        gpus = resources.gpus_per_worker
-        gpus = float(found.get("GPU", 0) > 0 and config.runtime.device != "cpu") if gpus is None else gpus
-        count = _num_workers(found, resources, gpus)
+        count, gpus = _num_workers(ray, config, resources)
         yield [RayWorker(config, resources, gpus) for _ in range(count)]
 
 
-def spread(calls: Sequence[Callable[[], Result]], address: str) -> Iterator[tuple[int, Result]]:
-    """Yield the number and the result of each call, as they come from a cluster, where each takes one CPU.
+def spread(
+    function: Callable[[Value], Result], values: Sequence[Value], config: Config, resources: Resources
+) -> Iterator[Result]:
+    """Yield what a function returns for each value, as it comes from the workers of a cluster.
+
+    Each worker has one copy of the function and keeps it: what that remembers, such as engines, serves its next value.
 
     Raises:
         ConfigError: as `connected`.
-        FastSnowError: a call was lost with its machine again and again.
+        LostError: a call was lost with its machine again and again.
     """
-    with _cluster(address) as ray:
-        task = ray.remote(lambda call: call()).options(scheduling_strategy="SPREAD")
-        waiting = {task.remote(call): number for number, call in enumerate(calls)}
-        while waiting:
-            (ready, *_), _ = ray.wait(list(waiting))
+    with _cluster(str(resources.ray)) as ray:
+        count, gpus = _num_workers(ray, config, resources)
+        kind = ray.remote(_Runner).options(
+            num_cpus=resources.cpus_per_worker, num_gpus=gpus, scheduling_strategy="SPREAD"
+        )
+        idle = [kind.remote(function) for _ in range(min(count, len(values)))]
+        left, working, losses = deque(values), dict[Any, tuple[Any, Value]](), 0
+        while left or working:
+            while left and idle:
+                runner, value = idle.pop(), left.popleft()
+                working[runner.run.remote(value)] = runner, value
+            (done, *_), _ = ray.wait(list(working))
+            runner, value = working.pop(done)
             try:
-                yield waiting.pop(ready), ray.get(ready)
+                yield ray.get(done)
             except ray.exceptions.RayError as error:
-                raise LostError(f"--ray: a run was lost: {str(error).splitlines()[0]}") from None
+                losses += 1
+                if losses > _LOSSES:
+                    raise LostError(f"--ray: a run was lost: {first_line(error)}") from None
+                left.append(value)
+                runner = None if idle or working else kind.remote(function)  # the others may fill the cluster
+            if runner is not None:
+                idle.append(runner)
 
 
 @contextmanager
@@ -137,7 +163,7 @@ def _cluster(address: str) -> Iterator[Any]:
         try:
             ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            why = str(error).splitlines()[0]
+            why = first_line(error)
             raise ConfigError(f"--ray: got {address}, expected the address of a Ray cluster: {why}") from error
     try:
         yield ray
@@ -146,8 +172,11 @@ def _cluster(address: str) -> Iterator[Any]:
             ray.shutdown()
 
 
-def _num_workers(found: dict[str, float], resources: Resources, gpus: float) -> int:
-    """Return how many workers a cluster has room for, or as many as were asked for."""
+def _num_workers(ray: Any, config: Config, resources: Resources) -> tuple[int, float]:  # noqa: ANN401 (the module)
+    """Return how many workers a cluster has room for, or as many as were asked for, and the GPUs of each."""
+    found: dict[str, float] = ray.cluster_resources()
+    gpus = resources.gpus_per_worker
+    gpus = float(found.get("GPU", 0) > 0 and config.runtime.device != "cpu") if gpus is None else gpus
     reserved = {"CPU": resources.cpus_per_worker, "GPU": gpus, "memory": resources.memory_bytes}
     room = min((int(found.get(name, 0) / wanted) for name, wanted in reserved.items() if wanted), default=1)
     if room < 1:
@@ -155,4 +184,4 @@ def _num_workers(found: dict[str, float], resources: Resources, gpus: float) -> 
             f"--ray: got a cluster of {found.get('CPU', 0):g} CPUs and {found.get('GPU', 0):g} GPUs, expected room for"
             " a worker: ask for less by --cpus-per-worker, --gpus-per-worker or --memory-gb"
         )
-    return resources.workers or room
+    return resources.workers or room, gpus

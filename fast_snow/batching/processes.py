@@ -12,11 +12,16 @@ from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Lock, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from fast_snow.errors import FastSnowError
 
+if TYPE_CHECKING:
+    from fast_snow.batching.messages import Reply, Request
+
 _SPAWN = multiprocessing.get_context("spawn")
+START_S: Final = 5.0
+"""So long is waited for a worker to start before the next look."""
 
 
 class LostError(FastSnowError):
@@ -110,6 +115,47 @@ class Child:
             with suppress(ValueError):
                 return f"was killed by {signal.Signals(-code).name}" + " (out of memory?)" * (code == -signal.SIGKILL)
         return f"ended with exit code {code}"
+
+
+class ProcessWorker:
+    """A worker in a process of its own."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._child: Child | None = None
+        self._up = False
+
+    def ready(self) -> bool:
+        """Start the process where it does not run; return whether it does.
+
+        Raises:
+            LostError: it could not be started.
+        """
+        if self._child is None:
+            self._child, self._up = Child(self._setting), False
+        self._up = self._up or self._child.receive(START_S) is not None
+        return self._up
+
+    def call(self, request: "Request", limit_s: float) -> "Reply":
+        """Return the reply.
+
+        Raises:
+            LostError: the process died, or took longer than the limit.
+        """
+        child = self._child
+        if child is None:
+            raise LostError("was ended")
+        child.send(request)
+        reply: Reply | None = child.receive(limit_s)
+        if reply is None:
+            raise LostError(f"took longer than {limit_s:g} s")
+        return reply
+
+    def close(self) -> None:
+        """End the process."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.kill()
 
 
 def _begin(connection: Connection, setting: Setting) -> None:

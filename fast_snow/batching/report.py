@@ -5,15 +5,12 @@ import io
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Final
 
 from fast_snow.atomic_files import store
-from fast_snow.batching.messages import Outcome
-from fast_snow.batching.storage import hidden, is_remote
-from fast_snow.batching.videos import Video
 from fast_snow.errors import OutputError
 
 TABLES: Final = ("batch.csv", "batch.json")
@@ -38,14 +35,14 @@ class BatchRow:
 
     video: str
     source: str
-    status: str
-    error: str
-    frames: int
-    windows: int
-    tracks: int
-    wall_s: float
-    retries: int
-    log: str
+    status: str = "interrupted"
+    error: str = ""
+    frames: int = 0
+    windows: int = 0
+    tracks: int = 0
+    wall_s: float = 0.0
+    retries: int = 0
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,15 +99,19 @@ def require_own_tables(folder: Path) -> None:
 class Tally:
     """Counts what happens in a batch; threads may share it."""
 
-    def __init__(self, videos: Sequence[Video], num_workers: int) -> None:
+    def __init__(self, rows: Sequence[BatchRow], num_workers: int) -> None:
         self._lock, self._began = Lock(), time.perf_counter()
-        self._total = len(videos)
+        self._rows = {row.video: row for row in rows}
+        self._finished: set[str] = set()
         self._expected: dict[str, int] = {}
         self._peaks = [0] * num_workers
+        self._gpu_use: dict[int, float] = {}
         self._busy_s = 0.0
-        self.windows = self.frames = 0
-        self.outcomes: dict[str, Outcome] = {}
-        self.retries: dict[str, int] = {}
+        self._windows = self._frames = 0
+
+    def row(self, video: str) -> BatchRow:
+        """Return the row of a video as it stands."""
+        return self._rows[video]
 
     def opened(self, video: str, frames: int | None) -> None:
         """Note how many frames a video is expected to have."""
@@ -118,49 +119,48 @@ class Tally:
             if frames is not None:
                 self._expected[video] = frames
 
-    def perceived(self, worker: int, *, frames: int, seconds: float, peak_bytes: int) -> None:
+    def perceived(
+        self, worker: int, *, frames: int, seconds: float, peak_bytes: int, gpu_use: float | None = None
+    ) -> None:
         """Note that a worker perceived a window."""
         with self._lock:
-            self.windows, self.frames, self._busy_s = self.windows + 1, self.frames + frames, self._busy_s + seconds
+            self._windows, self._frames, self._busy_s = self._windows + 1, self._frames + frames, self._busy_s + seconds
             self._peaks[worker] = max(self._peaks[worker], peak_bytes)
+            if gpu_use is not None:
+                self._gpu_use[worker] = gpu_use
 
     def retried(self, video: str) -> None:
         """Note that a window is tried again."""
         with self._lock:
-            self.retries[video] = self.retries.get(video, 0) + 1
+            self._rows[video] = replace(self._rows[video], retries=self._rows[video].retries + 1)
 
-    def finished(self, video: str, outcome: Outcome) -> None:
+    def finished(self, row: BatchRow) -> None:
         """Note what became of a video."""
         with self._lock:
-            self.outcomes[video] = outcome
+            self._rows[row.video] = replace(row, retries=self._rows[row.video].retries)
+            self._finished.add(row.video)
 
     def line(self) -> tuple[str, int, int]:
         """Return the progress: how it stands, how many videos are finished, and of how many."""
         with self._lock:
             elapsed_s = time.perf_counter() - self._began
-            rate = self.frames / elapsed_s
-            failed = sum(each.status == "failed" for each in self.outcomes.values())
-            text = f"{self.windows} windows, {rate:.1f} frames per second"
+            rate = self._frames / elapsed_s
+            failed = sum(row.status == "failed" for row in self._rows.values())
+            text = f"{self._windows} windows, {rate:.1f} frames per second"
+            if self._gpu_use:  # of each worker while it perceived its last window
+                text += f", GPUs {sum(self._gpu_use.values()) / len(self._gpu_use):.0%} busy"
             text += f", {failed} failed" * (failed > 0)
             left = self._frames_left()
             if rate and left:
                 text += time.strftime(", expected end %a %H:%M", time.localtime(time.time() + left / rate))
-            return f"videos ({text})", len(self.outcomes), self._total
+            return f"videos ({text})", len(self._finished), len(self._rows)
 
-    def result(self, videos: Sequence[Video], folder: Path) -> BatchResult:
-        """Return what the batch came to, whose logs are in a folder; videos that are not finished are interrupted."""
-        rows = []
-        for video in videos:
-            outcome = self.outcomes.get(video.name, Outcome(status="interrupted"))
-            values: dict[str, Any] = asdict(outcome)
-            retries = self.retries.get(video.name, 0)
-            source = hidden(video.source) if is_remote(video.source) else video.source
-            log = str(folder / f"{video.name}.log")
-            rows.append(BatchRow(video=video.name, source=source, retries=retries, log=log, **values))
+    def result(self) -> BatchResult:
+        """Return what the batch came to; videos that are not finished are interrupted."""
         return BatchResult(
-            rows=tuple(rows),
+            rows=tuple(self._rows.values()),
             wall_s=time.perf_counter() - self._began,
-            windows=self.windows,
+            windows=self._windows,
             busy_s=self._busy_s,
             peak_bytes=tuple(self._peaks),
         )
@@ -169,5 +169,5 @@ class Tally:
         """Return about how many frames are still to come; videos that are not opened are taken for average ones."""
         known = self._expected.values()
         mean = sum(known) / len(known) if known else 0.0
-        skipped = sum(self._expected.get(name, 0) for name, each in self.outcomes.items() if each.status != "done")
-        return max(0.0, mean * self._total - skipped - self.frames)
+        skipped = sum(self._expected.get(name, 0) for name in self._finished if self._rows[name].status != "done")
+        return max(0.0, mean * len(self._rows) - skipped - self._frames)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import resource_tracker
@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Final
 
 from fast_snow.batching import storage
-from fast_snow.batching.coordinator import Coordinator, Plan, Worker
-from fast_snow.batching.local import ProcessWorker
-from fast_snow.batching.processes import Child, Setting
-from fast_snow.batching.report import BatchResult, Tally, require_own_tables, write_tables
+from fast_snow.batching.coordinator import Coordinator, Worker
+from fast_snow.batching.messages import Plan
+from fast_snow.batching.processes import ProcessWorker, Setting
+from fast_snow.batching.report import BatchResult, BatchRow, Tally, require_own_tables, write_tables
 from fast_snow.batching.resources import Resources, cores
-from fast_snow.batching.videos import videos
+from fast_snow.batching.videos import Video, videos
 from fast_snow.config import Config
 from fast_snow.engines.hardware import gpus
 from fast_snow.errors import OutputError
 from fast_snow.protocols import Progress, silent
 
 WORKER: Final = "fast_snow.batching.worker"
-_FOLDING: Final = "fast_snow.batching.folding"
+FOLDING: Final = "fast_snow.batching.folding"
 KEPT: Final = "the same command resumes: finished videos are skipped, the others go on where they were"
 
 
@@ -66,74 +66,69 @@ def batch(
     remote = str(folder).rstrip("/") if storage.is_remote(str(folder)) else None
     out = _folder(Path(folder).expanduser() if remote is None else _staging(remote))
     require_own_tables(out)
-    with _workers(config, resources, out) as (workers, settings):
-        tally = Tally(found, len(workers))
-        plan = Plan(
-            folder=out,
-            remote=remote,
-            config=settings,
-            overwrite=overwrite,
-            ahead=len(workers) + 1,
-            limit_s=resources.time_limit_s,
-        )
-        num_folding = resources.num_folding(len(found), len(workers))
-        try:
-            Coordinator(found, workers, _folding(settings, resources, out), num_folding, plan, tally).run(progress)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(KEPT) from None
-        finally:
-            result = tally.result(found, out)
-            write_tables(result, out)
-            if remote is not None:
-                storage.upload_files(out, remote)
+    config = _with_threads(config, resources)
+    plan = Plan(folder=out, remote=remote, config=config, overwrite=overwrite, resources=resources)
+    with _workers(plan) as workers:
+        plan = replace(plan, resources=replace(resources, workers=len(workers)))
+        return _run(found, workers, plan, progress)
+
+
+def _run(found: Sequence[Video], workers: Sequence[Worker], plan: Plan, progress: Progress) -> BatchResult:
+    """Run a batch to its end, and store what came of it, whatever ends it."""
+    tally = Tally([_row(video, plan.folder) for video in found], len(workers))
+    try:
+        Coordinator(found, workers, _setting(FOLDING, plan), plan, tally).run(progress)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(KEPT) from None
+    finally:
+        result = tally.result()
+        write_tables(result, plan.folder)
+        if plan.remote is not None:
+            storage.upload_files(plan.folder, plan.remote)
     return result
 
 
+def _row(video: Video, folder: Path) -> BatchRow:
+    source = storage.hidden(video.source) if storage.is_remote(video.source) else video.source
+    return BatchRow(video=video.name, source=source, log=str(folder / f"{video.name}.log"))
+
+
 @contextmanager
-def _workers(config: Config, resources: Resources, out: Path) -> Iterator[tuple[Sequence[Worker], Config]]:
-    """Start the workers; with them come the settings of all processes."""
-    if resources.ray is not None:
+def _workers(plan: Plan) -> Iterator[Sequence[Worker]]:
+    """Start the workers."""
+    if plan.resources.ray is not None:
         from fast_snow.batching.on_ray import connected
 
-        settings = _with_threads(config, max(1, int(resources.cpus_per_worker)))
-        with connected(settings, resources) as actors:
-            yield actors, settings
+        with connected(plan.config, plan.resources) as actors:
+            yield actors
         return
     resource_tracker.ensure_running()
-    count = resources.num_local(config)
-    settings = _with_threads(config, max(1, cores() // count))
-    yield [ProcessWorker(_worker(settings, resources, out, number)) for number in range(count)], settings
+    count = plan.resources.num_local(plan.config)
+    yield [ProcessWorker(_setting(WORKER, plan, worker=number)) for number in range(count)]
 
 
-def _with_threads(config: Config, threads: int) -> Config:
+def _with_threads(config: Config, resources: Resources) -> Config:
+    """Return settings with which workers share the cores."""
     if config.runtime.threads:
         return config
-    return replace(config, runtime=replace(config.runtime, threads=threads))
+    share = cores() // resources.num_local(config) if resources.ray is None else int(resources.cpus_per_worker)
+    return replace(config, runtime=replace(config.runtime, threads=max(1, share)))
 
 
-def _worker(config: Config, resources: Resources, out: Path, number: int) -> Setting:
-    found = [] if config.runtime.device == "cpu" else gpus()
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    own = seen[number % len(seen)] if seen != [""] else str(number % len(found)) if found else ""
+def _setting(serves: str, plan: Plan, *, worker: int | None = None) -> Setting:
+    """Return how a process is set up; each worker sees one GPU, where there are any."""
+    environment = {}
+    if worker is not None and plan.config.runtime.device != "cpu" and gpus():
+        seen = (os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(len(gpus()))))).split(",")
+        environment["CUDA_VISIBLE_DEVICES"] = seen[worker % len(seen)]
     return Setting(
-        serves=WORKER,
-        options=config,
-        log=out / "workers.log",
-        threads=config.runtime.threads,
-        memory_bytes=resources.memory_bytes,
-        environment={"CUDA_VISIBLE_DEVICES": own} if found else {},
+        serves=serves,
+        options=plan.config,
+        log=plan.folder / "workers.log",
+        threads=plan.config.runtime.threads,
+        memory_bytes=plan.resources.memory_bytes,
+        environment=environment,
     )
-
-
-def _folding(config: Config, resources: Resources, out: Path) -> Callable[[], Child]:
-    setting = Setting(
-        serves=_FOLDING,
-        options=None,
-        log=out / "workers.log",
-        threads=config.runtime.threads,
-        memory_bytes=resources.memory_bytes,
-    )
-    return lambda: Child(setting)
 
 
 def _staging(remote: str) -> Path:

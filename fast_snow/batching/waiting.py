@@ -1,30 +1,27 @@
 """Requests that wait for a worker: bounded, and what failed goes to another worker than the one it failed on."""
 
-from collections import deque
-from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition
 
-from fast_snow.batching.messages import Packed
+from fast_snow.batching.messages import Reply, Request
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Waiting:
     """A request.
 
     Attributes:
+        video: its name.
         request: as the folding process sent it.
-        answer: takes the reply.
-        wanted: whether somebody still waits for the reply.
-        retried: told when it is tried again.
+        reply: that of a worker; cancelled where nobody waits for it any more.
         failed_on: the workers that it failed on.
     """
 
-    request: Packed
-    answer: Callable[[Packed], None]
-    wanted: Callable[[], bool]
-    retried: Callable[[], None]
-    failed_on: list[int] = field(default_factory=list)
+    video: str
+    request: Request
+    reply: "Future[Reply]" = field(default_factory=Future)
+    failed_on: set[int] = field(default_factory=set)
 
 
 class WaitingRequests:
@@ -33,8 +30,7 @@ class WaitingRequests:
     def __init__(self, most: int, num_workers: int) -> None:
         self._most, self._present = most, set(range(num_workers))
         self._changed = Condition()
-        self._requests: deque[Waiting] = deque()
-        self._failed: list[Waiting] = []
+        self._requests: list[Waiting] = []
         self._closed = False
 
     def put(self, request: Waiting) -> None:
@@ -47,17 +43,23 @@ class WaitingRequests:
     def put_back(self, request: Waiting, worker: int) -> None:
         """Add a request that failed on a worker, before all others."""
         with self._changed:
-            request.failed_on.append(worker)
-            self._failed.append(request)
+            request.failed_on.add(worker)
+            self._requests.insert(0, request)
             self._changed.notify_all()
 
     def take(self, worker: int) -> Waiting | None:
         """Return the next request for a worker, as soon as there is one; None once all are closed."""
         with self._changed:
             while not self._closed:
-                request = self._next(worker)
+                wanted = [each for each in self._requests if not each.reply.cancelled()]
+                fitting = (each for each in wanted if worker not in each.failed_on or self._present <= each.failed_on)
+                request = next(fitting, None)
                 if request is not None:
+                    wanted.remove(request)
+                if len(wanted) < len(self._requests):
+                    self._requests = wanted
                     self._changed.notify_all()
+                if request is not None:
                     return request
                 self._changed.wait()
         return None
@@ -73,16 +75,3 @@ class WaitingRequests:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
-
-    def _next(self, worker: int) -> Waiting | None:
-        self._failed = [each for each in self._failed if each.wanted()]
-        for request in self._failed:
-            if worker in request.failed_on and not self._present.issubset(request.failed_on):
-                continue  # another worker will take it
-            self._failed.remove(request)
-            return request
-        while self._requests:
-            request = self._requests.popleft()
-            if request.wanted():
-                return request
-        return None

@@ -4,29 +4,20 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from pickle import PickleBuffer
+from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from fast_snow import packed_values
 from fast_snow.api import collected_warnings, open_source
-from fast_snow.batching.messages import (
-    Failure,
-    Origin,
-    Packed,
-    Perceived,
-    Reply,
-    Request,
-    Selected,
-    WindowRequest,
-    packed,
-)
+from fast_snow.batching.messages import Failure, Origin, Perceived, Reply, Request, Selected, WindowRequest
 from fast_snow.batching.processes import receive, send
 from fast_snow.config import Config
-from fast_snow.engines.hardware import gpus
-from fast_snow.errors import EngineError, FastSnowError
+from fast_snow.engines.hardware import gpu_use, gpus
+from fast_snow.errors import EngineError, FastSnowError, one_line
 from fast_snow.inputs.sampled import Input, InputKind, SampledFrame
 from fast_snow.kernels import threads
 from fast_snow.peak_memory import peak_bytes
@@ -36,22 +27,13 @@ from fast_snow.residency import opened_once
 from fast_snow.selection import Selection, select_engines
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """An engine that stays open for windows of the same needs."""
-
-    needs: tuple[object, ...]
-    stack: ExitStack
-    opener: Any
-
-
 class WindowWorker:
-    """Perceives windows of any videos; engines are opened once and kept."""
+    """Perceives windows of any videos; engines are opened once and kept while windows need the same."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
         self._chosen: tuple[Origin, Input, Selection] | None = None
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, tuple[tuple[object, ...], ExitStack, Any]] = {}
         threads.limit(config.runtime.threads)
 
     def __call__(self, request: Request) -> Reply:
@@ -61,13 +43,9 @@ class WindowWorker:
             if isinstance(request, Origin):
                 return Selected(used=selection.used, gpus=tuple(each.name for each in gpus()))
             return self._perceived(request, source, selection)
-        except FastSnowError as error:
-            return Failure(error=str(error), trace=traceback.format_exc())
-        except MemoryError:
-            return Failure(error="out of memory", worn=True, trace=traceback.format_exc())
         except Exception as error:  # noqa: BLE001 (one window must not lose the others)
-            what = f"{type(error).__name__}: {error}".splitlines()[0]
-            return Failure(error=what, worn=True, trace=traceback.format_exc())
+            worn = not isinstance(error, FastSnowError)
+            return Failure(error=one_line(error), worn=worn, trace=traceback.format_exc())
 
     def _perceived(self, request: WindowRequest, source: Input, selection: Selection) -> Perceived:
         wanted, names = ([(use.slot, use.name) for use in each] for each in (request.used, selection.used))
@@ -76,14 +54,24 @@ class WindowWorker:
                 f"a worker would take {_listed(names)}, expected {_listed(wanted)} as another did: name them by"
                 " --engines or make the machines alike"
             )
+        uses: list[float] = []
+
+        def watch(*_: object) -> None:
+            uses.extend(gpu_use())
+
         with collected_warnings(show=False) as noticed:
             engines = self._engines(request.origin, selection)
-            perception = perceive(request.window, engines=engines, config=self._config)
+            perception = perceive(request.window, engines=engines, config=self._config, progress=watch)
         recorded = frozenset(use.slot for use in selection.used if use.name == "recorded")
         files = PerceptionFiles(folder=Path(), key=request.key, recorded=recorded, recording=source.recording)
-        file = packed_values.dumps(files.stored(perception, noticed), compressed=request.compressed)
-        added = len(request.window.frames) - request.window.shared
-        return Perceived(file=PickleBuffer(file), frames=added, peak_bytes=peak_bytes())
+        stored = files.stored(perception, noticed)
+        file = packed_values.dumps(stored, compressed=self._config.output.keep_perception)  # others go within seconds
+        return Perceived(
+            file=np.frombuffer(file, np.uint8),
+            frames=len(request.window.frames) - request.window.shared,
+            peak_bytes=peak_bytes(),
+            gpu_use=fmean(uses) if uses else None,
+        )
 
     def _selection(self, origin: Origin) -> tuple[Input, Selection]:
         if self._chosen is None or self._chosen[0] != origin:
@@ -95,18 +83,17 @@ class WindowWorker:
         """Return openers of engines that stay open, as long as windows need the same."""
         if not selection.resident:
             return selection.engines
-        openers = {}
+        openers: dict[str, Any] = {}
         for use in selection.used:
             own = origin.recording if use.slot == "geometry" or use.name == "recorded" else None
             needs = (use.name, own, origin.size if use.name.endswith(("onnx", "tensorrt")) else None)
-            kept = self._kept.get(use.slot)
-            if kept is None or kept.needs != needs:
-                if kept is not None:
-                    kept.stack.close()
+            before, stack, opener = self._kept.get(use.slot, (None, ExitStack(), None))
+            if before != needs:
+                stack.close()
                 stack = ExitStack()
-                kept = _Kept(needs=needs, stack=stack, opener=opened_once(getattr(selection.engines, use.slot), stack))
-                self._kept[use.slot] = kept
-            openers[use.slot] = kept.opener
+                opener = opened_once(getattr(selection.engines, use.slot), stack)
+                self._kept[use.slot] = needs, stack, opener
+            openers[use.slot] = opener
         return EngineOpeners(**openers)
 
 
@@ -116,9 +103,7 @@ def serve(connection: Connection, config: Config) -> None:
     worker = WindowWorker(config)
     send(connection, "ready")
     while True:
-        request: Packed = receive(connection)
-        send(connection, packed(worker(request.unpacked())))
-        del request
+        send(connection, worker(receive(connection)))
 
 
 def _source(origin: Origin, config: Config) -> Input:

@@ -4,9 +4,10 @@ import ctypes
 from dataclasses import dataclass
 from functools import cache
 
-_DRIVER = "libcuda.so.1"
+_DRIVER, _MANAGEMENT = "libcuda.so.1", "libnvidia-ml.so.1"
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute of the driver's interface
 _LONGEST_NAME = 256
+_LONGEST_BUS_ID = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,3 +48,35 @@ def _gpu(driver: ctypes.CDLL, index: int) -> Gpu:
 def gpu_count() -> int:
     """Return how many GPUs there are."""
     return len(gpus())
+
+
+def gpu_use() -> tuple[float, ...]:
+    """Return for each GPU of this process the share of the last second or less in which it computed, for anybody.
+
+    Empty where there are none, or where the driver does not say (parts of a GPU, other kinds of devices).
+    """
+    if not gpus() or (management := _management()) is None:
+        return ()
+    return tuple(use for index in range(len(gpus())) if (use := _use(management, index)) is not None)
+
+
+@cache
+def _management() -> ctypes.CDLL | None:
+    try:
+        library = ctypes.CDLL(_MANAGEMENT)
+    except OSError:
+        return None
+    return None if library.nvmlInit_v2() else library
+
+
+def _use(management: ctypes.CDLL, index: int) -> float | None:
+    """Return how busy a GPU is; found by its place on the bus, as the driver shows each process GPUs of its own."""
+    driver, device, handle = ctypes.CDLL(_DRIVER), ctypes.c_int(), ctypes.c_void_p()
+    bus_id, percent = ctypes.create_string_buffer(_LONGEST_BUS_ID), (ctypes.c_uint * 2)()  # of computing, of memory
+    failed = (
+        driver.cuDeviceGet(ctypes.byref(device), index)
+        or driver.cuDeviceGetPCIBusId(bus_id, _LONGEST_BUS_ID, device)
+        or management.nvmlDeviceGetHandleByPciBusId_v2(bus_id, ctypes.byref(handle))
+        or management.nvmlDeviceGetUtilizationRates(handle, percent)
+    )
+    return None if failed else percent[0] / 100

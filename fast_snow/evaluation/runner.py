@@ -15,8 +15,9 @@ import numpy as np
 from fast_snow import peak_memory
 from fast_snow.api import collected_warnings
 from fast_snow.batching.on_ray import spread
+from fast_snow.batching.resources import Resources
 from fast_snow.config import Config, SamplingConfig
-from fast_snow.errors import ConfigError, FastSnowError, FastSnowWarning, OutputError
+from fast_snow.errors import ConfigError, FastSnowWarning, OutputError, one_line
 from fast_snow.evaluation import environment, results
 from fast_snow.evaluation import manifest as manifests
 from fast_snow.evaluation.ground_truth import Truth
@@ -100,14 +101,13 @@ def _results(
     ]
     found = [results.read_result(RunResult, file) if file.is_file() else None for file in files]
     missing = [index for index, result in enumerate(found) if result is None or result.error]
-    warm: set[str] = set()
-    calls = [partial(_run, trials[index], systems, config, warm) for index in missing]
-    made = ((k, call()) for k, call in enumerate(calls)) if ray is None else spread(calls, ray)
-    for done, (k, result) in enumerate(made):
+    run = partial(_run, trials=trials, systems=systems, config=config, warm=set())
+    made = map(run, missing) if ray is None else spread(run, missing, config, Resources(ray=ray))
+    for done, (index, result) in enumerate(made):
         progress("runs", len(trials) - len(missing) + done, len(trials))
-        results.make_folder(files[missing[k]].parent)
-        results.write_json(files[missing[k]], members(result))
-        found[missing[k]] = result
+        results.make_folder(files[index].parent)
+        results.write_json(files[index], members(result))
+        found[index] = result
     progress("runs", len(trials), len(trials))
     return (result for result in found if result is not None)
 
@@ -127,41 +127,43 @@ def _claim(folder: Path, about: Mapping[str, Any]) -> None:
     results.write_json(path, about)
 
 
-def _run(trial: Trial, systems: Mapping[str, System], config: Config, warm: set[str]) -> RunResult:
-    """Run one system over one clip, and score it; whatever goes wrong is part of the result."""
-    k, case, name = trial
+def _run(
+    index: int, *, trials: Sequence[Trial], systems: Mapping[str, System], config: Config, warm: set[str]
+) -> tuple[int, RunResult]:
+    """Run a trial, the first of its system in this process after a warm-up; whatever goes wrong is in the result."""
+    k, case, name = trials[index]
     blank = RunResult(clip=case.name, system=name, repeat=k)
-    system = systems[name]
     try:
         with collected_warnings(show=False) as noticed:
             if name not in warm:
                 warm.add(name)
-                _warm_up(system, case, config)
+                _warm_up(systems[name], case, config)
             source = case.open(config.sampling)
             peak_memory.forget_peak()
-            run = system(source, config)
+            run = systems[name](source, config)
             peak, peak_gpu = peak_memory.peak_bytes(), peak_memory.peak_gpu_bytes()
     except Exception as error:  # noqa: BLE001 (one clip must not lose the others)
-        return replace(blank, error=_one_line(error))
+        return index, replace(blank, error=one_line(error))
     measured = replace(_measured(blank, run), peak_bytes=peak, peak_gpu_bytes=peak_gpu)
     try:
         scores = score_run(case.truth(), run)
     except Exception as error:  # noqa: BLE001
-        return replace(measured, error=_one_line(error), notes=tuple(noticed))
-    return replace(
+        return index, replace(measured, error=one_line(error), notes=tuple(noticed))
+    scored = replace(
         measured,
         error="; ".join(scores.problems),
         metrics=dict(scores.metrics),
         exhaustive=scores.exhaustive,
         notes=(*scores.notes, *noticed),
     )
+    return index, scored
 
 
 def _warm_up(system: System, case: Case, config: Config) -> None:
     try:
         system(case.open(replace(config.sampling, max_frames=WARM_UP_FRAMES)), config)
     except Exception as error:  # noqa: BLE001 (so short a clip may fail where the whole one does not)
-        warnings.warn(f"the warm-up failed: {_one_line(error)}", FastSnowWarning, stacklevel=2)
+        warnings.warn(f"the warm-up failed: {one_line(error)}", FastSnowWarning, stacklevel=2)
 
 
 def _measured(blank: RunResult, run: SystemRun) -> RunResult:
@@ -177,11 +179,6 @@ def _measured(blank: RunResult, run: SystemRun) -> RunResult:
         graph_sha256=hashlib.sha256(graph_json.dumps(graph).encode()).hexdigest(),
         engines={use.slot: use.name for use in run.engines},
     )
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split()) or "no message"
-    return text if isinstance(error, FastSnowError) else f"{type(error).__name__}: {text}"
 
 
 def select_cases(manifest: manifests.EvaluationManifest, root: Path, names: Sequence[str] = ()) -> tuple[Case, ...]:

@@ -2,13 +2,22 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from threading import Condition
+from typing import Any
 
 import pytest
 
+from fast_snow.batching import folding
+from fast_snow.batching.messages import Job, Perceived, Plan, Request
+from fast_snow.batching.report import BatchRow
+from fast_snow.batching.resources import Resources
+from fast_snow.batching.worker import WindowWorker
 from fast_snow.synthetic.files import write_recording
 from fast_snow.synthetic.scene import SceneConfig
-from tests.resuming.runs import infer, results
+from tests.resuming.runs import CONFIG, infer, results
 from tests.scenes import rendered
 
 SIZE = (48, 64)
@@ -53,3 +62,34 @@ def copied(clip: Path, name: str, folder: Path) -> Path:
     """Return a copy of a clip with another name."""
     shutil.copytree(clip, folder / name)
     return folder / name
+
+
+class PromptWorker:
+    """Stands in for the coordinator: answers at once what a fold asks for, and counts it."""
+
+    def __init__(self) -> None:
+        self._worker, self.changed = WindowWorker(CONFIG), Condition()
+        self.asked = self.folded = self.most = 0
+        self.perceived: list[Perceived] = []
+
+    def send(self, message: object) -> None:
+        """Take what the folding process tells."""
+
+    def ask(self, request: Request, then: Callable[[Any], Any]) -> "Future[Any]":
+        reply, future = self._worker(request), Future[Any]()
+        future.set_result(then(reply))
+        if isinstance(reply, Perceived):
+            self.perceived.append(reply)
+            with self.changed:
+                self.asked += 1
+                self.most = max(self.most, self.asked - self.folded)
+                self.changed.notify_all()
+        return future
+
+
+def folded(clip: Path, folder: Path, worker: PromptWorker, *, workers: int = 1) -> BatchRow:
+    """Fold a clip in this process, as a folding process does."""
+    folder.mkdir()
+    plan = Plan(folder=folder, remote=None, config=CONFIG, overwrite=False, resources=Resources(workers=workers))
+    job = Job(row=BatchRow(video=clip.name, source=str(clip)), source=clip, plan=plan)
+    return folding._folded(job, worker)  # type: ignore[arg-type]

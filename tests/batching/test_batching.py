@@ -1,8 +1,10 @@
 """Many clips by several workers: the graphs are those of one run after the other, whatever dies meanwhile."""
 
 import csv
+import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,16 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from fast_snow.batching import running
-from fast_snow.batching.report import BatchResult
+from fast_snow.batching import folding, running, worker
+from fast_snow.batching.report import BatchResult, BatchRow, Tally
 from fast_snow.batching.resources import Resources
 from fast_snow.batching.running import batch
 from fast_snow.cli.commands import Batch
 from fast_snow.config import Config, SourceConfig
+from fast_snow.errors import FastSnowWarning
+from fast_snow.output.workspace import Workspace
 from fast_snow.presets import as_options
 from fast_snow.synthetic.files import write_recording
 from fast_snow.synthetic.scene import SceneConfig
-from tests.batching.conftest import SIZE, alone, copied
+from tests.batching.conftest import SIZE, PromptWorker, alone, copied, folded
 from tests.inputs.layout_files import write_lerobot
 from tests.output.runs import files
 from tests.resuming.runs import CONFIG, infer, results
@@ -71,6 +75,35 @@ def test_two_clips_are_those_of_single_runs_and_a_corrupt_one_fails_alone(
     assert table["windows"] == sum(row["windows"] for row in table["rows"]) == 4
     assert "corrupt: " in capsys.readouterr().out
     assert "failed: " in (out / "corrupt.log").read_text()
+
+
+@pytest.mark.parametrize(("use", "shown"), [((), ""), ((0.25, 0.75), ", GPUs 50% busy")])
+def test_the_progress_says_how_busy_gpus_are_where_there_are_any(
+    use: tuple[float, ...], shown: str, clips: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(worker, "gpu_use", lambda: use)
+    prompt = PromptWorker()
+    folded(clips[0], tmp_path / "out", prompt)
+    tally = Tally([BatchRow(video="clip", source="")], 1)
+    for each in prompt.perceived:
+        tally.perceived(0, frames=each.frames, seconds=1.0, peak_bytes=each.peak_bytes, gpu_use=each.gpu_use)
+    line, _, _ = tally.line()
+    assert re.fullmatch(rf"videos \(2 windows, .* frames per second{shown}\)", line)
+
+
+def test_a_run_that_was_killed_while_it_took_its_place_is_put_there_before_it_is_skipped(
+    clips: list[Path], tmp_path: Path
+):
+    infer(clips[0], tmp_path / "run")
+    before, workspace = files(tmp_path / "run"), Workspace(tmp_path / "run")
+    workspace.placing.mkdir(parents=True)
+    (tmp_path / "run/4dsg.json").rename(workspace.placing / "4dsg.json")  # it comes last
+    new = {name: hashlib.sha256(data).hexdigest() for name, data in before.items()}
+    workspace.journal.write_text(json.dumps({"new": new, "old": {}}))
+    key = json.loads(before["run.json"])["key"]
+    with pytest.warns(FastSnowWarning, match="is now in place"):
+        assert folding._is_finished(tmp_path / "run", key)
+    assert files(tmp_path / "run") == before
 
 
 @pytest.mark.slow

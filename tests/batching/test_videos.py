@@ -6,7 +6,7 @@ from threading import Thread
 
 import pytest
 
-from fast_snow.batching.messages import packed
+from fast_snow.batching.messages import Origin
 from fast_snow.batching.videos import videos
 from fast_snow.batching.waiting import Waiting, WaitingRequests
 from fast_snow.errors import InputError
@@ -60,13 +60,13 @@ def test_nothing_found_and_names_that_cannot_be_told_apart_are_the_users_mistake
         videos(["a/clip.mp4", "a/clip.avi"])
 
 
-def request(name: str, *, wanted: bool = True) -> Waiting:
-    return Waiting(request=packed(name), answer=print, wanted=lambda: wanted, retried=lambda: None)
+def request(name: str) -> Waiting:
+    return Waiting(video=name, request=Origin(size=(1, 1), recording=None, brings=()))
 
 
-def taken(requests: WaitingRequests, worker: int) -> object:
+def taken(requests: WaitingRequests, worker: int) -> str | None:
     found = requests.take(worker)
-    return found and found.request.unpacked()
+    return found and found.video
 
 
 def test_what_failed_goes_first_and_to_another_worker():
@@ -89,7 +89,9 @@ def test_what_failed_comes_back_where_no_other_worker_is_present():
 
 def test_requests_that_nobody_wants_any_more_are_dropped():
     requests = WaitingRequests(3, 1)
-    requests.put(request("gone", wanted=False))
+    gone = request("gone")
+    requests.put(gone)
+    gone.reply.cancel()
     requests.put(request("wanted"))
     assert taken(requests, 0) == "wanted"
 

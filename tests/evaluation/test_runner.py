@@ -1,6 +1,7 @@
 """Running systems over clips: what is measured, what fails alone, what is not run twice."""
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,20 +14,22 @@ pytest.importorskip("trackeval")
 pytest.importorskip("evo")
 
 from fast_snow.baselines.snow_config import DEFAULT as SNOW
+from fast_snow.config import Config
 from fast_snow.errors import InputError, OutputError
 from fast_snow.evaluation import environment, results, runner
 from fast_snow.evaluation.metrics import geometry
 from fast_snow.evaluation.metrics.scoring import score_run
-from fast_snow.evaluation.results import Evaluation
+from fast_snow.evaluation.results import Evaluation, RunResult
 from fast_snow.evaluation.runner import WARM_UP_FRAMES, evaluate_systems
-from fast_snow.evaluation.systems import run_fast_snow
+from fast_snow.evaluation.systems import SystemRun, run_fast_snow
+from fast_snow.inputs import Input
 from tests.evaluation.cases import CONFIG, FRAMES, MANIFEST, Counted, case, missing, scene, truth_of
+from tests.ray_cluster import ray_cluster
 
 
-def run(folder: Path, *cases, systems=None, repeat: int = 1, config=CONFIG, manifest=MANIFEST) -> Evaluation:
-    return evaluate_systems(
-        cases, systems or {"fast-snow": run_fast_snow}, config, folder=folder, manifest=manifest, repeat=repeat
-    )
+def run(folder: Path, *cases, systems=None, repeat: int = 1, config=CONFIG, manifest=MANIFEST, ray=None) -> Evaluation:
+    systems = systems or {"fast-snow": run_fast_snow}
+    return evaluate_systems(cases, systems, config, folder=folder, manifest=manifest, repeat=repeat, ray=ray)
 
 
 def test_given_masks_and_poses_score_perfectly(tmp_path: Path):
@@ -77,6 +80,29 @@ def test_each_system_warms_up_once(tmp_path: Path):
             MANIFEST, CONFIG, systems=(), repeat=1, warm_up_frames=WARM_UP_FRAMES, fresh_peaks=True
         )["warm_up"]
     )
+
+
+@pytest.mark.slow
+def test_runs_on_ray_are_those_of_one_process_and_workers_keep_what_is_warm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    cases, calls = [case(name) for name in "xyz"], tmp_path / "calls"
+
+    def noted(source: Input, config: Config) -> SystemRun:
+        with calls.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        return run_fast_snow(source, config)
+
+    plain = run(tmp_path / "plain", *cases, missing(), repeat=2)
+    with ray_cluster(monkeypatch):
+        spread = run(tmp_path / "ray", *cases, missing(), systems={"fast-snow": noted}, repeat=2, ray="local")
+    assert [timeless(each) for each in spread.outcomes] == [timeless(each) for each in plain.outcomes]
+    processes = calls.read_text().split()
+    assert len(processes) == 2 * len(cases) + len(set(processes))  # each run, and a warm-up per process
+
+
+def timeless(result: RunResult) -> RunResult:
+    return replace(result, wall_s=0.0, frame_s=(), stage_s={}, peak_bytes=0)
 
 
 def test_one_clip_does_not_lose_the_others(tmp_path: Path):
