@@ -39,9 +39,9 @@ class FastSnowWarning(UserWarning):
     """Something was worked around; the result stands and `run.json` records it."""
 
 
-def first_line(error: BaseException, most: int = 120) -> str:
-    """Return the first line of a library's message, cut off after so many characters; its kind where it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:most]
+def first_line(error: BaseException) -> str:
+    """Return the first line of a library's message, cut off after 120 characters; its kind where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]
 
 
 def one_line(error: BaseException) -> str:
