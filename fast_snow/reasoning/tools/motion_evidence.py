@@ -33,7 +33,7 @@ from fast_snow.reasoning.tools.tracks import Cameras, ObjectTrajectory, Position
 from fast_snow.types import DepthOrigin, SceneGraph
 
 _PIXEL: Final = 0.5
-"""Pixels by which the middle of a mask may be off as long as it likes."""
+"""Pixels by which the middle of a mask may be off as long as it likes, if what rests does not show more."""
 _DOWN: Final = np.array([0.0, 1.0, 0.0])
 
 
@@ -164,7 +164,7 @@ def bearings(
     usual, n = noise.jitter[trajectory.object_id].across, len(middle)
     jitter = np.sqrt((n * own**2 + BORROWED * usual**2) / (n + BORROWED))
     part, _ = other_part(trajectory, surface=False)
-    wander = np.sqrt(noise.wander.across**2 + (_PIXEL / focal) ** 2 + (part / distance) ** 2)
+    wander = np.hypot(np.maximum(noise.wander.across, _PIXEL / focal), part / distance)
     return in_image, jitter, wander
 
 
