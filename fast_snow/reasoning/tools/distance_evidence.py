@@ -51,6 +51,7 @@ class DistanceEvidence:
         jitter: of it, as a share.
         wander: the same.
         drift: the rate at which it drifts, as a share per frame.
+        scale: by which share all of it may be too long or too short together.
     """
 
     kinds: Mapping[str, Growth]
@@ -60,6 +61,7 @@ class DistanceEvidence:
     jitter: _Series
     wander: _Series
     drift: float
+    scale: float
 
 
 def conflict_notes(radial: DistanceEvidence) -> tuple[str, ...]:
@@ -96,6 +98,7 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
     (_, jitter), (_, wander) = depth_errors(trajectory, noise)
     wander = np.maximum(wander, ASSUMED_ALONG) if guessed else wander
     depth = growth(x, np.log(distance), jitter, wander, drift=noise.drift.along)
+    scale = float(np.sqrt(np.mean(wander**2)))
     size, shape = apparent_size(graph, trajectory), _shape_sigma(graph, trajectory)
     if len(size) < 2:
         return DistanceEvidence(
@@ -106,6 +109,7 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
             jitter=jitter,
             wander=wander,
             drift=noise.drift.along,
+            scale=scale,
         )
     look = growth(size.t.astype(np.float64), -size.value, np.full(len(size), size.jitter), np.zeros(len(size)))
     look = Growth(value=look.value, sigma=float(np.hypot(look.sigma, shape)))
@@ -144,6 +148,7 @@ def _combined(
     both = np.log(distance) - weight * apart
     jitter = np.hypot((1 - weight) * jitter, weight * size.jitter)
     wander = strain * np.hypot((1 - weight) * wander, weight * by_size)
+    scale = float(np.sqrt(np.mean(depth_noise[1] ** 2)))
     drift = drift * float(1 - weight.mean())
     return DistanceEvidence(
         kinds={},
@@ -153,6 +158,7 @@ def _combined(
         jitter=jitter,
         wander=wander,
         drift=drift,
+        scale=scale,
     )
 
 

@@ -7,7 +7,7 @@ from where the camera is in the middle of the span. One test of these three deci
 say which way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -136,7 +136,7 @@ def evident_places(
     offset = trajectory.camera.position + radial.distance[:, None] * ray - trajectory.camera.position[len(ray) // 2]
     around = np.linalg.norm(ray - offset / np.linalg.norm(offset, axis=1, keepdims=True), axis=1)
     wander = np.hypot(wander, around * np.linalg.norm(trajectory.sigma, axis=1) / radial.distance)
-    return radial, located(
+    places = located(
         trajectory,
         noise_of(graph),
         ray=ray,
@@ -145,6 +145,10 @@ def evident_places(
         wander=(wander, radial.wander),
         drift_along=radial.drift,
     )
+    # All distances may be too long or too short together: what rests then seems to move as the camera does.
+    x = places.x - places.x.mean()
+    feigned = x @ (radial.distance[:, None] * ray) / (x @ x)
+    return radial, replace(places, drift=places.drift + radial.scale**2 * np.outer(feigned, feigned))
 
 
 def bearings(
