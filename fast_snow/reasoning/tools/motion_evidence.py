@@ -169,7 +169,21 @@ def bearings(
     jitter = np.sqrt((n * own**2 + BORROWED * usual**2) / (n + BORROWED))
     part, _ = other_part(trajectory, surface=False)
     wander = np.hypot(np.maximum(noise.wander.across, _PIXEL / focal), part / distance)
+    wander = np.hypot(wander, beyond_border(graph, trajectory) / focal)
     return in_image, jitter, wander
+
+
+def beyond_border(graph: SceneGraph, trajectory: ObjectTrajectory) -> Float64[np.ndarray, " n"]:
+    """Return how many pixels an object's middle may be from that of its mask as the image's border cuts it.
+
+    As more of it comes in the middle of the mask moves, though it does not: by half of what is missing. Of what both
+    borders cut, nothing tells how much that is: it may be as much as is seen.
+    """
+    box, (height, width) = trajectory.token.box.astype(np.float64), graph.analysis_grid
+    side = box[:, 2:] - box[:, :2]
+    near, far = box[:, :2] <= 0, box[:, 2:] >= (width, height)
+    missing = np.where((near | far).any(axis=1, keepdims=True), side.max(axis=0) - side, 0.0)
+    return np.asarray(np.where(near & far, side, missing).max(axis=1) / 2)
 
 
 def rays_through(camera: Cameras, places: Float64[np.ndarray, "n 2"]) -> Positions:
