@@ -147,9 +147,10 @@ def combine(measurements: Measurements, weights: Float64[np.ndarray, " n"]) -> V
 
 def line_slope(measurements: Measurements) -> VectorEstimate:
     """Return the slope of the straight line through measurements by weighted least squares, per unit of `x`."""
-    variance = np.diagonal(measurements.jitter + measurements.wander, axis1=1, axis2=2)
-    _require_finite(variance)
-    weight = 1 / (variance / np.maximum(np.median(variance, axis=0), 1e-300)).max(axis=1).clip(1.0)
+    covariance = measurements.jitter + measurements.wander
+    _require_finite(covariance)
+    relative = np.einsum("ij,nji->n", np.linalg.pinv(covariance.mean(axis=0), hermitian=True), covariance)
+    weight = 1 / (relative / max(float(np.median(relative)), 1e-300)).clip(1.0)
     centred = measurements.x - np.average(measurements.x, weights=weight)
     slope = combine(measurements, weight * centred / (weight @ centred**2))
     return VectorEstimate(value=slope.value, covariance=slope.covariance + measurements.drift.mean(axis=0))

@@ -145,10 +145,13 @@ def evident_places(
         wander=(wander, radial.wander),
         drift_along=radial.drift,
     )
-    # All distances may be too long or too short together: what rests then seems to move as the camera does.
-    x = places.x - places.x.mean()
-    feigned = x @ (radial.distance[:, None] * ray) / (x @ x)
-    return radial, replace(places, drift=places.drift + radial.scale**2 * np.outer(feigned, feigned))
+    # All distances may be too long or too short together: what rests then seems to move as the camera does. And it
+    # seems to move as more of it comes in at the image's border.
+    x, focal = places.x - places.x.mean(), trajectory.camera.intrinsics[:, :2].mean(axis=1)
+    by_scale = x @ trajectory.camera.position / (x @ x)
+    by_border = x @ np.nan_to_num(radial.distance * beyond_border(graph, trajectory) / focal) / (x @ x)
+    feigned = radial.scale**2 * np.outer(by_scale, by_scale) + by_border**2 * np.eye(3)
+    return radial, replace(places, drift=places.drift + feigned)
 
 
 def bearings(
