@@ -115,10 +115,12 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
     look = Growth(value=look.value, sigma=float(np.hypot(look.sigma, shape)))
     measured = not {*graph.depth_origin} & DEDUCED
     combined = _combined(trajectory, (jitter, wander), size, shape, measured=measured, drift=noise.drift.along)
-    differ = abs(depth.value - look.value) > CRITICAL * float(np.hypot(depth.sigma, look.sigma))
-    return replace(
-        combined, kinds={"by_distance": depth, "by_size_in_image": look}, conflicting=differ and not measured
-    )
+    apart = abs(depth.value - look.value)
+    conflicting = not measured and apart > CRITICAL * float(np.hypot(depth.sigma, look.sigma))
+    if conflicting:  # the truth lies anywhere between
+        widened = max(combined.combined.sigma, apart / float(np.sqrt(12)))
+        combined = replace(combined, combined=replace(combined.combined, sigma=widened))
+    return replace(combined, kinds={"by_distance": depth, "by_size_in_image": look}, conflicting=conflicting)
 
 
 def _combined(

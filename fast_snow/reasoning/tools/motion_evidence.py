@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from fast_snow.reasoning.tools.appearance import appearance
 from fast_snow.reasoning.tools.distance_evidence import DistanceEvidence, distance_evidence
 from fast_snow.reasoning.tools.hypothesis_tests import (
+    LEVEL,
     Covariances,
     Measurements,
     Rest,
@@ -34,6 +35,8 @@ from fast_snow.types import DepthOrigin, SceneGraph
 
 _PIXEL: Final = 0.5
 """Pixels by which the middle of a mask may be off as long as it likes, if what rests does not show more."""
+_UNBROKEN: Final = 4
+"""Frames on end that tell motion."""
 _DOWN: Final = np.array([0.0, 1.0, 0.0])
 
 
@@ -95,7 +98,7 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
     require_several(trajectory)
     radial, places = evident_places(graph, trajectory, guessed=False)
     axes, seen = _seen_from_one_place(trajectory, places)
-    rest = rest_test(seen)
+    rest = _found_again(trajectory, seen, rest_test(seen))
     if rest.moves and DepthOrigin.TRIANGULATED in graph.depth_origin:
         radial, places = evident_places(graph, trajectory, guessed=True)
         axes, seen = _seen_from_one_place(trajectory, places)
@@ -114,6 +117,17 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
         noticed_across=distance / float(np.sqrt(max(across, 1e-300))),
         noticed_along=distance / float(np.sqrt(max(noticed[2, 2], 1e-300))),
     )
+
+
+def _found_again(trajectory: ObjectTrajectory, seen: Measurements, rest: Rest) -> Rest:
+    """Doubt motion that no span without a gap shows: what is found again may be another thing that looks like it."""
+    gaps = np.flatnonzero(np.diff(trajectory.t) > 1) + 1
+    if not (rest.moves and len(gaps)):
+        return rest
+    unbroken = max(np.split(np.arange(len(seen)), gaps), key=len)
+    if len(unbroken) >= _UNBROKEN and rest_test(seen[unbroken]).moves:
+        return rest
+    return Rest(p_net=max(rest.p_net, LEVEL), p_path=max(rest.p_path, LEVEL), spread=rest.spread)
 
 
 def evident_places(

@@ -27,6 +27,7 @@ from fast_snow.reasoning.tools.tracks import ObjectTrajectory, Positions, trajec
 from fast_snow.step import SIGMA_ACROSS, SIGMA_ALONG, SIGMA_OF_GUESS
 from fast_snow.types import DepthOrigin, SceneGraph
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shares:
     """Standard deviations as shares of the distance from the camera."""
@@ -279,9 +280,7 @@ def _wander(
     stillest = sorted(strays, key=lambda each: hypot(strays[each].across, strays[each].along))
     stillest = stillest[: max(2, len(stillest) // 4)]
     limit = {
-        name: getattr(ADMITTED, name)
-        / getattr(QUARTILE, name)
-        * max(getattr(strays[each], name) for each in stillest)
+        name: getattr(ADMITTED, name) / getattr(QUARTILE, name) * max(getattr(strays[each], name) for each in stillest)
         for name in ("across", "along")
     }
     resting = tuple(
