@@ -145,14 +145,19 @@ def combine(measurements: Measurements, weights: Float64[np.ndarray, " n"]) -> V
     return VectorEstimate(value=weights @ measurements.values, covariance=covariance)
 
 
-def line_slope(measurements: Measurements) -> VectorEstimate:
-    """Return the slope of the straight line through measurements by weighted least squares, per unit of `x`."""
+def line_weights(measurements: Measurements) -> Float64[np.ndarray, " n"]:
+    """Return what measurements are multiplied by to get the slope of the line through them; the unsure count less."""
     covariance = measurements.jitter + measurements.wander
     _require_finite(covariance)
     relative = np.einsum("ij,nji->n", np.linalg.pinv(covariance.mean(axis=0), hermitian=True), covariance)
     weight = 1 / (relative / max(float(np.median(relative)), 1e-300)).clip(1.0)
     centred = measurements.x - np.average(measurements.x, weights=weight)
-    slope = combine(measurements, weight * centred / (weight @ centred**2))
+    return np.asarray(weight * centred / (weight @ centred**2))
+
+
+def line_slope(measurements: Measurements) -> VectorEstimate:
+    """Return the slope of the straight line through measurements by weighted least squares, per unit of `x`."""
+    slope = combine(measurements, line_weights(measurements))
     return VectorEstimate(value=slope.value, covariance=slope.covariance + measurements.drift.mean(axis=0))
 
 
@@ -168,7 +173,7 @@ def total_change(measurements: Measurements) -> VectorEstimate:
     The covariance holds by how much the ends of a course that bends to and fro are off that line.
     """
     change = _line_change(measurements)
-    if len(measurements) < _BENDS:
+    if len(measurements) < _BENDS or np.diff(measurements.x).max() > LONGEST_STEP:
         return change
     x = 2 * (measurements.x - measurements.x[0]) / (measurements.x[-1] - measurements.x[0]) - 1
     powers = np.vander(x, 4, increasing=True)

@@ -22,6 +22,7 @@ from fast_snow.reasoning.tools.hypothesis_tests import (
     Measurements,
     Rest,
     VectorEstimate,
+    line_weights,
     residuals,
     rest_test,
     robust_sigma,
@@ -161,9 +162,9 @@ def evident_places(
     )
     # All distances may be too long or too short together: what rests then seems to move as the camera does. And it
     # seems to move as more of it comes in at the image's border.
-    x, focal = places.x - places.x.mean(), trajectory.camera.intrinsics[:, :2].mean(axis=1)
-    by_scale = x @ trajectory.camera.position / (x @ x)
-    by_border = x @ np.nan_to_num(radial.distance * beyond_border(graph, trajectory) / focal) / (x @ x)
+    weights, focal = line_weights(places), trajectory.camera.intrinsics[:, :2].mean(axis=1)
+    by_scale = weights @ trajectory.camera.position
+    by_border = weights @ np.nan_to_num(radial.distance * beyond_border(graph, trajectory) / focal)
     feigned = radial.scale**2 * np.outer(by_scale, by_scale) + by_border**2 * np.eye(3)
     return radial, replace(places, drift=places.drift + feigned)
 
@@ -191,7 +192,7 @@ def bearings(
 
 
 def beyond_border(graph: SceneGraph, trajectory: ObjectTrajectory) -> Float64[np.ndarray, " n"]:
-    """Return how many pixels an object's middle may be from that of its mask as the image's border cuts it.
+    """Return how many pixels an object's middle may be from that of its mask as the border cuts it in all frames.
 
     As more of it comes in the middle of the mask moves, though it does not: by half of what is missing. Of what both
     borders cut, nothing tells how much that is: it may be as much as is seen.
@@ -199,8 +200,9 @@ def beyond_border(graph: SceneGraph, trajectory: ObjectTrajectory) -> Float64[np
     box, (height, width) = trajectory.token.box.astype(np.float64), graph.analysis_grid
     side = box[:, 2:] - box[:, :2]
     near, far = box[:, :2] <= 0, box[:, 2:] >= (width, height)
-    missing = np.where((near | far).any(axis=1, keepdims=True), side.max(axis=0) - side, 0.0)
-    return np.asarray(np.where(near & far, side, missing).max(axis=1) / 2)
+    if not (near | far).any(axis=1).all():
+        return np.zeros(len(box))
+    return np.asarray(np.where(near & far, side, side.max(axis=0) - side).max(axis=1) / 2)
 
 
 def rays_through(camera: Cameras, places: Float64[np.ndarray, "n 2"]) -> Positions:
