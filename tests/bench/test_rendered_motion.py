@@ -7,7 +7,8 @@ from bench.rendered_motion import outcomes, perceived, random_scene
 
 @pytest.mark.slow
 def test_tools_agree_on_what_the_engines_without_weights_make_of_a_video(tmp_path):
-    counted = [each for seed in (1, 5) for each in outcomes(scene := random_scene(seed), *perceived(scene, tmp_path))]
+    scenes = [random_scene(seed) for seed in (1, 5)]
+    counted = [each for scene in scenes for each in outcomes(scene, *perceived(scene, tmp_path))]
     assert [each for each in counted if each.startswith("contradiction")] == []
     assert counted.count("resting") >= 4
     assert counted.count("resting: moving stated") == 0

@@ -224,8 +224,8 @@ def test_motion_that_only_a_gap_shows_is_likely_at_most():
     graph, k = still(DepthOrigin.SENSOR)
 
     def elsewhere(i, token):
-        right = np.float32(30.0 if i >= FRAMES // 2 else 0.0)
-        return replace(token, region=replace(token.region, centroid=token.region.centroid + (right, np.float32(0))))
+        right = np.array([30.0 if i >= FRAMES // 2 else 0.0, 0.0], np.float32)
+        return replace(token, region=replace(token.region, centroid=token.region.centroid + right))
 
     moved = with_tokens(graph, k, elsewhere)
     seen = tuple(each for i, each in enumerate(moved.tracks[k].observations) if abs(i - FRAMES // 2) > 2)
