@@ -49,15 +49,19 @@ class SyntheticScene(ReadOnlyArrays):
         return len(self.image)
 
 
-def render(config: SceneConfig) -> SyntheticScene:
+def render(config: SceneConfig, path: Float64[np.ndarray, "n 4 4"] | None = None) -> SyntheticScene:
     """Render a moving camera among objects; the same configuration gives the same scene.
 
     By default some objects move, one is hidden for a while, one leaves and comes back, and one comes late.
+
+    Args:
+        config: what is rendered.
+        path: `T_world_camera` of each frame; along an arc if omitted.
     """
     height, width = config.size
     focal = _FOCAL_PER_WIDTH * width
     intrinsics = pinhole(focal, focal, (width - 1) / 2, (height - 1) / 2)
-    poses = arc_poses(phases(config))
+    poses = arc_poses(phases(config)) if path is None else path
     object_id = np.array([thing.object_id for thing in config.objects], dtype=np.int32)
     frames = [_frame(view, config.size, object_id) for view in _views(config, intrinsics, poses)]
     return SyntheticScene(

@@ -51,6 +51,7 @@ class DistanceEvidence:
         jitter: of it, as a share.
         wander: the same.
         drift: the rate at which it drifts, as a share per frame.
+        scale: by which share all of it may be too long or too short together.
     """
 
     kinds: Mapping[str, Growth]
@@ -60,6 +61,7 @@ class DistanceEvidence:
     jitter: _Series
     wander: _Series
     drift: float
+    scale: float
 
 
 def conflict_notes(radial: DistanceEvidence) -> tuple[str, ...]:
@@ -96,6 +98,7 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
     (_, jitter), (_, wander) = depth_errors(trajectory, noise)
     wander = np.maximum(wander, ASSUMED_ALONG) if guessed else wander
     depth = growth(x, np.log(distance), jitter, wander, drift=noise.drift.along)
+    scale = float(np.sqrt(np.mean(wander**2)))
     size, shape = apparent_size(graph, trajectory), _shape_sigma(graph, trajectory)
     if len(size) < 2:
         return DistanceEvidence(
@@ -106,15 +109,18 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
             jitter=jitter,
             wander=wander,
             drift=noise.drift.along,
+            scale=scale,
         )
     look = growth(size.t.astype(np.float64), -size.value, np.full(len(size), size.jitter), np.zeros(len(size)))
     look = Growth(value=look.value, sigma=float(np.hypot(look.sigma, shape)))
     measured = not {*graph.depth_origin} & DEDUCED
     combined = _combined(trajectory, (jitter, wander), size, shape, measured=measured, drift=noise.drift.along)
-    differ = abs(depth.value - look.value) > CRITICAL * float(np.hypot(depth.sigma, look.sigma))
-    return replace(
-        combined, kinds={"by_distance": depth, "by_size_in_image": look}, conflicting=differ and not measured
-    )
+    apart = abs(depth.value - look.value)
+    conflicting = not measured and apart > CRITICAL * float(np.hypot(depth.sigma, look.sigma))
+    if conflicting:  # the truth lies anywhere between
+        widened = max(combined.combined.sigma, apart / float(np.sqrt(12)))
+        combined = replace(combined, combined=replace(combined.combined, sigma=widened))
+    return replace(combined, kinds={"by_distance": depth, "by_size_in_image": look}, conflicting=conflicting)
 
 
 def _combined(
@@ -144,6 +150,7 @@ def _combined(
     both = np.log(distance) - weight * apart
     jitter = np.hypot((1 - weight) * jitter, weight * size.jitter)
     wander = strain * np.hypot((1 - weight) * wander, weight * by_size)
+    scale = float(np.sqrt(np.mean(depth_noise[1] ** 2)))
     drift = drift * float(1 - weight.mean())
     return DistanceEvidence(
         kinds={},
@@ -153,6 +160,7 @@ def _combined(
         jitter=jitter,
         wander=wander,
         drift=drift,
+        scale=scale,
     )
 
 

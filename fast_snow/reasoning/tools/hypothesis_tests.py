@@ -35,6 +35,8 @@ CORRELATION: Final = 0.5
 """Of wander in neighbouring blocks; further apart it falls off geometrically."""
 LONGEST_STEP: Final = 3.0
 """Frames between neighbours that still tell of jitter."""
+_BENDS: Final = 6
+"""Measurements that tell a bend from their noise."""
 _MAD: Final = 1.4826
 """Standard deviation of a normal variable whose median magnitude is 1."""
 
@@ -143,17 +145,42 @@ def combine(measurements: Measurements, weights: Float64[np.ndarray, " n"]) -> V
     return VectorEstimate(value=weights @ measurements.values, covariance=covariance)
 
 
+def line_weights(measurements: Measurements) -> Float64[np.ndarray, " n"]:
+    """Return what measurements are multiplied by to get the slope of the line through them; the unsure count less."""
+    covariance = measurements.jitter + measurements.wander
+    _require_finite(covariance)
+    relative = np.einsum("ij,nji->n", np.linalg.pinv(covariance.mean(axis=0), hermitian=True), covariance)
+    weight = 1 / (relative / max(float(np.median(relative)), 1e-300)).clip(1.0)
+    centred = measurements.x - np.average(measurements.x, weights=weight)
+    return np.asarray(weight * centred / (weight @ centred**2))
+
+
 def line_slope(measurements: Measurements) -> VectorEstimate:
-    """Return the slope of the straight line through measurements by least squares, per unit of `x`."""
-    centred = measurements.x - measurements.x.mean()
-    slope = combine(measurements, centred / (centred @ centred))
+    """Return the slope of the straight line through measurements by weighted least squares, per unit of `x`."""
+    slope = combine(measurements, line_weights(measurements))
     return VectorEstimate(value=slope.value, covariance=slope.covariance + measurements.drift.mean(axis=0))
 
 
-def total_change(measurements: Measurements) -> VectorEstimate:
-    """Return how much measurements change from first to last along the straight line through them."""
-    slope, span = line_slope(measurements), float(measurements.x[-1] - measurements.x[0])
+def _line_change(measurements: Measurements) -> VectorEstimate:
+    span = float(measurements.x[-1] - measurements.x[0])
+    slope = line_slope(measurements)
     return VectorEstimate(value=span * slope.value, covariance=span**2 * slope.covariance)
+
+
+def total_change(measurements: Measurements) -> VectorEstimate:
+    """Return how much measurements change from first to last along the straight line through them.
+
+    The covariance holds by how much the ends of a course that bends to and fro are off that line.
+    """
+    change = _line_change(measurements)
+    if len(measurements) < _BENDS or np.diff(measurements.x).max() > LONGEST_STEP:
+        return change
+    x = 2 * (measurements.x - measurements.x[0]) / (measurements.x[-1] - measurements.x[0]) - 1
+    powers = np.vander(x, 4, increasing=True)
+    cubic = powers[:, 3] - powers[:, :3] @ np.linalg.lstsq(powers[:, :3], powers[:, 3])[0]
+    bend = combine(measurements, cubic * (cubic[-1] - cubic[0]) / (cubic @ cubic))
+    off = np.where(np.abs(bend.value) > CRITICAL * bend.sigma, bend.value**2, 0.0)
+    return VectorEstimate(value=change.value, covariance=change.covariance + np.diag(off))
 
 
 def block_means(measurements: Measurements) -> list[VectorEstimate]:
@@ -164,7 +191,7 @@ def block_means(measurements: Measurements) -> list[VectorEstimate]:
 
 def rest_test(measurements: Measurements) -> Rest:
     """Test whether a quantity stays the same: its net change, and how far it strays from an even one, by F tests."""
-    net, means = total_change(measurements), block_means(measurements)
+    net, means = _line_change(measurements), block_means(measurements)
     k, n = len(net.value), len(means)
     value = np.stack([each.value for each in means])
     covariance = np.stack([each.covariance for each in means])

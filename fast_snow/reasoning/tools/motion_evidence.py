@@ -7,7 +7,7 @@ from where the camera is in the middle of the span. One test of these three deci
 say which way.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -17,10 +17,12 @@ from jaxtyping import Float64
 from fast_snow.reasoning.tools.appearance import appearance
 from fast_snow.reasoning.tools.distance_evidence import DistanceEvidence, distance_evidence
 from fast_snow.reasoning.tools.hypothesis_tests import (
+    LEVEL,
     Covariances,
     Measurements,
     Rest,
     VectorEstimate,
+    line_weights,
     residuals,
     rest_test,
     robust_sigma,
@@ -33,7 +35,9 @@ from fast_snow.reasoning.tools.tracks import Cameras, ObjectTrajectory, Position
 from fast_snow.types import DepthOrigin, SceneGraph
 
 _PIXEL: Final = 0.5
-"""Pixels by which the middle of a mask may be off as long as it likes."""
+"""Pixels by which the middle of a mask may be off as long as it likes, if what rests does not show more."""
+_UNBROKEN: Final = 4
+"""Frames on end that tell motion."""
 _DOWN: Final = np.array([0.0, 1.0, 0.0])
 
 
@@ -95,7 +99,7 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
     require_several(trajectory)
     radial, places = evident_places(graph, trajectory, guessed=False)
     axes, seen = _seen_from_one_place(trajectory, places)
-    rest = rest_test(seen)
+    rest = _found_again(trajectory, seen, rest_test(seen))
     if rest.moves and DepthOrigin.TRIANGULATED in graph.depth_origin:
         radial, places = evident_places(graph, trajectory, guessed=True)
         axes, seen = _seen_from_one_place(trajectory, places)
@@ -114,6 +118,17 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
         noticed_across=distance / float(np.sqrt(max(across, 1e-300))),
         noticed_along=distance / float(np.sqrt(max(noticed[2, 2], 1e-300))),
     )
+
+
+def _found_again(trajectory: ObjectTrajectory, seen: Measurements, rest: Rest) -> Rest:
+    """Doubt motion that no span without a gap shows: what is found again may be another thing that looks like it."""
+    gaps = np.flatnonzero(np.diff(trajectory.t) > 1) + 1
+    if not (rest.moves and len(gaps)):
+        return rest
+    unbroken = max(np.split(np.arange(len(seen)), gaps), key=len)
+    if len(unbroken) >= _UNBROKEN and rest_test(seen[unbroken]).moves:
+        return rest
+    return Rest(p_net=max(rest.p_net, LEVEL), p_path=max(rest.p_path, LEVEL), spread=rest.spread)
 
 
 def evident_places(
@@ -136,7 +151,7 @@ def evident_places(
     offset = trajectory.camera.position + radial.distance[:, None] * ray - trajectory.camera.position[len(ray) // 2]
     around = np.linalg.norm(ray - offset / np.linalg.norm(offset, axis=1, keepdims=True), axis=1)
     wander = np.hypot(wander, around * np.linalg.norm(trajectory.sigma, axis=1) / radial.distance)
-    return radial, located(
+    places = located(
         trajectory,
         noise_of(graph),
         ray=ray,
@@ -145,6 +160,13 @@ def evident_places(
         wander=(wander, radial.wander),
         drift_along=radial.drift,
     )
+    # All distances may be too long or too short together: what rests then seems to move as the camera does. And it
+    # seems to move as more of it comes in at the image's border.
+    weights, focal = line_weights(places), trajectory.camera.intrinsics[:, :2].mean(axis=1)
+    by_scale = weights @ trajectory.camera.position
+    by_border = weights @ np.nan_to_num(radial.distance * beyond_border(graph, trajectory) / focal)
+    feigned = radial.scale**2 * np.outer(by_scale, by_scale) + by_border**2 * np.eye(3)
+    return radial, replace(places, drift=places.drift + feigned)
 
 
 def bearings(
@@ -164,8 +186,23 @@ def bearings(
     usual, n = noise.jitter[trajectory.object_id].across, len(middle)
     jitter = np.sqrt((n * own**2 + BORROWED * usual**2) / (n + BORROWED))
     part, _ = other_part(trajectory, surface=False)
-    wander = np.sqrt(noise.wander.across**2 + (_PIXEL / focal) ** 2 + (part / distance) ** 2)
+    wander = np.hypot(np.maximum(noise.wander.across, _PIXEL / focal), part / distance)
+    wander = np.hypot(wander, beyond_border(graph, trajectory) / focal)
     return in_image, jitter, wander
+
+
+def beyond_border(graph: SceneGraph, trajectory: ObjectTrajectory) -> Float64[np.ndarray, " n"]:
+    """Return how many pixels an object's middle may be from that of its mask as the border cuts it in all frames.
+
+    As more of it comes in the middle of the mask moves, though it does not: by half of what is missing. Of what both
+    borders cut, nothing tells how much that is: it may be as much as is seen.
+    """
+    box, (height, width) = trajectory.token.box.astype(np.float64), graph.analysis_grid
+    side = box[:, 2:] - box[:, :2]
+    near, far = box[:, :2] <= 0, box[:, 2:] >= (width, height)
+    if not (near | far).any(axis=1).all():
+        return np.zeros(len(box))
+    return np.asarray(np.where(near & far, side, side.max(axis=0) - side).max(axis=1) / 2)
 
 
 def rays_through(camera: Cameras, places: Float64[np.ndarray, "n 2"]) -> Positions:

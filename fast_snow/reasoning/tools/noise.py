@@ -27,13 +27,25 @@ from fast_snow.reasoning.tools.tracks import ObjectTrajectory, Positions, trajec
 from fast_snow.step import SIGMA_ACROSS, SIGMA_ALONG, SIGMA_OF_GUESS
 from fast_snow.types import DepthOrigin, SceneGraph
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shares:
+    """Standard deviations as shares of the distance from the camera."""
+
+    across: float
+    along: float
+
+
 ASSUMED_ALONG: Final = SIGMA_OF_GUESS
 """Depth that is a guess is taken to be good to half of it, whatever the tracks say: they follow the guess."""
-_QUARTILE_ALONG: Final = 0.64
-"""The quarter of the objects that strays least strays at most by the lower quartile of what all do, which is so much of
-its root mean square: slow noise in six blocks is like a chi-squared variable of 3 degrees of freedom."""
-_QUARTILE_ACROSS: Final = 0.76
-"""The same of two dimensions."""
+WITHIN: Final = 0.61
+"""Of the variance of correlated wander, what block means show about their own mean."""
+QUARTILE: Final = Shares(across=0.76, along=0.64)
+"""Lower quartile of how far resting objects stray, as a share of the root mean square: chi of 6 and 3 freedoms."""
+ADMITTED: Final = Shares(across=1.67, along=1.94)
+"""What strays by no more than so many times the estimate of the stillest rests too: the 99th percentile of the same."""
+LONG: Final = 0.5
+"""Tracks of at least such a share of the longest tell of wander; in shorter ones, little of what is slow shows."""
 _LEAST_TRACKS: Final = 4
 _LEAST_LENGTH: Final = 6
 BORROWED: Final = 4
@@ -43,14 +55,6 @@ _TINY: Final = 1e-30
 
 AcrossAlong = tuple[Float64[np.ndarray, " n"], Float64[np.ndarray, " n"]]
 """Something across the line of sight and along it, for each observation."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shares:
-    """Standard deviations as shares of the distance from the camera."""
-
-    across: float
-    along: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,19 +271,30 @@ def _blended(mine: Shares, count: int, pooled: Shares) -> Shares:
 def _wander(
     paths: Mapping[int, ObjectTrajectory], jitter: Mapping[int, Shares], origins: tuple[DepthOrigin, ...]
 ) -> tuple[Shares, tuple[int, ...]]:
-    """Measure wander on the quarter of the objects that keep most still: they are taken to rest."""
-    usual = _usual_along(origins)
-    long = {object_id: each for object_id, each in paths.items() if len(each) >= _LEAST_LENGTH}
+    """Measure wander on what rests: the quarter of the objects that keep most still, and all that stray no further."""
+    enough = max(_LEAST_LENGTH, LONG * max(map(len, paths.values()), default=0))
+    long = {object_id: each for object_id, each in paths.items() if len(each) >= enough}
     if len(long) < _LEAST_TRACKS:
-        return Shares(across=SIGMA_ACROSS, along=usual), ()
-    drifts = {object_id: _drift(each, jitter[object_id]) for object_id, each in long.items()}
-    stillest = sorted(drifts, key=lambda each: hypot(drifts[each].across, drifts[each].along))
-    resting = tuple(stillest[: max(2, len(stillest) // 4)])
-    across = max(drifts[each].across for each in resting) / _QUARTILE_ACROSS
-    along = max(drifts[each].along for each in resting) / _QUARTILE_ALONG
-    if DepthOrigin.GROUND_PLANE_PRIOR in origins:
-        along = ASSUMED_ALONG
-    return Shares(across=across, along=along), resting
+        return Shares(across=SIGMA_ACROSS, along=_usual_along(origins)), ()
+    strays = {object_id: _stray(each) for object_id, each in long.items()}
+    stillest = sorted(strays, key=lambda each: hypot(strays[each].across, strays[each].along))
+    stillest = stillest[: max(2, len(stillest) // 4)]
+    limit = {
+        name: getattr(ADMITTED, name) / getattr(QUARTILE, name) * max(getattr(strays[each], name) for each in stillest)
+        for name in ("across", "along")
+    }
+    resting = tuple(
+        each for each in strays if strays[each].across <= limit["across"] and strays[each].along <= limit["along"]
+    )
+
+    def slow(name: str) -> float:
+        """Return the part of what they stray by that frames do not add each for itself."""
+        new = [getattr(jitter[each], name) ** 2 * len(blocks(len(long[each]))) / len(long[each]) for each in resting]
+        excess = np.array([getattr(strays[each], name) ** 2 for each in resting]) - new
+        return float(np.sqrt(max(excess.mean(), 0.0) / WITHIN))
+
+    along = ASSUMED_ALONG if DepthOrigin.GROUND_PLANE_PRIOR in origins else slow("along")
+    return Shares(across=slow("across"), along=along), resting
 
 
 def _even_drift(resting: Sequence[ObjectTrajectory], noise: Noise) -> Shares:
@@ -297,16 +312,14 @@ def _even_drift(resting: Sequence[ObjectTrajectory], noise: Noise) -> Shares:
     return Shares(**dict(zip(("across", "along"), map(float, np.sqrt([*pooled])), strict=True)))
 
 
-def _drift(trajectory: ObjectTrajectory, jitter: Shares) -> Shares:
-    """Return how far block means stray from their mean beyond what jitter explains."""
+def _stray(trajectory: ObjectTrajectory) -> Shares:
+    """Return how far block means stray from their mean."""
     ray, distance = rays(trajectory)
     offsets = trajectory.centroid - trajectory.centroid.mean(axis=0)
     across, along = [], []
     for block in blocks(len(trajectory)):
         mean = offsets[block].mean(axis=0) / max(float(distance[block].mean()), _TINY)
         depth = float(mean @ ray[block].mean(axis=0))
-        along.append(depth**2 - jitter.along**2 / len(block))
-        across.append((float(mean @ mean) - depth**2) / 2 - jitter.across**2 / len(block))
-    return Shares(
-        across=float(np.sqrt(np.maximum(np.mean(across), 0.0))), along=float(np.sqrt(np.maximum(np.mean(along), 0.0)))
-    )
+        along.append(depth**2)
+        across.append(max(float(mean @ mean) - depth**2, 0.0) / 2)
+    return Shares(across=float(np.sqrt(np.mean(across))), along=float(np.sqrt(np.mean(along))))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.motion import contradictions, outcomes
-from bench.moving_boxes import FRAMES, MovingBoxes, moving_boxes
+from bench.moving_boxes import ALONG, FRAMES, MovingBoxes, moving_boxes
 from fast_snow.reasoning.tools.catalogue import call_tool
 from fast_snow.reasoning.tools.hypothesis_tests import (
     LEVEL,
@@ -17,6 +17,7 @@ from fast_snow.reasoning.tools.hypothesis_tests import (
     total_change,
 )
 from fast_snow.reasoning.tools.motion_evidence import motion_of
+from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.tool_answers import Grade, ToolAnswer
 from fast_snow.reasoning.tools.tracks import trajectory_of
 from fast_snow.types import DepthOrigin, SceneGraph, Sighting
@@ -211,3 +212,23 @@ def test_frames_without_a_place_are_frames_in_which_it_is_visible():
     assert len(seen.entries) == 1
     assert seen.evidence == tuple(range(FRAMES))
     assert seen.notes == ("in 4 of them its place is not known",)
+
+
+def test_wander_is_what_resting_objects_have_and_not_what_the_stillest_show():
+    scenes = [moving_boxes(seed).graph for seed in range(1, 41, 4)]
+    wander = [noise_of(each).wander.along for each in scenes if noise_of(each).resting]
+    assert 0.9 < np.median(wander) / ALONG[DepthOrigin.NETWORK][1] < 1.1
+
+
+def test_motion_that_only_a_gap_shows_is_likely_at_most():
+    graph, k = still(DepthOrigin.SENSOR)
+
+    def elsewhere(i, token):
+        right = np.array([30.0 if i >= FRAMES // 2 else 0.0, 0.0], np.float32)
+        return replace(token, region=replace(token.region, centroid=token.region.centroid + right))
+
+    moved = with_tokens(graph, k, elsewhere)
+    seen = tuple(each for i, each in enumerate(moved.tracks[k].observations) if abs(i - FRAMES // 2) > 2)
+    gap = replace(moved, tracks=MappingProxyType({**moved.tracks, k: replace(moved.tracks[k], observations=seen)}))
+    answers = [call_tool(each, "is_moving", {"object_id": k}) for each in (moved, gap)]
+    assert [(each.value, each.grade) for each in answers] == [("moving", Grade.STATED), ("moving", Grade.LIKELY)]
