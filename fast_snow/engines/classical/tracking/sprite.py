@@ -66,20 +66,11 @@ def best_shift(
     Returns:
         The shift that is to be added to the motion, and the mean difference of colours there, in [0, 1].
     """
-    index = np.flatnonzero(sprite.shape > 0.5)
-    if not len(index):
-        return 0j, 1.0
-    rows, columns = np.divmod(index[:: 1 + len(index) // _POINTS], sprite.shape.shape[1])
-    to = motion.gain * (columns + window[1].start + 1j * (rows + window[0].start)) + motion.shift
-    at = np.rint(np.stack([to.real, to.imag])).astype(np.int32)
-    look, weight = sprite.look[rows, columns], sprite.shape[rows, columns]
-    shift, least = np.zeros(2, np.int32), 1.0
-    for stride, steps in ((_COARSE, radius // _COARSE), (1, _COARSE // 2)):
-        cost = shift_costs(even, at + shift[:, None], look, weight, steps, stride)
-        row, column = np.unravel_index(cost.argmin(), cost.shape)
-        shift = shift + np.array([column - steps, row - steps], np.int32) * np.int32(stride)
-        least = float(cost[row, column])
-    return complex(*shift.tolist()), least
+    corner = window[0].start, window[1].start
+    arrays = (readonly(each) for each in (sprite.shape, sprite.look))
+    limit = np.float32(_CLEARLY_OTHER)
+    shift, difference = _best_shift(*arrays, *corner, *motion, readonly(even), radius, limit)
+    return shift, float(difference)
 
 
 def shift_costs(
@@ -129,3 +120,41 @@ def _shift_costs(even, at, look, weight, steps, stride, limit):
                     differs = min(np.float32(apart + abs(np.int32(row[x, 2]) - blue_yellow)), limit)
                 cost[i, j] += weight[p] * differs
     return cost / (total * limit)
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _best_shift(shape, look, top, left, gain, shift, even, radius, limit):
+    """Search for a sample of the sprite's points, with large steps first."""
+    total = 0
+    for weight in shape.flat:
+        total += weight > 0.5
+    if total == 0:
+        return complex(0.0), np.float32(1.0)
+    stride = 1 + total // _POINTS
+    count = (total + stride - 1) // stride
+    at, weights = np.empty((2, count), np.int32), np.empty(count, np.float32)
+    colours = np.empty((count, 3), np.uint8)
+    seen = 0
+    for y in range(shape.shape[0]):
+        for x in range(shape.shape[1]):
+            if shape[y, x] <= 0.5:
+                continue
+            if seen % stride == 0:
+                i, to = seen // stride, gain * complex(left + x, top + y) + shift
+                at[0, i], at[1, i] = np.int32(np.rint(to.real)), np.int32(np.rint(to.imag))
+                weights[i] = shape[y, x]
+                colours[i] = look[y, x]
+            seen += 1
+    best_u = best_v = 0
+    least = np.float32(1.0)
+    for step, steps in ((_COARSE, radius // _COARSE), (1, _COARSE // 2)):
+        cost = _shift_costs(even, at, colours, weights, steps, step, limit)
+        best = np.argmin(cost)
+        row, column = best // cost.shape[1], best % cost.shape[1]
+        least = cost[row, column]
+        du, dv = (column - steps) * step, (row - steps) * step
+        at[0] += np.int32(du)
+        at[1] += np.int32(dv)
+        best_u, best_v = best_u + du, best_v + dv
+    return complex(best_u, best_v), least
