@@ -70,7 +70,7 @@ def object_motion(
 @numba.njit(cache=True, nogil=True)
 @no_type_check
 def _sampled(pixels, top, left, flow, trust, most):
-    """Return up to twice `most` of the pixels, evenly spread: where they are, how they move, whether that is trusted."""
+    """Return some `most` of the pixels, evenly spread: where they are, how they move, whether that is trusted."""
     height, width = pixels.shape
     total = 0
     for y in range(height):
