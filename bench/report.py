@@ -140,7 +140,6 @@ def batch(results: Results) -> list[str]:
         f" {window['overlap']}; the graphs of one and two workers are byte-identical. *Lost* is what is missing to"
         " twice the speed: starting, and reading and folding, which share the cores with the workers. *At work*: share"
         " of the time in which workers perceive.",
-        *([results["note"]] if "note" in results else []),
     ]
 
 

@@ -85,7 +85,8 @@ def pairwise_overlap(a: Masks, b: Masks) -> tuple[Float64[np.ndarray, "a b"], Fl
 
 def _packed(masks: Masks) -> _Packed:
     x0, y0, x1, y1 = bounding_boxes(masks).astype(np.int64).T
-    box = np.ascontiguousarray(np.stack([y0, y1, x0 // BITS, (x1 - 1) // BITS + 1], axis=1))
+    box = np.empty((len(masks), 4), np.int64)
+    box[:, 0], box[:, 1], box[:, 2], box[:, 3] = y0, y1, x0 // BITS, (x1 - 1) // BITS + 1
     origin = np.zeros(len(masks) + 1, np.int64)
     np.cumsum((box[:, 1] - box[:, 0]) * (box[:, 3] - box[:, 2]), out=origin[1:])
     words = np.zeros(origin[-1], np.uint64)

@@ -1,16 +1,21 @@
 """What can be read off masks alone: area, bounding box, moments and a point inside."""
 
+from typing import no_type_check
+
+import numba
 import numpy as np
 from jaxtyping import Float32, Float64, Int32
 
 from fast_snow.types import Masks
-from fast_snow.types.values import offsets
+
+# ruff: noqa: ANN001, ANN202 (Numba infers the types of compiled functions)
 
 
 def area(masks: Masks) -> Int32[np.ndarray, " m"]:
     """Count the pixels of each mask."""
-    pixels: Int32[np.ndarray, " m"] = np.diff(offsets(masks.stop - masks.start)[masks.offset])
-    return pixels
+    total = np.zeros(len(masks), np.int32)
+    _area(masks.start, masks.stop, masks.offset, total)
+    return total
 
 
 def bounding_boxes(masks: Masks) -> Float32[np.ndarray, "m 4"]:
@@ -23,12 +28,7 @@ def bounding_boxes(masks: Masks) -> Float32[np.ndarray, "m 4"]:
         `(x0, y0, x1, y1)` in pixels, half-open; zeros for an empty mask.
     """
     box = np.zeros((len(masks), 4), np.float32)
-    some = np.flatnonzero(np.diff(masks.offset))
-    first, last = masks.offset[some], masks.offset[some + 1] - 1
-    row, column = np.divmod(masks.start, max(masks.shape[1], 1))
-    box[some, 0], box[some, 1] = np.minimum.reduceat(column, first), row[first]
-    box[some, 2] = np.maximum.reduceat(column + masks.stop - masks.start, first)
-    box[some, 3] = row[last] + 1
+    _boxes(masks.start, masks.stop, masks.offset, masks.shape[1], box)
     return box
 
 
@@ -41,25 +41,9 @@ def moments(masks: Masks) -> Float64[np.ndarray, "m 5"]:
     Returns:
         Mean u, mean v, and the central second moments uu, uv, vv, in pixels; NaN for an empty mask.
     """
-    runs = np.diff(masks.offset)
-    owner = np.repeat(np.arange(len(masks)), runs)
-    row, column = np.divmod(masks.start, max(masks.shape[1], 1))
-    length = (masks.stop - masks.start).astype(np.float64)
-    # About the first run's middle, so that no digits are lost far from the image's corner.
-    middle = np.column_stack([column + 0.5 * (length - 1), row])
-    origin = np.full((len(masks), 2), np.nan)
-    origin[runs > 0] = middle[masks.offset[:-1][runs > 0]]
-    u, v = (middle - origin[owner]).T
-    products = (
-        length * u,
-        length * v,
-        length * (u * u + (length * length - 1.0) / 12.0),
-        length * u * v,
-        length * v * v,
-    )
-    pixels = np.where(runs > 0, np.bincount(owner, length, len(masks)), np.nan)
-    mu, mv, uu, uv, vv = (np.bincount(owner, each, len(masks)) / pixels for each in products)
-    return np.column_stack([origin[:, 0] + mu, origin[:, 1] + mv, uu - mu * mu, uv - mu * mv, vv - mv * mv])
+    moment = np.full((len(masks), 5), np.nan)
+    _moments(masks.start, masks.stop, masks.offset, masks.shape[1], moment)
+    return moment
 
 
 def inside_point(masks: Masks) -> Int32[np.ndarray, "m 2"]:
@@ -94,3 +78,54 @@ def _inside_point(
     crossing = crossing[stretch == stretch[np.searchsorted(crossing, longest)]]
     run = crossing[(len(crossing) - 1) // 2]
     return middle[run], row[run]
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _area(start, stop, offset, total):
+    for mask in range(len(offset) - 1):
+        for run in range(offset[mask], offset[mask + 1]):
+            total[mask] += stop[run] - start[run]
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _boxes(start, stop, offset, width, box):
+    for mask in range(len(offset) - 1):
+        first, last = offset[mask], offset[mask + 1]
+        if first == last:
+            continue
+        left, right = width, 0
+        for run in range(first, last):
+            left = min(left, start[run] % width)
+            right = max(right, (stop[run] - 1) % width + 1)
+        box[mask, 0] = left
+        box[mask, 1] = start[first] // width
+        box[mask, 2] = right
+        box[mask, 3] = start[last - 1] // width + 1
+
+
+@numba.njit(cache=True, nogil=True)
+@no_type_check
+def _moments(start, stop, offset, width, moment):
+    for mask in range(len(offset) - 1):
+        first, last = offset[mask], offset[mask + 1]
+        if first == last:
+            continue
+        # About the first run's middle, so that no digits are lost far from the image's corner.
+        u0 = 0.5 * (start[first] % width + (stop[first] - 1) % width)
+        v0 = float(start[first] // width)
+        n = su = sv = suu = suv = svv = 0.0
+        for run in range(first, last):
+            length = float(stop[run] - start[run])
+            u = 0.5 * (start[run] % width + (stop[run] - 1) % width) - u0
+            v = start[run] // width - v0
+            n += length
+            su += length * u
+            sv += length * v
+            suu += length * (u * u + (length * length - 1.0) / 12.0)
+            suv += length * u * v
+            svv += length * v * v
+        u, v = su / n, sv / n
+        moment[mask, 0], moment[mask, 1] = u0 + u, v0 + v
+        moment[mask, 2], moment[mask, 3], moment[mask, 4] = suu / n - u * u, suv / n - u * v, svv / n - v * v
