@@ -188,11 +188,15 @@ def nameless(recording: Recording):
 
 
 @pytest.mark.slow
-def test_a_real_recording_in_worlds_of_its_windows_is_one_graph(clips: Path):
+@pytest.mark.filterwarnings("ignore:seen, but not placed")
+@pytest.mark.parametrize("outliers", [0.0, 0.2])
+def test_a_real_recording_in_worlds_of_its_windows_is_one_graph(outliers: float, clips: Path):
+    """Outliers stay in: whether a gap in made-up depth parts an object may hang on the last digit of its scale."""
     kitchen = read_recording_folder(clips / "redkitchen_dev")
     config = replace(CONFIG, sampling=SamplingConfig(max_frames=18, max_side=240))
-    plain = build_graph(kitchen, config=config, engines=perturbed(kitchen, moved=False)).graph
-    made = build_graph(kitchen, config=config, engines=perturbed(kitchen, moved=True))
+    config = replace(config, depth_filter=replace(config.depth_filter, remove_outliers=not outliers))
+    plain = build_graph(kitchen, config=config, engines=perturbed(kitchen, moved=False, outliers=outliers)).graph
+    made = build_graph(kitchen, config=config, engines=perturbed(kitchen, moved=True, outliers=outliers))
     assert max(apart(plain, made.graph)) < 0.01  # measured 2e-7: 20 tracks, 127 observations
     assert [each["joined"] for each in made.record["joints"]] == [True, True]
 
