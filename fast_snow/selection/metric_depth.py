@@ -30,14 +30,12 @@ def candidates(config: Config) -> Sequence[Candidate[OpenMetricDepth]]:
     return (
         Candidate(
             name="da3metric",
-            family="da3metric",
             meaning="scale from metric depth of Depth Anything 3 (da3metric-large) and the focal length",
             opener=da3,
             missing=installed("torch", "depth_anything_3") + weights_present(folder, "da3"),
         ),
         Candidate(
             name="yolo26-depth",
-            family="yolo26-depth",
             meaning="scale from metric depth of YOLO26, a rough prior",
             opener=yolo,
             missing=installed("torch", "ultralytics")
