@@ -28,6 +28,8 @@ MAX_ROUNDS: Final = 100
 """Errors may shrink by as little as a quarter per round: five rounds can leave scale 30 % off."""
 CONVERGED: Final = 1e-4
 """Reweighting ends where the residual of no point changes by more than this share of the median one."""
+_ROUNDING: Final = float(np.finfo(np.float32).eps)
+"""Residuals of this share of the points' distance are rounding: depth has single precision."""
 
 Influence = Callable[[Float64[np.ndarray, " n"]], Float64[np.ndarray, " n"]]
 """Maps residuals, in units of their median, to the factors by which points then weigh less."""
@@ -153,11 +155,12 @@ def _reweighted(
     influence: Influence,
 ) -> Similarity:
     deviation = np.sqrt(base)
+    rounding = _ROUNDING * float(np.median((deviation * np.linalg.norm(target, axis=1))[base > 0]))
     previous = np.full(len(source), np.inf)
     for _ in range(MAX_ROUNDS):
         residual = deviation * np.linalg.norm(target - apply(T_target_source, source), axis=1)
         median = float(np.median(residual[base > 0]))
-        if median == 0 or np.abs(residual - previous).max() <= CONVERGED * median:
+        if median <= rounding or np.abs(residual - previous).max() <= CONVERGED * median:
             break
         T_target_source = fit(base * influence(residual / median))
         previous = residual

@@ -176,6 +176,8 @@ def lost(detections: Sequence[Detections], tracked: Sequence[TrackedFrame], *, i
         missing, since = missing.followed_by(gone), np.concatenate([since, np.full(len(gone), frame)])
         still = np.array([name not in names for name in missing.names], np.bool_) & (frame - since < EXPECTED)
         missing, since = missing[still], since[still]
+        if not len(missing):
+            continue
         missing = replace(missing, masks=shift(missing.masks, *_common_motion(before, now)))
         new = np.flatnonzero(is_new(found, now, iou_thresh))
         overlap = corrected(pairwise_iou(missing.masks, found.masks[new]), missing.source_id, found.source_id[new])

@@ -17,16 +17,25 @@ MaskletName = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class FrameObjects(TrackedFrame):
+class PlacedMasklets(TrackedFrame):
+    """Masklets and where they are.
+
+    Attributes:
+        centroid: in world coordinates.
+    """
+
+    centroid: Float32[np.ndarray, "m 3"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class FrameObjects(PlacedMasklets):
     """The observed masklets of one frame.
 
     Attributes:
         t: index in the clip.
-        centroid: in world coordinates.
     """
 
     t: int
-    centroid: Float32[np.ndarray, "m 3"]
 
     def name(self, i: int) -> MaskletName:
         """Return the name of masklet `i`."""
@@ -51,7 +60,7 @@ class Affinity:
     same: np.ndarray
 
 
-def affinity_of(frame: FrameObjects, others: FrameObjects, *, config: FusionConfig, metric: bool) -> Affinity:
+def affinity_of(frame: FrameObjects, others: PlacedMasklets, *, config: FusionConfig, metric: bool) -> Affinity:
     """Compare a frame's masklets (rows) with others on the same grid (columns).
 
     Two masklets of different runs are one object above `cross_run_iou_thresh` and, where centroids are in metres

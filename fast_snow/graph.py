@@ -12,7 +12,7 @@ from fast_snow.config import Config, FusionConfig
 from fast_snow.errors import EngineError
 from fast_snow.fusion import FrameObjects, NamedFrame
 from fast_snow.graph_growth import grown, segments, with_sightings
-from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, join, reserve
+from fast_snow.identity import NOT_KEPT, IdentityState, assign, begin_segment, begin_window, join, reserve
 from fast_snow.incidents import camera_jumps, disagreements, losses
 from fast_snow.inputs.recording import SomeDepthReader
 from fast_snow.joints import join_windows
@@ -198,6 +198,7 @@ def _identified(
     """Bind masklets to known objects in the frames that both windows hold; name those of the added frames."""
     metric = perception.geometry.metric
     identity = reserve(state.identity, _sources(perception) - {NO_SOURCE})
+    identity = begin_window(identity, (run for frame in perception.tracked for run in frame.run_id.tolist()))
     joined: list[Merge] = []
     for frame, before in zip(seen, known, strict=False):  # the frames after those are added
         identity, merges = join(identity, frame.objects, before.objects, before.object_id, config=config, metric=metric)

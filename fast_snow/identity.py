@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Int32
 
 from fast_snow.config import FusionConfig
-from fast_snow.fusion import Affinity, FrameObjects, MaskletName, affinity_of, best_first, group
-from fast_snow.types import NO_SOURCE, Merge
+from fast_snow.fusion import Affinity, FrameObjects, MaskletName, PlacedMasklets, affinity_of, best_first, group
+from fast_snow.types import NO_SOURCE, Masks, Merge
 
 FIRST_UNRECORDED = 2**16
 """Where identities are recorded, objects without one are numbered from here on: id maps of 16 bits end below."""
@@ -41,6 +41,43 @@ def life_cycle(last_t: int, t: int, config: FusionConfig) -> LifeCycle:
     return LifeCycle.LOST if missed >= config.lost_patience else LifeCycle.ACTIVE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class LastSeen(PlacedMasklets):
+    """The masklets that objects were when they were last observed, one per object, by first appearance.
+
+    They are where they were last placed.
+
+    Attributes:
+        object_id: of each.
+        t: when that was.
+    """
+
+    object_id: Int32[np.ndarray, " m"]
+    t: Int32[np.ndarray, " m"]
+
+    @classmethod
+    def nothing(cls) -> "LastSeen":
+        """Return that no object was seen, on no grid."""
+        return cls.none(masks=Masks.none(shape=(0, 0)))
+
+    def updated(self, seen: FrameObjects, object_id: Sequence[int]) -> "LastSeen":
+        """Return what is known once these objects are seen again."""
+        if not len(seen):
+            return self
+        t = np.full(len(seen), seen.t, np.int32)
+        new = seen.extended(LastSeen, object_id=np.array(object_id, np.int32), t=t)
+        return self.followed_by(new).latest() if len(self) else new
+
+    def latest(self) -> "LastSeen":
+        """Return the last row of each object."""
+        return self[np.array([*self.rows.values()], np.int64)]
+
+    @property
+    def rows(self) -> dict[int, int]:
+        """The row of each object, the last where there are several."""
+        return {object_id: row for row, object_id in enumerate(self.object_id.tolist())}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IdentityState:
     """What the fold remembers between frames; archived objects are forgotten.
@@ -50,14 +87,14 @@ class IdentityState:
         reserved: recorded identities, whose numbers no other object gets.
         bound: the object that each masklet is.
         former: the object that a masklet was before it was merged into another.
-        last_seen: by object id, the masklet that it was when it was last observed (a set of one).
+        last_seen: where they were observed last.
     """
 
     next_id: int = 0
     reserved: frozenset[int] = frozenset()
     bound: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
     former: Mapping[MaskletName, int] = field(default_factory=lambda: MappingProxyType({}))
-    last_seen: Mapping[int, FrameObjects] = field(default_factory=lambda: MappingProxyType({}))
+    last_seen: LastSeen = field(default_factory=LastSeen.nothing)
 
 
 def reserve(state: IdentityState, source_id: Iterable[int]) -> IdentityState:
@@ -71,7 +108,17 @@ def reserve(state: IdentityState, source_id: Iterable[int]) -> IdentityState:
 def begin_segment(state: IdentityState) -> IdentityState:
     """Forget where objects were: places of two segments cannot be compared. Numbers are not given again."""
     none: Mapping[Any, Any] = MappingProxyType({})
-    return replace(state, bound=none, former=none, last_seen=none)
+    return replace(state, bound=none, former=none, last_seen=LastSeen.nothing())
+
+
+def begin_window(state: IdentityState, run_id: Iterable[int]) -> IdentityState:
+    """Forget the masklets of all but these runs: those of earlier windows do not come back."""
+    runs = frozenset(run_id)
+
+    def of_runs(names: Mapping[MaskletName, int]) -> dict[MaskletName, int]:
+        return {name: object_id for name, object_id in names.items() if name[0] in runs}
+
+    return replace(state, bound=of_runs(state.bound), former=of_runs(state.former))
 
 
 def assign(
@@ -109,16 +156,15 @@ def assign(
 
 
 def _without_archived(state: IdentityState, t: int, config: FusionConfig) -> IdentityState:
-    last_seen = {
-        object_id: seen
-        for object_id, seen in state.last_seen.items()
-        if life_cycle(seen.t, t, config) is not LifeCycle.ARCHIVED
-    }
+    seen = state.last_seen
+    known = np.array([life_cycle(last_t, t, config) is not LifeCycle.ARCHIVED for last_t in seen.t.tolist()], np.bool_)
+    seen = seen if known.all() else seen[known]
+    ids = seen.rows
     return replace(
         state,
-        last_seen=last_seen,
-        bound={name: object_id for name, object_id in state.bound.items() if object_id in last_seen},
-        former={name: object_id for name, object_id in state.former.items() if object_id in last_seen},
+        last_seen=seen,
+        bound={name: object_id for name, object_id in state.bound.items() if object_id in ids},
+        former={name: object_id for name, object_id in state.former.items() if object_id in ids},
     )
 
 
@@ -150,15 +196,13 @@ def _take_over_absent(
     metric: bool,
 ) -> tuple[dict[int, int], list[Merge]]:
     """Let groups without id, best first, continue objects that another run saw here a moment ago."""
-    absent = [
-        object_id
-        for object_id, seen in state.last_seen.items()
-        if object_id not in taken.values() and frame.t - seen.t <= config.merge_temporal_gap
-    ]
-    if not absent or not groups:
+    seen = state.last_seen
+    lately = frame.t - seen.t <= config.merge_temporal_gap
+    seen = seen[lately & ~np.isin(seen.object_id, [*taken.values()])]
+    if not len(seen) or not groups:
         return {}, []
-    seen = [state.last_seen[object_id] for object_id in absent]
-    others = replace(seen[0].followed_by(*seen[1:]), source_id=np.full(len(seen), NO_SOURCE, np.int32))
+    absent = seen.object_id.tolist()
+    others = replace(seen, source_id=np.full(len(seen), NO_SOURCE, np.int32))
     affinity = affinity_of(frame, others, config=config, metric=metric)
     ids: dict[int, int] = {}
     merges: list[Merge] = []
@@ -167,7 +211,7 @@ def _take_over_absent(
         if fitting:
             k = max(fitting, key=lambda k: affinity.iou[leader, k])
             ids[leader] = absent[k]
-            merges.append(_merge(frame.t, absent[k], affinity, leader, k, gap=frame.t - seen[k].t))
+            merges.append(_merge(frame.t, absent[k], affinity, leader, k, gap=frame.t - int(seen.t[k])))
     return ids, merges
 
 
@@ -215,25 +259,27 @@ def _next_state(
     ids: Mapping[int, int],
     next_id: int,
 ) -> IdentityState:
-    bound, former, last_seen = dict(state.bound), dict(state.former), dict(state.last_seen)
+    bound, former = dict(state.bound), dict(state.former)
     for leader, members in groups.items():
         for i in members:
             name = frame.name(i)
             if bound.get(name, ids[leader]) != ids[leader]:
                 former[name] = bound[name]
             bound[name] = ids[leader]
-        last_seen[ids[leader]] = frame[np.array([leader])]
+    last_seen = state.last_seen.updated(frame[np.array([*groups], np.int64)], [ids[leader] for leader in groups])
     return replace(state, next_id=next_id, bound=bound, former=former, last_seen=last_seen)
 
 
 def rename(state: IdentityState, renamed: Mapping[int, int]) -> IdentityState:
     """Return the state in which objects bear the numbers of others, that were last seen before them."""
-    by_time = sorted(state.last_seen.items(), key=lambda item: item[1].t)
+    seen = state.last_seen[np.argsort(state.last_seen.t, kind="stable")]
+    ids = np.array([renamed.get(each, each) for each in seen.object_id.tolist()], np.int32)
+    seen = replace(seen, object_id=ids)
     return replace(
         state,
         bound={name: renamed.get(each, each) for name, each in state.bound.items()},
         former={name: renamed.get(each, each) for name, each in state.former.items()},
-        last_seen={renamed.get(each, each): seen for each, seen in by_time},  # the latest stays
+        last_seen=seen.latest(),
     )
 
 

@@ -97,11 +97,10 @@ def perceive(
     with _phase(progress, "track", n), opened("tracker", engines.tracker, Tracker) as tracker:
         thresh = config.tracker.nested_thresh
         started = seeds(detections, min_points=config.depth_filter.min_points, nested_thresh=thresh)
-        passes, resolved = _track(tracker, window, geometry.grid, started.detections, config)
+        passes, resolved, unfound = _track(tracker, window, geometry.grid, started.detections, config)
     tracked, geometry = _described(frames, resolved.frames, geometry)
-    unfound = lost(started.detections, tracked, iou_thresh=config.fastsam.discovery_iou_thresh).prompts
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
-    health = _health(detections, started, passes, resolved, _incidents(window, unfound))
+    health = _health(detections, started, passes, resolved, _incidents(window, unfound.prompts))
     return Perception.of(
         window, geometry=geometry, tracked=tracked, health=health, seconds=seconds, metric_depth=metric_depth
     )
@@ -139,8 +138,11 @@ class _Pass(NamedTuple):
 
 def _track(
     tracker: Tracker, window: Window, grid: GridShape, detections: Sequence[Detections], config: Config
-) -> tuple[list[_Pass], WithoutRepeats]:
-    """Track the first frame's objects, then those that are discovered beside them, then those that were lost since."""
+) -> tuple[list[_Pass], WithoutRepeats, Prompts]:
+    """Track the first frame's objects, then those that are discovered beside them, then those that were lost since.
+
+    Returns also what is lost after all.
+    """
     frames, new_below = window.frames, config.fastsam.discovery_iou_thresh
     started = tracker.start(frames, grid)
     require_protocol("tracker", started, TrackingSession)
@@ -152,11 +154,12 @@ def _track(
         missed = discover(detections, first.frames, iou_thresh=new_below, most=rest)
         passes = [first, _propagate(session, missed, len(frames), grid, run_id=1)]
         resolved = _joined(passes, window, config)
-        again = lost(detections, resolved.frames, iou_thresh=new_below)
-        if again.prompts:
-            passes.append(_propagate(session, again, len(frames), grid, run_id=2))
+        unfound = lost(detections, resolved.frames, iou_thresh=new_below)
+        if unfound.prompts:
+            passes.append(_propagate(session, unfound, len(frames), grid, run_id=2))
             resolved = _joined(passes, window, config)
-    return passes, resolved
+            unfound = lost(detections, resolved.frames, iou_thresh=new_below)
+    return passes, resolved, unfound
 
 
 def _propagate(session: TrackingSession, asked: Prompts, num_frames: int, grid: GridShape, *, run_id: int) -> _Pass:

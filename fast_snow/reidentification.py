@@ -231,10 +231,12 @@ def _updated(before: Portraits, window: NamedWindow) -> Portraits:
     observed = _observations(seen)
     rows = before.followed_by(observed) if len(before) else observed
     grown = []
+    last_seen = window.identity.last_seen
+    row_of = last_seen.rows
     for object_id in np.unique(rows.object_id).tolist():
         grown.append(_summed(rows[np.flatnonzero(rows.object_id == object_id)]))
-        if object_id in window.identity.last_seen:  # also where it could not be placed
-            last_t = np.maximum(grown[-1].last_t, np.int32(window.identity.last_seen[object_id].t))
+        if object_id in row_of:  # also where it could not be placed
+            last_t = np.maximum(grown[-1].last_t, last_seen.t[row_of[object_id]])
             grown[-1] = replace(grown[-1], last_t=last_t)
     return grown[0].followed_by(*grown[1:])
 

@@ -40,11 +40,11 @@ def keep_alive(state: IdentityState, frame: UnplacedFrame, placed: Int32[np.ndar
 
     The state is what `assign` left of the same frame, `placed` are the objects that could be.
     """
-    found = frame.objects(state.bound, placed, state.last_seen)
+    rows = state.last_seen.rows
+    found = frame.objects(state.bound, placed, rows)
     if not found:
         return state
-    last_seen = dict(state.last_seen)
-    for object_id, i in found.items():
-        seen = frame.tracked[np.array([i])]
-        last_seen[object_id] = seen.extended(FrameObjects, t=frame.t, centroid=last_seen[object_id].centroid)
-    return replace(state, last_seen=last_seen)
+    centroid = state.last_seen.centroid[[rows[object_id] for object_id in found]]
+    seen = frame.tracked[np.array([*found.values()], np.int64)]
+    seen = seen.extended(FrameObjects, t=frame.t, centroid=centroid)
+    return replace(state, last_seen=state.last_seen.updated(seen, [*found]))

@@ -168,6 +168,18 @@ def test_robust_estimate_survives_a_third_of_gross_errors(seed, coherent):
     assert np.abs(alignment.apply(plain, source) - true).max() > 0.1 * T_a_b.scale
 
 
+def test_what_agrees_to_rounding_is_not_fitted_again():
+    rng = np.random.default_rng(0)
+    T_a_b = random_similarity(rng)
+    source = rng.normal(size=(200, 3))
+    target = alignment.apply(T_a_b, source).astype(np.float32).astype(np.float64)
+    target[:60] += 5
+    assert alignment.estimate_robust(source, target, start=T_a_b) is T_a_b
+    near = alignment.Similarity(scale=T_a_b.scale, R=T_a_b.R, t=T_a_b.t + 1e-4 * T_a_b.scale)
+    estimated = alignment.estimate_robust(source, target, start=near)
+    assert np.abs(alignment.apply(estimated, source) - alignment.apply(T_a_b, source)).max() < 1e-5 * T_a_b.scale
+
+
 @given(SEEDS)
 @settings(max_examples=30, deadline=None)
 def test_aligned_geometry_moves_its_points_rigidly(seed):

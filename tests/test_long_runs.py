@@ -89,6 +89,22 @@ def test_a_graph_of_an_earlier_window_does_not_change():
     assert graph_json.loads(graph_json.dumps(grown)).window(t=9, length=4).ego.t.tolist() == [6, 7, 8, 9]
 
 
+def test_masklets_of_earlier_windows_are_forgotten():
+    """Or each frame of a long clip would cost more than those before."""
+    geometry, masklets = scene_geometry(metric=True), scene_masklets({"a": 0, "b": 1, "c": 2})
+    state = start(CONFIG)
+    for window in range(4):
+        begin, run = 4 * window, 3 * window
+        named = [renumber_run(each, run) for each in masklets[begin : begin + 6]]
+        share = 2 if window else 0
+        seen = perception(
+            named, window=window, first=begin, shared=share, geometry=part(geometry, slice(begin, begin + 6))
+        )
+        state = fold(state, seen, config=CONFIG)
+        assert {name[0] for name in state.identity.bound} == {run}
+        assert state.identity.last_seen.object_id.tolist() == [*state.graph.tracks]
+
+
 def test_a_document_is_written_in_parts(monkeypatch):
     graph = small_graph()
     long = replace(graph.tracks[4], observations=tuple(token(t) for t in range(3)), unplaced=(), theta=(0, 2))

@@ -179,7 +179,8 @@ def _require_one_grid(state: FoldState) -> None:
 
 
 def _grids(state: FoldState) -> Iterator[tuple[int, int]]:
-    yield from (seen.masks.shape for seen in state.identity.last_seen.values())
+    if len(state.identity.last_seen):
+        yield state.identity.last_seen.masks.shape
     if state.tail is not None:
         yield state.tail.geometry.grid
         yield from (frame.objects.masks.shape for frame in state.tail.frames)
