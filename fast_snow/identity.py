@@ -196,10 +196,12 @@ def _take_over_absent(
     metric: bool,
 ) -> tuple[dict[int, int], list[Merge]]:
     """Let groups without id, best first, continue objects that another run saw here a moment ago."""
+    if not groups:
+        return {}, []
     seen = state.last_seen
     lately = frame.t - seen.t <= config.merge_temporal_gap
     seen = seen[lately & ~np.isin(seen.object_id, [*taken.values()])]
-    if not len(seen) or not groups:
+    if not len(seen):
         return {}, []
     absent = seen.object_id.tolist()
     others = replace(seen, source_id=np.full(len(seen), NO_SOURCE, np.int32))

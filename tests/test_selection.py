@@ -57,6 +57,16 @@ def test_what_cannot_run_is_refused_with_what_it_needs():
     )
 
 
+def test_an_optional_slot_may_stay_empty_but_takes_no_engine_by_itself():
+    with pytest.raises(ConfigError, match=r"engines\.metric_depth: got 'auto', expected one of none, net, net-torch$"):
+        choose("metric_depth", "auto", [TORCH], optional=True)
+    with pytest.raises(ConfigError) as refused:
+        choose("metric_depth", "net", [TORCH], optional=True)
+    assert str(refused.value) == (
+        "--engines.metric-depth net-torch needs weights; or choose --engines.metric-depth none"
+    )
+
+
 def source(*, depth: bool = True, poses: bool = True, masks: bool = True):
     return from_recording(
         recording_from_arrays(

@@ -72,11 +72,17 @@ def added(slot: str, config: Config) -> tuple[Candidate[Any], ...]:
 
 
 def choose(
-    slot: str, wanted: str, candidates: Sequence[Candidate[Opener]], more: Sequence[Candidate[Opener]] = ()
+    slot: str,
+    wanted: str,
+    candidates: Sequence[Candidate[Opener]],
+    more: Sequence[Candidate[Opener]] = (),
+    *,
+    optional: bool = False,
 ) -> tuple[Candidate[Opener], tuple[Skipped, ...]]:
     """Choose the engine of a slot.
 
-    Of `candidates` the best comes first, and the last can always run; `more` are taken only by name.
+    Of `candidates` the best comes first, and the last can always run; `more` are taken only by name. In an `optional`
+    slot all are, and none is what can always run.
 
     Returns:
         For `auto` the first candidate that can run and of which nothing warns; else the first of those wanted that can
@@ -85,24 +91,26 @@ def choose(
     Raises:
         ConfigError: none of those wanted can run here, or there is none of that name.
     """
-    pool = [each for each in candidates if wanted in ("auto", each.name, each.family or each.name)]
+    usual, always = ("none", "none") if optional else ("auto", candidates[-1].name)
+    option = f"--engines.{slot.replace('_', '-')}"
+    pool = [each for each in candidates if wanted in (usual, each.name, each.family or each.name)]
     pool += [each for each in more if wanted == each.name]
     if not pool:
-        names = ["auto", *dict.fromkeys(name for each in candidates for name in (each.family or each.name, each.name))]
+        names = [usual, *dict.fromkeys(name for each in candidates for name in (each.family or each.name, each.name))]
         known = ", ".join([*names, *(each.name for each in more)])
         raise ConfigError(f"engines.{slot}: got {wanted!r}, expected one of {known}")
     able = [each for each in pool if not each.missing]
     preferred = [each for each in able if not each.caveats]
     if not able:
-        lacking = "; ".join(f"--engines.{slot} {each.name} {', and '.join(each.missing)}" for each in pool)
-        raise ConfigError(f"{lacking}; or choose --engines.{slot} {candidates[-1].name}")
+        lacking = "; ".join(f"{option} {each.name} {', and '.join(each.missing)}" for each in pool)
+        raise ConfigError(f"{lacking}; or choose {option} {always}")
     chosen = (preferred or able)[0]
     better = candidates[: candidates.index(chosen)] if chosen in candidates else ()
     return chosen, tuple(
         Skipped(
             name=each.name,
             why=", and ".join(each.caveats or each.missing),
-            option=f"--engines.{slot} {each.name}" if each.caveats else "",
+            option=f"{option} {each.name}" if each.caveats else "",
         )
         for each in better
         if each in pool and each.name != "recorded"

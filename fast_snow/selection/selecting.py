@@ -102,7 +102,7 @@ def select_engines(
             openers[slot] = own
             used.append(EngineUse(slot=slot, name=name_of(own), meaning="brought by the caller"))
         else:
-            chosen, skipped = choose(slot, name, candidates(), added(slot, config))
+            chosen, skipped = choose(slot, name, candidates(), added(slot, config), optional=slot == "metric_depth")
             openers[slot] = chosen.opener()
             used.append(EngineUse(slot=slot, name=chosen.name, meaning=chosen.meaning, skipped=skipped))
     return Selection(engines=EngineOpeners(**openers), used=tuple(used), resident=_resident(config))
