@@ -41,7 +41,10 @@ _LONG = 3
 
 
 def readonly(array: AnyArray) -> AnyArray:
-    """Return a read-only, C-contiguous view of `array` (a copy only where it is not contiguous)."""
+    """Return a read-only, C-contiguous view of `array`, itself if it is both (a copy where it is not contiguous)."""
+    flags = array.flags
+    if flags.c_contiguous and not flags.writeable:
+        return array
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view  # type: ignore[return-value]
