@@ -32,6 +32,9 @@ class Candidate(Generic[Opener]):
     missing: tuple[str, ...] = ()
     caveats: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "family", self.family or self.name)
+
 
 def recorded(
     open_engine: Callable[..., Any], recording: object, meaning: str, missing: tuple[str, ...]
@@ -93,10 +96,10 @@ def choose(
     """
     usual, always = ("none", "none") if optional else ("auto", candidates[-1].name)
     option = f"--engines.{slot.replace('_', '-')}"
-    pool = [each for each in candidates if wanted in (usual, each.name, each.family or each.name)]
+    pool = [each for each in candidates if wanted in (usual, each.name, each.family)]
     pool += [each for each in more if wanted == each.name]
     if not pool:
-        names = [usual, *dict.fromkeys(name for each in candidates for name in (each.family or each.name, each.name))]
+        names = [usual, *dict.fromkeys(name for each in candidates for name in (each.family, each.name))]
         known = ", ".join([*names, *(each.name for each in more)])
         raise ConfigError(f"engines.{slot}: got {wanted!r}, expected one of {known}")
     able = [each for each in pool if not each.missing]

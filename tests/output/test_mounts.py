@@ -102,7 +102,7 @@ def leave_files(disk: Path, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("leave", "most"), [(leave_pages, 20), (leave_files, 24)])
+@pytest.mark.parametrize(("leave", "most"), [(leave_pages, 24), (leave_files, 24)])
 def test_a_disk_that_is_full_at_any_stage(leave: Callable[[Path, int], None], most: int, mount: Mount, tmp_path: Path):
     """The old run stays, or the new one is complete; a run that was finished is kept."""
     disk = mount("-t", "tmpfs", "-o", "size=2m,nr_inodes=100", "none", folder(tmp_path / "disk"))
