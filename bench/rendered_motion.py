@@ -44,10 +44,11 @@ CONFIG: Final = Config(engines=EnginesConfig(geometry="classical", segmenter="cl
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RandomScene:
-    """A rendered scene and where its objects' centres are in each frame, by id; those of the room are id 0."""
+    """A rendered scene, where its objects' centres are in each frame, and how long each is; the room is id 0."""
 
     rendered: SyntheticScene
     places: dict[int, Float64[np.ndarray, "n 3"]]
+    lengths: dict[int, float]
 
     def angles(self, number: int, seen_from: int) -> Float64[np.ndarray, "n 2"]:
         """Return angles to the right (radians) and logarithms of the distance from the camera of one frame."""
@@ -67,7 +68,8 @@ def random_scene(seed: int) -> RandomScene:
     config = SceneConfig(size=SIZE, frames=FRAMES, seed=seed, objects=tuple(objects))
     places = {each.object_id: object_poses(each, phases(config))[:, :3, 3] for each in objects}
     places[0] = np.tile((0.0, 2.0, 1.0), (FRAMES, 1))
-    return RandomScene(rendered=render(config, _camera(rng, kind=seed % 4)), places=places)
+    lengths = {each.object_id: 2 * max(each.half_size) for each in objects}
+    return RandomScene(rendered=render(config, _camera(rng, kind=seed % 4)), places=places, lengths=lengths)
 
 
 def _object(rng: np.random.Generator, number: int, *, moving: bool) -> SceneObject:
@@ -149,6 +151,8 @@ def _judged(
     kind = "room" if shows == 0 else "resting" if shows <= RESTING else "moving" if net > MOVES else "hardly moving"
     yield kind
     yield f"{kind}: {moving.value or 'unknown'} {moving.grade}"
+    if kind == "moving" and net >= scene.lengths[shows]:
+        yield f"moving by its own length: {moving.value or 'unknown'} {moving.grade}"
     if kind != "moving" or moving.value is None:
         return
     motion = motion_of(graph, trajectory)

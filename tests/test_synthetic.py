@@ -144,6 +144,15 @@ def test_a_recording_is_never_mixed_with_another(scene, tmp_path):
         write_recording(scene, tmp_path)
 
 
+def test_a_video_is_the_same_wherever_its_encoder_lies_in_memory(tmp_path):
+    scene, elsewhere, written = rendered(SceneConfig(size=(120, 160), frames=24)), [], set()
+    for i, size in enumerate((10_007, 100_003, 1_000_003, 500_009)):
+        elsewhere.append(np.ones(size))
+        write_video(scene, tmp_path / f"{i}.mp4")
+        written.add((tmp_path / f"{i}.mp4").read_bytes())
+    assert len(written) == 1
+
+
 def test_a_video_shows_the_scene_and_is_the_same_every_time(scene, tmp_path):
     one, other = tmp_path / "one.mp4", tmp_path / "other.mp4"
     write_video(scene, one)

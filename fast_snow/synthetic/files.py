@@ -13,7 +13,8 @@ from fast_snow.synthetic.render import SyntheticScene, as_recording
 DEPTH_SCALE = 5000.0
 """Units per metre of written depth: steps of 0.2 mm up to 13 m."""
 
-_ENCODER = {"crf": "20", "preset": "slow", "threads": "1"}
+_ENCODER = {"crf": "20", "preset": "slow", "threads": "1", "x264-params": "mbtree=0"}
+"""What x264's macroblock tree decides depends on where its buffers lie in memory."""
 
 
 def write_video(scene: SyntheticScene, path: Path) -> None:

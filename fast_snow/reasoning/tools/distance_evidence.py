@@ -150,7 +150,6 @@ def _combined(
     both = np.log(distance) - weight * apart
     jitter = np.hypot((1 - weight) * jitter, weight * size.jitter)
     wander = strain * np.hypot((1 - weight) * wander, weight * by_size)
-    scale = float(np.sqrt(np.mean(depth_noise[1] ** 2)))
     drift = drift * float(1 - weight.mean())
     return DistanceEvidence(
         kinds={},
@@ -160,7 +159,7 @@ def _combined(
         jitter=jitter,
         wander=wander,
         drift=drift,
-        scale=scale,
+        scale=float(np.median(depth_noise[1])),  # size ties all to what the median of depth says
     )
 
 

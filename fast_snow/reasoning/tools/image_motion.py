@@ -72,15 +72,19 @@ def motion_without_camera(
     if not (np.isfinite(trajectory.camera.R_world_camera).all() and np.isfinite(focal).all()):
         return _against_others(graph, trajectory)
     motion = motion_of(graph, trajectory)
-    shift = VectorEstimate(value=motion.shift.value[:2], covariance=motion.shift.covariance[:2, :2])
+    shift, way = (
+        VectorEstimate(value=each.value[:2], covariance=each.covariance[:2, :2]) for each in (motion.shift, motion.way)
+    )
     along = motion.moving and graded(motion.shift.value[2], motion.shift.sigma[2]) is not Grade.UNKNOWN
+    otherwise = _ALONG if along else _AND_BACK
     return _answer(
         trajectory,
         shift.scaled(float(focal.mean())),
         motion.rest,
         ("the camera's own motion is taken out by its poses",),
-        otherwise=_ALONG if along else _AND_BACK,
+        otherwise=otherwise if motion.would_be_noticed else None,
         at_rest=motion.grade,
+        way=way,
     )
 
 
@@ -90,16 +94,28 @@ def _answer(
     rest: Rest,
     notes: tuple[str, ...],
     *,
-    otherwise: str = _AND_BACK,
+    otherwise: str | None = _AND_BACK,
     at_rest: Grade = Grade.STATED,
+    way: VectorEstimate | None = None,
 ) -> ToolAnswer:
-    """Say which way something moves in the image; `otherwise` where it moves, but no way in particular."""
+    """Say which way something moves in the image; `otherwise` where it moves, but no way in particular.
+
+    The noise that may turn it around is that of `way`, if it is given.
+
+    Raises:
+        Unknowable: it moves, but no way in particular, and `otherwise` is None.
+    """
     grade = at_rest
-    if rest.likely_moves:
-        named, grade = graded_words(shift, _WAYS, Grade.STATED if rest.moves else Grade.LIKELY)
-        value = ", ".join(named) or otherwise
     u, v = shift.value.tolist()
     sigma_u, sigma_v = shift.sigma.tolist()
+    if rest.likely_moves:
+        named, grade = graded_words(way or shift, _WAYS, Grade.STATED if rest.moves else Grade.LIKELY)
+        value = ", ".join(named) or otherwise
+        if value is None:
+            raise Unknowable(
+                f"object {trajectory.object_id} moves, but which way across the image is not seen:"
+                f" {u:.0f} ± {sigma_u:.0f} pixels to the right, {v:.0f} ± {sigma_v:.0f} down"
+            )
     return ToolAnswer(
         value=value if rest.likely_moves else "not moving",
         frame=Frame.IMAGE,

@@ -187,12 +187,12 @@ def heading(
     frames = float(motion.places.x[-1] - motion.places.x[0])
     if frame == "camera":
         name, notes = Frame.CAMERA, _SIGHT
-        velocity = motion.shift.scaled(motion.distance / frames)
+        velocity, way = (each.scaled(motion.distance / frames) for each in (motion.shift, motion.way))
     else:
         axes = frame_at(graph, frame, int(trajectory.t[0]), object_id)
         name, notes = axes.name, axes.notes
-        velocity = axes.turned(line_slope(motion.places))
-    named, grade = graded_words(velocity, OWN_WAYS if frame == "object" else WAYS, motion.grade)
+        velocity, way = (axes.turned(line_slope(each)) for each in (motion.places, motion.decisive))
+    named, grade = graded_words(way, OWN_WAYS if frame == "object" else WAYS, motion.grade)
     x, _, z = vector(velocity.value)
     unit = f"{length_unit(graph)}/frame"
     return ToolAnswer(

@@ -49,8 +49,10 @@ class MotionEvidence:
         rest: the test whether it does.
         radial: its distance from the camera.
         places: in the world, with their noise.
+        decisive: the same, with the noise that may feign its motion, or turn it around.
         shift: how much its angles to the right and down (radians) and the logarithm of its distance change from first
             to last, as seen from one place.
+        way: the same, with the noise that may feign it, or turn it around.
         R_sight_world: the axes right, down and away at that place, towards the object.
         distance: typical one from there.
         size: its own length.
@@ -61,7 +63,9 @@ class MotionEvidence:
     rest: Rest
     radial: DistanceEvidence
     places: Measurements
+    decisive: Measurements
     shift: VectorEstimate
+    way: VectorEstimate
     R_sight_world: Float64[np.ndarray, "3 3"]
     distance: float
     size: float
@@ -74,9 +78,14 @@ class MotionEvidence:
         return self.rest.likely_moves
 
     @property
+    def would_be_noticed(self) -> bool:
+        """Whether motion across the line of sight by the object's own length would have been found in most cases."""
+        return self.noticed_across <= self.size
+
+    @property
     def grade(self) -> Grade:
         """How sure that is; rest is stated only where motion by the object's own length would have been noticed."""
-        if self.rest.moves or not (self.moving or self.noticed_across > self.size):
+        if self.rest.moves or (not self.moving and self.would_be_noticed):
             return Grade.STATED
         return Grade.LIKELY
 
@@ -97,27 +106,43 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
         Unknowable: it is seen only once, or stands where the camera does, or the camera's motion is not known.
     """
     require_several(trajectory)
-    radial, places = evident_places(graph, trajectory, guessed=False)
-    axes, seen = _seen_from_one_place(trajectory, places)
+    radial, places, decisive = evident_places(graph, trajectory, guessed=False)
+    _, seen = _seen_from_one_place(trajectory, decisive)
     rest = _found_again(trajectory, seen, rest_test(seen))
-    if rest.moves and DepthOrigin.TRIANGULATED in graph.depth_origin:
-        radial, places = evident_places(graph, trajectory, guessed=True)
-        axes, seen = _seen_from_one_place(trajectory, places)
+    presumes_rest = DepthOrigin.TRIANGULATED in graph.depth_origin
+    if rest.likely_moves and presumes_rest:
+        radial, places, decisive = evident_places(graph, trajectory, guessed=True)
+    way = total_change(_seen_from_one_place(trajectory, decisive)[1])
+    axes, seen = _seen_from_one_place(trajectory, places)
     shift, distance = total_change(seen), float(np.exp(seen.values[:, 2].mean()))
-    noticed = smallest_noticed(shift.covariance, 3, seen.freedom)
+    if_it_moved = shift
+    if presumes_rest and not rest.likely_moves:
+        _, guess, _ = evident_places(graph, trajectory, guessed=True)
+        if_it_moved = total_change(_seen_from_one_place(trajectory, guess)[1])
+    noticed = smallest_noticed(if_it_moved.covariance, 3, seen.freedom)
     across = float(np.linalg.eigvalsh(noticed[:2, :2])[0])
-    extents = trajectory.token.high.astype(np.float64) - trajectory.token.low
     return MotionEvidence(
         rest=Rest(p_net=rest.p_net, p_path=rest.p_path, spread=distance * rest.spread),
         radial=radial,
         places=places,
+        decisive=decisive,
         shift=shift,
+        way=way,
         R_sight_world=axes,
         distance=distance,
-        size=float(np.median(extents, axis=0).max()),
+        size=_length(graph, trajectory, radial.distance),
         noticed_across=distance / float(np.sqrt(max(across, 1e-300))),
         noticed_along=distance / float(np.sqrt(max(noticed[2, 2], 1e-300))),
     )
+
+
+def _length(graph: SceneGraph, trajectory: ObjectTrajectory, distance: Float64[np.ndarray, " n"]) -> float:
+    """Return an object's own length: that of its outline, since guessed depth stretches its extent many times."""
+    if not appearance(graph, trajectory).exact:
+        extents = trajectory.token.high.astype(np.float64) - trajectory.token.low
+        return float(np.median(extents, axis=0).max())
+    box, focal = trajectory.token.box.astype(np.float64), trajectory.camera.intrinsics[:, :2]
+    return float(np.median(((box[:, 2:] - box[:, :2]) / focal).max(axis=1) * distance))
 
 
 def _found_again(trajectory: ObjectTrajectory, seen: Measurements, rest: Rest) -> Rest:
@@ -133,8 +158,8 @@ def _found_again(trajectory: ObjectTrajectory, seen: Measurements, rest: Rest) -
 
 def evident_places(
     graph: SceneGraph, trajectory: ObjectTrajectory, *, guessed: bool
-) -> tuple[DistanceEvidence, Measurements]:
-    """Return where an object is by all evidence, with the noise of that.
+) -> tuple[DistanceEvidence, Measurements, Measurements]:
+    """Return where an object is by all evidence, with the noise of that, and with the noise that may feign its motion.
 
     Args:
         graph: of the object.
@@ -163,10 +188,17 @@ def evident_places(
     # All distances may be too long or too short together: what rests then seems to move as the camera does. And it
     # seems to move as more of it comes in at the image's border.
     weights, focal = line_weights(places), trajectory.camera.intrinsics[:, :2].mean(axis=1)
-    by_scale = weights @ trajectory.camera.position
     by_border = weights @ np.nan_to_num(radial.distance * beyond_border(graph, trajectory) / focal)
-    feigned = radial.scale**2 * np.outer(by_scale, by_scale) + by_border**2 * np.eye(3)
-    return radial, replace(places, drift=places.drift + feigned)
+    places = replace(places, drift=places.drift + by_border**2 * np.eye(3))
+    way = weights @ trajectory.camera.position
+    by_scale = radial.scale * way
+    # By a factor f too short, what rests seems to go k = 1 - 1/f of the camera's way, never all of it; ln(f) is
+    # k / sqrt(1 - k), to a tenth where f is 4. So it is of all directions, in each of which k is another share.
+    past = weights @ places.values - way
+    stretch = np.sqrt(np.linalg.norm(past) / max(float(np.linalg.norm(way)), 1e-300))
+    feigned = radial.scale / 2 * (stretch * way - past / max(stretch, 1e-300))
+    honest, decisive = (replace(places, drift=places.drift + np.outer(each, each)) for each in (by_scale, feigned))
+    return radial, honest, decisive
 
 
 def bearings(

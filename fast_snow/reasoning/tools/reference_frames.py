@@ -91,7 +91,8 @@ def velocity_at(graph: SceneGraph, object_id: int, t: int) -> VectorEstimate:
     near = np.sort(np.argsort(np.abs(trajectory.t - t), kind="stable")[:AROUND])
     if len(near) < 2:
         raise Unknowable(f"object {object_id} is seen only once, so nothing tells which way it moves")
-    return line_slope(evident_places(graph, trajectory[near], guessed=False)[1])
+    _, _, decisive = evident_places(graph, trajectory[near], guessed=False)
+    return line_slope(decisive)
 
 
 def on_ground(estimate: VectorEstimate) -> VectorEstimate:

@@ -21,6 +21,7 @@ from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.tool_answers import Grade, ToolAnswer
 from fast_snow.reasoning.tools.tracks import trajectory_of
 from fast_snow.types import DepthOrigin, SceneGraph, Sighting
+from tests.reasoning.tools.truth import made, noisy
 
 PLACES = {k: (x, 0.3, z) for k, (x, z) in enumerate([(-1.5, 6), (-0.5, 5), (0.6, 4), (1.4, 7), (0.1, 8)])}
 
@@ -232,3 +233,81 @@ def test_motion_that_only_a_gap_shows_is_likely_at_most():
     gap = replace(moved, tracks=MappingProxyType({**moved.tracks, k: replace(moved.tracks[k], observations=seen)}))
     answers = [call_tool(each, "is_moving", {"object_id": k}) for each in (moved, gap)]
     assert [(each.value, each.grade) for each in answers] == [("moving", Grade.STATED), ("moving", Grade.LIKELY)]
+
+
+def driven_past(goes, *, factor: float = 1.0, guesses: int = FRAMES) -> SceneGraph:
+    """The camera drives 3 m to the right, object 5 goes by `goes`; its depth is a guess, `factor` times too short.
+
+    It is in the first `guesses` frames, and measured in the others.
+    """
+    way = np.outer(np.linspace(0, 3, FRAMES), (1, 0, 0))
+    T = np.tile(np.eye(4), (FRAMES, 1, 1))
+    T[:, :3, 3] = way
+    paths = {k: np.tile(place, (FRAMES, 1)) for k, place in PLACES.items()}
+    place = np.array([1.5, 0.3, 6.0]) + np.outer(np.linspace(0, 1, FRAMES), goes)
+    paths[5] = way + (place - way) / factor
+    graph = noisy(made(paths, T_world_camera=T, origin=DepthOrigin.TRIANGULATED), 0, across=0.002, along=0.01)
+
+    def guessed(i, token):
+        share = np.array([0.005, 0.5 if i < guesses else 0.05])
+        return replace(token, centroid_sigma=(np.linalg.norm(token.centroid - way[i]) * share).astype(np.float32))
+
+    return with_tokens(graph, 5, guessed)
+
+
+def test_no_wrong_scale_makes_what_rests_go_as_far_as_the_camera():
+    graph = driven_past((3.3, 0, 0))
+    answers = [call_tool(graph, name, {"object_id": 5}) for name in ("is_moving", "heading", "motion_without_camera")]
+    assert [each.value for each in answers] == ["moving", "right", "right"]
+    assert {each.grade for each in answers} == {Grade.STATED}
+
+
+@pytest.mark.parametrize(("factor", "moves"), [(1.5, False), (2.7, False), (8.0, True)])
+def test_what_rests_seems_to_move_where_its_distance_is_guessed_wrong(factor, moves):
+    """By about one, two and four standard deviations."""
+    graph = driven_past((0, 0, 0), factor=factor)
+    assert motion_of(graph, trajectory_of(graph, 5)).rest.moves is moves
+
+
+@pytest.mark.parametrize(("guesses", "moves"), [(FRAMES // 3, True), (FRAMES, False)])
+def test_guesses_in_some_frames_do_not_make_all_distances_wrong_together(guesses, moves):
+    """Its size ties them to what is measured in the others."""
+    graph = driven_past((-1, 0, 0), guesses=guesses)
+    assert motion_of(graph, trajectory_of(graph, 5)).rest.moves is moves
+
+
+def test_triangulated_depth_of_what_likely_moves_is_a_guess_too():
+    graphs = (driven_past((-far, 0, 0), guesses=0) for far in np.arange(0.1, 2.0, 0.02))
+    motions = (motion_of(each, trajectory_of(each, 5)) for each in graphs)
+    motion = next(each for each in motions if each.moving)
+    assert not motion.rest.moves
+    assert motion.radial.scale >= 0.5
+
+
+def test_which_way_across_the_image_is_not_told_where_a_wrong_scale_may_turn_it_around():
+    graph = driven_past((0.6, 0, -4))
+    assert call_tool(graph, "heading", {"object_id": 5}).value == "towards the camera"
+    answer = call_tool(graph, "motion_without_camera", {"object_id": 5})
+    assert answer.value is None
+    assert answer.reason.startswith("object 5 moves, but which way across the image is not seen")
+
+
+def test_static_is_likely_at_most_where_depth_presumes_it():
+    """What moves along with the camera has triangulated depth, too: a wrong one, at which it seems to rest."""
+    graph, k = still(DepthOrigin.TRIANGULATED)
+    measured = replace(graph, depth_origin=(DepthOrigin.NETWORK,))
+    answers = [call_tool(each, "is_moving", {"object_id": k}) for each in (measured, graph)]
+    assert [(each.value, each.grade) for each in answers] == [("static", Grade.STATED), ("static", Grade.LIKELY)]
+
+
+def test_static_is_stated_by_the_length_that_is_seen_and_not_by_what_guessed_depth_makes_of_it():
+    graph, k = still(DepthOrigin.GROUND_PLANE_PRIOR)
+
+    def stretched(_, token):
+        corner = token.region.box[:2].astype(np.float32)
+        small = np.concatenate([corner, corner + 3]).astype(np.int32)
+        away = token.centroid / 2
+        return replace(token, low=token.low - away, high=token.high + away, region=replace(token.region, box=small))
+
+    answers = [call_tool(each, "is_moving", {"object_id": k}) for each in (graph, with_tokens(graph, k, stretched))]
+    assert [(each.value, each.grade) for each in answers] == [("static", Grade.STATED), ("static", Grade.LIKELY)]
