@@ -287,7 +287,7 @@ def test_a_network_without_weights_is_told(name: str, rare: Path, tmp_path: Path
     source = from_recording(replace(as_recording(rendered(SceneConfig(size=(24, 32), frames=2)))), EXACT.sampling)
     missing = MetricDepthConfig(model_path=str(tmp_path / "da3metric-large"))
     config = replace(EXACT, engines=EnginesConfig(metric_depth=name), metric_depth=missing)
-    with pytest.raises(ConfigError, match=f"--engines.metric_depth {name} needs .*da3metric-large"):
+    with pytest.raises(ConfigError, match=f"--engines.metric-depth {name} needs .*da3metric-large"):
         select_engines(source, config)
 
 
