@@ -142,10 +142,14 @@ class ToolAnswer:
     reason: str = ""
     grade: Grade = Grade.STATED
 
+    def __post_init__(self) -> None:
+        if self.value is None:
+            object.__setattr__(self, "grade", Grade.UNKNOWN)
+
     def as_json(self) -> dict[str, Any]:
         """Return the answer as JSON; of much evidence, some that are spread evenly, and how many there are."""
         if self.value is None:
-            return {"value": "unknown", "grade": str(Grade.UNKNOWN), "reason": self.reason, "evidence": []}
+            return {"value": "unknown", "grade": str(self.grade), "reason": self.reason, "evidence": []}
         answer = _measured(self.value, self.unit, self.sigma) | {"grade": str(self.grade)}
         if self.frame is not None:
             answer["frame"] = str(self.frame)

@@ -194,7 +194,9 @@ def test_what_is_likely_is_told_so():
     answer = ToolAnswer(value="left", grade=Grade.LIKELY, notes=("from its mask",)).as_json()
     assert (answer["grade"], answer["notes"]) == ("likely", ["likely, not certain: say so", "from its mask"])
     assert ToolAnswer(value="left").as_json()["grade"] == "stated"
-    assert ToolAnswer(value=None, reason="not seen").as_json()["grade"] == "unknown"
+    unseen = ToolAnswer(value=None, reason="not seen")
+    assert unseen.grade is Grade.UNKNOWN
+    assert unseen.as_json()["grade"] == "unknown"
 
 
 def test_frames_without_a_place_are_frames_in_which_it_is_visible():
