@@ -17,7 +17,7 @@ from dataclasses import is_dataclass
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
-from typing import IO, Any, BinaryIO, Final, TypeVar, Union, get_args, get_origin
+from typing import Any, BinaryIO, Final, TypeVar, Union, cast, get_args, get_origin
 
 import numpy as np
 
@@ -110,10 +110,10 @@ def array_bytes(value: object) -> int:
     return sum(each.nbytes for each in arrays)
 
 
-def _row(archive: zipfile.ZipFile, name: str, size: int) -> IO[bytes]:
+def _row(archive: zipfile.ZipFile, name: str, size: int) -> io.BufferedIOBase:
     info = zipfile.ZipInfo(f"{name}.npy")
     info.compress_type = archive.compression
-    row = archive.open(info, "w", force_zip64=True)
+    row = cast(io.BufferedIOBase, archive.open(info, "w", force_zip64=True))
     np.lib.format.write_array_header_1_0(row, {"descr": BYTES.str, "fortran_order": False, "shape": (size,)})
     return row
 
@@ -130,7 +130,7 @@ def _pieces(array: np.ndarray) -> Iterator[bytes]:
 class _Data:
     """Takes one array after the other from a stream, never more than it holds."""
 
-    def __init__(self, stream: IO[bytes], left: int, sha256: "hashlib._Hash") -> None:
+    def __init__(self, stream: io.BufferedIOBase, left: int, sha256: "hashlib._Hash") -> None:
         self._stream, self.left, self.sha256 = stream, left, sha256
 
     def array(self, kind: Any, shape: Any) -> np.ndarray:  # noqa: ANN401 (an annotation; JSON)

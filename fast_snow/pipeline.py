@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import current_thread
 from time import perf_counter
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from fast_snow.graph import FoldState
 from fast_snow.keyframes import KeyframeImage, with_depth
@@ -41,6 +41,7 @@ class Pipeline:
     queue_length: int = 1
 
 
+@runtime_checkable
 class Detour(Protocol):
     """Lets others than this process perceive windows."""
 

@@ -7,8 +7,9 @@ import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, BinaryIO, Final
+from typing import BinaryIO, Final, cast
 
 import numpy as np
 from jaxtyping import Int32
@@ -58,7 +59,7 @@ def read_integers(
 @contextmanager
 def opened_rows(
     path: Path, names: Collection[str], *, limit: Limit, unpacked: Limit, within: Path | None = None
-) -> Iterator[Callable[[str, np.dtype], tuple[IO[bytes], int]]]:
+) -> Iterator[Callable[[str, np.dtype], tuple[BufferedIOBase, int]]]:
     """Open an archive of rows of 32-bit integers or bytes, to read them piece by piece.
 
     Arguments and errors are those of `read_integers`; what is raised while the rows are read is told of the file, too.
@@ -102,16 +103,16 @@ def _require_entries(entries: list[zipfile.ZipInfo], names: Collection[str], unp
         raise InputError(f"has {total} bytes unpacked, expected at most {unpacked.largest} ({unpacked.name})")
 
 
-def _row(archive: zipfile.ZipFile, name: str, kind: np.dtype) -> tuple[IO[bytes], int]:
+def _row(archive: zipfile.ZipFile, name: str, kind: np.dtype) -> tuple[BufferedIOBase, int]:
     size = archive.getinfo(f"{name}.npy").file_size
-    member = archive.open(f"{name}.npy")
+    member = cast(BufferedIOBase, archive.open(f"{name}.npy"))
     header = _HEADER.fullmatch(member.read(_HEADER_BYTES))
     if header is None or header[1].decode() != kind.str or size != _HEADER_BYTES + int(header[2]) * kind.itemsize:
         raise InputError(f"{name}.npy is no whole row of {_KINDS[kind]}")
     return member, int(header[2])
 
 
-def _integers(member: IO[bytes], count: int) -> Int32[np.ndarray, " _"]:
+def _integers(member: BufferedIOBase, count: int) -> Int32[np.ndarray, " _"]:
     with member:
         content = member.read(count * _INTEGERS.itemsize)
     if len(content) != count * _INTEGERS.itemsize:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from fast_snow.batching import storage
 from fast_snow.batching.messages import Failure, Job, Opened, Origin, Perceived, Plan, Reply, Request, Selected
@@ -29,6 +29,7 @@ _START_S: Final = 120.0
 _TICK_S: Final = 0.2
 
 
+@runtime_checkable
 class Worker(Protocol):
     """Answers requests, wherever it runs."""
 

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int64
+from jaxtyping import Bool, Float, Int64, Integer
 
 from fast_snow.errors import InputError
 from fast_snow.limits import IMAGE_PIXELS, PATH_LENGTH
@@ -206,7 +206,7 @@ def _entry(listed: Listed) -> Locate:
 def _refuse(
     wrong: Bool[np.ndarray, " n"],
     locate: Locate,
-    values: Int[np.ndarray, "n ..."] | Float[np.ndarray, "n ..."],
+    values: Integer[np.ndarray, "n ..."] | Float[np.ndarray, "n ..."],
     expected: str,
     *,
     got: str | None = None,
@@ -217,6 +217,6 @@ def _refuse(
         raise InputError(f"{locate(i)}: got {got or _text(values[i])}, expected {expected}")
 
 
-def _text(value: Int[np.ndarray, "..."] | Float[np.ndarray, "..."] | np.generic) -> str:
+def _text(value: Integer[np.ndarray, "..."] | Float[np.ndarray, "..."] | np.generic) -> str:
     numbers = ", ".join(np.atleast_1d(value).astype(str).tolist())
     return f"[{numbers}]" if value.ndim else numbers

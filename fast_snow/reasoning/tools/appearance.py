@@ -89,7 +89,7 @@ def _of_cells(graph: SceneGraph, tau: Cells) -> Appearance:
 
 
 def _sums(frame: Int64[np.ndarray, " c"], values: Float64[np.ndarray, "c 2"], count: int) -> PixelPositions:
-    return np.stack([np.bincount(frame, each, minlength=count) for each in values.T], axis=1)
+    return np.stack([np.bincount(frame, each, minlength=count) for each in values.T], axis=1, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
