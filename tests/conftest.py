@@ -7,23 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 
 from tests import scenes
 
 # For the processes of `-n`, which share the cores: threads of BLAS and torch that wait for each other hold them up.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# Without limits of time, since kernels compile first and others share the cores. `scripts/test --all` takes the
-# thorough profile.
-settings.register_profile(
-    "repeatable",
-    derandomize=True,
-    database=None,
-    deadline=None,
-    max_examples=30,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+# Without a deadline, since kernels compile first. `scripts/test --all` takes the thorough profile.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=30)
 settings.register_profile("thorough", settings.get_profile("repeatable"), max_examples=150)
 settings.load_profile("repeatable")
 

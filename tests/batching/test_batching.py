@@ -174,7 +174,7 @@ def test_an_interrupted_batch_is_resumed(
     command = [sys.executable, "-m", "fast_snow", "batch", *map(str, twelve), "-o", str(tmp_path), "--workers", "2"]
     command += as_options(CONFIG)
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
-        while not (runs(tmp_path)):
+        while sum((tmp_path / clip.stem / "4dsg.json").exists() for clip in twelve) < 2:  # then the first is counted
             time.sleep(0.05)
         os.kill(process.pid, sent)
         assert process.stderr is not None
@@ -183,7 +183,7 @@ def test_an_interrupted_batch_is_resumed(
     if sent == signal.SIGINT:
         assert "the same command resumes" in said
         rows = json.loads((tmp_path / "batch.json").read_text())["rows"]
-        assert {"interrupted"} <= {row["status"] for row in rows} <= {"done", "interrupted"}
+        assert {"done", "interrupted"} == {row["status"] for row in rows}
     with suppress(ProcessLookupError):  # children of a killed process go by themselves
         for _ in range(600):
             os.killpg(process.pid, 0)

@@ -107,12 +107,12 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
     """
     require_several(trajectory)
     radial, places, decisive = evident_places(graph, trajectory, guessed=False)
-    _, seen = _seen_from_one_place(trajectory, decisive)
-    rest = _found_again(trajectory, seen, rest_test(seen))
+    _, decided = _seen_from_one_place(trajectory, decisive)
+    rest = _found_again(trajectory, decided, rest_test(decided))
     presumes_rest = DepthOrigin.TRIANGULATED in graph.depth_origin
     if rest.likely_moves and presumes_rest:
         radial, places, decisive = evident_places(graph, trajectory, guessed=True)
-    way = total_change(_seen_from_one_place(trajectory, decisive)[1])
+        _, decided = _seen_from_one_place(trajectory, decisive)
     axes, seen = _seen_from_one_place(trajectory, places)
     shift, distance = total_change(seen), float(np.exp(seen.values[:, 2].mean()))
     if_it_moved = shift
@@ -127,7 +127,7 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
         places=places,
         decisive=decisive,
         shift=shift,
-        way=way,
+        way=total_change(decided),
         R_sight_world=axes,
         distance=distance,
         size=_length(graph, trajectory, radial.distance),
