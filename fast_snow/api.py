@@ -328,7 +328,7 @@ def collected_warnings(*, show: bool) -> Iterator[list[str]]:
         yield messages
 
 
-def open_source(source: Source, config: Config) -> tuple[Input, output.SourceOfRun | None]:
+def open_source(source: object, config: Config) -> tuple[Input, output.SourceOfRun | None]:
     """Open what a run reads, and note its state where it is a file or a folder."""
     given = located(source)
     waiting = config.live.max_waiting or max(2, config.window.length - config.window.overlap)

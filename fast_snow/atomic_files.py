@@ -4,8 +4,8 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedWriter
 from pathlib import Path
-from typing import BinaryIO
 
 from fast_snow.errors import OutputError
 
@@ -25,7 +25,7 @@ def store(path: Path, data: bytes | memoryview) -> None:
 
 
 @contextmanager
-def storing(path: Path) -> Iterator[BinaryIO]:
+def storing(path: Path) -> Iterator[BufferedWriter]:
     """Yield a file to write piece by piece, as `store` does and raises; where the block fails, there is none."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:

@@ -37,7 +37,7 @@ def moves(seen: Observations) -> bool:
 
 
 def without_movers(
-    geometry: Geometry, seen: Iterable[tuple[Masks, Int32[np.ndarray, " m"]]], tracks: Iterable[Track]
+    geometry: Geometry, seen: Iterable[tuple[Masks, Int32[np.ndarray, " _"]]], tracks: Iterable[Track]
 ) -> Geometry:
     """Take the confidence of what moves from a geometry; `seen` are the masks and the object ids of each frame.
 

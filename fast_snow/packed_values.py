@@ -17,7 +17,7 @@ from dataclasses import is_dataclass
 from enum import Enum
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
-from typing import Any, BinaryIO, Final, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin
 
 import numpy as np
 
@@ -86,7 +86,7 @@ def read(path: Path, kind: type[_T], *, within: Path, sha256: str | None = None)
     return value
 
 
-def _write(file: BinaryIO, value: object, *, compressed: bool) -> str:
+def _write(file: io.BufferedIOBase, value: object, *, compressed: bool) -> str:
     arrays: list[np.ndarray] = []
     tree = json.dumps(_tree(type(value), value, arrays), separators=(",", ":")).encode()
     sha256 = hashlib.sha256(tree)

@@ -49,6 +49,13 @@ class _Engine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Engines:
+    """What is needed of a record."""
+
+    engines: Mapping[str, _Engine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RebuiltRun:
     """What a rebuild was made of, and what it came to."""
 
@@ -134,7 +141,7 @@ def _kept(folder: Path, record: dict[str, Any]) -> _KeptPerception:
 
 
 def _used(record: dict[str, Any]) -> tuple[EngineUse, ...]:
-    engines = build_dataclass(Mapping[str, _Engine], record.get("engines"), f"{output.RECORD}: engines", extra=True)  # type: ignore[type-abstract]
+    engines = build_dataclass(_Engines, record, output.RECORD, extra=True).engines
     return tuple(EngineUse(slot=slot, name=each.name, meaning=each.meaning) for slot, each in engines.items())
 
 

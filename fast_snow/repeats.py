@@ -110,7 +110,7 @@ class _Overlaps:
     ) -> None:
         """Give the masks of the frames `filled` to another masklet, keep those of `apart` and drop the rest."""
         for i in np.flatnonzero(self.row[later] >= 0).tolist():
-            row = self.row[later, i]
+            row = int(self.row[later, i])
             if apart[i]:
                 continue
             self._count(i, row, later, -1)

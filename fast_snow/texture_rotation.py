@@ -12,7 +12,7 @@ from typing import Final
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, Int64, UInt8
 
 from fast_snow.kernels.mask_erosion import erode
 from fast_snow.kernels.mask_measures import moments
@@ -89,7 +89,7 @@ def _rotations(earlier: TrackedFrame, later: TrackedFrame, before: _Gray, now: _
     return rotation
 
 
-def _corners(image: _Gray, inside: Bool[np.ndarray, "m h w"]) -> list[Int64[np.ndarray, "p 2"]]:
+def _corners(image: _Gray, inside: Bool[np.ndarray, "m h w"]) -> list[Int64[np.ndarray, "_ 2"]]:
     """Return the strongest corners inside each mask, as u and v."""
     strength = cv2.cornerMinEigenVal(image, 3)
     v, u = np.nonzero((strength >= cv2.dilate(strength, _APART)) & (strength > 0))
@@ -137,7 +137,7 @@ def _turn(points: _Points, moved: np.ndarray, mask: Bool[np.ndarray, "h w"]) -> 
     return yaw, _weighted_median(np.arctan2(x * b - y * a, x * a + y * b), np.hypot(x, y))
 
 
-def _weighted_median(values: Float64[np.ndarray, " p"], weights: Float64[np.ndarray, " p"]) -> float:
+def _weighted_median(values: Float64[np.ndarray, " p"], weights: Float[np.ndarray, " p"]) -> float:
     order = np.argsort(values, kind="stable")
     total = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(total, total[-1] / 2)])

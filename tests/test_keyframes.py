@@ -3,7 +3,6 @@
 import io
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from fast_snow.cameras import pinhole, rays
 from fast_snow.keyframes import DEPTH_SIDE, decode_depth, depth_intrinsics, depth_path, encode_depth, with_depth
 from fast_snow.types import Joint, Keyframe
 from fast_snow.untrusted_images import decode_channel
+from tests.building import flat_geometry, perception, tracked
 from tests.reasoning.runs import small_run
 
 
@@ -57,12 +57,13 @@ def test_a_run_keeps_trusted_depth_beside_each_keyframe(tmp_path: Path):
 
 @pytest.mark.parametrize(("joined", "scale"), [(True, 3.0), (False, 1.0)])
 def test_depth_is_in_the_world_of_the_graph(joined: bool, scale: float):
-    geometry = SimpleNamespace(depth=np.full((2, 4, 4), 2, np.float32), confidence=np.ones((2, 4, 4), np.float32))
-    geometry.confidence[1, 0, 0] = 0.4
-    perception = SimpleNamespace(t=np.array([7, 8], np.int32), geometry=geometry)
+    geometry = flat_geometry(2, depth=2.0)
+    confidence = geometry.confidence.copy()
+    confidence[1, 0, 0] = 0.4
+    seen = perception([tracked()] * 2, first=7, geometry=replace(geometry, confidence=confidence))
     image = replace(small_run().keyframes[0], path="keyframes/000008.jpg", depth=b"")
     added = (Keyframe(t=8, source_frame=8, path=image.path),)
     joint = Joint(t=8, scale=3.0, residual=0.0, drift=0.0, joined=joined)
-    depth = decoded(with_depth((image,), added, perception, (joint,), 0.5)[0].depth)
+    depth = decoded(with_depth((image,), added, seen, (joint,), 0.5)[0].depth)
     assert depth[0, 0] == 0
     assert depth[1:] == pytest.approx(2 * scale, rel=0.0007)

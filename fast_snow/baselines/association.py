@@ -14,7 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from fast_snow.baselines.snow_config import SnowConfig
 from fast_snow.types import ReadOnlyArrays, StepToken, Transform
 
-ObjectIds = Int32[np.ndarray, " m"]
+ObjectIds = Int32[np.ndarray, " _"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

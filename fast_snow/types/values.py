@@ -192,7 +192,7 @@ class Ragged(Columns):
         return [each.offset[1:] + np.int32(begin) for each, begin in zip(others, begins, strict=False)]
 
 
-def offsets(lengths: Int[np.ndarray, " m"]) -> Int32[np.ndarray, " m_plus_1"]:
+def offsets(lengths: Int[np.ndarray, " m"] | Bool[np.ndarray, " m"]) -> Int32[np.ndarray, " m_plus_1"]:
     """Return where the rows of each member of a ragged set begin, from how many each has."""
     offset = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=offset[1:])

@@ -64,8 +64,8 @@ def copied(clip: Path, name: str, folder: Path) -> Path:
     return folder / name
 
 
-class PromptWorker:
-    """Stands in for the coordinator: answers at once what a fold asks for, and counts it."""
+class PromptWorker(folding.Exchange):
+    """Stands in for the coordinator, without a pipe: answers at once what a fold asks for, and counts it."""
 
     def __init__(self) -> None:
         self._worker, self.changed = WindowWorker(CONFIG), Condition()
@@ -92,4 +92,4 @@ def folded(clip: Path, folder: Path, worker: PromptWorker, *, workers: int = 1) 
     folder.mkdir()
     plan = Plan(folder=folder, remote=None, config=CONFIG, overwrite=False, resources=Resources(workers=workers))
     job = Job(row=BatchRow(video=clip.name, source=str(clip)), source=clip, plan=plan)
-    return folding._folded(job, worker)  # type: ignore[arg-type]
+    return folding._folded(job, worker)

@@ -69,7 +69,7 @@ def _of_cells(graph: SceneGraph, tau: Cells) -> Appearance:
     count, grid = len(tau.offset) - 1, graph.grid_size
     frame = np.repeat(np.arange(count), np.diff(tau.offset))
     share = np.clip(tau.coverage.astype(np.float64), 0.0, 1.0)
-    area = np.bincount(frame, share, minlength=count)
+    area = np.bincount(frame, share, minlength=count).astype(np.float64)  # of no cell it counts in integers
     column_row = np.stack([tau.col, tau.row], axis=1).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):  # NaN where no cell has a share
         centre = _sums(frame, share[:, None] * column_row, count) / area[:, None]
