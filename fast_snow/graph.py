@@ -176,6 +176,7 @@ def _seen(perception: Perception, i: int, geometry: FrameGeometry, config: Confi
         geometry,
         t=t,
         rotation=tracked.rotation,
+        growth=tracked.growth,
         depth_filter=config.depth_filter,
         step=config.step,
     )

@@ -41,7 +41,7 @@ from fast_snow.protocols import (
     silent,
 )
 from fast_snow.repeats import WithoutRepeats, without_repeats
-from fast_snow.texture_rotation import with_rotation
+from fast_snow.texture_motion import with_texture_motion
 from fast_snow.types import (
     Detections,
     Frames,
@@ -177,9 +177,9 @@ def _joined(passes: Sequence[_Pass], window: Window, config: Config) -> WithoutR
 def _described(
     frames: Frames, tracked: Sequence[TrackedFrame], geometry: Geometry
 ) -> tuple[tuple[TrackedFrame, ...], Geometry]:
-    """Return the masklets with their colours and turns; beside, the geometry with the motion of the background."""
+    """Return masklets with their colours and the motion of their texture, and geometry with that of the background."""
     with ThreadPoolExecutor(1) as beside:
-        turned = beside.submit(with_rotation, tracked, frames.image, geometry.grid)
+        turned = beside.submit(with_texture_motion, tracked, frames.image, geometry.grid)
         shares = [colour_shares(each.masks, image) for each, image in zip(tracked, frames.image, strict=True)]
         geometry = with_background(geometry, frames, [each.masks for each in tracked])
     coloured = (replace(each, appearance=share) for each, share in zip(turned.result(), shares, strict=True))

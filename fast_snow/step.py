@@ -74,6 +74,7 @@ def observe(
     *,
     t: int,
     rotation: Float32[np.ndarray, "m 3"] | None = None,
+    growth: Float32[np.ndarray, "m 2"] | None = None,
     depth_filter: DepthFilterConfig = DepthFilterConfig(),
     step: StepConfig = StepConfig(),
 ) -> FrameTokens:
@@ -98,7 +99,7 @@ def observe(
     plausible = _plausible(statistics, camera, depth_filter.max_extent if geometry.metric else LARGEST)
     index = np.flatnonzero(enough & plausible).astype(np.int32)
     short = np.flatnonzero(~enough).astype(np.int32)
-    seen = _in_image(masks, score, rotation, t, step)
+    seen = _in_image(masks, score, (rotation, growth), t, step)
     shares = _sigma_shares(inner, within, geometry, depth_filter)
     sigma = np.linalg.norm(statistics.mean - camera, axis=1)[:, None] * shares
     tokens = _placed(seen[index], statistics[index], sigma[index])
@@ -189,12 +190,13 @@ def _plausible(
 def _in_image(
     masks: Masks,
     score: Float32[np.ndarray, " m"],
-    rotation: Float32[np.ndarray, "m 3"] | None,
+    texture: tuple[Float32[np.ndarray, "m 3"] | None, Float32[np.ndarray, "m 2"] | None],
     t: int,
     step: StepConfig,
 ) -> Sightings:
     """Return what is known of each mask without depth: tau, and its region."""
-    share, moment = coverage(masks, step.grid_size), moments(masks).astype(np.float32)
+    (rotation, growth), share = texture, coverage(masks, step.grid_size)
+    moment = moments(masks).astype(np.float32)
     kept = share > step.iou_threshold
     if step.max_tau_per_step:
         flat = share.reshape(len(masks), step.grid_size**2)
@@ -218,6 +220,7 @@ def _in_image(
         uv=moment[:, :2],
         moments=moment[:, 2:],
         rotation=np.full((len(masks), 3), np.nan, np.float32) if rotation is None else rotation,
+        growth=np.full((len(masks), 2), np.nan, np.float32) if growth is None else growth,
     )
 
 

@@ -50,6 +50,7 @@ def seen(distance: np.ndarray, told: np.ndarray, share: np.ndarray | float, *, b
         uv=empty[:, :2] + 120,
         moments=np.stack([length**2 / 12, 0 * length, length**2 / 12], axis=1).astype(np.float32),
         rotation=empty,
+        growth=empty[:, :2],
         centroid_sigma=np.stack([0.005 * told, told * share], axis=1).astype(np.float32),
     )
 

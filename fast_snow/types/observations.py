@@ -23,6 +23,7 @@ _REGION: Final = {
     "uv": "centroid",
     "moments": "covariance",
     "rotation": "rotation",
+    "growth": "growth",
 }
 """What columns of the image are called in an `ImageRegion`."""
 
@@ -81,6 +82,7 @@ class _InTime(Columns, _Tokens[AnyToken]):
     uv: Float32[np.ndarray, "n 2"]
     moments: Float32[np.ndarray, "n 3"]
     rotation: Float32[np.ndarray, "n 3"]
+    growth: Float32[np.ndarray, "n 2"]
 
     @classmethod
     def of(cls: type[AnyPath], tokens: Sequence[AnyToken]) -> AnyPath:
@@ -154,6 +156,7 @@ class Sightings(_InTime[Sighting]):
         uv: mean u and v of the mask's pixels; NaN where not known.
         moments: their second central moments uu, uv, vv; NaN where not known.
         rotation: how far their texture turned since the frame before, as in `ImageRegion`; NaN where not known.
+        growth: by how much it grew, likewise.
     """
 
 

@@ -251,12 +251,15 @@ class TrackedFrame(Columns):
         rotation: how far the texture inside turned since the frame before, in radians: about the upright axis
             (clockwise from above) and about the line of sight (clockwise as seen); and the share of its corners that
             could be followed. NaN where nothing is known (the default).
+        growth: logarithms by which distances within the texture grew since the frame before: all, and their upright
+            parts alone. NaN where nothing is known (the default).
     """
 
     unknown: ClassVar[Unknown] = {
         "source_id": _no_sources,
         "appearance": lambda seen: np.zeros((np.size(seen.score), 0), np.uint8),
         "rotation": lambda seen: np.full((np.size(seen.score), 3), np.nan, np.float32),
+        "growth": lambda seen: np.full((np.size(seen.score), 2), np.nan, np.float32),
     }
     run_id: Int32[np.ndarray, " m"]
     local_id: Int32[np.ndarray, " m"]
@@ -265,6 +268,7 @@ class TrackedFrame(Columns):
     source_id: Int32[np.ndarray, " m"] = None  # type: ignore[assignment]
     appearance: UInt8[np.ndarray, "m bins"] = None  # type: ignore[assignment]
     rotation: Float32[np.ndarray, "m 3"] = None  # type: ignore[assignment]
+    growth: Float32[np.ndarray, "m 2"] = None  # type: ignore[assignment]
 
     @property
     def names(self) -> list[tuple[int, int]]:

@@ -41,6 +41,8 @@ class ImageRegion(ReadOnlyArrays):
         rotation: how far its texture turned since the clip's frame before, in radians: about the upright axis
             (clockwise from above) and about the line of sight (clockwise as seen); and the share of its corners that
             could be followed. NaN where not known.
+        growth: logarithms by which distances within its texture grew since the clip's frame before: all, and their
+            upright parts alone. NaN where not known.
     """
 
     area: int = -1
@@ -48,6 +50,7 @@ class ImageRegion(ReadOnlyArrays):
     centroid: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
     covariance: Float32[np.ndarray, "3"] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
     rotation: Float32[np.ndarray, "3"] = field(default_factory=lambda: np.full(3, np.nan, np.float32))
+    growth: Float32[np.ndarray, "2"] = field(default_factory=lambda: np.full(2, np.nan, np.float32))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

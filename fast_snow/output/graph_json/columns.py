@@ -126,6 +126,7 @@ def _in_image(entries: Sequence[SightingEntry]) -> dict[str, Any]:
         "uv": _array(entries, "uv", np.float32, 2),
         "moments": _array(entries, "moments", np.float32, 3),
         "rotation": _array(entries, "rotation", np.float32, 3),
+        "growth": _array(entries, "growth", np.float32, 2),
     }
 
 

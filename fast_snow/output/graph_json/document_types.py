@@ -54,6 +54,7 @@ class SightingEntry(DocumentEntry, frozen=True, kw_only=True):
     uv: Two = _TWO
     moments: Point = _THREE
     rotation: Point = _THREE
+    growth: Two = _TWO
 
 
 class Spread(DocumentEntry, frozen=True):

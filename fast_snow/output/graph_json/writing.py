@@ -219,7 +219,7 @@ def _sightings(seen: Sightings) -> Iterator[str]:
 
 def _in_image(seen: Observations | Sightings) -> Iterator[tuple[str, str]]:
     """Yield tau of each, and its score and region as members with a leading comma; what is not known is left out."""
-    shapes = [_known_rows(name, getattr(seen, name)) for name in ("uv", "moments", "rotation")]
+    shapes = [_known_rows(name, getattr(seen, name)) for name in ("uv", "moments", "rotation", "growth")]
     columns = seen.score.tolist(), seen.area.tolist(), seen.box.tolist()
     for tau, score, area, box, *shape in zip(_cells(seen.cells), *columns, *shapes, strict=True):
         corners = f',"box":[{",".join(map(str, box))}]' if min(box) >= 0 else ""

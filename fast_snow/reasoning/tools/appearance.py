@@ -106,19 +106,28 @@ class LogSeries(Columns):
         return robust_sigma(np.abs(deviations))
 
 
-def apparent_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> LogSeries:
-    """Return how large an object looks, as a length, where the image's border does not cut it.
+def log_cosine(look: Appearance, trajectory: ObjectTrajectory) -> Float64[np.ndarray, " n"]:
+    """Return the logarithm of the cosine of the angle from the optical axis to an object; 0 where it is not known."""
+    intrinsics = trajectory.camera.intrinsics
+    tangent = np.linalg.norm((look.centre - intrinsics[:, 2:]) / intrinsics[:, :2], axis=1)
+    return np.asarray(-np.log1p(np.nan_to_num(tangent) ** 2) / 2)
 
-    Its masks tell; or its cells, or its number of measured pixels where there are few cells.
+
+def apparent_size(graph: SceneGraph, trajectory: ObjectTrajectory) -> LogSeries:
+    """Return how large an object looks, as an angle but for a constant, where the image's border does not cut it.
+
+    Its masks tell; or its cells, or its number of measured pixels where there are few cells. The image is a plane: of a
+    solid angle it shows the more pixels the further it is from the optical axis, by the cube of the cosine.
     """
     cells = appearance(graph, trajectory)
+    off_axis = 1.5 * log_cosine(cells, trajectory)
     if cells.exact:
-        return LogSeries(t=trajectory.t[~cells.cut], value=np.log(cells.area[~cells.cut]) / 2)
+        return LogSeries(t=trajectory.t[~cells.cut], value=(np.log(cells.area) / 2 + off_axis)[~cells.cut])
     pixels = trajectory.token.num_points.astype(np.float64)
     usable = (cells.area > 0) & ~cells.cut
     few = usable.any() and cells.area[usable].min() < _FEW_CELLS and (pixels[usable] > 0).all()
     area = (pixels if few else cells.area)[usable]
-    return LogSeries(t=trajectory.t[usable], value=np.log(area) / 2)
+    return LogSeries(t=trajectory.t[usable], value=np.log(area) / 2 + off_axis[usable])
 
 
 def aspect_ratio(graph: SceneGraph, trajectory: ObjectTrajectory, *, resolved: bool = True) -> LogSeries:

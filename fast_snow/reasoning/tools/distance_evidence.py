@@ -7,36 +7,21 @@ all rested, or guessed) both are taken to be wrong by as much as makes them agre
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.appearance import LogSeries, apparent_size, aspect_ratio
-from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL, Measurements, blocks, total_change
+from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, blocks
+from fast_snow.reasoning.tools.log_changes import Growth, growth
 from fast_snow.reasoning.tools.noise import ASSUMED_ALONG, depth_errors, noise_of, rays
-from fast_snow.reasoning.tools.tool_answers import Grade, Unknowable
+from fast_snow.reasoning.tools.size_evidence import SizeEvidence, size_evidence
+from fast_snow.reasoning.tools.tool_answers import Unknowable
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory
-from fast_snow.rigid_size import DEDUCED, SHAPE
+from fast_snow.rigid_size import DEDUCED
 from fast_snow.types import SceneGraph
 
-UNSEEN_SHAPE: Final = 0.35
-"""The same where its shape cannot be told: that of a thing twice as long as broad which turns by a quarter."""
-
 _Series = Float64[np.ndarray, " n"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Growth:
-    """By how much the logarithm of a distance changes from first to last."""
-
-    value: float
-    sigma: float
-
-    @property
-    def grade(self) -> Grade:
-        """How sure it is that the distance changes."""
-        return graded(self.value, self.sigma)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,13 +61,6 @@ def conflict_notes(radial: DistanceEvidence) -> tuple[str, ...]:
     return (f"conflicting evidence of the distance from the camera: {said}",)
 
 
-def graded(value: float, sigma: float) -> Grade:
-    """Return how sure it is that a number differs from zero; `UNKNOWN` where it may as well be zero."""
-    if abs(value) > CRITICAL * sigma:
-        return Grade.STATED
-    return Grade.LIKELY if abs(value) > LIKELY_CRITICAL * sigma else Grade.UNKNOWN
-
-
 def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guessed: bool) -> DistanceEvidence:
     """Combine depth and size.
 
@@ -99,8 +77,8 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
     wander = np.maximum(wander, ASSUMED_ALONG) if guessed else wander
     depth = growth(x, np.log(distance), jitter, wander, drift=noise.drift.along)
     scale = float(np.sqrt(np.mean(wander**2)))
-    size, shape = apparent_size(graph, trajectory), _shape_sigma(graph, trajectory)
-    if len(size) < 2:
+    size = size_evidence(graph, trajectory)
+    if size is None:
         return DistanceEvidence(
             kinds={"by_distance": depth},
             combined=depth,
@@ -111,23 +89,22 @@ def distance_evidence(graph: SceneGraph, trajectory: ObjectTrajectory, *, guesse
             drift=noise.drift.along,
             scale=scale,
         )
-    look = growth(size.t.astype(np.float64), -size.value, np.full(len(size), size.jitter), np.zeros(len(size)))
-    look = Growth(value=look.value, sigma=float(np.hypot(look.sigma, shape)))
     measured = not {*graph.depth_origin} & DEDUCED
-    combined = _combined(trajectory, (jitter, wander), size, shape, measured=measured, drift=noise.drift.along)
-    apart = abs(depth.value - look.value)
-    conflicting = not measured and apart > CRITICAL * float(np.hypot(depth.sigma, look.sigma))
-    if conflicting:  # the truth lies anywhere between
-        widened = max(combined.combined.sigma, apart / float(np.sqrt(12)))
+    combined = _combined(trajectory, (jitter, wander), size, measured=measured, drift=noise.drift.along)
+    kinds = {"by_distance": depth, **size.kinds}
+    # Beyond their noise they conflict: the truth lies anywhere between.
+    differ = [(abs(a.value - b.value), float(np.hypot(a.sigma, b.sigma))) for a, b in combinations(kinds.values(), 2)]
+    beyond = [] if measured else [apart for apart, sigma in differ if apart > CRITICAL * sigma]
+    if beyond:
+        widened = max(combined.combined.sigma, max(beyond) / float(np.sqrt(12)))
         combined = replace(combined, combined=replace(combined.combined, sigma=widened))
-    return replace(combined, kinds={"by_distance": depth, "by_size_in_image": look}, conflicting=conflicting)
+    return replace(combined, kinds=kinds, conflicting=bool(beyond))
 
 
 def _combined(
     trajectory: ObjectTrajectory,
     depth_noise: tuple[_Series, _Series],
-    size: LogSeries,
-    shape: float,
+    size: SizeEvidence,
     *,
     measured: bool,
     drift: float,
@@ -136,19 +113,20 @@ def _combined(
     _, distance = rays(trajectory)
     jitter, wander = depth_noise
     x = trajectory.t.astype(np.float64)
-    seen, apart = np.isin(trajectory.t, size.t), np.zeros(len(x))
-    apart[seen] = np.log(distance[seen]) + size.value
+    looks = size.series
+    seen, apart = np.isin(trajectory.t, looks.t), np.zeros(len(x))
+    apart[seen] = np.log(distance[seen]) + looks.value
     apart[seen] -= np.median(apart[seen])
     # A change of shape between two ends errs at either end by this.
-    by_size = np.full(len(x), shape / np.sqrt(2))
-    strain = _strain(apart, np.hypot(jitter, size.jitter), np.hypot(wander, by_size))
+    by_size = np.full(len(x), size.sigma / np.sqrt(2))
+    strain = _strain(apart, np.hypot(jitter, looks.jitter), np.hypot(wander, by_size))
     strain = np.maximum(strain, wander / ASSUMED_ALONG)  # a guess that was tied to size says by how much they differed
     if measured:
         by_size, strain = strain * np.hypot(wander, by_size), np.ones(len(x))
-    depth_variance, size_variance = jitter**2 + wander**2, size.jitter**2 + by_size**2
+    depth_variance, size_variance = jitter**2 + wander**2, looks.jitter**2 + by_size**2
     weight = np.where(seen, depth_variance / np.maximum(depth_variance + size_variance, 1e-300), 0.0)
     both = np.log(distance) - weight * apart
-    jitter = np.hypot((1 - weight) * jitter, weight * size.jitter)
+    jitter = np.hypot((1 - weight) * jitter, weight * looks.jitter)
     wander = strain * np.hypot((1 - weight) * wander, weight * by_size)
     drift = drift * float(1 - weight.mean())
     return DistanceEvidence(
@@ -170,34 +148,3 @@ def _strain(apart: _Series, jitter: _Series, wander: _Series) -> _Series:
         sigma = float(np.hypot(np.mean(wander[block]), np.mean(jitter[block]) / np.sqrt(len(block))))
         strain[block] = max(1.0, abs(float(apart[block].mean())) / max(sigma, 1e-300))
     return strain
-
-
-def growth(x: _Series, values: _Series, jitter: _Series, wander: _Series, *, drift: float = 0.0) -> Growth:
-    """Return how much a quantity grows from first to last; noise is given by standard deviations, drift per `x`."""
-
-    def variance(sigma: _Series) -> Float64[np.ndarray, "n 1 1"]:
-        return (sigma**2)[:, None, None]
-
-    change = total_change(
-        Measurements(
-            x=x,
-            values=values[:, None],
-            jitter=variance(jitter),
-            wander=variance(wander),
-            drift=variance(np.full_like(x, drift)),
-            freedom=len(x),
-        )
-    )
-    return Growth(value=float(change.value[0]), sigma=float(change.sigma[0]))
-
-
-def _shape_sigma(graph: SceneGraph, trajectory: ObjectTrajectory) -> float:
-    """Return how far the size in the image may change by a change of shape.
-
-    If width and height change by different shares, as of something that turns, the truth lies anywhere between.
-    """
-    form = aspect_ratio(graph, trajectory)
-    if len(form) < 2:
-        return UNSEEN_SHAPE
-    bent = growth(form.t.astype(np.float64), form.value, np.full(len(form), form.jitter), np.zeros(len(form)))
-    return max(SHAPE, abs(bent.value) / np.sqrt(12))

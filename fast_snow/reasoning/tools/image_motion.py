@@ -6,7 +6,6 @@ from typing import Final
 import numpy as np
 
 from fast_snow.reasoning.tools.appearance import PixelPositions, appearance
-from fast_snow.reasoning.tools.distance_evidence import graded
 from fast_snow.reasoning.tools.hypothesis_tests import (
     Measurements,
     Rest,
@@ -16,6 +15,7 @@ from fast_snow.reasoning.tools.hypothesis_tests import (
     robust_sigma,
     total_change,
 )
+from fast_snow.reasoning.tools.log_changes import graded
 from fast_snow.reasoning.tools.motion_evidence import motion_of, require_several
 from fast_snow.reasoning.tools.reference_frames import graded_words
 from fast_snow.reasoning.tools.tool_answers import (

@@ -4,8 +4,8 @@ from typing import Annotated, Final, Literal
 
 import numpy as np
 
-from fast_snow.reasoning.tools.distance_evidence import graded
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, VectorEstimate, combine, robust_sigma
+from fast_snow.reasoning.tools.log_changes import graded
 from fast_snow.reasoning.tools.motion_evidence import bearings
 from fast_snow.reasoning.tools.noise import noise_of, world_measurements
 from fast_snow.reasoning.tools.reference_frames import (

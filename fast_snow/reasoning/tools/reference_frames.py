@@ -12,8 +12,8 @@ from typing import Final, Literal
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.distance_evidence import graded
 from fast_snow.reasoning.tools.hypothesis_tests import VectorEstimate, line_slope
+from fast_snow.reasoning.tools.log_changes import graded
 from fast_snow.reasoning.tools.motion_evidence import evident_places
 from fast_snow.reasoning.tools.tool_answers import Frame, Grade, Unknowable
 from fast_snow.reasoning.tools.tracks import camera_at, require_known_motion, trajectory_of

@@ -6,8 +6,9 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from jaxtyping import Float64
 
-from fast_snow.reasoning.tools.distance_evidence import Growth, conflict_notes, growth
+from fast_snow.reasoning.tools.distance_evidence import conflict_notes
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, Covariances
+from fast_snow.reasoning.tools.log_changes import Growth, growth
 from fast_snow.reasoning.tools.motion_evidence import MotionEvidence, motion_of, require_several
 from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.positions import offset, seen_offset, world_position

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from fast_snow.reasoning.tools.appearance import aspect_ratio, outline_notes
-from fast_snow.reasoning.tools.distance_evidence import graded
 from fast_snow.reasoning.tools.hypothesis_tests import CRITICAL, LIKELY_CRITICAL, VectorEstimate, block_means
+from fast_snow.reasoning.tools.log_changes import graded
 from fast_snow.reasoning.tools.motion_evidence import motion_of, require_several
 from fast_snow.reasoning.tools.noise import noise_of
 from fast_snow.reasoning.tools.reference_frames import LEVEL_NOTE, heading_sigma, on_ground

@@ -18,6 +18,7 @@ from fast_snow.reasoning.tools.hypothesis_tests import (
 )
 from fast_snow.reasoning.tools.motion_evidence import motion_of
 from fast_snow.reasoning.tools.noise import noise_of
+from fast_snow.reasoning.tools.size_evidence import size_evidence
 from fast_snow.reasoning.tools.tool_answers import Grade, ToolAnswer
 from fast_snow.reasoning.tools.tracks import trajectory_of
 from fast_snow.types import DepthOrigin, SceneGraph, Sighting
@@ -173,6 +174,53 @@ def test_evidence_that_differs_beyond_its_noise_is_conflicting_with_both():
     assert {each.name for each in answer.figures} >= {"by_distance", "by_size_in_image"}
     assert answer.grade is Grade.UNKNOWN
     assert answer.notes[0].startswith("conflicting evidence of the distance from the camera: by distance")
+
+
+@pytest.mark.parametrize(
+    ("masks", "texture", "value"),
+    [
+        (1.0, 1.0, "coming closer"),
+        (1.0, 0.0, "conflicting"),  # the mask grows onto its object
+        (1.0, None, "neither beyond noise"),  # nothing confirms the mask
+        (0.0, 1.0, "conflicting"),  # the mask lets go of its object
+    ],
+)
+def test_a_mask_that_grows_comes_closer_only_where_its_texture_grows_too(masks, texture, value):
+    """Of another object the texture is followed: that this one's is not tells something."""
+    graph, k = still(DepthOrigin.GROUND_PLANE_PRIOR)
+    other = next(each for each in graph.tracks if each != k)
+
+    def seen(growth, outline):
+        def change(i, token):
+            factor = np.float32(np.exp(outline * i / FRAMES))
+            region = replace(
+                token.region,
+                area=int(token.region.area * factor**2),
+                covariance=token.region.covariance * factor**2,
+                growth=np.full(2, np.nan if growth is None else growth / FRAMES, np.float32),
+            )
+            return replace(token, region=region)
+
+        return change
+
+    graph = with_tokens(with_tokens(graph, k, seen(texture, masks)), other, seen(0.0, 0.0))
+    answer = call_tool(graph, "approach", {"object_id": k})
+    assert answer.value == value
+    assert ("by_texture" in {each.name for each in answer.figures}) == (texture is not None)
+
+
+def test_a_recorded_mask_needs_no_texture_to_confirm_it():
+    graph, k = still(DepthOrigin.GROUND_PLANE_PRIOR)
+    trajectory = trajectory_of(graph, k)
+    followed = with_tokens(
+        graph,
+        next(each for each in graph.tracks if each != k),
+        lambda _, token: replace(token, region=replace(token.region, growth=np.zeros(2, np.float32))),
+    )
+    named = replace(followed.tracks[k], source_id=k)
+    recorded = replace(followed, tracks=MappingProxyType({**followed.tracks, k: named}))
+    sigma = [size_evidence(each, trajectory).sigma for each in (graph, followed, recorded)]
+    assert sigma[2] == sigma[0] < sigma[1]
 
 
 def test_sizes_that_may_as_well_differ_are_not_equal():

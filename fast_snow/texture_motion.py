@@ -1,9 +1,9 @@
-"""How masklets turn between neighbouring frames, read off the texture inside their masks.
+"""How masklets turn and grow between neighbouring frames, read off the texture inside their masks.
 
 Corners inside a mask are followed from one frame to the next (Lucas-Kanade, forward and back). About an upright axis
 the near side of a body passes across its outline: each row of the mask is taken for a slice of a cylinder, whose turn
 follows from how fast. What is flat, or wider than its body, turns by more than that. About the line of sight the
-corners themselves turn.
+corners themselves turn. As a thing comes closer they move apart, whatever its mask does.
 """
 
 from collections.abc import Sequence
@@ -32,6 +32,12 @@ _PATCH: Final = (15, 15)
 _LEVELS: Final = 3
 _LEAST_SIDE: Final = 32
 """Smaller images hold no corner that could be followed."""
+_MARGIN: Final = 3
+"""Pixels: corners nearer to the outline move with it, and with what hides the object, as much as with the texture."""
+_LEAST_APART: Final = 3.0
+"""Pixels between two corners from which on they tell how much they move apart."""
+_PAIRS: Final = 10
+"""Of such corners, so many tell of growth."""
 _EDGE: Final = 0.1
 """Near its edge a cylinder's surface passes too slowly to tell: the square of its rate counts as at least so much."""
 
@@ -39,8 +45,10 @@ _Gray = UInt8[np.ndarray, "h w"]
 _Points = Float32[np.ndarray, "p 2"]
 
 
-def with_rotation(tracked: Sequence[TrackedFrame], images: ImageStack, grid: GridShape) -> tuple[TrackedFrame, ...]:
-    """Return masklets with how far each has turned since the frame before, where it was there too.
+def with_texture_motion(
+    tracked: Sequence[TrackedFrame], images: ImageStack, grid: GridShape
+) -> tuple[TrackedFrame, ...]:
+    """Return masklets with how each has turned and grown since the frame before, where it was there too.
 
     Args:
         tracked: the masklets of consecutive frames.
@@ -49,13 +57,14 @@ def with_rotation(tracked: Sequence[TrackedFrame], images: ImageStack, grid: Gri
     """
     if min(grid) < _LEAST_SIDE or not any(len(each) for each in tracked):
         return tuple(tracked)
-    turned = list(tracked[:1])
+    moved = list(tracked[:1])
     before = _gray(images[0], grid)
     for earlier, later, image in zip(tracked, tracked[1:], images[1:], strict=False):
         now = _gray(image, grid)
-        turned.append(replace(later, rotation=_rotations(earlier, later, before, now)))
+        motion = _motion(earlier, later, before, now)
+        moved.append(replace(later, rotation=motion[:, :3].copy(), growth=motion[:, 3:].copy()))
         before = now
-    return tuple(turned)
+    return tuple(moved)
 
 
 def _gray(image: UInt8[np.ndarray, "height width 3"], grid: GridShape) -> _Gray:
@@ -63,12 +72,13 @@ def _gray(image: UInt8[np.ndarray, "height width 3"], grid: GridShape) -> _Gray:
     return np.asarray(cv2.resize(gray, grid[::-1], interpolation=cv2.INTER_AREA))
 
 
-def _rotations(earlier: TrackedFrame, later: TrackedFrame, before: _Gray, now: _Gray) -> Float32[np.ndarray, "m 3"]:
-    rotation = np.full((len(later), 3), np.nan, np.float32)
+def _motion(earlier: TrackedFrame, later: TrackedFrame, before: _Gray, now: _Gray) -> Float32[np.ndarray, "m 5"]:
+    """Return the rotation (3) and the growth (2) of each masklet of the later frame."""
+    motion = np.full((len(later), 5), np.nan, np.float32)
     index = {name: i for i, name in enumerate(earlier.names)}
     pairs = [(index[name], j) for j, name in enumerate(later.names) if name in index]
     if not pairs:
-        return rotation
+        return motion
     one, other = np.array(pairs).T
     masks, masks_now = earlier.masks[one], later.masks[other]
     corners = _corners(before, decode(erode(masks, 1)))
@@ -76,7 +86,7 @@ def _rotations(earlier: TrackedFrame, later: TrackedFrame, before: _Gray, now: _
     count = [len(each) for each in corners]
     points = np.concatenate(corners).astype(np.float32)
     moved, kept = _followed(before, now, points, np.repeat(shift, count, axis=0).astype(np.float32))
-    dense, dense_now, first = decode(masks), decode(masks_now), 0
+    inner, dense, dense_now, first = decode(erode(masks, _MARGIN)), decode(masks), decode(masks_now), 0
     for k, n in enumerate(count):
         its = np.arange(first, first + n)
         first += n
@@ -85,8 +95,11 @@ def _rotations(earlier: TrackedFrame, later: TrackedFrame, before: _Gray, now: _
             u, v = np.round(moved[its]).astype(np.int64).T
             its = its[dense_now[k][v, u]]
             turn = _turn(points[its], moved[its] - shift[k], dense[k]) if len(its) >= _FEWEST else (0.0, 0.0)
-            rotation[other[k]] = np.round([*turn, len(its) / n], 4)
-    return rotation
+            u, v = points[its].astype(np.int64).T
+            within = its[inner[k][v, u]]
+            growth = _growth(points[within], moved[within])
+            motion[other[k]] = np.round([*turn, len(its) / n, *growth], 4)
+    return motion
 
 
 def _corners(image: _Gray, inside: Bool[np.ndarray, "m h w"]) -> list[Int64[np.ndarray, "_ 2"]]:
@@ -135,6 +148,28 @@ def _turn(points: _Points, moved: np.ndarray, mask: Bool[np.ndarray, "h w"]) -> 
     yaw = _weighted_median((points - moved)[:, 0] / rate, rate)
     (x, y), (a, b) = (points - np.median(points, axis=0)).T, (moved - np.median(moved, axis=0)).T
     return yaw, _weighted_median(np.arctan2(x * b - y * a, x * a + y * b), np.hypot(x, y))
+
+
+def _growth(points: _Points, moved: _Points) -> tuple[float, float]:
+    """Return the logarithms by which distances between corners grow: all of them, and their upright parts alone.
+
+    Of either it is the median, in which the long ones count more; NaN where too few are long enough.
+    """
+    if len(points) < _FEWEST:
+        return np.nan, np.nan
+    one, other = np.triu_indices(len(points), 1)
+    apart, later = (each.astype(np.float64)[one] - each.astype(np.float64)[other] for each in (points, moved))
+    length, length_later = np.linalg.norm(apart, axis=1), np.linalg.norm(later, axis=1)
+    height = np.abs(apart[:, 1])
+    height_later = later[:, 1] * np.sign(apart[:, 1])  # negative where they change sides
+    found = []
+    for before, now in ((length, length_later), (height, height_later)):
+        long = before > _LEAST_APART
+        ratio = _weighted_median(now[long] / before[long], before[long]) if np.count_nonzero(long) >= _PAIRS else 0.0
+        found.append(float(np.log(ratio)) if ratio > 0 else np.nan)
+    if not np.isfinite(found).all():
+        return np.nan, np.nan
+    return found[0], found[1]
 
 
 def _weighted_median(values: Float64[np.ndarray, " p"], weights: Float[np.ndarray, " p"]) -> float:

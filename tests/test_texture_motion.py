@@ -1,4 +1,4 @@
-"""How masklets turn, by the texture inside them: on pictures of cylinders and discs that turn by known angles."""
+"""How masklets turn and grow, by the texture inside them: on cylinders and discs that do so by known amounts."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ from fast_snow.inputs import from_recording
 from fast_snow.inputs.recording import recording_from_arrays
 from fast_snow.reasoning.tools.catalogue import call_tool
 from fast_snow.reasoning.tools.tool_answers import Grade
-from fast_snow.texture_rotation import with_rotation
+from fast_snow.texture_motion import with_texture_motion
 from fast_snow.types import Masks, TrackedFrame
 
 SIZE = (120, 160)
@@ -46,17 +46,24 @@ def cylinder(clockwise, at=80):
     return image, dense
 
 
-def disc(clockwise):
-    R = cv2.getRotationMatrix2D((80, 60), -np.degrees(clockwise), 1.0)
+def disc(clockwise=0.0, *, scale=1.0, radius=45):
+    R = cv2.getRotationMatrix2D((80, 60), -np.degrees(clockwise), scale)
     image = cv2.warpAffine(DISC, R, SIZE[::-1], flags=cv2.INTER_CUBIC)
     v, u = np.mgrid[: SIZE[0], : SIZE[1]]
-    return image, (u - 80) ** 2 + (v - 60) ** 2 < 45**2
+    return image, (u - 80) ** 2 + (v - 60) ** 2 < radius**2
+
+
+def followed(*pictures):
+    images = np.stack([np.repeat(each[..., None], 3, axis=-1) for each, _ in pictures])
+    return with_texture_motion([frame(dense) for _, dense in pictures], images, SIZE)
 
 
 def turned(*pictures):
-    images = np.stack([np.repeat(each[..., None], 3, axis=-1) for each, _ in pictures])
-    tracked = with_rotation([frame(dense) for _, dense in pictures], images, SIZE)
-    return np.array([each.rotation[0] for each in tracked])
+    return np.array([each.rotation[0] for each in followed(*pictures)])
+
+
+def grown(*pictures):
+    return np.array([each.growth[0] for each in followed(*pictures)])
 
 
 @pytest.mark.parametrize("angle", [-0.15, -0.05, 0.0, 0.05, 0.15])
@@ -88,9 +95,23 @@ def test_a_spin_is_told_through_the_pipeline_without_weights(turns, value):
     assert (answer.value, answer.grade) == (value, Grade.STATED), answer.reason
 
 
+@pytest.mark.parametrize("scale", [0.94, 1.0, 1.06])
+@pytest.mark.parametrize("radius", [38, 45, 52])
+def test_texture_grows_with_its_object_whatever_the_mask_does(scale, radius):
+    before, after = grown(disc(), disc(scale=scale, radius=radius))
+    assert np.isnan(before).all()
+    assert after == pytest.approx(np.log([scale, scale]), abs=0.005)
+
+
+def test_upright_distances_do_not_shrink_as_a_cylinder_turns():
+    _, after = grown(cylinder(0.0), cylinder(0.15))
+    assert after[1] == pytest.approx(0.0, abs=0.005)
+
+
 def test_what_has_no_texture_tells_nothing():
     plain = (np.full(SIZE, 90, np.uint8), cylinder(0.0)[1])
     assert np.isnan(turned(plain, plain)).all()
+    assert np.isnan(grown(plain, plain)).all()
 
 
 def test_what_cannot_be_followed_is_known_to_be_lost():
