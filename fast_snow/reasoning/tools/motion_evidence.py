@@ -30,6 +30,7 @@ from fast_snow.reasoning.tools.hypothesis_tests import (
     total_change,
 )
 from fast_snow.reasoning.tools.noise import BORROWED, depth_errors, located, noise_of, other_part, rays
+from fast_snow.reasoning.tools.size_evidence import is_unconfirmed
 from fast_snow.reasoning.tools.tool_answers import Grade, Unknowable
 from fast_snow.reasoning.tools.tracks import Cameras, ObjectTrajectory, Positions, require_known_motion
 from fast_snow.types import DepthOrigin, SceneGraph
@@ -108,7 +109,9 @@ def motion_of(graph: SceneGraph, trajectory: ObjectTrajectory) -> MotionEvidence
     require_several(trajectory)
     radial, places, decisive = evident_places(graph, trajectory, guessed=False)
     _, decided = _seen_from_one_place(trajectory, decisive)
-    rest = _found_again(trajectory, decided, rest_test(decided))
+    rest = rest_test(decided)
+    if rest.moves and (is_unconfirmed(graph, trajectory) or not _unbroken_moves(trajectory, decided)):
+        rest = Rest(p_net=max(rest.p_net, LEVEL), p_path=max(rest.p_path, LEVEL), spread=rest.spread)
     presumes_rest = DepthOrigin.TRIANGULATED in graph.depth_origin
     if rest.likely_moves and presumes_rest:
         radial, places, decisive = evident_places(graph, trajectory, guessed=True)
@@ -145,15 +148,11 @@ def _length(graph: SceneGraph, trajectory: ObjectTrajectory, distance: Float64[n
     return float(np.median(((box[:, 2:] - box[:, :2]) / focal).max(axis=1) * distance))
 
 
-def _found_again(trajectory: ObjectTrajectory, seen: Measurements, rest: Rest) -> Rest:
-    """Doubt motion that no span without a gap shows: what is found again may be another thing that looks like it."""
+def _unbroken_moves(trajectory: ObjectTrajectory, seen: Measurements) -> bool:
+    """Whether a span without a gap shows motion: what is found again may be another thing that looks like it."""
     gaps = np.flatnonzero(np.diff(trajectory.t) > 1) + 1
-    if not (rest.moves and len(gaps)):
-        return rest
     unbroken = max(np.split(np.arange(len(seen)), gaps), key=len)
-    if len(unbroken) >= _UNBROKEN and rest_test(seen[unbroken]).moves:
-        return rest
-    return Rest(p_net=max(rest.p_net, LEVEL), p_path=max(rest.p_path, LEVEL), spread=rest.spread)
+    return not len(gaps) or (len(unbroken) >= _UNBROKEN and rest_test(seen[unbroken]).moves)
 
 
 def evident_places(

@@ -19,7 +19,8 @@ from fast_snow.rigid_size import SHAPE
 from fast_snow.types import SceneGraph
 
 UNSEEN_SHAPE: Final = 0.35
-"""The same where its shape cannot be told: that of a thing twice as long as broad which turns by a quarter."""
+"""By which share an outline's length may change where its shape cannot be told: of a thing twice as long as broad that
+turns by a quarter."""
 UNCONFIRMED: Final = 0.5
 """By which share an outline's length may change though no distance does, where no texture could confirm it."""
 TEXTURE: Final = 0.066
@@ -51,9 +52,7 @@ class SizeEvidence:
 def size_evidence(graph: SceneGraph, trajectory: ObjectTrajectory) -> SizeEvidence | None:
     """Combine outline and texture; None where neither tells anything."""
     texture = _texture(graph, trajectory)
-    estimated = graph.tracks[trajectory.object_id].source_id is None
-    doubt = UNCONFIRMED if estimated and texture is None and _textures_were_followed(graph) else 0.0
-    outline = _outline(graph, trajectory, doubt)
+    outline = _outline(graph, trajectory, UNCONFIRMED if is_unconfirmed(graph, trajectory) else 0.0)
     if texture is None or outline is None:
         return texture or outline
     _, at, _ = np.intersect1d(texture.series.t, outline.series.t, return_indices=True)
@@ -72,6 +71,13 @@ def size_evidence(graph: SceneGraph, trajectory: ObjectTrajectory) -> SizeEviden
     )
 
 
+def is_unconfirmed(graph: SceneGraph, trajectory: ObjectTrajectory) -> bool:
+    """Whether nothing shows that an estimated mask stays on one thing: its texture is lost, though others' is not."""
+    if graph.tracks[trajectory.object_id].source_id is not None or _texture(graph, trajectory) is not None:
+        return False
+    return any(np.isfinite(each.observations.growth).any() for each in graph.tracks.values())
+
+
 def _outline(graph: SceneGraph, trajectory: ObjectTrajectory, doubt: float) -> SizeEvidence | None:
     """Return what outlines tell; if width and height change by different shares, the truth lies anywhere between."""
     size, form = apparent_size(graph, trajectory), aspect_ratio(graph, trajectory)
@@ -79,10 +85,6 @@ def _outline(graph: SceneGraph, trajectory: ObjectTrajectory, doubt: float) -> S
         return None
     by_shape = UNSEEN_SHAPE if len(form) < 2 else max(SHAPE, _change(form) / _BETWEEN)
     return _evidence("by_size_in_image", size, float(np.hypot(by_shape, doubt)))
-
-
-def _textures_were_followed(graph: SceneGraph) -> bool:
-    return any(np.isfinite(each.observations.growth).any() for each in graph.tracks.values())
 
 
 def _texture(graph: SceneGraph, trajectory: ObjectTrajectory) -> SizeEvidence | None:

@@ -223,6 +223,28 @@ def test_a_recorded_mask_needs_no_texture_to_confirm_it():
     assert sigma[2] == sigma[0] < sigma[1]
 
 
+def test_motion_of_a_mask_whose_texture_is_lost_is_likely_at_most():
+    """Nothing shows that it stays on one thing. A recorded mask does; older graphs say nothing of texture."""
+
+    def stated(graph, k):
+        answer = call_tool(graph, "is_moving", {"object_id": k})
+        return answer.value == "moving" and answer.grade is Grade.STATED
+
+    graph, k = next(
+        (each.graph, k) for each in map(moving_boxes, range(40)) for k in each.graph.tracks if stated(each.graph, k)
+    )
+    other = next(each for each in graph.tracks if each != k)
+    still_texture = np.zeros(2, np.float32)
+    followed = with_tokens(
+        graph, other, lambda _, token: replace(token, region=replace(token.region, growth=still_texture))
+    )
+    named = replace(followed.tracks[k], source_id=k)
+    recorded = replace(followed, tracks=MappingProxyType({**followed.tracks, k: named}))
+    told = [call_tool(each, "is_moving", {"object_id": k}) for each in (graph, followed, recorded)]
+    assert [each.value for each in told] == ["moving"] * 3
+    assert [each.grade for each in told] == [Grade.STATED, Grade.LIKELY, Grade.STATED]
+
+
 def test_sizes_that_may_as_well_differ_are_not_equal():
     graph, other = still(DepthOrigin.SENSOR)
     one = next(k for k in graph.tracks if k != other)
