@@ -8,6 +8,7 @@ followed, nothing confirms the outline.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -49,6 +50,7 @@ class SizeEvidence:
     kinds: Mapping[str, Growth]
 
 
+@lru_cache(maxsize=8)
 def size_evidence(graph: SceneGraph, trajectory: ObjectTrajectory) -> SizeEvidence | None:
     """Combine outline and texture; None where neither tells anything."""
     texture = _texture(graph, trajectory)
@@ -87,6 +89,7 @@ def _outline(graph: SceneGraph, trajectory: ObjectTrajectory, doubt: float) -> S
     return _evidence("by_size_in_image", size, float(np.hypot(by_shape, doubt)))
 
 
+@lru_cache(maxsize=8)
 def _texture(graph: SceneGraph, trajectory: ObjectTrajectory) -> SizeEvidence | None:
     """Return what texture tells: its overall growth and that of upright distances alone, which no upright turn changes.
 
