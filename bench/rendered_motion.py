@@ -39,6 +39,9 @@ STEEPEST_PAN: Final = 38 / (0.9 * SIZE[1])
 WIDEST: Final = 0.6
 MOVES: Final = 0.1
 """Metres of net motion of what moves; what moves by less while it is seen is neither."""
+APPROACH: Final = ("coming closer", "going further away")
+KEEPS: Final = 0.01
+"""What changes its distance by a smaller share keeps it."""
 CONFIG: Final = Config(engines=EnginesConfig(geometry="classical", segmenter="classical", tracker="classical"))
 
 
@@ -55,6 +58,11 @@ class RandomScene:
         T = np.linalg.inv(self.rendered.T_world_camera[seen_from])
         x, y, z = (self.places[number] @ T[:3, :3].T + T[:3, 3]).T
         return np.stack([np.arctan2(x, z), np.log(np.sqrt(x**2 + y**2 + z**2))], axis=1)
+
+    def farther(self, number: int, first: int, last: int) -> float:
+        """Return by how much the logarithm of an object's distance from the camera grows between two frames."""
+        distance = np.linalg.norm(self.places[number] - self.rendered.T_world_camera[:, :3, 3], axis=1)
+        return float(np.log(distance[last] / distance[first]))
 
 
 def random_scene(seed: int) -> RandomScene:
@@ -153,6 +161,11 @@ def _judged(
     yield f"{kind}: {moving.value or 'unknown'} {moving.grade}"
     if kind == "moving" and net >= scene.lengths[shows]:
         yield f"moving by its own length: {moving.value or 'unknown'} {moving.grade}"
+    approach = str(answers["approach"].value)
+    if kind in ("moving", "resting") and approach in APPROACH:
+        farther = scene.farther(shows, int(seen[0]), int(seen[-1]))
+        right = abs(farther) > KEEPS and (farther > 0) == (approach == APPROACH[1])
+        yield f"{kind}, {approach}: {answers['approach'].grade} {'right' if right else 'wrong'}"
     if kind != "moving" or moving.value is None:
         return
     motion = motion_of(graph, trajectory)
@@ -169,17 +182,19 @@ def _judged(
             yield f"{name}: clear, {answers[tool].grade if said else 'not said'}"
         if said:
             yield f"{name}: {answers[tool].grade} {'right' if said[0] == words[int(true > 0)] else 'wrong'}"
-        yield f"{name}: error below {min(int(abs(off) / one) + 1, 3)} sigma"
+        sigmas = int(abs(off) / one)
+        yield f"{name}: error {f'below {sigmas + 1} sigma' if sigmas < 3 else 'of 3 sigma or more'}"
 
 
 def main() -> None:
     """Measure and print the counts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scenes", type=int, default=20)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first scene")
     options = parser.parse_args()
     counts: Counter[str] = Counter()
     with TemporaryDirectory() as folder:
-        for seed in range(options.scenes):
+        for seed in range(options.first, options.first + options.scenes):
             scene = random_scene(seed)
             counts.update(outcomes(scene, *perceived(scene, Path(folder))))
     print(f"{process_time():.0f} CPU seconds, {options.scenes} scenes")

@@ -162,12 +162,8 @@ def _check_image(part: Observations | Sightings, listed: Listed, grid_size: int)
     _refuse(repeated, cell, key, "each cell once", got="a cell a second time")
     box = part.box
     _refuse(np.asarray((box[:, 2:] < box[:, :2]).any(axis=1)), _member(at, "box"), box, "x0 <= x1 and y0 <= y1")
-    for name, numbers in (
-        ("uv", part.uv),
-        ("moments", part.moments),
-        ("rotation", part.rotation),
-        ("growth", part.growth),
-    ):
+    for name in ("uv", "moments", "rotation", "growth"):
+        numbers = getattr(part, name)
         wrong = _not_finite(numbers) & ~np.isnan(numbers).all(axis=1)
         _refuse(wrong, _member(at, name), numbers, "finite numbers")
 
