@@ -9,11 +9,10 @@ from typing import Final
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
+from fast_snow.reasoning.tools.cut_outlines import PixelPositions, middle_of_whole
 from fast_snow.reasoning.tools.hypothesis_tests import residuals, robust_sigma
 from fast_snow.reasoning.tools.tracks import ObjectTrajectory
 from fast_snow.types import Cells, Columns, SceneGraph
-
-PixelPositions = Float64[np.ndarray, "n 2"]
 
 _JUMP: Final = 2.0
 """By which factor no thing's outline changes from a frame to the next."""
@@ -30,7 +29,8 @@ class Appearance(Columns):
     """What an object's masks say of its place and size in the image.
 
     Attributes:
-        centre: u and v in pixels of the analysis grid; NaN where nothing is known.
+        centre: u and v in pixels of the analysis grid, also of what the border cuts; NaN where nothing is known.
+        unseen: by how much the centre may be off along u and v, for long, because the border cuts it.
         area: in pixels of the analysis grid, or in cells where only they are known.
         spread: root mean square distance of its pixels from the centre along u and v, in pixels.
         cut: whether it touches the image's border, and may go on beyond.
@@ -39,6 +39,7 @@ class Appearance(Columns):
     """
 
     centre: PixelPositions
+    unseen: PixelPositions
     area: Float64[np.ndarray, " n"]
     spread: PixelPositions
     cut: Bool[np.ndarray, " n"]
@@ -53,8 +54,10 @@ def appearance(graph: SceneGraph, trajectory: ObjectTrajectory) -> Appearance:
     if min(graph.analysis_grid) > 0 and np.isfinite(moments).all() and (seen.area > 0).all():
         box, (height, width) = seen.box, graph.analysis_grid
         spread = np.sqrt(np.maximum(moments[:, [2, 4]], 0.0) + 1 / 12)
+        centre, unseen = middle_of_whole(trajectory.t, moments[:, :2], box, (height, width))
         return Appearance(
-            centre=moments[:, :2],
+            centre=centre,
+            unseen=unseen,
             area=seen.area.astype(np.float64),
             spread=spread,
             cut=(box[:, :2] <= 0).any(axis=1) | (box[:, 2] >= width) | (box[:, 3] >= height),
@@ -80,6 +83,7 @@ def _of_cells(graph: SceneGraph, tau: Cells) -> Appearance:
     cell = np.array([graph.analysis_grid[1], graph.analysis_grid[0]]) / grid
     return Appearance(
         centre=(centre + 0.5) * cell - 0.5,
+        unseen=np.zeros_like(centre),
         area=area,
         spread=np.sqrt(squared + 1 / 12) * cell,
         cut=np.asarray(taken[:, :, [0, -1]].any(axis=(0, 2))),

@@ -5,7 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from fast_snow.reasoning.tools.appearance import PixelPositions, appearance
+from fast_snow.reasoning.tools.appearance import appearance
+from fast_snow.reasoning.tools.cut_outlines import PixelPositions
 from fast_snow.reasoning.tools.hypothesis_tests import (
     Measurements,
     Rest,
@@ -130,7 +131,9 @@ def _answer(
     )
 
 
-def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[ObjectTrajectory, PixelPositions, float]:
+def _image_positions(
+    graph: SceneGraph, trajectory: ObjectTrajectory
+) -> tuple[ObjectTrajectory, PixelPositions, PixelPositions]:
     """Return where an object is seen in the image.
 
     The middle of its mask tells. Where no mask is known, the centre of the grid cells rests on the mask alone and the
@@ -141,15 +144,15 @@ def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[O
         trajectory: of the object.
 
     Returns:
-        The observations that have a place, the places in pixels of the analysis grid, and how many pixels they may be
-        off for long.
+        The observations that have a place, the places in pixels of the analysis grid, and by how many pixels each may
+        be off for long.
 
     Raises:
         Unknowable: there are no cells, and no intrinsics or poses.
     """
     cells = appearance(graph, trajectory)
     if cells.exact:
-        return trajectory, cells.centre, _LEAST_FLOOR
+        return trajectory, cells.centre, np.hypot(_LEAST_FLOOR, cells.unseen)
     per_cell = max(graph.analysis_grid) / graph.grid_size
     area = float(np.median(cells.area))
     candidates = [
@@ -166,7 +169,7 @@ def _image_positions(graph: SceneGraph, trajectory: ObjectTrajectory) -> tuple[O
     if not usable:
         raise Unknowable(f"object {trajectory.object_id} has no place in the image: no grid cells, and no known camera")
     _, _, known, places, floor = min(usable, key=lambda each: each[:2])
-    return trajectory[known], places[known], floor
+    return trajectory[known], places[known], np.full((np.count_nonzero(known), 2), floor)
 
 
 def _against_others(graph: SceneGraph, trajectory: ObjectTrajectory) -> ToolAnswer:
@@ -212,14 +215,14 @@ def _project(camera: Cameras, points: Positions) -> PixelPositions:
 
 
 def _image_measurements(
-    trajectory: ObjectTrajectory, places: PixelPositions, floor: float, wander: float
+    trajectory: ObjectTrajectory, places: PixelPositions, floor: PixelPositions, wander: float
 ) -> Measurements:
     """Return places in the image with their noise: jitter from the places themselves.
 
     Args:
         trajectory: the observations.
         places: in pixels.
-        floor: how many pixels they may be off for long.
+        floor: how many pixels each may be off for long.
         wander: further pixels by which what they are compared with may be off for long.
     """
     x = trajectory.t.astype(np.float64)
@@ -230,7 +233,7 @@ def _image_measurements(
         x=x,
         values=places,
         jitter=eye * (jitter**2)[None, :, None],
-        wander=eye * (floor**2 + wander**2),
+        wander=eye * (floor**2 + wander**2)[:, :, None],
         drift=0 * eye,
         freedom=len(middle) + 4,
     )

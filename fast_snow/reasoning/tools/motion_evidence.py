@@ -37,6 +37,10 @@ from fast_snow.types import DepthOrigin, SceneGraph
 
 _PIXEL: Final = 0.5
 """Pixels by which the middle of a mask may be off as long as it likes, if what rests does not show more."""
+OUTLINE: Final = 0.05
+"""Share of its side by which the middle of an estimated outline may be off for long."""
+OUTLINE_UNCONFIRMED: Final = 0.1
+"""The same where no texture could confirm it."""
 _UNBROKEN: Final = 4
 """Frames on end that tell motion."""
 _DOWN: Final = np.array([0.0, 1.0, 0.0])
@@ -175,29 +179,41 @@ def evident_places(
     offset = trajectory.camera.position + radial.distance[:, None] * ray - trajectory.camera.position[len(ray) // 2]
     around = np.linalg.norm(ray - offset / np.linalg.norm(offset, axis=1, keepdims=True), axis=1)
     wander = np.hypot(wander, around * np.linalg.norm(trajectory.sigma, axis=1) / radial.distance)
-    places = located(
-        trajectory,
-        noise_of(graph),
-        ray=ray,
-        distance=radial.distance,
-        jitter=(jitter, radial.jitter),
-        wander=(wander, radial.wander),
-        drift_along=radial.drift,
-    )
-    # All distances may be too long or too short together: what rests then seems to move as the camera does. And it
-    # seems to move as more of it comes in at the image's border.
-    weights, focal = line_weights(places), trajectory.camera.intrinsics[:, :2].mean(axis=1)
-    by_border = weights @ np.nan_to_num(radial.distance * beyond_border(graph, trajectory) / focal)
-    places = replace(places, drift=places.drift + by_border**2 * np.eye(3))
+
+    def placed(across: Float64[np.ndarray, " n"]) -> Measurements:
+        return located(
+            trajectory,
+            noise_of(graph),
+            ray=ray,
+            distance=radial.distance,
+            jitter=(jitter, radial.jitter),
+            wander=(across, radial.wander),
+            drift_along=radial.drift,
+        )
+
+    # The outline of what rests before a camera that rests errs in all frames alike, which feigns no motion.
+    places, honest = placed(wander), placed(np.hypot(wander, _outline_error(graph, trajectory)))
+    by_scale, feigned = _scale_errors(trajectory, radial.scale, places)
+    honest = replace(honest, drift=honest.drift + by_scale)
+    return radial, honest, replace(places, drift=places.drift + feigned)
+
+
+def _scale_errors(
+    trajectory: ObjectTrajectory, scale: float, places: Measurements
+) -> tuple[Float64[np.ndarray, "3 3"], Float64[np.ndarray, "3 3"]]:
+    """Return what follows where all distances are too long or too short together, as covariances of the velocity.
+
+    What rests then seems to move as the camera does. The second is that which may feign motion.
+    """
+    weights = line_weights(places)
     way = weights @ trajectory.camera.position
-    by_scale = radial.scale * way
+    by_scale = scale * way
     # By a factor f too short, what rests seems to go k = 1 - 1/f of the camera's way, never all of it; ln(f) is
     # k / sqrt(1 - k), to a tenth where f is 4. So it is of all directions, in each of which k is another share.
     past = weights @ places.values - way
     stretch = np.sqrt(np.linalg.norm(past) / max(float(np.linalg.norm(way)), 1e-300))
-    feigned = radial.scale / 2 * (stretch * way - past / max(stretch, 1e-300))
-    honest, decisive = (replace(places, drift=places.drift + np.outer(each, each)) for each in (by_scale, feigned))
-    return radial, honest, decisive
+    feigned = scale / 2 * (stretch * way - past / max(stretch, 1e-300))
+    return np.outer(by_scale, by_scale), np.outer(feigned, feigned)
 
 
 def bearings(
@@ -218,22 +234,17 @@ def bearings(
     jitter = np.sqrt((n * own**2 + BORROWED * usual**2) / (n + BORROWED))
     part, _ = other_part(trajectory, surface=False)
     wander = np.hypot(np.maximum(noise.wander.across, _PIXEL / focal), part / distance)
-    wander = np.hypot(wander, beyond_border(graph, trajectory) / focal)
+    wander = np.hypot(wander, look.unseen.max(axis=1) / focal)
     return in_image, jitter, wander
 
 
-def beyond_border(graph: SceneGraph, trajectory: ObjectTrajectory) -> Float64[np.ndarray, " n"]:
-    """Return how many pixels an object's middle may be from that of its mask as the border cuts it in all frames.
-
-    As more of it comes in the middle of the mask moves, though it does not: by half of what is missing. Of what both
-    borders cut, nothing tells how much that is: it may be as much as is seen.
-    """
-    box, (height, width) = trajectory.token.box.astype(np.float64), graph.analysis_grid
-    side = box[:, 2:] - box[:, :2]
-    near, far = box[:, :2] <= 0, box[:, 2:] >= (width, height)
-    if not (near | far).any(axis=1).all():
-        return np.zeros(len(box))
-    return np.asarray(np.where(near & far, side, side.max(axis=0) - side).max(axis=1) / 2)
+def _outline_error(graph: SceneGraph, trajectory: ObjectTrajectory) -> Float64[np.ndarray, " n"]:
+    """Return by how many radians the middle of an estimated outline may be off, anew as its object moves."""
+    if graph.tracks[trajectory.object_id].source_id is not None or not appearance(graph, trajectory).exact:
+        return np.zeros(len(trajectory))
+    box, focal = trajectory.token.box.astype(np.float64), trajectory.camera.intrinsics[:, :2].mean(axis=1)
+    share = OUTLINE_UNCONFIRMED if is_unconfirmed(graph, trajectory) else OUTLINE
+    return np.nan_to_num(share * (box[:, 2:] - box[:, :2]).mean(axis=1) / focal)
 
 
 def rays_through(camera: Cameras, places: Float64[np.ndarray, "n 2"]) -> Positions:
