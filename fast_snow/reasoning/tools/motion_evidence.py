@@ -30,17 +30,13 @@ from fast_snow.reasoning.tools.hypothesis_tests import (
     total_change,
 )
 from fast_snow.reasoning.tools.noise import BORROWED, depth_errors, located, noise_of, other_part, rays
-from fast_snow.reasoning.tools.size_evidence import is_unconfirmed
+from fast_snow.reasoning.tools.size_evidence import is_unconfirmed, outline_error
 from fast_snow.reasoning.tools.tool_answers import Grade, Unknowable
 from fast_snow.reasoning.tools.tracks import Cameras, ObjectTrajectory, Positions, require_known_motion
 from fast_snow.types import DepthOrigin, SceneGraph
 
 _PIXEL: Final = 0.5
 """Pixels by which the middle of a mask may be off as long as it likes, if what rests does not show more."""
-OUTLINE: Final = 0.05
-"""Share of its side by which the middle of an estimated outline may be off for long."""
-OUTLINE_UNCONFIRMED: Final = 0.1
-"""The same where no texture could confirm it."""
 _UNBROKEN: Final = 4
 """Frames on end that tell motion."""
 _DOWN: Final = np.array([0.0, 1.0, 0.0])
@@ -239,12 +235,11 @@ def bearings(
 
 
 def _outline_error(graph: SceneGraph, trajectory: ObjectTrajectory) -> Float64[np.ndarray, " n"]:
-    """Return by how many radians the middle of an estimated outline may be off, anew as its object moves."""
-    if graph.tracks[trajectory.object_id].source_id is not None or not appearance(graph, trajectory).exact:
+    """Return by how many radians the middle of an outline may be off, anew as its object moves."""
+    if not appearance(graph, trajectory).exact:
         return np.zeros(len(trajectory))
     box, focal = trajectory.token.box.astype(np.float64), trajectory.camera.intrinsics[:, :2].mean(axis=1)
-    share = OUTLINE_UNCONFIRMED if is_unconfirmed(graph, trajectory) else OUTLINE
-    return np.nan_to_num(share * (box[:, 2:] - box[:, :2]).mean(axis=1) / focal)
+    return np.nan_to_num(outline_error(graph, trajectory) * (box[:, 2:] - box[:, :2]).mean(axis=1) / focal)
 
 
 def rays_through(camera: Cameras, places: Float64[np.ndarray, "n 2"]) -> Positions:

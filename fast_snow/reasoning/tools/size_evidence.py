@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float64
 
 from fast_snow.reasoning.tools.appearance import LogSeries, apparent_size, appearance, aspect_ratio, log_cosine
 from fast_snow.reasoning.tools.log_changes import Growth, growth
@@ -24,6 +25,8 @@ UNSEEN_SHAPE: Final = 0.35
 turns by a quarter."""
 UNCONFIRMED: Final = 0.5
 """By which share an outline's length may change though no distance does, where no texture could confirm it."""
+UNCONFIRMED_MIDDLE: Final = 0.1
+"""Share of its side by which the middle of such an outline may be off."""
 TEXTURE: Final = 0.066
 """By which share all of the growth of a texture may be off though it is the same in all directions."""
 MISSED: Final = 0.008
@@ -57,8 +60,7 @@ def size_evidence(graph: SceneGraph, trajectory: ObjectTrajectory) -> SizeEviden
     outline = _outline(graph, trajectory, UNCONFIRMED if is_unconfirmed(graph, trajectory) else 0.0)
     if texture is None or outline is None:
         return texture or outline
-    _, at, _ = np.intersect1d(texture.series.t, outline.series.t, return_indices=True)
-    apart = outline.series.value - texture.series.value[at]
+    apart = _apart(outline, texture)
     seen, x = outline.series.t, texture.series.t.astype(np.float64)
     # An outline that is cut in some frames counts by those in which it is whole.
     certainty = len(seen) / len(x) / outline.sigma**2, 1 / texture.sigma**2
@@ -71,6 +73,19 @@ def size_evidence(graph: SceneGraph, trajectory: ObjectTrajectory) -> SizeEviden
         sigma=float(np.hypot(sum(certainty) ** -0.5, beyond)),
         kinds={**outline.kinds, **texture.kinds},
     )
+
+
+def outline_error(graph: SceneGraph, trajectory: ObjectTrajectory) -> float:
+    """Return by which share of its side the middle of an estimated outline may be off for long, anew as it moves.
+
+    By twice as much as its length strays from its texture's. Of graphs that know nothing of texture it is 0.
+    """
+    texture, outline = _texture(graph, trajectory), _outline(graph, trajectory, 0.0)
+    if graph.tracks[trajectory.object_id].source_id is not None:
+        return 0.0
+    if texture is None or outline is None:
+        return UNCONFIRMED_MIDDLE if is_unconfirmed(graph, trajectory) else 0.0
+    return 2 * float(np.std(_apart(outline, texture)))
 
 
 def is_unconfirmed(graph: SceneGraph, trajectory: ObjectTrajectory) -> bool:
@@ -111,6 +126,12 @@ def _texture(graph: SceneGraph, trajectory: ObjectTrajectory) -> SizeEvidence | 
     missed = MISSED * (steps - np.count_nonzero(known))
     sigma = float(np.linalg.norm((TEXTURE, differ, missed)))
     return _evidence("by_texture", LogSeries(t=t, value=(overall + upright) / 2), sigma)
+
+
+def _apart(outline: SizeEvidence, texture: SizeEvidence) -> Float64[np.ndarray, " n"]:
+    """Return by how much what the outline tells exceeds what texture does, wherever the outline tells anything."""
+    _, at, _ = np.intersect1d(texture.series.t, outline.series.t, return_indices=True)
+    return np.asarray(outline.series.value - texture.series.value[at])
 
 
 def _evidence(name: str, size: LogSeries, sigma: float) -> SizeEvidence:

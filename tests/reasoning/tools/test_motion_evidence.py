@@ -18,7 +18,7 @@ from fast_snow.reasoning.tools.hypothesis_tests import (
 )
 from fast_snow.reasoning.tools.motion_evidence import motion_of
 from fast_snow.reasoning.tools.noise import noise_of
-from fast_snow.reasoning.tools.size_evidence import size_evidence
+from fast_snow.reasoning.tools.size_evidence import UNCONFIRMED_MIDDLE, outline_error, size_evidence
 from fast_snow.reasoning.tools.tool_answers import Grade, ToolAnswer
 from fast_snow.reasoning.tools.tracks import trajectory_of
 from fast_snow.types import DepthOrigin, SceneGraph, Sighting
@@ -221,6 +221,27 @@ def test_a_recorded_mask_needs_no_texture_to_confirm_it():
     recorded = replace(followed, tracks=MappingProxyType({**followed.tracks, k: named}))
     sigma = [size_evidence(each, trajectory).sigma for each in (graph, followed, recorded)]
     assert sigma[2] == sigma[0] < sigma[1]
+    assert [outline_error(each, trajectory) for each in (graph, followed, recorded)] == [0.0, UNCONFIRMED_MIDDLE, 0.0]
+
+
+def test_the_middle_of_an_outline_is_as_unsure_as_its_size_strays_from_its_texture():
+    graph, k = still(DepthOrigin.GROUND_PLANE_PRIOR)
+
+    def error(outline):
+        def change(i, token):
+            factor = np.exp(outline * i / FRAMES)
+            region = replace(
+                token.region, area=int(token.region.area * factor**2), growth=np.full(2, 0.4 / FRAMES, np.float32)
+            )
+            return replace(token, region=region)
+
+        changed = with_tokens(graph, k, change)
+        return outline_error(changed, trajectory_of(changed, k))
+
+    # What changes evenly from end to end strays by its change over the root of 12.
+    assert error(0.4) < 0.1
+    assert error(0.0) == pytest.approx(2 * 0.4 / np.sqrt(12), rel=0.25)
+    assert error(1.4) == pytest.approx(2 * 1.0 / np.sqrt(12), rel=0.25)
 
 
 def test_motion_of_a_mask_whose_texture_is_lost_is_likely_at_most():
