@@ -1,14 +1,15 @@
 """Looks for objects that are no longer seen: where they should be by now, and in growing circles around.
 
 An object comes back as its sprite, or as a piece of its colours and its size where few other pixels have these colours:
-a ball has turned when it comes out behind a box. A wrong return is worse than a loss.
+a ball has turned when it comes out behind a box. Of colours only what has come into sight since it was lost counts. A
+wrong return is worse than a loss.
 """
 
 from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, UInt8
 
 from fast_snow.engines.classical.appearance import histogram, log_odds, sigmoid
 from fast_snow.engines.classical.edge_aware import Crop, smooth
@@ -52,6 +53,18 @@ class Lost(NamedTuple):
     missed: int
 
 
+class Others(NamedTuple):
+    """What a frame shows that is something else than what is looked for.
+
+    Attributes:
+        claims: share of a pixel's colour in the object that holds it; 0 where none does.
+        in_sight: for how many frames each pixel has been seen.
+    """
+
+    claims: Float32[np.ndarray, "h w"]
+    in_sight: UInt8[np.ndarray, "h w"]
+
+
 class _Search(NamedTuple):
     """Where and how an object is looked for.
 
@@ -60,6 +73,7 @@ class _Search(NamedTuple):
         around: the motion of its surroundings.
         step: motion between the two frames.
         taken: pixels that are another object's.
+        new: pixels that have come into sight since it was lost.
         radius: pixels around where it is expected.
         alike: least resemblance.
     """
@@ -68,6 +82,7 @@ class _Search(NamedTuple):
     around: Similarity
     step: Step
     taken: Bool[np.ndarray, "h w"]
+    new: Bool[np.ndarray, "h w"]
     radius: int
     alike: float
 
@@ -75,7 +90,7 @@ class _Search(NamedTuple):
 def look_for(
     lost: Lost,
     step: Step,
-    claims: Float32[np.ndarray, "h w"],
+    others: Others,
     *,
     patience: int,
     min_resemblance: float,
@@ -86,7 +101,7 @@ def look_for(
     Args:
         lost: the object where it was expected in this frame.
         step: motion between the two.
-        claims: share of a pixel's colour in the object that holds it in the next frame; 0 where none does.
+        others: what else the next frame shows.
         patience: frames for which it is looked for.
         min_resemblance: to the prompt's colours, below which it is another object.
         rng: draws samples of flow.
@@ -102,8 +117,8 @@ def look_for(
     own = Similarity(1.0 + 0.0j, (around.gain - 1.0) * centre + around.shift + state.drift)
     radius = min(_RADIUS + _GROWTH * lost.missed, _LARGEST)
     alike = max(_ALIKE, min_resemblance)
-    taken = (claims > 0) & (_CLEARLY * claims > state.model.own[step.view.fine])
-    search = _Search(own, around, step, taken, radius, alike)
+    taken = (others.claims > 0) & (_CLEARLY * others.claims > state.model.own[step.view.fine])
+    search = _Search(own, around, step, taken, others.in_sight <= lost.missed, radius, alike)
     found = _as_sprite(state, search) or _by_colour(state, search)
     if found is not None:
         return found
@@ -124,7 +139,7 @@ def look_for(
 
 def _as_sprite(state: Carried, search: _Search) -> Carried | None:
     """Find the object where its sprite fits the frame."""
-    own, around, step, taken, radius, alike = search
+    own, around, step, taken, _, radius, alike = search
     shift, difference = best_shift(state.sprite, state.window, own, step.view.even, radius)
     place = placed(state, Similarity(own.gain, own.shift + shift), around, step.view.fine.shape)
     if difference > _DIFFERENCE or place is None:
@@ -135,8 +150,8 @@ def _as_sprite(state: Carried, search: _Search) -> Carried | None:
 
 
 def _by_colour(state: Carried, search: _Search) -> Carried | None:
-    """Find the object as a piece of its colours, if there is only one."""
-    own, around, step, taken, radius, alike = search
+    """Find the object as a new piece of its colours, if there is only one."""
+    own, around, step, taken, new, radius, alike = search
     square = state.square.moved(*own)
     region = _region(complex(square.u, square.v), radius + round(square.half), taken.shape)
     if region is None:
@@ -144,7 +159,7 @@ def _by_colour(state: Carried, search: _Search) -> Carried | None:
     crop = step.view.crop(region)
     free = np.where(taken[region], np.float32(0.0), np.float32(1.0))
     odds = log_odds(state.model.own, histogram(crop.fine, free))
-    likely = smooth(sigmoid(odds[crop.fine]) * free, crop.alike, _STRENGTH)
+    likely = smooth(sigmoid(odds[crop.fine]) * free * new[region], crop.alike, _STRENGTH)
     count, labels, stats, _ = cv2.connectedComponentsWithStats((likely > _SURELY).astype(np.uint8), connectivity=8)
     if count < 2:
         return None

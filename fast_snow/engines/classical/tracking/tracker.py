@@ -18,7 +18,8 @@ from fast_snow.engines.classical.flow import consistency, workers
 from fast_snow.engines.classical.flow_trust import trust
 from fast_snow.engines.classical.neighbour_flow import FlowStore, NeighbourFlow
 from fast_snow.engines.classical.tracking.evidence import RULES, CarryRules
-from fast_snow.engines.classical.tracking.lost_objects import PATIENCE, Lost, look_for
+from fast_snow.engines.classical.tracking.in_sight import InSight, in_full, kept_in_sight, nothing_in_sight
+from fast_snow.engines.classical.tracking.lost_objects import PATIENCE, Lost, Others, look_for
 from fast_snow.engines.classical.tracking.mask_propagation import Carried, Step, begin, carry, overlap
 from fast_snow.engines.classical.tracking.object_model import View, view_of
 from fast_snow.engines.classical.tracking.prompting import prompted_mask
@@ -180,13 +181,15 @@ class _Session:
         """
         active: dict[int, Carried | Lost] = {}
         repeats: set[int] = set()
+        in_sight = nothing_in_sight(self._grid)
         order, direction = range(len(self._lab)), "backward" if reverse else "forward"
         for done, frame in enumerate(reversed(order) if reverse else order):
             if active:
                 before = frame + 1 if reverse else frame - 1
                 flow = flows[min(frame, before)]
                 step = flow.step(self._view(before), self._view(frame), self._work.rules, reverse=reverse)
-                active = self._carried(active, step._replace(moves=self._moves(frame)), frame)
+                in_sight = kept_in_sight(in_sight, step.back, step.back_trust)
+                active = self._carried(active, step._replace(moves=self._moves(frame)), in_sight, frame)
             if not reverse:  # a prompt's own frame belongs to the forward sweep
                 begun = self._begun(objects, frame)
                 repeats |= {i for i, state in begun.items() if _repeats(state, active.values())}
@@ -217,7 +220,9 @@ class _Session:
         begun = self._work.pool.map(lambda each: begin(prompted_mask(each.prompt, lab), view), prompted)
         return {each.local_id: state for each, state in zip(prompted, begun, strict=True) if state is not None}
 
-    def _carried(self, active: dict[int, Carried | Lost], step: Step, frame: int) -> dict[int, Carried | Lost]:
+    def _carried(
+        self, active: dict[int, Carried | Lost], step: Step, in_sight: InSight, frame: int
+    ) -> dict[int, Carried | Lost]:
         least, seed, patience = self._work.config.min_resemblance, self._work.seed, self._work.patience
 
         def carry_one(local_id: int) -> Carried | None:
@@ -230,17 +235,20 @@ class _Session:
             state = active[local_id]
             lost = Lost(state, 0) if isinstance(state, Carried) else state
             rng = np.random.default_rng([seed, frame, local_id])
-            return look_for(lost, step, claims, patience=patience, min_resemblance=least, rng=rng)
+            return look_for(lost, step, others, patience=patience, min_resemblance=least, rng=rng)
 
         carried: dict[int, Carried | Lost | None] = dict(
             zip(active, self._work.pool.map(carry_one, active), strict=True)
         )
         missing = [i for i, state in carried.items() if state is None]
+        if not missing:
+            return {i: state for i, state in carried.items() if state is not None}
         claims = np.zeros(self._grid, np.float32)
-        for state in carried.values() if missing else ():
+        for state in carried.values():
             if isinstance(state, Carried):
                 held = np.where(state.soft > 0.5, state.model.own[step.view.fine[state.window]], 0.0)
                 claims[state.window] = np.maximum(claims[state.window], held)
+        others = Others(claims, in_full(in_sight, self._grid))
         carried |= zip(missing, self._work.pool.map(look_for_one, missing), strict=True)
         return {i: state for i, state in carried.items() if state is not None}
 

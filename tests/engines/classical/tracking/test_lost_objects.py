@@ -69,3 +69,28 @@ def test_a_thing_is_not_taken_for_another_one_of_its_colours():
     (tracked,) = track(images, images.shape[1:3], prompts)
     assert all(mask is None for mask in masks_of(tracked, 0)[10:])
     assert all(mask is not None for mask in masks_of(tracked, 1)[10:])
+
+
+def beside_its_colours(still, *, right):
+    """A disc that turns behind a pole; what stands still there, of its colours, is in sight all the time."""
+    images, truth = behind_a_pole(90, right)
+    skin = texture(*truth.shape[1:], 7) // 3 + np.array([150, 20, 20], np.uint8)
+    for k in range(8, len(images)):
+        images[k][truth[k]] = np.roll(skin, (k, 8 * k), axis=(0, 1))[truth[k]]
+    images[:, *still] = skin[still]
+    return images, truth
+
+
+def test_what_was_in_sight_before_it_was_lost_does_not_hide_that_it_comes_back():
+    images, truth = beside_its_colours(np.s_[:36, 130:190], right=130)
+    (tracked,) = track(images, images.shape[1:3], [MaskPrompt(frame=0, mask=encode(truth[0][None]))])
+    followed = masks_of(tracked, 0)
+    assert all(iou(mask, true) > 0.7 for mask, true in list(zip(followed, truth, strict=True))[11:])
+
+
+def test_what_was_in_sight_before_it_was_lost_is_another():
+    images, truth = beside_its_colours(np.s_[6:36, 24:54], right=200)
+    (tracked,) = track(images, images.shape[1:3], [MaskPrompt(frame=0, mask=encode(truth[0][None]))])
+    gone = [mask for mask, true in zip(masks_of(tracked, 0), truth, strict=True) if not true.any()]
+    assert len(gone) > 5
+    assert all(mask is None for mask in gone)
