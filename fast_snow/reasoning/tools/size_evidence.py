@@ -80,9 +80,9 @@ def outline_error(graph: SceneGraph, trajectory: ObjectTrajectory) -> float:
 
     By twice as much as its length strays from its texture's. Of graphs that know nothing of texture it is 0.
     """
-    texture, outline = _texture(graph, trajectory), _outline(graph, trajectory, 0.0)
     if graph.tracks[trajectory.object_id].source_id is not None:
         return 0.0
+    texture, outline = _texture(graph, trajectory), _outline(graph, trajectory, 0.0)
     if texture is None or outline is None:
         return UNCONFIRMED_MIDDLE if is_unconfirmed(graph, trajectory) else 0.0
     return 2 * float(np.std(_apart(outline, texture)))
