@@ -151,12 +151,18 @@ def visible_objects(recording: Recording, frames: Frames, grid: GridShape) -> li
     """Return what is visible in each frame on the grid."""
     objects = []
     for labels in recording.id_maps(frames):
-        ids = np.unique(labels)
-        ids = ids[ids > 0].astype(np.int32)
+        ids = _ids_of(labels)
         masks = resize(encode_labels(labels, ids), grid)
         visible = area(masks) > 0
         objects.append(VisibleObjects(ids=ids[visible], masks=masks[visible]))
     return objects
+
+
+def _ids_of(labels: Int32[np.ndarray, "h w"]) -> Int32[np.ndarray, " m"]:
+    """Return the ids in a map, increasing; looked for where rows begin and where neighbours differ."""
+    begins = labels[:, 1:][labels[:, 1:] != labels[:, :-1]]
+    ids = np.unique(np.concatenate([labels[:, 0], begins]))
+    return ids[ids > 0].astype(np.int32)
 
 
 _NO_ID = 0
