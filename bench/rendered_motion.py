@@ -94,7 +94,7 @@ def _object(rng: np.random.Generator, number: int, *, moving: bool) -> SceneObje
         object_id=number,
         shape=shape,
         half_size=tuple(half.tolist()),
-        pattern=rng.choice(list(Pattern)),
+        pattern=Pattern(rng.choice(list(Pattern))),
         color=tuple(color.tolist()),
         accent=tuple(accent.tolist()),
         path=path if moving else path[:1],
