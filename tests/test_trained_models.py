@@ -110,8 +110,10 @@ def test_torch_and_the_package_sam3_from_python(models: Models, video: Path):
         models.config,
         engines=replace(models.config.engines, geometry="da3-torch", segmenter="fastsam-torch", tracker="classical"),
     )
-    selection = select_engines(open_input(video, config.sampling), config)
-    engines = replace(selection.engines, tracker=lambda: models.open_tracker("sam3"))
+    chosen = select_engines(open_input(video, config.sampling), config).engines
+    engines = fast_snow.Engines(
+        geometry=chosen.geometry, segmenter=chosen.segmenter, tracker=lambda: models.open_tracker("sam3")
+    )
     first, again = (fast_snow.build_graph(video, config=config, engines=engines).graph for _ in range(2))
     assert first.num_frames == SCENE.frames
     assert first.tracks
