@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fast_snow.engines.recorded import open_geometry, open_segmenter, open_tracker
+from fast_snow.engines.recorded import open_geometry, open_segmenter, open_tracker, visible_objects
 from fast_snow.errors import InputError
 from fast_snow.inputs.recording import IGNORE, recording_from_arrays
 from fast_snow.kernels.masks import decode, encode
@@ -51,6 +51,18 @@ def frames(*source):
         time_s=np.zeros(count),
         source_frame=np.array(source, dtype=np.int64),
     )
+
+
+def test_every_id_of_a_map_is_found_wherever_it_lies():
+    """Also one pixel in the first or last column, between equal neighbours, and beside what is ignored."""
+    ids = np.random.default_rng(0).choice([IGNORE, 0, 0, 0, 3, 5, 900], (COUNT, *GRID)).astype(np.int32)
+    ids[0], ids[1] = 0, 0
+    ids[0, 5, 0], ids[0, 6, -1] = 11, 12
+    found = visible_objects(make(ids=ids), frames(*range(COUNT)), GRID)
+    for labels, objects in zip(ids, found, strict=True):
+        assert objects.ids.tolist() == [each for each in np.unique(labels).tolist() if each > 0]
+        for each, dense in zip(objects.ids, decode(objects.masks), strict=True):
+            np.testing.assert_array_equal(dense, labels == each)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from fast_snow.reasoning.tools.catalogue import call_tool
@@ -37,8 +37,7 @@ def test_what_keeps_its_size_has_its_middle_where_its_free_edge_is(start, step, 
     box, centre = cut(low, low + np.array(sides))
     limit = np.array([WIDTH, HEIGHT])
     near, far = box[:, :2] <= 0, box[:, 2:] >= limit
-    if (near & far).any() or (box[:, 2:] <= box[:, :2]).any():
-        return
+    assume(not (near & far).any() and (box[:, 2:] > box[:, :2]).all())
     middle, off = middle_of_whole(t, centre, box, PIXELS)
     whole = ~(near | far)
     np.testing.assert_array_equal(middle[whole], centre[whole])
