@@ -27,6 +27,7 @@ from fast_snow.engine_answers import (
 from fast_snow.freed_memory import return_freed_memory
 from fast_snow.inputs.cuts import cuts_within
 from fast_snow.kernels.colours import colour_shares
+from fast_snow.parts import without_parts
 from fast_snow.protocols import (
     GeometryEngine,
     MetricDepthEngine,
@@ -98,9 +99,11 @@ def perceive(
         thresh = config.tracker.nested_thresh
         started = seeds(detections, min_points=config.depth_filter.min_points, nested_thresh=thresh)
         passes, resolved, unfound = _track(tracker, window, geometry.grid, started.detections, config)
-    tracked, geometry = _described(frames, resolved.frames, geometry)
+    new_below = config.fastsam.discovery_iou_thresh
+    whole = without_parts(resolved.frames, started.detections, nested_thresh=thresh, iou_thresh=new_below)
+    tracked, geometry = _described(frames, whole.frames, geometry)
     seconds = StageSeconds(geometry=estimated - began, segment=segmented - estimated, track=perf_counter() - segmented)
-    health = _health(detections, started, passes, resolved, _incidents(window, unfound.prompts))
+    health = _health(detections, started, passes, resolved, whole.parts, _incidents(window, unfound.prompts))
     return Perception.of(
         window, geometry=geometry, tracked=tracked, health=health, seconds=seconds, metric_depth=metric_depth
     )
@@ -200,6 +203,7 @@ def _health(
     started: Seeds,
     passes: Sequence[_Pass],
     resolved: WithoutRepeats,
+    parts: int,
     incidents: Incidents,
 ) -> Health:
     first, second, *again = (each.asked for each in passes)
@@ -214,6 +218,7 @@ def _health(
         prompted_again=sum(len(each.prompts) for each in again),
         repeats_dropped=resolved.repeats,
         masks_rejoined=resolved.rejoined,
+        parts_dropped=parts,
         incidents=incidents,
     )
 

@@ -85,7 +85,8 @@ class TrackerConfig(Section):
 
     section: ClassVar[str] = "tracker"
     nested_thresh: float = between(0.8, 0, 1)
-    """A detection that lies inside another by more than this share is a part of it and starts no object (1: all do)."""
+    """A detection or track that lies inside another by more than this share may be a part of it and is dropped (1: none
+    is)."""
     max_objects: int = between(0, 0)
     """Maximum objects tracked per window, best detections first (0: no limit)."""
 

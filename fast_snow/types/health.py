@@ -54,6 +54,7 @@ class Health(Summed):
         prompted_again: lost objects that the tracker was asked for again, from the detections that cover them.
         repeats_dropped: masklets that repeated another.
         masks_rejoined: masks of repeats in frames where the other was not seen: they went to it.
+        parts_dropped: masklets that were a part of another.
         masks: of masklets, one per frame in which a masklet is seen.
         small_dropped: of these, how many had too few pixels of trusted depth.
         no_depth_dropped: of the small ones, how many had none at all.
@@ -75,6 +76,7 @@ class Health(Summed):
     prompted_again: int = 0
     repeats_dropped: int = 0
     masks_rejoined: int = 0
+    parts_dropped: int = 0
     masks: int = 0
     small_dropped: int = 0
     no_depth_dropped: int = 0
