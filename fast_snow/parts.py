@@ -38,10 +38,10 @@ def without_parts(
     """Drop the masklets that are a part of a larger one.
 
     A masklet is a part where more than `nested_thresh` of all its pixels lie in one other masklet, as at least `PART`
-    of that one's pixels; where that one is by `BITE` more convex than what the part leaves of it; and where it is the
-    better of the two. Convexity is the share of its convex hull that a mask fills. Better is what has the larger sum of
-    the `quality` of its detections: a mask that has spilt over several things has few. Recorded identities are no
-    parts, and have none.
+    of that one's pixels; where that one is by `BITE` more convex than what the part leaves of it; and where it is
+    better than all that lies in it so. Convexity is the share of its convex hull that a mask fills. Better is what has
+    the larger sum of the `quality` of its detections: a mask that has spilt over several things has few. Recorded
+    identities are no parts, and have none.
 
     Args:
         tracked: the masklets of each frame of a window.
@@ -56,7 +56,8 @@ def without_parts(
     if not nested:
         return WithoutParts(tuple(tracked), 0)
     spoken = _spoken_for(tracked, detections, iou_thresh)
-    parts = {part for part, whole in nested if spoken[part] < spoken[whole] and _leaves_a_bite(tracked, part, whole)}
+    spilt = {whole for part, whole in nested if spoken[part] >= spoken[whole]}
+    parts = {part for part, whole in nested if whole not in spilt and _leaves_a_bite(tracked, part, whole)}
     frames = tuple(each[np.array([name not in parts for name in each.names], np.bool_)] for each in tracked)
     return WithoutParts(frames, len(parts))
 

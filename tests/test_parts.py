@@ -77,6 +77,12 @@ def test_what_is_detected_more_than_its_whole_is_an_object():
     assert left(clip, detections=[found(BOX, score=0.3), found(FACE), found(), found(), found()]) == (0, {0, 1})
 
 
+def test_what_has_spilt_over_one_object_is_the_whole_of_none():
+    clip = [frame((0, FACE), (1, BOX), (2, TOP))] * 5
+    assert left(clip, detections=[found(BOX, TOP)] * 5) == (2, {1})
+    assert left(clip, detections=[found(FACE), found(FACE), found(FACE), found(BOX), found(TOP)]) == (0, {0, 1, 2})
+
+
 def test_half_of_a_thing_may_be_one_of_two_that_stand_side_by_side():
     """Either half is as convex as both."""
     assert left([frame((0, box(10, 20, 28, 50)), (1, BOX))] * 5) == (0, {0, 1})

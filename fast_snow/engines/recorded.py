@@ -150,7 +150,8 @@ class _Session:
 def visible_objects(recording: Recording, frames: Frames, grid: GridShape) -> list[VisibleObjects]:
     """Return what is visible in each frame on the grid."""
     objects = []
-    for labels in recording.id_maps(frames):
+    for i in range(len(frames)):  # maps of a whole window would take more memory than its images
+        labels = recording.id_maps(frames[i : i + 1])[0]
         ids = _ids_of(labels)
         masks = resize(encode_labels(labels, ids), grid)
         visible = area(masks) > 0
