@@ -8,7 +8,7 @@ most of what is seen beside its outline lies behind it.
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
+from jaxtyping import Bool, Float32, Float64, Int32, Int64
 
 from fast_snow.cameras import unproject
 from fast_snow.engines.classical.segmentation.planes import Piece, plane_pieces
@@ -114,3 +114,17 @@ def standing_out(
         distance = np.minimum(distance, np.where(plane.spans(points), np.abs(plane.height(points)), np.inf))
     error = tolerance * np.maximum(depth, 1e-9) ** 2 / np.median(depth[depth > 0])
     return np.where(depth > 0, np.clip(distance / error - 1.0, -1.0, 1.0), 0.0).astype(np.float32)
+
+
+def off_background(label: Int32[np.ndarray, "h w"], evidence: Float32[np.ndarray, "h w"]) -> Float32[np.ndarray, " m"]:
+    """Return the share of each surface that stands out from the background, of what of it has depth.
+
+    Evidence of other frames makes surfaces whole, but where one of them erred it makes surfaces of the floor, too.
+
+    Args:
+        label: 0, then a number for each pixel's surface.
+        evidence: of one frame alone, by `standing_out`.
+    """
+    count = int(label.max()) + 1
+    known, off = (np.bincount(label[at], minlength=count) for at in (evidence != 0, evidence > 0))
+    return (off / np.maximum(known, 1))[1:].astype(np.float32)

@@ -22,7 +22,7 @@ from fast_snow.engines.classical.flow import workers
 from fast_snow.engines.classical.neighbour_flow import FlowStore
 from fast_snow.engines.classical.objectness import objectness
 from fast_snow.engines.classical.region_tree import region_tree
-from fast_snow.engines.classical.segmentation.background import background, depth_map, standing_out
+from fast_snow.engines.classical.segmentation.background import background, depth_map, off_background, standing_out
 from fast_snow.engines.classical.segmentation.motion_evidence import (
     LEAST_MOTION,
     Lab,
@@ -179,16 +179,18 @@ class _ClassicalSegmenter:
         def evident(frame: FrameGeometry) -> Float32[np.ndarray, "h w"]:
             return standing_out(frame, depth_map(frame, shape), planes, tolerance=tolerance)
 
-        stands = through_time(list(self.pool.map(evident, frames)), links)
+        now = list(self.pool.map(evident, frames))
+        stands = through_time(now, links)
         return_freed_memory()
         sharp = geometry.origin is DepthOrigin.SENSOR  # triangulated depth is blurred by its flow
-        return list(self.pool.map(partial(self._surfaces, sharp=sharp), lab, moving, frames, stands)), len(planes)
+        return list(self.pool.map(partial(self._surfaces, sharp=sharp), lab, moving, frames, now, stands)), len(planes)
 
     def _surfaces(
         self,
         lab: Lab,
         moving: Regions,
         frame: FrameGeometry,
+        now: Float32[np.ndarray, "h w"],
         stands: Float32[np.ndarray, "h w"],
         *,
         sharp: bool,
@@ -205,7 +207,7 @@ class _ClassicalSegmenter:
         label = np.where(moves, 0, label).astype(np.int32)
         area = np.bincount(label.ravel(), minlength=int(label.max()) + 1)[1:]
         least, most = self._sizes(label.size)
-        score = outlined(label, crease, depth, limit=limit)
+        score = outlined(label, crease, depth, limit=limit) * off_background(label, now)
         score = np.where((area >= least) & (area <= most), score, np.float32(0.0))
         return _numbered(label, score)
 

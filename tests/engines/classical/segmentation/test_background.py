@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fast_snow.config import ClassicalSegmenterConfig
-from fast_snow.engines.classical.segmentation.background import background, depth_map, standing_out
+from fast_snow.engines.classical.segmentation.background import background, depth_map, off_background, standing_out
 from fast_snow.engines.classical.segmentation.planes import plane_pieces
 from fast_snow.engines.classical.segmentation.segmenter import open_segmenter
 from fast_snow.kernels.masks import decode
@@ -137,3 +137,10 @@ def test_two_seats_of_one_height_are_two_pieces():
     assert [int(each.on.sum()) for each in found] == [400, 400]
     assert found[0].piece.spans(cloud[0]).all() != found[0].piece.spans(cloud[1]).all()
     assert not found[0].piece.spans(np.array([[2.5, 0.5, 0.5]]))[0]
+
+
+def test_a_surface_is_rated_by_how_much_of_it_stands_out_now():
+    label = np.repeat([0, 1, 2, 3], 5).reshape(4, 5).astype(np.int32)
+    evidence = np.array([[1] * 5, [1, 1, 1, -1, -1], [-1, 0, 0, 0, 0.5], [0] * 5], np.float32)
+    np.testing.assert_allclose(off_background(label, evidence), [0.6, 0.5, 0.0])
+    assert off_background(np.zeros((4, 5), np.int32), evidence).shape == (0,)
