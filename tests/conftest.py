@@ -1,6 +1,7 @@
 """Fixtures that several test modules share."""
 
 import os
+import signal
 import ssl
 from collections.abc import Iterator
 from functools import lru_cache
@@ -13,6 +14,10 @@ from tests import scenes
 
 # For the processes of `-n`, which share the cores: threads of BLAS and torch that wait for each other hold them up.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What runs in the background ignores Ctrl-C, as do the processes that it starts, unless told otherwise.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Without a deadline, since kernels compile first. `scripts/test --all` takes the thorough profile.
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None, max_examples=30)

@@ -222,10 +222,7 @@ def run_in_shell(*arguments: object, **options: object) -> subprocess.Popen[str]
 
 @pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing(how: signal.Signals, video: Path, tmp_path: Path):
-    def heed() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests themselves run in the background
-
-    with run_in_shell("infer", video, "-o", tmp_path / "out", preexec_fn=heed) as process:
+    with run_in_shell("infer", video, "-o", tmp_path / "out") as process:
         assert "geometry" in process.stderr.readline()  # the engines are at work
         process.send_signal(how)
         _, told = process.communicate(timeout=60)

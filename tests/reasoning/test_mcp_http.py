@@ -200,12 +200,7 @@ def test_a_live_run_is_followed(run: Result, runs, tmp_path: Path):
 def test_a_server_ends_quietly_while_a_client_listens(how: signal.Signals, folder: Path):
     command = [sys.executable, "-m", "fast_snow", "mcp", str(folder), str(folder), "--http", "127.0.0.1:0"]
 
-    def heed() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests themselves run in the background
-
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         words = process.stdout.readline().split()
         assert words[:4] == ["serving", "out,", "out-2", "at"]
         with httpx2.stream("GET", words[4], headers={"accept": "text/event-stream"}, timeout=PATIENCE_S) as stream:

@@ -198,16 +198,12 @@ def initialise(number: int) -> str:
 
 @pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, None])
 def test_a_server_ends_quietly(how: signal.Signals | None, folder: Path):
-    def heed() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests themselves run in the background
-
     with subprocess.Popen(
         [sys.executable, "-m", "fast_snow", "mcp", str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=heed,
     ) as process:
         process.stdin.write("this is no request\n" + initialise(1))
         process.stdin.flush()

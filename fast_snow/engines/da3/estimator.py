@@ -184,7 +184,8 @@ def relative_confidence(share: Float32[np.ndarray, "n h w"], config: Da3Config) 
     low, high = np.percentile(share, [config.conf_percentile, config.conf_max_percentile])
     gate = np.float32(min(max(1 - 1 / config.conf_floor, float(low)), float(high)))
     accepted, rejected = share * (1 - gate), (1 - share) * gate
-    relative = np.divide(accepted, accepted + rejected, out=np.zeros_like(share), where=share > 0)
+    total = accepted + rejected  # 0 where all is certain, to the last digit
+    relative = np.divide(accepted, total, out=np.zeros_like(share), where=total > 0)
     trusted = (share >= gate) & (share > 0)
     return np.where(trusted, np.maximum(relative, np.float32(0.5)), np.minimum(relative, _BELOW_GATE))
 

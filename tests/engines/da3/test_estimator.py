@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -183,6 +183,7 @@ def test_the_gate_keeps_what_upstream_keeps(level, spread):
     st.floats(0, 100),
     st.floats(0, 100),
 )
+@example(np.ones((1, 3, 4), np.float32), 1.05, 40.0, 90.0)
 def test_relative_confidence_keeps_the_order(share, floor, low, high):
     config = Da3Config(conf_floor=floor, conf_percentile=low, conf_max_percentile=high)
     relative = relative_confidence(share, config)
