@@ -205,7 +205,7 @@ class ClassicalSegmenterConfig(Section):
     section: ClassVar[str] = "classical.segmenter"
     max_regions: int = between(30, 1)
     """Maximum detections per frame."""
-    min_score: float = between(0.25, 0, 1)
+    min_score: float = between(0.22, 0, 1)
     """Minimum objectness of a region."""
     min_area: float = between(0.0025, 0, 1)
     """Minimum area of a region, as a fraction of the frame."""
