@@ -79,7 +79,7 @@ class _Shared(NamedTuple):
 
     @staticmethod
     def of(tracked: Sequence[TrackedFrame]) -> "_Shared":
-        free = [each[each.source_id == NO_SOURCE] for each in tracked]
+        free = [each[these] for each in tracked if (these := each.source_id == NO_SOURCE).any()]
         names = sorted({name for each in free for name in each.names})
         number = {name: i for i, name in enumerate(names)}
         shared = _Shared(names, np.zeros(len(names)), *np.zeros((2, len(names), len(names))))
