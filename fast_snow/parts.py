@@ -98,9 +98,10 @@ def _spoken_for(
     """Return the sum of the quality of each masklet's detections."""
     total: defaultdict[MaskletName, float] = defaultdict(float)
     for seen, found in zip(tracked, detections, strict=True):
-        iou = pairwise_iou(found.masks, seen.masks)
-        for detection in np.flatnonzero(iou.max(axis=1, initial=0.0) >= iou_thresh):
-            total[seen.names[int(iou[detection].argmax())]] += float(quality(found)[detection])
+        iou, names = pairwise_iou(found.masks, seen.masks), seen.names
+        for overlap, good in zip(iou, quality(found).tolist(), strict=True):
+            if overlap.max(initial=0.0) >= iou_thresh:
+                total[names[int(overlap.argmax())]] += good
     return total
 
 

@@ -1,5 +1,7 @@
 """The recorded engines against a tiny recording in memory."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,27 @@ def test_every_id_of_a_map_is_found_wherever_it_lies():
         assert objects.ids.tolist() == [each for each in np.unique(labels).tolist() if each > 0]
         for each, dense in zip(objects.ids, decode(objects.masks), strict=True):
             np.testing.assert_array_equal(dense, labels == each)
+
+
+def test_the_maps_of_a_window_are_not_held_at_once():
+    each = np.zeros((200, 300), np.int32)
+    each[50:80, 40:90] = 7
+    recording = recording_from_arrays(
+        np.zeros((40, *each.shape, 3), np.uint8), fps=10.0, ids=np.broadcast_to(each, (40, *each.shape))
+    )
+    window = Frames(
+        image=np.zeros((40, *each.shape, 3), np.uint8),
+        t=np.arange(40, dtype=np.int32),
+        time_s=np.arange(40) / 10,
+        source_frame=np.arange(40),
+    )
+    visible_objects(recording, window[:1], each.shape)  # compiles
+    tracemalloc.start()
+    try:
+        assert len(visible_objects(recording, window, each.shape)) == 40
+        assert tracemalloc.get_traced_memory()[1] < 10 * each.nbytes
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The classical segmenter: finds what moves, is the same twice, and refuses nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,19 @@ def test_measured_depth_shows_a_thing_of_the_colour_of_its_background():
     assert found.background_regions == 1  # the wall
     guessed = flat_geometry(1, (120, 160), DepthOrigin.GROUND_PLANE_PRIOR)
     assert segment(images, guessed).background_regions == 0
+
+
+def test_a_surface_counts_for_less_where_part_of_it_lies_on_the_wall_in_that_very_frame():
+    """In one of five frames two fifths of a board are so near to the wall as to lie on it."""
+    images = np.full((5, 120, 160, 3), 120, np.uint8)
+    images[:, 40:90, 50:110] = (170, 90, 60)
+    depth = np.full((5, 120, 160), 3.0, np.float32)
+    depth[:, 40:90, 50:110] = 2.9
+    depth[2, 70:90, 50:110] = 2.95
+    flat = flat_geometry(5, (120, 160), DepthOrigin.SENSOR)
+    found = segment(images, replace(flat, depth=depth))
+    assert area(found[0].masks).tolist() == [3000]
+    assert found[0].score == pytest.approx(0.87, abs=0.02)  # by its outline alone 0.91
 
 
 @pytest.mark.parametrize("name", hard_scenes())
